@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// IP addresses as values: 16 bytes and a family, comparable and hashable, with text forms.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace trunkline {
+
+enum class AddressFamily : uint8_t { kNone = 0, kIpv4 = 4, kIpv6 = 6 };
+
+// How far an address reaches. INIT and INIT ACK announce only addresses that mean the same at the
+// peer (RFC 9260 section 5.1.2 and 5.1.3 leave this to the implementation; never loopback or
+// link-local to a global peer).
+enum class AddressScope : uint8_t { kLoopback, kLinkLocal, kGlobal };
+
+class IpAddress {
+ public:
+  constexpr IpAddress() = default;
+
+  // Network order, as in the IP header.
+  static IpAddress from_ipv4(std::span<const uint8_t, 4> bytes);
+  static IpAddress from_ipv6(std::span<const uint8_t, 16> bytes);
+  static constexpr IpAddress ipv4(uint8_t a, uint8_t b, uint8_t c, uint8_t d) {
+    IpAddress out;
+    out.family_ = AddressFamily::kIpv4;
+    out.bytes_ = {a, b, c, d};
+    return out;
+  }
+  // "192.0.2.1" or "2001:db8::1"; nothing for any other text.
+  static std::optional<IpAddress> parse(std::string_view text);
+
+  [[nodiscard]] AddressFamily family() const { return family_; }
+  [[nodiscard]] bool is_ipv4() const { return family_ == AddressFamily::kIpv4; }
+  [[nodiscard]] bool is_ipv6() const { return family_ == AddressFamily::kIpv6; }
+  [[nodiscard]] bool is_none() const { return family_ == AddressFamily::kNone; }
+  // 4 or 16 bytes in network order; empty for none.
+  [[nodiscard]] std::span<const uint8_t> bytes() const {
+    return {bytes_.data(), is_ipv4() ? size_t{4} : is_ipv6() ? size_t{16} : size_t{0}};
+  }
+  [[nodiscard]] AddressScope scope() const;
+  [[nodiscard]] bool is_unspecified() const;
+  // Multicast, broadcast or unspecified: never the address of a peer (RFC 9260 section 8.4, 1).
+  [[nodiscard]] bool is_unicast() const;
+  [[nodiscard]] std::string to_string() const;
+
+  bool operator==(const IpAddress&) const = default;
+
+ private:
+  std::array<uint8_t, 16> bytes_{};
+  AddressFamily family_ = AddressFamily::kNone;
+};
+
+}  // namespace trunkline
