@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every event that an operator may want to count has a name here; every dropped packet or chunk
+// has exactly one. The list is the documentation. RFC 3873 names are used where it has them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace trunkline {
+
+// clang-format off
+#define TRUNKLINE_STACK_COUNTERS(X)                                                             \
+  /* RFC 3873 section 3: statistics of the whole endpoint set */                                \
+  X(curr_estab, "associations now in ESTABLISHED, SHUTDOWN-RECEIVED or SHUTDOWN-PENDING")       \
+  X(active_estabs, "associations that this side opened")                                        \
+  X(passive_estabs, "associations that the peer opened")                                        \
+  X(aborteds, "associations that ended by ABORT or failure")                                    \
+  X(shutdowns, "associations that ended by the shutdown sequence")                              \
+  X(out_of_blues, "packets that no association matches")                                        \
+  X(checksum_errors, "packets dropped for a wrong CRC32c")                                      \
+  X(out_ctrl_chunks, "control chunks sent, retransmissions excluded")                           \
+  X(out_order_chunks, "ordered DATA chunks sent, retransmissions excluded")                     \
+  X(out_unorder_chunks, "unordered DATA chunks sent, retransmissions excluded")                 \
+  X(in_ctrl_chunks, "control chunks received")                                                  \
+  X(in_order_chunks, "ordered DATA chunks received, duplicates excluded")                       \
+  X(in_unorder_chunks, "unordered DATA chunks received, duplicates excluded")                   \
+  X(frag_usr_msgs, "messages sent in fragments")                                                \
+  X(reasm_usr_msgs, "messages reassembled")                                                     \
+  X(out_sctp_packs, "SCTP packets sent")                                                        \
+  X(in_sctp_packs, "SCTP packets received")                                                     \
+  /* Messages and recovery */                                                                   \
+  X(messages_sent, "messages accepted from applications")                                       \
+  X(messages_received, "messages given to applications")                                        \
+  X(message_bytes_sent, "payload bytes accepted from applications")                             \
+  X(message_bytes_received, "payload bytes given to applications")                              \
+  X(retransmitted_chunks, "DATA chunks sent again")                                             \
+  X(fast_retransmits, "times that fast recovery was entered")                                   \
+  X(t1_expirations, "INIT or COOKIE ECHO timers that fired")                                    \
+  X(t2_expirations, "SHUTDOWN or SHUTDOWN ACK timers that fired")                               \
+  X(t3_expirations, "retransmission timers that fired")                                         \
+  X(duplicate_tsns, "DATA chunks received again")                                               \
+  X(gap_sacks_sent, "SACKs sent with gap blocks")                                               \
+  X(zero_window_probes, "DATA sent into a closed window")                                       \
+  X(heartbeats_sent, "HEARTBEAT chunks sent")                                                   \
+  X(heartbeat_acks_received, "HEARTBEAT ACK chunks that matched")                               \
+  X(path_failures, "paths that became inactive")                                                \
+  X(path_recoveries, "paths that became active again")                                          \
+  X(restarts, "associations that the peer restarted")                                           \
+  X(inits_answered, "INIT ACKs sent")                                                           \
+  X(oob_aborts_sent, "ABORTs sent to out-of-the-blue packets")                                  \
+  /* Drops: packets */                                                                          \
+  X(drop_runt, "packets shorter than a common header and a chunk")                              \
+  X(drop_zero_port, "packets with port number 0")                                               \
+  X(drop_not_unicast, "packets from or to an address that is not unicast")                      \
+  X(drop_chunk_length, "packets whose chunk lengths do not add up")                             \
+  X(drop_bundled_init, "INIT, INIT ACK or SHUTDOWN COMPLETE bundled with other chunks")         \
+  X(drop_bad_tag, "packets of an association with a wrong verification tag")                    \
+  X(drop_init_nonzero_tag, "INITs whose packet has a verification tag")                         \
+  X(drop_no_endpoint, "packets to a port that nobody listens on, unanswered")                   \
+  X(drop_out_of_blue, "out-of-the-blue packets that get no answer")                             \
+  X(drop_oob_rate, "out-of-the-blue answers withheld by the rate limit")                        \
+  X(drop_bad_init, "INIT chunks that are malformed or impossible")                              \
+  X(drop_bad_init_ack, "INIT ACK chunks that are malformed or impossible")                      \
+  X(drop_unexpected_init_ack, "INIT ACKs outside COOKIE-WAIT")                                  \
+  X(drop_bad_cookie, "COOKIE ECHOs whose cookie is not ours, or altered")                       \
+  X(drop_stale_cookie, "COOKIE ECHOs whose cookie is too old")                                  \
+  X(drop_cookie_collision, "COOKIE ECHOs that section 5.2.4 tells to discard")                  \
+  X(drop_unexpected_cookie_ack, "COOKIE ACKs outside COOKIE-ECHOED")                            \
+  X(drop_unexpected_shutdown, "shutdown chunks that the state does not expect")                 \
+  X(drop_no_association_memory, "set-ups refused because a table or pool is full")              \
+  X(drop_reply_queue_full, "stateless replies withheld because their queue is full")            \
+  /* Drops: chunks */                                                                           \
+  X(drop_bad_chunk, "chunks whose fixed part is malformed")                                     \
+  X(drop_unknown_chunk, "chunks of a type that is not known")                                   \
+  X(drop_bad_sack, "SACKs that acknowledge what was never sent, or are malformed")              \
+  X(drop_old_sack, "SACKs older than one already processed")                                    \
+  X(drop_bad_heartbeat_ack, "HEARTBEAT ACKs that answer no HEARTBEAT of ours")                  \
+  X(drop_bad_stream, "DATA chunks on a stream that was not negotiated")                         \
+  X(drop_empty_data, "DATA chunks without user data")                                           \
+  X(drop_data_state, "DATA chunks in a state that takes none")                                  \
+  X(drop_data_no_window, "DATA chunks beyond the advertised window")                            \
+  X(drop_data_no_memory, "DATA chunks dropped because the shard's buffers are used up")         \
+  X(drop_data_beyond_tsn_range, "DATA chunks too far ahead of the cumulative TSN")              \
+  X(drop_protocol_violation, "packets that made this side abort the association")               \
+  /* Refusals to applications */                                                                \
+  X(refused_sends, "messages refused: closing, bad stream, too large or no room")               \
+  X(refused_connects, "connects refused: no memory or an association exists")
+// clang-format on
+
+enum class Counter : uint16_t {
+#define X(name, text) k_##name,
+  TRUNKLINE_STACK_COUNTERS(X)
+#undef X
+      kCount
+};
+
+inline constexpr size_t kCounterCount = static_cast<size_t>(Counter::kCount);
+
+[[nodiscard]] std::string_view counter_name(Counter counter);
+[[nodiscard]] std::string_view counter_text(Counter counter);  // one line for people
+
+// Written by the shard's worker only; others read single values without order between them.
+class Counters {
+ public:
+  void add(Counter counter, uint64_t n = 1) { values_[static_cast<size_t>(counter)] += n; }
+  void subtract(Counter counter, uint64_t n = 1) { values_[static_cast<size_t>(counter)] -= n; }
+  [[nodiscard]] uint64_t get(Counter counter) const {
+    return values_[static_cast<size_t>(counter)];
+  }
+
+ private:
+  std::array<uint64_t, kCounterCount> values_{};
+};
+
+}  // namespace trunkline

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an operator may choose for an association: timers, limits, sizes. One Profile is shared by
+// all associations of an endpoint or peer; the names are those of RFC 9260 section 16.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "trunkline/stack/types.h"
+
+namespace trunkline {
+
+struct Profile {
+  // Retransmission time-out, section 6.3.1. Invariant: 0 < min <= initial <= max.
+  Duration rto_initial = std::chrono::seconds(1);
+  Duration rto_min = std::chrono::seconds(1);
+  Duration rto_max = std::chrono::seconds(60);
+  // Keep the RTO instead of doubling it when T3 expires (RFC 4166 section 3.2.1): for signalling
+  // networks of known delay only.
+  bool linear_backoff = false;
+
+  // Failure detection, sections 8.1 to 8.3.
+  uint16_t association_max_retrans = 10;
+  uint16_t path_max_retrans = 5;
+  uint16_t max_init_retransmits = 8;
+  Duration heartbeat_interval = std::chrono::seconds(30);  // zero: no heartbeats on idle paths
+
+  // Acknowledgements, section 6.2. The delay must not exceed 500 ms; peers with an RTO.min of
+  // 100 ms retransmit everything unless it stays well below that.
+  Duration sack_delay = std::chrono::milliseconds(50);
+  uint8_t sack_frequency = 2;  // packets with DATA per SACK
+
+  // Set-up, section 5.1.
+  uint16_t outbound_streams = 10;
+  uint16_t max_inbound_streams = 2048;
+  Duration valid_cookie_life = std::chrono::seconds(60);
+
+  // Sizes in bytes.
+  uint32_t a_rwnd = 512 * 1024;             // receive buffer of an association
+  uint32_t send_buffer = 1024 * 1024;       // payload accepted and not yet acknowledged
+  uint32_t max_message_size = 256 * 1024;   // both ways
+  uint16_t path_mtu = 1500;                 // of the IP packet
+
+  // Congestion control, section 7.2 and 6.1 D.
+  uint8_t max_burst = 4;  // packets a SACK or timer may release at once; 0: no limit
+
+  // Bundling, section 6.10. Nothing ever waits for company unless `nagle` asks for it.
+  bool nagle = false;
+  bool one_data_per_packet = false;  // for peers that break on bundled DATA
+
+  uint8_t dscp = 0;  // 0 to 63
+};
+
+}  // namespace trunkline

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The SCTP stack as verbs: packets in, time in, commands in; packets, events and the next deadline
+// out. Nothing here reads a clock, blocks, locks or calls back. One Shard belongs to one worker.
+//
+// One iteration of a worker:
+//   shard.receive(now, burst);                  // bytes of the burst must stay valid until ...
+//   while (shard.next_event(event)) deliver(event);   // ... the events have been drained
+//   shard.send(now, ...);                       // what applications ask for
+//   shard.advance(now);                         // timers, after what was received
+//   while ((n = shard.transmit(now, room)) > 0) put n packets on the wire;
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "trunkline/stack/address.h"
+#include "trunkline/stack/counters.h"
+#include "trunkline/stack/payload.h"
+#include "trunkline/stack/profile.h"
+#include "trunkline/stack/random.h"
+#include "trunkline/stack/types.h"
+
+namespace trunkline {
+
+// ---------------------------------------------------------------- packets
+
+enum class ChecksumState : uint8_t {
+  kUnchecked,  // the stack checks it
+  kGood,       // the port did and it is right
+  kBad,        // the port did and it is wrong
+};
+
+// An SCTP packet as it came: `bytes` runs from the common header to the end of the IP payload.
+struct PacketIn {
+  IpAddress source;
+  IpAddress destination;
+  std::span<const uint8_t> bytes;
+  ChecksumState checksum = ChecksumState::kUnchecked;
+};
+
+// Room for one SCTP packet to send. The caller sets `room` (at least the largest path MTU less
+// the IP header) and `checksum_by_port`; transmit() fills the rest.
+struct PacketOut {
+  std::span<uint8_t> room;
+  bool checksum_by_port = false;  // true: leave the checksum field zero, the port fills it
+
+  uint16_t length = 0;  // bytes of `room` used, a multiple of 4
+  IpAddress source;
+  IpAddress destination;
+  uint8_t dscp = 0;
+};
+
+// ---------------------------------------------------------------- associations, as seen outside
+
+enum class AssocState : uint8_t {  // RFC 9260 section 4
+  kClosed,
+  kCookieWait,
+  kCookieEchoed,
+  kEstablished,
+  kShutdownPending,
+  kShutdownSent,
+  kShutdownReceived,
+  kShutdownAckSent,
+};
+[[nodiscard]] std::string_view state_name(AssocState state);  // "ESTABLISHED"
+
+enum class PathState : uint8_t { kUnconfirmed, kActive, kPotentiallyFailed, kInactive };
+[[nodiscard]] std::string_view state_name(PathState state);
+
+// Why an association ended, a connect failed or a message was not sent.
+enum class Reason : uint8_t {
+  kNone,
+  kTimedOut,         // retransmission limit reached (sections 4, 8.1)
+  kRefused,          // ABORT in answer to INIT or COOKIE ECHO
+  kReset,            // ABORT from the peer
+  kLocalAbort,       // abort() of this side
+  kPeerViolation,    // the peer broke the protocol; this side sent ABORT
+  kOutOfResources,   // this side ran out of memory for it
+  kShutdown,         // the shutdown sequence began before the message could be sent
+  kRestarted,        // the peer restarted; what was queued is given back
+};
+[[nodiscard]] std::string_view reason_name(Reason reason);
+
+struct PathStatus {
+  IpAddress local;
+  IpAddress remote;
+  PathState state = PathState::kUnconfirmed;
+  bool primary = false;
+  Duration rto{};
+  Duration srtt{};
+  uint32_t cwnd = 0;      // bytes
+  uint32_t ssthresh = 0;  // bytes
+  uint32_t flight = 0;    // bytes outstanding
+  uint32_t mtu = 0;       // bytes, IP packet
+  uint32_t error_count = 0;
+  uint64_t heartbeats_sent = 0;
+  uint64_t t3_expirations = 0;
+};
+
+struct AssocStatus {
+  AssocId id;
+  EndpointId endpoint;
+  AssocState state = AssocState::kClosed;
+  PortNumber local_port;
+  PortNumber peer_port;
+  VerificationTag local_tag;
+  VerificationTag peer_tag;
+  uint16_t outbound_streams = 0;
+  uint16_t inbound_streams = 0;
+  Tsn next_tsn;          // to be sent
+  Tsn cum_tsn_ack;       // of the peer's TSNs, received
+  uint32_t peer_rwnd = 0;
+  uint32_t a_rwnd = 0;   // what the next SACK would say
+  uint32_t error_count = 0;
+  uint64_t queued_bytes = 0;       // accepted, not yet sent
+  uint64_t outstanding_bytes = 0;  // sent, not yet acknowledged
+  uint64_t messages_sent = 0;
+  uint64_t messages_received = 0;
+  uint64_t packets_sent = 0;
+  uint64_t packets_received = 0;
+  uint64_t retransmitted_chunks = 0;
+  TimePoint established_at;
+  uint64_t user = 0;
+  std::vector<PathStatus> paths;
+};
+
+// ---------------------------------------------------------------- events
+
+enum class EventKind : uint8_t {
+  kAccepted,          // a peer set an association up; streams are negotiated
+  kConnected,         // connect() succeeded
+  kConnectFailed,     // connect() gave up: `reason`, `cause`; the id is dead
+  kMessage,           // a whole message; see Event::payload
+  kSendAcknowledged,  // the peer has every byte of the message; its payload comes back
+  kSendFailed,        // the message was not (entirely) acknowledged; its payload comes back
+  kPeerShutdown,      // the peer began the shutdown sequence; it takes no more messages
+  kClosed,            // the shutdown sequence is complete; the id is dead
+  kLost,              // aborted or timed out: `reason`, `cause`; the id is dead
+  kRestarted,         // the peer restarted (section 5.2.4 A); streams were negotiated anew
+  kPathChanged,       // `path` is now in `path_state`
+  kRemoteError,       // the peer sent ERROR with `cause`
+  kSenderDry,         // everything accepted so far has been acknowledged
+};
+
+// For each association the order is: kAccepted/kConnected first, kClosed/kLost/kConnectFailed
+// last and exactly once, and every accepted message ends in exactly one kSendAcknowledged or
+// kSendFailed before that last one.
+struct Event {
+  EventKind kind = EventKind::kMessage;
+  Reason reason = Reason::kNone;
+  PathState path_state = PathState::kActive;
+  bool unordered = false;       // kMessage
+  AssocId assoc;
+  EndpointId endpoint;
+  uint64_t user = 0;            // the application's word for this association
+  uint64_t context = 0;         // kSend...: as given to send()
+  uint16_t cause = 0;           // RFC 9260 section 3.3.10 code, 0 when there is none
+  StreamId stream;              // kMessage
+  Ppid ppid;                    // kMessage
+  uint16_t outbound_streams = 0;  // kAccepted, kConnected, kRestarted
+  uint16_t inbound_streams = 0;
+  PortNumber local_port;        // kAccepted, kConnected
+  PortNumber peer_port;
+  IpAddress path;               // kAccepted, kConnected: primary; kPathChanged: the path
+  // kMessage: the message lies in `pieces`, in order; `size` is the sum. When `borrowed` is true
+  // the bytes lie in the received packet and are valid only until receive()'s caller reuses it;
+  // Shard::keep() makes them last. Otherwise `payload` owns them.
+  // kSend...: `payload` is what was given to send().
+  bool borrowed = false;
+  Piece borrowed_piece;
+  Payload payload;
+
+  [[nodiscard]] const Piece* pieces() const { return borrowed ? &borrowed_piece : payload.head(); }
+  [[nodiscard]] size_t size() const { return borrowed ? borrowed_piece.length : payload.size(); }
+};
+
+// ---------------------------------------------------------------- commands
+
+enum class Status : uint8_t {
+  kOk,
+  kNoSuchAssociation,  // the id is dead or never was
+  kNoSuchEndpoint,
+  kClosing,            // the association is shutting down (section 9.2): no new messages
+  kInvalidStream,      // not below the negotiated number of outbound streams
+  kEmptyMessage,       // a message has at least one byte (section 3.3.1)
+  kMessageTooLarge,    // above Profile::max_message_size
+  kWouldBlock,         // Profile::send_buffer is full; try again after kSendAcknowledged
+  kAlreadyExists,      // an association with that peer address and port, or that local port
+  kInvalidAddress,     // not unicast, or no local address of its family and scope
+  kOutOfResources,     // a pool or table is full
+};
+[[nodiscard]] std::string_view status_text(Status status);
+
+struct EndpointConfig {
+  PortNumber port;                  // 0: a free one of 49152 to 65535 is chosen
+  std::vector<IpAddress> addresses;  // local, at least one
+  Profile profile;
+  bool listening = false;
+  uint64_t user = 0;                // given back in kAccepted as Event::user
+};
+
+struct ConnectRequest {
+  EndpointId endpoint;
+  std::span<const IpAddress> peer_addresses;  // at least one; the first becomes primary
+  PortNumber peer_port;
+  uint16_t outbound_streams = 0;  // 0: as the profile says
+  uint64_t user = 0;
+  const Profile* profile = nullptr;  // null: the endpoint's
+};
+
+struct SendRequest {
+  StreamId stream;
+  Ppid ppid;
+  bool unordered = false;
+  bool sack_immediately = false;  // I bit on the last fragment (RFC 7053, now 9260 section 3.3.1)
+  uint64_t context = 0;           // comes back with the event
+};
+
+struct ConnectResult {
+  Status status = Status::kOk;
+  AssocId assoc;
+};
+
+struct EndpointResult {
+  Status status = Status::kOk;
+  EndpointId endpoint;
+  PortNumber port;
+};
+
+struct ShardConfig {
+  uint16_t index = 0;
+  uint16_t count = 1;                 // shards that share the directory
+  uint32_t max_associations = 4096;
+  uint64_t receive_buffer_bytes = 64ull << 20;  // payload held for reassembly and slow readers
+  uint32_t max_outstanding_chunks = 262144;     // DATA chunks in flight, over all associations
+  uint32_t max_queued_messages = 262144;        // messages accepted and not yet finished
+  uint32_t out_of_blue_replies_per_second = 1000;  // 0: out-of-the-blue packets get no answer
+};
+
+// The one structure that shards share: (local port, peer address, peer port) to association.
+class Directory;
+struct DirectoryDeleter {
+  void operator()(Directory* directory) const;
+};
+using DirectoryPtr = std::unique_ptr<Directory, DirectoryDeleter>;
+[[nodiscard]] DirectoryPtr make_directory(RandomSource& random, uint32_t max_entries);
+
+class ShardCore;
+
+class Shard {
+ public:
+  // `directory` and `random` must outlive the shard; `random` is used by this shard alone.
+  Shard(const ShardConfig& config, Directory& directory, RandomSource& random, TimePoint now);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  // -- endpoints
+  EndpointResult add_endpoint(const EndpointConfig& config);
+  Status set_listening(EndpointId endpoint, bool listening, uint64_t user);
+  // Refuses new associations and forgets the endpoint once its last association is gone.
+  Status close_endpoint(EndpointId endpoint);
+
+  // -- in: a burst of packets. Nothing of `burst` is kept after the events have been drained.
+  void receive(TimePoint now, std::span<const PacketIn> burst);
+
+  // -- commands (RFC 9260 section 11.1)
+  ConnectResult connect(TimePoint now, const ConnectRequest& request);
+  // Takes `payload` only when it answers kOk; otherwise the caller still owns it.
+  Status send(TimePoint now, AssocId assoc, const SendRequest& request, Payload& payload);
+  Status shutdown(TimePoint now, AssocId assoc);
+  // `reason`: Upper Layer Abort Reason, cut to what a packet holds (section 3.3.10.12).
+  Status abort(TimePoint now, AssocId assoc, std::span<const uint8_t> reason);
+  Status set_user(AssocId assoc, uint64_t user);
+  Status request_heartbeat(TimePoint now, AssocId assoc, IpAddress peer_address);
+
+  // -- time: fires what is due, at most a bounded number of timers a call.
+  void advance(TimePoint now);
+  // Not later than the next moment at which advance() has something to do; never() if nothing.
+  [[nodiscard]] TimePoint next_deadline() const;
+
+  // -- out: fills up to room.size() packets; fewer means that there is nothing more to send.
+  size_t transmit(TimePoint now, std::span<PacketOut> room);
+  [[nodiscard]] bool has_output() const;
+
+  // -- events, oldest first. False when there is none.
+  bool next_event(Event& out);
+  // Makes a borrowed message last by copying it into the shard's own buffers. Its bytes go on
+  // counting against a_rwnd until consumed(). False: no buffer left, the association is aborted.
+  bool keep(Event& event);
+  // The application has taken `bytes` of messages that were kept: the window may open again.
+  void consumed(TimePoint now, AssocId assoc, size_t bytes);
+
+  // -- what operators see
+  [[nodiscard]] const Counters& counters() const;
+  [[nodiscard]] bool status(AssocId assoc, AssocStatus& out) const;
+  [[nodiscard]] std::vector<AssocId> associations() const;
+  [[nodiscard]] size_t association_count() const;
+  // Buffers not in use, for audits: receive blocks, outstanding chunks, queued messages.
+  struct PoolUsage {
+    uint64_t receive_blocks_used = 0;
+    uint64_t chunks_used = 0;
+    uint64_t messages_used = 0;
+  };
+  [[nodiscard]] PoolUsage pool_usage() const;
+
+ private:
+  std::unique_ptr<ShardCore> core_;
+};
+
+// Which shard owns packets with this verification tag; the same answer from every shard that
+// shares `directory`.
+[[nodiscard]] uint16_t owner_of(const Directory& directory, VerificationTag tag,
+                                uint16_t shard_count);
+
+}  // namespace trunkline
