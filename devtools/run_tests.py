@@ -1,0 +1,301 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Builds and runs the test suites, counts every case, and closes with
+`N passed, N failed, N skipped`.
+
+The suites are the list SUITES below. `./dev test` configures the build folders, then calls this.
+Logs go to build/test-logs/SUITE/. Exit status: 0 only if something passed and nothing failed.
+"""
+import argparse
+import concurrent.futures
+import dataclasses
+import fnmatch
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LOGS = ROOT / 'build' / 'test-logs'
+SKIP_STATUS = 77  # what a script without result lines exits with when it could not run
+PYTHON = '/usr/bin/python3'
+
+
+@dataclasses.dataclass
+class Suite:
+    """What to build (targets under `under` in `build`), and how to run and count it."""
+    name: str
+    kind: str              # 'gtest', 'fuzz' or 'script'
+    build: str = ''        # build folder; '' for scripts that need none
+    under: str = ''        # gtest, fuzz: the source folder whose test programs are meant
+    only: tuple = ()       # gtest: names (shell patterns); empty means all
+    scripts: tuple = ()    # script: path patterns, each may carry arguments after a blank
+    everything: bool = False  # build the folder's every target first
+    parallel: bool = True  # may run beside others of its suite
+    timeout: int = 300     # seconds for one program or script
+    env: dict = dataclasses.field(default_factory=dict)
+
+
+SANITIZERS = {
+    'ASAN_OPTIONS': 'abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1',
+    'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
+    'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1',
+}
+# A sanitized simulation is ten times slower: fewer seeds, the same scenarios.
+FEWER_SEEDS = {'TRUNKLINE_SIM_SEEDS': '200'}
+
+SUITES = [
+    Suite('checks', 'script', scripts=('devtools/check_*.py', 'devtools/check_*.py --self-test')),
+    Suite('unit', 'gtest', 'build', 'tests/unit', everything=True),
+    Suite('layers', 'script', 'build',
+          scripts=('devtools/check_layers.py --objects build/stack/libtrunkline_stack.a',)),
+    Suite('sim', 'gtest', 'build', 'tests/sim', timeout=600),
+    Suite('stack-alone', 'gtest', 'build-stack', 'tests/unit', everything=True),
+    Suite('unit-asan', 'gtest', 'build-asan', 'tests/unit', env=SANITIZERS),
+    Suite('sim-asan', 'gtest', 'build-asan', 'tests/sim', timeout=600,
+          env={**SANITIZERS, **FEWER_SEEDS}),
+    Suite('rings-tsan', 'gtest', 'build-tsan', 'tests/unit', only=('*client*', '*ring*'),
+          env=SANITIZERS),
+    Suite('fuzz', 'fuzz', 'build-fuzz', 'tests/fuzz', env=SANITIZERS),
+    Suite('harness', 'script', 'build', scripts=('tests/e2e/harness_*.py',), parallel=False),
+    Suite('interop', 'script', 'build', scripts=('tests/e2e/interop_*.py',), parallel=False,
+          timeout=600),
+    Suite('e2e', 'script', 'build', scripts=('tests/e2e/test_*.py',), parallel=False),
+]
+
+
+@dataclasses.dataclass
+class Count:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self):
+        return f'{self.passed} passed, {self.failed} failed, {self.skipped} skipped'
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def show_failure(what, log, lines=25):
+    """The end of a log, and where the rest is."""
+    say(f'  FAILED: {what}')
+    try:
+        tail = pathlib.Path(log).read_text(encoding='utf-8', errors='replace').splitlines()[-lines:]
+    except OSError:
+        tail = ['(no log)']
+    for line in tail:
+        say(f'  | {line[:300]}')
+    say(f'  log: {log}')
+
+
+def run_logged(command, log, timeout, env=None):
+    """Runs in a process group of its own; ends the whole group on time-out. Status, or None."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, 'wb') as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
+                                   stdin=subprocess.DEVNULL, start_new_session=True,
+                                   env={**os.environ, **(env or {})})
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            end_group(process)
+            output.write(f'\nrun_tests: no end after {timeout} s\n'.encode())
+            return None
+        except BaseException:  # Ctrl-C: leave nothing behind
+            end_group(process)
+            raise
+
+
+def end_group(process):
+    """Asks first, so that a script can remove its namespaces, then insists."""
+    for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(patience)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def programs(suite):
+    """The test executables of a suite: (ninja target, path), as Meson knows them."""
+    run = subprocess.run(['meson', 'introspect', '--targets', suite.build], cwd=ROOT,
+                         capture_output=True, text=True, check=True)
+    found = []
+    for target in json.loads(run.stdout):
+        if target['type'] != 'executable':
+            continue
+        defined = os.path.relpath(os.path.dirname(target['defined_in']), ROOT)
+        inside = defined == suite.under or defined.startswith(suite.under + '/')
+        wanted = not suite.only or any(fnmatch.fnmatch(target['name'], p) for p in suite.only)
+        prefix = 'fuzz_' if suite.kind == 'fuzz' else ('test_', 'sim')
+        if inside and wanted and target['name'].startswith(prefix):
+            path = pathlib.Path(target['filename'][0])
+            found.append((os.path.relpath(path, ROOT / suite.build), path))
+    return found
+
+
+def build(suite, targets):
+    """Builds what the suite needs; the log's tail on failure."""
+    log = LOGS / suite.name / 'build.log'
+    names = [] if suite.everything or suite.kind == 'script' else targets
+    status = run_logged(['ninja', '-C', suite.build, *names], log, timeout=1800)
+    if status != 0:
+        show_failure(f'{suite.name}: build of {suite.build}', log)
+    return status == 0
+
+
+def no_randomised_layout():
+    """TSan and old libFuzzer runtimes dislike much address randomisation; None where not allowed."""
+    tool = shutil.which('setarch')
+    if tool and subprocess.run([tool, '-R', 'true'], capture_output=True, check=False).returncode == 0:
+        return [tool, '-R']
+    return []
+
+
+def run_gtest(suite, path):
+    log = LOGS / suite.name / f'{path.name}.log'
+    report = log.with_suffix('.json')
+    report.unlink(missing_ok=True)
+    prefix = no_randomised_layout() if 'tsan' in suite.build else []
+    status = run_logged([*prefix, str(path), f'--gtest_output=json:{report}'], log, suite.timeout,
+                        suite.env)
+    count = Count()
+    try:
+        cases = [case for group in json.loads(report.read_text())['testsuites']
+                 for case in group['testsuite']]
+    except (OSError, ValueError, KeyError):
+        cases = []
+    for case in cases:
+        if case.get('failures'):
+            count.failed += 1
+        elif case.get('result') == 'SKIPPED' or case.get('status') == 'NOTRUN':
+            count.skipped += 1
+            say(f'  skipped: {case["classname"]}.{case["name"]} (its reason is in {log})')
+        else:
+            count.passed += 1
+    if (status != 0 or not cases) and count.failed == 0:
+        count.failed += 1  # it crashed, hung, or holds no test
+    if count.failed:
+        show_failure(f'{suite.name}: {path.name}, status {status}', log)
+    return count
+
+
+def run_fuzz(suite, path, seconds):
+    log = LOGS / suite.name / f'{path.name}.log'
+    work = LOGS / suite.name / f'{path.name}.found'
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    corpus = ROOT / 'tests/fuzz/corpus' / path.name.removeprefix('fuzz_')
+    folders = [str(work)] + ([str(corpus)] if corpus.is_dir() else [])
+    command = [*no_randomised_layout(), str(path), f'-max_total_time={seconds}', '-timeout=10',
+               '-rss_limit_mb=2048', '-print_final_stats=1', f'-artifact_prefix={work}/', *folders]
+    status = run_logged(command, log, seconds + 120, suite.env)
+    if status == 0:
+        return Count(passed=1)
+    show_failure(f'{suite.name}: {path.name}, status {status}; put the crash file from {work} '
+                 f'into {os.path.relpath(corpus, ROOT)}', log)
+    return Count(failed=1)
+
+
+def run_script(suite, words):
+    """A script's PASS/FAIL/SKIP lines are its cases; without any, its exit status is one."""
+    name = '_'.join([pathlib.Path(words[0]).stem] + [w.strip('-') for w in words[1:2]])
+    log = LOGS / suite.name / f'{name}.log'
+    env = {**suite.env, 'TRUNKLINE_TEST_LOGS': str(LOGS / suite.name / name)}
+    status = run_logged([PYTHON, *words], log, suite.timeout, env)
+    text = log.read_text(encoding='utf-8', errors='replace')
+    count = Count()
+    for word, reason in re.findall(r'^(PASS|FAIL|SKIP) (.*)$', text, re.M):
+        if word == 'SKIP':
+            say(f'  skipped: {reason}')
+        field = {'PASS': 'passed', 'FAIL': 'failed', 'SKIP': 'skipped'}[word]
+        setattr(count, field, getattr(count, field) + 1)
+    if count == Count() and status == 0:
+        count.passed = 1
+    elif count == Count() and status == SKIP_STATUS:
+        count.skipped = 1
+        say(f'  skipped: {name}: {(text.strip().splitlines() or ["no reason given"])[-1]}')
+    elif status != 0 and count.failed == 0:
+        count.failed += 1
+    if count.failed:
+        show_failure(f'{suite.name}: {name}, status {status}', log)
+    return count
+
+
+def script_commands(suite):
+    commands = []
+    for pattern in suite.scripts:
+        words = pattern.split()
+        commands += [[str(path.relative_to(ROOT)), *words[1:]]
+                     for path in sorted(ROOT.glob(words[0]))]
+    return commands
+
+
+def run_suite(suite, options):
+    """Builds, runs, counts one suite, and prints its line."""
+    started = time.monotonic()
+    tests = [] if suite.kind == 'script' else programs(suite)
+    if suite.build and not build(suite, [target for target, _ in tests]):
+        return Count(failed=1)
+    built = time.monotonic()
+    if suite.kind == 'gtest':
+        jobs = [lambda p=path: run_gtest(suite, p) for _, path in tests]
+    elif suite.kind == 'fuzz':
+        jobs = [lambda p=path: run_fuzz(suite, p, options.fuzz_seconds) for _, path in tests]
+    else:
+        jobs = [lambda c=command: run_script(suite, c) for command in script_commands(suite)]
+    total = Count()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() if suite.parallel else 1) as pool:
+        for count in pool.map(lambda job: job(), jobs):
+            total.add(count)
+    if not jobs:
+        say(f'  FAILED: {suite.name}: holds no test')
+        total.failed += 1
+    say(f'{suite.name:12} {total}  (built in {built - started:.0f} s, '
+        f'ran {time.monotonic() - built:.0f} s)')
+    return total
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('suites', nargs='*', metavar='SUITE', help='only these (default: all)')
+    parser.add_argument('--list', action='store_true', help='show the suites and end')
+    parser.add_argument('--fuzz-seconds', type=int, default=5, help='for each fuzz target')
+    options = parser.parse_args()
+    if options.list:
+        for suite in SUITES:
+            print(f'{suite.name:12} {suite.kind:7} {suite.build:12} '
+                  f'{suite.under or " ".join(suite.scripts)}')
+        return 0
+    unknown = set(options.suites) - {suite.name for suite in SUITES}
+    if unknown:
+        parser.error(f'no such suite: {", ".join(sorted(unknown))}; --list shows them')
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    started = time.monotonic()
+    total = Count()
+    for suite in SUITES:
+        if not options.suites or suite.name in options.suites:
+            shutil.rmtree(LOGS / suite.name, ignore_errors=True)
+            total.add(run_suite(suite, options))
+    say(f'time: {time.monotonic() - started:.0f} s')
+    say(str(total))
+    return 0 if total.failed == 0 and total.passed > 0 else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
