@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// DATA, type 0 (RFC 9260 section 3.3.1): view, parse, build. On the fast path, hence all inline.
+//
+//  0   | 0 | - - - - I U B E | length             |
+//  4   | TSN                                      |
+//  8   | stream identifier   | stream sequence    |
+//  12  | payload protocol identifier              |
+//  16  | user data ...
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/bytes.h"
+#include "trunkline/stack/types.h"
+#include "wire/chunk.h"
+#include "wire/packet_writer.h"
+
+namespace trunkline::wire {
+
+inline constexpr size_t kDataHeaderSize = 16;  // the chunk header included
+
+struct DataChunk {
+  static constexpr uint8_t kEndingFlag = 0x01;
+  static constexpr uint8_t kBeginningFlag = 0x02;
+  static constexpr uint8_t kUnorderedFlag = 0x04;
+  static constexpr uint8_t kImmediateFlag = 0x08;
+
+  bool immediate = false;
+  bool unordered = false;
+  bool beginning = false;
+  bool ending = false;
+  Tsn tsn;
+  StreamId stream;
+  Ssn ssn;
+  Ppid ppid;
+  std::span<const uint8_t> payload;  // empty where the peer broke the rule: answer No User Data
+
+  // The chunk must be a DATA chunk. Nothing if it is shorter than its fixed part.
+  [[nodiscard]] static std::optional<DataChunk> parse(const ChunkView& chunk) {
+    constexpr size_t kFixed = kDataHeaderSize - kChunkHeaderSize;
+    if (chunk.type != ChunkType::kData || chunk.value.size() < kFixed) return std::nullopt;
+    const uint8_t* const at = chunk.value.data();
+    DataChunk out;
+    out.immediate = (chunk.flags & kImmediateFlag) != 0;
+    out.unordered = (chunk.flags & kUnorderedFlag) != 0;
+    out.beginning = (chunk.flags & kBeginningFlag) != 0;
+    out.ending = (chunk.flags & kEndingFlag) != 0;
+    out.tsn = Tsn(load_be32(at));
+    out.stream = StreamId(load_be16(at + 4));
+    out.ssn = Ssn(load_be16(at + 6));
+    out.ppid = Ppid(load_be32(at + 8));
+    out.payload = chunk.value.subspan(kFixed);
+    return out;
+  }
+};
+
+// Writes all but the payload; the payload field of `data` is not looked at. Returns where the
+// payload goes, or nullptr if there is no room or payload_size is 0 (a DATA chunk must have some).
+[[nodiscard]] inline uint8_t* write_data_header(PacketWriter& writer, const DataChunk& data,
+                                                size_t payload_size) {
+  constexpr size_t kFixed = kDataHeaderSize - kChunkHeaderSize;
+  if (payload_size == 0 || payload_size > kMaxChunkSize) return nullptr;
+  const unsigned flags = (data.immediate ? DataChunk::kImmediateFlag : 0u) |
+                         (data.unordered ? DataChunk::kUnorderedFlag : 0u) |
+                         (data.beginning ? DataChunk::kBeginningFlag : 0u) |
+                         (data.ending ? DataChunk::kEndingFlag : 0u);
+  uint8_t* const at =
+      writer.reserve_chunk(ChunkType::kData, static_cast<uint8_t>(flags), kFixed + payload_size);
+  if (at == nullptr) return nullptr;
+  store_be32(at, data.tsn.value);
+  store_be16(at + 4, data.stream.value);
+  store_be16(at + 6, data.ssn.value);
+  store_be32(at + 8, data.ppid.value);
+  return at + kFixed;
+}
+
+}  // namespace trunkline::wire

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SACK, type 3 (RFC 9260 section 3.3.4): view, parse, build. Whether the gap blocks make sense
+// (ordered, behind the cumulative TSN) is asked by whoever keeps the outstanding data.
+//
+//  0   | 3 | flags = 0         | length               |
+//  4   | cumulative TSN ack                           |
+//  8   | a_rwnd                                       |
+//  12  | number of gap blocks N | number of dups. M   |
+//  16  | gap block 1: start     | end                 |  N times; offsets from the cumulative TSN
+//      | duplicate TSN 1                              |  M times
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/bytes.h"
+#include "trunkline/stack/types.h"
+#include "wire/chunk.h"
+#include "wire/packet_writer.h"
+
+namespace trunkline::wire {
+
+inline constexpr size_t kSackHeaderSize = 16;  // the chunk header included
+
+// Both ends included, counted from the cumulative TSN ack.
+struct GapBlock {
+  uint16_t start = 0;
+  uint16_t end = 0;
+  constexpr bool operator==(const GapBlock&) const = default;
+};
+
+struct SackChunk {
+  Tsn cum_tsn_ack;
+  uint32_t a_rwnd = 0;
+
+  [[nodiscard]] size_t gap_count() const { return gaps_.size() / 4; }
+  [[nodiscard]] size_t dup_count() const { return dups_.size() / 4; }
+  // The index must be below the count.
+  [[nodiscard]] GapBlock gap(size_t i) const {
+    return {load_be16(gaps_.data() + i * 4), load_be16(gaps_.data() + i * 4 + 2)};
+  }
+  [[nodiscard]] Tsn dup(size_t i) const { return Tsn(load_be32(dups_.data() + i * 4)); }
+
+  // Nothing unless the length is exactly what the two counts say.
+  [[nodiscard]] static std::optional<SackChunk> parse(const ChunkView& chunk);
+
+ private:
+  std::span<const uint8_t> gaps_;  // four bytes each
+  std::span<const uint8_t> dups_;
+};
+
+// Writes as many gap blocks as fit, from the first, then as many duplicates; false if not even the
+// fixed part fits.
+[[nodiscard]] bool write_sack(PacketWriter& writer, Tsn cum_tsn_ack, uint32_t a_rwnd,
+                              std::span<const GapBlock> gaps, std::span<const Tsn> dups);
+
+}  // namespace trunkline::wire
