@@ -102,9 +102,9 @@ struct InitChunk : InitFields {
 
 struct InitParseResult {
   InitParseError error = InitParseError::kNone;
-  // kBadParameterLength: the parameter, as far as it can be told (0 if not), and whether its type
-  // is known. After kBadParameterLength the fixed part of `init` is filled in, so that an ABORT
-  // can carry the right tag.
+  // With kBadParameterLength: the parameter's type, or 0 where the walk broke off between
+  // parameters. The fixed part of `init` is filled in then, so that an ABORT can carry the right
+  // tag.
   uint16_t bad_parameter = 0;
   InitChunk init;
   [[nodiscard]] bool ok() const { return error == InitParseError::kNone; }

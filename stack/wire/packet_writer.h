@@ -61,6 +61,8 @@ class PacketWriter {
   // is none, and then the chunk is lost: end_chunk will say so.
   [[nodiscard]] uint8_t* append(size_t size);
   bool append_bytes(std::span<const uint8_t> bytes);
+  // Zeros up to the next multiple of four; needed only before whole parameters copied as bytes.
+  bool align();
   // Opens a parameter or cause inside the open chunk, aligned to four bytes; they may nest twice (a
   // parameter in a cause). What is appended until end_tlv belongs to it.
   bool begin_tlv(uint16_t type);
@@ -87,7 +89,6 @@ class PacketWriter {
     failed_ = true;
     return false;
   }
-  bool pad_open_chunk();
 
   std::span<uint8_t> room_;
   size_t size_;                       // header and finished chunks

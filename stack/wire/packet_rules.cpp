@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a packet is, and which verification tag it must carry (RFC 9260 sections 6.10, 8.4, 8.5).
+#include "wire/packet_rules.h"
+
+#include "wire/cause.h"
+
+namespace trunkline::wire {
+namespace {
+
+bool has_stale_cookie(std::span<const uint8_t> causes) {
+  CauseCursor cursor(causes);
+  while (const auto cause = cursor.next()) {
+    if (cause->code == CauseCode::kStaleCookie) return true;
+  }
+  return false;
+}
+
+void note(PacketShape& shape, const ChunkView& chunk) {
+  switch (chunk.type) {
+    case ChunkType::kData:
+      shape.has_data = true;
+      break;
+    case ChunkType::kInit:
+      shape.has_init = true;
+      break;
+    case ChunkType::kInitAck:
+      shape.has_init_ack = true;
+      break;
+    case ChunkType::kAbort:
+      shape.has_abort = true;
+      break;
+    case ChunkType::kError:
+      shape.has_stale_cookie_error |= has_stale_cookie(chunk.value);
+      break;
+    case ChunkType::kCookieEcho:
+      shape.has_cookie_echo = true;
+      break;
+    case ChunkType::kCookieAck:
+      shape.has_cookie_ack = true;
+      break;
+    case ChunkType::kShutdownAck:
+      shape.has_shutdown_ack = true;
+      break;
+    case ChunkType::kShutdownComplete:
+      shape.has_shutdown_complete = true;
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace
+
+PacketShape inspect(std::span<const uint8_t> chunks) {
+  PacketShape shape;
+  ChunkCursor cursor(chunks);
+  while (const auto chunk = cursor.next()) {
+    if (shape.chunk_count == 0) {
+      shape.first_type = chunk->type;
+      shape.first_flags = chunk->flags;
+    }
+    ++shape.chunk_count;
+    note(shape, *chunk);
+  }
+  shape.end = cursor.end();
+  return shape;
+}
+
+TagClass tag_class(const PacketShape& shape) {
+  if (shape.chunk_count == 0) return TagClass::kOwn;
+  switch (shape.first_type) {
+    case ChunkType::kInit:
+      return TagClass::kZero;
+    case ChunkType::kCookieEcho:
+      return TagClass::kByCookie;
+    case ChunkType::kAbort:
+    case ChunkType::kShutdownComplete:
+      return (shape.first_flags & kTagReflectedFlag) != 0 ? TagClass::kReflected : TagClass::kOwn;
+    default:
+      return TagClass::kOwn;
+  }
+}
+
+bool tag_matches(TagClass tag_class, VerificationTag received, VerificationTag own,
+                 VerificationTag peer) {
+  if (tag_class == TagClass::kZero) return received.value == 0;
+  if (received.value == 0) return false;
+  return received == (tag_class == TagClass::kReflected ? peer : own);
+}
+
+}  // namespace trunkline::wire
