@@ -42,7 +42,8 @@ class TimingWheel {
 
   // Arms, or arms anew, in constant time. A later deadline leaves the entry where it lies and is
   // noticed when that slot comes up, so pushing a timer back for every packet costs one store.
-  // A deadline in the past is due at once; never() is cancel().
+  // A deadline before the last pop_expired() is due at once, as if it were then; never() is
+  // cancel().
   void arm(WheelEntry& entry, TimePoint deadline);
   void cancel(WheelEntry& entry);
 
