@@ -2,7 +2,7 @@
 // Filing, popping and looking ahead. The invariant behind it all: every filed entry's slot starts
 // at or after `present_`, and on levels above 0 strictly after it, so the first non-empty slot of
 // the lowest non-empty level is the earliest.
-#include "stack/timer/timing_wheel.h"
+#include "timer/timing_wheel.h"
 
 #include <algorithm>
 #include <bit>

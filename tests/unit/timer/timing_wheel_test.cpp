@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The timing wheel against a sorted list of deadlines, and its promises one by one.
-#include "stack/timer/timing_wheel.h"
+#include "timer/timing_wheel.h"
 
 #include <gtest/gtest.h>
 
