@@ -289,10 +289,11 @@ class Shard {
 
   // -- events, oldest first. False when there is none.
   bool next_event(Event& out);
-  // Makes a borrowed message last by copying it into the shard's own buffers. Its bytes go on
-  // counting against a_rwnd until consumed(). False: no buffer left, the association is aborted.
-  bool keep(Event& event);
-  // The application has taken `bytes` of messages that were kept: the window may open again.
+  // For a message whose reader has no room yet: makes a borrowed one last by copying it into the
+  // shard's own buffers, and counts it against a_rwnd until consumed(). False: no buffer is left;
+  // the message is gone and the association is aborted.
+  bool keep(TimePoint now, Event& event);
+  // The reader has taken a kept message of `bytes`: the window may open again. Once a message.
   void consumed(TimePoint now, AssocId assoc, size_t bytes);
 
   // -- what operators see

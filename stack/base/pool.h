@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A fixed number of objects of one type, reserved once: the shard's memory. Untouched slots are
+// never written, so that a large pool costs address space and not memory until it is used.
+// Exhaustion is an answer (nullptr), never a crash.
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace trunkline {
+
+template <typename T>
+class Pool {
+ public:
+  explicit Pool(uint32_t capacity)
+      : capacity_(capacity),
+        slots_(static_cast<Slot*>(
+            ::operator new(sizeof(Slot) * capacity, std::align_val_t(alignof(Slot))))) {}
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool() {
+    assert(used_ == 0);
+    ::operator delete(slots_, std::align_val_t(alignof(Slot)));
+  }
+
+  // nullptr when every slot is in use.
+  template <typename... Args>
+  [[nodiscard]] T* make(Args&&... args) {
+    Slot* slot = free_;
+    if (slot != nullptr) {
+      free_ = slot->next_free;
+    } else {
+      if (touched_ == capacity_) return nullptr;
+      slot = &slots_[touched_++];
+    }
+    ++used_;
+    return ::new (static_cast<void*>(slot->bytes)) T(std::forward<Args>(args)...);
+  }
+  void destroy(T* object) {
+    object->~T();
+    Slot* slot = reinterpret_cast<Slot*>(object);
+    slot->next_free = free_;
+    free_ = slot;
+    --used_;
+  }
+
+  [[nodiscard]] uint32_t index_of(const T* object) const {
+    return static_cast<uint32_t>(reinterpret_cast<const Slot*>(object) - slots_);
+  }
+  [[nodiscard]] uint32_t used() const { return used_; }
+  [[nodiscard]] uint32_t available() const { return capacity_ - used_; }
+  [[nodiscard]] uint32_t capacity() const { return capacity_; }
+
+ private:
+  union Slot {
+    Slot* next_free;
+    alignas(T) unsigned char bytes[sizeof(T)];
+  };
+
+  const uint32_t capacity_;
+  uint32_t used_ = 0;
+  uint32_t touched_ = 0;  // slots from here on have never been used
+  Slot* free_ = nullptr;
+  Slot* const slots_;
+};
+
+}  // namespace trunkline

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One destination transport address of the peer and all that belongs to it alone: the local
+// address that reaches it, state, RTO, congestion window, errors, heartbeat and timers
+// (RFC 9260 sections 5.4, 6.3, 7.2, 8.2, 8.3). The association decides; a path remembers.
+#pragma once
+
+#include <cstdint>
+
+#include "path/congestion.h"
+#include "path/rto.h"
+#include "trunkline/stack/stack.h"
+
+namespace trunkline {
+
+inline constexpr size_t kIpv4HeaderSize = 20;
+inline constexpr size_t kIpv6HeaderSize = 40;
+inline constexpr size_t kSctpHeaderSize = 12;
+
+struct Path {
+  Path(const Profile& profile, IpAddress local_address, IpAddress remote_address)
+      : local(local_address),
+        remote(remote_address),
+        mtu(profile.path_mtu),
+        rto(profile),
+        congestion(pmdcs(), remote_address.is_ipv6()) {}
+
+  IpAddress local;
+  IpAddress remote;
+  uint8_t index = 0;  // in the association's list
+  PathState state = PathState::kUnconfirmed;
+  bool heartbeat_outstanding = false;
+  bool rtt_pending = false;          // a chunk with rtt_tsn is being timed
+  uint16_t mtu;                      // bytes, IP packet
+  uint16_t error_count = 0;          // 8.2
+  uint32_t flight = 0;               // bytes of user data outstanding here
+  Rto rto;
+  Congestion congestion;
+  Tsn rtt_tsn;
+  TimePoint rtt_sent_at;
+  TimePoint t3 = TimePoint::never();
+  TimePoint heartbeat_due = TimePoint::never();  // when to send one, or when its ACK is late
+  TimePoint last_sent_at;            // DATA, for 7.2.1 and to know an idle path
+  TimePoint heartbeat_sent_at;
+  uint64_t heartbeat_nonce = 0;
+  uint64_t heartbeats_sent = 0;
+  uint64_t t3_expirations = 0;
+
+  // Bytes of an SCTP packet that fit the path.
+  [[nodiscard]] size_t packet_size() const {
+    return (mtu - (remote.is_ipv4() ? kIpv4HeaderSize : kIpv6HeaderSize)) & ~size_t{3};
+  }
+  // Bytes for chunks in it: the unit of congestion control (section 7.2, PMDCS).
+  [[nodiscard]] uint32_t pmdcs() const {
+    return static_cast<uint32_t>(packet_size() - kSctpHeaderSize);
+  }
+  [[nodiscard]] bool usable() const { return state == PathState::kActive; }
+};
+
+}  // namespace trunkline

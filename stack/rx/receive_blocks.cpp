@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Chains of receive blocks: copy in, join, free.
+#include "rx/receive_blocks.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace trunkline {
+
+ReceiveBlock* ReceiveBlocks::copy_in(std::span<const uint8_t> payload) {
+  if (payload.empty() || !has_room(payload.size())) return nullptr;
+  ReceiveBlock* first = nullptr;
+  ReceiveBlock* last = nullptr;
+  uint32_t blocks = 0;
+  const uint32_t size = static_cast<uint32_t>(payload.size());
+  while (!payload.empty()) {
+    ReceiveBlock* const block = pool_.make();
+    const size_t n = std::min(payload.size(), ReceiveBlock::kDataSize);
+    std::memcpy(block->data, payload.data(), n);
+    block->piece = {block->data, static_cast<uint32_t>(n), nullptr};
+    if (last == nullptr) {
+      first = block;
+    } else {
+      last->piece.next = &block->piece;
+    }
+    last = block;
+    ++blocks;
+    payload = payload.subspan(n);
+  }
+  first->last = last;
+  first->held.size = size;
+  first->held.blocks = blocks;
+  return first;
+}
+
+void ReceiveBlocks::join(ReceiveBlock* head, ReceiveBlock* tail) {
+  head->last->piece.next = &tail->piece;
+  head->last = tail->last;
+  head->held.size += tail->held.size;
+  head->held.blocks += tail->held.blocks;
+}
+
+void ReceiveBlocks::free_chain(ReceiveBlock* first) {
+  while (first != nullptr) {
+    ReceiveBlock* const next = first->next();
+    pool_.destroy(first);
+    first = next;
+  }
+}
+
+}  // namespace trunkline

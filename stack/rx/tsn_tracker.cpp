@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Cumulative TSN and gap blocks as a short sorted array; binary search on the circle is sound
+// because every block lies within half the circle after the cumulative TSN.
+#include "rx/tsn_tracker.h"
+
+#include <algorithm>
+
+namespace trunkline {
+namespace {
+
+constexpr uint32_t kMaxGapOffset = 65535;  // a gap block counts in 16 bits (3.3.4)
+
+}  // namespace
+
+size_t TsnTracker::first_block_ending_at_or_after(Tsn tsn) const {
+  if (disorder_ == nullptr) return 0;
+  size_t low = 0;
+  size_t high = disorder_->block_count;
+  while (low < high) {
+    const size_t mid = (low + high) / 2;
+    if (disorder_->blocks[mid].last.before(tsn)) {
+      low = mid + 1;
+    } else {
+      high = mid;
+    }
+  }
+  return low;
+}
+
+TsnTracker::Verdict TsnTracker::classify(Tsn tsn, const Pool<TsnDisorder>& pool) const {
+  if (tsn.at_or_before(cum_)) return Verdict::kDuplicate;
+  const uint32_t offset = tsn.distance_from(cum_);
+  if (offset == 1) return has_gaps() && disorder_->blocks[0].first == tsn ? Verdict::kDuplicate
+                                                                         : Verdict::kNew;
+  if (offset > kMaxGapOffset) return Verdict::kTooFar;
+  if (disorder_ == nullptr) return pool.available() > 0 ? Verdict::kNew : Verdict::kTooFar;
+  const size_t at = first_block_ending_at_or_after(tsn);
+  if (at < disorder_->block_count && disorder_->blocks[at].first.at_or_before(tsn)) {
+    return Verdict::kDuplicate;
+  }
+  if (disorder_->block_count == TsnDisorder::kMaxBlocks) {
+    // No room for a block of its own: only what extends one may come in.
+    const bool after_previous = at > 0 && disorder_->blocks[at - 1].last + 1 == tsn;
+    const bool before_next = at < disorder_->block_count && disorder_->blocks[at].first == tsn + 1;
+    if (!after_previous && !before_next) return Verdict::kTooFar;
+  }
+  return Verdict::kNew;
+}
+
+void TsnTracker::record(Tsn tsn, Pool<TsnDisorder>& pool) {
+  if (tsn == cum_ + 1) {
+    cum_ = tsn;
+    if (has_gaps() && disorder_->blocks[0].first == cum_ + 1) {
+      cum_ = disorder_->blocks[0].last;
+      erase_block(0);
+      drop_if_calm(pool);
+    }
+    return;
+  }
+  if (!ensure_disorder(pool)) return;
+  auto& blocks = disorder_->blocks;
+  const size_t at = first_block_ending_at_or_after(tsn);
+  const bool joins_previous = at > 0 && blocks[at - 1].last + 1 == tsn;
+  const bool joins_next = at < disorder_->block_count && blocks[at].first == tsn + 1;
+  if (joins_previous && joins_next) {
+    blocks[at - 1].last = blocks[at].last;
+    erase_block(at);
+  } else if (joins_previous) {
+    blocks[at - 1].last = tsn;
+  } else if (joins_next) {
+    blocks[at].first = tsn;
+  } else {
+    std::move_backward(blocks.begin() + static_cast<ptrdiff_t>(at),
+                       blocks.begin() + static_cast<ptrdiff_t>(disorder_->block_count),
+                       blocks.begin() + static_cast<ptrdiff_t>(disorder_->block_count + 1));
+    blocks[at] = {tsn, tsn};
+    ++disorder_->block_count;
+  }
+}
+
+void TsnTracker::record_duplicate(Tsn tsn, Pool<TsnDisorder>& pool) {
+  if (!ensure_disorder(pool)) return;
+  if (disorder_->duplicate_count < TsnDisorder::kMaxDuplicates) {
+    disorder_->duplicates[disorder_->duplicate_count++] = tsn;
+  }
+}
+
+void TsnTracker::forget(Tsn tsn, Pool<TsnDisorder>& pool) {
+  if (!has_gaps()) return;
+  const size_t at = disorder_->block_count - 1;
+  auto& block = disorder_->blocks[at];
+  if (block.last != tsn) return;
+  if (block.first == block.last) {
+    erase_block(at);
+    drop_if_calm(pool);
+  } else {
+    block.last = block.last - 1;
+  }
+}
+
+size_t TsnTracker::gap_blocks(std::span<wire::GapBlock> out) const {
+  if (disorder_ == nullptr) return 0;
+  const size_t n = std::min(out.size(), disorder_->block_count);
+  for (size_t i = 0; i < n; ++i) {
+    out[i] = {static_cast<uint16_t>(disorder_->blocks[i].first.distance_from(cum_)),
+              static_cast<uint16_t>(disorder_->blocks[i].last.distance_from(cum_))};
+  }
+  return n;
+}
+
+std::span<const Tsn> TsnTracker::duplicates() const {
+  if (disorder_ == nullptr) return {};
+  return {disorder_->duplicates.data(), disorder_->duplicate_count};
+}
+
+void TsnTracker::clear_duplicates(Pool<TsnDisorder>& pool) {
+  if (disorder_ == nullptr) return;
+  disorder_->duplicate_count = 0;
+  drop_if_calm(pool);
+}
+
+void TsnTracker::release(Pool<TsnDisorder>& pool) {
+  if (disorder_ != nullptr) pool.destroy(disorder_);
+  disorder_ = nullptr;
+}
+
+bool TsnTracker::ensure_disorder(Pool<TsnDisorder>& pool) {
+  if (disorder_ == nullptr) disorder_ = pool.make();
+  return disorder_ != nullptr;
+}
+
+void TsnTracker::drop_if_calm(Pool<TsnDisorder>& pool) {
+  if (disorder_->block_count == 0 && disorder_->duplicate_count == 0) release(pool);
+}
+
+void TsnTracker::erase_block(size_t at) {
+  auto& blocks = disorder_->blocks;
+  std::move(blocks.begin() + static_cast<ptrdiff_t>(at + 1),
+            blocks.begin() + static_cast<ptrdiff_t>(disorder_->block_count),
+            blocks.begin() + static_cast<ptrdiff_t>(at));
+  --disorder_->block_count;
+}
+
+}  // namespace trunkline

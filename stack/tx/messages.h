@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the sending side remembers of a message and of each DATA chunk cut from it. The payload
+// stays where the application wrote it; these only point.
+#pragma once
+
+#include <cstdint>
+
+#include "base/list.h"
+#include "trunkline/stack/payload.h"
+#include "trunkline/stack/types.h"
+
+namespace trunkline {
+
+// A place in a chain of pieces.
+struct PayloadCursor {
+  const Piece* piece = nullptr;
+  uint32_t offset = 0;  // in the piece
+
+  // Copies `size` bytes from here to `out` and moves on.
+  void read(uint8_t* out, size_t size);
+  void skip(size_t size);
+};
+
+// A user message from send() until its last byte is acknowledged.
+struct TxMessage {
+  ListLink<TxMessage> link;  // in its stream's queue while not entirely sent
+  Payload payload;
+  uint64_t context = 0;
+  PayloadCursor unsent;       // where the next fragment begins
+  uint32_t unsent_size = 0;   // bytes from there to the end
+  uint32_t chunks_outstanding = 0;
+  Ppid ppid;
+  StreamId stream;
+  Ssn ssn;                    // given when its first byte is sent
+  bool unordered = false;
+  bool sack_immediately = false;
+  bool started = false;
+};
+
+// A DATA chunk from its first transmission until the cumulative TSN passes it.
+struct TxChunk {
+  enum class State : uint8_t {
+    kInFlight,
+    kGapAcked,    // the peer has it for now, and may renege
+    kRetransmit,  // thought lost, waits to be sent again
+  };
+
+  ListLink<TxChunk> link;  // in TSN order
+  TxMessage* message = nullptr;
+  PayloadCursor payload;
+  TimePoint sent_at;
+  Tsn tsn;
+  uint16_t size = 0;      // bytes of user data
+  uint8_t path = 0;       // index of the path it was last sent on
+  uint8_t misses = 0;     // miss indications (7.2.4)
+  State state = State::kInFlight;
+  bool beginning = false;
+  bool ending = false;
+  bool retransmitted = false;       // ever: its round trip is ambiguous (6.3.1 C5)
+  bool fast_retransmitted = false;  // not a second time (7.2.4 rule 5)
+};
+
+}  // namespace trunkline

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a SACK means, chunk by chunk, in one walk over the list from its head; the list is walked
+// past its head only when there are gaps.
+#include "tx/outstanding.h"
+
+#include "wire/data_chunk.h"
+
+namespace trunkline {
+namespace {
+
+constexpr uint8_t kMissesForLoss = 3;  // 7.2.4
+
+uint32_t wire_size(const TxChunk& chunk) {
+  return static_cast<uint32_t>((wire::kDataHeaderSize + chunk.size + 3) & ~size_t{3});
+}
+
+}  // namespace
+
+void Outstanding::add(TxChunk* chunk, TimePoint now, uint8_t path) {
+  chunk->tsn = next_tsn_;
+  ++next_tsn_;
+  chunk->sent_at = now;
+  chunk->path = path;
+  chunk->state = TxChunk::State::kInFlight;
+  chunks_.push_back(chunk);
+  flight_ += chunk->size;
+  bytes_ += chunk->size;
+  path_flight_[path] += chunk->size;
+}
+
+bool Outstanding::plausible(const wire::SackChunk& sack) const {
+  const Tsn last_sent = next_tsn_ - 1;
+  if (sack.cum_tsn_ack.after(last_sent)) return false;
+  uint32_t previous_end = 0;
+  for (size_t i = 0; i < sack.gap_count(); ++i) {
+    const wire::GapBlock gap = sack.gap(i);
+    // A block begins at least one missing TSN after the last one (3.3.4).
+    if (gap.start <= previous_end + (i == 0 ? 1u : 0u) || gap.end < gap.start) return false;
+    if ((sack.cum_tsn_ack + gap.end).after(last_sent)) return false;
+    previous_end = gap.end;
+  }
+  return true;
+}
+
+void Outstanding::snapshot(SackOutcome& outcome) const {
+  for (size_t i = 0; i < kMaxPaths; ++i) outcome.paths[i].flight_before = path_flight_[i];
+}
+
+void Outstanding::unflight(TxChunk* chunk) {
+  flight_ -= chunk->size;
+  path_flight_[chunk->path] -= chunk->size;
+}
+
+// Counts a chunk as acknowledged, once, whether by a gap block or by the cumulative TSN.
+void Outstanding::ack(TxChunk* chunk, SackOutcome& outcome) {
+  if (chunk->state == TxChunk::State::kInFlight) unflight(chunk);
+  if (chunk->state == TxChunk::State::kRetransmit) --retransmit_count_;
+  SackOutcome::PerPath& path = outcome.paths[chunk->path];
+  path.acked += chunk->size;
+  path.acked_chunks += wire_size(*chunk);
+  if (!chunk->retransmitted) path.rtt_from = chunk->sent_at;
+  outcome.newly_acked = true;
+  if (highest_newly_acked_.before(chunk->tsn)) highest_newly_acked_ = chunk->tsn;
+}
+
+void Outstanding::ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome) {
+  if (!cum_tsn_ack.after(cum_ack_)) return;
+  outcome.cum_advanced = true;
+  for (TxChunk* chunk = chunks_.front(); chunk != nullptr && chunk->tsn.at_or_before(cum_tsn_ack);
+       chunk = chunks_.next(chunk)) {
+    if (chunk->tsn.at_or_before(cum_ack_)) continue;  // acked before, not yet popped
+    if (chunk->state == TxChunk::State::kGapAcked) {
+      --gap_acked_count_;
+    } else {
+      ack(chunk, outcome);
+      outcome.paths[chunk->path].first_acked = true;
+    }
+    bytes_ -= chunk->size;
+    // It must not count as anything any more while it waits to be popped.
+    chunk->state = TxChunk::State::kGapAcked;
+  }
+  cum_ack_ = cum_tsn_ack;
+}
+
+void Outstanding::process_cum_ack(Tsn cum_tsn_ack, SackOutcome& outcome) {
+  snapshot(outcome);
+  highest_newly_acked_ = cum_ack_;
+  ack_up_to(cum_tsn_ack, outcome);
+}
+
+void Outstanding::process(const wire::SackChunk& sack, bool in_fast_recovery,
+                          SackOutcome& outcome) {
+  snapshot(outcome);
+  highest_newly_acked_ = cum_ack_;
+  ack_up_to(sack.cum_tsn_ack, outcome);
+  if (sack.gap_count() == 0 && gap_acked_count_ == 0) return;
+  apply_gaps(sack, outcome);
+  count_misses(sack, in_fast_recovery, outcome);
+}
+
+// Marks what the gap blocks cover, and takes back what they no longer cover (reneging).
+void Outstanding::apply_gaps(const wire::SackChunk& sack, SackOutcome& outcome) {
+  size_t block = 0;
+  for (TxChunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunks_.next(chunk)) {
+    if (chunk->tsn.at_or_before(cum_ack_)) continue;
+    const uint32_t offset = chunk->tsn.distance_from(cum_ack_);
+    while (block < sack.gap_count() && sack.gap(block).end < offset) ++block;
+    if (block == sack.gap_count() && gap_acked_count_ == 0) break;
+    const bool covered = block < sack.gap_count() && sack.gap(block).start <= offset;
+    if (covered && chunk->state != TxChunk::State::kGapAcked) {
+      ack(chunk, outcome);
+      chunk->state = TxChunk::State::kGapAcked;
+      ++gap_acked_count_;
+    } else if (!covered && chunk->state == TxChunk::State::kGapAcked) {
+      chunk->state = TxChunk::State::kInFlight;  // 6.2.1 D iii
+      chunk->retransmitted = true;               // its round trip means nothing any more
+      --gap_acked_count_;
+      flight_ += chunk->size;
+      path_flight_[chunk->path] += chunk->size;
+      outcome.paths[chunk->path].reneged = true;
+    }
+  }
+}
+
+void Outstanding::count_misses(const wire::SackChunk& sack, bool in_fast_recovery,
+                               SackOutcome& outcome) {
+  if (sack.gap_count() == 0) return;
+  // Missing TSNs lie before the end of the last block; of those, the ones before the highest TSN
+  // newly acknowledged count, or all of them in fast recovery when the cumulative TSN moved.
+  Tsn limit = cum_ack_ + sack.gap(sack.gap_count() - 1).end;
+  if (!(in_fast_recovery && outcome.cum_advanced)) limit = highest_newly_acked_;
+  for (TxChunk* chunk = chunks_.front(); chunk != nullptr && chunk->tsn.before(limit);
+       chunk = chunks_.next(chunk)) {
+    if (chunk->tsn.at_or_before(cum_ack_) || chunk->state != TxChunk::State::kInFlight) continue;
+    if (chunk->fast_retransmitted) continue;
+    if (++chunk->misses < kMissesForLoss) continue;
+    chunk->state = TxChunk::State::kRetransmit;
+    chunk->fast_retransmitted = true;
+    ++retransmit_count_;
+    unflight(chunk);
+    outcome.paths[chunk->path].lost = true;
+  }
+}
+
+TxChunk* Outstanding::pop_acked() {
+  TxChunk* const chunk = chunks_.front();
+  if (chunk == nullptr || chunk->tsn.after(cum_ack_)) return nullptr;
+  return chunks_.pop_front();
+}
+
+size_t Outstanding::mark_lost(uint8_t path) {
+  size_t n = 0;
+  for (TxChunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunks_.next(chunk)) {
+    if (chunk->path != path || chunk->state != TxChunk::State::kInFlight) continue;
+    unflight(chunk);
+    chunk->state = TxChunk::State::kRetransmit;
+    chunk->misses = 0;
+    chunk->fast_retransmitted = false;
+    ++retransmit_count_;
+    ++n;
+  }
+  return n;
+}
+
+TxChunk* Outstanding::next_retransmission(TxChunk* after) const {
+  if (retransmit_count_ == 0) return nullptr;
+  TxChunk* chunk = after == nullptr ? chunks_.front() : chunks_.next(after);
+  while (chunk != nullptr && chunk->state != TxChunk::State::kRetransmit) {
+    chunk = chunks_.next(chunk);
+  }
+  return chunk;
+}
+
+void Outstanding::retransmit(TxChunk* chunk, TimePoint now, uint8_t path) {
+  --retransmit_count_;
+  chunk->state = TxChunk::State::kInFlight;
+  chunk->path = path;
+  chunk->sent_at = now;
+  chunk->retransmitted = true;
+  flight_ += chunk->size;
+  path_flight_[path] += chunk->size;
+}
+
+TxChunk* Outstanding::earliest(uint8_t path) const {
+  TxChunk* chunk = chunks_.front();
+  while (chunk != nullptr &&
+         (chunk->path != path || chunk->state != TxChunk::State::kInFlight)) {
+    chunk = chunks_.next(chunk);
+  }
+  return chunk;
+}
+
+TxChunk* Outstanding::pop_any() {
+  TxChunk* const chunk = chunks_.pop_front();
+  if (chunk == nullptr) return nullptr;
+  if (chunk->state == TxChunk::State::kInFlight) unflight(chunk);
+  if (chunk->state == TxChunk::State::kRetransmit) --retransmit_count_;
+  if (chunk->state == TxChunk::State::kGapAcked && chunk->tsn.after(cum_ack_)) --gap_acked_count_;
+  if (chunk->tsn.after(cum_ack_)) bytes_ -= chunk->size;
+  return chunk;
+}
+
+}  // namespace trunkline
