@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The daemon's side of the ring API, as its worker and control threads use it. No DPDK in here.
+// AttachServer (control thread) lets clients in and notices when they go; Bridge (one per worker)
+// turns submissions into verbs of the shard and events of the shard into completions. The two
+// talk through each bridge's mailbox only.
+//
+// One iteration of a worker, around the verbs of stack.h:
+//   shard.receive(now, burst);
+//   while (shard.next_event(event)) bridge.deliver(now, event);
+//   bridge.drain_submissions(now);
+//   while (shard.next_event(event)) bridge.deliver(now, event);
+//   shard.advance(now);  while (shard.next_event(event)) bridge.deliver(now, event);
+//   bridge.flush();
+//   ... transmit ...
+// When it has nothing to do:
+//   bridge.arm();
+//   if (!bridge.has_work()) bridge.wait(timeout);   // at most until shard.next_deadline()
+//   bridge.disarm();
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "appring/ring_counters.h"
+#include "trunkline/stack/stack.h"
+
+namespace trunkline::appring {
+
+// ---------------------------------------------------------------- configuration
+
+struct PortRange {
+  uint16_t first = 0;
+  uint16_t last = 0;  // inclusive
+};
+
+// What processes of a user or group may do. A client has the sum of all entries that match it
+// (by effective uid, effective gid or supplementary group); without any, it may not attach.
+struct Permission {
+  std::optional<uint32_t> uid;  // neither uid nor gid: everybody
+  std::optional<uint32_t> gid;
+  std::vector<PortRange> ports;  // local ports that it may listen on and connect from
+  bool connect_from_any = true;  // may connect from a port that the daemon chooses
+};
+
+// Bounds on what clients can make the daemon hold. Requests above are cut down to them, except
+// that a client that would pass the byte limits is refused.
+struct AttachLimits {
+  uint32_t max_clients = 64;
+  uint32_t max_lanes = 16;  // per client
+  uint32_t max_submission_size = 16384;
+  uint32_t max_completion_size = 65536;
+  uint32_t max_slots = 32768;  // TX and RX each, per lane and worker
+  uint32_t max_slot_size = 16384;
+  uint64_t max_client_bytes = 512ull << 20;
+  uint64_t max_total_bytes = 4ull << 30;
+  uint32_t max_associations = 4096;  // per lane and worker
+  uint32_t max_listeners = 64;       // per lane and worker
+  uint32_t backlog = 2048;       // events that wait for a lane without room, per lane and worker
+  uint32_t max_handshakes = 16;  // sockets that have connected and not yet asked
+  std::chrono::milliseconds handshake_timeout{2000};
+};
+
+struct AttachConfig {
+  std::string socket_path;
+  uint32_t socket_mode = 0660;
+  std::optional<uint32_t> socket_gid;
+  std::vector<Permission> permissions;
+  AttachLimits limits;
+  uint32_t max_message_size = 256 * 1024;  // largest of all profiles: lanes must be able to hold it
+};
+
+enum class ClientDeath : uint8_t { kAbort, kShutdown };
+
+struct NamedProfile {
+  std::string name;
+  Profile profile;
+};
+
+// An endpoint that the operator configured: its port has these addresses and this profile.
+struct NamedEndpoint {
+  PortNumber port;
+  std::vector<IpAddress> addresses;
+  std::string profile;  // empty: the default
+};
+
+struct BridgeConfig {
+  uint16_t worker = 0;
+  uint16_t workers = 1;
+  std::vector<IpAddress> local_addresses;  // of ports that no NamedEndpoint describes
+  Profile default_profile;
+  std::vector<NamedProfile> profiles;
+  std::vector<NamedEndpoint> endpoints;
+  // The profile of a peer by address and port, or null. Asked at connect when the application
+  // names none; the answer must stay valid during the call. May be empty.
+  std::function<const Profile*(const IpAddress&, PortNumber)> peer_profile;
+  ClientDeath on_death = ClientDeath::kAbort;
+  uint32_t max_associations = 4096;  // of the shard: slots of AssocId are below this
+  uint32_t burst = 256;              // submissions of one lane per call of drain_submissions()
+};
+
+// ---------------------------------------------------------------- worker
+
+class BridgeMailbox;
+template <typename ShardT>
+class BasicBridge;
+
+// One worker's bridge to all clients. All methods are for the worker's thread, except mailbox().
+class Bridge {
+ public:
+  // `shard` outlives the bridge. Allocates here; nothing in the fast calls below does, except
+  // where a client comes or an endpoint is made.
+  Bridge(const BridgeConfig& config, Shard& shard);
+  ~Bridge();
+  Bridge(const Bridge&) = delete;
+  Bridge& operator=(const Bridge&) = delete;
+
+  // Takes what clients and the control thread asked for, retries events that waited for room.
+  // Returns how many descriptors it took.
+  size_t drain_submissions(TimePoint now);
+  // Hands an event of the shard to the lane it belongs to. A borrowed message is copied or kept
+  // before this returns, so the packet may go. Takes the event's payload.
+  void deliver(TimePoint now, Event& event);
+  // Publishes completions and rings those who sleep, once each. After each burst.
+  void flush();
+
+  // -- idle
+  void arm();
+  [[nodiscard]] bool has_work() const;
+  // Sleeps until a client or the control thread rings or the time is over.
+  void wait(Duration timeout);
+  void disarm();
+  // Readable while wait() would return at once; for a worker that waits on more than this.
+  [[nodiscard]] int wait_fd() const;
+
+  // -- ending
+  // Shuts down (or aborts) every association and refuses new ones; for a daemon that stops. Keep
+  // iterating afterwards until associations() is 0 or patience ends.
+  void close_all(TimePoint now, bool abort);
+  [[nodiscard]] size_t associations() const;
+
+  // -- what operators see
+  [[nodiscard]] const RingCounters& counters() const;
+  // Which client an association belongs to, as ClientInfo::id; 0: none.
+  [[nodiscard]] uint32_t client_of(AssocId assoc) const;
+
+  // For AttachServer.
+  [[nodiscard]] BridgeMailbox& mailbox();
+
+ private:
+  std::unique_ptr<BasicBridge<Shard>> core_;
+};
+
+// ---------------------------------------------------------------- control thread
+
+struct ClientInfo {
+  uint32_t id = 0;
+  std::string name;
+  int32_t pid = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint32_t lanes = 0;
+  uint64_t bytes = 0;
+  bool leaving = false;  // its socket is gone; workers still hold some of its payload
+};
+
+// Numbers of the control thread: attaches granted and refused.
+struct AttachCounters {
+  uint64_t attached = 0;
+  uint64_t detached = 0;
+  uint64_t refused_permission = 0;
+  uint64_t refused_limit = 0;    // clients, lanes or bytes
+  uint64_t refused_request = 0;  // malformed, another version, impossible sizes
+  uint64_t refused_timeout = 0;  // connected and asked for nothing
+  uint64_t ended_fault = 0;      // ended by a bridge: bad indices or lost memory
+};
+
+class AttachCore;
+
+// Listens on the attach socket. All methods are for the control thread. May throw
+// std::runtime_error in the constructor only.
+class AttachServer {
+ public:
+  // One mailbox per worker, in the order of workers; the bridges outlive the server.
+  AttachServer(const AttachConfig& config, std::span<BridgeMailbox* const> bridges);
+  // Hangs up on all clients and removes the socket. The workers must have stopped, or must go on
+  // draining until stop() said true.
+  ~AttachServer();
+  AttachServer(const AttachServer&) = delete;
+  AttachServer& operator=(const AttachServer&) = delete;
+
+  // An epoll descriptor: readable when poll() has something to do.
+  [[nodiscard]] int fd() const;
+  // Serves what is ready, waiting at most this long. Call it at least every 100 ms while clients
+  // come and go.
+  void poll(std::chrono::milliseconds timeout);
+  // Takes no new clients, hangs up on all. Returns true once every worker has let all of them go.
+  bool stop();
+
+  [[nodiscard]] std::vector<ClientInfo> clients() const;
+  [[nodiscard]] const AttachCounters& counters() const;
+
+ private:
+  std::unique_ptr<AttachCore> core_;
+};
+
+}  // namespace trunkline::appring
