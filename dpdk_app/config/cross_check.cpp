@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Rules between sections: names that must exist, addresses that must be somewhere and only once,
+// sizes that must fit into each other.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "config/sections.h"
+
+namespace trunkline::config {
+namespace {
+
+Field port_field(const Port& port, size_t index) {
+  return {YAML::Node(), fmt::format("ports[{}]", index), port.line};
+}
+
+bool in_prefix(const IpAddress& address, const Prefix& prefix) {
+  if (address.family() != prefix.address.family()) return false;
+  const auto a = address.bytes();
+  const auto b = prefix.address.bytes();
+  for (size_t bit = 0; bit < prefix.length; ++bit) {
+    if (((a[bit / 8] ^ b[bit / 8]) >> (7 - bit % 8) & 1) != 0) return false;
+  }
+  return true;
+}
+
+void check_ports(Loading& loading) {
+  const Config& config = loading.config;
+  std::map<std::string, size_t> names;
+  std::map<std::string, size_t> devices;
+  std::map<std::string, size_t> addresses;
+  for (size_t i = 0; i < config.ports.size(); ++i) {
+    const Port& port = config.ports[i];
+    const Field at = port_field(port, i);
+    const auto unique = [&](std::map<std::string, size_t>& seen, const std::string& value,
+                            std::string_view what) {
+      if (value.empty()) return;
+      const auto [it, fresh] = seen.emplace(value, i);
+      if (fresh) return;
+      loading.mistakes.add(at, fmt::format("{} {} is already that of ports[{}] on line {}", what,
+                                           value, it->second, config.ports[it->second].line));
+    };
+    unique(names, port.name, "name");
+    unique(devices, port.device.substr(0, port.device.find(',')), "device");
+    for (const Prefix& prefix : port.addresses) {
+      unique(addresses, prefix.address.to_string(), "address");
+    }
+    for (const auto& gateway : {port.gateway_v4, port.gateway_v6}) {
+      if (!gateway) continue;
+      const auto reaches = [&](const Prefix& p) { return in_prefix(*gateway, p); };
+      const bool link_local = gateway->is_ipv6() && gateway->scope() == AddressScope::kLinkLocal;
+      const bool own = std::any_of(port.addresses.begin(), port.addresses.end(),
+                                   [&](const Prefix& p) { return p.address == *gateway; });
+      if (own) {
+        loading.mistakes.add(
+            at, fmt::format("gateway {} is the port's own address", gateway->to_string()));
+      } else if (!link_local &&
+                 !std::any_of(port.addresses.begin(), port.addresses.end(), reaches)) {
+        loading.mistakes.add(
+            at, fmt::format("gateway {} is in none of the port's prefixes", gateway->to_string()));
+      }
+    }
+  }
+}
+
+void check_profile_names(Loading& loading) {
+  const Config& config = loading.config;
+  std::vector<std::string_view> names;
+  for (const NamedProfile& profile : config.profiles) names.push_back(profile.name);
+  for (const Loading::ProfileUse& use : loading.profile_uses) {
+    const auto found = std::find(names.begin(), names.end(), use.name);
+    if (found == names.end()) {
+      loading.mistakes.add(use.at, fmt::format("there is no profile \"{}\"{}", use.name,
+                                               did_you_mean(use.name, names)));
+      continue;
+    }
+    *use.index = static_cast<size_t>(found - names.begin());
+  }
+}
+
+// The port that has `address`, or null.
+const Port* owner_of_address(const Config& config, const IpAddress& address) {
+  for (const Port& port : config.ports) {
+    for (const Prefix& prefix : port.addresses) {
+      if (prefix.address == address) return &port;
+    }
+  }
+  return nullptr;
+}
+
+void check_endpoints(Loading& loading) {
+  const Config& config = loading.config;
+  for (size_t i = 0; i < config.endpoints.size(); ++i) {
+    const Endpoint& endpoint = config.endpoints[i];
+    const Loading::EndpointPlace& place = loading.endpoint_places[i];
+    for (size_t j = 0; j < i; ++j) {
+      if (endpoint.port != 0 && config.endpoints[j].port == endpoint.port) {
+        loading.mistakes.add(place.at,
+                             fmt::format("port {} is already that of endpoints[{}] on "
+                                         "line {}",
+                                         endpoint.port, j, loading.endpoint_places[j].at.line));
+        break;
+      }
+    }
+    const uint16_t path_mtu = config.profiles[endpoint.profile].profile.path_mtu;
+    for (size_t k = 0; k < endpoint.addresses.size(); ++k) {
+      const Port* port = owner_of_address(config, endpoint.addresses[k]);
+      if (port == nullptr) {
+        loading.mistakes.add(place.addresses[k], fmt::format("{} is not an address of any port",
+                                                             endpoint.addresses[k].to_string()));
+      } else if (path_mtu > port->mtu) {
+        loading.mistakes.add(
+            place.addresses[k],
+            fmt::format("profile \"{}\" has path_mtu {}, but port \"{}\" has mtu "
+                        "{}; lower path_mtu or raise mtu",
+                        config.profiles[endpoint.profile].name, path_mtu, port->name, port->mtu));
+      }
+    }
+  }
+}
+
+void check_peers(Loading& loading) {
+  std::map<std::string, size_t> seen;
+  for (size_t i = 0; i < loading.config.peers.size(); ++i) {
+    for (const IpAddress& address : loading.config.peers[i].addresses) {
+      const auto [it, fresh] = seen.emplace(address.to_string(), i);
+      if (fresh || it->second == i) continue;
+      loading.mistakes.add(
+          loading.peer_places[i],
+          fmt::format("{} already belongs to peers[{}] on line {}", address.to_string(), it->second,
+                      loading.peer_places[it->second].line));
+    }
+  }
+}
+
+}  // namespace
+
+void cross_check(Loading& loading) {
+  const Config& config = loading.config;
+  check_ports(loading);
+  check_profile_names(loading);
+  check_endpoints(loading);
+  check_peers(loading);
+  if (config.clients.socket == config.control.socket) {
+    loading.mistakes.add_at_key(
+        "control.socket",
+        fmt::format("{} is also clients.socket; they must differ", config.control.socket));
+  }
+  if (config.clients.limits.max_client_memory > config.clients.limits.max_total_memory) {
+    loading.mistakes.add_at_key("clients.limits.max_client_memory",
+                                "is above max_total_memory; one client cannot have more than all");
+  }
+  uint64_t buffers = 0;
+  for (const Port& port : config.ports) buffers += port.buffers * (port.mtu + 700ull);
+  const uint64_t memory = static_cast<uint64_t>(config.eal.memory_mib) << 20;
+  if (buffers > memory) {
+    loading.mistakes.add_at_key(
+        "eal.memory", fmt::format("{} MiB cannot hold the buffers of all ports, which need "
+                                  "about {} MiB; raise eal.memory or lower ports[].buffers",
+                                  config.eal.memory_mib, (buffers >> 20) + 1));
+  }
+  if (config.eal.control_core && config.eal.worker_core &&
+      *config.eal.control_core == *config.eal.worker_core) {
+    loading.mistakes.add_at_key(
+        "eal.worker_core",
+        fmt::format("core {} is also control_core; a polling worker needs a core "
+                    "of its own, or leave both out to share",
+                    *config.eal.worker_core));
+  }
+}
+
+}  // namespace trunkline::config

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The profiles section: every field of Profile with its unit, `extends`, and the rules between
+// fields (RFC 9260 sections 6.2, 6.3.1 and 16).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "config/sections.h"
+
+namespace trunkline::config {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+void read_fields(const Map& map, Profile& out) {
+  map.duration("rto_initial", out.rto_initial, milliseconds(1), std::chrono::minutes(10));
+  map.duration("rto_min", out.rto_min, milliseconds(1), std::chrono::minutes(10));
+  map.duration("rto_max", out.rto_max, milliseconds(1), std::chrono::minutes(10));
+  map.boolean("linear_backoff", out.linear_backoff);
+  map.integer("association_max_retrans", out.association_max_retrans, 1, 255);
+  map.integer("path_max_retrans", out.path_max_retrans, 0, 255);
+  map.integer("max_init_retransmits", out.max_init_retransmits, 0, 255);
+  map.duration("heartbeat_interval", out.heartbeat_interval, Duration(0), hours(1));
+  map.duration("sack_delay", out.sack_delay, Duration(0), milliseconds(500));
+  map.integer("sack_frequency", out.sack_frequency, 1, 255);
+  map.integer("outbound_streams", out.outbound_streams, 1, 65535);
+  map.integer("max_inbound_streams", out.max_inbound_streams, 1, 65535);
+  map.duration("valid_cookie_life", out.valid_cookie_life, milliseconds(100), hours(1));
+  map.bytes("a_rwnd", out.a_rwnd, 1500, 256ull << 20);  // section 3.3.2: at least 1500
+  map.bytes("send_buffer", out.send_buffer, 1500, 256ull << 20);
+  map.bytes("max_message_size", out.max_message_size, 1, 64ull << 20);
+  map.bytes("path_mtu", out.path_mtu, 576, 9200);
+  map.integer("max_burst", out.max_burst, 0, 255);
+  map.boolean("nagle", out.nagle);
+  map.boolean("one_data_per_packet", out.one_data_per_packet);
+  map.integer("dscp", out.dscp, 0, 63);
+}
+
+// The field to blame: the first of `keys` that this profile writes itself, else the profile.
+Field blame(const Map& map, std::initializer_list<std::string_view> keys) {
+  for (const std::string_view key : keys) {
+    if (auto field = map.find(key)) return *field;
+  }
+  return map.at();
+}
+
+void check_fields(const Map& map, const Profile& p) {
+  Mistakes& mistakes = map.mistakes();
+  if (p.rto_min > p.rto_initial) {
+    mistakes.add(blame(map, {"rto_min", "rto_initial"}),
+                 fmt::format("rto_min {} is above rto_initial {}; wanted is rto_min <= rto_initial "
+                             "<= rto_max",
+                             duration_text(p.rto_min), duration_text(p.rto_initial)));
+  }
+  if (p.rto_initial > p.rto_max) {
+    mistakes.add(blame(map, {"rto_max", "rto_initial"}),
+                 fmt::format("rto_max {} is below rto_initial {}; wanted is rto_min <= rto_initial "
+                             "<= rto_max",
+                             duration_text(p.rto_max), duration_text(p.rto_initial)));
+  }
+  if (p.a_rwnd < p.max_message_size) {
+    mistakes.add(blame(map, {"a_rwnd", "max_message_size"}),
+                 fmt::format("a_rwnd {} is smaller than max_message_size {}, so that the largest "
+                             "message could never be received; raise a_rwnd or lower "
+                             "max_message_size",
+                             bytes_text(p.a_rwnd), bytes_text(p.max_message_size)));
+  }
+  if (p.send_buffer < p.max_message_size) {
+    mistakes.add(blame(map, {"send_buffer", "max_message_size"}),
+                 fmt::format("send_buffer {} is smaller than max_message_size {}, so that the "
+                             "largest message could never be sent; raise send_buffer or lower "
+                             "max_message_size",
+                             bytes_text(p.send_buffer), bytes_text(p.max_message_size)));
+  }
+}
+
+struct Written {
+  Field at;
+  std::string name;
+  std::optional<std::string> extends;
+};
+
+class Resolver {
+ public:
+  Resolver(std::vector<Written> written, Loading& loading)
+      : written_(std::move(written)), loading_(loading) {}
+
+  void resolve_all() {
+    for (size_t i = 0; i < written_.size(); ++i) {
+      if (written_[i].name == "default") resolve(i);
+    }
+    for (size_t i = 0; i < written_.size(); ++i) resolve(i);
+  }
+
+ private:
+  Profile resolve(size_t index) {
+    const Written& one = written_[index];
+    if (const NamedProfile* done = find_done(one.name)) return done->profile;
+    Profile base = one.name == "default" ? Profile{} : loading_.config.profiles[0].profile;
+    if (one.extends) base = parent_of(index);
+    const Map map = read(one.at);
+    read_fields(map, base);
+    check_fields(map, base);
+    finished_.insert(one.name);
+    if (one.name == "default") {
+      loading_.config.profiles[0].profile = base;
+    } else {
+      loading_.config.profiles.push_back({one.name, base});
+    }
+    return base;
+  }
+
+  Profile parent_of(size_t index) {
+    const Written& one = written_[index];
+    const Field at{one.at.node["extends"], one.at.key + ".extends",
+                   one.at.node["extends"].Mark().line + 1};
+    if (!under_way_.insert(one.name).second || *one.extends == one.name) {
+      loading_.mistakes.add(at, "profiles extend each other in a circle");
+      return {};
+    }
+    Profile parent = loading_.config.profiles[0].profile;
+    const auto found = std::find_if(written_.begin(), written_.end(), [&](const Written& other) {
+      return other.name == *one.extends;
+    });
+    if (found != written_.end()) {
+      parent = resolve(static_cast<size_t>(found - written_.begin()));
+    } else if (*one.extends != "default") {
+      std::vector<std::string_view> names{"default"};
+      for (const Written& other : written_) names.push_back(other.name);
+      loading_.mistakes.add(at, fmt::format("there is no profile \"{}\"{}", *one.extends,
+                                            did_you_mean(*one.extends, names)));
+    }
+    under_way_.erase(one.name);
+    return parent;
+  }
+
+  Map read(const Field& at) {
+    return Map(at,
+               {"extends",
+                "rto_initial",
+                "rto_min",
+                "rto_max",
+                "linear_backoff",
+                "association_max_retrans",
+                "path_max_retrans",
+                "max_init_retransmits",
+                "heartbeat_interval",
+                "sack_delay",
+                "sack_frequency",
+                "outbound_streams",
+                "max_inbound_streams",
+                "valid_cookie_life",
+                "a_rwnd",
+                "send_buffer",
+                "max_message_size",
+                "path_mtu",
+                "max_burst",
+                "nagle",
+                "one_data_per_packet",
+                "dscp"},
+               loading_.mistakes);
+  }
+
+  const NamedProfile* find_done(const std::string& name) const {
+    if (!finished_.contains(name)) return nullptr;
+    for (const NamedProfile& profile : loading_.config.profiles) {
+      if (profile.name == name) return &profile;
+    }
+    return nullptr;
+  }
+
+  std::vector<Written> written_;
+  Loading& loading_;
+  std::set<std::string> under_way_;
+  std::set<std::string> finished_;
+};
+
+}  // namespace
+
+void load_profiles(const Field& at, Loading& loading) {
+  const Map map(at, {}, loading.mistakes);
+  std::vector<Written> written;
+  if (!at.node.IsMap()) return;
+  for (const auto& entry : at.node) {
+    if (!entry.first.IsScalar()) continue;
+    const std::string& name = entry.first.Scalar();
+    const bool seen = std::any_of(written.begin(), written.end(),
+                                  [&](const Written& other) { return other.name == name; });
+    if (seen) continue;  // noted by Map
+    const auto field = map.find(name);
+    if (!check_name(*field, name, loading.mistakes)) continue;
+    Written one{*field, name, std::nullopt};
+    if (field->node.IsMap() && field->node["extends"]) {
+      const YAML::Node extends = field->node["extends"];
+      one.extends = scalar({extends, field->key + ".extends", extends.Mark().line + 1},
+                           "the name of a profile", loading.mistakes);
+    }
+    written.push_back(std::move(one));
+  }
+  Resolver(std::move(written), loading).resolve_all();
+}
+
+}  // namespace trunkline::config

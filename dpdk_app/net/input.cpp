@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which received frames may pass to ARP, ICMP or the stack.
+#include "net/input.h"
+
+namespace trunkline::net {
+namespace {
+
+// Neighbor Discovery is spoken to groups: all nodes, and the solicited node of our addresses.
+bool is_our_group(const IpAddress& address, const LocalPort& port) {
+  if (!address.is_ipv6() || address.bytes()[0] != 0xff) return false;
+  if (address == all_nodes()) return true;
+  for (const LocalPrefix& prefix : port.prefixes) {
+    if (prefix.address.is_ipv6() && solicited_node(prefix.address) == address) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::optional<NetCounter> judge_addresses(const Frame& frame, const LocalPort& port,
+                                          const RouteTable& routes) {
+  if (!(frame.destination_mac == port.mac) && !frame.destination_mac.is_multicast()) {
+    return NetCounter::k_drop_not_our_mac;  // the port is promiscuous
+  }
+  if (frame.kind == FrameKind::kArp) return std::nullopt;
+  const bool group = frame.kind == FrameKind::kIcmpv6 && is_our_group(frame.destination, port);
+  if (!group && !port.has(frame.destination) && !routes.is_local(frame.destination)) {
+    return NetCounter::k_drop_not_our_address;
+  }
+  // Duplicate address detection comes from the unspecified address (RFC 4862 section 5.4.2).
+  const bool detection = group && frame.source.is_unspecified();
+  if (!detection && !frame.source.is_unicast()) return NetCounter::k_drop_ip_source;
+  if (frame.source.scope() == AddressScope::kLoopback) return NetCounter::k_drop_ip_source;
+  if (routes.is_local(frame.source)) return NetCounter::k_drop_ip_source;
+  return std::nullopt;
+}
+
+}  // namespace trunkline::net

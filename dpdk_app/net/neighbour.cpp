@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Neighbour states, timers and bounds.
+#include "net/neighbour.h"
+
+#include <bit>
+
+namespace trunkline::net {
+namespace {
+
+uint32_t mix(const IpAddress& address) {
+  uint64_t hash = 0xcbf29ce484222325ull;  // FNV-1a: the table is small and its chains are bounded
+  for (const uint8_t byte : address.bytes()) hash = (hash ^ byte) * 0x100000001b3ull;
+  return static_cast<uint32_t>(hash ^ hash >> 32);
+}
+
+constexpr Duration kInUse = std::chrono::seconds(60);
+
+}  // namespace
+
+NeighbourTable::NeighbourTable(const NeighbourConfig& config)
+    : config_(config),
+      slots_(config.max_entries),
+      buckets_(std::bit_ceil(config.max_entries * 2), kNone) {
+  for (uint32_t i = config.max_entries; i-- > 0;) {
+    slots_[i].next = free_;
+    free_ = i;
+  }
+}
+
+uint32_t NeighbourTable::bucket_of(const IpAddress& address) const {
+  return mix(address) & static_cast<uint32_t>(buckets_.size() - 1);
+}
+
+uint32_t NeighbourTable::find(const IpAddress& address) const {
+  uint32_t index = buckets_[bucket_of(address)];
+  while (index != kNone && !(slots_[index].address == address)) index = slots_[index].next;
+  return index;
+}
+
+// Somebody whom we have not used for a while; a look at 64 entries is enough.
+uint32_t NeighbourTable::pick_victim(TimePoint now) {
+  uint32_t oldest = kNone;
+  const auto count = static_cast<uint32_t>(slots_.size());
+  for (uint32_t looked = 0; looked < 64 && looked < count; ++looked) {
+    const uint32_t index = hand_;
+    hand_ = hand_ + 1 == count ? 0 : hand_ + 1;
+    const Slot& slot = slots_[index];
+    if (slot.state == NeighbourState::kFree || slot.waiting > 0) continue;
+    if (slot.state == NeighbourState::kFailed) return index;
+    if (slot.used && slot.last_used + kInUse > now) continue;
+    if (oldest == kNone || slot.last_used < slots_[oldest].last_used) oldest = index;
+  }
+  return oldest;
+}
+
+uint32_t NeighbourTable::insert(TimePoint now, const IpAddress& address,
+                                NeighbourActions& actions) {
+  if (free_ == kNone) {
+    const uint32_t victim = pick_victim(now);
+    if (victim == kNone) return kNone;
+    remove(victim, actions);
+    ++actions.evicted;
+  }
+  const uint32_t index = free_;
+  Slot& slot = slots_[index];
+  free_ = slot.next;
+  slot.address = address;
+  slot.state = NeighbourState::kIncomplete;
+  slot.asked = 0;
+  slot.used = false;
+  slot.last_used = now;
+  slot.heard = now;
+  uint32_t& bucket = buckets_[bucket_of(address)];
+  slot.next = bucket;
+  bucket = index;
+  ++used_;
+  return index;
+}
+
+void NeighbourTable::remove(uint32_t index, NeighbourActions& actions) {
+  Slot& slot = slots_[index];
+  drop_waiting(slot, actions);
+  uint32_t* link = &buckets_[bucket_of(slot.address)];
+  while (*link != index) link = &slots_[*link].next;
+  *link = slot.next;
+  slot.state = NeighbourState::kFree;
+  ++slot.generation;
+  slot.next = free_;
+  free_ = index;
+  --used_;
+}
+
+void NeighbourTable::drop_waiting(Slot& slot, NeighbourActions& actions) {
+  for (size_t i = 0; i < slot.waiting; ++i) actions.dropped.push_back(slot.packets[i]);
+  slot.waiting = 0;
+}
+
+void NeighbourTable::ask(TimePoint now, Slot& slot, NeighbourActions& actions) {
+  ++slot.asked;
+  slot.act_at = now + config_.retransmit;
+  std::optional<MacAddress> unicast;
+  if (slot.state == NeighbourState::kProbe) unicast = slot.mac;
+  actions.solicit.push_back({slot.address, unicast});
+}
+
+NeighbourTable::Answer NeighbourTable::use(TimePoint now, const IpAddress& address,
+                                           PacketHandle packet, NeighbourActions& actions) {
+  Answer answer;
+  uint32_t index = find(address);
+  if (index == kNone) {
+    index = insert(now, address, actions);
+    if (index == kNone) return answer;
+    ask(now, slots_[index], actions);
+  }
+  Slot& slot = slots_[index];
+  slot.used = true;
+  slot.last_used = now;
+  answer.slot = index;
+  answer.generation = slot.generation;
+  answer.mac = slot.mac;
+  switch (slot.state) {
+    case NeighbourState::kFree:
+    case NeighbourState::kIncomplete:
+      if (slot.waiting == kQueue) {
+        answer.use = NeighbourUse::kQueueFull;
+      } else {
+        slot.packets[slot.waiting++] = packet;
+        answer.use = NeighbourUse::kQueued;
+      }
+      return answer;
+    case NeighbourState::kFailed:
+      answer.use = NeighbourUse::kUnreachable;
+      return answer;
+    case NeighbourState::kReachable:
+      if (now < slot.fresh_until) {
+        answer.good_until = slot.fresh_until;
+        break;
+      }
+      [[fallthrough]];
+    case NeighbourState::kStale:  // still used, while it is asked whether it is there
+      slot.state = NeighbourState::kProbe;
+      slot.asked = 0;
+      ask(now, slot, actions);
+      [[fallthrough]];
+    case NeighbourState::kProbe:
+      answer.good_until = slot.act_at;
+      break;
+  }
+  answer.use = NeighbourUse::kSend;
+  return answer;
+}
+
+bool NeighbourTable::learn(TimePoint now, const IpAddress& address,
+                           const std::optional<MacAddress>& mac, const News& news,
+                           NeighbourActions& actions) {
+  uint32_t index = find(address);
+  if (index == kNone) {
+    if (!news.create || !mac) return false;
+    index = insert(now, address, actions);
+    if (index == kNone) return false;
+    slots_[index].mac = *mac;
+    slots_[index].state = NeighbourState::kStale;
+    slots_[index].heard = now;
+    return true;
+  }
+  Slot& slot = slots_[index];
+  const bool unresolved =
+      slot.state == NeighbourState::kIncomplete || slot.state == NeighbourState::kFailed;
+  if (unresolved && !mac) return false;
+  const bool differs = mac && !(*mac == slot.mac);
+  if (!unresolved && differs && !news.override_cache) {
+    // RFC 4861 section 7.2.5: doubt what we have, but do not believe the other one either.
+    if (slot.state == NeighbourState::kReachable) {
+      slot.state = NeighbourState::kStale;
+      ++slot.generation;
+    }
+    return true;
+  }
+  slot.heard = now;
+  if (unresolved || differs) {
+    slot.mac = *mac;
+    slot.state = NeighbourState::kStale;
+    ++slot.generation;
+  }
+  if (news.solicited) {
+    slot.state = NeighbourState::kReachable;
+    slot.fresh_until = now + config_.reachable;
+    slot.asked = 0;
+  }
+  for (size_t i = 0; i < slot.waiting; ++i) actions.ready.push_back({slot.packets[i], slot.mac});
+  slot.waiting = 0;
+  return true;
+}
+
+void NeighbourTable::advance(TimePoint now, NeighbourActions& actions) {
+  if (used_ == 0) return;
+  for (uint32_t index = 0; index < slots_.size(); ++index) {
+    Slot& slot = slots_[index];
+    switch (slot.state) {
+      case NeighbourState::kFree:
+        break;
+      case NeighbourState::kIncomplete:
+      case NeighbourState::kProbe:
+        if (now < slot.act_at) break;
+        if (slot.asked < config_.probes) {
+          ask(now, slot, actions);
+          break;
+        }
+        drop_waiting(slot, actions);
+        slot.state = NeighbourState::kFailed;
+        slot.act_at = now + config_.failure_hold;
+        ++slot.generation;
+        ++actions.failed;
+        break;
+      case NeighbourState::kFailed:
+        if (now >= slot.act_at) remove(index, actions);
+        break;
+      case NeighbourState::kReachable:
+      case NeighbourState::kStale:
+        if (now >= slot.heard + config_.forget && now >= slot.last_used + config_.forget) {
+          remove(index, actions);
+        }
+        break;
+    }
+  }
+}
+
+void NeighbourTable::clear(NeighbourActions& actions) {
+  for (uint32_t index = 0; index < slots_.size(); ++index) {
+    if (slots_[index].state != NeighbourState::kFree) remove(index, actions);
+  }
+}
+
+std::vector<NeighbourTable::Entry> NeighbourTable::entries() const {
+  std::vector<Entry> out;
+  for (const Slot& slot : slots_) {
+    if (slot.state != NeighbourState::kFree) {
+      out.push_back({slot.address, slot.mac, slot.state, slot.waiting});
+    }
+  }
+  return out;
+}
+
+}  // namespace trunkline::net

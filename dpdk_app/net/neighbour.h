@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The neighbours of one port: who has which Ethernet address, for IPv4 (ARP) and IPv6 (RFC 4861
+// section 7.3) alike. Bounded in entries and in packets that wait for an answer. Pure: time comes
+// in, what has to be sent or dropped goes out through Actions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "net/mac.h"
+#include "trunkline/stack/address.h"
+#include "trunkline/stack/types.h"
+
+namespace trunkline::net {
+
+// A packet that waits, whatever it is to the caller (an mbuf).
+using PacketHandle = void*;
+
+// What the caller has to do now. Reused between calls, so that it allocates rarely.
+struct NeighbourActions {
+  struct Solicit {
+    IpAddress address;
+    std::optional<MacAddress> unicast;  // none: ask everybody
+  };
+  struct Ready {
+    PacketHandle packet = nullptr;
+    MacAddress mac;
+  };
+  std::vector<Solicit> solicit;
+  std::vector<Ready> ready;           // these may go now
+  std::vector<PacketHandle> dropped;  // the neighbour did not answer
+  uint32_t failed = 0;                // neighbours that did not answer
+  uint32_t evicted = 0;
+
+  [[nodiscard]] bool empty() const {
+    return solicit.empty() && ready.empty() && dropped.empty() && failed == 0 && evicted == 0;
+  }
+  void clear() {
+    solicit.clear();
+    ready.clear();
+    dropped.clear();
+    failed = evicted = 0;
+  }
+};
+
+enum class NeighbourUse : uint8_t {
+  kSend,         // the address is known
+  kQueued,       // the packet waits in the table
+  kQueueFull,    // too many wait already; the caller drops the packet
+  kTableFull,    // the caller drops the packet
+  kUnreachable,  // it did not answer a moment ago; the caller drops the packet
+};
+
+enum class NeighbourState : uint8_t { kFree, kIncomplete, kReachable, kStale, kProbe, kFailed };
+
+struct NeighbourConfig {
+  uint32_t max_entries = 1024;
+  Duration retransmit = std::chrono::seconds(1);
+  Duration reachable = std::chrono::seconds(30);
+  Duration failure_hold = std::chrono::seconds(1);
+  Duration forget = std::chrono::minutes(10);
+  unsigned probes = 3;
+};
+
+class NeighbourTable {
+ public:
+  static constexpr size_t kQueue = 16;  // packets that wait for one neighbour
+
+  explicit NeighbourTable(const NeighbourConfig& config);
+
+  struct Answer {
+    NeighbourUse use = NeighbourUse::kTableFull;
+    MacAddress mac;
+    uint32_t slot = 0;
+    // kSend: until then, or until still_valid() says no, the caller need not ask again.
+    TimePoint good_until;
+    uint32_t generation = 0;
+  };
+  // Wants to send `packet` to `address`.
+  Answer use(TimePoint now, const IpAddress& address, PacketHandle packet,
+             NeighbourActions& actions);
+  [[nodiscard]] bool still_valid(uint32_t slot, uint32_t generation) const {
+    return slots_[slot].generation == generation;
+  }
+
+  struct News {
+    bool create = false;     // a stranger that speaks to us: remember it
+    bool solicited = false;  // an answer to our question
+    bool override_cache = true;
+  };
+  // `mac` claims to have `address`. False: nobody cares.
+  bool learn(TimePoint now, const IpAddress& address, const std::optional<MacAddress>& mac,
+             const News& news, NeighbourActions& actions);
+
+  // Asks again, gives up, forgets. Call it every 100 ms or so.
+  void advance(TimePoint now, NeighbourActions& actions);
+  // Forgets everybody; packets that wait are dropped.
+  void clear(NeighbourActions& actions);
+
+  struct Entry {
+    IpAddress address;
+    MacAddress mac;
+    NeighbourState state = NeighbourState::kFree;
+    size_t waiting = 0;
+  };
+  [[nodiscard]] std::vector<Entry> entries() const;
+  [[nodiscard]] size_t size() const { return used_; }
+
+ private:
+  struct Slot {
+    IpAddress address;
+    MacAddress mac;
+    NeighbourState state = NeighbourState::kFree;
+    uint8_t waiting = 0;
+    unsigned asked = 0;
+    uint32_t generation = 1;  // changes when what others cached is no longer true
+    uint32_t next = 0;        // in its bucket or in the free list; kNone at the end
+    TimePoint fresh_until;    // kReachable
+    TimePoint act_at;         // kIncomplete, kProbe: ask again; kFailed: forget
+    bool used = false;        // by us, to send
+    TimePoint last_used;
+    TimePoint heard;
+    std::array<PacketHandle, kQueue> packets{};
+  };
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  [[nodiscard]] uint32_t bucket_of(const IpAddress& address) const;
+  [[nodiscard]] uint32_t find(const IpAddress& address) const;
+  // kNone when the table is full of neighbours in use.
+  uint32_t insert(TimePoint now, const IpAddress& address, NeighbourActions& actions);
+  void remove(uint32_t index, NeighbourActions& actions);
+  void drop_waiting(Slot& slot, NeighbourActions& actions);
+  void ask(TimePoint now, Slot& slot, NeighbourActions& actions);
+  uint32_t pick_victim(TimePoint now);
+
+  NeighbourConfig config_;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> buckets_;
+  uint32_t free_ = kNone;
+  uint32_t hand_ = 0;  // where the search for a victim goes on
+  size_t used_ = 0;
+};
+
+}  // namespace trunkline::net

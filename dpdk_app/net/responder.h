@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a port answers by itself: ARP, Neighbor Discovery and pings. Replies are written over the
+// frame that asked. Also builds the questions that the neighbour table wants asked. Pure.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "net/counters.h"
+#include "net/frame.h"
+#include "net/neighbour.h"
+#include "net/route.h"
+
+namespace trunkline::net {
+
+class Responder {
+ public:
+  // All outlive this.
+  Responder(const LocalPort& port, const RouteTable& routes, NeighbourTable& neighbours,
+            NetCounters& counters)
+      : port_(port), routes_(routes), neighbours_(neighbours), counters_(counters) {}
+
+  // Largest frame that handle() makes of a shorter one: a Neighbor Advertisement.
+  static constexpr size_t kLongestReply = 96;
+
+  // `frame` was parsed from the first `length` bytes of `buffer`, which has room for at least
+  // kLongestReply. Returns the length of a reply that is now in `buffer`, or 0.
+  size_t handle(TimePoint now, const Frame& frame, std::span<uint8_t> buffer, size_t length,
+                NeighbourActions& actions);
+
+  // A whole frame that asks for `what`; 0 when the port has no address of that family.
+  size_t build_question(const NeighbourActions::Solicit& what, std::span<uint8_t> out);
+  // Tells everybody on the link who has `address`: gratuitous ARP (RFC 5227 section 3) or
+  // unsolicited advertisement (RFC 4861 section 7.2.6).
+  size_t build_announcement(const IpAddress& address, std::span<uint8_t> out) const;
+
+ private:
+  size_t handle_arp(TimePoint now, const Frame& frame, std::span<uint8_t> buffer,
+                    NeighbourActions& actions);
+  size_t handle_icmp(TimePoint now, const Frame& frame, std::span<uint8_t> buffer);
+  size_t handle_icmpv6(TimePoint now, const Frame& frame, std::span<uint8_t> buffer,
+                       NeighbourActions& actions);
+  size_t handle_neighbor(TimePoint now, const Frame& frame, std::span<uint8_t> buffer,
+                         NeighbourActions& actions);
+  // Swaps the addresses of the IP header for a reply of the same size; returns the frame's length.
+  size_t turn_around(const Frame& frame, std::span<uint8_t> buffer, const IpAddress& from);
+  bool allow_ping(TimePoint now);
+  size_t drop(NetCounter why) {
+    counters_.add(why);
+    return 0;
+  }
+
+  const LocalPort& port_;
+  const RouteTable& routes_;
+  NeighbourTable& neighbours_;
+  NetCounters& counters_;
+  // A bucket of tokens: pings that may still be answered.
+  TimePoint refilled_;
+  int64_t tokens_ = kPingBurst;
+  static constexpr int64_t kPingBurst = 1000;
+  static constexpr int64_t kPingsPerSecond = 1000;
+};
+
+}  // namespace trunkline::net

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Prefixes, gateways and ownership of addresses.
+#include "net/route.h"
+
+namespace trunkline::net {
+
+bool in_prefix(const IpAddress& address, const LocalPrefix& prefix) {
+  if (address.family() != prefix.address.family()) return false;
+  const auto a = address.bytes();
+  const auto b = prefix.address.bytes();
+  const size_t whole = prefix.length / 8;
+  for (size_t i = 0; i < whole; ++i) {
+    if (a[i] != b[i]) return false;
+  }
+  const unsigned rest = prefix.length % 8;
+  return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
+}
+
+bool LocalPort::has(const IpAddress& address) const {
+  for (const LocalPrefix& prefix : prefixes) {
+    if (prefix.address == address) return true;
+  }
+  return false;
+}
+
+bool LocalPort::on_link(const IpAddress& address) const {
+  if (address.is_ipv6() && address.scope() == AddressScope::kLinkLocal) return true;
+  for (const LocalPrefix& prefix : prefixes) {
+    if (in_prefix(address, prefix)) return true;
+  }
+  return false;
+}
+
+std::optional<IpAddress> LocalPort::source_for(const IpAddress& target) const {
+  std::optional<IpAddress> any;
+  for (const LocalPrefix& prefix : prefixes) {
+    if (in_prefix(target, prefix)) return prefix.address;
+    if (!any && prefix.address.family() == target.family()) any = prefix.address;
+  }
+  return any;
+}
+
+bool RouteTable::is_local(const IpAddress& address) const {
+  for (const LocalPort& port : ports_) {
+    if (port.has(address)) return true;
+  }
+  return false;
+}
+
+Route RouteTable::route(const IpAddress& source, const IpAddress& destination) const {
+  if (is_local(destination)) return {RouteKind::kLoop, 0, destination};
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    const LocalPort& port = ports_[i];
+    if (!port.has(source)) continue;
+    const auto index = static_cast<uint16_t>(i);
+    if (port.on_link(destination)) return {RouteKind::kPort, index, destination};
+    const auto& gateway = destination.is_ipv4() ? port.gateway_v4 : port.gateway_v6;
+    if (!gateway) return {RouteKind::kNoRoute, index, {}};
+    return {RouteKind::kPort, index, *gateway};
+  }
+  return {RouteKind::kNoPort, 0, {}};
+}
+
+}  // namespace trunkline::net
