@@ -10,8 +10,10 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import socket
 import struct
+import tempfile
 import time
 
 from . import processes
@@ -22,13 +24,25 @@ CLONE_NEWNET = 0x40000000
 _count = 0
 
 
+def missing():
+    """Why namespaces can't be made here, or None."""
+    if os.geteuid() != 0:
+        return 'needs root'
+    if not shutil.which('ip'):
+        return 'no ip (apt-get install iproute2)'
+    return None
+
+
 def sweep():
     """Removes what a test that was killed with SIGKILL left behind: our names, dead process."""
-    folder = pathlib.Path('/run/netns')
-    for path in folder.glob('trunkline-*') if folder.is_dir() else []:
+    for path in pathlib.Path('/run/netns').glob('trunkline-*'):
         match = re.fullmatch(r'trunkline-(\d+)-\d+-\w+', path.name)
         if match and not pathlib.Path('/proc', match.group(1)).exists():
             run(['ip', 'netns', 'del', path.name], check=False)
+    for path in pathlib.Path(tempfile.gettempdir()).glob('trunkline-uml-*'):
+        match = re.fullmatch(r'trunkline-uml-(\d+)-\w+', path.name)
+        if match and not pathlib.Path('/proc', match.group(1)).exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class Namespace:

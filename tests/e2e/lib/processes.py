@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Child processes that end with the test, however it ends, and whose output can be waited for.
 
-Each child leads a process group of its own and gets SIGKILL when the test dies. `ended` runs
+Each child leads a process group of its own and gets `death_signal` when the test dies. `ended` runs
 clean-up steps in reverse order at exit, on SIGTERM and on SIGINT.
 """
 import atexit
@@ -53,24 +53,25 @@ def install():
         signal.signal(number, _on_signal)
 
 
-def _die_with_parent():
-    os.setsid()
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def _die_with_parent(number):
+    def prepare():
+        os.setsid()
+        _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
+    return prepare
 
 
 class Process:
     """A running program: its lines are kept and written to a log as they come."""
 
-    def __init__(self, command, log, stdin=None, env=None):
+    def __init__(self, command, log, stdin=None, env=None, death_signal=signal.SIGKILL):
         self.command = [str(word) for word in command]
         self.log = pathlib.Path(log)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.lines = []
         self._news = threading.Condition()
-        # A file, not a thread that lives on: preexec_fn runs before any of our own threads matter.
-        self.popen = subprocess.Popen(  # pylint: disable=subprocess-popen-preexec-fn
+        self.popen = subprocess.Popen(
             self.command, stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, preexec_fn=_die_with_parent,
+            stderr=subprocess.STDOUT, preexec_fn=_die_with_parent(death_signal),
             env={**os.environ, **(env or {})})
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

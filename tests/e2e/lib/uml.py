@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 
-from . import processes
+from . import netns, processes
 
 INIT = pathlib.Path(__file__).with_name('uml_init.sh')
 PROGRAM = '/usr/bin/linux.uml'
@@ -31,9 +31,7 @@ def missing():
         return 'no user-mode-linux (apt-get install user-mode-linux kmod)'
     if not os.path.exists('/usr/bin/kmod') and not os.path.exists('/bin/kmod'):
         return 'no kmod'
-    if os.geteuid() != 0:
-        return 'needs root'
-    return None
+    return netns.missing()
 
 
 class Job:
@@ -45,6 +43,7 @@ class Job:
         self.command = [str(word) for word in words]
         self.lines = []
         self.status = None
+        processes.on_end(self.end)  # a case that fails must not leave its port taken
 
     def alive(self):
         return self.status is None
@@ -67,8 +66,9 @@ class Job:
             self._uml.wait_for(lambda: self.status is not None, timeout,
                                f'{" ".join(self.command)} did not end')
         except processes.TimeOut:
-            self.send_signal(signal.SIGKILL)
+            self.end()
             raise
+        processes.forget(self.end)
         return self.status
 
     def send_signal(self, number):
@@ -76,7 +76,9 @@ class Job:
             self._uml.order(f'kill {self._number} {int(number)}')
 
     def end(self):
-        self.send_signal(signal.SIGKILL)
+        processes.forget(self.end)
+        if self._uml.alive():
+            self.send_signal(signal.SIGKILL)
 
 
 class Uml:
@@ -88,13 +90,14 @@ class Uml:
         self._news = threading.Condition()
         self._ready = False
         # Its own folder of sockets must have a short path and must not be the user's home.
-        self._folder = tempfile.mkdtemp(prefix='trunkline-uml-')
+        self._folder = tempfile.mkdtemp(prefix=f'trunkline-uml-{os.getpid()}-')
         processes.on_end(lambda: shutil.rmtree(self._folder, ignore_errors=True))
         self._process = namespace.start(
             [PROGRAM, f'mem={mem}', 'root=/dev/root', 'rootfstype=hostfs', 'rootflags=/', 'rw',
              f'init={INIT}', f'uml_dir={self._folder}/', 'umid=peer', 'con=null', 'con0=fd:0,fd:1',
              'quiet', f'vec0:transport=tap,ifname={tap},depth=64', f'TL_ADDRS={",".join(addresses)}'],
-            self.log, stdin=subprocess.PIPE, env={'TMPDIR': self._folder})
+            self.log, stdin=subprocess.PIPE, env={'TMPDIR': self._folder},
+            death_signal=signal.SIGTERM)  # it has processes of its own to end
         self._seen = 0
         self._follower = threading.Thread(target=self._follow, daemon=True)
         self._follower.start()
@@ -142,6 +145,9 @@ class Uml:
                     raise processes.TimeOut(f'{what} {why}; log: {self.log}')
                 self._news.wait(min(left, 0.2))
 
+    def alive(self):
+        return self._process.alive()
+
     def order(self, line):
         self._process.popen.stdin.write((line + '\n').encode())
         self._process.popen.stdin.flush()
@@ -165,7 +171,7 @@ class Uml:
 
     def power_off(self):
         """Ends the kernel in order; it is killed when it does not."""
-        if self._process.alive():
+        if self.alive():
             self.order('off')
         try:
             self._process.wait(10)

@@ -34,11 +34,18 @@ run() {
   wait $printer
   echo "@done $1 $status" >/dev/console
 }
+stop() {
+  for _ in {1..100}; do  # the order to run may still be on its way
+    [ -s "/run/pid.$1" ] && break
+    sleep 0.05
+  done
+  kill -"$2" "$(cat "/run/pid.$1")"
+}
 echo "@ready $(uname -r)"
 while read -r order id rest; do
   case $order in
     run) run "$id" "$rest" & ;;
-    kill) kill -"$rest" "$(cat "/run/pid.$id")" ;;
+    kill) stop "$id" "$rest" & ;;
     off) break ;;
   esac
 done </dev/console
