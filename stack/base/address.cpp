@@ -67,6 +67,8 @@ std::optional<std::array<uint8_t, 16>> parse_ipv6(std::string_view text) {
     if (!groups || *groups != 8) return std::nullopt;
     return out;
   }
+  // A dotted quad may only stand for the last 32 bits (RFC 4291 section 2.2).
+  if (text.substr(0, gap).find('.') != std::string_view::npos) return std::nullopt;
   std::array<uint8_t, 16> tail{};
   const auto left = parse_groups(text.substr(0, gap), out);
   const auto right = parse_groups(text.substr(gap + 2), tail);

@@ -19,6 +19,16 @@
 namespace trunkline::wire {
 namespace {
 
+#if defined(__x86_64__)
+bool has_vpclmulqdq() {
+  return __builtin_cpu_supports("vpclmulqdq") != 0;
+}
+#else
+bool has_vpclmulqdq() {
+  return false;
+}
+#endif
+
 constexpr uint32_t kReflectedPolynomial = 0x82f63b78;  // 0x1edc6f41 with its bits reversed
 
 constexpr std::array<uint32_t, 256> make_table() {
@@ -34,8 +44,13 @@ constexpr std::array<uint32_t, 256> make_table() {
 }
 constexpr std::array<uint32_t, 256> kTable = make_table();
 
+bool isal_is_faster(size_t size) {
+  if (size < crc32c_ways::kIsalFromWithVpclmulqdq) return false;
+  return size >= crc32c_ways::kIsalFrom || has_vpclmulqdq();
+}
+
 uint32_t extend(uint32_t state, std::span<const uint8_t> bytes) {
-  if (bytes.size() >= crc32c_ways::kIsalFrom) return crc32c_ways::by_isal(state, bytes);
+  if (isal_is_faster(bytes.size())) return crc32c_ways::by_isal(state, bytes);
   if (crc32c_ways::has_sse42()) return crc32c_ways::by_sse42(state, bytes);
   return crc32c_ways::by_table(state, bytes);
 }
