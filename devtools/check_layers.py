@@ -43,7 +43,7 @@ FORBIDDEN_NAMES = [
               r'|\bFILE\s*\*|\bf(open|write|read|puts|flush)\s*\(|\bputs\s*\(|\bperror\s*\('),
     ('exception', r'\bthrow\b|\btry\s*\{|\bcatch\s*\(|\bdynamic_cast\b|\btypeid\b'),
     ('DPDK', r'\brte_\w+|\bRTE_\w+'),
-    ('environment', r'\bgetenv\b|\bstd::random_device\b|\brand\s*\(\s*\)|\bexit\s*\(|\babort\s*\(\s*\)'),
+    ('environment', r'\bgetenv\b|\bstd::random_device\b|\brand\s*\(\s*\)|\bexit\s*\('),
 ]
 FORBIDDEN_NAMES = [(what, re.compile(pattern)) for what, pattern in FORBIDDEN_NAMES]
 # `static` or file-scope `inline` data that is neither const nor a function.
