@@ -66,6 +66,17 @@ def case_retransmission_is_found_unless_allowed(t):
     cases.check_equal(judge(t, packets, allow_sequence=True)['DATA'], 2, 'DATA chunks')
 
 
+def case_packet_without_chunks_is_found(t):
+    expect_finding(t, [pcapng.ipv4(A, B, packet(b''))], 'Malformed')
+    expect_finding(t, [pcapng.ipv6('fd00::1', 'fd00::2', b'\x0b\x59')], 'Malformed')
+
+
+def case_icmp_error_about_sctp_is_found(t):
+    quoted = pcapng.ipv4(A, B, packet(data(1), 9))[:28]
+    unreachable = struct.pack('!BBHI', 3, 2, 0, 0) + quoted
+    expect_finding(t, [pcapng.ipv4(B, A, unreachable, protocol=1)], 'ICMP')
+
+
 def case_payload_is_not_guessed_at(t):
     # PPID 46 is Diameter, and "DATA" is none: only SCTP is judged here.
     judge(t, [pcapng.ipv4(A, B, packet(data(1), 9))])

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Judges a capture with tshark: every SCTP packet must decode, with no Malformed, Checksum or
-Protocol finding. Sequence findings (retransmissions, zero window) are for runs with loss only.
+Protocol finding, and no ICMP error may quote one. Sequence findings (retransmissions, zero window)
+are for runs with loss only.
 
     counts = check(path)                        # Counter of chunk types, or CaptureError
     counts = check(path, allow_sequence=True, sent_by={'10.9.0.1'})
@@ -23,14 +24,15 @@ CHUNKS = {0: 'DATA', 1: 'INIT', 2: 'INIT_ACK', 3: 'SACK', 4: 'HEARTBEAT', 5: 'HE
           192: 'FORWARD_TSN', 193: 'ASCONF', 128: 'ASCONF_ACK'}
 GROUPS = {0x01000000: 'Checksum', 0x02000000: 'Sequence', 0x05000000: 'Undecoded',
           0x06000000: 'Reassemble', 0x07000000: 'Malformed', 0x09000000: 'Protocol'}
-FATAL = ('Checksum', 'Malformed', 'Protocol', 'Undecoded', 'Reassemble')
+FATAL = ('Checksum', 'Malformed', 'Protocol', 'Undecoded', 'Reassemble', 'ICMP')
 # The payload is ours: no dissector above SCTP may guess at it.
 KEEP = {'arp', 'data', 'eth', 'ethertype', 'frame', 'icmp', 'icmpv6', 'ip', 'ipv6', 'null', 'raw',
         'sctp', 'sll', 'vlan', 'pkt_comment', 'file-pcapng', '_ws.expert', '_ws.malformed',
         '_ws.short', '_ws.unreassembled', 'ipv6.hopopts', 'ipv6.fraghdr', 'ipv6.routing',
         'ipv6.dstopts'}
 FIELDS = ['frame.number', 'ip.src', 'ipv6.src', 'sctp.chunk_type', '_ws.expert.group',
-          '_ws.expert.message', 'sctp.checksum.status', 'sctp.chunk_length']
+          '_ws.expert.message', 'sctp.checksum.status', 'sctp.chunk_length',
+          'icmp.type', 'icmpv6.type']
 
 
 class CaptureError(AssertionError):
@@ -52,7 +54,8 @@ def decode(path):
     """One dict per SCTP packet: number, source, chunks (names), findings (group, message)."""
     with tempfile.TemporaryDirectory() as folder:
         command = ['tshark', '-n', '-r', str(path), '-o', 'sctp.checksum:CRC 32c',
-                   '-o', 'sctp.tsn_analysis:TRUE', '-Y', 'sctp', '-T', 'fields',
+                   '-o', 'sctp.tsn_analysis:TRUE', '-Y', 'sctp || ip.proto == 132 || ipv6.nxt == 132',
+                   '-T', 'fields',
                    '-E', 'separator=/t', '-E', 'aggregator=;', '-E', 'occurrence=a']
         for field in FIELDS:
             command += ['-e', field]
@@ -64,9 +67,12 @@ def decode(path):
 
 
 def _packet(fields):
-    number, ip4, ip6, chunks, groups, messages, checksum, lengths = fields
+    number, ip4, ip6, chunks, groups, messages, checksum, lengths, icmp4, icmp6 = fields
     # An ICMP error quotes the packet it is about: the outer header comes first.
     source = (ip4 or ip6).split(';')[0]
+    if icmp4 or icmp6:
+        return {'number': int(number), 'source': source, 'chunks': [],
+                'findings': [('ICMP', f'type {icmp4 or icmp6} about an SCTP packet')]}
     names = [CHUNKS.get(int(c), c) for c in chunks.split(';') if c]
     groups = [GROUPS.get(int(g), hex(int(g))) for g in groups.split(';') if g]
     messages = messages.split(';') if messages else []
@@ -76,6 +82,8 @@ def _packet(fields):
         findings.append(('Checksum', f'status {checksum}'))
     if any(int(length) < 4 for length in lengths.split(';') if length):
         findings.append(('Malformed', 'a chunk shorter than its header'))  # tshark has no finding
+    if not names:
+        findings.append(('Malformed', 'no chunk in the packet'))
     return {'number': int(number), 'source': source, 'chunks': names, 'findings': findings}
 
 

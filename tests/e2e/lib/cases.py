@@ -136,10 +136,11 @@ def main(description, cases, needs=None, setup=None, timeout=60):
         try:
             setup(Case('setup', folder))
         except Exception as error:
+            verdict = 'SKIP' if isinstance(error, Skip) else 'FAIL'
             traceback.print_exc(file=sys.stdout)
             for name, _ in chosen:
-                print(f'FAIL {name}: setup: {_one_line(error)}', flush=True)
-            sys.exit(1)
+                print(f'{verdict} {name}: setup: {_one_line(error)}', flush=True)
+            sys.exit(0 if verdict == 'SKIP' else 1)
     verdicts = [run_case(name, body, folder / name, timeout) for name, body in chosen]
     processes.run_cleanups()
     sys.exit(1 if 'FAIL' in verdicts else 0)

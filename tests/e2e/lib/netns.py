@@ -7,6 +7,7 @@ command runs inside a namespace that this process made, and veth pairs are creat
     a.start([program, ...], log)
 """
 import contextlib
+import ctypes
 import os
 import pathlib
 import re
@@ -20,6 +21,7 @@ from . import processes
 from .processes import run
 
 IPPROTO_SCTP = 132
+SO_ATTACH_FILTER = 26
 CLONE_NEWNET = 0x40000000
 _count = 0
 
@@ -110,12 +112,15 @@ class Namespace:
 
     def quiet_sctp(self):
         """Keeps this namespace's kernel from answering SCTP with ICMP protocol unreachable: it
-        does not while a raw socket takes the packets. Returns the sockets; keep them."""
+        does not while a raw socket takes the packets. A full one takes none, so these have a
+        filter that drops all before it is queued. Returns the sockets; keep them."""
+        drop_all = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0))  # BPF: return 0
+        program = struct.pack('HP', 1, ctypes.addressof(drop_all))
         with self.inside():
             found = []
             for family in (socket.AF_INET, socket.AF_INET6):
                 raw = socket.socket(family, socket.SOCK_RAW, IPPROTO_SCTP)
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+                raw.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
                 found.append(raw)
             return found
 

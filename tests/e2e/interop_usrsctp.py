@@ -1,0 +1,57 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""trunklined against usrsctp over a veth between two namespaces: the whole matrix, both roles."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lib import cases, matrix, netns
+from lib.daemon import Daemon, af_packet_port
+from lib.peers import Here
+
+OURS = {4: '10.9.0.1', 6: 'fd00:9::1'}
+THEIRS = {4: '10.9.0.2', 6: 'fd00:9::2'}
+
+
+class Setting:
+    """Made once: a cable, the daemon at one end, usrsctp's namespace at the other."""
+    daemon = None
+    near = None
+    far = None
+    sockets = ()
+
+
+def setup(t):
+    cases.program('dpdk_app/trunklined')
+    Setting.near, Setting.far = netns.Namespace('near'), netns.Namespace('far')
+    netns.veth(Setting.near, Setting.far, [], [THEIRS[4] + '/24', THEIRS[6] + '/64'])
+    Setting.near.sysctl('net/ipv6/conf/v0/disable_ipv6', '1')  # this end is the daemon's
+    Setting.sockets = Setting.far.quiet_sctp()
+    Setting.daemon = Daemon(Setting.near, t.folder, [
+        af_packet_port('v0', [OURS[4] + '/24', OURS[6] + '/64'])])
+
+
+def daemon_lives():
+    assert Setting.daemon.alive(), f'trunklined ended; log: {Setting.daemon.process.log}'
+
+
+def world(t):
+    ours = matrix.Side('trunkpeer', Here(Setting.near, t), OURS,
+                       ('--attach', Setting.daemon.clients), binds=False)
+    theirs = matrix.Side('usrsctp_peer', Here(Setting.far, t), THEIRS)
+    return matrix.World(ours, theirs, Setting.daemon.capture, daemon_lives)
+
+
+def case_ping(t):
+    """The daemon answers ARP, neighbour solicitations and echo requests."""
+    for family in (4, 6):
+        assert Setting.far.ping(OURS[family]), f'no echo reply from {OURS[family]}'
+
+
+def case_daemon_stops_cleanly(t):
+    Setting.daemon.stop()
+
+
+if __name__ == '__main__':
+    cases.main(__doc__, [case_ping, *matrix.make_cases(world), case_daemon_stops_cleanly],
+               needs=netns.missing, setup=setup)
