@@ -19,10 +19,15 @@
  * i & (size - 1). The worker keeps its own copy of every size and of its own indices, copies a
  * descriptor once, checks the copy and uses the copy.
  *
- * Going to sleep: set the armed word to 1 (seq_cst), look at the ring again (seq_cst), wait for
- * the event fd, set the word to 0. The producer publishes its index (seq_cst), reads the armed
- * word (seq_cst), and rings the event fd only if it was 1, at most once a burst, after setting
- * it to 0.
+ * Going to sleep: set the armed word (seq_cst), look at the rings again (seq_cst), wait for the
+ * descriptor, set the word to 0. The producer publishes its index (seq_cst), reads the armed word
+ * (seq_cst), and rings the descriptor only if it must, at most once a burst, after setting the
+ * word to 0. client_armed is 0 or 1. worker_armed is 0, 1 (ring for submissions) or 2 (the worker
+ * lacks room: ring for consumed completions and returned slots, too).
+ *
+ * A lane's descriptor is the reading end of a pipe: the worker's end is the worker's alone, so that
+ * no client can make it block. A worker's descriptor is an event fd that it watches and never
+ * reads.
  */
 #ifndef TRUNKLINE_RING_ABI_H
 #define TRUNKLINE_RING_ABI_H
@@ -51,7 +56,7 @@ extern "C" {
 #define TLR_MIN_SLOT_SIZE 512u
 #define TLR_MAX_SLOT_SIZE 65536u
 #define TLR_MAX_RING 65536u
-#define TLR_MAX_SLOTS 65536u
+#define TLR_MAX_SLOTS 32768u
 #define TLR_NO_SLOT 0xffffffffu
 #define TLR_ANY_WORKER 0xffffffffu
 
@@ -101,8 +106,8 @@ typedef struct tlr_channel {
   tlr_word completion_consumed; /* client writes, worker reads */
   tlr_word return_produced;     /* client writes, worker reads */
   tlr_word return_consumed;     /* worker writes, client reads */
-  tlr_word client_armed;        /* client sets, either clears: ring the lane's event fd */
-  tlr_word worker_armed;        /* worker sets, either clears: ring the worker's event fd */
+  tlr_word client_armed;        /* client sets, either clears */
+  tlr_word worker_armed;        /* worker sets, either clears */
 } tlr_channel;
 TLR_STATIC_ASSERT(offsetof(tlr_channel, submission_consumed) == 64, "channel");
 TLR_STATIC_ASSERT(offsetof(tlr_channel, completion_produced) == 128, "channel");
@@ -288,7 +293,8 @@ enum tlr_status {
   TLR_STATUS_BAD_DESCRIPTOR = 12, /* malformed: a defect of the client */
   TLR_STATUS_BAD_SLOT = 13,       /* slot out of range or already submitted: a defect */
   TLR_STATUS_NO_LISTENER = 14,
-  TLR_STATUS_FAILED = 15 /* tried, see reason and cause */
+  TLR_STATUS_FAILED = 15, /* tried, see reason and cause */
+  TLR_STATUS_NOT_ESTABLISHED = 16
 };
 
 /* Why an association ended, or a message was not sent. */
@@ -406,8 +412,8 @@ static inline int tlr_geometry_valid(const tlr_geometry* g) {
          g->submission_size <= TLR_MAX_RING && tlr_is_power_of_two(g->completion_size) &&
          g->completion_size >= 2 && g->completion_size <= TLR_MAX_RING &&
          tlr_is_power_of_two(g->return_size) && g->return_size <= TLR_MAX_RING &&
-         g->rx_slots >= 1 && g->rx_slots <= g->return_size && g->tx_slots >= 1 &&
-         g->tx_slots <= TLR_MAX_SLOTS && g->slot_size >= TLR_MIN_SLOT_SIZE &&
+         g->rx_slots >= 1 && g->rx_slots <= TLR_MAX_SLOTS && g->rx_slots <= g->return_size &&
+         g->tx_slots >= 1 && g->tx_slots <= TLR_MAX_SLOTS && g->slot_size >= TLR_MIN_SLOT_SIZE &&
          g->slot_size <= TLR_MAX_SLOT_SIZE && g->slot_size % TLR_CACHE_LINE == 0 &&
          g->send_credit >= 1 && g->send_credit <= g->tx_slots && g->max_operations >= 1 &&
          g->max_operations <= g->completion_size / 2;
@@ -439,8 +445,8 @@ static inline uint64_t tlr_channel_offset(const tlr_geometry* g, uint32_t lane, 
 /* -------------------------------------------------------------------------------------------
  * Attaching: a UNIX SOCK_SEQPACKET socket. The client sends one tlr_attach_request; the daemon
  * answers with one tlr_attach_reply. When its error is 0 it passes descriptors (SCM_RIGHTS):
- * the segment, one event fd per lane (the client waits on it), one event fd per worker (the
- * client rings it), in that order. The socket then stays open without traffic; each side learns
+ * the segment, one pipe per lane (the client waits on it), one event fd per worker (the client
+ * rings it), in that order. The socket then stays open without traffic; each side learns
  * from it that the other one is gone. */
 
 typedef struct tlr_attach_request {

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The attach socket: who asks, what is granted, and the hang-up that says that a client is gone.
+// Control thread only. A client that leaves is unmapped once every worker has let it go.
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include "appring/app_ring.h"
+#include "appring/mailbox.h"
+#include "appring/permissions.h"
+#include "appring/ring_client.h"
+
+namespace trunkline::appring {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::runtime_error failure(const std::string& path, const char* what) {
+  return std::runtime_error("attach socket " + path + ": " + what + ": " + std::strerror(errno));
+}
+
+sockaddr_un address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    throw std::runtime_error("attach socket '" + path + "': a path of 1 to " +
+                             std::to_string(sizeof(address.sun_path) - 1) + " bytes is needed");
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  return address;
+}
+
+// A socket file that nobody listens on is left over from a daemon that was killed.
+void remove_stale(const std::string& path, const sockaddr_un& address) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0) return;
+  if (!S_ISSOCK(info.st_mode)) {
+    throw std::runtime_error("attach socket " + path + ": something else is there; remove it");
+  }
+  const int probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const bool alive =
+      connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ||
+      errno == EAGAIN;
+  close(probe);
+  if (alive) {
+    throw std::runtime_error("attach socket " + path +
+                             ": another daemon serves it; stop it, or choose another path");
+  }
+  unlink(path.c_str());
+}
+
+int open_listener(const AttachConfig& config) {
+  const std::string& path = config.socket_path;
+  const sockaddr_un address = address_of(path);
+  remove_stale(path, address);
+  const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) throw failure(path, "socket");
+  // Mode first, so that there is no moment at which the wrong people may connect.
+  fchmod(fd, config.socket_mode);
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    const std::runtime_error error = failure(path, "bind");
+    close(fd);
+    throw error;
+  }
+  const bool owned =
+      !config.socket_gid || chown(path.c_str(), static_cast<uid_t>(-1), *config.socket_gid) == 0;
+  if (!owned || chmod(path.c_str(), config.socket_mode) != 0 || listen(fd, 64) != 0) {
+    const std::runtime_error error = failure(path, "listen");
+    close(fd);
+    unlink(path.c_str());
+    throw error;
+  }
+  return fd;
+}
+
+PeerCredentials credentials_of(int fd) {
+  PeerCredentials who;
+  ucred cred{};
+  socklen_t length = sizeof(cred);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &length) != 0) {
+    who.uid = who.gid = UINT32_MAX;  // nobody
+    return who;
+  }
+  who.pid = cred.pid;
+  who.uid = cred.uid;
+  who.gid = cred.gid;
+#ifdef SO_PEERGROUPS
+  gid_t groups[256];
+  length = sizeof(groups);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) == 0) {
+    who.groups.assign(groups, groups + length / sizeof(gid_t));
+  }
+#endif
+  return who;
+}
+
+bool send_reply(int fd, const tlr_attach_reply& reply, std::span<const int> fds) {
+  iovec iov{const_cast<tlr_attach_reply*>(&reply), sizeof(reply)};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  std::vector<uint8_t> control(CMSG_SPACE(fds.size_bytes()));
+  if (!fds.empty()) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
+  }
+  return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(reply);
+}
+
+}  // namespace
+
+class AttachCore {
+ public:
+  AttachCore(const AttachConfig& config, std::span<BridgeMailbox* const> bridges)
+      : config_(config), bridges_(bridges.begin(), bridges.end()) {
+    if (bridges_.empty() || bridges_.size() > TLR_MAX_WORKERS) {
+      throw std::runtime_error("attach server: 1 to 64 workers are needed");
+    }
+    config_.limits.max_clients =
+        std::min<uint32_t>(config_.limits.max_clients, MailQueue::kMaxClients);
+    epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_fd_ < 0) throw failure(config_.socket_path, "epoll");
+    try {
+      listen_fd_ = open_listener(config_);
+    } catch (...) {
+      close(epoll_fd_);
+      throw;
+    }
+    watch(listen_fd_);
+    for (BridgeMailbox* bridge : bridges_) watch(bridge->control_fd());
+  }
+
+  ~AttachCore() {
+    close_listener();
+    for (const Handshake& handshake : handshakes_) close(handshake.fd);
+    for (Attached& attached : attached_) {
+      if (attached.socket >= 0) close(attached.socket);
+      for (size_t i = 0; i < bridges_.size(); ++i) {
+        if (!attached.gone[i]) bridges_[i]->unwatch(attached.ring->doorbells[i]);
+      }
+    }
+    close(epoll_fd_);
+  }
+
+  [[nodiscard]] int fd() const { return epoll_fd_; }
+  void poll(std::chrono::milliseconds timeout);
+  bool stop();
+  [[nodiscard]] std::vector<ClientInfo> clients() const;
+  [[nodiscard]] const AttachCounters& counters() const { return counters_; }
+
+ private:
+  struct Handshake {
+    int fd = -1;
+    Clock::time_point since;
+  };
+  struct Attached {
+    std::unique_ptr<RingClient> ring;
+    int socket = -1;  // -1: hung up
+    uint64_t bytes = 0;
+    std::vector<bool> gone;  // per worker
+  };
+
+  void watch(int fd) const {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLRDHUP;
+    event.data.fd = fd;
+    epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event);
+  }
+  void close_listener() {
+    if (listen_fd_ < 0) return;
+    close(listen_fd_);
+    listen_fd_ = -1;
+    unlink(config_.socket_path.c_str());
+  }
+  void serve(int fd);
+  void accept_some();
+  void take_request(size_t index);
+  void expire_handshakes();
+  void refuse(int fd, int error, const std::string& text) const;
+  bool attach(int fd, const tlr_attach_request& request);
+  void hang_up(Attached& attached);
+  void take_mail();
+
+  AttachConfig config_;
+  std::vector<BridgeMailbox*> bridges_;
+  AttachCounters counters_;
+  std::vector<Handshake> handshakes_;
+  std::vector<Attached> attached_;
+  uint64_t total_bytes_ = 0;
+  uint32_t next_id_ = 1;
+  int epoll_fd_ = -1;
+  int listen_fd_ = -1;
+};
+
+void AttachCore::poll(std::chrono::milliseconds timeout) {
+  epoll_event events[32];
+  const int n = epoll_wait(epoll_fd_, events, 32, static_cast<int>(timeout.count()));
+  for (int i = 0; i < n; ++i) serve(events[i].data.fd);
+  take_mail();
+  expire_handshakes();
+}
+
+void AttachCore::serve(int fd) {
+  if (fd == listen_fd_) return accept_some();
+  for (size_t i = 0; i < handshakes_.size(); ++i) {
+    if (handshakes_[i].fd == fd) return take_request(i);
+  }
+  for (Attached& attached : attached_) {
+    if (attached.socket != fd) continue;
+    // Nothing is ever sent on it: readable means gone, or a client that does not keep to the ABI.
+    return hang_up(attached);
+  }
+}
+
+void AttachCore::accept_some() {
+  for (int i = 0; i < 16; ++i) {
+    const int fd = accept4(listen_fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) return;
+    if (handshakes_.size() >= config_.limits.max_handshakes) {
+      ++counters_.refused_limit;
+      refuse(fd, -EAGAIN, "too many clients are attaching at once; try again");
+      close(fd);
+      continue;
+    }
+    handshakes_.push_back({fd, Clock::now()});
+    watch(fd);
+  }
+}
+
+void AttachCore::refuse(int fd, int error, const std::string& text) const {
+  tlr_attach_reply reply{};
+  reply.magic = TLR_MAGIC;
+  reply.abi_version = TLR_ABI_VERSION;
+  reply.error = error;
+  std::memcpy(reply.text, text.c_str(), std::min<size_t>(text.size(), TLR_TEXT_SIZE - 1));
+  [[maybe_unused]] const bool sent = send_reply(fd, reply, {});
+}
+
+void AttachCore::take_request(size_t index) {
+  const int fd = handshakes_[index].fd;
+  // One byte more than a request, so that a longer one is noticed.
+  uint8_t bytes[sizeof(tlr_attach_request) + 1];
+  const ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  handshakes_.erase(handshakes_.begin() + static_cast<ptrdiff_t>(index));
+  tlr_attach_request request{};
+  if (n >= 12) std::memcpy(&request, bytes, std::min(static_cast<size_t>(n), sizeof(request)));
+  bool kept = false;
+  if (n < 12 || request.magic != TLR_MAGIC) {
+    ++counters_.refused_request;
+    if (n > 0) refuse(fd, -EPROTO, "not a Trunkline attach request");
+  } else if (request.abi_version != TLR_ABI_VERSION) {
+    ++counters_.refused_request;
+    refuse(fd, -EPROTO,
+           "the application speaks ring ABI " + std::to_string(request.abi_version) +
+               ", this daemon " + std::to_string(TLR_ABI_VERSION) +
+               ": install libtrunkline and trunklined of one version");
+  } else if (n != sizeof(request) || request.name[TLR_NAME_SIZE - 1] != '\0') {
+    ++counters_.refused_request;
+    refuse(fd, -EPROTO, "malformed attach request");
+  } else {
+    kept = attach(fd, request);
+  }
+  if (!kept) close(fd);  // which also ends the watch
+}
+
+bool AttachCore::attach(int fd, const tlr_attach_request& request) {
+  const PeerCredentials who = credentials_of(fd);
+  const std::optional<ClientRights> rights = rights_of(config_.permissions, who);
+  if (!rights) {
+    ++counters_.refused_permission;
+    refuse(fd, -EACCES,
+           "no permission of the configuration matches uid " + std::to_string(who.uid) + ", gid " +
+               std::to_string(who.gid));
+    return false;
+  }
+  if (attached_.size() >= config_.limits.max_clients) {
+    ++counters_.refused_limit;
+    refuse(fd, -EUSERS,
+           "the daemon has its maximum of " + std::to_string(config_.limits.max_clients) +
+               " clients: detach one, or raise max_clients");
+    return false;
+  }
+  const Grant granted = grant(request, config_, static_cast<uint32_t>(bridges_.size()));
+  if (!granted.error.empty()) {
+    ++counters_.refused_request;
+    refuse(fd, -EINVAL, granted.error);
+    return false;
+  }
+  if (granted.bytes > config_.limits.max_client_bytes ||
+      total_bytes_ + granted.bytes > config_.limits.max_total_bytes) {
+    ++counters_.refused_limit;
+    refuse(fd, -ENOMEM,
+           "its rings need " + std::to_string(granted.bytes) +
+               " bytes, more than the daemon grants: ask for fewer lanes or slots");
+    return false;
+  }
+  const ClientIdentity identity{next_id_++, request.name, who.pid, who.uid, who.gid};
+  const ChannelLimits limits{config_.limits.max_associations, config_.limits.max_listeners,
+                             config_.limits.backlog};
+  Attached attached;
+  attached.ring = RingClient::create(identity, *rights, granted.geometry, limits);
+  if (attached.ring == nullptr) {
+    ++counters_.refused_limit;
+    refuse(fd, -ENOMEM, std::string("the daemon cannot make the segment: ") + std::strerror(errno));
+    return false;
+  }
+  tlr_attach_reply reply{};
+  reply.magic = TLR_MAGIC;
+  reply.abi_version = TLR_ABI_VERSION;
+  reply.segment_size = attached.ring->segment->size();
+  reply.geometry = granted.geometry;
+  std::vector<int> fds = {attached.ring->segment->fd()};
+  for (const auto& wake : attached.ring->lane_wakes) fds.push_back(wake.client_end);
+  fds.insert(fds.end(), attached.ring->doorbells.begin(), attached.ring->doorbells.end());
+  if (!send_reply(fd, reply, fds)) return false;
+  attached.socket = fd;
+  attached.bytes = granted.bytes;
+  attached.gone.resize(bridges_.size());
+  total_bytes_ += granted.bytes;
+  for (size_t i = 0; i < bridges_.size(); ++i) {
+    bridges_[i]->watch(attached.ring->doorbells[i]);
+    bridges_[i]->post_to_worker({MailKind::kAdd, attached.ring.get()});
+  }
+  attached_.push_back(std::move(attached));
+  ++counters_.attached;
+  return true;
+}
+
+void AttachCore::hang_up(Attached& attached) {
+  if (attached.socket < 0) return;
+  close(attached.socket);
+  attached.socket = -1;
+  for (BridgeMailbox* bridge : bridges_) {
+    bridge->post_to_worker({MailKind::kRemove, attached.ring.get()});
+  }
+}
+
+void AttachCore::take_mail() {
+  for (size_t worker = 0; worker < bridges_.size(); ++worker) {
+    bridges_[worker]->acknowledge();
+    Mail mail;
+    while (bridges_[worker]->take_from_worker(mail)) {
+      const auto it = std::find_if(attached_.begin(), attached_.end(),
+                                   [&](const Attached& a) { return a.ring.get() == mail.client; });
+      if (it == attached_.end()) continue;
+      if (mail.kind == MailKind::kFault) {
+        if (it->socket >= 0) ++counters_.ended_fault;
+        hang_up(*it);
+      } else if (mail.kind == MailKind::kGone) {
+        it->gone[worker] = true;
+        bridges_[worker]->unwatch(it->ring->doorbells[worker]);
+        if (std::find(it->gone.begin(), it->gone.end(), false) != it->gone.end()) continue;
+        total_bytes_ -= it->bytes;
+        ++counters_.detached;
+        attached_.erase(it);
+      }
+    }
+  }
+}
+
+void AttachCore::expire_handshakes() {
+  if (handshakes_.empty()) return;
+  const Clock::time_point now = Clock::now();
+  std::erase_if(handshakes_, [&](const Handshake& handshake) {
+    if (now - handshake.since < config_.limits.handshake_timeout) return false;
+    ++counters_.refused_timeout;
+    close(handshake.fd);
+    return true;
+  });
+}
+
+bool AttachCore::stop() {
+  close_listener();
+  for (const Handshake& handshake : handshakes_) close(handshake.fd);
+  handshakes_.clear();
+  for (Attached& attached : attached_) hang_up(attached);
+  take_mail();
+  return attached_.empty();
+}
+
+std::vector<ClientInfo> AttachCore::clients() const {
+  std::vector<ClientInfo> out;
+  for (const Attached& attached : attached_) {
+    const ClientIdentity& who = attached.ring->identity;
+    out.push_back({who.id, who.name, who.pid, who.uid, who.gid, attached.ring->lanes(),
+                   attached.bytes, attached.socket < 0});
+  }
+  return out;
+}
+
+AttachServer::AttachServer(const AttachConfig& config, std::span<BridgeMailbox* const> bridges)
+    : core_(std::make_unique<AttachCore>(config, bridges)) {}
+AttachServer::~AttachServer() = default;
+int AttachServer::fd() const {
+  return core_->fd();
+}
+void AttachServer::poll(std::chrono::milliseconds timeout) {
+  core_->poll(timeout);
+}
+bool AttachServer::stop() {
+  return core_->stop();
+}
+std::vector<ClientInfo> AttachServer::clients() const {
+  return core_->clients();
+}
+const AttachCounters& AttachServer::counters() const {
+  return core_->counters();
+}
+
+}  // namespace trunkline::appring

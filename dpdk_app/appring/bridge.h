@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The bridge of one worker, over any type that has the verbs of trunkline::Shard (tests bring a
+// fake one). See app_ring.h for what each public method promises. The definitions are in
+// bridge_impl.h (the fast path) and bridge_control_impl.h (endpoints, clients coming and going).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "appring/app_ring.h"
+#include "appring/channel.h"
+#include "appring/mailbox.h"
+#include "appring/ring_client.h"
+#include "trunkline/ring_abi.h"
+
+namespace trunkline::appring {
+
+[[nodiscard]] uint8_t wire_status(Status status);  // enum tlr_status
+[[nodiscard]] uint8_t wire_reason(Reason reason);  // enum tlr_reason
+[[nodiscard]] uint8_t wire_path_state(PathState state);
+[[nodiscard]] uint8_t wire_assoc_state(AssocState state);
+[[nodiscard]] IpAddress address_from_wire(const tlr_address& address);  // none if malformed
+[[nodiscard]] tlr_address address_to_wire(const IpAddress& address);
+void fill_info(const AssocStatus& status, uint32_t worker, tlr_info_body& out);
+// Everything but messages and the ends of sends: fields by kind.
+void fill_notification(const Event& event, tlr_completion& out);
+// True if the body is one that a correct client writes; then its profile name ends with a NUL.
+[[nodiscard]] bool open_body_valid(const tlr_open_body& body, bool connect);
+
+template <typename ShardT>
+class BasicBridge {
+ public:
+  BasicBridge(const BridgeConfig& config, ShardT& shard);
+  ~BasicBridge();
+  BasicBridge(const BasicBridge&) = delete;
+  BasicBridge& operator=(const BasicBridge&) = delete;
+
+  size_t drain_submissions(TimePoint now);
+  void deliver(TimePoint now, Event& event);
+  void flush();
+
+  void arm();
+  [[nodiscard]] bool has_work() const;
+  void wait(Duration timeout) { mailbox_.wait(timeout.count()); }
+  void disarm();
+  [[nodiscard]] int wait_fd() const { return mailbox_.wait_fd(); }
+
+  void close_all(TimePoint now, bool abort);
+  [[nodiscard]] size_t associations() const { return association_count_; }
+  [[nodiscard]] const RingCounters& counters() const { return counters_; }
+  [[nodiscard]] uint32_t client_of(AssocId assoc) const;
+  [[nodiscard]] BridgeMailbox& mailbox() { return mailbox_; }
+  [[nodiscard]] size_t endpoints_in_use() const;  // for tests
+
+ private:
+  static constexpr uint32_t kNone = 0xffffffff;
+
+  // What the bridge knows of an association, at index AssocId::slot.
+  struct Assoc {
+    Channel* channel = nullptr;  // null: not one of ours
+    AssocId id;
+    uint32_t endpoint = kNone;  // index in endpoints_
+    uint32_t tx_in_use = 0;     // slots, against the send credit
+    bool connecting = false;    // its connect operation has not ended yet
+    uint64_t connect_context = 0;
+  };
+  struct Listener {
+    Channel* channel = nullptr;
+    uint64_t context = 0;
+    uint32_t affinity = TLR_ANY_WORKER;
+  };
+  struct Endpoint {
+    bool in_use = false;
+    bool listening = false;
+    EndpointId id;
+    PortNumber port;
+    uint32_t uid = 0;
+    uint32_t associations = 0;
+    size_t next_listener = 0;
+    uint32_t send_buffer = 0;
+    uint32_t max_message_size = 0;
+    std::vector<Listener> listeners;
+  };
+  struct Client {
+    RingClient* ring = nullptr;
+    bool dying = false;     // its associations are ended
+    bool released = false;  // the control thread said kRemove
+  };
+
+  // -- submissions (bridge_impl.h)
+  size_t drain_channel(TimePoint now, Channel& channel);
+  void handle(TimePoint now, Channel& channel, const tlr_submission& submission);
+  void handle_send(TimePoint now, Channel& channel, const tlr_submission& submission);
+  void handle_end(TimePoint now, Channel& channel, const tlr_submission& submission);
+  void handle_option(TimePoint now, Channel& channel, const tlr_submission& submission);
+  [[nodiscard]] uint8_t get_info(Channel& channel, const Assoc& assoc,
+                                 const tlr_submission& submission);
+  [[nodiscard]] uint8_t set_heartbeat(TimePoint now, Channel& channel, const Assoc& assoc,
+                                      const tlr_submission& submission);
+  [[nodiscard]] uint8_t claim(Channel& channel, const tlr_submission& submission);
+  void fail_send(Channel& channel, const tlr_submission& submission, uint8_t status, uint32_t slot);
+  void end_operation(Channel& channel, uint64_t context, uint8_t status);
+
+  // -- events (bridge_impl.h)
+  void finish_send(Event& event, Assoc* assoc);
+  void notify_or_keep(TimePoint now, Channel& channel, Event& event, Assoc& assoc);
+  [[nodiscard]] bool try_notify(Channel& channel, Event& event);
+  void keep(TimePoint now, Channel& channel, Event& event);
+  void retry_backlog(TimePoint now, Channel& channel);
+  [[nodiscard]] static bool is_final(EventKind kind);
+  void mark_dirty(Channel& channel) {
+    if (channel.dirty) return;
+    channel.dirty = true;
+    dirty_.push_back(&channel);
+  }
+  [[nodiscard]] Assoc* find(AssocId id);
+  [[nodiscard]] Assoc* find(const Channel& channel, const tlr_submission& submission);
+
+  // -- endpoints (bridge_control_impl.h)
+  void handle_listen(Channel& channel, const tlr_submission& submission);
+  void handle_unlisten(Channel& channel, const tlr_submission& submission);
+  void handle_connect(TimePoint now, Channel& channel, const tlr_submission& submission);
+  [[nodiscard]] uint8_t listen(Channel& channel, const tlr_open_body& body, uint64_t context);
+  [[nodiscard]] uint8_t connect(TimePoint now, Channel& channel, const tlr_open_body& body,
+                                uint64_t context);
+  [[nodiscard]] uint8_t read_open_body(Channel& channel, const tlr_submission& submission,
+                                       bool connect, tlr_open_body& out);
+  [[nodiscard]] uint8_t make_endpoint(const Channel& channel, uint16_t port, const Profile* profile,
+                                      uint32_t& index);
+  [[nodiscard]] uint32_t find_endpoint(uint16_t port) const;
+  [[nodiscard]] const Profile* find_profile(std::string_view name) const;
+  void stop_listening(Endpoint& endpoint);
+  void release_endpoint(uint32_t index);
+  void accept(TimePoint now, Event& event);
+  [[nodiscard]] Listener* choose_listener(Endpoint& endpoint);
+  void finish_connect(Channel& channel, Assoc& assoc, Event& event);
+  [[nodiscard]] Assoc* record(AssocId id, Channel& channel, uint32_t endpoint);
+  void finish_association(Channel& channel, Assoc& assoc);
+
+  // -- clients (bridge_control_impl.h)
+  void take_mail(TimePoint now);
+  void end_faulty(TimePoint now);
+  void end_client(TimePoint now, Client& client);
+  void end_association(TimePoint now, AssocId id, bool abort);
+  void drop_backlog(TimePoint now, Channel& channel);
+  void let_go();
+  [[nodiscard]] Client* client_record(const RingClient* ring);
+  void count(RingCounter counter, uint64_t n = 1) { counters_.add(counter, n); }
+  uint8_t refuse(RingCounter counter, uint8_t status) {
+    counters_.add(counter);
+    return status;
+  }
+
+  BridgeConfig config_;
+  ShardT& shard_;
+  RingCounters counters_;
+  BridgeMailbox mailbox_;
+  std::vector<Assoc> assocs_;
+  std::vector<Endpoint> endpoints_;
+  std::vector<Client> clients_;
+  std::vector<Channel*> channels_;  // of living clients
+  std::vector<Channel*> dirty_;
+  size_t association_count_ = 0;
+  size_t dying_clients_ = 0;
+  bool closing_ = false;
+};
+
+}  // namespace trunkline::appring

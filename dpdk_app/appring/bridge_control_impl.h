@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the bridge does rarely: endpoints and their listeners, connects, accepted associations,
+// clients that come, go or misbehave. May allocate.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "appring/bridge.h"
+
+namespace trunkline::appring {
+
+// ---------------------------------------------------------------- endpoints
+
+template <typename ShardT>
+uint8_t BasicBridge<ShardT>::read_open_body(Channel& channel, const tlr_submission& submission,
+                                            bool connect, tlr_open_body& out) {
+  if (const uint8_t status = claim(channel, submission); status != TLR_STATUS_OK) return status;
+  const bool whole = submission.length == sizeof(tlr_open_body);
+  if (whole) out = copy_once<tlr_open_body>(channel.tx_data(submission.slot));
+  channel.unclaim(channel.piece(submission.slot));
+  if (whole && open_body_valid(out, connect)) return TLR_STATUS_OK;
+  return refuse(RingCounter::k_refuse_bad_body, TLR_STATUS_BAD_DESCRIPTOR);
+}
+
+template <typename ShardT>
+const Profile* BasicBridge<ShardT>::find_profile(std::string_view name) const {
+  if (name.empty()) return &config_.default_profile;
+  for (const NamedProfile& profile : config_.profiles) {
+    if (profile.name == name) return &profile.profile;
+  }
+  return nullptr;
+}
+
+template <typename ShardT>
+uint32_t BasicBridge<ShardT>::find_endpoint(uint16_t port) const {
+  for (uint32_t i = 0; i < endpoints_.size(); ++i) {
+    if (endpoints_[i].in_use && endpoints_[i].port == PortNumber(port)) return i;
+  }
+  return kNone;
+}
+
+// `profile`: what the application named, or null.
+template <typename ShardT>
+uint8_t BasicBridge<ShardT>::make_endpoint(const Channel& channel, uint16_t port,
+                                           const Profile* profile, uint32_t& index) {
+  EndpointConfig config;
+  config.port = PortNumber(port);
+  config.addresses = config_.local_addresses;
+  config.profile = config_.default_profile;
+  for (const NamedEndpoint& named : config_.endpoints) {
+    if (port == 0 || named.port != PortNumber(port)) continue;
+    config.addresses = named.addresses;
+    const Profile* const its_own = find_profile(named.profile);
+    if (its_own != nullptr) config.profile = *its_own;
+  }
+  if (profile != nullptr) config.profile = *profile;
+
+  index = 0;
+  while (index < endpoints_.size() && endpoints_[index].in_use) ++index;
+  if (index == endpoints_.size()) endpoints_.emplace_back();
+  config.user = index;
+  const EndpointResult result = shard_.add_endpoint(config);
+  if (result.status != Status::kOk) return wire_status(result.status);
+  Endpoint& endpoint = endpoints_[index];
+  endpoint = Endpoint{};
+  endpoint.in_use = true;
+  endpoint.id = result.endpoint;
+  endpoint.port = result.port;
+  endpoint.uid = channel.client().identity.uid;
+  endpoint.send_buffer = config.profile.send_buffer;
+  endpoint.max_message_size = config.profile.max_message_size;
+  return TLR_STATUS_OK;
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::stop_listening(Endpoint& endpoint) {
+  if (!endpoint.listening) return;
+  endpoint.listening = false;
+  [[maybe_unused]] const Status status = shard_.set_listening(
+      endpoint.id, false, static_cast<uint64_t>(&endpoint - endpoints_.data()));
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::release_endpoint(uint32_t index) {
+  Endpoint& endpoint = endpoints_[index];
+  if (!endpoint.in_use || endpoint.associations != 0 || !endpoint.listeners.empty()) return;
+  [[maybe_unused]] const Status status = shard_.close_endpoint(endpoint.id);
+  endpoint = Endpoint{};
+}
+
+template <typename ShardT>
+size_t BasicBridge<ShardT>::endpoints_in_use() const {
+  return static_cast<size_t>(std::count_if(endpoints_.begin(), endpoints_.end(),
+                                           [](const Endpoint& e) { return e.in_use; }));
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::handle_listen(Channel& channel, const tlr_submission& submission) {
+  tlr_open_body body;
+  uint8_t status = read_open_body(channel, submission, false, body);
+  if (status == TLR_STATUS_OK) status = listen(channel, body, submission.context);
+  end_operation(channel, submission.context, status);
+}
+
+template <typename ShardT>
+uint8_t BasicBridge<ShardT>::listen(Channel& channel, const tlr_open_body& body, uint64_t context) {
+  if (closing_) return refuse(RingCounter::k_refuse_listen, TLR_STATUS_CLOSING);
+  if (!channel.client().rights.may_use(body.local_port)) {
+    return refuse(RingCounter::k_refuse_port, TLR_STATUS_NOT_PERMITTED);
+  }
+  if (channel.listeners >= channel.limits().max_listeners) {
+    return refuse(RingCounter::k_refuse_listener_limit, TLR_STATUS_NO_RESOURCES);
+  }
+  const std::string_view name(body.profile);
+  const Profile* const profile = name.empty() ? nullptr : find_profile(name);
+  if (!name.empty() && profile == nullptr) {
+    return refuse(RingCounter::k_refuse_profile, TLR_STATUS_NO_PROFILE);
+  }
+  uint32_t index = find_endpoint(body.local_port);
+  if (index == kNone) {
+    const uint8_t status = make_endpoint(channel, body.local_port, profile, index);
+    if (status != TLR_STATUS_OK) return refuse(RingCounter::k_refuse_listen, status);
+  } else if (endpoints_[index].uid != channel.client().identity.uid) {
+    return refuse(RingCounter::k_refuse_port_in_use, TLR_STATUS_ALREADY_EXISTS);
+  }
+  Endpoint& endpoint = endpoints_[index];
+  if (!endpoint.listening) {
+    const Status status = shard_.set_listening(endpoint.id, true, index);
+    if (status != Status::kOk) {
+      release_endpoint(index);
+      return refuse(RingCounter::k_refuse_listen, wire_status(status));
+    }
+    endpoint.listening = true;
+  }
+  endpoint.listeners.push_back({&channel, context, body.affinity});
+  ++channel.listeners;
+  return TLR_STATUS_OK;
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::handle_unlisten(Channel& channel, const tlr_submission& submission) {
+  uint8_t status = TLR_STATUS_NO_LISTENER;
+  for (uint32_t i = 0; i < endpoints_.size() && status != TLR_STATUS_OK; ++i) {
+    Endpoint& endpoint = endpoints_[i];
+    const size_t gone = std::erase_if(endpoint.listeners, [&](const Listener& listener) {
+      return listener.channel == &channel && listener.context == submission.argument;
+    });
+    if (gone == 0) continue;
+    channel.listeners -= static_cast<uint32_t>(gone);
+    if (endpoint.listeners.empty()) stop_listening(endpoint);
+    release_endpoint(i);
+    status = TLR_STATUS_OK;
+  }
+  if (status != TLR_STATUS_OK) count(RingCounter::k_refuse_operation);
+  end_operation(channel, submission.context, status);
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::handle_connect(TimePoint now, Channel& channel,
+                                         const tlr_submission& submission) {
+  tlr_open_body body;
+  uint8_t status = read_open_body(channel, submission, true, body);
+  if (status == TLR_STATUS_OK) status = connect(now, channel, body, submission.context);
+  if (status == TLR_STATUS_OK) return;  // CONNECTED or CONNECT_FAILED follows
+  tlr_completion out{};
+  out.kind = TLR_CONNECT_FAILED;
+  out.status = status;
+  out.context = submission.context;
+  channel.complete(out);
+  mark_dirty(channel);
+}
+
+template <typename ShardT>
+uint8_t BasicBridge<ShardT>::connect(TimePoint now, Channel& channel, const tlr_open_body& body,
+                                     uint64_t context) {
+  if (closing_) return refuse(RingCounter::k_refuse_connect, TLR_STATUS_CLOSING);
+  if (channel.associations >= channel.limits().max_associations) {
+    return refuse(RingCounter::k_refuse_association_limit, TLR_STATUS_NO_RESOURCES);
+  }
+  std::array<IpAddress, TLR_MAX_ADDRESSES> addresses;
+  for (size_t i = 0; i < body.address_count; ++i) {
+    addresses[i] = address_from_wire(body.addresses[i]);
+    if (addresses[i].is_none()) {
+      return refuse(RingCounter::k_refuse_bad_body, TLR_STATUS_INVALID_ADDRESS);
+    }
+  }
+  const std::string_view name(body.profile);
+  const Profile* profile = nullptr;
+  if (!name.empty()) {
+    profile = find_profile(name);
+    if (profile == nullptr) return refuse(RingCounter::k_refuse_profile, TLR_STATUS_NO_PROFILE);
+  } else if (config_.peer_profile) {
+    profile = config_.peer_profile(addresses[0], PortNumber(body.peer_port));
+  }
+
+  const ClientRights& rights = channel.client().rights;
+  const bool any_port = body.local_port == 0;
+  if (any_port ? !rights.connect_from_any : !rights.may_use(body.local_port)) {
+    return refuse(RingCounter::k_refuse_port, TLR_STATUS_NOT_PERMITTED);
+  }
+  uint32_t index = any_port ? kNone : find_endpoint(body.local_port);
+  if (index == kNone) {
+    const uint8_t status = make_endpoint(channel, body.local_port, nullptr, index);
+    if (status != TLR_STATUS_OK) return refuse(RingCounter::k_refuse_connect, status);
+  } else if (endpoints_[index].uid != channel.client().identity.uid) {
+    return refuse(RingCounter::k_refuse_port_in_use, TLR_STATUS_NOT_PERMITTED);
+  }
+
+  const Endpoint& endpoint = endpoints_[index];
+  const uint32_t send_buffer = profile != nullptr ? profile->send_buffer : endpoint.send_buffer;
+  const uint32_t max_message =
+      profile != nullptr ? profile->max_message_size : endpoint.max_message_size;
+  ConnectRequest request;
+  request.endpoint = endpoint.id;
+  request.peer_addresses = std::span(addresses).first(body.address_count);
+  request.peer_port = PortNumber(body.peer_port);
+  request.outbound_streams = body.outbound_streams;
+  request.user = static_cast<uint64_t>(send_buffer) << 32 | max_message;
+  request.profile = profile;
+  const ConnectResult result = shard_.connect(now, request);
+  if (result.status != Status::kOk) {
+    release_endpoint(index);
+    return refuse(RingCounter::k_refuse_connect, wire_status(result.status));
+  }
+  Assoc* const assoc = record(result.assoc, channel, index);
+  if (assoc == nullptr) {
+    end_association(now, result.assoc, true);
+    release_endpoint(index);
+    return refuse(RingCounter::k_refuse_association_limit, TLR_STATUS_NO_RESOURCES);
+  }
+  assoc->connecting = true;
+  assoc->connect_context = context;
+  return TLR_STATUS_OK;
+}
+
+// Ends the connect operation in the entry that was reserved for it.
+template <typename ShardT>
+void BasicBridge<ShardT>::finish_connect(Channel& channel, Assoc& assoc, Event& event) {
+  tlr_completion out{};
+  const bool connected = event.kind == EventKind::kConnected;
+  if (!connected) event.kind = EventKind::kConnectFailed;
+  event.context = assoc.connect_context;
+  out.reason = wire_reason(event.reason);
+  out.cause = event.cause;
+  out.assoc_index = event.assoc.slot;
+  out.assoc_generation = event.assoc.generation;
+  fill_notification(event, out);
+  channel.complete(out);
+  mark_dirty(channel);
+  assoc.connecting = false;
+  if (!connected) finish_association(channel, assoc);
+}
+
+// Null if the shard's id is beyond the table: the configuration of the two disagrees.
+template <typename ShardT>
+typename BasicBridge<ShardT>::Assoc* BasicBridge<ShardT>::record(AssocId id, Channel& channel,
+                                                                 uint32_t endpoint) {
+  if (id.slot >= assocs_.size()) return nullptr;
+  Assoc& assoc = assocs_[id.slot];
+  assoc = Assoc{};
+  assoc.channel = &channel;
+  assoc.id = id;
+  assoc.endpoint = endpoint;
+  ++endpoints_[endpoint].associations;
+  ++channel.associations;
+  ++association_count_;
+  return &assoc;
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::finish_association(Channel& channel, Assoc& assoc) {
+  const uint32_t endpoint = assoc.endpoint;
+  assoc = Assoc{};
+  --channel.associations;
+  --association_count_;
+  --endpoints_[endpoint].associations;
+  release_endpoint(endpoint);
+}
+
+// Lanes whose affinity is this worker first; among equals, in turn.
+template <typename ShardT>
+typename BasicBridge<ShardT>::Listener* BasicBridge<ShardT>::choose_listener(Endpoint& endpoint) {
+  Listener* second_choice = nullptr;
+  const size_t n = endpoint.listeners.size();
+  for (size_t i = 0; i < n; ++i) {
+    const size_t at = (endpoint.next_listener + i) % n;
+    Listener& listener = endpoint.listeners[at];
+    if (listener.channel->associations >= listener.channel->limits().max_associations) continue;
+    if (listener.affinity == config_.worker) {
+      endpoint.next_listener = at + 1;
+      return &listener;
+    }
+    if (second_choice == nullptr) second_choice = &listener;
+  }
+  if (second_choice != nullptr) {
+    endpoint.next_listener = static_cast<size_t>(second_choice - endpoint.listeners.data()) + 1;
+  }
+  return second_choice;
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::accept(TimePoint now, Event& event) {
+  const auto index = static_cast<uint32_t>(event.user);
+  const bool known = event.user < endpoints_.size() && endpoints_[index].in_use &&
+                     endpoints_[index].id == event.endpoint;
+  if (!known || endpoints_[index].listeners.empty()) {
+    count(RingCounter::k_refuse_accept_no_listener);
+    return end_association(now, event.assoc, true);
+  }
+  Endpoint& endpoint = endpoints_[index];
+  const Listener* const listener = choose_listener(endpoint);
+  Channel* const channel = listener != nullptr ? listener->channel : nullptr;
+  // The application must learn of it: without room for that there is no association.
+  const bool room = channel != nullptr && (channel->backlog_has_room(channel->associations + 1) ||
+                                           (channel->backlog_empty() && channel->has_room(1)));
+  Assoc* const assoc = room ? record(event.assoc, *channel, index) : nullptr;
+  if (assoc == nullptr) {
+    count(RingCounter::k_refuse_association_limit);
+    return end_association(now, event.assoc, true);
+  }
+  event.context = listener->context;
+  event.user = static_cast<uint64_t>(endpoint.send_buffer) << 32 | endpoint.max_message_size;
+  notify_or_keep(now, *channel, event, *assoc);
+}
+
+// ---------------------------------------------------------------- clients
+
+template <typename ShardT>
+typename BasicBridge<ShardT>::Client* BasicBridge<ShardT>::client_record(const RingClient* ring) {
+  for (Client& client : clients_) {
+    if (client.ring == ring) return &client;
+  }
+  return nullptr;
+}
+
+template <typename ShardT>
+uint32_t BasicBridge<ShardT>::client_of(AssocId id) const {
+  if (id.slot >= assocs_.size()) return 0;
+  const Assoc& assoc = assocs_[id.slot];
+  if (assoc.channel == nullptr || !(assoc.id == id)) return 0;
+  return assoc.channel->client().identity.id;
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::take_mail(TimePoint now) {
+  Mail mail;
+  while (mailbox_.take_from_control(mail)) {
+    if (mail.kind == MailKind::kAdd) {
+      clients_.push_back({mail.client, false, false});
+      for (uint32_t lane = 0; lane < mail.client->lanes(); ++lane) {
+        channels_.push_back(&mail.client->channel(lane, config_.worker));
+      }
+      dirty_.reserve(channels_.size());
+      count(RingCounter::k_ring_clients_added);
+    } else if (mail.kind == MailKind::kRemove) {
+      Client* const client = client_record(mail.client);
+      if (client == nullptr) continue;
+      client->released = true;
+      if (!client->dying) end_client(now, *client);
+    }
+  }
+}
+
+// Bad indices or lost memory: the client is over; the control thread is asked to hang up.
+template <typename ShardT>
+void BasicBridge<ShardT>::end_faulty(TimePoint now) {
+  for (Client& client : clients_) {
+    if (client.dying) continue;
+    const bool lost = client.ring->segment->lost();
+    bool faulted = false;
+    for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
+      faulted |= client.ring->channel(lane, config_.worker).faulted();
+    }
+    if (!lost && !faulted) continue;
+    count(lost ? RingCounter::k_refuse_lost_segment : RingCounter::k_refuse_bad_index);
+    end_client(now, client);
+    mailbox_.post_to_control({MailKind::kFault, client.ring});
+  }
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::end_client(TimePoint now, Client& client) {
+  client.dying = true;
+  ++dying_clients_;
+  const auto is_its = [&](const Channel* channel) { return &channel->client() == client.ring; };
+  std::erase_if(channels_, is_its);
+  std::erase_if(dirty_, is_its);
+  for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
+    Channel& channel = client.ring->channel(lane, config_.worker);
+    channel.dying = true;
+    drop_backlog(now, channel);
+  }
+  for (uint32_t i = 0; i < endpoints_.size(); ++i) {
+    Endpoint& endpoint = endpoints_[i];
+    std::erase_if(endpoint.listeners, [&](const Listener& l) { return is_its(l.channel); });
+    if (endpoint.listeners.empty()) stop_listening(endpoint);
+    release_endpoint(i);
+  }
+  // Payload of a lost segment reads as zeros: nothing of it may go out any more.
+  const bool abort = config_.on_death == ClientDeath::kAbort || client.ring->segment->lost();
+  for (Assoc& assoc : assocs_) {
+    if (assoc.channel != nullptr && is_its(assoc.channel)) end_association(now, assoc.id, abort);
+  }
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::end_association(TimePoint now, AssocId id, bool abort) {
+  if (!abort && shard_.shutdown(now, id) == Status::kOk) return;
+  [[maybe_unused]] const Status status = shard_.abort(now, id, {});
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::drop_backlog(TimePoint now, Channel& channel) {
+  while (!channel.backlog_empty()) {
+    Event& event = channel.backlog_front();
+    const size_t size = event.size();
+    event.payload.reset();
+    if (event.kind == EventKind::kMessage) shard_.consumed(now, event.assoc, size);
+    channel.backlog_pop();
+  }
+}
+
+// A client whose associations are over and whose payload has come back may be unmapped.
+template <typename ShardT>
+void BasicBridge<ShardT>::let_go() {
+  for (size_t i = 0; i < clients_.size();) {
+    RingClient* const ring = clients_[i].ring;
+    bool busy = !clients_[i].dying || !clients_[i].released;
+    for (uint32_t lane = 0; !busy && lane < ring->lanes(); ++lane) {
+      const Channel& channel = ring->channel(lane, config_.worker);
+      busy = channel.associations != 0 || channel.tx_in_use() != 0;
+    }
+    if (busy) {
+      ++i;
+      continue;
+    }
+    clients_[i] = clients_.back();
+    clients_.pop_back();
+    --dying_clients_;
+    count(RingCounter::k_ring_clients_removed);
+    mailbox_.post_to_control({MailKind::kGone, ring});
+  }
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::close_all(TimePoint now, bool abort) {
+  closing_ = true;
+  for (Endpoint& endpoint : endpoints_) {
+    if (endpoint.in_use) stop_listening(endpoint);
+  }
+  for (Assoc& assoc : assocs_) {
+    if (assoc.channel != nullptr) end_association(now, assoc.id, abort);
+  }
+}
+
+}  // namespace trunkline::appring

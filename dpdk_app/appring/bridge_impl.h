@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The bridge's fast path: submissions to verbs, events to completions. Included by bridge.cpp and
+// by tests, which instantiate it; what is rare lives in bridge_control_impl.h.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include <unistd.h>
+
+#include "appring/bridge.h"
+
+namespace trunkline::appring {
+
+template <typename ShardT>
+BasicBridge<ShardT>::BasicBridge(const BridgeConfig& config, ShardT& shard)
+    : config_(config), shard_(shard), assocs_(config.max_associations) {}
+
+template <typename ShardT>
+BasicBridge<ShardT>::~BasicBridge() = default;
+
+// ---------------------------------------------------------------- submissions
+
+template <typename ShardT>
+size_t BasicBridge<ShardT>::drain_submissions(TimePoint now) {
+  if (mailbox_.has_mail()) take_mail(now);
+  size_t taken = 0;
+  bool fault = false;
+  for (Channel* channel : channels_) {
+    taken += drain_channel(now, *channel);
+    fault |= channel->faulted() || channel->client().segment->lost();
+  }
+  count(RingCounter::k_ring_submissions, taken);
+  if (fault) end_faulty(now);
+  if (dying_clients_ != 0) let_go();
+  return taken;
+}
+
+template <typename ShardT>
+size_t BasicBridge<ShardT>::drain_channel(TimePoint now, Channel& channel) {
+  if (!channel.backlog_empty()) retry_backlog(now, channel);
+  channel.stalled = false;
+  const uint32_t limit = std::min(channel.pending_submissions(), config_.burst);
+  if (limit == 0) return 0;
+  uint32_t taken = 0;
+  for (; taken < limit; ++taken) {
+    if (!channel.reserve()) {
+      channel.stalled = true;
+      count(RingCounter::k_ring_submission_stalls);
+      break;
+    }
+    handle(now, channel, channel.take_submission());
+  }
+  channel.publish_submissions();
+  if (const uint32_t bad = channel.take_bad_returns(); bad != 0) {
+    count(RingCounter::k_refuse_bad_return, bad);
+  }
+  return taken;
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::handle(TimePoint now, Channel& channel,
+                                 const tlr_submission& submission) {
+  switch (submission.op) {
+    case TLR_OP_SEND:
+      return handle_send(now, channel, submission);
+    case TLR_OP_LISTEN:
+      return handle_listen(channel, submission);
+    case TLR_OP_UNLISTEN:
+      return handle_unlisten(channel, submission);
+    case TLR_OP_CONNECT:
+      return handle_connect(now, channel, submission);
+    case TLR_OP_SHUTDOWN:
+    case TLR_OP_ABORT:
+      return handle_end(now, channel, submission);
+    case TLR_OP_GET_OPTION:
+    case TLR_OP_SET_OPTION:
+      return handle_option(now, channel, submission);
+    default:
+      end_operation(channel, submission.context,
+                    refuse(RingCounter::k_refuse_bad_operation, TLR_STATUS_BAD_DESCRIPTOR));
+  }
+}
+
+// TLR_STATUS_OK: the chain is the worker's and starts at channel.piece(submission.slot).
+template <typename ShardT>
+uint8_t BasicBridge<ShardT>::claim(Channel& channel, const tlr_submission& submission) {
+  switch (channel.claim(submission)) {
+    case Channel::Claim::kOk:
+      return TLR_STATUS_OK;
+    case Channel::Claim::kBadLength:
+      return refuse(RingCounter::k_refuse_bad_length, TLR_STATUS_BAD_DESCRIPTOR);
+    case Channel::Claim::kBadSlot:
+      return refuse(RingCounter::k_refuse_bad_slot, TLR_STATUS_BAD_SLOT);
+    case Channel::Claim::kTwice:
+      return refuse(RingCounter::k_refuse_slot_twice, TLR_STATUS_BAD_SLOT);
+  }
+  return TLR_STATUS_BAD_SLOT;
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::handle_send(TimePoint now, Channel& channel,
+                                      const tlr_submission& submission) {
+  constexpr uint8_t kFlags = TLR_SEND_UNORDERED | TLR_SEND_SACK_IMMEDIATELY;
+  // Until the chain is claimed nothing is known of the slots, so none is named in the answer.
+  if ((submission.flags & ~kFlags) != 0) {
+    const uint8_t status = refuse(RingCounter::k_refuse_bad_operation, TLR_STATUS_BAD_DESCRIPTOR);
+    return fail_send(channel, submission, status, TLR_NO_SLOT);
+  }
+  if (const uint8_t status = claim(channel, submission); status != TLR_STATUS_OK) {
+    return fail_send(channel, submission, status, TLR_NO_SLOT);
+  }
+  Piece* const head = channel.piece(submission.slot);
+  uint8_t status = TLR_STATUS_OK;
+  Assoc* const assoc = find(channel, submission);
+  if (assoc == nullptr) {
+    status = refuse(RingCounter::k_refuse_no_association, TLR_STATUS_NO_ASSOCIATION);
+  } else if (assoc->tx_in_use + submission.slot_count > channel.send_credit()) {
+    status = refuse(RingCounter::k_refuse_send_credit, TLR_STATUS_WOULD_BLOCK);
+  } else {
+    SendRequest request;
+    request.stream = StreamId(submission.stream);
+    request.ppid = Ppid(submission.ppid);
+    request.unordered = (submission.flags & TLR_SEND_UNORDERED) != 0;
+    request.sack_immediately = (submission.flags & TLR_SEND_SACK_IMMEDIATELY) != 0;
+    request.context = submission.context;
+    Payload payload(head, &channel);
+    const Status taken = shard_.send(now, assoc->id, request, payload);
+    if (taken == Status::kOk) {
+      assoc->tx_in_use += submission.slot_count;
+      count(RingCounter::k_ring_messages_in);
+      return;
+    }
+    [[maybe_unused]] Piece* const ours_again = payload.take();
+    status = refuse(RingCounter::k_refuse_send, wire_status(taken));
+  }
+  channel.unclaim(head);
+  fail_send(channel, submission, status, submission.slot);
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::fail_send(Channel& channel, const tlr_submission& submission,
+                                    uint8_t status, uint32_t slot) {
+  tlr_completion out{};
+  out.kind = TLR_SEND_FAILED;
+  out.status = status;
+  out.stream = submission.stream;
+  out.ppid = submission.ppid;
+  out.assoc_index = submission.assoc_index;
+  out.assoc_generation = submission.assoc_generation;
+  out.context = submission.context;
+  out.slot = slot;
+  out.length = submission.length;
+  out.slot_count = static_cast<uint16_t>(submission.slot_count);
+  channel.complete(out);
+  mark_dirty(channel);
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::end_operation(Channel& channel, uint64_t context, uint8_t status) {
+  tlr_completion out{};
+  out.kind = status == TLR_STATUS_OK ? TLR_OP_DONE : TLR_OP_FAILED;
+  out.status = status;
+  out.context = context;
+  channel.complete(out);
+  mark_dirty(channel);
+}
+
+// SHUTDOWN and ABORT.
+template <typename ShardT>
+void BasicBridge<ShardT>::handle_end(TimePoint now, Channel& channel,
+                                     const tlr_submission& submission) {
+  std::array<uint8_t, TLR_MIN_SLOT_SIZE> reason{};
+  size_t reason_length = 0;
+  uint8_t status = TLR_STATUS_OK;
+  if (submission.slot != TLR_NO_SLOT) {
+    status = claim(channel, submission);
+    if (status == TLR_STATUS_OK) {
+      const Piece* const piece = channel.piece(submission.slot);
+      reason_length = std::min<size_t>(piece->length, reason.size());
+      std::memcpy(reason.data(), piece->data, reason_length);
+      channel.unclaim(channel.piece(submission.slot));
+    }
+  }
+  Assoc* const assoc = find(channel, submission);
+  if (status != TLR_STATUS_OK) {
+    // counted by claim()
+  } else if (assoc == nullptr) {
+    status = refuse(RingCounter::k_refuse_no_association, TLR_STATUS_NO_ASSOCIATION);
+  } else {
+    const Status verdict =
+        submission.op == TLR_OP_SHUTDOWN
+            ? shard_.shutdown(now, assoc->id)
+            : shard_.abort(now, assoc->id, std::span(reason).first(reason_length));
+    if (verdict != Status::kOk) {
+      status = refuse(RingCounter::k_refuse_operation, wire_status(verdict));
+    }
+  }
+  end_operation(channel, submission.context, status);
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::handle_option(TimePoint now, Channel& channel,
+                                        const tlr_submission& submission) {
+  uint8_t status = claim(channel, submission);
+  if (status == TLR_STATUS_OK) {
+    Assoc* const assoc = find(channel, submission);
+    const bool get = submission.op == TLR_OP_GET_OPTION;
+    if (assoc == nullptr) {
+      status = refuse(RingCounter::k_refuse_no_association, TLR_STATUS_NO_ASSOCIATION);
+    } else if (get && submission.option == TLR_OPTION_INFO) {
+      status = get_info(channel, *assoc, submission);
+    } else if (!get && submission.option == TLR_OPTION_HEARTBEAT) {
+      status = set_heartbeat(now, channel, *assoc, submission);
+    } else {
+      status = refuse(RingCounter::k_refuse_bad_operation, TLR_STATUS_BAD_DESCRIPTOR);
+    }
+    channel.unclaim(channel.piece(submission.slot));
+  }
+  end_operation(channel, submission.context, status);
+}
+
+// Writes as much of the answer as the chain holds.
+template <typename ShardT>
+uint8_t BasicBridge<ShardT>::get_info(Channel& channel, const Assoc& assoc,
+                                      const tlr_submission& submission) {
+  AssocStatus assoc_status;
+  if (!shard_.status(assoc.id, assoc_status)) {
+    return refuse(RingCounter::k_refuse_no_association, TLR_STATUS_NO_ASSOCIATION);
+  }
+  tlr_info_body body;
+  fill_info(assoc_status, config_.worker, body);
+  const auto* from = reinterpret_cast<const uint8_t*>(&body);
+  size_t left = sizeof(body);
+  for (const Piece* piece = channel.piece(submission.slot); piece != nullptr && left > 0;
+       piece = piece->next) {
+    const size_t n = std::min<size_t>(left, piece->length);
+    std::memcpy(channel.tx_data(channel.slot_of(piece)), from, n);
+    from += n;
+    left -= n;
+  }
+  return TLR_STATUS_OK;
+}
+
+template <typename ShardT>
+uint8_t BasicBridge<ShardT>::set_heartbeat(TimePoint now, Channel& channel, const Assoc& assoc,
+                                           const tlr_submission& submission) {
+  if (submission.length != sizeof(tlr_address)) {
+    return refuse(RingCounter::k_refuse_bad_length, TLR_STATUS_BAD_DESCRIPTOR);
+  }
+  struct Padded {  // copy_once() wants a multiple of 8
+    tlr_address address;
+    uint32_t rest;
+  };
+  const auto body = copy_once<Padded>(channel.tx_data(submission.slot));
+  const IpAddress address = address_from_wire(body.address);
+  if (address.is_none()) {
+    return refuse(RingCounter::k_refuse_bad_body, TLR_STATUS_INVALID_ADDRESS);
+  }
+  const Status verdict = shard_.request_heartbeat(now, assoc.id, address);
+  if (verdict == Status::kOk) return TLR_STATUS_OK;
+  return refuse(RingCounter::k_refuse_operation, wire_status(verdict));
+}
+
+// ---------------------------------------------------------------- events
+
+template <typename ShardT>
+typename BasicBridge<ShardT>::Assoc* BasicBridge<ShardT>::find(AssocId id) {
+  if (id.slot >= assocs_.size()) return nullptr;
+  Assoc& assoc = assocs_[id.slot];
+  return assoc.channel != nullptr && assoc.id == id ? &assoc : nullptr;
+}
+
+template <typename ShardT>
+typename BasicBridge<ShardT>::Assoc* BasicBridge<ShardT>::find(const Channel& channel,
+                                                               const tlr_submission& submission) {
+  if (submission.assoc_index >= assocs_.size()) return nullptr;
+  Assoc& assoc = assocs_[submission.assoc_index];
+  const bool same = assoc.channel == &channel && assoc.id.generation == submission.assoc_generation;
+  return same ? &assoc : nullptr;
+}
+
+template <typename ShardT>
+bool BasicBridge<ShardT>::is_final(EventKind kind) {
+  return kind == EventKind::kClosed || kind == EventKind::kLost ||
+         kind == EventKind::kConnectFailed;
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::deliver(TimePoint now, Event& event) {
+  if (event.kind == EventKind::kAccepted) return accept(now, event);
+  Assoc* const assoc = find(event.assoc);
+  if (event.kind == EventKind::kSendAcknowledged || event.kind == EventKind::kSendFailed) {
+    return finish_send(event, assoc);
+  }
+  if (assoc == nullptr) {
+    count(RingCounter::k_drop_orphan_event);
+    event.payload.reset();
+    return;
+  }
+  Channel& channel = *assoc->channel;
+  if (channel.dying) {
+    event.payload.reset();
+    if (is_final(event.kind)) finish_association(channel, *assoc);
+    return;
+  }
+  if (assoc->connecting && (event.kind == EventKind::kConnected || is_final(event.kind))) {
+    return finish_connect(channel, *assoc, event);
+  }
+  notify_or_keep(now, channel, event, *assoc);
+}
+
+// The payload comes back: its slots are the client's again. Uses the entry that was reserved when
+// the message was taken, so it never has to wait.
+template <typename ShardT>
+void BasicBridge<ShardT>::finish_send(Event& event, Assoc* assoc) {
+  if (assoc == nullptr || !assoc->channel->owns(event.payload.head())) {
+    count(RingCounter::k_drop_orphan_event);
+    event.payload.reset();
+    return;
+  }
+  Channel& channel = *assoc->channel;
+  const auto length = static_cast<uint32_t>(event.payload.size());
+  Piece* const head = event.payload.take();
+  const uint32_t slot = channel.slot_of(head);
+  const uint32_t slots = channel.unclaim(head);
+  assoc->tx_in_use -= slots;
+  if (channel.dying) return;
+  if (event.kind == EventKind::kSendAcknowledged) {
+    channel.complete_send(slot);
+  } else {
+    tlr_completion out{};
+    out.kind = TLR_SEND_FAILED;
+    out.status = TLR_STATUS_FAILED;
+    out.reason = wire_reason(event.reason);
+    out.cause = event.cause;
+    out.stream = event.stream.value;
+    out.ppid = event.ppid.value;
+    out.assoc_index = event.assoc.slot;
+    out.assoc_generation = event.assoc.generation;
+    out.context = event.context;
+    out.slot = slot;
+    out.length = length;
+    out.slot_count = static_cast<uint16_t>(slots);
+    channel.complete(out);
+  }
+  mark_dirty(channel);
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::notify_or_keep(TimePoint now, Channel& channel, Event& event,
+                                         Assoc& assoc) {
+  const bool final = is_final(event.kind);
+  if (!channel.backlog_empty() || !try_notify(channel, event)) keep(now, channel, event);
+  if (final) finish_association(channel, assoc);
+}
+
+template <typename ShardT>
+bool BasicBridge<ShardT>::try_notify(Channel& channel, Event& event) {
+  tlr_completion out{};
+  out.reason = wire_reason(event.reason);
+  out.cause = event.cause;
+  out.assoc_index = event.assoc.slot;
+  out.assoc_generation = event.assoc.generation;
+  if (event.kind == EventKind::kMessage) {
+    const size_t size = event.size();
+    out.kind = TLR_MESSAGE;
+    out.stream = event.stream.value;
+    out.ppid = event.ppid.value;
+    out.flags = event.unordered ? TLR_MESSAGE_UNORDERED : 0;
+    if (!channel.put_message(out, event.pieces(), size)) return false;
+    event.payload.reset();
+    count(RingCounter::k_ring_messages_out);
+    count(RingCounter::k_ring_message_bytes_out, size);
+  } else {
+    if (!channel.has_room(1)) return false;
+    fill_notification(event, out);
+    channel.notify(out);
+  }
+  mark_dirty(channel);
+  return true;
+}
+
+// The lane has no room: the event waits in the daemon, bounded. What an application can do without
+// is dropped first; for the rest its association pays, and its end is always told: a node per
+// association stays free for it.
+template <typename ShardT>
+void BasicBridge<ShardT>::keep(TimePoint now, Channel& channel, Event& event) {
+  if (is_final(event.kind)) {
+    [[maybe_unused]] const bool kept = channel.backlog_push(event, 0);
+    return;
+  }
+  if (event.kind == EventKind::kMessage && !channel.fits_message(event.size())) {
+    count(RingCounter::k_abort_message_too_large);
+    event.payload.reset();
+    return end_association(now, event.assoc, true);
+  }
+  if (!channel.backlog_has_room(channel.associations)) {
+    event.payload.reset();
+    const bool optional = event.kind == EventKind::kPathChanged ||
+                          event.kind == EventKind::kRemoteError ||
+                          event.kind == EventKind::kSenderDry;
+    if (optional) return count(RingCounter::k_drop_lane_backlog);
+    count(RingCounter::k_abort_lane_backlog);
+    return end_association(now, event.assoc, true);
+  }
+  if (event.kind == EventKind::kMessage && !shard_.keep(now, event)) {
+    count(RingCounter::k_abort_no_receive_memory);  // its kLost follows
+    return;
+  }
+  count(RingCounter::k_ring_backlogged);
+  [[maybe_unused]] const bool kept = channel.backlog_push(event, channel.associations);
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::retry_backlog(TimePoint now, Channel& channel) {
+  while (!channel.backlog_empty()) {
+    Event& event = channel.backlog_front();
+    const size_t size = event.size();
+    if (!try_notify(channel, event)) return;
+    if (event.kind == EventKind::kMessage) shard_.consumed(now, event.assoc, size);
+    channel.backlog_pop();
+  }
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::flush() {
+  for (Channel* channel : dirty_) {
+    channel->dirty = false;
+    if (!channel->publish_completions()) continue;
+    const uint8_t token = 1;
+    // A full pipe wakes as well as one more byte would.
+    [[maybe_unused]] const ssize_t n = write(channel->wake_fd(), &token, 1);
+    count(RingCounter::k_ring_doorbells);
+  }
+  dirty_.clear();
+}
+
+// ---------------------------------------------------------------- idle
+
+template <typename ShardT>
+void BasicBridge<ShardT>::arm() {
+  for (Channel* channel : channels_) {
+    channel->arm(channel->stalled || !channel->backlog_empty());
+  }
+}
+
+template <typename ShardT>
+bool BasicBridge<ShardT>::has_work() const {
+  if (!dirty_.empty() || mailbox_.has_mail()) return true;
+  for (const Channel* channel : channels_) {
+    if (channel->armed_look(channel->stalled || !channel->backlog_empty())) return true;
+  }
+  return false;
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::disarm() {
+  for (Channel* channel : channels_) channel->disarm();
+}
+
+}  // namespace trunkline::appring

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Ring mechanics and slot ownership of one channel; see channel.h.
+#include "appring/channel.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace trunkline::appring {
+
+Channel::Channel(RingClient& client, uint8_t* block, int wake_fd, const tlr_geometry& geometry,
+                 const ChannelLimits& limits)
+    : client_(client),
+      wake_fd_(wake_fd),
+      limits_(limits),
+      submission_mask_(geometry.submission_size - 1),
+      completion_mask_(geometry.completion_size - 1),
+      return_mask_(geometry.return_size - 1),
+      tx_slots_(geometry.tx_slots),
+      rx_slots_(geometry.rx_slots),
+      slot_size_(geometry.slot_size),
+      send_credit_(geometry.send_credit),
+      max_operations_(geometry.max_operations),
+      pieces_(geometry.tx_slots),
+      tx_owned_(geometry.tx_slots),
+      rx_free_(geometry.rx_slots),
+      rx_chain_(geometry.rx_slots),
+      rx_lent_(geometry.rx_slots),
+      nodes_(static_cast<size_t>(limits.backlog) + limits.max_associations) {
+  const tlr_layout layout = tlr_layout_of(&geometry);
+  shared_ = reinterpret_cast<tlr_channel*>(block);
+  submissions_ = reinterpret_cast<tlr_submission*>(block + layout.submissions);
+  completions_ = reinterpret_cast<tlr_completion*>(block + layout.completions);
+  returns_ = reinterpret_cast<uint32_t*>(block + layout.returns);
+  tx_next_ = reinterpret_cast<uint32_t*>(block + layout.tx_next);
+  rx_next_ = reinterpret_cast<uint32_t*>(block + layout.rx_next);
+  tx_data_ = block + layout.tx_data;
+  rx_data_ = block + layout.rx_data;
+  for (uint32_t slot = 0; slot < tx_slots_; ++slot) pieces_[slot].data = tx_data(slot);
+  // Lowest on top, so that a quiet lane touches few pages.
+  for (uint32_t i = 0; i < rx_slots_; ++i) rx_free_[i] = rx_slots_ - 1 - i;
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    nodes_[i].next = free_node_;
+    free_node_ = i;
+  }
+  free_nodes_ = static_cast<uint32_t>(nodes_.size());
+}
+
+uint64_t Channel::memory_bytes(const tlr_geometry& geometry, const ChannelLimits& limits) {
+  return sizeof(Channel) + uint64_t{geometry.tx_slots} * (sizeof(Piece) + 1) +
+         uint64_t{geometry.rx_slots} * 3 * sizeof(uint32_t) +
+         (uint64_t{limits.backlog} + limits.max_associations) * sizeof(BacklogNode);
+}
+
+// ---------------------------------------------------------------- completions
+
+void Channel::refresh_consumed() {
+  if (faulted_) return;
+  const uint32_t consumed = load_acquire(shared_->completion_consumed.value);
+  if (consumed - completion_consumed_ > completion_published_ - completion_consumed_) {
+    faulted_ = true;
+    return;
+  }
+  completion_consumed_ = consumed;
+}
+
+bool Channel::publish_completions() {
+  close_batch();
+  if (completion_published_ == completion_produced_) return false;
+  completion_published_ = completion_produced_;
+  store_seq_cst(shared_->completion_produced.value, completion_published_);
+  if (load_seq_cst(shared_->client_armed.value) == 0) return false;
+  store_relaxed(shared_->client_armed.value, 0);
+  return true;
+}
+
+// Slots come back by the first one of a message; the rest of the chain is the daemon's knowledge.
+void Channel::take_returns() {
+  if (faulted_) return;
+  const uint32_t produced = load_acquire(shared_->return_produced.value);
+  const uint32_t pending = produced - return_consumed_;
+  if (pending > return_mask_ + 1 || pending < return_seen_ - return_consumed_) {
+    faulted_ = true;
+    return;
+  }
+  if (pending == 0) return;
+  return_seen_ = produced;
+  for (; return_consumed_ != produced; ++return_consumed_) {
+    uint32_t slot = load_relaxed(returns_[return_consumed_ & return_mask_]);
+    if (slot >= rx_slots_ || rx_lent_[slot] == 0) {
+      ++bad_returns_;
+      continue;
+    }
+    const uint32_t count = std::exchange(rx_lent_[slot], 0);
+    for (uint32_t i = 0; i < count; ++i) {
+      rx_free_.push_back(slot);
+      slot = rx_chain_[slot];
+    }
+  }
+  store_release(shared_->return_consumed.value, return_consumed_);
+}
+
+bool Channel::put_message(tlr_completion& completion, const Piece* pieces, size_t size) {
+  if (!fits_message(size) || size == 0 || !has_room(1)) return false;
+  const uint32_t count = tlr_slots_for(static_cast<uint32_t>(size), slot_size_);
+  if (rx_free_.size() < count) {
+    take_returns();
+    if (rx_free_.size() < count) return false;
+  }
+  const uint32_t head = rx_free_.back();
+  uint32_t slot = head;
+  uint32_t filled = 0;  // bytes of the current slot
+  rx_free_.pop_back();
+  for (const Piece* piece = pieces; piece != nullptr; piece = piece->next) {
+    const uint8_t* from = piece->data;
+    uint32_t left = piece->length;
+    while (left > 0) {
+      if (filled == slot_size_) {
+        const uint32_t next = rx_free_.back();
+        rx_free_.pop_back();
+        rx_chain_[slot] = next;
+        store_relaxed(rx_next_[slot], next);
+        slot = next;
+        filled = 0;
+      }
+      const uint32_t n = std::min(left, slot_size_ - filled);
+      std::memcpy(rx_data_ + static_cast<size_t>(slot) * slot_size_ + filled, from, n);
+      filled += n;
+      from += n;
+      left -= n;
+    }
+  }
+  rx_lent_[head] = count;
+  completion.slot = head;
+  completion.length = static_cast<uint32_t>(size);
+  completion.slot_count = static_cast<uint16_t>(count);
+  notify(completion);
+  return true;
+}
+
+// ---------------------------------------------------------------- TX slots
+
+Channel::Claim Channel::claim(const tlr_submission& submission) {
+  const uint32_t count = submission.slot_count;
+  const uint32_t length = submission.length;
+  if (length == 0 || count == 0 || count > tx_slots_) return Claim::kBadLength;
+  const uint64_t room = static_cast<uint64_t>(count) * slot_size_;
+  if (length > room || length <= room - slot_size_) return Claim::kBadLength;
+
+  uint32_t slot = submission.slot;
+  uint32_t left = length;
+  Piece* last = nullptr;
+  Claim verdict = Claim::kOk;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (slot >= tx_slots_) {
+      verdict = Claim::kBadSlot;
+      break;
+    }
+    if (tx_owned_[slot] != 0) {  // by an earlier message, or by this one: a cycle
+      verdict = Claim::kTwice;
+      break;
+    }
+    tx_owned_[slot] = 1;
+    ++tx_in_use_;
+    Piece& piece = pieces_[slot];
+    piece.length = std::min(left, slot_size_);
+    piece.next = nullptr;
+    left -= piece.length;
+    if (last != nullptr) last->next = &piece;
+    last = &piece;
+    if (i + 1 < count) slot = load_relaxed(tx_next_[slot]);
+  }
+  if (verdict != Claim::kOk && last != nullptr) unclaim(&pieces_[submission.slot]);
+  return verdict;
+}
+
+uint32_t Channel::unclaim(Piece* head) {
+  uint32_t count = 0;
+  while (head != nullptr) {
+    Piece* const next = std::exchange(head->next, nullptr);
+    tx_owned_[slot_of(head)] = 0;
+    ++count;
+    head = next;
+  }
+  tx_in_use_ -= count;
+  return count;
+}
+
+// ---------------------------------------------------------------- backlog
+
+bool Channel::backlog_push(Event& event, uint32_t keep_free) {
+  if (free_nodes_ <= keep_free) return false;
+  const uint32_t at = free_node_;
+  BacklogNode& node = nodes_[at];
+  free_node_ = node.next;
+  --free_nodes_;
+  node.event = std::move(event);
+  node.next = kNone;
+  if (backlog_tail_ == kNone) {
+    backlog_head_ = at;
+  } else {
+    nodes_[backlog_tail_].next = at;
+  }
+  backlog_tail_ = at;
+  return true;
+}
+
+void Channel::backlog_pop() {
+  const uint32_t at = backlog_head_;
+  BacklogNode& node = nodes_[at];
+  node.event.payload.reset();
+  backlog_head_ = node.next;
+  if (backlog_head_ == kNone) backlog_tail_ = kNone;
+  node.next = free_node_;
+  free_node_ = at;
+  ++free_nodes_;
+}
+
+// ---------------------------------------------------------------- sleeping
+
+// After arm(): is there anything that the client did before it could see the armed word?
+bool Channel::armed_look(bool lacks_room) const {
+  const uint32_t produced = load_seq_cst(shared_->submission_produced.value);
+  if (!stalled && produced != submission_consumed_) return true;
+  if (!lacks_room) return false;
+  return load_seq_cst(shared_->completion_consumed.value) != completion_consumed_ ||
+         load_seq_cst(shared_->return_produced.value) != return_consumed_;
+}
+
+}  // namespace trunkline::appring

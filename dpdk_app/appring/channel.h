@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The daemon's end of one channel: one lane of one client, at one worker. Ring mechanics, who owns
+// which slot, and the events that wait for room. It knows no association and no verb; the bridge
+// does. Everything that decides anything lives here, in the daemon's memory; the segment is
+// only read once and written.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "appring/shared_memory.h"
+#include "trunkline/ring_abi.h"
+#include "trunkline/stack/payload.h"
+#include "trunkline/stack/stack.h"
+
+namespace trunkline::appring {
+
+struct RingClient;
+
+struct ChannelLimits {
+  uint32_t max_associations = 4096;
+  uint32_t max_listeners = 64;
+  uint32_t backlog = 2048;
+};
+
+// Made by the control thread; used by one worker from kAdd to kGone.
+class Channel final : public PieceOwner {
+ public:
+  enum class Claim : uint8_t { kOk, kBadLength, kBadSlot, kTwice };
+
+  // `block` is the channel's part of the segment; `wake_fd` wakes the lane that sleeps.
+  Channel(RingClient& client, uint8_t* block, int wake_fd, const tlr_geometry& geometry,
+          const ChannelLimits& limits);
+
+  // Bytes of the daemon's own memory that a channel takes.
+  static uint64_t memory_bytes(const tlr_geometry& geometry, const ChannelLimits& limits);
+
+  [[nodiscard]] RingClient& client() const { return client_; }
+  [[nodiscard]] const ChannelLimits& limits() const { return limits_; }
+  [[nodiscard]] int wake_fd() const { return wake_fd_; }
+  [[nodiscard]] uint32_t slot_size() const { return slot_size_; }
+  [[nodiscard]] uint32_t send_credit() const { return send_credit_; }
+  // The client wrote an index that no correct one writes. Nothing is taken from it any more.
+  [[nodiscard]] bool faulted() const { return faulted_; }
+
+  // -- submissions
+  // How many descriptors wait; 0 once faulted.
+  [[nodiscard]] uint32_t pending_submissions() {
+    const uint32_t produced = load_acquire(shared_->submission_produced.value);
+    const uint32_t pending = produced - submission_consumed_;
+    if (pending > submission_mask_ + 1 || pending < submission_seen_ - submission_consumed_) {
+      faulted_ = true;
+      return 0;
+    }
+    submission_seen_ = produced;
+    return pending;
+  }
+  // The next one, copied. Only after pending_submissions() said that there is one.
+  [[nodiscard]] tlr_submission take_submission() {
+    return copy_once<tlr_submission>(&submissions_[submission_consumed_++ & submission_mask_]);
+  }
+  void publish_submissions() {
+    store_release(shared_->submission_consumed.value, submission_consumed_);
+  }
+
+  // -- completions
+  // Sets aside the entry in which an operation will end. False: no room, or the client has as
+  // many operations under way as it may.
+  [[nodiscard]] bool reserve() {
+    if (reserved_ >= max_operations_ || !has_room(1)) return false;
+    ++reserved_;
+    return true;
+  }
+  // Ends an operation: uses its reserved entry.
+  void complete(const tlr_completion& completion) {
+    close_batch();
+    --reserved_;
+    put(completion);
+  }
+  // Ends a send whose payload is acknowledged. Shares an entry with its neighbours.
+  void complete_send(uint32_t slot) {
+    if (batch_.count != 0) --reserved_;  // the first one's entry becomes the batch's
+    batch_.slots[batch_.count++] = slot;
+    if (batch_.count == TLR_SENDS_DONE_MAX) close_batch();
+  }
+  // Room for `entries` events besides everything that is reserved.
+  [[nodiscard]] bool has_room(uint32_t entries) {
+    const uint32_t wanted = reserved_ + entries;
+    if (completion_mask_ + 1 - (completion_produced_ - completion_consumed_) >= wanted) return true;
+    refresh_consumed();
+    return completion_mask_ + 1 - (completion_produced_ - completion_consumed_) >= wanted;
+  }
+  // Writes an event. Only after has_room().
+  void notify(const tlr_completion& completion) {
+    close_batch();
+    put(completion);
+  }
+  // Writes a message: copies it into RX slots. False: no entry or not enough slots.
+  [[nodiscard]] bool put_message(tlr_completion& completion, const Piece* pieces, size_t size);
+  // Could ever hold a message of this size.
+  [[nodiscard]] bool fits_message(size_t size) const {
+    return size <= static_cast<uint64_t>(rx_slots_) * slot_size_;
+  }
+
+  // Makes what was written visible. True: the client sleeps and must be woken.
+  [[nodiscard]] bool publish_completions();
+
+  // -- TX slots
+  // Checks and takes the chain of a descriptor: the slots are the worker's from now on.
+  [[nodiscard]] Claim claim(const tlr_submission& submission);
+  // The pieces of a claimed chain.
+  [[nodiscard]] Piece* piece(uint32_t slot) { return &pieces_[slot]; }
+  [[nodiscard]] uint32_t slot_of(const Piece* piece) const {
+    return static_cast<uint32_t>(piece - pieces_.data());
+  }
+  [[nodiscard]] bool owns(const Piece* piece) const {
+    return piece >= pieces_.data() && piece < pieces_.data() + pieces_.size();
+  }
+  // Gives a chain back; returns how many slots it had.
+  uint32_t unclaim(Piece* head);
+  void release(Piece* head) noexcept override { unclaim(head); }
+  [[nodiscard]] uint32_t tx_in_use() const { return tx_in_use_; }
+  // Client memory of a TX slot, for bodies and answers.
+  [[nodiscard]] uint8_t* tx_data(uint32_t slot) {
+    return tx_data_ + static_cast<size_t>(slot) * slot_size_;
+  }
+
+  // Returned slots that were not lent, since the last call.
+  [[nodiscard]] uint32_t take_bad_returns() {
+    const uint32_t n = bad_returns_;
+    bad_returns_ = 0;
+    return n;
+  }
+
+  // -- events that wait for room, oldest first
+  [[nodiscard]] bool backlog_empty() const { return backlog_head_ == kNone; }
+  [[nodiscard]] bool backlog_has_room(uint32_t keep_free) const { return free_nodes_ > keep_free; }
+  // Takes the event. `keep_free`: nodes that must stay free for others.
+  [[nodiscard]] bool backlog_push(Event& event, uint32_t keep_free);
+  [[nodiscard]] Event& backlog_front() { return nodes_[backlog_head_].event; }
+  void backlog_pop();
+
+  // -- sleeping
+  void arm(bool lacks_room) { store_seq_cst(shared_->worker_armed.value, lacks_room ? 2 : 1); }
+  void disarm() { store_relaxed(shared_->worker_armed.value, 0); }
+  [[nodiscard]] bool armed_look(bool lacks_room) const;
+
+  // -- the bridge's notes
+  uint32_t associations = 0;
+  uint32_t listeners = 0;
+  bool dirty = false;    // has something to publish
+  bool stalled = false;  // has submissions that wait for completion entries
+  bool dying = false;    // the client is gone
+
+ private:
+  static constexpr uint32_t kNone = 0xffffffff;
+  struct BacklogNode {
+    Event event;
+    uint32_t next = kNone;
+  };
+
+  void put(const tlr_completion& completion) {
+    completions_[completion_produced_++ & completion_mask_] = completion;
+  }
+  void close_batch() {
+    if (batch_.count == 0) return;
+    batch_.kind = TLR_SENDS_DONE;
+    tlr_completion entry;
+    static_assert(sizeof(entry) == sizeof(batch_));
+    std::memcpy(&entry, &batch_, sizeof(entry));
+    put(entry);
+    --reserved_;
+    batch_.count = 0;
+  }
+  void refresh_consumed();
+  void take_returns();
+
+  RingClient& client_;
+  int wake_fd_;
+  ChannelLimits limits_;
+
+  // Where things lie in the segment.
+  tlr_channel* shared_;
+  tlr_submission* submissions_;
+  tlr_completion* completions_;
+  uint32_t* returns_;
+  uint32_t* tx_next_;
+  uint32_t* rx_next_;
+  uint8_t* tx_data_;
+  uint8_t* rx_data_;
+
+  // The daemon's own copies of sizes.
+  uint32_t submission_mask_;
+  uint32_t completion_mask_;
+  uint32_t return_mask_;
+  uint32_t tx_slots_;
+  uint32_t rx_slots_;
+  uint32_t slot_size_;
+  uint32_t send_credit_;
+  uint32_t max_operations_;
+
+  // The daemon's own indices, and the client's as last checked.
+  uint32_t submission_consumed_ = 0;
+  uint32_t submission_seen_ = 0;
+  uint32_t completion_produced_ = 0;
+  uint32_t completion_published_ = 0;
+  uint32_t completion_consumed_ = 0;
+  uint32_t return_consumed_ = 0;
+  uint32_t return_seen_ = 0;
+  uint32_t reserved_ = 0;  // operations under way, and 1 for an open batch
+  bool faulted_ = false;
+  tlr_sends_done batch_{};
+
+  // TX: one piece a slot; 1: submitted and not yet given back.
+  std::vector<Piece> pieces_;
+  std::vector<uint8_t> tx_owned_;
+  uint32_t tx_in_use_ = 0;
+
+  // RX: free slots as a stack; chains as the daemon wrote them; heads that are lent.
+  std::vector<uint32_t> rx_free_;
+  std::vector<uint32_t> rx_chain_;
+  std::vector<uint32_t> rx_lent_;  // slots of the message that begins here; 0: not lent
+  uint32_t bad_returns_ = 0;
+
+  std::vector<BacklogNode> nodes_;
+  uint32_t free_node_ = kNone;
+  uint32_t free_nodes_ = 0;
+  uint32_t backlog_head_ = kNone;
+  uint32_t backlog_tail_ = kNone;
+};
+
+}  // namespace trunkline::appring
