@@ -50,7 +50,8 @@ SANITIZERS = {
 FEWER_SEEDS = {'TRUNKLINE_SIM_SEEDS': '200'}
 
 SUITES = [
-    Suite('checks', 'script', scripts=('devtools/check_*.py', 'devtools/check_*.py --self-test')),
+    Suite('checks', 'script', scripts=('devtools/check_*.py', 'devtools/check_layers.py --self-test',
+                                       'devtools/check_spdx.py --self-test')),
     Suite('unit', 'gtest', 'build', 'tests/unit', everything=True),
     Suite('layers', 'script', 'build',
           scripts=('devtools/check_layers.py --objects build/stack/libtrunkline_stack.a',)),
@@ -132,6 +133,8 @@ def end_group(process):
 
 def programs(suite):
     """The test executables of a suite: (ninja target, path), as Meson knows them."""
+    # Build files that changed since the last run: else Meson tells of the old targets.
+    run_logged(['ninja', '-C', suite.build, 'build.ninja'], LOGS / suite.name / 'configure.log', 300)
     run = subprocess.run(['meson', 'introspect', '--targets', suite.build], cwd=ROOT,
                          capture_output=True, text=True, check=True)
     found = []
@@ -249,6 +252,9 @@ def run_suite(suite, options):
     """Builds, runs, counts one suite, and prints its line."""
     started = time.monotonic()
     tests = [] if suite.kind == 'script' else programs(suite)
+    if suite.kind != 'script' and not tests:
+        say(f'  FAILED: {suite.name}: holds no test')
+        return Count(failed=1)
     if suite.build and not build(suite, [target for target, _ in tests]):
         return Count(failed=1)
     built = time.monotonic()
