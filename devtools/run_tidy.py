@@ -34,7 +34,7 @@ def main():
                 failed += 1
                 print(f'--- {os.path.relpath(path, ROOT)}\n{output}', flush=True)
     print(f'clang-tidy: {len(files)} files, {failed} with findings')
-    return 1 if failed else 0
+    return 1 if failed or not files else 0
 
 
 if __name__ == '__main__':
