@@ -15,6 +15,10 @@ ReceiveBlock* ReceiveBlocks::copy_in(std::span<const uint8_t> payload) {
   const uint32_t size = static_cast<uint32_t>(payload.size());
   while (!payload.empty()) {
     ReceiveBlock* const block = pool_.make();
+    if (block == nullptr) {  // has_room() rules it out, but the compiler does not see that
+      free_chain(first);
+      return nullptr;
+    }
     const size_t n = std::min(payload.size(), ReceiveBlock::kDataSize);
     std::memcpy(block->data, payload.data(), n);
     block->piece = {block->data, static_cast<uint32_t>(n), nullptr};
