@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How a simulated application talks.
+#include "chatter.h"
+
+#include <algorithm>
+
+namespace trunkline::sim {
+
+using std::chrono::milliseconds;
+
+Chatter::Chatter(Simulator& simulator, const Plan& plan, HostIndex host)
+    : simulator_(simulator), plan_(plan), host_(host), random_(simulator.seed() * 7919 + host) {}
+
+void Chatter::fail(TimePoint now, const std::string& what) {
+  simulator_.verdict().fail(now, "host " + std::to_string(host_) + ": " + what);
+}
+
+// ---------------------------------------------------------------- life of the host
+
+void Chatter::started(Host& host, TimePoint now) {
+  sides_.clear();
+  const HostPlan& mine = plan_.hosts[host_];
+  std::vector<std::pair<uint16_t, EndpointId>> endpoints;
+  const auto endpoint_at = [&](uint16_t port, bool ipv6, bool listening) {
+    for (const auto& [known, id] : endpoints) {
+      if (known == port) return id;
+    }
+    EndpointConfig config;
+    config.port = PortNumber(port);
+    config.addresses = {mine.addresses[ipv6 ? 1 : 0]};
+    config.profile = mine.profile;
+    config.listening = listening;
+    config.user = port;
+    const EndpointResult result = host.shard().add_endpoint(config);
+    if (result.status != Status::kOk || result.port.value != port) {
+      fail(now, "add_endpoint: " + std::string(status_text(result.status)));
+    }
+    endpoints.emplace_back(port, result.endpoint);
+    return result.endpoint;
+  };
+  for (const AssocPlan& assoc : plan_.assocs) {
+    for (const bool client : {true, false}) {
+      if ((client ? assoc.client : assoc.server) != host_) continue;
+      Side side;
+      side.assoc = &assoc;
+      side.plan = client ? &assoc.client_side : &assoc.server_side;
+      side.peer_plan = client ? &assoc.server_side : &assoc.client_side;
+      side.connector = client || assoc.both_connect;
+      side.peer_host = client ? assoc.server : assoc.client;
+      side.local_port = client ? assoc.client_port : assoc.server_port;
+      side.peer_port = client ? assoc.server_port : assoc.client_port;
+      side.endpoint = endpoint_at(side.local_port, assoc.ipv6,
+                                  mine.listening && (!client || assoc.both_connect));
+      if (side.connector) {
+        // After a restart the client is back at once.
+        const bool again = host.boot() > 1;
+        side.connect_at =
+            again ? now : now + (client ? assoc.connect_after : assoc.peer_connect_after);
+      }
+      sides_.push_back(std::move(side));
+    }
+  }
+  update_next_action();
+}
+
+void Chatter::crashed(Host&, TimePoint) {
+  sides_.clear();  // kept messages go back to the shard while it exists
+  next_action_ = TimePoint::never();
+}
+
+bool Chatter::finished() const {
+  return std::all_of(sides_.begin(), sides_.end(), [](const Side& side) {
+    return side.phase == Phase::kOver || (side.phase == Phase::kWaiting && !side.connector);
+  });
+}
+
+std::string Chatter::pending() const {
+  std::string out;
+  for (const Side& side : sides_) {
+    if (side.phase == Phase::kOver) continue;
+    out += "host " + std::to_string(host_) + " port " + std::to_string(side.local_port) +
+           ": phase " + std::to_string(static_cast<int>(side.phase)) + ", sent " +
+           std::to_string(side.sent) + " of " + std::to_string(side.plan->traffic.messages) +
+           ", received " + std::to_string(side.received) + " of " +
+           std::to_string(side.peer_plan->traffic.messages) + (side.blocked ? ", blocked" : "") +
+           (side.closing ? ", closing" : "") + (side.ended_it ? ", ended it" : "") + ", kept " +
+           std::to_string(side.kept.size()) + "\n";
+  }
+  return out;
+}
+
+// ---------------------------------------------------------------- associations
+
+Chatter::Side* Chatter::side_of(AssocId id) {
+  for (Side& side : sides_) {
+    if (side.id == id) return &side;
+  }
+  return nullptr;
+}
+
+Chatter::Side* Chatter::side_for(HostIndex peer_host, uint16_t local_port, uint16_t peer_port) {
+  for (Side& side : sides_) {
+    if (side.peer_host == peer_host && side.local_port == local_port &&
+        side.peer_port == peer_port) {
+      return &side;
+    }
+  }
+  return nullptr;
+}
+
+void Chatter::connect(Host& host, TimePoint now, Side& side) {
+  side.connect_at = TimePoint::never();
+  if (side.phase != Phase::kWaiting) return;  // the peer was faster
+  const IpAddress peer = plan_.hosts[side.peer_host].addresses[side.assoc->ipv6 ? 1 : 0];
+  ConnectRequest request;
+  request.endpoint = side.endpoint;
+  request.peer_addresses = {&peer, 1};
+  request.peer_port = PortNumber(side.peer_port);
+  request.outbound_streams = side.assoc->outbound_streams;
+  request.user = side.local_port;
+  const ConnectResult result = host.shard().connect(now, request);
+  if (result.status != Status::kOk) {
+    return fail(now, "connect: " + std::string(status_text(result.status)));
+  }
+  const RecordId record = simulator_.ledger().connecting(
+      now, host_, host.boot(), result.assoc, PortNumber(side.local_port), side.peer_host,
+      PortNumber(side.peer_port));
+  begin(now, side, result.assoc, record);
+  side.phase = Phase::kConnecting;
+  const ConnectResult twice = host.shard().connect(now, request);
+  if (twice.status != Status::kAlreadyExists) {
+    fail(now, "a second connect to the same peer: " + std::string(status_text(twice.status)));
+  }
+  if (side.plan->traffic.early) send_some(host, now, side);
+}
+
+void Chatter::begin(TimePoint now, Side& side, AssocId id, RecordId record) {
+  side.id = id;
+  side.record = record;
+  side.streams = 1;
+  side.sent = side.received = 0;
+  side.to_answer = side.connector ? 1 : 0;
+  side.blocked = side.closing = side.ended_it = false;
+  side.next_send = TimePoint::never();
+  side.stalled_until = now;
+}
+
+void Chatter::up(TimePoint now, Side& side, const Event& event) {
+  side.phase = Phase::kUp;
+  side.ever_up = true;
+  side.up_since = now;
+  side.streams = std::min(side.plan->traffic.streams, event.outbound_streams);
+  side.next_send = now;
+}
+
+void Chatter::over(Host& host, TimePoint now, Side& side, const Event& event) {
+  side.phase = Phase::kOver;
+  // The application may still hold messages of an association that is no more.
+  side.kept.clear();
+  side.kept_bytes = 0;
+  const AssocId dead = side.id;
+  auto outgoing = simulator_.ledger().make(side.record, StreamId(0), false, 10, 1);
+  const Status status = host.shard().send(now, dead, outgoing.request, outgoing.payload);
+  if (status != Status::kNoSuchAssociation) {
+    fail(now, "send() on a dead id: " + std::string(status_text(status)));
+  }
+  simulator_.ledger().refused(now, outgoing);
+  if (host.shard().shutdown(now, dead) != Status::kNoSuchAssociation ||
+      host.shard().abort(now, dead, {}) != Status::kNoSuchAssociation) {
+    fail(now, "shutdown() or abort() on a dead id was accepted");
+  }
+  host.shard().consumed(now, dead, 1000);
+  side.id = AssocId{};
+  const bool lost = event.kind == EventKind::kLost || event.kind == EventKind::kConnectFailed;
+  if (lost && side.connector && side.assoc->reconnect && !side.ended_it) {
+    side.phase = Phase::kWaiting;
+    side.connect_at = now + milliseconds(50);
+  }
+}
+
+void Chatter::on_event(Host& host, TimePoint now, RecordId record, Event& event) {
+  Side* side = side_of(event.assoc);
+  if (event.kind == EventKind::kAccepted) {
+    const AssocRecord& entry = simulator_.ledger().record(record);
+    side = side_for(entry.peer_host, entry.local_port.value, entry.peer_port.value);
+    if (side == nullptr) return fail(now, "accepted an association that nobody planned");
+    if (side->phase == Phase::kConnecting || side->phase == Phase::kUp) {
+      return fail(now, "accepted a second association with the same peer and ports");
+    }
+    if (event.user != side->local_port) fail(now, "kAccepted with the wrong user word");
+    begin(now, *side, event.assoc, record);
+  }
+  if (side == nullptr) return fail(now, "an event for an association that is over");
+  side->asked = true;
+  switch (event.kind) {
+    case EventKind::kAccepted:
+    case EventKind::kConnected:
+      up(now, *side, event);
+      break;
+    case EventKind::kRestarted:
+      begin(now, *side, event.assoc, record);
+      up(now, *side, event);
+      break;
+    case EventKind::kMessage:
+      got_message(host, now, *side, event);
+      break;
+    case EventKind::kSendAcknowledged:
+      side->blocked = false;
+      side->next_send = std::min(side->next_send, now);
+      break;
+    case EventKind::kPeerShutdown:
+      side->closing = true;
+      break;
+    case EventKind::kClosed:
+    case EventKind::kLost:
+    case EventKind::kConnectFailed:
+      over(host, now, *side, event);
+      break;
+    default:
+      break;
+  }
+  update_next_action();
+}
+
+// ---------------------------------------------------------------- reading
+
+void Chatter::got_message(Host& host, TimePoint now, Side& side, Event& event) {
+  ++side.received;
+  if (side.plan->traffic.pattern == Pattern::kPingPong) {
+    ++side.to_answer;
+    side.next_send = std::min(side.next_send, now);
+  }
+  const ReaderPlan& reader = side.plan->reader;
+  const bool stalls = reader.stall > 0 && random_.below(1'000'000) < reader.stall;
+  if (stalls && side.stalled_until <= now) side.stalled_until = now + reader.stall_for;
+  const bool keeps = side.stalled_until > now || !side.kept.empty() ||
+                     (reader.keep > 0 && random_.below(1'000'000) < reader.keep);
+  if (!keeps) return;
+  if (!host.shard().keep(now, event)) {
+    // The association is aborted; its last event follows.
+    return;
+  }
+  simulator_.ledger().check_kept(now, event);
+  side.kept_bytes += event.size();
+  Kept kept;
+  kept.take_at =
+      std::max(side.stalled_until, now + Duration(static_cast<int64_t>(random_.below(3'000'000))));
+  kept.event = std::move(event);
+  side.kept.push_back(std::move(kept));
+}
+
+void Chatter::take_kept(Host& host, TimePoint now, Side& side) {
+  while (!side.kept.empty() && side.kept.front().take_at <= now) {
+    Kept& first = side.kept.front();
+    simulator_.ledger().check_kept(now, first.event);
+    const size_t bytes = first.event.size();
+    side.kept_bytes -= bytes;
+    side.kept.pop_front();
+    host.shard().consumed(now, side.id, bytes);
+    if (side.plan->reader.trickle && !side.kept.empty()) {
+      side.kept.front().take_at =
+          std::max(side.kept.front().take_at,
+                   now + Duration(static_cast<int64_t>(1 + random_.below(2'000'000))));
+    }
+  }
+}
+
+// ---------------------------------------------------------------- writing
+
+bool Chatter::has_sent_all(const Side& side) const {
+  if (side.plan->traffic.pattern == Pattern::kSilent) return true;
+  return side.sent >= side.plan->traffic.messages;
+}
+
+bool Chatter::send_one(Host& host, TimePoint now, Side& side) {
+  const TrafficPlan& traffic = side.plan->traffic;
+  const bool up = side.phase == Phase::kUp;
+  const auto stream = static_cast<uint16_t>(up ? random_.below(side.streams) : 0);
+  const bool unordered = random_.below(1'000'000) < traffic.unordered;
+  const auto size = static_cast<uint32_t>(traffic.min_size +
+                                          random_.below(traffic.max_size - traffic.min_size + 1));
+  auto outgoing = simulator_.ledger().make(side.record, StreamId(stream), unordered, size,
+                                           1 + static_cast<uint32_t>(random_.below(4)));
+  outgoing.request.sack_immediately = random_.below(20) == 0;
+  const Status status = host.shard().send(now, side.id, outgoing.request, outgoing.payload);
+  if (status == Status::kOk) {
+    simulator_.ledger().accepted(now, outgoing);
+    ++side.sent;
+    return true;
+  }
+  simulator_.ledger().refused(now, outgoing);
+  if (status == Status::kWouldBlock) {
+    if (simulator_.ledger().record(side.record).pending == 0) {
+      fail(now, "send() would block though nothing is pending");
+    }
+    side.blocked = true;
+  } else if (status == Status::kClosing) {
+    if (!side.closing && !side.ended_it && up) fail(now, "send(): kClosing, and nobody closes");
+    side.closing = true;
+  } else if (status != Status::kNotEstablished || up) {
+    fail(now, "send(): " + std::string(status_text(status)));
+  }
+  return false;
+}
+
+void Chatter::send_some(Host& host, TimePoint now, Side& side) {
+  const TrafficPlan& traffic = side.plan->traffic;
+  side.next_send = TimePoint::never();
+  if (traffic.pattern == Pattern::kSilent) return;
+  if (traffic.pattern == Pattern::kPingPong) {
+    while (side.to_answer > 0 && !side.blocked && !side.closing && !has_sent_all(side)) {
+      if (!send_one(host, now, side)) return;
+      --side.to_answer;
+    }
+    return;
+  }
+  // Streams come in portions, so that an iteration stays one.
+  const uint32_t portion = traffic.pattern == Pattern::kIdle     ? 1
+                           : traffic.pattern == Pattern::kBursts ? traffic.burst
+                                                                 : 32;
+  for (uint32_t i = 0; i < portion && !has_sent_all(side); ++i) {
+    if (side.blocked || side.closing || !send_one(host, now, side)) return;
+  }
+  if (has_sent_all(side)) return;
+  side.next_send = now + (traffic.pattern == Pattern::kStream ? milliseconds(1) : traffic.gap);
+}
+
+void Chatter::try_wrong_calls(Host& host, TimePoint now, Side& side) {
+  const uint16_t streams = simulator_.ledger().record(side.record).outbound_streams;
+  if (streams < 65535) {
+    auto outgoing = simulator_.ledger().make(side.record, StreamId(streams), false, 5, 1);
+    const Status status = host.shard().send(now, side.id, outgoing.request, outgoing.payload);
+    if (status != Status::kInvalidStream && status != Status::kClosing) {
+      fail(now, "send() on a stream too many: " + std::string(status_text(status)));
+    }
+    simulator_.ledger().refused(now, outgoing);
+  }
+  Payload nothing;
+  SendRequest request;
+  const Status status = host.shard().send(now, side.id, request, nothing);
+  if (status != Status::kEmptyMessage && status != Status::kClosing) {
+    fail(now, "send() of nothing: " + std::string(status_text(status)));
+  }
+}
+
+// ---------------------------------------------------------------- ending
+
+void Chatter::try_ending(Host& host, TimePoint now, Side& side) {
+  if (side.phase != Phase::kUp || side.ended_it) return;
+  if (now < side.up_since + side.plan->ending_after) return;
+  const bool sent_all = has_sent_all(side) || side.closing;
+  bool ends = false;
+  switch (side.plan->ending) {
+    case Ending::kPassive:
+      return;
+    case Ending::kWhenAllDone: {
+      const TrafficPlan& theirs = side.peer_plan->traffic;
+      ends =
+          sent_all && side.received >= (theirs.pattern == Pattern::kSilent ? 0 : theirs.messages);
+      break;
+    }
+    case Ending::kWhenAllSent:
+      ends = sent_all;
+      break;
+    case Ending::kShutdownAt:
+    case Ending::kAbortAt:
+      ends = true;
+      break;
+  }
+  if (!ends) return;
+  side.ended_it = true;
+  side.next_send = TimePoint::never();
+  if (side.plan->ending == Ending::kAbortAt) {
+    const std::vector<uint8_t> reason(random_.below(40), 'x');
+    const Status status = host.shard().abort(now, side.id, reason);
+    if (status != Status::kOk) fail(now, "abort(): " + std::string(status_text(status)));
+    return;
+  }
+  side.closing = true;
+  const Status status = host.shard().shutdown(now, side.id);
+  if (status != Status::kOk && status != Status::kClosing) {
+    fail(now, "shutdown(): " + std::string(status_text(status)));
+  }
+}
+
+// ---------------------------------------------------------------- time
+
+TimePoint Chatter::next_of(const Side& side) const {
+  if (side.asked) return simulator_.now();
+  TimePoint next = side.connect_at;
+  if (side.phase == Phase::kUp) {
+    if (!side.blocked && !side.closing) next = std::min(next, side.next_send);
+    if (!side.ended_it && side.plan->ending != Ending::kPassive &&
+        side.plan->ending_after.count() > 0) {
+      // Once past, every event of the association asks again.
+      const TimePoint end = side.up_since + side.plan->ending_after;
+      if (end > simulator_.now()) next = std::min(next, end);
+    }
+  }
+  if (!side.kept.empty()) next = std::min(next, side.kept.front().take_at);
+  return next;
+}
+
+void Chatter::update_next_action() {
+  next_action_ = TimePoint::never();
+  for (const Side& side : sides_) next_action_ = std::min(next_action_, next_of(side));
+}
+
+void Chatter::act(Host& host, TimePoint now) {
+  for (Side& side : sides_) {
+    side.asked = false;
+    if (side.connect_at <= now) connect(host, now, side);
+    if (!side.kept.empty() && side.kept.front().take_at <= now) take_kept(host, now, side);
+    if (side.phase != Phase::kUp) continue;
+    if (side.sent == 0 && random_.below(10) == 0) try_wrong_calls(host, now, side);
+    if (side.next_send <= now && !side.blocked && !side.closing) send_some(host, now, side);
+    try_ending(host, now, side);
+  }
+  update_next_action();
+}
+
+}  // namespace trunkline::sim

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The application of a simulated host: keeps every side of every planned association that lives
+// there, sends and reads as planned, ends them as planned, and tries some wrong calls on the way.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "plan.h"
+#include "simulator.h"
+
+namespace trunkline::sim {
+
+class Chatter final : public Application {
+ public:
+  Chatter(Simulator& simulator, const Plan& plan, HostIndex host);
+
+  void started(Host& host, TimePoint now) override;
+  void crashed(Host& host, TimePoint now) override;
+  void on_event(Host& host, TimePoint now, RecordId record, Event& event) override;
+  [[nodiscard]] TimePoint next_action() const override { return next_action_; }
+  void act(Host& host, TimePoint now) override;
+
+  // Nothing is left to do or to wait for.
+  [[nodiscard]] bool finished() const;
+  // What it waits for, for the report of a run that does not end.
+  [[nodiscard]] std::string pending() const;
+
+ private:
+  enum class Phase : uint8_t { kWaiting, kConnecting, kUp, kOver };
+
+  struct Kept {
+    Event event;
+    TimePoint take_at;
+  };
+
+  // One end of one planned association.
+  struct Side {
+    const AssocPlan* assoc = nullptr;
+    const SidePlan* plan = nullptr;
+    const SidePlan* peer_plan = nullptr;
+    bool connector = false;
+    HostIndex peer_host = 0;
+    uint16_t local_port = 0;
+    uint16_t peer_port = 0;
+    EndpointId endpoint;
+
+    Phase phase = Phase::kWaiting;
+    bool ever_up = false;
+    TimePoint connect_at = TimePoint::never();
+    AssocId id;
+    RecordId record = kNoRecord;
+    TimePoint up_since;
+    uint16_t streams = 1;
+    uint32_t sent = 0;
+    uint32_t received = 0;
+    uint32_t to_answer = 0;  // ping-pong: messages that wait for an answer
+    bool blocked = false;    // kWouldBlock; the next acknowledgement frees it
+    bool closing = false;    // shutdown() or the peer's; no more messages
+    bool ended_it = false;   // shutdown() or abort() was called
+    bool asked = false;      // something happened: look whether there is more to do
+    TimePoint next_send = TimePoint::never();
+    TimePoint stalled_until;
+    std::deque<Kept> kept;
+    size_t kept_bytes = 0;
+  };
+
+  Side* side_of(AssocId id);
+  Side* side_for(HostIndex peer_host, uint16_t local_port, uint16_t peer_port);
+  void connect(Host& host, TimePoint now, Side& side);
+  void begin(TimePoint now, Side& side, AssocId id, RecordId record);
+  void up(TimePoint now, Side& side, const Event& event);
+  void over(Host& host, TimePoint now, Side& side, const Event& event);
+  void got_message(Host& host, TimePoint now, Side& side, Event& event);
+  void take_kept(Host& host, TimePoint now, Side& side);
+  void send_some(Host& host, TimePoint now, Side& side);
+  bool send_one(Host& host, TimePoint now, Side& side);
+  void try_ending(Host& host, TimePoint now, Side& side);
+  void try_wrong_calls(Host& host, TimePoint now, Side& side);
+  [[nodiscard]] bool has_sent_all(const Side& side) const;
+  [[nodiscard]] TimePoint next_of(const Side& side) const;
+  void update_next_action();
+  void fail(TimePoint now, const std::string& what);
+
+  Simulator& simulator_;
+  const Plan& plan_;
+  HostIndex host_;
+  SeededRandom random_;
+  std::deque<Side> sides_;
+  TimePoint next_action_ = TimePoint::never();
+};
+
+}  // namespace trunkline::sim

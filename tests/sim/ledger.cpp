@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The ledger's rules. Messages are numbered from 0 in the order in which they were made.
+#include "ledger.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace trunkline::sim {
+namespace {
+
+constexpr uint8_t kReleasedByte = 0xdd;
+
+uint64_t content_word(MessageId message, size_t index) {
+  uint64_t z = (static_cast<uint64_t>(message) << 32) + (index + 1) * 0x9e3779b97f4a7c15ull;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+  return z ^ (z >> 27);
+}
+
+uint8_t content_byte(MessageId message, size_t offset) {
+  return static_cast<uint8_t>(content_word(message, offset / 8) >> (offset % 8 * 8));
+}
+
+const char* event_name(EventKind kind) {
+  switch (kind) {
+    case EventKind::kAccepted:
+      return "kAccepted";
+    case EventKind::kConnected:
+      return "kConnected";
+    case EventKind::kConnectFailed:
+      return "kConnectFailed";
+    case EventKind::kMessage:
+      return "kMessage";
+    case EventKind::kSendAcknowledged:
+      return "kSendAcknowledged";
+    case EventKind::kSendFailed:
+      return "kSendFailed";
+    case EventKind::kPeerShutdown:
+      return "kPeerShutdown";
+    case EventKind::kClosed:
+      return "kClosed";
+    case EventKind::kLost:
+      return "kLost";
+    case EventKind::kRestarted:
+      return "kRestarted";
+    case EventKind::kPathChanged:
+      return "kPathChanged";
+    case EventKind::kRemoteError:
+      return "kRemoteError";
+    case EventKind::kSenderDry:
+      return "kSenderDry";
+  }
+  return "?";
+}
+
+}  // namespace
+
+void fill_content(MessageId message, size_t offset, std::span<uint8_t> out) {
+  size_t i = 0;
+  for (; i < out.size() && (offset + i) % 8 != 0; ++i) out[i] = content_byte(message, offset + i);
+  for (; i + 8 <= out.size(); i += 8) {
+    const uint64_t word = content_word(message, (offset + i) / 8);
+    std::memcpy(out.data() + i, &word, 8);
+  }
+  for (; i < out.size(); ++i) out[i] = content_byte(message, offset + i);
+}
+
+size_t compare_content(MessageId message, size_t offset, std::span<const uint8_t> piece) {
+  size_t i = 0;
+  for (; i < piece.size(); ++i) {
+    while ((offset + i) % 8 == 0 && i + 8 <= piece.size()) {
+      const uint64_t word = content_word(message, (offset + i) / 8);
+      if (std::memcmp(piece.data() + i, &word, 8) != 0) break;
+      i += 8;
+    }
+    if (i == piece.size()) break;
+    if (piece[i] != content_byte(message, offset + i)) return i;
+  }
+  return piece.size();
+}
+
+Ledger::~Ledger() = default;
+
+void Ledger::fail(TimePoint now, const AssocRecord& record, const std::string& what) {
+  verdict_.fail(now, "host " + std::to_string(record.host) + " port " +
+                         std::to_string(record.local_port.value) + " to " +
+                         std::to_string(record.peer_port.value) + ": " + what);
+}
+
+std::string Ledger::name(MessageId message) const {
+  const Message& m = messages_[message];
+  return "message " + std::to_string(message) + " (stream " + std::to_string(m.stream.value) +
+         (m.unordered ? ", unordered, " : ", ordered, ") + std::to_string(m.size) + " bytes)";
+}
+
+RecordId Ledger::find(HostIndex host, uint32_t boot, AssocId assoc) const {
+  for (RecordId id = static_cast<RecordId>(records_.size()); id-- > 0;) {
+    const AssocRecord& record = records_[id];
+    if (record.host == host && record.boot == boot && record.assoc == assoc) return id;
+  }
+  return kNoRecord;
+}
+
+uint32_t Ledger::new_flow(RecordId sender) {
+  flows_.emplace_back();
+  flows_.back().sender = sender;
+  return static_cast<uint32_t>(flows_.size() - 1);
+}
+
+RecordId Ledger::add(AssocRecord record) {
+  const auto id = static_cast<RecordId>(records_.size());
+  record.flow = new_flow(id);
+  records_.push_back(record);
+  return id;
+}
+
+RecordId Ledger::connecting(TimePoint now, HostIndex host, uint32_t boot, AssocId assoc,
+                            PortNumber local_port, HostIndex peer_host, PortNumber peer_port) {
+  now_ = now;
+  AssocRecord record;
+  record.host = host;
+  record.peer_host = peer_host;
+  record.boot = boot;
+  record.assoc = assoc;
+  record.local_port = local_port;
+  record.peer_port = peer_port;
+  record.connecting = true;
+  record.connector = true;
+  if (!assoc.is_valid()) fail(now, record, "connect() gave the invalid id");
+  if (find(host, boot, assoc) != kNoRecord) fail(now, record, "connect() gave a used id again");
+  return add(record);
+}
+
+void Ledger::host_crashing(HostIndex host) {
+  crashing_[host] = true;
+}
+
+void Ledger::host_crashed(TimePoint now, HostIndex host) {
+  now_ = now;
+  crashing_[host] = false;
+  for (AssocRecord& record : records_) {
+    if (record.host == host && record.ended == Ended::kNot) {
+      record.ended = Ended::kCrashed;
+      record.pending = 0;
+    }
+  }
+  for (const Message& message : messages_) {
+    if (message.chain && message.chain->out && message.fate != Fate::kMade &&
+        records_[message.sender].host == host) {
+      verdict_.fail(now, "the shard was destroyed and did not release the payload of " +
+                             name(message.chain->message));
+    }
+  }
+}
+
+Ledger::Outgoing Ledger::make(RecordId sender, StreamId stream, bool unordered, uint32_t size,
+                              uint32_t pieces) {
+  const auto id = static_cast<MessageId>(messages_.size());
+  Message message;
+  message.flow = records_[sender].flow;
+  message.sender = sender;
+  message.stream = stream;
+  message.unordered = unordered;
+  message.size = size;
+  message.chain = std::make_unique<Chain>();
+  Chain& chain = *message.chain;
+  chain.message = id;
+  chain.size = size;
+  chain.bytes = std::make_unique<uint8_t[]>(size);
+  fill_content(id, 0, {chain.bytes.get(), size});
+  pieces = std::clamp(pieces, 1u, std::min(Chain::kMaxPieces, size));
+  uint32_t at = 0;
+  for (uint32_t i = 0; i < pieces; ++i) {
+    // Uneven pieces, so that fragments straddle them.
+    const uint32_t left = size - at;
+    const uint32_t length = i + 1 == pieces ? left : std::max(1u, left / (pieces - i + 1));
+    chain.pieces[i] = {chain.bytes.get() + at, length,
+                       i + 1 == pieces ? nullptr : &chain.pieces[i + 1]};
+    at += length;
+  }
+  Outgoing out;
+  out.message = id;
+  out.request.stream = stream;
+  out.request.unordered = unordered;
+  out.request.ppid = Ppid(id ^ key_);
+  out.request.context = (static_cast<uint64_t>(~id) << 32) | id;
+  out.payload = Payload(&chain.pieces[0], this);
+  ++payloads_out_;
+  messages_.push_back(std::move(message));
+  return out;
+}
+
+void Ledger::accepted(TimePoint now, const Outgoing& outgoing) {
+  now_ = now;
+  Message& message = messages_[outgoing.message];
+  AssocRecord& record = records_[message.sender];
+  if (!outgoing.payload.empty()) fail(now, record, "send() answered kOk and left the payload");
+  message.fate = Fate::kAccepted;
+  message.flow = record.flow;
+  if (!message.unordered) {
+    message.ordinal = flows_[message.flow].accepted_ordered[message.stream.value]++;
+  }
+  ++record.pending;
+  ++record.accepted;
+  ++accepted_;
+  record.dry_promised = false;
+}
+
+void Ledger::refused(TimePoint now, Outgoing& outgoing) {
+  now_ = now;
+  Message& message = messages_[outgoing.message];
+  if (outgoing.payload.head() != &message.chain->pieces[0]) {
+    fail(now, records_[message.sender], "send() refused a message and took its payload");
+  }
+  message.fate = Fate::kRefused;
+  outgoing.payload.reset();
+}
+
+void Ledger::release(Piece* head) noexcept {
+  // The head is the first member of its chain.
+  Chain& chain = *reinterpret_cast<Chain*>(head);
+  Message& message = messages_[chain.message];
+  if (!chain.out) {
+    verdict_.fail(now_, "payload released twice: " + name(chain.message));
+    return;
+  }
+  chain.out = false;
+  --payloads_out_;
+  if (message.fate == Fate::kAccepted && !crashing_[records_[message.sender].host]) {
+    verdict_.fail(now_, "payload released without an event: " + name(chain.message));
+  }
+  // Whoever still reads it gets nonsense, or an address sanitizer's report.
+  std::memset(chain.bytes.get(), kReleasedByte, chain.size);
+  chain.bytes.reset();
+}
+
+RecordId Ledger::event(TimePoint now, HostIndex host, uint32_t boot, const Event& event,
+                       HostIndex peer_host) {
+  now_ = now;
+  RecordId id = find(host, boot, event.assoc);
+  if (id == kNoRecord) {
+    AssocRecord record;
+    record.host = host;
+    record.peer_host = peer_host;
+    record.boot = boot;
+    record.assoc = event.assoc;
+    record.local_port = event.local_port;
+    record.peer_port = event.peer_port;
+    if (event.kind != EventKind::kAccepted) {
+      fail(now, record, std::string(event_name(event.kind)) + " for an unknown association");
+      return kNoRecord;
+    }
+    id = add(record);
+  }
+  AssocRecord& record = records_[id];
+  check_lifecycle(now, record, event);
+  if (event.kind == EventKind::kMessage) {
+    message_event(now, id, event);
+  } else if (event.kind == EventKind::kSendAcknowledged || event.kind == EventKind::kSendFailed) {
+    send_event(now, id, event);
+  } else if (event.kind == EventKind::kRestarted) {
+    ++record.restarts;
+    record.flow = new_flow(id);
+    record.peer_flow = 0;
+  }
+  return id;
+}
+
+void Ledger::check_lifecycle(TimePoint now, AssocRecord& record, const Event& event) {
+  const std::string what = event_name(event.kind);
+  if (record.ended != Ended::kNot) {
+    return fail(now, record, what + " after the association's last event");
+  }
+  switch (event.kind) {
+    case EventKind::kAccepted:
+    case EventKind::kConnected:
+      if (record.established) return fail(now, record, what + " twice");
+      if ((event.kind == EventKind::kConnected) != record.connector) {
+        return fail(now, record, what + " on the wrong side");
+      }
+      record.established = true;
+      record.connecting = false;
+      record.outbound_streams = event.outbound_streams;
+      record.inbound_streams = event.inbound_streams;
+      if (event.outbound_streams == 0 || event.inbound_streams == 0) {
+        fail(now, record, what + " without streams");
+      }
+      if (event.local_port != record.local_port || event.peer_port != record.peer_port) {
+        fail(now, record, what + " with wrong ports");
+      }
+      return;
+    case EventKind::kConnectFailed:
+      if (!record.connecting) fail(now, record, what + " though it was set up or accepted");
+      record.ended = Ended::kConnectFailed;
+      break;
+    case EventKind::kClosed:
+      record.ended = Ended::kClosed;
+      break;
+    case EventKind::kLost:
+      record.ended = Ended::kLost;
+      break;
+    case EventKind::kSendFailed:
+      return;  // also of a connect that fails
+    case EventKind::kSenderDry:
+      if (record.pending > 0) fail(now, record, "kSenderDry with messages pending");
+      return;
+    case EventKind::kRestarted:
+      if (event.outbound_streams == 0 || event.inbound_streams == 0) {
+        fail(now, record, what + " without streams");
+      }
+      if (record.pending > 0) fail(now, record, what + " before the messages were given back");
+      record.outbound_streams = event.outbound_streams;
+      record.inbound_streams = event.inbound_streams;
+      [[fallthrough]];
+    default:
+      if (!record.established) fail(now, record, what + " before kAccepted or kConnected");
+      return;
+  }
+  record.reason = event.reason;
+  if (event.kind != EventKind::kConnectFailed && !record.established) {
+    fail(now, record, what + " before kAccepted or kConnected");
+  }
+  if (event.kind != EventKind::kClosed && event.reason == Reason::kNone) {
+    fail(now, record, what + " without a reason");
+  }
+  if (record.pending > 0) {
+    fail(now, record,
+         what + " with " + std::to_string(record.pending) +
+             " accepted messages that have not ended");
+  }
+}
+
+bool Ledger::check_pieces(TimePoint now, MessageId message, const Event& event) {
+  size_t at = 0;
+  for (const Piece* piece = event.pieces(); piece != nullptr; piece = piece->next) {
+    const size_t good = compare_content(message, at, {piece->data, piece->length});
+    if (good < piece->length) {
+      verdict_.fail(now, name(message) + ": content differs at byte " + std::to_string(at + good));
+      return false;
+    }
+    at += piece->length;
+    if (event.borrowed) break;
+  }
+  if (at != event.size() || at != messages_[message].size) {
+    verdict_.fail(now, name(message) + ": " + std::to_string(at) + " bytes arrived");
+    return false;
+  }
+  return true;
+}
+
+void Ledger::bind(TimePoint now, Flow& flow, uint32_t flow_id, RecordId receiver) {
+  AssocRecord& to = records_[receiver];
+  const AssocRecord& from = records_[flow.sender];
+  if (!flow.bound && to.peer_flow == 0) {
+    if (from.peer_host != to.host || to.peer_host != from.host || from.peer_port != to.local_port ||
+        from.local_port != to.peer_port) {
+      fail(now, to, "got a message that was sent to somebody else");
+    }
+    flow.bound = true;
+    flow.receiver = receiver;
+    to.peer_flow = flow_id;
+  }
+  if (flow.receiver != receiver || to.peer_flow != flow_id) {
+    fail(now, to, "got a message of another association or from before a restart");
+  }
+}
+
+void Ledger::message_event(TimePoint now, RecordId receiver, const Event& event) {
+  AssocRecord& record = records_[receiver];
+  const MessageId id = event.ppid.value ^ key_;
+  if (id >= messages_.size()) return fail(now, record, "got a message that nobody sent");
+  Message& message = messages_[id];
+  Flow& flow = flows_[message.flow];
+  if (message.fate == Fate::kMade || message.fate == Fate::kRefused) {
+    return fail(now, record, "got " + name(id) + ", which was not accepted");
+  }
+  bind(now, flow, message.flow, receiver);
+  if (message.deliveries++ > 0) return fail(now, record, "got twice: " + name(id));
+  if (event.stream != message.stream || event.unordered != message.unordered) {
+    return fail(now, record,
+                "on stream " + std::to_string(event.stream.value) +
+                    (event.unordered ? ", unordered: " : ", ordered: ") + name(id));
+  }
+  if (!message.unordered) {
+    uint32_t& next = flow.delivered_ordered[message.stream.value];
+    if (message.ordinal != next) {
+      return fail(now, record,
+                  "out of order: " + name(id) + " is number " + std::to_string(message.ordinal) +
+                      " of its stream, expected " + std::to_string(next));
+    }
+    ++next;
+  }
+  if (check_pieces(now, id, event)) {
+    ++record.received;
+    ++delivered_;
+  }
+}
+
+void Ledger::check_kept(TimePoint now, const Event& event) {
+  now_ = now;
+  if (event.borrowed) verdict_.fail(now, "keep() left the message borrowed");
+  static_cast<void>(check_pieces(now, event.ppid.value ^ key_, event));
+}
+
+void Ledger::send_event(TimePoint now, RecordId sender, const Event& event) {
+  AssocRecord& record = records_[sender];
+  const bool acknowledged = event.kind == EventKind::kSendAcknowledged;
+  const auto id = static_cast<MessageId>(event.context);
+  if (id >= messages_.size() || event.context >> 32 != static_cast<MessageId>(~id)) {
+    return fail(now, record, "a send event with an unknown context");
+  }
+  Message& message = messages_[id];
+  if (message.sender != sender) {
+    return fail(now, record, "a send event of another association: " + name(id));
+  }
+  if (message.fate != Fate::kAccepted) {
+    return fail(now, record, "a second end, or the end of what was refused: " + name(id));
+  }
+  if (event.payload.head() != &message.chain->pieces[0]) {
+    return fail(now, record, "the event did not bring the payload back: " + name(id));
+  }
+  message.fate = acknowledged ? Fate::kAcknowledged : Fate::kFailed;
+  --record.pending;
+  ++(acknowledged ? record.acknowledged : record.failed);
+  if (acknowledged && message.deliveries == 0) {
+    fail(now, record, "acknowledged and not delivered: " + name(id));
+  }
+  if (!acknowledged && event.reason == Reason::kNone) {
+    fail(now, record, "failed without a reason: " + name(id));
+  }
+}
+
+void Ledger::must_have_delivered_all(TimePoint now, RecordId record_id) {
+  const AssocRecord& record = records_[record_id];
+  for (MessageId id = 0; id < messages_.size(); ++id) {
+    const Message& message = messages_[id];
+    if (message.sender != record_id || message.fate == Fate::kRefused) continue;
+    if (message.deliveries != 1) return fail(now, record, "never delivered: " + name(id));
+    if (message.fate != Fate::kAcknowledged) {
+      return fail(now, record, "delivered and not acknowledged: " + name(id));
+    }
+  }
+}
+
+void Ledger::finish(TimePoint now) {
+  for (const AssocRecord& record : records_) {
+    if (record.ended == Ended::kNot) fail(now, record, "the association has not ended");
+  }
+  for (const Message& message : messages_) {
+    if (message.chain && message.chain->out) {
+      verdict_.fail(now, "payload never came back: " + name(message.chain->message));
+    }
+  }
+}
+
+}  // namespace trunkline::sim

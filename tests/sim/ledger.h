@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The oracle: what applications sent, what they got, and whether both agree with what the verbs
+// promise (trunkline/stack/stack.h). It stands outside the stack and believes nothing of it: each
+// message carries its number as PPID and a content that follows from that number.
+//
+// Rules: delivered at most once, unchanged, on its stream, to the association it was sent to;
+// ordered messages of a stream without gap; an acknowledged message has been delivered; each
+// accepted message ends in one event that brings its payload back; events of an association begin
+// and end as `struct Event` says.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "network.h"
+#include "trunkline/stack/stack.h"
+#include "verdict.h"
+
+namespace trunkline::sim {
+
+using MessageId = uint32_t;
+using RecordId = uint32_t;
+
+// The bytes of a message follow from its number; any piece of it can be checked alone.
+void fill_content(MessageId message, size_t offset, std::span<uint8_t> out);
+// The offset of the first wrong byte, or `piece.size()`.
+[[nodiscard]] size_t compare_content(MessageId message, size_t offset,
+                                     std::span<const uint8_t> piece);
+
+enum class Ended : uint8_t { kNot, kClosed, kLost, kConnectFailed, kCrashed };
+
+// One association as one side sees it.
+struct AssocRecord {
+  HostIndex host = 0;
+  HostIndex peer_host = 0;
+  uint32_t boot = 0;  // how often the host had started
+  AssocId assoc;
+  PortNumber local_port;
+  PortNumber peer_port;
+  bool connecting = false;  // made by connect(), nothing heard yet
+  bool established = false;
+  bool connector = false;
+  Ended ended = Ended::kNot;
+  Reason reason = Reason::kNone;
+  uint32_t restarts = 0;
+  uint32_t flow = 0;       // what this side sends now; a restart begins another
+  uint32_t peer_flow = 0;  // what this side receives, once something came; 0: nothing yet
+  uint16_t outbound_streams = 0;
+  uint16_t inbound_streams = 0;
+  uint64_t pending = 0;  // accepted and not finished
+  uint64_t accepted = 0;
+  uint64_t acknowledged = 0;
+  uint64_t failed = 0;
+  uint64_t received = 0;
+  bool dry_promised = false;  // kSenderDry came and nothing was accepted since
+};
+
+class Ledger final : private PieceOwner {
+ public:
+  // `key` scrambles message numbers into PPIDs, so that all their bits are used.
+  Ledger(Verdict& verdict, uint32_t key) : verdict_(verdict), key_(key) { flows_.emplace_back(); }
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+  ~Ledger();
+
+  // -- associations
+  // connect() answered kOk.
+  RecordId connecting(TimePoint now, HostIndex host, uint32_t boot, AssocId assoc,
+                      PortNumber local_port, HostIndex peer_host, PortNumber peer_port);
+  // The host is about to vanish with all that it has; then it has vanished.
+  void host_crashing(HostIndex host);
+  void host_crashed(TimePoint now, HostIndex host);
+
+  // -- messages
+  struct Outgoing {
+    MessageId message = 0;
+    SendRequest request;
+    Payload payload;
+  };
+  // A message in `pieces` pieces. It must end in accepted() or refused().
+  Outgoing make(RecordId sender, StreamId stream, bool unordered, uint32_t size, uint32_t pieces);
+  void accepted(TimePoint now, const Outgoing& outgoing);
+  void refused(TimePoint now, Outgoing& outgoing);
+
+  // -- what the stack says. Before the application sees the event; finds or makes the record.
+  RecordId event(TimePoint now, HostIndex host, uint32_t boot, const Event& event,
+                 HostIndex peer_host);
+  // Checks the bytes of a message that was kept and is about to be let go.
+  void check_kept(TimePoint now, const Event& event);
+
+  // -- at the end
+  // Everything accepted by this side must have been delivered and acknowledged.
+  void must_have_delivered_all(TimePoint now, RecordId record);
+  // Nothing may be left open: payload out, association alive.
+  void finish(TimePoint now);
+
+  [[nodiscard]] const AssocRecord& record(RecordId id) const { return records_[id]; }
+  [[nodiscard]] size_t record_count() const { return records_.size(); }
+  [[nodiscard]] uint64_t payloads_out() const { return payloads_out_; }
+  [[nodiscard]] uint64_t delivered() const { return delivered_; }
+  [[nodiscard]] uint64_t accepted_count() const { return accepted_; }
+
+ private:
+  enum class Fate : uint8_t { kMade, kAccepted, kAcknowledged, kFailed, kRefused };
+  struct Chain {
+    static constexpr uint32_t kMaxPieces = 4;
+    Piece pieces[kMaxPieces];  // the first is the head that release() gets
+    MessageId message = 0;
+    uint32_t size = 0;
+    std::unique_ptr<uint8_t[]> bytes;
+    bool out = true;  // not yet released
+  };
+  struct Message {
+    uint32_t flow = 0;
+    RecordId sender = 0;
+    StreamId stream;
+    bool unordered = false;
+    uint32_t size = 0;
+    uint32_t ordinal = 0;  // among the accepted ordered ones of its stream
+    Fate fate = Fate::kMade;
+    uint8_t deliveries = 0;
+    std::unique_ptr<Chain> chain;
+  };
+  // One sequence of messages, from one side between two (re)starts.
+  struct Flow {
+    RecordId sender = 0;
+    bool bound = false;
+    RecordId receiver = 0;
+    std::map<uint16_t, uint32_t> accepted_ordered;   // by stream
+    std::map<uint16_t, uint32_t> delivered_ordered;  // by stream
+  };
+
+  void release(Piece* head) noexcept override;
+  RecordId find(HostIndex host, uint32_t boot, AssocId assoc) const;
+  RecordId add(AssocRecord record);
+  uint32_t new_flow(RecordId sender);
+  void check_lifecycle(TimePoint now, AssocRecord& record, const Event& event);
+  void message_event(TimePoint now, RecordId receiver, const Event& event);
+  void send_event(TimePoint now, RecordId sender, const Event& event);
+  bool check_pieces(TimePoint now, MessageId message, const Event& event);
+  void bind(TimePoint now, Flow& flow, uint32_t flow_id, RecordId receiver);
+  void fail(TimePoint now, const AssocRecord& record, const std::string& what);
+  [[nodiscard]] std::string name(MessageId message) const;
+
+  Verdict& verdict_;
+  uint32_t key_;
+  TimePoint now_;
+  std::deque<AssocRecord> records_;
+  std::vector<Flow> flows_;
+  std::deque<Message> messages_;
+  std::vector<bool> crashing_ = std::vector<bool>(256, false);
+  uint64_t payloads_out_ = 0;
+  uint64_t delivered_ = 0;
+  uint64_t accepted_ = 0;
+};
+
+inline constexpr RecordId kNoRecord = UINT32_MAX;
+
+}  // namespace trunkline::sim

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The ledger against planted faults: what it must notice, one lie at a time. A faithful pair of
+// "stacks" is a few lines here: whatever is sent is handed to the other side and acknowledged.
+#include "ledger.h"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+
+namespace trunkline::sim {
+namespace {
+
+constexpr TimePoint kNow = TimePoint::from_ns(5);
+constexpr HostIndex kClient = 0;
+constexpr HostIndex kServer = 1;
+
+class LedgerTest : public testing::Test {
+ protected:
+  LedgerTest() {
+    client_ = ledger_.connecting(kNow, kClient, 1, AssocId{1, 0, 0}, PortNumber(1000), kServer,
+                                 PortNumber(2000));
+    Event accepted = event(EventKind::kAccepted);
+    accepted.outbound_streams = accepted.inbound_streams = 10;
+    accepted.local_port = PortNumber(2000);
+    accepted.peer_port = PortNumber(1000);
+    server_ = tell(kServer, accepted);
+    Event connected = event(EventKind::kConnected);
+    connected.outbound_streams = connected.inbound_streams = 10;
+    connected.local_port = PortNumber(1000);
+    connected.peer_port = PortNumber(2000);
+    tell(kClient, connected);
+  }
+
+  struct Sent {
+    MessageId id = 0;
+    SendRequest request;
+    Payload payload;               // as the stack would hold it
+    std::vector<uint8_t> content;  // as it would arrive
+  };
+
+  Sent send(uint16_t stream = 0, bool unordered = false, uint32_t size = 100, uint32_t pieces = 1) {
+    auto outgoing = ledger_.make(client_, StreamId(stream), unordered, size, pieces);
+    Sent sent;
+    sent.id = outgoing.message;
+    sent.request = outgoing.request;
+    sent.payload = std::move(outgoing.payload);
+    ledger_.accepted(kNow, outgoing);
+    sent.content.resize(size);
+    size_t at = 0;
+    for (const Piece* piece = sent.payload.head(); piece != nullptr; piece = piece->next) {
+      std::copy_n(piece->data, piece->length, sent.content.begin() + static_cast<ptrdiff_t>(at));
+      at += piece->length;
+    }
+    EXPECT_EQ(at, size);
+    return sent;
+  }
+
+  static Event event(EventKind kind) {
+    Event out;
+    out.kind = kind;
+    out.assoc = AssocId{1, 0, 0};
+    return out;
+  }
+
+  Event message(const Sent& sent) {
+    Event out = event(EventKind::kMessage);
+    out.ppid = sent.request.ppid;
+    out.stream = sent.request.stream;
+    out.unordered = sent.request.unordered;
+    out.borrowed = true;
+    out.borrowed_piece = {sent.content.data(), static_cast<uint32_t>(sent.content.size()), nullptr};
+    return out;
+  }
+
+  RecordId tell(HostIndex host, const Event& told) {
+    return ledger_.event(kNow, host, 1, told, host == kClient ? kServer : kClient);
+  }
+  void deliver(const Sent& sent) { tell(kServer, message(sent)); }
+
+  void end(Sent& sent, EventKind kind = EventKind::kSendAcknowledged) {
+    Event out = event(kind);
+    out.context = sent.request.context;
+    if (kind == EventKind::kSendFailed) out.reason = Reason::kReset;
+    out.payload = std::move(sent.payload);
+    tell(kClient, out);
+  }
+
+  void close() {
+    tell(kClient, event(EventKind::kClosed));
+    tell(kServer, event(EventKind::kClosed));
+    ledger_.must_have_delivered_all(kNow, client_);
+    ledger_.finish(kNow);
+  }
+
+  void expect_good() { EXPECT_FALSE(verdict_.failed()) << verdict_.what(); }
+  void expect_caught(const std::string& what) {
+    EXPECT_TRUE(verdict_.failed()) << "not caught: " << what;
+    EXPECT_NE(verdict_.what().find(what), std::string::npos) << verdict_.what();
+  }
+
+  Verdict verdict_;
+  Ledger ledger_{verdict_, 0xdeadbeef};
+  RecordId client_ = 0;
+  RecordId server_ = 0;
+};
+
+TEST_F(LedgerTest, FaithfulDeliveryIsGood) {
+  for (uint16_t i = 0; i < 50; ++i) {
+    Sent sent = send(i % 10, i % 3 == 0, 1 + i * 7u, 1 + i % 4);
+    deliver(sent);
+    end(sent);
+  }
+  close();
+  expect_good();
+  EXPECT_EQ(ledger_.delivered(), 50u);
+  EXPECT_EQ(ledger_.payloads_out(), 0u);
+}
+
+TEST_F(LedgerTest, UnorderedMayOvertakeAndStreamsAreIndependent) {
+  Sent a = send(1);
+  Sent b = send(2);
+  Sent c = send(1, true);
+  deliver(c);
+  deliver(b);
+  deliver(a);
+  expect_good();
+  end(a);
+  end(b);
+  end(c);
+  close();
+  expect_good();
+}
+
+TEST_F(LedgerTest, CatchesALostMessage) {
+  Sent a = send(3);
+  Sent b = send(4);
+  deliver(b);
+  end(b);
+  end(a, EventKind::kSendFailed);
+  close();
+  expect_caught("never delivered");
+}
+
+TEST_F(LedgerTest, CatchesASwap) {
+  Sent a = send(3);
+  Sent b = send(3);
+  deliver(b);
+  expect_caught("out of order");
+  deliver(a);
+}
+
+TEST_F(LedgerTest, CatchesAHole) {
+  Sent a = send(3);
+  Sent b = send(3);
+  Sent c = send(3);
+  deliver(a);
+  deliver(c);
+  expect_caught("out of order");
+}
+
+TEST_F(LedgerTest, CatchesADuplicate) {
+  Sent a = send(3, true);
+  deliver(a);
+  expect_good();
+  deliver(a);
+  expect_caught("got twice");
+}
+
+TEST_F(LedgerTest, CatchesEveryFlippedByte) {
+  for (size_t i : {0u, 1u, 7u, 8u, 63u, 99u}) {
+    Sent a = send(0, true);
+    a.content[i] ^= 0x10;
+    deliver(a);
+    EXPECT_NE(verdict_.what().find("differs at byte " + std::to_string(i)), std::string::npos)
+        << verdict_.what();
+    verdict_ = Verdict();
+    end(a);
+  }
+}
+
+TEST_F(LedgerTest, CatchesAShortAndALongMessage) {
+  Sent a = send(0, true);
+  a.content.pop_back();
+  deliver(a);
+  expect_caught("99 bytes arrived");
+  verdict_ = Verdict();
+  Sent b = send(0, true);
+  b.content.push_back(0);
+  deliver(b);
+  EXPECT_TRUE(verdict_.failed());
+}
+
+TEST_F(LedgerTest, CatchesTheContentOfAnotherMessage) {
+  Sent a = send(0, true);
+  const Sent b = send(0, true);
+  a.content = b.content;
+  deliver(a);
+  expect_caught("content differs");
+}
+
+TEST_F(LedgerTest, CatchesTheWrongStreamAndTheWrongOrderFlag) {
+  Sent a = send(3);
+  a.request.stream = StreamId(4);
+  deliver(a);
+  expect_caught("on stream 4");
+  verdict_ = Verdict();
+  Sent b = send(5);
+  b.request.unordered = true;
+  deliver(b);
+  expect_caught("unordered");
+}
+
+TEST_F(LedgerTest, CatchesAMessageThatNobodySent) {
+  Sent a = send(3);
+  a.request.ppid = Ppid(12345);
+  deliver(a);
+  expect_caught("nobody sent");
+}
+
+TEST_F(LedgerTest, CatchesARefusedMessage) {
+  auto outgoing = ledger_.make(client_, StreamId(0), false, 10, 1);
+  Sent sent;
+  sent.request = outgoing.request;
+  sent.content.resize(10);
+  fill_content(outgoing.message, 0, sent.content);
+  ledger_.refused(kNow, outgoing);
+  expect_good();
+  EXPECT_EQ(ledger_.payloads_out(), 0u);
+  deliver(sent);
+  expect_caught("not accepted");
+}
+
+TEST_F(LedgerTest, CatchesAnAcknowledgementBeforeDelivery) {
+  Sent a = send();
+  end(a);
+  expect_caught("acknowledged and not delivered");
+}
+
+TEST_F(LedgerTest, CatchesASecondEnd) {
+  Sent a = send();
+  deliver(a);
+  end(a);
+  expect_good();
+  end(a, EventKind::kSendFailed);
+  expect_caught("a second end");
+}
+
+TEST_F(LedgerTest, CatchesAPayloadThatIsNotReturned) {
+  Sent a = send();
+  deliver(a);
+  Event out = event(EventKind::kSendAcknowledged);
+  out.context = a.request.context;
+  tell(kClient, out);
+  expect_caught("did not bring the payload back");
+}
+
+TEST_F(LedgerTest, CatchesTheWrongPayload) {
+  Sent a = send();
+  Sent b = send();
+  deliver(a);
+  std::swap(a.payload, b.payload);
+  end(a);
+  expect_caught("did not bring the payload back");
+}
+
+TEST_F(LedgerTest, CatchesAPayloadDroppedInside) {
+  Sent a = send();
+  a.payload.reset();
+  expect_caught("released without an event");
+}
+
+TEST_F(LedgerTest, CatchesAPayloadThatNeverComesBack) {
+  Sent a = send();
+  deliver(a);
+  tell(kServer, event(EventKind::kClosed));
+  ledger_.finish(kNow);
+  EXPECT_TRUE(verdict_.failed());
+}
+
+TEST_F(LedgerTest, CatchesAnEndWithMessagesPending) {
+  Sent a = send();
+  deliver(a);
+  tell(kClient, event(EventKind::kClosed));
+  expect_caught("have not ended");
+}
+
+TEST_F(LedgerTest, CatchesEventsAfterTheLast) {
+  tell(kClient, event(EventKind::kClosed));
+  expect_good();
+  tell(kClient, event(EventKind::kPeerShutdown));
+  expect_caught("after the association's last event");
+}
+
+TEST_F(LedgerTest, CatchesEventsOfAnUnknownAssociation) {
+  Event stray = event(EventKind::kPeerShutdown);
+  stray.assoc.slot = 17;
+  tell(kClient, stray);
+  expect_caught("unknown association");
+}
+
+TEST_F(LedgerTest, CatchesASecondBeginning) {
+  Event again = event(EventKind::kConnected);
+  again.outbound_streams = again.inbound_streams = 1;
+  tell(kClient, again);
+  expect_caught("twice");
+}
+
+TEST_F(LedgerTest, CatchesALossWithoutReason) {
+  tell(kClient, event(EventKind::kLost));
+  expect_caught("without a reason");
+}
+
+TEST_F(LedgerTest, CatchesAnEarlyDryPromise) {
+  Sent a = send();
+  tell(kClient, event(EventKind::kSenderDry));
+  expect_caught("kSenderDry");
+}
+
+TEST_F(LedgerTest, CatchesAnAssociationThatNeverEnds) {
+  tell(kClient, event(EventKind::kClosed));
+  ledger_.finish(kNow);
+  expect_caught("has not ended");
+}
+
+TEST_F(LedgerTest, CatchesAMessageForSomebodyElse) {
+  Event other = event(EventKind::kAccepted);
+  other.assoc.slot = 9;
+  other.outbound_streams = other.inbound_streams = 1;
+  other.local_port = PortNumber(2000);
+  other.peer_port = PortNumber(1001);
+  tell(kServer, other);
+  expect_good();
+  Sent a = send();
+  Event stray = message(a);
+  stray.assoc.slot = 9;
+  tell(kServer, stray);
+  expect_caught("somebody else");
+}
+
+TEST_F(LedgerTest, CatchesAMessageFromBeforeARestart) {
+  Sent before = send(1);
+  Sent late = send(2);
+  deliver(before);
+  Event restarted = event(EventKind::kRestarted);
+  restarted.outbound_streams = restarted.inbound_streams = 10;
+  tell(kServer, restarted);
+  expect_good();
+  deliver(late);
+  expect_caught("before a restart");
+}
+
+TEST_F(LedgerTest, ACrashTakesPayloadsWithoutEvents) {
+  Sent a = send();
+  ledger_.host_crashing(kClient);
+  a.payload.reset();
+  ledger_.host_crashed(kNow, kClient);
+  expect_good();
+}
+
+TEST_F(LedgerTest, CatchesALeakInACrash) {
+  Sent a = send();
+  ledger_.host_crashing(kClient);
+  ledger_.host_crashed(kNow, kClient);
+  expect_caught("did not release");
+}
+
+TEST_F(LedgerTest, KeptMessagesAreCheckedAgain) {
+  Sent a = send();
+  Event kept = message(a);
+  kept.borrowed = false;
+  Piece piece{a.content.data(), static_cast<uint32_t>(a.content.size()), nullptr};
+  struct Nobody final : PieceOwner {
+    void release(Piece*) noexcept override {}
+  } nobody;
+  kept.payload = Payload(&piece, &nobody);
+  ledger_.check_kept(kNow, kept);
+  expect_good();
+  a.content[50] = static_cast<uint8_t>(a.content[50] + 1);
+  ledger_.check_kept(kNow, kept);
+  expect_caught("differs at byte 50");
+}
+
+}  // namespace
+}  // namespace trunkline::sim

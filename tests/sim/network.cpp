@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the links do to packets.
+#include "network.h"
+
+#include <algorithm>
+
+#include "wire/chunk.h"
+#include "wire/common_header.h"
+
+namespace trunkline::sim {
+
+size_t Network::AddressHash::operator()(const IpAddress& address) const {
+  uint64_t hash = 0xcbf29ce484222325ull;
+  for (const uint8_t byte : address.bytes()) hash = (hash ^ byte) * 0x100000001b3ull;
+  return hash;
+}
+
+void Network::attach(HostIndex host, const IpAddress& address) {
+  routes_[address] = host;
+}
+
+std::optional<HostIndex> Network::host_of(const IpAddress& address) const {
+  const auto it = routes_.find(address);
+  if (it == routes_.end()) return std::nullopt;
+  return it->second;
+}
+
+void Network::drop_next(HostIndex from, HostIndex to, uint8_t chunk_type, uint32_t count) {
+  Link& link = link_state(from, to);
+  link.drop_next[chunk_type] += count;
+  link.has_named_drops = true;
+}
+
+void Network::heal() {
+  for (auto& [ends, link] : links_) {
+    LinkFaults clean;
+    clean.delay = link.faults.delay;
+    clean.rate = link.faults.rate;
+    clean.queue_limit = link.faults.queue_limit;
+    link.faults = clean;
+    link.bad = false;
+    link.drop_next.fill(0);
+    link.has_named_drops = false;
+  }
+}
+
+bool Network::lose(Link& link, std::span<const uint8_t> bytes, const IpAddress& destination) {
+  const LinkFaults& faults = link.faults;
+  if (faults.cut) return true;
+  if (faults.mtu != 0 && bytes.size() + ip_header_size(destination.is_ipv6()) > faults.mtu) {
+    return true;
+  }
+  if (link.has_named_drops && bytes.size() > wire::kCommonHeaderSize) {
+    wire::ChunkCursor cursor(bytes.subspan(wire::kCommonHeaderSize));
+    while (const auto chunk = cursor.next()) {
+      uint32_t& left = link.drop_next[static_cast<uint8_t>(chunk->type)];
+      if (left > 0) {
+        --left;
+        return true;
+      }
+    }
+  }
+  link.bad = link.bad ? !chance(faults.leave_bad) : chance(faults.enter_bad);
+  return chance(faults.loss) || (link.bad && chance(faults.loss_when_bad));
+}
+
+bool Network::damage(const LinkFaults& faults, std::vector<uint8_t>& bytes) {
+  if (bytes.empty()) return false;
+  if (chance(faults.truncate)) {
+    bytes.resize(random_.below(bytes.size()));
+    return true;
+  }
+  if (!chance(faults.corrupt)) return false;
+  // Up to three flipped bits are always caught by CRC32c at these lengths. They must be distinct,
+  // or they undo each other.
+  const size_t bits = bytes.size() * 8;
+  const size_t first = random_.below(bits);
+  const uint64_t count = 1 + random_.below(3);
+  for (uint64_t i = 0; i < count; ++i) {
+    const size_t bit = (first + i * 37) % bits;
+    bytes[bit / 8] = static_cast<uint8_t>(bytes[bit / 8] ^ (1u << (bit % 8)));
+  }
+  return true;
+}
+
+std::optional<TimePoint> Network::schedule(TimePoint now, Link& link, size_t wire_bytes,
+                                           bool& reordered) {
+  const LinkFaults& faults = link.faults;
+  TimePoint leaves = now;
+  if (faults.rate > 0) {
+    const TimePoint starts = std::max(now, link.busy_until);
+    const auto waiting =
+        static_cast<uint64_t>((starts - now).count()) * faults.rate / 1'000'000'000;
+    if (waiting > faults.queue_limit) return std::nullopt;
+    leaves = starts + Duration(static_cast<int64_t>(wire_bytes * 1'000'000'000 / faults.rate));
+    link.busy_until = leaves;
+  }
+  TimePoint arrives = leaves + faults.delay;
+  if (faults.jitter.count() > 0) {
+    arrives =
+        arrives +
+        Duration(static_cast<int64_t>(random_.below(static_cast<uint64_t>(faults.jitter.count()))));
+  }
+  if (faults.reorder_by.count() > 0 && chance(faults.reorder)) {
+    reordered = true;
+    return arrives + Duration(static_cast<int64_t>(
+                         random_.below(static_cast<uint64_t>(faults.reorder_by.count()))));
+  }
+  arrives = std::max(arrives, link.last_arrival);
+  link.last_arrival = arrives;
+  return arrives;
+}
+
+Fate Network::send(TimePoint now, HostIndex from, const IpAddress& source,
+                   const IpAddress& destination, std::vector<uint8_t> bytes) {
+  ++totals_.sent;
+  const auto to = host_of(destination);
+  if (!to) {
+    ++totals_.lost;
+    return Fate::kLost;
+  }
+  Link& link = link_state(from, *to);
+  if (lose(link, bytes, destination)) {
+    ++totals_.lost;
+    return Fate::kLost;
+  }
+  const uint64_t copies = chance(link.faults.duplicate) ? 2 + random_.below(2) : 1;
+  Fate fate = copies > 1 ? Fate::kDuplicated : Fate::kPassed;
+  totals_.duplicated += copies - 1;
+  for (uint64_t i = 0; i < copies; ++i) {
+    auto packet = std::make_unique<NetPacket>();
+    packet->sent = now;
+    packet->serial = next_serial_++;
+    packet->from = from;
+    packet->to = *to;
+    packet->source = source;
+    packet->destination = destination;
+    packet->bytes = i + 1 == copies ? std::move(bytes) : bytes;
+    bool reordered = false;
+    const auto arrives = schedule(
+        now, link, packet->bytes.size() + ip_header_size(destination.is_ipv6()), reordered);
+    if (!arrives) {
+      ++totals_.lost;
+      return Fate::kLost;
+    }
+    if (reordered) {
+      ++totals_.reordered;
+      fate = Fate::kDelayed;
+    }
+    packet->arrives = *arrives;
+    packet->damaged = damage(link.faults, packet->bytes);
+    if (packet->damaged) {
+      ++totals_.damaged;
+      fate = Fate::kDamaged;
+    }
+    in_flight_.push(std::move(packet));
+  }
+  return fate;
+}
+
+std::unique_ptr<NetPacket> Network::receive(TimePoint now) {
+  if (in_flight_.empty() || in_flight_.top()->arrives > now) return nullptr;
+  // The queue's top is const only to keep its order; it is popped before anyone can look again.
+  auto packet = std::move(const_cast<std::unique_ptr<NetPacket>&>(in_flight_.top()));
+  in_flight_.pop();
+  ++totals_.arrived;
+  return packet;
+}
+
+}  // namespace trunkline::sim

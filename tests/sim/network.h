@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A network that exists only as numbers: hosts joined by one link each way, every link with its
+// own rate, delay and faults. It decides, from its own random sequence, which packets arrive, when,
+// how often and in what state. It knows nothing of SCTP but the chunk types that a named fault
+// asks for.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "trunkline/stack/address.h"
+#include "trunkline/stack/random.h"
+#include "trunkline/stack/types.h"
+
+namespace trunkline::sim {
+
+using HostIndex = uint8_t;
+
+// Chances are in parts per million, so that a scenario can be printed and replayed exactly.
+struct LinkFaults {
+  Duration delay = std::chrono::milliseconds(5);
+  Duration jitter{};                  // added, uniformly; does not change the order
+  uint64_t rate = 0;                  // bytes per second, 0: unlimited
+  uint32_t queue_limit = 128 * 1024;  // bytes waiting for a limited rate; more are dropped
+
+  uint32_t loss = 0;
+  // Gilbert-Elliott: a bad state, entered and left by chance at each packet.
+  uint32_t enter_bad = 0;
+  uint32_t leave_bad = 0;
+  uint32_t loss_when_bad = 0;
+
+  uint32_t reorder = 0;  // held back by up to reorder_by, others overtake
+  Duration reorder_by{};
+  uint32_t duplicate = 0;
+  uint32_t corrupt = 0;   // one to three bits flipped
+  uint32_t truncate = 0;  // the end cut off
+  uint16_t mtu = 0;       // larger IP packets vanish; 0: none do
+  bool cut = false;       // nothing passes
+};
+
+struct NetPacket {
+  TimePoint sent;
+  TimePoint arrives;
+  uint64_t serial = 0;  // of the sending, duplicates share it
+  HostIndex from = 0;
+  HostIndex to = 0;
+  bool damaged = false;
+  IpAddress source;
+  IpAddress destination;
+  std::vector<uint8_t> bytes;  // from the SCTP common header on
+};
+
+enum class Fate : uint8_t { kPassed, kLost, kDamaged, kDuplicated, kDelayed };
+
+class Network {
+ public:
+  explicit Network(uint64_t seed) : random_(seed) {}
+
+  void attach(HostIndex host, const IpAddress& address);
+  [[nodiscard]] std::optional<HostIndex> host_of(const IpAddress& address) const;
+
+  // The link of one direction; made on first use.
+  LinkFaults& link(HostIndex from, HostIndex to) { return link_state(from, to).faults; }
+  // The next `count` packets that carry a chunk of this type vanish.
+  void drop_next(HostIndex from, HostIndex to, uint8_t chunk_type, uint32_t count);
+  // Ends all faults of all links; rate and delay stay.
+  void heal();
+
+  // Takes the bytes. What happened to the packet, the worst of it.
+  Fate send(TimePoint now, HostIndex from, const IpAddress& source, const IpAddress& destination,
+            std::vector<uint8_t> bytes);
+
+  [[nodiscard]] TimePoint next_arrival() const {
+    return in_flight_.empty() ? TimePoint::never() : in_flight_.top()->arrives;
+  }
+  // The packet that arrives first, if it does so by `now`.
+  std::unique_ptr<NetPacket> receive(TimePoint now);
+
+  // For statistics and tests.
+  struct Totals {
+    uint64_t sent = 0;
+    uint64_t arrived = 0;
+    uint64_t lost = 0;
+    uint64_t damaged = 0;
+    uint64_t duplicated = 0;
+    uint64_t reordered = 0;
+  };
+  [[nodiscard]] const Totals& totals() const { return totals_; }
+
+ private:
+  struct Link {
+    LinkFaults faults;
+    bool bad = false;
+    TimePoint busy_until;
+    TimePoint last_arrival;
+    std::array<uint32_t, 256> drop_next{};
+    bool has_named_drops = false;
+  };
+  struct Later {
+    bool operator()(const std::unique_ptr<NetPacket>& a,
+                    const std::unique_ptr<NetPacket>& b) const {
+      return a->arrives != b->arrives ? a->arrives > b->arrives : a->serial > b->serial;
+    }
+  };
+  struct AddressHash {
+    size_t operator()(const IpAddress& address) const;
+  };
+
+  Link& link_state(HostIndex from, HostIndex to) { return links_[{from, to}]; }
+  [[nodiscard]] bool chance(uint32_t parts_per_million) {
+    return parts_per_million > 0 && random_.below(1'000'000) < parts_per_million;
+  }
+  bool lose(Link& link, std::span<const uint8_t> bytes, const IpAddress& destination);
+  bool damage(const LinkFaults& faults, std::vector<uint8_t>& bytes);
+  // When it arrives, or nothing if the queue of the link is full.
+  std::optional<TimePoint> schedule(TimePoint now, Link& link, size_t wire_bytes, bool& reordered);
+
+  SeededRandom random_;
+  std::unordered_map<IpAddress, HostIndex, AddressHash> routes_;
+  std::map<std::pair<HostIndex, HostIndex>, Link> links_;
+  std::priority_queue<std::unique_ptr<NetPacket>, std::vector<std::unique_ptr<NetPacket>>, Later>
+      in_flight_;
+  uint64_t next_serial_ = 0;
+  Totals totals_;
+};
+
+// IP header bytes in front of an SCTP packet to this address.
+[[nodiscard]] constexpr size_t ip_header_size(bool ipv6) {
+  return ipv6 ? 40 : 20;
+}
+
+}  // namespace trunkline::sim

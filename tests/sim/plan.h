@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a simulated run consists of, as plain data drawn from a seed: hosts, profiles, associations,
+// who sends what, who ends it and how, and what the network and the hosts suffer.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "network.h"
+#include "trunkline/stack/random.h"
+#include "trunkline/stack/stack.h"
+
+namespace trunkline::sim {
+
+enum class Scenario : uint8_t {
+  kDataLoss,
+  kReorderDup,
+  kCorruption,
+  kDelay,
+  kStalls,
+  kShutdown,
+  kAbort,
+  kRestart,
+  kCollision,
+  kCrash,
+  kSetup,
+  kPartition,
+  kMixed,
+};
+inline constexpr size_t kScenarioCount = 13;
+
+[[nodiscard]] std::string_view scenario_name(Scenario scenario);
+// False for an unknown name.
+[[nodiscard]] bool scenario_from_name(std::string_view name, Scenario& out);
+
+enum class Pattern : uint8_t {
+  kSilent,
+  kStream,    // as fast as the send buffer takes it
+  kPingPong,  // one message for each one received; the connector begins
+  kBursts,
+  kIdle,  // a message now and then, heartbeats between them
+};
+
+struct TrafficPlan {
+  Pattern pattern = Pattern::kStream;
+  uint32_t messages = 20;
+  uint32_t min_size = 1;
+  uint32_t max_size = 1000;
+  uint32_t unordered = 0;  // chance, parts per million
+  uint16_t streams = 1;    // uses at most so many
+  uint32_t burst = 1;
+  Duration gap{};
+  bool early = false;  // sends before the association is up (section 5.1: DATA with COOKIE ECHO)
+};
+
+struct ReaderPlan {
+  uint32_t keep = 0;   // chance to keep a message and take it later
+  uint32_t stall = 0;  // chance that a message makes the reader stop
+  Duration stall_for{};
+  bool trickle = false;  // takes kept messages one by one
+};
+
+enum class Ending : uint8_t {
+  kPassive,      // leaves it to the peer
+  kWhenAllDone,  // shutdown() after everything was sent and received
+  kWhenAllSent,  // shutdown() as soon as everything was accepted
+  kShutdownAt,   // shutdown() at a moment, whatever is left
+  kAbortAt,      // abort() at a moment
+};
+
+struct SidePlan {
+  TrafficPlan traffic;
+  ReaderPlan reader;
+  Ending ending = Ending::kPassive;
+  Duration ending_after{};  // since the association is up; no ending begins before it
+};
+
+struct AssocPlan {
+  HostIndex client = 0;
+  HostIndex server = 1;
+  uint16_t client_port = 0;
+  uint16_t server_port = 0;
+  bool ipv6 = false;
+  bool both_connect = false;  // set-up collision (section 5.2.1)
+  bool reconnect = false;     // the client tries again after it was lost
+  Duration connect_after{};
+  Duration peer_connect_after{};  // both_connect: when the server does
+  uint16_t outbound_streams = 0;  // of the connect request
+  SidePlan client_side;
+  SidePlan server_side;
+};
+
+struct HostPlan {
+  Profile profile;
+  std::vector<IpAddress> addresses;
+  bool listening = true;
+  bool checksum_by_port = false;
+  Duration poll{};
+  uint32_t out_of_blue_replies = 1000;
+};
+
+enum class Incident : uint8_t {
+  kHeal,       // all links are clean again
+  kCut,        // from -> to loses everything
+  kRestore,    // from -> to works again
+  kCrash,      // host `from` is gone
+  kStart,      // host `from` comes back
+  kPause,      // host `from` loses its core for `span`
+  kDropNamed,  // the next `count` packets with `chunk` from -> to vanish
+};
+
+struct IncidentPlan {
+  Incident what = Incident::kHeal;
+  Duration after{};  // since the start
+  HostIndex from = 0;
+  HostIndex to = 0;
+  Duration span{};
+  uint8_t chunk = 0;
+  uint32_t count = 0;
+};
+
+struct LinkPlan {
+  HostIndex from = 0;
+  HostIndex to = 0;
+  LinkFaults faults;
+};
+
+// How the associations may end without anybody being to blame.
+struct Expectations {
+  bool all_close = true;       // each one is set up and ends by shutdown, everything delivered
+  bool connects_fail = false;  // each connect fails ...
+  Reason connect_reason = Reason::kNone;  // ... for this reason, unless kNone
+  Reason loss_reason = Reason::kNone;     // an end by loss must have this reason, unless kNone
+};
+
+struct Plan {
+  Scenario scenario = Scenario::kDataLoss;
+  std::vector<HostPlan> hosts;
+  std::vector<LinkPlan> links;
+  std::vector<AssocPlan> assocs;
+  std::vector<IncidentPlan> incidents;
+  Expectations expect;
+  Duration limit = std::chrono::hours(2);
+
+  [[nodiscard]] std::string describe() const;
+};
+
+[[nodiscard]] Plan draw_plan(Scenario scenario, uint64_t seed);
+
+}  // namespace trunkline::sim

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The rules, one function each. A rule that can't be judged from the packets is not judged.
+#include "referee.h"
+
+#include <algorithm>
+
+#include "packet_text.h"
+#include "wire/common_header.h"
+#include "wire/crc32c.h"
+#include "wire/init_chunk.h"
+#include "wire/shutdown_chunk.h"
+
+namespace trunkline::sim {
+namespace {
+
+using wire::ChunkType;
+
+uint64_t hash_of(const wire::ChunkView& chunk) {
+  // Everything but the I bit, which a retransmission may add.
+  uint64_t hash =
+      0xcbf29ce484222325ull ^ (chunk.flags & ~unsigned{wire::DataChunk::kImmediateFlag});
+  const uint8_t* at = chunk.value.data();
+  size_t left = chunk.value.size();
+  for (; left >= 8; left -= 8, at += 8) {
+    uint64_t word = 0;
+    std::copy_n(at, 8, reinterpret_cast<uint8_t*>(&word));
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+    hash ^= hash >> 29;
+  }
+  for (; left > 0; --left, ++at) hash = (hash ^ *at) * 0x100000001b3ull;
+  return hash;
+}
+
+}  // namespace
+
+void Referee::fail(const Context& context, const std::string& what) {
+  verdict_.fail(context.now, "packet rule: " + what);
+}
+
+Referee::Direction& Referee::direction(HostIndex from, HostIndex to, uint16_t source_port,
+                                       uint16_t destination_port) {
+  const uint64_t key = static_cast<uint64_t>(from) << 40 | static_cast<uint64_t>(to) << 32 |
+                       static_cast<uint64_t>(source_port) << 16 | destination_port;
+  return directions_[key];
+}
+
+void Referee::sent(TimePoint now, HostIndex from, HostIndex to, bool ipv6,
+                   std::span<const uint8_t> bytes) {
+  const auto header = wire::CommonHeader::parse(bytes);
+  Context context{now, from, to, 0, 0};
+  if (!header) return fail(context, "a packet shorter than the common header");
+  context.source_port = header->source_port.value;
+  context.destination_port = header->destination_port.value;
+  const auto chunks = bytes.subspan(wire::kCommonHeaderSize);
+  const wire::PacketShape shape = wire::inspect(chunks);
+  check_form(context, ipv6, bytes, shape);
+  check_order(context, chunks);
+  check_tag(context, header->verification_tag.value, shape);
+  wire::ChunkCursor cursor(chunks);
+  while (const auto chunk = cursor.next()) {
+    switch (chunk->type) {
+      case ChunkType::kData:
+        sent_data(context, *chunk);
+        break;
+      case ChunkType::kSack:
+        sent_sack(context, *chunk);
+        break;
+      case ChunkType::kInit:
+      case ChunkType::kInitAck:
+        note_announcement(context, *chunk);
+        break;
+      case ChunkType::kShutdown:
+      case ChunkType::kShutdownAck:
+        direction(from, to, context.source_port, context.destination_port).shutdown_sent = true;
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+void Referee::check_form(const Context& context, bool ipv6, std::span<const uint8_t> bytes,
+                         const wire::PacketShape& shape) {
+  if (bytes.size() % 4 != 0) fail(context, "length is not a multiple of 4");
+  const auto limits = limits_.find(context.from);
+  if (limits != limits_.end() && bytes.size() + ip_header_size(ipv6) > limits->second.mtu) {
+    fail(context, "larger than the path MTU: " + std::to_string(bytes.size()));
+  }
+  if (!wire::verify_checksum(bytes)) fail(context, "wrong checksum");
+  if (!shape.well_formed()) fail(context, "malformed chunks");
+  if (shape.breaks_bundling()) {
+    fail(context, "INIT, INIT ACK or SHUTDOWN COMPLETE in company (section 6.10)");
+  }
+  if (context.source_port == 0 || context.destination_port == 0) fail(context, "port 0");
+}
+
+void Referee::check_order(const Context& context, std::span<const uint8_t> chunks) {
+  const auto limits = limits_.find(context.from);
+  wire::ChunkCursor cursor(chunks);
+  size_t index = 0;
+  size_t data_chunks = 0;
+  bool aborted = false;
+  while (const auto chunk = cursor.next()) {
+    if (aborted) fail(context, "a chunk behind an ABORT");
+    if (chunk->type == ChunkType::kData) {
+      ++data_chunks;
+    } else if (data_chunks > 0) {
+      fail(context, "a control chunk behind DATA (section 6.10)");
+    }
+    if (chunk->type == ChunkType::kCookieEcho && index > 0) {
+      fail(context, "COOKIE ECHO is not the first chunk (section 5.1)");
+    }
+    if (chunk->type == ChunkType::kAbort) {
+      aborted = true;
+    }
+    ++index;
+  }
+  if (limits != limits_.end() && limits->second.one_data_per_packet && data_chunks > 1) {
+    fail(context, "DATA bundled though the profile forbids it");
+  }
+}
+
+void Referee::check_tag(const Context& context, uint32_t tag, const wire::PacketShape& shape) {
+  if (shape.first_type == ChunkType::kInit) {
+    if (tag != 0) fail(context, "INIT with a verification tag (section 8.5.1 A)");
+    return;
+  }
+  const auto announced_by = [&](HostIndex from, HostIndex to, uint16_t source,
+                                uint16_t destination) {
+    const auto& list = direction(from, to, source, destination).announced;
+    return std::any_of(list.begin(), list.end(), [&](const auto& a) { return a.tag == tag; });
+  };
+  const bool of_peer =
+      announced_by(context.to, context.from, context.destination_port, context.source_port);
+  const bool of_sender =
+      announced_by(context.from, context.to, context.source_port, context.destination_port);
+  if (wire::tag_class(shape) == wire::TagClass::kReflected) {
+    // Reflected from a packet of the peer: a tag that this side once announced.
+    if (!of_sender) fail(context, "reflected tag was never announced by the sender");
+  } else if (!of_peer) {
+    fail(context, "verification tag was never announced by the peer");
+  }
+}
+
+void Referee::note_announcement(const Context& context, const wire::ChunkView& chunk) {
+  const auto init = wire::InitChunk::parse(chunk, chunk.type == ChunkType::kInitAck);
+  if (!init.ok() || wire::validate_init(init.init, chunk.type == ChunkType::kInitAck) !=
+                        wire::InitParseError::kNone) {
+    return fail(context, "INIT or INIT ACK that breaks section 3.3.2");
+  }
+  Direction& mine =
+      direction(context.from, context.to, context.source_port, context.destination_port);
+  const uint32_t tag = init.init.initiate_tag.value;
+  const bool known = std::any_of(mine.announced.begin(), mine.announced.end(),
+                                 [&](const auto& a) { return a.tag == tag; });
+  if (!known) mine.announced.push_back({tag, init.init.initial_tsn, false});
+}
+
+void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
+  const auto data = wire::DataChunk::parse(chunk);
+  if (!data || data->payload.empty()) return fail(context, "DATA without payload");
+  ++data_chunks_;
+  Direction& mine =
+      direction(context.from, context.to, context.source_port, context.destination_port);
+  const Tsn next = mine.base + static_cast<uint32_t>(mine.window.size());
+  const uint64_t hash = hash_of(chunk);
+  if (mine.started && data->tsn.before(next) && data->tsn.at_or_after(mine.base)) {
+    ++retransmissions_;
+    if (mine.window[data->tsn.distance_from(mine.base)].hash != hash) {
+      fail(context, "TSN " + std::to_string(data->tsn.value) + " sent again with other content");
+    }
+    return;
+  }
+  if (!mine.started || data->tsn != next) {
+    const auto fresh =
+        std::find_if(mine.announced.begin(), mine.announced.end(),
+                     [&](const auto& a) { return a.initial_tsn == data->tsn && !a.begun; });
+    const bool begins = fresh != mine.announced.end();
+    if (mine.started && !begins && data->tsn.before(mine.base)) {
+      return fail(context, "TSN " + std::to_string(data->tsn.value) +
+                               " sent again after it was acknowledged");
+    }
+    if (!begins)
+      return fail(context, "TSN " + std::to_string(data->tsn.value) + " out of sequence");
+    fresh->begun = true;
+    mine.started = true;
+    mine.base = data->tsn;
+    mine.window.clear();
+    mine.flight = 0;
+    mine.shutdown_sent = false;
+    mine.peer_window = mine.peer_windows.empty() ? 0 : mine.peer_windows.back();
+  }
+  if (mine.shutdown_sent) fail(context, "new DATA after SHUTDOWN or SHUTDOWN ACK (section 9.2)");
+  // Section 6.1 A: new DATA only into the window, or one chunk to probe a closed one.
+  if (mine.flight > 0 && mine.flight + data->payload.size() > mine.peer_window) {
+    fail(context, "TSN " + std::to_string(data->tsn.value) + ": " + std::to_string(mine.flight) +
+                      " bytes in flight and " + std::to_string(data->payload.size()) +
+                      " more, into a window of " + std::to_string(mine.peer_window));
+  }
+  mine.window.push_back({hash, static_cast<uint32_t>(data->payload.size()), false, false});
+  mine.flight += data->payload.size();
+}
+
+void Referee::sent_sack(const Context& context, const wire::ChunkView& chunk) {
+  const auto sack = wire::SackChunk::parse(chunk);
+  if (!sack) return fail(context, "malformed SACK");
+  const Direction& theirs =
+      direction(context.to, context.from, context.destination_port, context.source_port);
+  if (!theirs.started) return;
+  const auto delivered = [&](Tsn tsn) {
+    if (tsn.before(theirs.base)) return true;
+    const uint32_t index = tsn.distance_from(theirs.base);
+    return index < theirs.window.size() && theirs.window[index].delivered;
+  };
+  // After a restart the SACK may speak of the sequence before; it is out of reach then.
+  const uint32_t ahead = sack->cum_tsn_ack.distance_from(theirs.base - 1);
+  if (ahead > 1u << 20) return;
+  for (uint32_t i = 0; i < ahead; ++i) {
+    if (!delivered(theirs.base + i)) {
+      return fail(context, "SACK for TSN " + std::to_string((theirs.base + i).value) +
+                               ", which was not delivered");
+    }
+  }
+  uint32_t previous_end = 1;  // the first TSN behind the cumulative one is missing
+  for (size_t i = 0; i < sack->gap_count(); ++i) {
+    const wire::GapBlock gap = sack->gap(i);
+    if (gap.start <= previous_end || gap.end < gap.start) {
+      return fail(context, "gap blocks out of order (section 3.3.4)");
+    }
+    for (uint32_t offset = gap.start; offset <= gap.end; ++offset) {
+      if (!delivered(sack->cum_tsn_ack + offset)) {
+        return fail(context, "gap block for a TSN that was not delivered");
+      }
+    }
+    previous_end = gap.end;
+  }
+}
+
+void Referee::delivered(TimePoint now, HostIndex from, HostIndex to,
+                        std::span<const uint8_t> bytes) {
+  const auto header = wire::CommonHeader::parse(bytes);
+  if (!header) return;
+  const Context context{now, from, to, header->source_port.value, header->destination_port.value};
+  wire::ChunkCursor cursor(bytes.subspan(wire::kCommonHeaderSize));
+  while (const auto chunk = cursor.next()) {
+    switch (chunk->type) {
+      case ChunkType::kData:
+        got_data(context, *chunk);
+        break;
+      case ChunkType::kSack:
+        got_sack(context, *chunk);
+        break;
+      case ChunkType::kShutdown:
+        if (const auto shutdown = wire::ShutdownChunk::parse(*chunk)) {
+          Direction& acked = direction(to, from, context.destination_port, context.source_port);
+          advance_base(acked, shutdown->cum_tsn_ack);
+        }
+        break;
+      case ChunkType::kInit:
+      case ChunkType::kInitAck: {
+        const auto init = wire::InitChunk::parse(*chunk, chunk->type == ChunkType::kInitAck);
+        if (!init.ok()) break;
+        auto& windows =
+            direction(to, from, context.destination_port, context.source_port).peer_windows;
+        windows.push_back(init.init.a_rwnd);
+        break;
+      }
+      default:
+        break;
+    }
+  }
+}
+
+void Referee::got_data(const Context& context, const wire::ChunkView& chunk) {
+  const auto data = wire::DataChunk::parse(chunk);
+  if (!data) return;
+  Direction& theirs =
+      direction(context.from, context.to, context.source_port, context.destination_port);
+  const uint32_t index = data->tsn.distance_from(theirs.base);
+  if (theirs.started && index < theirs.window.size()) theirs.window[index].delivered = true;
+}
+
+void Referee::advance_base(Direction& data, Tsn cum_tsn_ack) {
+  if (!data.started) return;
+  const uint32_t acked = cum_tsn_ack.distance_from(data.base - 1);
+  if (acked > data.window.size()) return;  // old, or of another sequence
+  for (uint32_t i = 0; i < acked; ++i) {
+    if (!data.window.front().gap_acked) data.flight -= data.window.front().bytes;
+    data.window.pop_front();
+  }
+  data.base = data.base + acked;
+}
+
+void Referee::got_sack(const Context& context, const wire::ChunkView& chunk) {
+  const auto sack = wire::SackChunk::parse(chunk);
+  if (!sack) return;
+  Direction& data =
+      direction(context.to, context.from, context.destination_port, context.source_port);
+  if (!data.started) return;
+  const uint32_t acked = sack->cum_tsn_ack.distance_from(data.base - 1);
+  if (acked > data.window.size()) return;
+  advance_base(data, sack->cum_tsn_ack);
+  data.peer_window = sack->a_rwnd;
+  std::vector<bool> gap_acked(data.window.size(), false);
+  for (size_t i = 0; i < sack->gap_count(); ++i) {
+    const wire::GapBlock gap = sack->gap(i);
+    // Offset 1 is the base.
+    for (uint32_t offset = gap.start; offset <= gap.end && offset <= data.window.size(); ++offset) {
+      if (offset >= 1) gap_acked[offset - 1] = true;
+    }
+  }
+  data.flight = 0;
+  for (size_t i = 0; i < data.window.size(); ++i) {
+    data.window[i].gap_acked = gap_acked[i];
+    if (!gap_acked[i]) data.flight += data.window[i].bytes;
+  }
+}
+
+}  // namespace trunkline::sim

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Watches every packet between the hosts and knows what RFC 9260 allows, from the packets alone:
+// form, bundling, verification tags, TSNs, windows. It sees what was sent before the network
+// touches it, and what was delivered before the stack does.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "network.h"
+#include "trunkline/stack/types.h"
+#include "verdict.h"
+#include "wire/data_chunk.h"
+#include "wire/packet_rules.h"
+#include "wire/sack_chunk.h"
+
+namespace trunkline::sim {
+
+// What a host's packets must keep to, from its profile.
+struct PacketLimits {
+  uint16_t mtu = 1500;  // of the IP packet
+  bool one_data_per_packet = false;
+};
+
+class Referee {
+ public:
+  explicit Referee(Verdict& verdict) : verdict_(verdict) {}
+
+  void set_limits(HostIndex host, const PacketLimits& limits) { limits_[host] = limits; }
+  // `to`: where the destination address leads.
+  void sent(TimePoint now, HostIndex from, HostIndex to, bool ipv6, std::span<const uint8_t> bytes);
+  // Only what arrives undamaged at a host that lives.
+  void delivered(TimePoint now, HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
+
+  [[nodiscard]] uint64_t data_chunks() const { return data_chunks_; }
+  [[nodiscard]] uint64_t retransmissions() const { return retransmissions_; }
+
+ private:
+  struct SentChunk {
+    uint64_t hash = 0;
+    uint32_t bytes = 0;  // payload
+    bool delivered = false;
+    bool gap_acked = false;
+  };
+  struct Announcement {
+    uint32_t tag = 0;
+    Tsn initial_tsn;
+    bool begun = false;  // DATA was sent from there on
+  };
+  // One direction between two ports: what the sender said of itself, and its DATA.
+  struct Direction {
+    std::vector<Announcement> announced;  // INIT and INIT ACK of the sender
+    std::vector<uint32_t> peer_windows;   // a_rwnd of INIT and INIT ACK that reached the sender
+    bool started = false;
+    Tsn base;                      // the first TSN that the sender does not know to be received
+    std::deque<SentChunk> window;  // from base on
+    uint64_t flight = 0;           // payload bytes in window, neither acknowledged nor gap-acked
+    uint64_t peer_window = 0;      // a_rwnd that the sender last heard
+    bool shutdown_sent = false;
+  };
+  struct Context {
+    TimePoint now;
+    HostIndex from;
+    HostIndex to;
+    uint16_t source_port;
+    uint16_t destination_port;
+  };
+
+  Direction& direction(HostIndex from, HostIndex to, uint16_t source_port,
+                       uint16_t destination_port);
+  void check_form(const Context& context, bool ipv6, std::span<const uint8_t> bytes,
+                  const wire::PacketShape& shape);
+  void check_order(const Context& context, std::span<const uint8_t> chunks);
+  void check_tag(const Context& context, uint32_t tag, const wire::PacketShape& shape);
+  void sent_data(const Context& context, const wire::ChunkView& chunk);
+  void sent_sack(const Context& context, const wire::ChunkView& chunk);
+  void note_announcement(const Context& context, const wire::ChunkView& chunk);
+  void got_data(const Context& context, const wire::ChunkView& chunk);
+  void got_sack(const Context& context, const wire::ChunkView& chunk);
+  static void advance_base(Direction& data, Tsn cum_tsn_ack);
+  void fail(const Context& context, const std::string& what);
+
+  Verdict& verdict_;
+  std::map<HostIndex, PacketLimits> limits_;
+  std::map<uint64_t, Direction> directions_;
+  uint64_t data_chunks_ = 0;
+  uint64_t retransmissions_ = 0;
+};
+
+}  // namespace trunkline::sim

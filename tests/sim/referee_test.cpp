@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The referee against packets that break one rule each.
+#include "referee.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <functional>
+
+#include "wire/crc32c.h"
+#include "wire/data_chunk.h"
+#include "wire/init_chunk.h"
+#include "wire/packet_writer.h"
+#include "wire/shutdown_chunk.h"
+#include "wire/valueless_chunks.h"
+
+namespace trunkline::sim {
+namespace {
+
+using wire::PacketWriter;
+
+constexpr TimePoint kNow = TimePoint::from_ns(7);
+constexpr uint32_t kClientTag = 0x11111111;
+constexpr uint32_t kServerTag = 0x22222222;
+constexpr uint32_t kClientTsn = 0xfffffffe;  // wraps soon
+constexpr uint32_t kServerTsn = 5000;
+
+class RefereeTest : public testing::Test {
+ protected:
+  RefereeTest() {
+    referee_.set_limits(0, {1500, false});
+    referee_.set_limits(1, {1500, true});
+    set_up();
+  }
+
+  using Fill = std::function<void(PacketWriter&)>;
+  static std::vector<uint8_t> packet(HostIndex from, uint32_t tag, const Fill& fill) {
+    std::vector<uint8_t> room(4000);
+    PacketWriter writer(room);
+    const PortNumber client(1000);
+    const PortNumber server(2000);
+    writer.write_header(from == 0 ? client : server, from == 0 ? server : client,
+                        VerificationTag(tag));
+    fill(writer);
+    const auto done = writer.finish(true);
+    return {done.begin(), done.end()};
+  }
+
+  void sent(HostIndex from, const std::vector<uint8_t>& bytes) {
+    referee_.sent(kNow, from, static_cast<HostIndex>(1 - from), false, bytes);
+  }
+  void pass(HostIndex from, uint32_t tag, const Fill& fill) {
+    const auto bytes = packet(from, tag, fill);
+    sent(from, bytes);
+    referee_.delivered(kNow, from, static_cast<HostIndex>(1 - from), bytes);
+  }
+  void lose(HostIndex from, uint32_t tag, const Fill& fill) { sent(from, packet(from, tag, fill)); }
+
+  static Fill init(uint32_t tag, uint32_t tsn, bool ack, uint32_t window = 10'000) {
+    return [=](PacketWriter& writer) {
+      wire::InitFields fields{VerificationTag(tag), window, 10, 10, Tsn(tsn)};
+      const std::array<uint8_t, 8> cookie{1, 2, 3};
+      ASSERT_TRUE(ack ? wire::write_init_ack(writer, fields, {}, cookie)
+                      : wire::write_init(writer, fields, {}));
+    };
+  }
+  static void add_data(PacketWriter& writer, uint32_t tsn, size_t size, uint8_t fill = 0x55) {
+    wire::DataChunk chunk;
+    chunk.beginning = chunk.ending = true;
+    chunk.tsn = Tsn(tsn);
+    uint8_t* const at = wire::write_data_header(writer, chunk, size);
+    ASSERT_NE(at, nullptr);
+    std::fill_n(at, size, fill);
+  }
+  static Fill data(uint32_t tsn, size_t size = 100, uint8_t fill = 0x55) {
+    return [=](PacketWriter& writer) { add_data(writer, tsn, size, fill); };
+  }
+  static Fill sack(uint32_t cum, uint32_t window = 10'000, std::vector<wire::GapBlock> gaps = {}) {
+    return [=](PacketWriter& writer) {
+      ASSERT_TRUE(wire::write_sack(writer, Tsn(cum), window, gaps, {}));
+    };
+  }
+
+  void set_up() {
+    pass(0, 0, init(kClientTag, kClientTsn, false));
+    pass(1, kClientTag, init(kServerTag, kServerTsn, true));
+  }
+
+  void expect_good() { EXPECT_FALSE(verdict_.failed()) << verdict_.what(); }
+  void expect_caught(const std::string& what) {
+    EXPECT_TRUE(verdict_.failed()) << "not caught: " << what;
+    EXPECT_NE(verdict_.what().find(what), std::string::npos) << verdict_.what();
+  }
+
+  Verdict verdict_;
+  Referee referee_{verdict_};
+};
+
+TEST_F(RefereeTest, AnOrdinaryExchangeIsGood) {
+  for (uint32_t i = 0; i < 5; ++i) pass(0, kServerTag, data(kClientTsn + i));
+  pass(1, kClientTag, sack(kClientTsn + 1, 9000, {{2, 3}}));
+  pass(1, kClientTag, [](PacketWriter& writer) {
+    ASSERT_TRUE(wire::write_sack(writer, Tsn(kClientTsn + 4), 9000, {}, {}));
+    add_data(writer, kServerTsn, 50);
+  });
+  pass(0, kServerTag, data(kClientTsn + 5));
+  pass(0, kServerTag, data(kClientTsn + 5));  // not yet acknowledged: may come again
+  expect_good();
+  EXPECT_EQ(referee_.retransmissions(), 1u);
+  EXPECT_EQ(referee_.data_chunks(), 8u);
+}
+
+TEST_F(RefereeTest, CatchesABadChecksum) {
+  auto bytes = packet(0, kServerTag, data(kClientTsn));
+  bytes.back() ^= 1;
+  sent(0, bytes);
+  expect_caught("checksum");
+}
+
+TEST_F(RefereeTest, CatchesAnOddLength) {
+  auto bytes = packet(0, kServerTag, data(kClientTsn, 100));
+  bytes.resize(bytes.size() + 2);
+  sent(0, bytes);
+  expect_caught("multiple of 4");
+}
+
+TEST_F(RefereeTest, CatchesAPacketAboveTheMtu) {
+  lose(0, kServerTag, data(kClientTsn, 1500 - 20 - 12 - 16));
+  expect_good();
+  lose(0, kServerTag, data(kClientTsn + 1, 1500 - 20 - 12 - 16 + 4));
+  expect_caught("path MTU");
+}
+
+TEST_F(RefereeTest, CatchesBundledInit) {
+  lose(0, 0, [](PacketWriter& writer) {
+    init(kClientTag, kClientTsn, false)(writer);
+    add_data(writer, kClientTsn, 10);
+  });
+  expect_caught("in company");
+}
+
+TEST_F(RefereeTest, CatchesBundledShutdownComplete) {
+  lose(0, kServerTag, [](PacketWriter& writer) {
+    ASSERT_TRUE(wire::write_cookie_ack(writer));
+    ASSERT_TRUE(wire::write_shutdown_complete(writer, false));
+  });
+  expect_caught("in company");
+}
+
+TEST_F(RefereeTest, CatchesControlBehindData) {
+  lose(0, kServerTag, [](PacketWriter& writer) {
+    add_data(writer, kClientTsn, 10);
+    ASSERT_TRUE(wire::write_cookie_ack(writer));
+  });
+  expect_caught("behind DATA");
+}
+
+TEST_F(RefereeTest, CatchesTwoDataWhereOneIsAllowed) {
+  lose(1, kClientTag, [](PacketWriter& writer) {
+    add_data(writer, kServerTsn, 10);
+    add_data(writer, kServerTsn + 1, 10);
+  });
+  expect_caught("forbids");
+}
+
+TEST_F(RefereeTest, CatchesWrongTags) {
+  lose(0, kClientTag, data(kClientTsn));
+  expect_caught("never announced by the peer");
+  verdict_ = Verdict();
+  lose(0, 77, init(kClientTag, kClientTsn, false));
+  expect_caught("INIT with a verification tag");
+  verdict_ = Verdict();
+  lose(0, kServerTag,
+       [](PacketWriter& writer) { ASSERT_TRUE(wire::write_shutdown_complete(writer, true)); });
+  expect_caught("reflected");
+}
+
+TEST_F(RefereeTest, CatchesTsnsOutOfSequence) {
+  lose(0, kServerTag, data(kClientTsn + 1));
+  expect_caught("out of sequence");
+  verdict_ = Verdict();
+  lose(0, kServerTag, data(kClientTsn));
+  lose(0, kServerTag, data(kClientTsn + 2));
+  expect_caught("out of sequence");
+}
+
+TEST_F(RefereeTest, CatchesOtherContentUnderTheSameTsn) {
+  lose(0, kServerTag, data(kClientTsn, 100, 1));
+  lose(0, kServerTag, data(kClientTsn, 100, 2));
+  expect_caught("other content");
+}
+
+TEST_F(RefereeTest, CatchesARetransmissionOfWhatWasAcknowledged) {
+  pass(0, kServerTag, data(kClientTsn));
+  lose(1, kClientTag, sack(kClientTsn));
+  pass(0, kServerTag, data(kClientTsn));
+  expect_good();  // the SACK did not arrive
+  pass(1, kClientTag, sack(kClientTsn));
+  lose(0, kServerTag, data(kClientTsn));
+  expect_caught("after it was acknowledged");
+}
+
+TEST_F(RefereeTest, CatchesMoreThanTheWindow) {
+  for (uint32_t i = 0; i < 10; ++i) lose(0, kServerTag, data(kClientTsn + i, 1000));
+  expect_good();
+  lose(0, kServerTag, data(kClientTsn + 10, 1));
+  expect_caught("into a window of 10000");
+}
+
+TEST_F(RefereeTest, AllowsOneProbeOfAClosedWindow) {
+  pass(0, kServerTag, data(kClientTsn));
+  pass(1, kClientTag, sack(kClientTsn, 0));
+  lose(0, kServerTag, data(kClientTsn + 1));
+  expect_good();
+  lose(0, kServerTag, data(kClientTsn + 2));
+  expect_caught("into a window of 0");
+}
+
+TEST_F(RefereeTest, CatchesASackForWhatWasNotDelivered) {
+  pass(0, kServerTag, data(kClientTsn));
+  lose(0, kServerTag, data(kClientTsn + 1));
+  lose(1, kClientTag, sack(kClientTsn));
+  expect_good();
+  lose(1, kClientTag, sack(kClientTsn + 1));
+  expect_caught("not delivered");
+  verdict_ = Verdict();
+  lose(1, kClientTag, sack(kClientTsn - 1, 100, {{2, 2}}));
+  expect_caught("gap block");
+}
+
+TEST_F(RefereeTest, CatchesTouchingGapBlocks) {
+  for (uint32_t i = 0; i < 4; ++i) pass(0, kServerTag, data(kClientTsn + i));
+  lose(1, kClientTag, sack(kClientTsn - 1, 100, {{2, 2}, {3, 3}}));
+  expect_good();  // two blocks that touch are odd, but in order
+  lose(1, kClientTag, sack(kClientTsn - 1, 100, {{3, 3}, {2, 2}}));
+  expect_caught("out of order");
+}
+
+TEST_F(RefereeTest, CatchesDataAfterShutdown) {
+  lose(0, kServerTag, [](PacketWriter& writer) {
+    ASSERT_TRUE(wire::write_shutdown(writer, Tsn(kServerTsn - 1)));
+  });
+  lose(0, kServerTag, data(kClientTsn));
+  // The very first DATA of a sequence may belong to a restart; the second can't.
+  lose(0, kServerTag, [](PacketWriter& writer) {
+    ASSERT_TRUE(wire::write_shutdown(writer, Tsn(kServerTsn - 1)));
+  });
+  lose(0, kServerTag, data(kClientTsn + 1));
+  expect_caught("after SHUTDOWN");
+}
+
+TEST_F(RefereeTest, ARestartBeginsAnotherSequence) {
+  pass(0, kServerTag, data(kClientTsn));
+  pass(0, 0, init(0x33333333, 900, false));
+  pass(1, 0x33333333, init(0x44444444, 7000, true));
+  pass(0, 0x44444444, data(900));
+  pass(1, 0x33333333, data(7000));
+  pass(1, 0x33333333, sack(900));
+  expect_good();
+}
+
+}  // namespace
+}  // namespace trunkline::sim

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Builds the simulation that a plan describes, runs it, and judges the end.
+#include "runner.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "chatter.h"
+#include "simulator.h"
+
+namespace trunkline::sim {
+namespace {
+
+using std::chrono::seconds;
+
+class Run {
+ public:
+  Run(Scenario scenario, uint64_t seed, bool verbose)
+      : plan_(draw_plan(scenario, seed)), simulator_(seed, {verbose, 60}) {
+    if (verbose) std::printf("%s\n", plan_.describe().c_str());
+    build();
+  }
+
+  RunResult go() {
+    const TimePoint start = simulator_.now();
+    for (HostIndex i = 0; i < plan_.hosts.size(); ++i) simulator_.host(i).start(start);
+    simulator_.run([this] { return done(); }, start + plan_.limit);
+    // Whatever is still on its way must not wake anything up.
+    simulator_.run_for(seconds(200));
+    if (!simulator_.verdict().failed()) judge();
+    return result(start);
+  }
+
+ private:
+  void build() {
+    for (HostIndex i = 0; i < plan_.hosts.size(); ++i) {
+      const HostPlan& plan = plan_.hosts[i];
+      HostConfig config;
+      config.addresses = plan.addresses;
+      config.shard.max_associations = 64;
+      config.shard.receive_buffer_bytes = 4u << 20;
+      config.shard.max_outstanding_chunks = 4096;
+      config.shard.max_queued_messages = 4096;
+      config.shard.out_of_blue_replies_per_second = plan.out_of_blue_replies;
+      config.limits = {plan.profile.path_mtu, plan.profile.one_data_per_packet};
+      config.checksum_by_port = plan.checksum_by_port;
+      config.poll = plan.poll;
+      chatters_.push_back(std::make_unique<Chatter>(simulator_, plan_, i));
+      simulator_.add_host(config, *chatters_.back());
+    }
+    for (const LinkPlan& link : plan_.links) {
+      simulator_.network().link(link.from, link.to) = link.faults;
+    }
+    for (const IncidentPlan& incident : plan_.incidents) {
+      simulator_.at(simulator_.now() + incident.after,
+                    [this, incident](TimePoint now) { happen(now, incident); });
+    }
+    incidents_left_ = plan_.incidents.size();
+  }
+
+  void happen(TimePoint now, const IncidentPlan& incident) {
+    --incidents_left_;
+    Network& network = simulator_.network();
+    Host& host = simulator_.host(incident.from);
+    switch (incident.what) {
+      case Incident::kHeal:
+        simulator_.note(now, "the network heals");
+        network.heal();
+        break;
+      case Incident::kCut:
+      case Incident::kRestore:
+        network.link(incident.from, incident.to).cut = incident.what == Incident::kCut;
+        simulator_.note(now, std::string(incident.what == Incident::kCut ? "cut " : "restored ") +
+                                 std::to_string(incident.from) + ">" + std::to_string(incident.to));
+        break;
+      case Incident::kCrash:
+        if (host.alive()) host.crash(now);
+        break;
+      case Incident::kStart:
+        if (!host.alive()) {
+          simulator_.note(now, "host " + std::to_string(incident.from) + " starts");
+          host.start(now);
+        }
+        break;
+      case Incident::kPause:
+        host.pause_until(now + incident.span);
+        break;
+      case Incident::kDropNamed:
+        network.drop_next(incident.from, incident.to, incident.chunk, incident.count);
+        break;
+    }
+  }
+
+  bool done() {
+    // A crash that comes after all is over would be no crash.
+    if (incidents_left_ > 0 && !plan_.expect.all_close) return false;
+    for (HostIndex i = 0; i < plan_.hosts.size(); ++i) {
+      Host& host = simulator_.host(i);
+      if (!host.alive()) continue;
+      if (!chatters_[i]->finished() || host.shard().association_count() > 0) return false;
+    }
+    return true;
+  }
+
+  void judge() {
+    const TimePoint now = simulator_.now();
+    Ledger& ledger = simulator_.ledger();
+    for (HostIndex i = 0; i < plan_.hosts.size(); ++i) {
+      if (simulator_.host(i).alive()) simulator_.host(i).check_empty(now);
+    }
+    ledger.finish(now);
+    const Expectations& expect = plan_.expect;
+    size_t established = 0;
+    for (RecordId id = 0; id < ledger.record_count(); ++id) {
+      const AssocRecord& record = ledger.record(id);
+      established += record.established;
+      const bool lost = record.ended == Ended::kLost || record.ended == Ended::kConnectFailed;
+      const std::string who = "host " + std::to_string(record.host) + " port " +
+                              std::to_string(record.local_port.value) + ": ";
+      if (lost && expect.all_close) {
+        simulator_.verdict().fail(now, who + "lost: " + std::string(reason_name(record.reason)));
+      }
+      if (lost && expect.loss_reason != Reason::kNone && record.reason != expect.loss_reason) {
+        simulator_.verdict().fail(
+            now, who + "lost for the wrong reason: " + std::string(reason_name(record.reason)));
+      }
+      if (expect.connects_fail &&
+          (record.ended != Ended::kConnectFailed || record.reason != expect.connect_reason)) {
+        simulator_.verdict().fail(now, who + "expected the connect to fail by " +
+                                           std::string(reason_name(expect.connect_reason)));
+      }
+      // A graceful end on this side promises that all its messages have arrived.
+      if (record.ended == Ended::kClosed && record.restarts == 0) {
+        ledger.must_have_delivered_all(now, id);
+      }
+    }
+    if (expect.all_close && established != 2 * plan_.assocs.size()) {
+      simulator_.verdict().fail(now, std::to_string(established) + " ends were established, not " +
+                                         std::to_string(2 * plan_.assocs.size()));
+    }
+  }
+
+  RunResult result(TimePoint start) {
+    RunResult out;
+    const Verdict& verdict = simulator_.verdict();
+    out.passed = !verdict.failed();
+    out.trace_hash = simulator_.trace_hash();
+    out.packets = simulator_.packets();
+    out.messages = simulator_.ledger().delivered();
+    out.retransmissions = simulator_.referee().retransmissions();
+    out.steps = simulator_.steps();
+    out.simulated = simulator_.now() - start;
+    if (out.passed) return out;
+    const std::string name(scenario_name(plan_.scenario));
+    out.report = "scenario " + name + ", seed " + std::to_string(simulator_.seed()) + ", at " +
+                 std::to_string(static_cast<double>(verdict.when().ns()) / 1e9) +
+                 " s: " + verdict.what() + "\n" + plan_.describe() + simulator_.history();
+    for (const auto& chatter : chatters_) out.report += chatter->pending();
+    out.report += "=> " + verdict.what() + "\nreplay: build/tests/sim/simrun --scenario " + name +
+                  " --seed " + std::to_string(simulator_.seed()) + " -v\n";
+    return out;
+  }
+
+  Plan plan_;
+  Simulator simulator_;
+  std::vector<std::unique_ptr<Chatter>> chatters_;  // they hold payload of the hosts' shards
+  size_t incidents_left_ = 0;
+};
+
+}  // namespace
+
+RunResult run_scenario(Scenario scenario, uint64_t seed, bool verbose) {
+  return Run(scenario, seed, verbose).go();
+}
+
+}  // namespace trunkline::sim

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One simulated run from start to verdict.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "plan.h"
+
+namespace trunkline::sim {
+
+struct RunResult {
+  bool passed = false;
+  std::string report;  // of a failure: what, when, the plan, the last packets, how to replay
+  uint64_t trace_hash = 0;
+  uint64_t packets = 0;
+  uint64_t messages = 0;         // delivered
+  uint64_t retransmissions = 0;  // DATA chunks
+  uint64_t steps = 0;
+  Duration simulated{};
+};
+
+[[nodiscard]] RunResult run_scenario(Scenario scenario, uint64_t seed, bool verbose = false);
+
+}  // namespace trunkline::sim

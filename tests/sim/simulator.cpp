@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The iteration of a worker as stack.h describes it, and the loop that jumps from one moment to
+// the next.
+#include "simulator.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+
+#include "packet_text.h"
+#include "wire/common_header.h"
+#include "wire/crc32c.h"
+
+namespace trunkline::sim {
+namespace {
+
+constexpr size_t kBurst = 32;
+constexpr size_t kRoom = 9000;
+// No iteration needs anywhere near that many rounds unless it spins.
+constexpr size_t kMaxRounds = 20000;
+constexpr uint8_t kReusedByte = 0xee;
+
+const char* fate_name(Fate fate) {
+  switch (fate) {
+    case Fate::kPassed:
+      return "";
+    case Fate::kLost:
+      return "  [lost]";
+    case Fate::kDamaged:
+      return "  [damaged]";
+    case Fate::kDuplicated:
+      return "  [duplicated]";
+    case Fate::kDelayed:
+      return "  [held back]";
+  }
+  return "";
+}
+
+std::string describe_event(HostIndex host, const Event& event) {
+  std::string out = "host " + std::to_string(host) + " assoc " + std::to_string(event.assoc.slot) +
+                    "." + std::to_string(event.assoc.generation);
+  switch (event.kind) {
+    case EventKind::kAccepted:
+      out += " accepted, ports " + std::to_string(event.local_port.value) + " " +
+             std::to_string(event.peer_port.value);
+      break;
+    case EventKind::kConnected:
+      out += " connected, port " + std::to_string(event.local_port.value);
+      break;
+    case EventKind::kConnectFailed:
+      out += " connect failed: ";
+      break;
+    case EventKind::kMessage:
+      out += " message on stream " + std::to_string(event.stream.value) + ", " +
+             std::to_string(event.size()) + " bytes";
+      break;
+    case EventKind::kSendAcknowledged:
+      out += " acknowledged message " + std::to_string(static_cast<MessageId>(event.context));
+      break;
+    case EventKind::kSendFailed:
+      out += " failed message " + std::to_string(static_cast<MessageId>(event.context)) + ": ";
+      break;
+    case EventKind::kPeerShutdown:
+      out += " peer shuts down";
+      break;
+    case EventKind::kClosed:
+      out += " closed";
+      break;
+    case EventKind::kLost:
+      out += " lost: ";
+      break;
+    case EventKind::kRestarted:
+      out += " restarted by the peer";
+      break;
+    case EventKind::kPathChanged:
+      out += " path " + event.path.to_string() + " is ";
+      out += state_name(event.path_state);
+      break;
+    case EventKind::kRemoteError:
+      out += " remote error " + std::to_string(event.cause);
+      break;
+    case EventKind::kSenderDry:
+      out += " dry";
+      break;
+  }
+  if (event.reason != Reason::kNone) out += reason_name(event.reason);
+  return out;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- Host
+
+Host::Host(Simulator& simulator, HostIndex index, HostConfig config, Application& application)
+    : simulator_(simulator), index_(index), config_(std::move(config)), application_(application) {
+  for (const IpAddress& address : config_.addresses) {
+    simulator_.network().attach(index_, address);
+  }
+  simulator_.referee().set_limits(index_, config_.limits);
+}
+
+void Host::start(TimePoint now) {
+  ++boot_;
+  const uint64_t seed = simulator_.seed() * 1000003 + index_ * 257ull + boot_ * 65537ull;
+  randoms_.emplace_back(seed);
+  directory_ = make_directory(randoms_.back(), config_.shard.max_associations);
+  for (uint16_t i = 0; i < config_.shards; ++i) {
+    ShardConfig config = config_.shard;
+    config.index = i;
+    config.count = config_.shards;
+    randoms_.emplace_back(seed + 1 + i);
+    shards_.push_back(std::make_unique<Shard>(config, *directory_, randoms_.back(), now));
+  }
+  application_.started(*this, now);
+}
+
+void Host::crash(TimePoint now) {
+  simulator_.note(now, "host " + std::to_string(index_) + " crashes");
+  never_crashed_ = false;
+  simulator_.ledger().host_crashing(index_);
+  application_.crashed(*this, now);
+  shards_.clear();
+  directory_.reset();
+  randoms_.clear();
+  inbox_.clear();
+  simulator_.ledger().host_crashed(now, index_);
+}
+
+TimePoint Host::next_wake(TimePoint now) const {
+  if (!alive()) return TimePoint::never();
+  TimePoint wake = application_.next_action();
+  for (const auto& shard : shards_) {
+    wake = std::min(wake, shard->has_output() ? now : shard->next_deadline());
+  }
+  if (!inbox_.empty()) wake = std::min(wake, now);
+  if (wake.is_never()) return wake;
+  wake = std::max({wake, paused_until_, now});
+  if (config_.poll.count() > 0) {
+    const int64_t poll = config_.poll.count();
+    wake = TimePoint::from_ns((wake.ns() + poll - 1) / poll * poll);
+  }
+  return wake;
+}
+
+size_t Host::steer(const NetPacket& packet) const {
+  const auto header = wire::CommonHeader::parse(packet.bytes);
+  if (shards_.size() == 1 || !header || header->verification_tag.value == 0) return 0;
+  return owner_of(*directory_, header->verification_tag, config_.shards);
+}
+
+void Host::receive(TimePoint now) {
+  std::vector<std::unique_ptr<NetPacket>> packets;
+  packets.swap(inbox_);
+  for (size_t shard_index = 0; shard_index < shards_.size(); ++shard_index) {
+    size_t at = 0;
+    while (at < packets.size()) {
+      burst_.clear();
+      const size_t first = at;
+      for (; at < packets.size() && burst_.size() < kBurst; ++at) {
+        NetPacket& packet = *packets[at];
+        if (steer(packet) != shard_index) continue;
+        ChecksumState checksum = ChecksumState::kUnchecked;
+        if (config_.checksum_by_port) {
+          checksum =
+              wire::verify_checksum(packet.bytes) ? ChecksumState::kGood : ChecksumState::kBad;
+        }
+        burst_.push_back({packet.source, packet.destination, packet.bytes, checksum});
+        if (!packet.damaged) {
+          simulator_.referee().delivered(now, packet.from, index_, packet.bytes);
+        }
+      }
+      if (burst_.empty()) continue;
+      Shard& shard = *shards_[shard_index];
+      shard.receive(now, burst_);
+      drain_events(now, shard);
+      // The port takes its buffers back.
+      for (size_t i = first; i < at; ++i) {
+        if (steer(*packets[i]) == shard_index) {
+          std::fill(packets[i]->bytes.begin(), packets[i]->bytes.end(), kReusedByte);
+        }
+      }
+    }
+  }
+}
+
+void Host::drain_events(TimePoint now, Shard& shard) {
+  while (true) {
+    Event event;
+    if (!shard.next_event(event)) return;
+    simulator_.note_event(now, index_, event);
+    const HostIndex peer = simulator_.network().host_of(event.path).value_or(index_);
+    const RecordId record = simulator_.ledger().event(now, index_, boot_, event, peer);
+    if (record == kNoRecord || simulator_.verdict().failed()) return;
+    application_.on_event(*this, now, record, event);
+  }
+}
+
+bool Host::transmit(TimePoint now, Shard& shard) {
+  static thread_local std::vector<uint8_t> memory(kBurst * kRoom);
+  std::array<PacketOut, kBurst> out;
+  for (size_t i = 0; i < kBurst; ++i) {
+    out[i] = PacketOut{};
+    out[i].room = {memory.data() + i * kRoom, kRoom};
+    out[i].checksum_by_port = config_.checksum_by_port;
+  }
+  const size_t count = shard.transmit(now, out);
+  for (size_t i = 0; i < count; ++i) {
+    if (config_.checksum_by_port) {
+      wire::write_checksum(out[i].room.first(out[i].length));
+    }
+    simulator_.send_packet(now, index_, out[i]);
+  }
+  return count > 0;
+}
+
+void Host::iterate(TimePoint now) {
+  Verdict& verdict = simulator_.verdict();
+  for (size_t round = 0;; ++round) {
+    if (round > kMaxRounds) {
+      verdict.fail(now, "host " + std::to_string(index_) + " never comes to rest at one moment");
+      return;
+    }
+    receive(now);
+    if (!alive() || verdict.failed()) return;
+    if (application_.next_action() <= now) application_.act(*this, now);
+    bool busy = application_.next_action() <= now;
+    for (const auto& shard : shards_) {
+      shard->advance(now);
+      drain_events(now, *shard);
+      while (!verdict.failed() && transmit(now, *shard)) busy = true;
+      drain_events(now, *shard);
+      busy = busy || shard->next_deadline() <= now || shard->has_output();
+    }
+    if (!busy || verdict.failed()) return;
+  }
+}
+
+void Host::check_empty(TimePoint now) {
+  Verdict& verdict = simulator_.verdict();
+  const std::string who = "host " + std::to_string(index_) + ": ";
+  for (const auto& shard : shards_) {
+    if (shard->association_count() != 0) verdict.fail(now, who + "associations are left");
+    const Shard::PoolUsage usage = shard->pool_usage();
+    if (usage.receive_blocks_used + usage.chunks_used + usage.messages_used != 0) {
+      verdict.fail(now, who + "pools leak: " + std::to_string(usage.receive_blocks_used) +
+                            " receive blocks, " + std::to_string(usage.chunks_used) + " chunks, " +
+                            std::to_string(usage.messages_used) + " messages");
+    }
+    const Counters& counters = shard->counters();
+    if (counters.get(Counter::k_curr_estab) != 0) {
+      verdict.fail(now,
+                   who + "curr_estab is " + std::to_string(counters.get(Counter::k_curr_estab)));
+    }
+    if (shard->has_output()) verdict.fail(now, who + "has_output() without associations");
+  }
+}
+
+// ---------------------------------------------------------------- Simulator
+
+Simulator::Simulator(uint64_t seed, Options options)
+    : seed_(seed),
+      options_(options),
+      network_(seed ^ 0x6e6574),
+      ledger_(verdict_, static_cast<uint32_t>(seed * 0x9e3779b1)),
+      referee_(verdict_),
+      random_(seed ^ 0x617070) {}
+
+Host& Simulator::add_host(HostConfig config, Application& application) {
+  const auto index = static_cast<HostIndex>(hosts_.size());
+  hosts_.push_back(std::make_unique<Host>(*this, index, std::move(config), application));
+  return *hosts_.back();
+}
+
+void Simulator::at(TimePoint when, std::function<void(TimePoint)> what) {
+  const auto place = std::find_if(scripts_.begin(), scripts_.end(),
+                                  [&](const Script& script) { return script.when > when; });
+  scripts_.insert(place, {when, std::move(what)});
+}
+
+bool Simulator::step(TimePoint limit) {
+  TimePoint next = network_.next_arrival();
+  if (!scripts_.empty()) next = std::min(next, scripts_.front().when);
+  for (const auto& host : hosts_) next = std::min(next, host->next_wake(now_));
+  if (next.is_never() || next > limit) return false;
+  now_ = std::max(now_, next);
+  ++steps_;
+  while (!scripts_.empty() && scripts_.front().when <= now_) {
+    const auto what = std::move(scripts_.front().what);
+    scripts_.erase(scripts_.begin());
+    what(now_);
+  }
+  while (auto packet = network_.receive(now_)) {
+    Host& to = *hosts_[packet->to];
+    if (to.alive()) to.deliver(std::move(packet));
+  }
+  for (const auto& host : hosts_) {
+    if (host->next_wake(now_) <= now_) host->iterate(now_);
+    if (verdict_.failed()) return false;
+  }
+  return true;
+}
+
+void Simulator::run(const std::function<bool()>& done, TimePoint limit) {
+  constexpr uint64_t kMaxSteps = 400'000;
+  while (!verdict_.failed() && !done()) {
+    if (!step(limit)) {
+      verdict_.fail(now_, "nothing more happens before the limit, and the scenario is not done");
+      return;
+    }
+    if (steps_ > kMaxSteps) {
+      verdict_.fail(now_, "more than " + std::to_string(kMaxSteps) + " steps");
+    }
+  }
+}
+
+void Simulator::run_for(Duration span) {
+  const TimePoint limit = now_ + span;
+  while (!verdict_.failed() && step(limit)) {
+  }
+}
+
+void Simulator::mix(uint64_t value) {
+  trace_hash_ = (trace_hash_ ^ value) * 0xff51afd7ed558ccdull;
+  trace_hash_ ^= trace_hash_ >> 32;
+}
+
+void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& packet) {
+  std::vector<uint8_t> bytes(packet.room.begin(), packet.room.begin() + packet.length);
+  ++packets_;
+  mix(static_cast<uint64_t>(now.ns()));
+  mix(from);
+  size_t at = 0;
+  for (; at + 8 <= bytes.size(); at += 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + at, 8);
+    mix(word);
+  }
+  for (; at < bytes.size(); ++at) mix(bytes[at]);
+  for (const uint8_t byte : packet.destination.bytes()) mix(byte);
+
+  const auto to = network_.host_of(packet.destination);
+  if (network_.host_of(packet.source) != from) {
+    verdict_.fail(
+        now, "packet from an address that the host does not have: " + packet.source.to_string());
+  }
+  if (packet.source.family() != packet.destination.family()) {
+    verdict_.fail(now, "packet between address families");
+  }
+  Remembered entry{now, from, to.value_or(UINT8_MAX), Fate::kLost, bytes, {}};
+  if (to) referee_.sent(now, from, *to, packet.destination.is_ipv6(), bytes);
+  entry.fate = network_.send(now, from, packet.source, packet.destination, std::move(bytes));
+  remember(std::move(entry));
+}
+
+void Simulator::note_event(TimePoint now, HostIndex host, const Event& event) {
+  mix(static_cast<uint64_t>(event.kind));
+  mix(static_cast<uint64_t>(now.ns()));
+  // Messages are many; the packets say enough of them.
+  const bool bulk = event.kind == EventKind::kMessage ||
+                    event.kind == EventKind::kSendAcknowledged ||
+                    event.kind == EventKind::kSenderDry;
+  if (!bulk || options_.verbose) note(now, describe_event(host, event));
+}
+
+void Simulator::note(TimePoint now, const std::string& text) {
+  remember({now, 0, 0, Fate::kPassed, {}, text});
+}
+
+void Simulator::remember(Remembered entry) {
+  if (options_.verbose) std::printf("%s\n", line(entry).c_str());
+  remembered_.push_back(std::move(entry));
+  if (remembered_.size() > options_.remembered) remembered_.pop_front();
+}
+
+std::string Simulator::line(const Remembered& entry) {
+  char head[64];
+  if (!entry.note.empty()) {
+    std::snprintf(head, sizeof head, "%14.6f  -- ", static_cast<double>(entry.when.ns()) / 1e9);
+    return head + entry.note;
+  }
+  std::snprintf(head, sizeof head, "%14.6f  %u>%u ", static_cast<double>(entry.when.ns()) / 1e9,
+                entry.from, entry.to);
+  return head + describe_packet(entry.bytes) + fate_name(entry.fate);
+}
+
+std::string Simulator::history() const {
+  std::string out;
+  for (const Remembered& entry : remembered_) out += line(entry) + '\n';
+  return out;
+}
+
+}  // namespace trunkline::sim

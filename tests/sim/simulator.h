@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Hosts with real shards on a network of numbers, in a time that only jumps. One seed gives one
+// run, byte for byte. Every packet passes the referee, every event the ledger.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ledger.h"
+#include "network.h"
+#include "referee.h"
+#include "trunkline/stack/stack.h"
+#include "verdict.h"
+
+namespace trunkline::sim {
+
+class Host;
+class Simulator;
+
+// What runs on a host. Called from the host's iteration only.
+class Application {
+ public:
+  virtual ~Application() = default;
+  // The host has started (again): nothing of before exists.
+  virtual void started(Host& host, TimePoint now) = 0;
+  virtual void crashed(Host& host, TimePoint now) = 0;
+  // The ledger has seen the event; the payload of a send event is dropped after the call.
+  virtual void on_event(Host& host, TimePoint now, RecordId record, Event& event) = 0;
+  [[nodiscard]] virtual TimePoint next_action() const = 0;
+  virtual void act(Host& host, TimePoint now) = 0;
+};
+
+struct HostConfig {
+  std::vector<IpAddress> addresses;
+  ShardConfig shard;  // index and count are filled in
+  uint16_t shards = 1;
+  PacketLimits limits;
+  bool checksum_by_port = false;  // the port fills in and checks the checksums
+  Duration poll{};                // the worker looks only at multiples of this; 0: at once
+};
+
+class Host {
+ public:
+  Host(Simulator& simulator, HostIndex index, HostConfig config, Application& application);
+
+  void start(TimePoint now);
+  void crash(TimePoint now);  // all state is gone, nothing is sent
+  // The worker loses its core.
+  void pause_until(TimePoint time) { paused_until_ = time; }
+
+  void deliver(std::unique_ptr<NetPacket> packet) { inbox_.push_back(std::move(packet)); }
+  [[nodiscard]] TimePoint next_wake(TimePoint now) const;
+  void iterate(TimePoint now);
+
+  [[nodiscard]] bool alive() const { return !shards_.empty(); }
+  [[nodiscard]] HostIndex index() const { return index_; }
+  [[nodiscard]] uint32_t boot() const { return boot_; }
+  [[nodiscard]] const HostConfig& config() const { return config_; }
+  Shard& shard(uint16_t index = 0) { return *shards_[index]; }
+  Simulator& simulator() { return simulator_; }
+
+  // The audits that hold when every association is gone.
+  void check_empty(TimePoint now);
+
+ private:
+  void receive(TimePoint now);
+  void drain_events(TimePoint now, Shard& shard);
+  bool transmit(TimePoint now, Shard& shard);
+  size_t steer(const NetPacket& packet) const;
+
+  Simulator& simulator_;
+  HostIndex index_;
+  HostConfig config_;
+  Application& application_;
+  std::deque<SeededRandom> randoms_;
+  DirectoryPtr directory_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<std::unique_ptr<NetPacket>> inbox_;
+  std::vector<PacketIn> burst_;
+  TimePoint paused_until_;
+  uint32_t boot_ = 0;
+  bool never_crashed_ = true;
+};
+
+class Simulator {
+ public:
+  struct Options {
+    bool verbose = false;  // every packet and event to stdout, as it happens
+    size_t remembered = 60;
+  };
+  Simulator(uint64_t seed, Options options);
+
+  Host& add_host(HostConfig config, Application& application);
+  Host& host(HostIndex index) { return *hosts_[index]; }
+  [[nodiscard]] size_t host_count() const { return hosts_.size(); }
+  // Something that happens to the network or a host at a moment.
+  void at(TimePoint when, std::function<void(TimePoint)> what);
+  // Until done() or a verdict, at most until `limit`, which itself is a failure.
+  void run(const std::function<bool()>& done, TimePoint limit);
+  // On for as long as something happens, at most for `span`. No failure.
+  void run_for(Duration span);
+
+  [[nodiscard]] TimePoint now() const { return now_; }
+  [[nodiscard]] uint64_t steps() const { return steps_; }
+  [[nodiscard]] uint64_t packets() const { return packets_; }
+  [[nodiscard]] uint64_t trace_hash() const { return trace_hash_; }
+  // Random numbers for scenarios and applications, apart from those of network and stack.
+  SeededRandom& random() { return random_; }
+  [[nodiscard]] uint64_t seed() const { return seed_; }
+  Network& network() { return network_; }
+  Ledger& ledger() { return ledger_; }
+  Referee& referee() { return referee_; }
+  Verdict& verdict() { return verdict_; }
+
+  // From hosts.
+  void send_packet(TimePoint now, HostIndex from, const PacketOut& packet);
+  void note_event(TimePoint now, HostIndex host, const Event& event);
+  void note(TimePoint now, const std::string& text);
+  // The last packets and notes, one a line.
+  [[nodiscard]] std::string history() const;
+
+ private:
+  struct Remembered {
+    TimePoint when;
+    HostIndex from = 0;
+    HostIndex to = 0;
+    Fate fate = Fate::kPassed;
+    std::vector<uint8_t> bytes;  // a packet, or
+    std::string note;
+  };
+  struct Script {
+    TimePoint when;
+    std::function<void(TimePoint)> what;
+  };
+
+  bool step(TimePoint limit);
+  void mix(uint64_t value);
+  void remember(Remembered entry);
+  [[nodiscard]] static std::string line(const Remembered& entry);
+
+  uint64_t seed_;
+  Options options_;
+  Verdict verdict_;
+  Network network_;
+  Ledger ledger_;
+  Referee referee_;
+  SeededRandom random_;
+  std::vector<std::unique_ptr<Host>> hosts_;
+  std::vector<Script> scripts_;
+  std::deque<Remembered> remembered_;
+  TimePoint now_ = TimePoint::from_ns(1'000'000'000);
+  uint64_t steps_ = 0;
+  uint64_t packets_ = 0;
+  uint64_t trace_hash_ = 0x9e3779b97f4a7c15ull;
+};
+
+}  // namespace trunkline::sim
