@@ -89,14 +89,15 @@ def say(text):
     print(text, flush=True)
 
 
-def show_failure(what, log, lines=25):
-    """The end of a log, and where the rest is."""
+def show_failure(what, log, lines=25, since=None):
+    """The end of a log, or what follows its first line that starts with `since`; where it is."""
     say(f'  FAILED: {what}')
     try:
-        tail = pathlib.Path(log).read_text(encoding='utf-8', errors='replace').splitlines()[-lines:]
+        text = pathlib.Path(log).read_text(encoding='utf-8', errors='replace').splitlines()
     except OSError:
-        tail = ['(no log)']
-    for line in tail:
+        text = ['(no log)']
+    first = next((i for i, line in enumerate(text) if since and line.startswith(since)), None)
+    for line in text[-lines:] if first is None else text[first:first + lines]:
         say(f'  | {line[:300]}')
     say(f'  log: {log}')
 
@@ -157,7 +158,7 @@ def build(suite, targets):
     names = [] if suite.everything or suite.kind == 'script' else targets
     status = run_logged(['ninja', '-C', suite.build, *names], log, timeout=1800)
     if status != 0:
-        show_failure(f'{suite.name}: build of {suite.build}', log)
+        show_failure(f'{suite.name}: build of {suite.build}', log, since='FAILED:')
     return status == 0
 
 
