@@ -26,7 +26,7 @@ struct Eal {
   uint32_t memory_mib = 512;
   std::optional<uint16_t> control_core;  // none: wherever the scheduler likes
   std::optional<uint16_t> worker_core;
-  bool pci = true;  // look for NICs on the PCI bus
+  bool pci = true;  // false: do not even look at the PCI bus
   std::vector<std::string> extra_args;
 };
 

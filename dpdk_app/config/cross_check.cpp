@@ -43,6 +43,10 @@ void check_ports(Loading& loading) {
     };
     unique(names, port.name, "name");
     unique(devices, port.device.substr(0, port.device.find(',')), "device");
+    if (!config.eal.pci && !port.device.empty() && !port.is_virtual()) {
+      loading.mistakes.add(at,
+                           fmt::format("{} is a PCI device, but eal.pci is false", port.device));
+    }
     for (const Prefix& prefix : port.addresses) {
       unique(addresses, prefix.address.to_string(), "address");
     }

@@ -90,7 +90,7 @@ void read_gateway(const Map& map, std::string_view key, AddressFamily family,
 
 void check_device(const Field& field, const std::string& device, Mistakes& mistakes) {
   static const std::regex kPci("([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7](,.*)?");
-  static const std::regex kVirtual("net_[a-z0-9_]+(,.*)?");
+  static const std::regex kVirtual("net_[A-Za-z0-9_.-]+(,.*)?");
   if (std::regex_match(device, kPci) || std::regex_match(device, kVirtual)) return;
   mistakes.add(field, fmt::format("\"{}\" is not a device; write a PCI address such as "
                                   "0000:3b:00.0 or a virtual device such as "

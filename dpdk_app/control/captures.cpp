@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Beginning and ending of captures.
+#include "control/captures.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+namespace trunkline::control {
+namespace {
+
+int64_t time_of_day_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1'000'000'000ll + now.tv_nsec;
+}
+
+std::string file_name(const std::string& directory, const std::string& label) {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &parts);
+  return fmt::format("{}/trunkline-{}-{}-{}.pcapng", directory, label, stamp, getpid());
+}
+
+}  // namespace
+
+std::string Captures::begin(Server::ConnectionId connection, Request request) {
+  if (running_.size() == kMost) {
+    return fmt::format("{} captures are under way already; end one first", kMost);
+  }
+  for (const Running& other : running_) {
+    if (other.connection == connection) return "this connection has a capture under way";
+  }
+  Running running;
+  running.connection = connection;
+  if (!request.file.valid()) {
+    running.path = file_name(directory_, request.label);
+    request.file =
+        Fd(open(running.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!request.file.valid()) {
+      return fmt::format("{}: {}", running.path, std::strerror(errno));
+    }
+  }
+  capture::WriterConfig config;
+  config.fd = request.file.release();
+  config.application = "trunklined";
+  config.comment = request.label;
+  for (const auto& port : ports_) {
+    config.interfaces.push_back({port->config().name, port->config().device});
+  }
+  config.time_offset_ns = time_of_day_ns() - clock_.now().ns();
+  config.max_packets = request.max_packets;
+  running.tap = std::make_shared<capture::Tap>(kTapSize, std::move(request.filter));
+  running.writer = std::make_unique<capture::Writer>(std::move(config), running.tap);
+  if (request.duration) running.until = std::chrono::steady_clock::now() + *request.duration;
+  const auto tap = running.tap;
+  if (!worker_.mailbox().call([&](worker::Worker& worker) { worker.add_tap(tap); })) {
+    return "the worker does not answer";
+  }
+  running_.push_back(std::move(running));
+  return {};
+}
+
+Json Captures::finish(Running& running) {
+  // Once the worker has let the tap go, nothing is pushed any more.
+  const bool answered =
+      worker_.mailbox().call([&](worker::Worker& worker) { worker.remove_tap(running.tap.get()); });
+  running.writer->finish();
+  Json answer = Json::object({{"ok", running.writer->error() == 0},
+                              {"packets", running.writer->packets()},
+                              {"lost", running.tap->lost()}});
+  if (!running.path.empty()) answer.set("file", running.path);
+  if (running.writer->error() != 0) {
+    answer.set("error", fmt::format("writing failed: {}", std::strerror(running.writer->error())));
+  } else if (!answered) {
+    answer.set("warning", "the worker did not answer; the last packets may be missing");
+  }
+  return answer;
+}
+
+std::vector<Captures::Ended> Captures::poll() {
+  std::vector<Ended> out;
+  const auto now = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < running_.size();) {
+    Running& running = running_[i];
+    if (!running.writer->done() && !(running.until && now >= *running.until)) {
+      ++i;
+      continue;
+    }
+    out.push_back({running.connection, finish(running)});
+    running_.erase(running_.begin() + static_cast<ptrdiff_t>(i));
+  }
+  return out;
+}
+
+std::optional<Json> Captures::end(Server::ConnectionId connection) {
+  for (size_t i = 0; i < running_.size(); ++i) {
+    if (running_[i].connection != connection) continue;
+    Json answer = finish(running_[i]);
+    running_.erase(running_.begin() + static_cast<ptrdiff_t>(i));
+    return answer;
+  }
+  return std::nullopt;
+}
+
+void Captures::end_all() {
+  for (Running& running : running_) finish(running);
+  running_.clear();
+}
+
+}  // namespace trunkline::control

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What trunkctl can ask: one function per verb, from a JSON request to a JSON answer. Whatever
+// belongs to the worker is copied by the worker itself, through its mailbox.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "appring/app_ring.h"
+#include "config/config.h"
+#include "control/captures.h"
+#include "control/server.h"
+
+namespace trunkline::control {
+
+// What the verbs look at; all of it outlives them.
+struct Daemon {
+  const config::Config& config;
+  worker::Worker& worker;
+  std::span<const std::unique_ptr<port::Port>> ports;
+  appring::AttachServer* attach = nullptr;
+  Captures* captures = nullptr;
+  std::chrono::steady_clock::time_point started;
+  bool draining = false;
+};
+
+// Nothing: the answer comes later (a capture).
+[[nodiscard]] std::optional<Json> serve(Daemon& daemon, Server::ConnectionId connection,
+                                        const Json& request, Fd& passed);
+
+// "shard.slot.generation", the name of an association for people.
+[[nodiscard]] std::string id_text(AssocId id);
+[[nodiscard]] std::optional<AssocId> parse_id(std::string_view text);
+
+}  // namespace trunkline::control

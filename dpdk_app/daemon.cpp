@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Start, control loop and end of the daemon.
+#include "daemon.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_log.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+
+#include "appring/app_ring.h"
+#include "control/captures.h"
+#include "control/server.h"
+#include "control/verbs.h"
+#include "eal.h"
+#include "link_watch.h"
+#include "worker/worker.h"
+
+namespace trunkline {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+// Written by the signal handler, read by the control loop.
+int signal_pipe = -1;
+
+void on_signal(int number) {
+  const int saved = errno;
+  const auto byte = static_cast<unsigned char>(number);
+  static_cast<void>(!write(signal_pipe, &byte, 1));
+  errno = saved;
+}
+
+class Signals {
+ public:
+  Signals() {
+    int ends[2] = {-1, -1};
+    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) throw std::runtime_error("no pipe for signals");
+    read_end_ = control::Fd(ends[0]);
+    write_end_ = control::Fd(ends[1]);
+    signal_pipe = ends[1];
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaction(number, &action, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+  }
+  ~Signals() {
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) signal(number, SIG_DFL);
+  }
+  [[nodiscard]] int fd() const { return read_end_.get(); }
+  // How many requests to end have come since the last call.
+  int take_ends() {
+    int ends = 0;
+    unsigned char byte = 0;
+    while (read(read_end_.get(), &byte, 1) == 1) {
+      if (byte == SIGHUP) {
+        spdlog::warn("SIGHUP ignored: the configuration is read at start only");
+      } else {
+        ++ends;
+      }
+    }
+    return ends;
+  }
+
+ private:
+  control::Fd read_end_;
+  control::Fd write_end_;
+};
+
+std::vector<std::unique_ptr<port::Port>> open_ports(const config::Config& config) {
+  std::vector<std::unique_ptr<port::Port>> out;
+  for (const config::Port& one : config.ports) {
+    const auto index = static_cast<uint16_t>(out.size());
+    out.push_back(std::make_unique<port::Port>(one, index, shares_cores(config)));
+    const port::Port& port = *out.back();
+    spdlog::info("port {}: {} ({}), {}, checksum offload: {}{}", one.name, one.device,
+                 port.capabilities().driver, port.mac().to_string(),
+                 port.offloads().rx_sctp_checksum ? "receive " : "",
+                 port.offloads().tx_sctp_checksum ? "send" : "software");
+  }
+  return out;
+}
+
+worker::WorkerConfig worker_config(const config::Config& config) {
+  worker::WorkerConfig out;
+  out.idle = config.idle;
+  out.max_neighbours = config.limits.max_neighbours;
+  out.shared_cores = shares_cores(config);
+  out.shard.max_associations = config.limits.max_associations;
+  out.shard.receive_buffer_bytes = config.limits.receive_buffer;
+  out.shard.max_outstanding_chunks = config.limits.max_outstanding_chunks;
+  out.shard.max_queued_messages = config.limits.max_queued_messages;
+  out.shard.out_of_blue_replies_per_second = config.limits.out_of_blue_replies_per_second;
+
+  appring::BridgeConfig& bridge = out.bridge;
+  for (const config::Port& port : config.ports) {
+    for (const config::Prefix& prefix : port.addresses) {
+      bridge.local_addresses.push_back(prefix.address);
+    }
+  }
+  bridge.default_profile = config.profiles[0].profile;
+  for (const config::NamedProfile& profile : config.profiles) {
+    bridge.profiles.push_back({profile.name, profile.profile});
+  }
+  for (const config::Endpoint& endpoint : config.endpoints) {
+    bridge.endpoints.push_back(
+        {PortNumber(endpoint.port), endpoint.addresses, config.profiles[endpoint.profile].name});
+  }
+  bridge.peer_profile = [&config](const IpAddress& address, PortNumber) {
+    return config.profile_of_peer(address);
+  };
+  bridge.on_death = config.clients.on_death == config::OnDeath::kAbort
+                        ? appring::ClientDeath::kAbort
+                        : appring::ClientDeath::kShutdown;
+  bridge.max_associations = config.limits.max_associations;
+  return out;
+}
+
+appring::AttachConfig attach_config(const config::Config& config) {
+  appring::AttachConfig out;
+  out.socket_path = config.clients.socket;
+  out.socket_mode = config.clients.socket_mode;
+  out.socket_gid = config.clients.socket_gid;
+  for (const config::ClientRule& rule : config.clients.allow) {
+    appring::Permission permission;
+    permission.uid = rule.uid;
+    permission.gid = rule.gid;
+    permission.connect_from_any = rule.ephemeral;
+    for (const config::PortRange& range : rule.ports) {
+      permission.ports.push_back({range.first, range.last});
+    }
+    out.permissions.push_back(std::move(permission));
+  }
+  const config::ClientLimits& limits = config.clients.limits;
+  out.limits.max_clients = limits.max_clients;
+  out.limits.max_lanes = limits.max_lanes;
+  out.limits.max_client_bytes = limits.max_client_memory;
+  out.limits.max_total_bytes = limits.max_total_memory;
+  out.limits.max_associations = limits.max_associations;
+  out.limits.max_listeners = limits.max_listeners;
+  out.max_message_size = 0;
+  for (const config::NamedProfile& profile : config.profiles) {
+    out.max_message_size = std::max(out.max_message_size, profile.profile.max_message_size);
+  }
+  return out;
+}
+
+// The worker's thread, stopped and joined at the end of the scope.
+class WorkerThread {
+ public:
+  WorkerThread(worker::Worker& worker, unsigned lcore) : worker_(worker), lcore_(lcore) {
+    const auto run = [](void* argument) {
+      static_cast<worker::Worker*>(argument)->run();
+      return 0;
+    };
+    if (rte_eal_remote_launch(run, &worker_, lcore_) != 0) {
+      throw std::runtime_error("the worker's lcore does not start");
+    }
+  }
+  ~WorkerThread() {
+    worker_.stop();
+    rte_eal_wait_lcore(lcore_);
+  }
+  WorkerThread(const WorkerThread&) = delete;
+  WorkerThread& operator=(const WorkerThread&) = delete;
+
+ private:
+  worker::Worker& worker_;
+  unsigned lcore_;
+};
+
+class App {
+ public:
+  explicit App(const config::Config& config)
+      : config_(config),
+        eal_(config),
+        ports_(open_ports(config)),
+        directory_(make_directory(random_, config.limits.max_associations * 4)),
+        worker_(worker_config(config), ports_, clock_, *directory_),
+        thread_(worker_, kFirstWorkerLcore),
+        links_(worker_, ports_),
+        captures_(worker_, clock_, ports_, config.capture_directory),
+        verbs_{config, worker_, ports_, nullptr, &captures_, Clock::now(), false},
+        server_(
+            config.control.socket, config.control.socket_mode,
+            [this](auto connection, const control::Json& request, control::Fd& passed) {
+              return control::serve(verbs_, connection, request, passed);
+            },
+            [this](auto connection) { static_cast<void>(captures_.end(connection)); }) {
+    links_.check();
+    std::error_code ignored;
+    std::filesystem::create_directories(std::filesystem::path(config.clients.socket).parent_path(),
+                                        ignored);
+    appring::BridgeMailbox* const mailboxes[] = {&worker_.bridge_mailbox()};
+    attach_ = std::make_unique<appring::AttachServer>(attach_config(config), mailboxes);
+    verbs_.attach = attach_.get();
+    if (config.clients.allow.empty()) {
+      spdlog::warn("clients.allow is empty: no application may attach");
+    }
+  }
+
+  void run() {
+    spdlog::info("ready: applications at {}, trunkctl at {}", config_.clients.socket,
+                 config_.control.socket);
+    while (signals_.take_ends() == 0) turn();
+    spdlog::info("ending: associations have {} ms to shut down",
+                 std::chrono::duration_cast<milliseconds>(config_.drain_timeout).count());
+    drain();
+    captures_.end_all();
+    detach();
+  }
+
+ private:
+  // One round of the control loop; waits a little for something to do.
+  void turn(milliseconds patience = milliseconds(100)) {
+    if (captures_.any() || links_.impatient()) patience = std::min(patience, milliseconds(10));
+    pollfd fds[] = {
+        {signals_.fd(), POLLIN, 0}, {server_.fd(), POLLIN, 0}, {attach_->fd(), POLLIN, 0}};
+    poll(fds, 3, static_cast<int>(patience.count()));
+    server_.poll();
+    attach_->poll(milliseconds(0));
+    for (control::Captures::Ended& ended : captures_.poll()) {
+      server_.reply(ended.connection, ended.answer);
+    }
+    links_.check();
+  }
+
+  // Closes all associations. False: some are left, or the worker does not answer.
+  bool close_associations(bool abort, milliseconds patience) {
+    const auto until = Clock::now() + patience;
+    size_t left = 0;
+    const auto ask = [&](auto&& work) { return worker_.mailbox().call(work); };
+    bool answered = ask([&](worker::Worker& worker) {
+      worker.bridge().close_all(worker.now(), abort);
+      left = worker.shard().association_count();
+    });
+    while (answered && left > 0 && Clock::now() < until && !hurried_) {
+      turn(milliseconds(10));
+      if (!abort && signals_.take_ends() > 0) {
+        spdlog::warn("second signal: ending at once");
+        hurried_ = true;
+      }
+      answered = ask([&](worker::Worker& worker) { left = worker.shard().association_count(); });
+    }
+    if (!answered) spdlog::error("the worker does not answer");
+    return answered && left == 0;
+  }
+
+  void drain() {
+    verbs_.draining = true;
+    const auto patience = std::chrono::duration_cast<milliseconds>(config_.drain_timeout);
+    if (close_associations(false, patience)) return;
+    hurried_ = false;
+    if (!close_associations(true, milliseconds(500))) {
+      spdlog::warn("some associations did not end");
+    }
+    // The ABORTs are in queues now; a turn or two of the worker sends them.
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+
+  void detach() {
+    const auto until = Clock::now() + milliseconds(1000);
+    while (!attach_->stop() && Clock::now() < until) {
+      attach_->poll(milliseconds(5));
+    }
+  }
+
+  const config::Config& config_;
+  Signals signals_;
+  Eal eal_;
+  worker::TscClock clock_;
+  SecureRandom random_;
+  std::vector<std::unique_ptr<port::Port>> ports_;
+  DirectoryPtr directory_;
+  worker::Worker worker_;
+  WorkerThread thread_;
+  LinkWatch links_;
+  control::Captures captures_;
+  control::Daemon verbs_;
+  control::Server server_;
+  std::unique_ptr<appring::AttachServer> attach_;
+  bool hurried_ = false;
+};
+
+}  // namespace
+
+int run_daemon(const config::Config& config) {
+  if (geteuid() == 0) {
+    spdlog::info(
+        "running as root, which DPDK needs for most devices; files and sockets are made "
+        "with the permissions of the configuration");
+  }
+  {
+    App app(config);
+    app.run();
+  }
+  spdlog::info("ended");
+  return 0;
+}
+
+}  // namespace trunkline

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Start and end of DPDK's environment.
+#include "eal.h"
+
+#include <fmt/format.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <sched.h>
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+#include <stdexcept>
+
+namespace trunkline {
+namespace {
+
+std::vector<unsigned> usable_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<unsigned> out;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) {
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (CPU_ISSET(cpu, &set)) out.push_back(cpu);
+    }
+  }
+  if (out.empty()) out.push_back(0);
+  return out;
+}
+
+}  // namespace
+
+Eal::Eal(const config::Config& config) {
+  std::vector<std::string> arguments = eal_arguments(config, usable_cpus());
+  arguments.insert(arguments.begin(), "trunklined");
+  std::vector<char*> argv;
+  std::string line;
+  for (std::string& argument : arguments) {
+    argv.push_back(argument.data());
+    line += argument + " ";
+  }
+  argv.push_back(nullptr);
+  spdlog::debug("DPDK: {}", line);
+  if (rte_eal_init(static_cast<int>(argv.size()) - 1, argv.data()) < 0) {
+    std::string hint;
+    if (rte_errno == EAGAIN || rte_errno == EALREADY) {
+      hint =
+          fmt::format("; another process may use eal.file_prefix \"{}\"", config.eal.file_prefix);
+    } else if (rte_errno == EACCES || rte_errno == ENOMEM || rte_errno == ENOENT) {
+      hint = "; without huge pages, set eal.huge_pages: false";
+    }
+    throw std::runtime_error(fmt::format("DPDK does not start ({}){}; see its messages above",
+                                         rte_strerror(rte_errno), hint));
+  }
+  runtime_directory_ = rte_eal_get_runtime_dir();
+}
+
+Eal::~Eal() {
+  rte_eal_cleanup();
+  // 22.11 leaves its configuration, page table and sockets there.
+  const std::filesystem::path directory(runtime_directory_);
+  if (directory.parent_path().filename() != "dpdk") return;
+  std::error_code ignored;
+  std::filesystem::remove_all(directory, ignored);
+}
+
+}  // namespace trunkline

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Starting of ports and following of links.
+#include "link_watch.h"
+
+#include <rte_log.h>
+#include <spdlog/spdlog.h>
+
+namespace trunkline {
+namespace {
+
+using std::chrono::milliseconds;
+constexpr milliseconds kPeriod(100);
+constexpr milliseconds kQuickPeriod(10);
+constexpr milliseconds kRetry(250);
+constexpr milliseconds kGrace(1000);  // for a connection that is being made
+
+}  // namespace
+
+LinkWatch::LinkWatch(worker::Worker& worker, std::span<const std::unique_ptr<port::Port>> ports)
+    : worker_(worker), ports_(ports), states_(ports.size()) {}
+
+bool LinkWatch::impatient() const {
+  const auto now = Clock::now();
+  for (const State& state : states_) {
+    if (!state.up && state.polled && now - state.changed < kGrace) return true;
+  }
+  return false;
+}
+
+void LinkWatch::check() {
+  const auto now = Clock::now();
+  if (now < next_) return;
+  next_ = now + (impatient() ? kQuickPeriod : kPeriod);
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    State& state = states_[i];
+    const bool stuck = ports_[i]->wants_restart() && now - state.changed >= kGrace;
+    if ((!ports_[i]->started() || stuck) && now >= state.next_start) start_port(i);
+    follow_link(i);
+  }
+  next_ = std::min(next_, Clock::now() + (impatient() ? kQuickPeriod : kPeriod));
+}
+
+void LinkWatch::start_port(size_t index) {
+  port::Port& port = *ports_[index];
+  State& state = states_[index];
+  state.next_start = Clock::now() + kRetry;
+  if (state.polled) {
+    const bool answered = worker_.mailbox().call(
+        [&](worker::Worker& worker) { worker.port(index).set_polling(false); });
+    if (!answered) return;
+    state.polled = false;
+  }
+  port.stop();
+  // What a driver says about a peer that is not there yet would be repeated at every attempt.
+  const uint32_t level = rte_log_get_global_level();
+  if (state.reported) rte_log_set_global_level(RTE_LOG_EMERG);
+  const bool started = port.start();
+  rte_log_set_global_level(level);
+  if (!started) {
+    if (!state.reported) {
+      spdlog::warn("port {}: cannot be started yet; trying again", port.config().name);
+    }
+    state.reported = true;
+    return;
+  }
+  state.reported = true;
+  state.changed = Clock::now();
+  state.polled =
+      worker_.mailbox().call([&](worker::Worker& worker) { worker.port(index).set_polling(true); });
+}
+
+void LinkWatch::follow_link(size_t index) {
+  port::Port& port = *ports_[index];
+  State& state = states_[index];
+  const bool up = port.started() && port.link_up();
+  if (up == state.up) return;
+  const bool answered =
+      worker_.mailbox().call([&](worker::Worker& worker) { worker.set_link(index, up); });
+  if (!answered) return;
+  state.up = up;
+  state.changed = Clock::now();
+  spdlog::info("port {}: link {}", port.config().name, up ? "up" : "down");
+}
+
+}  // namespace trunkline

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Life of an ethdev: probe, configure, start, stop, close.
+#include "port/port.h"
+
+#include <fmt/format.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_mempool.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <stdexcept>
+
+namespace trunkline::port {
+namespace {
+
+constexpr uint16_t kFrameOverhead = 14 + 2 * 4;  // Ethernet and up to two VLAN tags
+
+std::string device_name(const std::string& device) {
+  return device.substr(0, device.find(','));
+}
+
+// The value of "key=" among a device's arguments, or nothing.
+std::string device_argument(const std::string& device, std::string_view key) {
+  const std::string wanted = fmt::format(",{}=", key);
+  const size_t at = device.find(wanted);
+  if (at == std::string::npos) return {};
+  const size_t start = at + wanted.size();
+  return device.substr(start, device.find(',', start) - start);
+}
+
+PortCapabilities read_capabilities(const rte_eth_dev_info& info) {
+  PortCapabilities can;
+  can.driver = info.driver_name;
+  can.max_rx_queues = info.max_rx_queues;
+  can.max_tx_queues = info.max_tx_queues;
+  can.min_mtu = info.min_mtu == RTE_ETHER_MIN_MTU ? uint16_t{0} : info.min_mtu;
+  can.max_mtu = info.max_mtu == UINT16_MAX ? uint16_t{0} : info.max_mtu;
+  can.rx_ipv4_checksum = (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0;
+  can.rx_sctp_checksum = (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCTP_CKSUM) != 0;
+  can.tx_ipv4_checksum = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
+  can.tx_sctp_checksum = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_SCTP_CKSUM) != 0;
+  can.rss_sctp = (info.flow_type_rss_offloads &
+                  (RTE_ETH_RSS_NONFRAG_IPV4_SCTP | RTE_ETH_RSS_NONFRAG_IPV6_SCTP)) != 0;
+  can.shared_memory = can.driver == "net_memif";
+  return can;
+}
+
+void check(int result, const config::Port& port, std::string_view what) {
+  if (result >= 0) return;
+  throw std::runtime_error(
+      fmt::format("port {}: {} failed: {}", port.name, what, rte_strerror(-result)));
+}
+
+}  // namespace
+
+rte_mempool* make_pool(const std::string& name, uint32_t count, uint16_t frame_size,
+                       bool shared_cores) {
+  // 2048 at least: memif copies whole buffers of that size faster than it chains.
+  const auto room = static_cast<uint16_t>(
+      kHeadroom + std::max<int>(2048, RTE_ALIGN_CEIL(frame_size + kFrameOverhead, 64)));
+  rte_mempool* pool =
+      rte_pktmbuf_pool_create_by_ops(name.c_str(), count, 256, 0, room, SOCKET_ID_ANY,
+                                     shared_cores ? "ring_mt_rts" : "ring_mp_mc");
+  if (pool == nullptr) {
+    throw std::runtime_error(
+        fmt::format("no memory for {} packet buffers of {} bytes ({}): raise "
+                    "eal.memory or lower ports[].buffers",
+                    count, room, rte_strerror(rte_errno)));
+  }
+  return pool;
+}
+
+Port::Port(const config::Port& config, uint16_t index, bool shared_cores)
+    : config_(config), index_(index) {
+  memif_client_ = config_.device.starts_with("net_memif") &&
+                  device_argument(config_.device, "role") != "server";
+  try {
+    probe();
+    configure(shared_cores);
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+Port::~Port() {
+  close();
+}
+
+void Port::probe() {
+  if (const std::string socket = device_argument(config_.device, "socket"); !socket.empty()) {
+    std::error_code ignored;  // the driver says what it cannot do
+    std::filesystem::create_directories(std::filesystem::path(socket).parent_path(), ignored);
+  }
+  // Abstract socket names belong to a network namespace and surprise everybody.
+  if (config_.device.starts_with("net_memif") &&
+      device_argument(config_.device, "socket-abstract").empty()) {
+    config_.device += ",socket-abstract=no";
+  }
+  const std::string name = device_name(config_.device);
+  if (const int result = rte_dev_probe(config_.device.c_str()); result < 0) {
+    throw std::runtime_error(
+        fmt::format("port {}: DPDK cannot open \"{}\" ({}); see its message above", config_.name,
+                    config_.device, rte_strerror(-result)));
+  }
+  if (rte_eth_dev_get_port_by_name(name.c_str(), &id_) != 0) {
+    throw std::runtime_error(
+        fmt::format("port {}: \"{}\" is not an Ethernet device", config_.name, name));
+  }
+  probed_ = true;
+}
+
+void Port::configure(bool shared_cores) {
+  rte_eth_dev_info info{};
+  check(rte_eth_dev_info_get(id_, &info), config_, "asking for capabilities");
+  capabilities_ = read_capabilities(info);
+  offloads_ = choose_offloads(capabilities_);
+  if (const std::string wrong = check_request(capabilities_, config_.queues, config_.mtu);
+      !wrong.empty()) {
+    throw std::runtime_error(fmt::format("port {}: {}", config_.name, wrong));
+  }
+  rte_eth_conf conf{};
+  conf.rxmode.mtu = config_.mtu;
+  if (offloads_.rx_ipv4_checksum) conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+  if (offloads_.rx_sctp_checksum) conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCTP_CKSUM;
+  if (offloads_.tx_sctp_checksum) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_SCTP_CKSUM;
+  // Drivers without the limit in dev_info refuse another MTU than 1500 here; they do not care.
+  if (info.max_mtu == UINT16_MAX && config_.mtu + 18u > info.max_rx_pktlen) conf.rxmode.mtu = 0;
+  check(rte_eth_dev_configure(id_, config_.queues, config_.queues, &conf), config_, "configuring");
+
+  uint16_t rx_descriptors = config_.rx_descriptors;
+  uint16_t tx_descriptors = config_.tx_descriptors;
+  check(rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx_descriptors, &tx_descriptors), config_,
+        "choosing ring sizes");
+  pool_ = make_pool(fmt::format("rx_{}", index_), config_.buffers, config_.mtu, shared_cores);
+  const int socket = rte_eth_dev_socket_id(id_);
+  const auto node = socket < 0 ? SOCKET_ID_ANY : socket;
+  for (uint16_t queue = 0; queue < config_.queues; ++queue) {
+    check(rte_eth_rx_queue_setup(id_, queue, rx_descriptors, static_cast<unsigned>(node), nullptr,
+                                 pool_),
+          config_, "setting up a receive queue");
+    check(rte_eth_tx_queue_setup(id_, queue, tx_descriptors, static_cast<unsigned>(node), nullptr),
+          config_, "setting up a send queue");
+  }
+  rte_ether_addr mac{};
+  check(rte_eth_macaddr_get(id_, &mac), config_, "asking for the MAC address");
+  mac_ = net::MacAddress::from(mac.addr_bytes);
+}
+
+void Port::set_up_filters() {
+  if (config_.promiscuous) {
+    if (const int result = rte_eth_promiscuous_enable(id_); result < 0 && result != -ENOTSUP) {
+      spdlog::warn("port {}: promiscuous mode failed: {}", config_.name, rte_strerror(-result));
+    }
+    return;
+  }
+  std::vector<rte_ether_addr> groups;
+  const auto add = [&](const net::MacAddress& mac) {
+    rte_ether_addr group{};
+    std::copy(mac.bytes.begin(), mac.bytes.end(), group.addr_bytes);
+    groups.push_back(group);
+  };
+  for (const config::Prefix& prefix : config_.addresses) {
+    if (prefix.address.is_ipv6()) add(net::multicast_mac(net::solicited_node(prefix.address)));
+  }
+  if (groups.empty()) return;
+  add(net::multicast_mac(net::all_nodes()));
+  if (rte_eth_dev_set_mc_addr_list(id_, groups.data(), static_cast<uint32_t>(groups.size())) == 0) {
+    return;
+  }
+  // Virtual devices have no filter at all and refuse both.
+  if (const int result = rte_eth_allmulticast_enable(id_); result < 0 && result != -ENOTSUP) {
+    spdlog::warn("port {}: multicast for IPv6 failed: {}", config_.name, rte_strerror(-result));
+  }
+}
+
+bool Port::start() {
+  if (started_) return true;
+  if (rte_eth_dev_start(id_) < 0) return false;
+  started_ = true;
+  set_up_filters();
+  return true;
+}
+
+void Port::stop() {
+  if (!started_) return;
+  started_ = false;
+  static_cast<void>(rte_eth_dev_stop(id_));
+}
+
+void Port::close() {
+  stop();
+  if (probed_) {
+    probed_ = false;
+    static_cast<void>(rte_eth_dev_close(id_));
+    if (const std::string socket = device_argument(config_.device, "socket");
+        !socket.empty() && capabilities_.shared_memory && !memif_client_) {
+      std::error_code ignored;
+      std::filesystem::remove(socket, ignored);
+    }
+  }
+  rte_mempool_free(pool_);
+  pool_ = nullptr;
+}
+
+bool Port::link_up() const {
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+uint32_t Port::link_speed_mbps() const {
+  rte_eth_link link{};
+  if (rte_eth_link_get_nowait(id_, &link) != 0) return 0;
+  return link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
+}
+
+bool Port::wants_restart() const {
+  return !started_ || (memif_client_ && !link_up());
+}
+
+rte_eth_stats Port::stats() const {
+  rte_eth_stats out{};
+  static_cast<void>(rte_eth_stats_get(id_, &out));
+  return out;
+}
+
+}  // namespace trunkline::port

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The way in: from a burst of a port to events of the shard and completions of the bridge.
+#include <rte_prefetch.h>
+
+#include "net/bytes.h"
+#include "net/input.h"
+#include "worker/worker.h"
+
+namespace trunkline::worker {
+namespace {
+
+capture::FrameFacts facts_of(uint16_t port, const net::Frame& frame,
+                             std::span<const uint8_t> bytes) {
+  capture::FrameFacts facts;
+  facts.port = port;
+  if (frame.kind == net::FrameKind::kSctp && frame.payload_length >= 4) {
+    facts.sctp = true;
+    facts.peer = frame.source;
+    facts.peer_port = net::load_be16(&bytes[frame.payload_offset]);
+    facts.local_port = net::load_be16(&bytes[frame.payload_offset + 2u]);
+  }
+  return facts;
+}
+
+ChecksumState checksum_state(const rte_mbuf* mbuf, bool offloaded) {
+  if (!offloaded) return ChecksumState::kUnchecked;
+  const uint64_t flags = mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+  if (flags == RTE_MBUF_F_RX_L4_CKSUM_GOOD) return ChecksumState::kGood;
+  // A port that says "bad" may have looked at something else than the CRC32c: look again.
+  return ChecksumState::kUnchecked;
+}
+
+}  // namespace
+
+size_t Worker::receive_port(PortQueue& queue) {
+  std::array<rte_mbuf*, kBurst> mbufs;
+  guard_.enter();
+  const uint16_t count = queue.receive(mbufs.data());
+  guard_.leave();
+  if (count == 0) return 0;
+  std::array<rte_mbuf*, kBurst> held;
+  uint16_t taken = 0;
+  for (uint16_t i = 0; i < count; ++i) {
+    if (take_frame(queue, mbufs[i], in_[taken])) held[taken++] = mbufs[i];
+  }
+  if (taken > 0) {
+    net_counters_.add(net::NetCounter::k_in_sctp, taken);
+    shard_.receive(now_, {in_.data(), taken});
+    deliver_events();
+    rte_pktmbuf_free_bulk(held.data(), taken);
+  }
+  return count;
+}
+
+bool Worker::take_frame(PortQueue& queue, rte_mbuf* mbuf, PacketIn& packet) {
+  if (mbuf->nb_segs > 1 && rte_pktmbuf_linearize(mbuf) != 0) {
+    drop_frame(queue, mbuf, net::NetCounter::k_drop_segmented);
+    return false;
+  }
+  const port::Offloads& offloads = queue.port().offloads();
+  const std::span<const uint8_t> bytes(rte_pktmbuf_mtod(mbuf, const uint8_t*),
+                                       rte_pktmbuf_data_len(mbuf));
+  const bool ip_good =
+      offloads.rx_ipv4_checksum &&
+      (mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+  const net::LocalPort& local = routes_.port(queue.port().index());
+  const net::Frame frame = net::parse_frame(bytes, local.vlan, ip_good);
+  std::optional<net::NetCounter> drop;
+  if (frame.kind == net::FrameKind::kDropped) {
+    drop = frame.drop;
+  } else {
+    drop = net::judge_addresses(frame, local, routes_);
+  }
+  if (!taps_.empty()) [[unlikely]] {
+    tap_frame(queue.port().index(), capture::Direction::kIn, mbuf,
+              facts_of(queue.port().index(), frame, bytes),
+              drop ? static_cast<uint32_t>(*drop) + 1 : 0);
+  }
+  if (drop) {
+    net_counters_.add(*drop);
+    rte_pktmbuf_free(mbuf);
+    return false;
+  }
+  if (frame.kind != net::FrameKind::kSctp) {
+    respond(queue, frame, mbuf);
+    return false;
+  }
+  packet.source = frame.source;
+  packet.destination = frame.destination;
+  packet.bytes = bytes.subspan(frame.payload_offset, frame.payload_length);
+  packet.checksum = checksum_state(mbuf, offloads.rx_sctp_checksum);
+  return true;
+}
+
+void Worker::respond(PortQueue& queue, const net::Frame& frame, rte_mbuf* mbuf) {
+  const std::span<uint8_t> buffer(rte_pktmbuf_mtod(mbuf, uint8_t*),
+                                  rte_pktmbuf_data_len(mbuf) + rte_pktmbuf_tailroom(mbuf));
+  const size_t reply =
+      queue.responder().handle(now_, frame, buffer, rte_pktmbuf_data_len(mbuf), actions_);
+  apply(queue, actions_);
+  if (reply == 0) {
+    rte_pktmbuf_free(mbuf);
+    return;
+  }
+  mbuf->data_len = static_cast<uint16_t>(reply);
+  mbuf->pkt_len = static_cast<uint32_t>(reply);
+  mbuf->ol_flags = 0;
+  send_frame(queue, mbuf);
+}
+
+void Worker::drop_frame(PortQueue& queue, rte_mbuf* mbuf, net::NetCounter why) {
+  net_counters_.add(why);
+  if (!taps_.empty()) {
+    capture::FrameFacts facts;
+    facts.port = queue.port().index();
+    tap_frame(facts.port, capture::Direction::kIn, mbuf, facts, static_cast<uint32_t>(why) + 1);
+  }
+  rte_pktmbuf_free(mbuf);
+}
+
+size_t Worker::receive_looped() {
+  std::array<rte_mbuf*, kBurst> held;
+  // Only what was there when the turn began: answers to it wait for the next turn.
+  const size_t end = std::min(loop_tail_, loop_head_ + kBurst);
+  uint16_t count = 0;
+  for (; loop_head_ < end; ++loop_head_, ++count) {
+    const Looped& looped = loop_[loop_head_ % kLoop];
+    in_[count].source = looped.source;
+    in_[count].destination = looped.destination;
+    in_[count].bytes = {rte_pktmbuf_mtod(looped.mbuf, const uint8_t*),
+                        rte_pktmbuf_data_len(looped.mbuf)};
+    in_[count].checksum = ChecksumState::kGood;  // it never left this memory
+    held[count] = looped.mbuf;
+  }
+  if (count == 0) return 0;
+  net_counters_.add(net::NetCounter::k_in_sctp, count);
+  shard_.receive(now_, {in_.data(), count});
+  deliver_events();
+  rte_pktmbuf_free_bulk(held.data(), count);
+  return count;
+}
+
+void Worker::deliver_events() {
+  while (shard_.next_event(event_)) bridge_.deliver(now_, event_);
+}
+
+}  // namespace trunkline::worker

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The loop itself: order of the steps, housekeeping, and how to rest when there is nothing to do.
+#include "worker/worker.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <rte_pause.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+
+namespace trunkline::worker {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr uint64_t kHousekeepingTurns = 64;
+constexpr Duration kNeighbourPeriod = milliseconds(100);
+constexpr uint32_t kSpinTurns = 64;                   // turns without work before the first wait
+constexpr Duration kLongestWait = microseconds(100);  // while anything lives
+constexpr Duration kLongestQuietWait = milliseconds(5);
+constexpr Duration kTraffic = milliseconds(200);  // since the last work
+
+net::RouteTable make_routes(std::span<const std::unique_ptr<port::Port>> ports) {
+  std::vector<net::LocalPort> out;
+  for (const auto& port : ports) {
+    net::LocalPort local;
+    local.mac = port->mac();
+    local.vlan = port->config().vlan;
+    local.mtu = port->config().mtu;
+    for (const config::Prefix& prefix : port->config().addresses) {
+      local.prefixes.push_back({prefix.address, prefix.length});
+    }
+    local.gateway_v4 = port->config().gateway_v4;
+    local.gateway_v6 = port->config().gateway_v6;
+    out.push_back(std::move(local));
+  }
+  return net::RouteTable(std::move(out));
+}
+
+std::vector<std::unique_ptr<PortQueue>> make_queues(
+    std::span<const std::unique_ptr<port::Port>> ports, const WorkerConfig& config,
+    const net::RouteTable& routes, net::NetCounters& counters) {
+  std::vector<std::unique_ptr<PortQueue>> out;
+  for (const auto& port : ports) {
+    out.push_back(
+        std::make_unique<PortQueue>(*port, config.index, routes, counters, config.max_neighbours));
+  }
+  return out;
+}
+
+std::vector<net::NeighbourTable*> tables_of(const std::vector<std::unique_ptr<PortQueue>>& ports) {
+  std::vector<net::NeighbourTable*> out;
+  for (const auto& port : ports) out.push_back(&port->neighbours());
+  return out;
+}
+
+}  // namespace
+
+Worker::Worker(const WorkerConfig& config, std::span<const std::unique_ptr<port::Port>> ports,
+               const TscClock& clock, Directory& directory)
+    : config_(config),
+      clock_(clock),
+      routes_(make_routes(ports)),
+      ports_(make_queues(ports, config_, routes_, net_counters_)),
+      output_(routes_, tables_of(ports_)),
+      shard_(config_.shard, directory, random_, clock.now()),
+      bridge_(config_.bridge, shard_),
+      now_(clock.now()) {
+  uint16_t mtu = 0;
+  uint32_t buffers = 2048 + kLoop;
+  for (const auto& port : ports) {
+    mtu = std::max(mtu, port->config().mtu);
+    buffers += port->config().tx_descriptors + static_cast<uint32_t>(PortQueue::kBacklog);
+  }
+  // The stack does not know where a packet will go, so every port must be able to do it.
+  checksum_by_port_ = std::all_of(ports.begin(), ports.end(), [](const auto& port) {
+    return port->offloads().tx_sctp_checksum;
+  });
+  tx_pool_ =
+      port::make_pool(fmt::format("tx_{}", config_.index), buffers, mtu, config_.shared_cores);
+}
+
+Worker::~Worker() {
+  for (const auto& queue : ports_) {
+    queue->drop_all();
+    queue->neighbours().clear(actions_);
+    apply(*queue, actions_);
+    queue->drop_all();
+  }
+  for (; loop_head_ < loop_tail_; ++loop_head_) rte_pktmbuf_free(loop_[loop_head_ % kLoop].mbuf);
+  for (size_t i = 0; i < spare_count_; ++i) rte_pktmbuf_free(spares_[i]);
+  // The pool goes with the ports: a driver may still hold frames until they are closed.
+}
+
+void Worker::run() {
+  // The kernel may delay wake-ups by this much; its default of 50 us would double short waits.
+  prctl(PR_SET_TIMERSLACK, 1);
+  while (!stop_.load(std::memory_order_relaxed)) iterate();
+  mailbox_.run_all(*this);
+}
+
+void Worker::iterate() {
+  const TimePoint before = now_;
+  now_ = clock_.now();
+  if (now_ - before > milliseconds(10)) counters_.add(WorkerCounter::k_long_gaps);
+  counters_.add(WorkerCounter::k_iterations);
+
+  // What was received comes before timers: after a lost time slice, the answer to what would time
+  // out may be in the queue already.
+  size_t work = loop_head_ != loop_tail_ ? receive_looped() : 0;
+  for (const auto& queue : ports_) work += receive_port(*queue);
+  work += bridge_.drain_submissions(now_);
+  deliver_events();
+  shard_.advance(now_);
+  deliver_events();
+  work += transmit();
+  guard_.enter();
+  for (const auto& queue : ports_) queue->send_all();
+  guard_.leave();
+  deliver_events();
+  bridge_.flush();
+
+  if (work > 0) {
+    counters_.add(WorkerCounter::k_busy_iterations);
+    last_work_ = now_;
+    idle_turns_ = 0;
+  } else {
+    ++idle_turns_;
+  }
+  if (counters_.get(WorkerCounter::k_iterations) % kHousekeepingTurns == 0 || idle_turns_ > 1) {
+    housekeep();
+  }
+  if (idle_turns_ > 0) rest();
+}
+
+void Worker::housekeep() {
+  if (mailbox_.has_mail()) {
+    counters_.add(WorkerCounter::k_mail);
+    mailbox_.run_all(*this);
+    deliver_events();
+  }
+  if (now_ < next_neighbours_) return;
+  next_neighbours_ = now_ + kNeighbourPeriod;
+  for (const auto& queue : ports_) {
+    queue->neighbours().advance(now_, actions_);
+    apply(*queue, actions_);
+  }
+}
+
+void Worker::rest() {
+  if (config_.idle == config::Idle::kSpin || idle_turns_ < kSpinTurns) {
+    rte_pause();
+    return;
+  }
+  const bool quiet = shard_.association_count() == 0 && now_ - last_work_ > kTraffic;
+  Duration timeout = quiet ? kLongestQuietWait : kLongestWait;
+  const TimePoint deadline = shard_.next_deadline();
+  if (!deadline.is_never()) timeout = std::min(timeout, deadline - now_);
+  for (const auto& queue : ports_) {
+    if (!queue->idle()) return;  // frames wait for room in a send queue
+  }
+  if (timeout.count() <= 0 || loop_head_ != loop_tail_ || shard_.has_output()) return;
+  wait(timeout);
+}
+
+void Worker::wait(Duration timeout) {
+  bridge_.arm();
+  if (!bridge_.has_work() && !mailbox_.has_mail()) {
+    counters_.add(WorkerCounter::k_waits);
+    pollfd fds[2] = {{bridge_.wait_fd(), POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}};
+    const timespec limit{timeout.count() / 1'000'000'000, timeout.count() % 1'000'000'000};
+    ppoll(fds, 2, &limit, nullptr);
+    const TimePoint woken = clock_.now();
+    counters_.add(WorkerCounter::k_wait_ns, static_cast<uint64_t>((woken - now_).count()));
+    now_ = woken;
+  }
+  bridge_.disarm();
+}
+
+void Worker::set_link(size_t port, bool up) {
+  PortQueue& queue = *ports_[port];
+  const bool came_up = up && !queue.link_up();
+  queue.set_link(up);
+  if (came_up) {
+    // Whoever is at the other end now need not be whom we knew.
+    queue.neighbours().clear(actions_);
+    apply(queue, actions_);
+    output_.invalidate();
+    announce(queue);
+  }
+}
+
+void Worker::remove_tap(const capture::Tap* tap) {
+  std::erase_if(taps_, [&](const auto& other) { return other.get() == tap; });
+}
+
+void Worker::tap_frame(uint16_t port, capture::Direction direction, const rte_mbuf* mbuf,
+                       const capture::FrameFacts& facts, uint32_t drop) {
+  capture::Tap::Record record;
+  record.time_ns = now_.ns();
+  record.length = rte_pktmbuf_data_len(mbuf);
+  record.port = port;
+  record.direction = direction;
+  record.drop = drop;
+  for (const auto& tap : taps_) {
+    if (!tap->filter().matches(facts)) continue;
+    counters_.add(WorkerCounter::k_capture_frames);
+    tap->push(record, {rte_pktmbuf_mtod(mbuf, const uint8_t*), record.length});
+  }
+}
+
+}  // namespace trunkline::worker

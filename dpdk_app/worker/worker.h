@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One worker: a shard, its queue pair of every port, its bridge to the applications, and the loop
+// that runs them to completion. Everything in here belongs to one lcore; the control thread reaches
+// it through the mailbox only.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "appring/app_ring.h"
+#include "capture/tap.h"
+#include "config/config.h"
+#include "net/counters.h"
+#include "net/frame.h"
+#include "net/output.h"
+#include "net/route.h"
+#include "port/poll_guard.h"
+#include "port/port.h"
+#include "trunkline/stack/stack.h"
+#include "worker/clock.h"
+#include "worker/counters.h"
+#include "worker/mailbox.h"
+#include "worker/port_queue.h"
+
+namespace trunkline::worker {
+
+struct WorkerConfig {
+  uint16_t index = 0;
+  uint16_t count = 1;
+  config::Idle idle = config::Idle::kAdaptive;
+  uint32_t max_neighbours = 1024;
+  bool shared_cores = true;
+  ShardConfig shard;
+  appring::BridgeConfig bridge;
+};
+
+class Worker {
+ public:
+  // `ports`, `clock` and `directory` outlive the worker.
+  Worker(const WorkerConfig& config, std::span<const std::unique_ptr<port::Port>> ports,
+         const TscClock& clock, Directory& directory);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // -- any thread
+  // The loop; returns after stop().
+  void run();
+  void stop() { stop_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] Mailbox& mailbox() { return mailbox_; }
+  [[nodiscard]] appring::BridgeMailbox& bridge_mailbox() { return bridge_.mailbox(); }
+
+  // -- the worker's thread: closures in the mailbox, and tests
+  [[nodiscard]] TimePoint now() const { return now_; }
+  [[nodiscard]] Shard& shard() { return shard_; }
+  [[nodiscard]] appring::Bridge& bridge() { return bridge_; }
+  [[nodiscard]] PortQueue& port(size_t index) { return *ports_[index]; }
+  [[nodiscard]] size_t port_count() const { return ports_.size(); }
+  [[nodiscard]] const net::NetCounters& net_counters() const { return net_counters_; }
+  [[nodiscard]] const WorkerCounters& counters() const { return counters_; }
+  void set_link(size_t port, bool up);
+  void add_tap(std::shared_ptr<capture::Tap> tap) { taps_.push_back(std::move(tap)); }
+  void remove_tap(const capture::Tap* tap);
+
+ private:
+  static constexpr uint16_t kBurst = port::kBurst;
+
+  void iterate();
+  // -- receive.cpp
+  size_t receive_port(PortQueue& queue);
+  size_t receive_looped();
+  // False: the mbuf has been used up or dropped. True: `packet` is SCTP for the stack.
+  bool take_frame(PortQueue& queue, rte_mbuf* frame, PacketIn& packet);
+  void respond(PortQueue& queue, const net::Frame& frame, rte_mbuf* mbuf);
+  void drop_frame(PortQueue& queue, rte_mbuf* mbuf, net::NetCounter why);
+  void deliver_events();
+  // -- transmit.cpp
+  size_t transmit();
+  void dispatch(const PacketOut& packet, rte_mbuf* mbuf);
+  void put_header(rte_mbuf* mbuf, const net::HeaderTemplate& header, const PacketOut& packet);
+  void loop_back(const PacketOut& packet, rte_mbuf* mbuf);
+  void drop_packet(rte_mbuf* mbuf, net::NetCounter why);
+  bool refill_spares();
+  void apply(PortQueue& queue, net::NeighbourActions& actions);
+  void announce(PortQueue& queue);
+  void send_frame(PortQueue& queue, rte_mbuf* mbuf);
+  // -- worker.cpp
+  void housekeep();
+  void rest();
+  void wait(Duration timeout);
+  void tap_frame(uint16_t port, capture::Direction direction, const rte_mbuf* mbuf,
+                 const capture::FrameFacts& facts, uint32_t drop);
+
+  struct Looped {
+    rte_mbuf* mbuf = nullptr;
+    IpAddress source;
+    IpAddress destination;
+  };
+  static constexpr size_t kLoop = 512;
+
+  WorkerConfig config_;
+  const TscClock& clock_;
+  Mailbox mailbox_;
+  port::PollGuard guard_;
+  std::atomic<bool> stop_{false};  // any thread writes, the worker reads
+
+  net::NetCounters net_counters_;
+  WorkerCounters counters_;
+  net::RouteTable routes_;
+  std::vector<std::unique_ptr<PortQueue>> ports_;
+  net::Output output_;
+  net::NeighbourActions actions_;
+
+  SecureRandom random_;
+  Shard shard_;
+  appring::Bridge bridge_;
+  Event event_;
+
+  TimePoint now_;
+  TimePoint next_neighbours_;
+  TimePoint last_work_;
+  uint32_t idle_turns_ = 0;
+  bool checksum_by_port_ = false;
+
+  std::array<PacketIn, kBurst> in_;  // the burst under way
+  rte_mempool* tx_pool_ = nullptr;
+  std::array<rte_mbuf*, kBurst> spares_{};  // empty mbufs for the next packets
+  std::array<PacketOut, kBurst> rooms_;
+  size_t spare_count_ = 0;
+  std::array<Looped, kLoop> loop_{};
+  size_t loop_head_ = 0;
+  size_t loop_tail_ = 0;
+  std::vector<std::shared_ptr<capture::Tap>> taps_;
+};
+
+}  // namespace trunkline::worker
