@@ -46,8 +46,6 @@ SANITIZERS = {
     'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
     'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1',
 }
-# A sanitized simulation is ten times slower: fewer seeds, the same scenarios.
-FEWER_SEEDS = {'TRUNKLINE_SIM_SEEDS': '200'}
 
 SUITES = [
     Suite('checks', 'script', scripts=('devtools/check_*.py', 'devtools/check_layers.py --self-test',
@@ -58,8 +56,7 @@ SUITES = [
     Suite('sim', 'gtest', 'build', 'tests/sim', timeout=600),
     Suite('stack-alone', 'gtest', 'build-stack', 'tests/unit', everything=True),
     Suite('unit-asan', 'gtest', 'build-asan', 'tests/unit', env=SANITIZERS),
-    Suite('sim-asan', 'gtest', 'build-asan', 'tests/sim', timeout=600,
-          env={**SANITIZERS, **FEWER_SEEDS}),
+    Suite('sim-asan', 'gtest', 'build-asan', 'tests/sim', timeout=600, env=SANITIZERS),
     Suite('rings-tsan', 'gtest', 'build-tsan', 'tests/unit', only=('*client*', '*ring*'),
           env=SANITIZERS),
     Suite('fuzz', 'fuzz', 'build-fuzz', 'tests/fuzz', env=SANITIZERS),
@@ -145,7 +142,7 @@ def programs(suite):
         defined = os.path.relpath(os.path.dirname(target['defined_in']), ROOT)
         inside = defined == suite.under or defined.startswith(suite.under + '/')
         wanted = not suite.only or any(fnmatch.fnmatch(target['name'], p) for p in suite.only)
-        prefix = 'fuzz_' if suite.kind == 'fuzz' else ('test_', 'sim')
+        prefix = 'fuzz_' if suite.kind == 'fuzz' else 'test_'
         if inside and wanted and target['name'].startswith(prefix):
             path = pathlib.Path(target['filename'][0])
             found.append((os.path.relpath(path, ROOT / suite.build), path))
