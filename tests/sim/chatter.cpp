@@ -143,6 +143,7 @@ void Chatter::begin(TimePoint now, Side& side, AssocId id, RecordId record) {
   side.blocked = side.closing = side.ended_it = false;
   side.next_send = TimePoint::never();
   side.stalled_until = now;
+  side.closing_since = TimePoint::never();
 }
 
 void Chatter::up(TimePoint now, Side& side, const Event& event) {
@@ -171,6 +172,11 @@ void Chatter::over(Host& host, TimePoint now, Side& side, const Event& event) {
   }
   host.shard().consumed(now, dead, 1000);
   side.id = AssocId{};
+  const Duration guard = 5 * plan_.hosts[host_].profile.rto_max;
+  if (event.kind == EventKind::kLost && event.reason == Reason::kTimedOut &&
+      !side.closing_since.is_never() && now >= side.closing_since + guard) {
+    guarded_.push_back(side.assoc);
+  }
   const bool lost = event.kind == EventKind::kLost || event.kind == EventKind::kConnectFailed;
   if (lost && side.connector && side.assoc->reconnect && !side.ended_it) {
     side.phase = Phase::kWaiting;
@@ -210,6 +216,7 @@ void Chatter::on_event(Host& host, TimePoint now, RecordId record, Event& event)
       break;
     case EventKind::kPeerShutdown:
       side->closing = true;
+      side->closing_since = std::min(side->closing_since, now);
       break;
     case EventKind::kClosed:
     case EventKind::kLost:
@@ -377,6 +384,7 @@ void Chatter::try_ending(Host& host, TimePoint now, Side& side) {
     return;
   }
   side.closing = true;
+  side.closing_since = std::min(side.closing_since, now);
   const Status status = host.shard().shutdown(now, side.id);
   if (status != Status::kOk && status != Status::kClosing) {
     fail(now, "shutdown(): " + std::string(status_text(status)));

@@ -25,6 +25,8 @@ class Chatter final : public Application {
 
   // Nothing is left to do or to wait for.
   [[nodiscard]] bool finished() const;
+  // Ends that the shutdown guard timer explains (section 9.2: T5, 5 * RTO.max), by plan.
+  [[nodiscard]] const std::vector<const AssocPlan*>& guarded() const { return guarded_; }
   // What it waits for, for the report of a run that does not end.
   [[nodiscard]] std::string pending() const;
 
@@ -63,6 +65,7 @@ class Chatter final : public Application {
     bool asked = false;      // something happened: look whether there is more to do
     TimePoint next_send = TimePoint::never();
     TimePoint stalled_until;
+    TimePoint closing_since = TimePoint::never();
     std::deque<Kept> kept;
     size_t kept_bytes = 0;
   };
@@ -89,6 +92,7 @@ class Chatter final : public Application {
   HostIndex host_;
   SeededRandom random_;
   std::deque<Side> sides_;
+  std::vector<const AssocPlan*> guarded_;
   TimePoint next_action_ = TimePoint::never();
 };
 

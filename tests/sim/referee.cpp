@@ -70,6 +70,8 @@ void Referee::sent(TimePoint now, HostIndex from, HostIndex to, bool ipv6,
         note_announcement(context, *chunk);
         break;
       case ChunkType::kShutdown:
+        sack_paid(context);
+        [[fallthrough]];
       case ChunkType::kShutdownAck:
         direction(from, to, context.source_port, context.destination_port).shutdown_sent = true;
         break;
@@ -166,6 +168,10 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
   const uint64_t hash = hash_of(chunk);
   if (mine.started && data->tsn.before(next) && data->tsn.at_or_after(mine.base)) {
     ++retransmissions_;
+    if (mine.window[data->tsn.distance_from(mine.base)].gap_acked) {
+      fail(context, "TSN " + std::to_string(data->tsn.value) +
+                        " sent again while a gap block covers it (section 6.3.3 E3)");
+    }
     if (mine.window[data->tsn.distance_from(mine.base)].hash != hash) {
       fail(context, "TSN " + std::to_string(data->tsn.value) + " sent again with other content");
     }
@@ -187,7 +193,11 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
     mine.base = data->tsn;
     mine.window.clear();
     mine.flight = 0;
+    mine.acknowledged = 0;
     mine.shutdown_sent = false;
+    mine.sack_seen = false;
+    mine.packets_unsacked = 0;
+    mine.sack_due = TimePoint::never();
     mine.peer_window = mine.peer_windows.empty() ? 0 : mine.peer_windows.back();
   }
   if (mine.shutdown_sent) fail(context, "new DATA after SHUTDOWN or SHUTDOWN ACK (section 9.2)");
@@ -197,13 +207,57 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
                       " bytes in flight and " + std::to_string(data->payload.size()) +
                       " more, into a window of " + std::to_string(mine.peer_window));
   }
+  check_congestion(context, mine);
   mine.window.push_back({hash, static_cast<uint32_t>(data->payload.size()), false, false});
   mine.flight += data->payload.size();
+}
+
+// Section 7.2.1: the window begins with 4404 bytes or so, and never grows by more than what was
+// acknowledged. The real window is often far smaller; this one needs no knowledge of losses.
+void Referee::check_congestion(const Context& context, const Direction& mine) {
+  const auto limits = limits_.find(context.from);
+  if (limits == limits_.end()) return;
+  const uint64_t mtu = limits->second.mtu;
+  const uint64_t initial = std::min(4 * mtu, std::max<uint64_t>(2 * mtu, 4404));
+  if (mine.flight >= initial + mine.acknowledged) {
+    fail(context, std::to_string(mine.flight) + " bytes in flight, after an initial window of " +
+                      std::to_string(initial) + " and " + std::to_string(mine.acknowledged) +
+                      " bytes acknowledged");
+  }
+}
+
+// Section 6.2: a SACK for every second packet, or within the delay.
+void Referee::sack_paid(const Context& context) {
+  Direction& theirs =
+      direction(context.to, context.from, context.destination_port, context.source_port);
+  const auto limits = limits_.find(context.from);
+  if (limits != limits_.end() && limits->second.check_sacks && !theirs.sack_due.is_never() &&
+      context.now > theirs.sack_due + limits->second.slack) {
+    fail(context, "SACK " + std::to_string((context.now - theirs.sack_due).count() / 1000) +
+                      " us later than section 6.2 allows");
+  }
+  theirs.sack_seen = true;
+  theirs.packets_unsacked = 0;
+  theirs.sack_due = TimePoint::never();
+}
+
+void Referee::sack_owed(const Context& context) {
+  Direction& theirs =
+      direction(context.from, context.to, context.source_port, context.destination_port);
+  const auto limits = limits_.find(context.to);
+  // Before the first SACK the receiver may not be up yet.
+  if (limits == limits_.end() || !theirs.sack_seen) return;
+  ++theirs.packets_unsacked;
+  const TimePoint due = theirs.packets_unsacked >= limits->second.sack_frequency
+                            ? context.now
+                            : context.now + limits->second.sack_delay;
+  theirs.sack_due = std::min(theirs.sack_due, due);
 }
 
 void Referee::sent_sack(const Context& context, const wire::ChunkView& chunk) {
   const auto sack = wire::SackChunk::parse(chunk);
   if (!sack) return fail(context, "malformed SACK");
+  sack_paid(context);
   const Direction& theirs =
       direction(context.to, context.from, context.destination_port, context.source_port);
   if (!theirs.started) return;
@@ -242,10 +296,11 @@ void Referee::delivered(TimePoint now, HostIndex from, HostIndex to,
   if (!header) return;
   const Context context{now, from, to, header->source_port.value, header->destination_port.value};
   wire::ChunkCursor cursor(bytes.subspan(wire::kCommonHeaderSize));
+  bool has_data = false;
   while (const auto chunk = cursor.next()) {
     switch (chunk->type) {
       case ChunkType::kData:
-        got_data(context, *chunk);
+        has_data = got_data(context, *chunk) || has_data;
         break;
       case ChunkType::kSack:
         got_sack(context, *chunk);
@@ -269,15 +324,19 @@ void Referee::delivered(TimePoint now, HostIndex from, HostIndex to,
         break;
     }
   }
+  if (has_data) sack_owed(context);
 }
 
-void Referee::got_data(const Context& context, const wire::ChunkView& chunk) {
+// Whether it is of the present sequence and new.
+bool Referee::got_data(const Context& context, const wire::ChunkView& chunk) {
   const auto data = wire::DataChunk::parse(chunk);
-  if (!data) return;
+  if (!data) return false;
   Direction& theirs =
       direction(context.from, context.to, context.source_port, context.destination_port);
   const uint32_t index = data->tsn.distance_from(theirs.base);
-  if (theirs.started && index < theirs.window.size()) theirs.window[index].delivered = true;
+  if (!theirs.started || index >= theirs.window.size()) return false;
+  theirs.window[index].delivered = true;
+  return true;
 }
 
 void Referee::advance_base(Direction& data, Tsn cum_tsn_ack) {
@@ -285,7 +344,10 @@ void Referee::advance_base(Direction& data, Tsn cum_tsn_ack) {
   const uint32_t acked = cum_tsn_ack.distance_from(data.base - 1);
   if (acked > data.window.size()) return;  // old, or of another sequence
   for (uint32_t i = 0; i < acked; ++i) {
-    if (!data.window.front().gap_acked) data.flight -= data.window.front().bytes;
+    if (!data.window.front().gap_acked) {
+      data.flight -= data.window.front().bytes;
+      data.acknowledged += data.window.front().bytes;
+    }
     data.window.pop_front();
   }
   data.base = data.base + acked;
@@ -311,6 +373,7 @@ void Referee::got_sack(const Context& context, const wire::ChunkView& chunk) {
   }
   data.flight = 0;
   for (size_t i = 0; i < data.window.size(); ++i) {
+    if (gap_acked[i] && !data.window[i].gap_acked) data.acknowledged += data.window[i].bytes;
     data.window[i].gap_acked = gap_acked[i];
     if (!gap_acked[i]) data.flight += data.window[i].bytes;
   }

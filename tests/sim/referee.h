@@ -24,6 +24,11 @@ namespace trunkline::sim {
 struct PacketLimits {
   uint16_t mtu = 1500;  // of the IP packet
   bool one_data_per_packet = false;
+  // As a receiver: how late a SACK may be (section 6.2). `slack` is what its worker may add.
+  bool check_sacks = false;
+  Duration sack_delay{};
+  uint8_t sack_frequency = 2;
+  Duration slack{};
 };
 
 class Referee {
@@ -60,7 +65,12 @@ class Referee {
     std::deque<SentChunk> window;  // from base on
     uint64_t flight = 0;           // payload bytes in window, neither acknowledged nor gap-acked
     uint64_t peer_window = 0;      // a_rwnd that the sender last heard
+    uint64_t acknowledged = 0;     // payload bytes, since the sequence began
     bool shutdown_sent = false;
+    // What the receiver owes.
+    bool sack_seen = false;  // it is up, and has acknowledged something
+    uint32_t packets_unsacked = 0;
+    TimePoint sack_due = TimePoint::never();
   };
   struct Context {
     TimePoint now;
@@ -77,9 +87,12 @@ class Referee {
   void check_order(const Context& context, std::span<const uint8_t> chunks);
   void check_tag(const Context& context, uint32_t tag, const wire::PacketShape& shape);
   void sent_data(const Context& context, const wire::ChunkView& chunk);
+  void check_congestion(const Context& context, const Direction& mine);
+  void sack_paid(const Context& context);
   void sent_sack(const Context& context, const wire::ChunkView& chunk);
   void note_announcement(const Context& context, const wire::ChunkView& chunk);
-  void got_data(const Context& context, const wire::ChunkView& chunk);
+  bool got_data(const Context& context, const wire::ChunkView& chunk);
+  void sack_owed(const Context& context);
   void got_sack(const Context& context, const wire::ChunkView& chunk);
   static void advance_base(Direction& data, Tsn cum_tsn_ack);
   void fail(const Context& context, const std::string& what);

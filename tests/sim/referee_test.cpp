@@ -19,7 +19,9 @@ namespace {
 
 using wire::PacketWriter;
 
-constexpr TimePoint kNow = TimePoint::from_ns(7);
+using std::chrono::milliseconds;
+
+constexpr TimePoint kStart = TimePoint::from_ns(7);
 constexpr uint32_t kClientTag = 0x11111111;
 constexpr uint32_t kServerTag = 0x22222222;
 constexpr uint32_t kClientTsn = 0xfffffffe;  // wraps soon
@@ -28,8 +30,8 @@ constexpr uint32_t kServerTsn = 5000;
 class RefereeTest : public testing::Test {
  protected:
   RefereeTest() {
-    referee_.set_limits(0, {1500, false});
-    referee_.set_limits(1, {1500, true});
+    referee_.set_limits(0, {1500, false, true, std::chrono::milliseconds(10), 2, {}});
+    referee_.set_limits(1, {1500, true, true, std::chrono::milliseconds(10), 2, {}});
     set_up();
   }
 
@@ -47,12 +49,12 @@ class RefereeTest : public testing::Test {
   }
 
   void sent(HostIndex from, const std::vector<uint8_t>& bytes) {
-    referee_.sent(kNow, from, static_cast<HostIndex>(1 - from), false, bytes);
+    referee_.sent(now_, from, static_cast<HostIndex>(1 - from), false, bytes);
   }
   void pass(HostIndex from, uint32_t tag, const Fill& fill) {
     const auto bytes = packet(from, tag, fill);
     sent(from, bytes);
-    referee_.delivered(kNow, from, static_cast<HostIndex>(1 - from), bytes);
+    referee_.delivered(now_, from, static_cast<HostIndex>(1 - from), bytes);
   }
   void lose(HostIndex from, uint32_t tag, const Fill& fill) { sent(from, packet(from, tag, fill)); }
 
@@ -92,6 +94,7 @@ class RefereeTest : public testing::Test {
     EXPECT_NE(verdict_.what().find(what), std::string::npos) << verdict_.what();
   }
 
+  TimePoint now_ = kStart;
   Verdict verdict_;
   Referee referee_{verdict_};
 };
@@ -201,10 +204,56 @@ TEST_F(RefereeTest, CatchesARetransmissionOfWhatWasAcknowledged) {
 }
 
 TEST_F(RefereeTest, CatchesMoreThanTheWindow) {
-  for (uint32_t i = 0; i < 10; ++i) lose(0, kServerTag, data(kClientTsn + i, 1000));
+  pass(0, kServerTag, data(kClientTsn, 1000));
+  pass(1, kClientTag, sack(kClientTsn, 3000));
+  for (uint32_t i = 1; i < 4; ++i) lose(0, kServerTag, data(kClientTsn + i, 1000));
   expect_good();
-  lose(0, kServerTag, data(kClientTsn + 10, 1));
-  expect_caught("into a window of 10000");
+  lose(0, kServerTag, data(kClientTsn + 4, 1));
+  expect_caught("into a window of 3000");
+}
+
+TEST_F(RefereeTest, CatchesMoreThanTheCongestionWindowCanBe) {
+  for (uint32_t i = 0; i < 5; ++i) pass(0, kServerTag, data(kClientTsn + i, 1000));
+  expect_good();
+  lose(0, kServerTag, data(kClientTsn + 5, 1));
+  expect_caught("after an initial window of 4404");
+  verdict_ = Verdict();
+  pass(1, kClientTag, sack(kClientTsn + 1));
+  lose(0, kServerTag, data(kClientTsn + 6, 1000));
+  expect_good();
+}
+
+TEST_F(RefereeTest, CatchesALateSack) {
+  pass(0, kServerTag, data(kClientTsn));
+  pass(1, kClientTag, sack(kClientTsn));
+  pass(0, kServerTag, data(kClientTsn + 1));
+  now_ = kStart + milliseconds(10);
+  pass(1, kClientTag, sack(kClientTsn + 1));
+  expect_good();
+  pass(0, kServerTag, data(kClientTsn + 2));
+  now_ = kStart + milliseconds(20) + Duration(1);
+  pass(1, kClientTag, sack(kClientTsn + 2));
+  expect_caught("later than section 6.2 allows");
+}
+
+TEST_F(RefereeTest, CatchesASackThatDoesNotComeForTheSecondPacket) {
+  pass(0, kServerTag, data(kClientTsn));
+  pass(1, kClientTag, sack(kClientTsn));
+  pass(0, kServerTag, data(kClientTsn + 1));
+  pass(0, kServerTag, data(kClientTsn + 2));
+  now_ = kStart + milliseconds(1);
+  pass(1, kClientTag, sack(kClientTsn + 2));
+  expect_caught("later than section 6.2 allows");
+}
+
+TEST_F(RefereeTest, CatchesARetransmissionOfWhatAGapBlockCovers) {
+  lose(0, kServerTag, data(kClientTsn));
+  pass(0, kServerTag, data(kClientTsn + 1));
+  pass(1, kClientTag, sack(kClientTsn - 1, 9000, {{2, 2}}));
+  lose(0, kServerTag, data(kClientTsn));
+  expect_good();
+  lose(0, kServerTag, data(kClientTsn + 1));
+  expect_caught("gap block covers it");
 }
 
 TEST_F(RefereeTest, AllowsOneProbeOfAClosedWindow) {

@@ -16,6 +16,7 @@ struct RunResult {
   uint64_t packets = 0;
   uint64_t messages = 0;         // delivered
   uint64_t retransmissions = 0;  // DATA chunks
+  uint64_t guarded = 0;          // ends that the shutdown guard timer cut short
   uint64_t steps = 0;
   Duration simulated{};
 };
