@@ -160,7 +160,8 @@ def build(suite, targets):
 
 
 def no_randomised_layout():
-    """TSan and old libFuzzer runtimes dislike much address randomisation; None where not allowed."""
+    """A prefix for sanitized programs: their runtimes crash at random where the kernel randomises
+    addresses as much as new ones do. Empty where it is not allowed (some containers)."""
     tool = shutil.which('setarch')
     if tool and subprocess.run([tool, '-R', 'true'], capture_output=True, check=False).returncode == 0:
         return [tool, '-R']
@@ -171,7 +172,7 @@ def run_gtest(suite, path):
     log = LOGS / suite.name / f'{path.name}.log'
     report = log.with_suffix('.json')
     report.unlink(missing_ok=True)
-    prefix = no_randomised_layout() if 'tsan' in suite.build else []
+    prefix = no_randomised_layout() if suite.env is SANITIZERS else []
     status = run_logged([*prefix, str(path), f'--gtest_output=json:{report}'], log, suite.timeout,
                         suite.env)
     count = Count()

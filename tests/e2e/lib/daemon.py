@@ -76,18 +76,16 @@ class Daemon:
 
     def wait_ready(self, timeout=20):
         """Until applications can attach."""
-        deadline = time.monotonic() + timeout
-        while not os.path.exists(self.clients):
-            if not self.process.alive() or time.monotonic() > deadline:
-                last = self.process.lines[-1:] or ['it said nothing']
-                raise processes.TimeOut(f'trunklined is not ready: {last[0]}; '
-                                        f'log: {self.process.log}')
-            time.sleep(0.02)
+        self.process.expect('ready: ', timeout)
 
     def ctl(self, *words, check=True, timeout=10):
         """What trunkctl prints."""
         program = cases.program('dpdk_app/trunkctl')
         return processes.run([program, '--socket', self.control, *words], timeout, check)
+
+    def ask(self, *words):
+        """What trunkctl prints, as JSON."""
+        return json.loads(self.ctl('--json', *words))
 
     def capture(self, path, *words):
         """Starts `trunkctl capture` into `path`; Capture.stop() ends it."""
@@ -128,7 +126,7 @@ class DaemonCapture:
             [cases.program('dpdk_app/trunkctl'), '--socket', daemon.control, 'capture', *words,
              '--output', self.path], self.path.with_suffix('.log'))
         deadline = time.monotonic() + 10
-        while not self.path.exists():
+        while not self.path.exists() or self.path.stat().st_size == 0:  # its first block
             if not self._process.alive() or time.monotonic() > deadline:
                 raise processes.TimeOut(f'trunkctl capture did not start; log: {self._process.log}')
             time.sleep(0.02)
