@@ -152,7 +152,7 @@ TEST(Names, EveryChunkOfTable1HasOne) {
       "DATA",          "INIT",       "INIT ACK", "SACK",         "HEARTBEAT",
       "HEARTBEAT ACK", "ABORT",      "SHUTDOWN", "SHUTDOWN ACK", "ERROR",
       "COOKIE ECHO",   "COOKIE ACK", "ECNE",     "CWR",          "SHUTDOWN COMPLETE"};
-  for (uint8_t type = 0; type < std::size(names); ++type) {
+  for (size_t type = 0; type < std::size(names); ++type) {
     EXPECT_EQ(chunk_name(static_cast<ChunkType>(type)), names[type]);
   }
   EXPECT_EQ(chunk_name(static_cast<ChunkType>(15)), "unknown");
