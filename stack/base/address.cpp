@@ -116,8 +116,8 @@ AddressScope IpAddress::scope() const {
     return AddressScope::kGlobal;
   }
   if (is_ipv6()) {
-    const bool zeros = std::all_of(bytes_.begin(), bytes_.end() - 1,
-                                   [](uint8_t byte) { return byte == 0; });
+    const bool zeros =
+        std::all_of(bytes_.begin(), bytes_.end() - 1, [](uint8_t byte) { return byte == 0; });
     if (zeros && bytes_[15] == 1) return AddressScope::kLoopback;
     if (bytes_[0] == 0xfe && (bytes_[1] & 0xc0) == 0x80) return AddressScope::kLinkLocal;
   }

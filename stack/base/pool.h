@@ -51,6 +51,8 @@ class Pool {
   [[nodiscard]] uint32_t index_of(const T* object) const {
     return static_cast<uint32_t>(reinterpret_cast<const Slot*>(object) - slots_);
   }
+  // The object in a slot that is in use.
+  [[nodiscard]] T* at(uint32_t index) const { return reinterpret_cast<T*>(slots_[index].bytes); }
   [[nodiscard]] uint32_t used() const { return used_; }
   [[nodiscard]] uint32_t available() const { return capacity_ - used_; }
   [[nodiscard]] uint32_t capacity() const { return capacity_; }

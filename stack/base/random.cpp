@@ -10,7 +10,9 @@
 
 namespace trunkline {
 
-SecureRandom::~SecureRandom() { OPENSSL_cleanse(pool_.data(), pool_.size()); }
+SecureRandom::~SecureRandom() {
+  OPENSSL_cleanse(pool_.data(), pool_.size());
+}
 
 void SecureRandom::fill(std::span<uint8_t> out) {
   while (!out.empty()) {

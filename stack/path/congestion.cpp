@@ -14,7 +14,9 @@ uint32_t Congestion::initial_window() const {
   return std::min(4 * pmdcs_, std::max(2 * pmdcs_, three_packets));
 }
 
-uint32_t Congestion::halved() const { return std::max(cwnd_ / 2, 4 * pmdcs_); }
+uint32_t Congestion::halved() const {
+  return std::max(cwnd_ / 2, 4 * pmdcs_);
+}
 
 void Congestion::reset() {
   cwnd_ = initial_window();

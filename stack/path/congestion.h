@@ -21,8 +21,8 @@ class Congestion {
   void on_ack(uint32_t acked, uint32_t acked_chunks, uint32_t flight_before);
   // Nothing is outstanding any more: 7.2.2, last rule.
   void on_all_acked() { partial_bytes_acked_ = 0; }
-  void on_t3_expiry();          // 7.2.3
-  void on_fast_retransmit();    // 7.2.4 rule 2
+  void on_t3_expiry();        // 7.2.3
+  void on_fast_retransmit();  // 7.2.4 rule 2
   // Nothing was sent for this many RTOs: 7.2.1, last rule.
   void on_idle(uint64_t rtos);
   // The path's window at the start, again: after a restart of the association.

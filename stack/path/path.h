@@ -29,17 +29,15 @@ struct Path {
   uint8_t index = 0;  // in the association's list
   PathState state = PathState::kUnconfirmed;
   bool heartbeat_outstanding = false;
-  bool rtt_pending = false;          // a chunk with rtt_tsn is being timed
-  uint16_t mtu;                      // bytes, IP packet
-  uint16_t error_count = 0;          // 8.2
-  uint32_t flight = 0;               // bytes of user data outstanding here
+  bool send_heartbeat = false;  // one is to go out
+  uint16_t mtu;                 // bytes, IP packet
+  uint16_t error_count = 0;     // 8.2
   Rto rto;
   Congestion congestion;
-  Tsn rtt_tsn;
-  TimePoint rtt_sent_at;
+  TimePoint rtt_from;  // only chunks sent since then are timed: one sample a round trip (C4)
   TimePoint t3 = TimePoint::never();
   TimePoint heartbeat_due = TimePoint::never();  // when to send one, or when its ACK is late
-  TimePoint last_sent_at;            // DATA, for 7.2.1 and to know an idle path
+  TimePoint last_sent_at;                        // DATA, for 7.2.1 and to know an idle path
   TimePoint heartbeat_sent_at;
   uint64_t heartbeat_nonce = 0;
   uint64_t heartbeats_sent = 0;

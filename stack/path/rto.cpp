@@ -24,7 +24,7 @@ void Rto::on_sample(const Profile& profile, Duration rtt) {
     rttvar_ = rttvar_ - rttvar_ / 4 + error / 4;
     srtt_ = srtt_ - srtt_ / 8 + rtt / 8;
   }
-  rttvar_ = std::max(rttvar_, kGranularity);                                // G1, G2
+  rttvar_ = std::max(rttvar_, kGranularity);                                 // G1, G2
   rto_ = std::clamp(srtt_ + 4 * rttvar_, profile.rto_min, profile.rto_max);  // C6, C7
 }
 

@@ -28,6 +28,7 @@ struct HeldInfo {
   bool unordered = false;
   bool beginning = false;
   bool ending = false;
+  bool whole_chunk = false;  // a message that came in one chunk
 };
 
 struct ReceiveBlock {
@@ -42,9 +43,7 @@ struct ReceiveBlock {
   [[nodiscard]] static ReceiveBlock* from(Piece* first) {
     return reinterpret_cast<ReceiveBlock*>(first);
   }
-  [[nodiscard]] ReceiveBlock* next() const {
-    return reinterpret_cast<ReceiveBlock*>(piece.next);
-  }
+  [[nodiscard]] ReceiveBlock* next() const { return reinterpret_cast<ReceiveBlock*>(piece.next); }
 };
 static_assert(sizeof(ReceiveBlock) == ReceiveBlock::kSize);
 
@@ -54,8 +53,7 @@ class ReceiveBlocks final : public PieceOwner {
       : pool_(static_cast<uint32_t>(bytes / ReceiveBlock::kSize)) {}
 
   [[nodiscard]] static uint32_t blocks_for(size_t payload) {
-    return static_cast<uint32_t>((payload + ReceiveBlock::kDataSize - 1) /
-                                 ReceiveBlock::kDataSize);
+    return static_cast<uint32_t>((payload + ReceiveBlock::kDataSize - 1) / ReceiveBlock::kDataSize);
   }
   [[nodiscard]] bool has_room(size_t payload) const {
     return pool_.available() >= blocks_for(payload);

@@ -16,6 +16,7 @@ void describe(ReceiveBlock* block, const wire::DataChunk& chunk) {
   held.unordered = chunk.unordered;
   held.beginning = chunk.beginning;
   held.ending = chunk.ending;
+  held.whole_chunk = chunk.beginning && chunk.ending;
 }
 
 // Two chunks with consecutive TSNs, of which the first is not the end of a message.

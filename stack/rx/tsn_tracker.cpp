@@ -30,8 +30,8 @@ size_t TsnTracker::first_block_ending_at_or_after(Tsn tsn) const {
 TsnTracker::Verdict TsnTracker::classify(Tsn tsn, const Pool<TsnDisorder>& pool) const {
   if (tsn.at_or_before(cum_)) return Verdict::kDuplicate;
   const uint32_t offset = tsn.distance_from(cum_);
-  if (offset == 1) return has_gaps() && disorder_->blocks[0].first == tsn ? Verdict::kDuplicate
-                                                                         : Verdict::kNew;
+  if (offset == 1)
+    return has_gaps() && disorder_->blocks[0].first == tsn ? Verdict::kDuplicate : Verdict::kNew;
   if (offset > kMaxGapOffset) return Verdict::kTooFar;
   if (disorder_ == nullptr) return pool.available() > 0 ? Verdict::kNew : Verdict::kTooFar;
   const size_t at = first_block_ending_at_or_after(tsn);

@@ -7,26 +7,31 @@
 
 namespace trunkline {
 
+// Steps over the end of a piece, and over empty pieces.
+void PayloadCursor::settle() {
+  while (offset == piece->length && piece->next != nullptr) {
+    piece = piece->next;
+    offset = 0;
+  }
+}
+
 void PayloadCursor::read(uint8_t* out, size_t size) {
   while (size > 0) {
+    settle();
     const size_t n = std::min<size_t>(size, piece->length - offset);
     std::memcpy(out, piece->data + offset, n);
+    offset += static_cast<uint32_t>(n);
     out += n;
     size -= n;
-    skip(n);
   }
 }
 
 void PayloadCursor::skip(size_t size) {
   while (size > 0) {
+    settle();
     const size_t n = std::min<size_t>(size, piece->length - offset);
     offset += static_cast<uint32_t>(n);
     size -= n;
-    // Step over the end of a piece at once, so that the cursor never rests on nothing.
-    while (piece->next != nullptr && offset == piece->length) {
-      piece = piece->next;
-      offset = 0;
-    }
   }
 }
 

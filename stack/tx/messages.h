@@ -16,9 +16,12 @@ struct PayloadCursor {
   const Piece* piece = nullptr;
   uint32_t offset = 0;  // in the piece
 
-  // Copies `size` bytes from here to `out` and moves on.
+  // Copies `size` bytes from here to `out` and moves on. The chain holds that many.
   void read(uint8_t* out, size_t size);
   void skip(size_t size);
+
+ private:
+  void settle();
 };
 
 // A user message from send() until its last byte is acknowledged.
@@ -26,12 +29,12 @@ struct TxMessage {
   ListLink<TxMessage> link;  // in its stream's queue while not entirely sent
   Payload payload;
   uint64_t context = 0;
-  PayloadCursor unsent;       // where the next fragment begins
-  uint32_t unsent_size = 0;   // bytes from there to the end
+  PayloadCursor unsent;      // where the next fragment begins
+  uint32_t unsent_size = 0;  // bytes from there to the end
   uint32_t chunks_outstanding = 0;
   Ppid ppid;
   StreamId stream;
-  Ssn ssn;                    // given when its first byte is sent
+  Ssn ssn;  // given when its first byte is sent
   bool unordered = false;
   bool sack_immediately = false;
   bool started = false;
@@ -50,9 +53,9 @@ struct TxChunk {
   PayloadCursor payload;
   TimePoint sent_at;
   Tsn tsn;
-  uint16_t size = 0;      // bytes of user data
-  uint8_t path = 0;       // index of the path it was last sent on
-  uint8_t misses = 0;     // miss indications (7.2.4)
+  uint16_t size = 0;   // bytes of user data
+  uint8_t path = 0;    // index of the path it was last sent on
+  uint8_t misses = 0;  // miss indications (7.2.4)
   State state = State::kInFlight;
   bool beginning = false;
   bool ending = false;

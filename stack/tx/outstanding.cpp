@@ -58,7 +58,9 @@ void Outstanding::ack(TxChunk* chunk, SackOutcome& outcome) {
   SackOutcome::PerPath& path = outcome.paths[chunk->path];
   path.acked += chunk->size;
   path.acked_chunks += wire_size(*chunk);
-  if (!chunk->retransmitted) path.rtt_from = chunk->sent_at;
+  // 6.3.1 C5: neither a chunk sent twice nor one behind it tells the round trip.
+  outcome.ambiguous = outcome.ambiguous || chunk->retransmitted;
+  if (!outcome.ambiguous) path.rtt_from = chunk->sent_at;
   outcome.newly_acked = true;
   if (highest_newly_acked_.before(chunk->tsn)) highest_newly_acked_ = chunk->tsn;
 }
@@ -183,8 +185,7 @@ void Outstanding::retransmit(TxChunk* chunk, TimePoint now, uint8_t path) {
 
 TxChunk* Outstanding::earliest(uint8_t path) const {
   TxChunk* chunk = chunks_.front();
-  while (chunk != nullptr &&
-         (chunk->path != path || chunk->state != TxChunk::State::kInFlight)) {
+  while (chunk != nullptr && (chunk->path != path || chunk->state != TxChunk::State::kInFlight)) {
     chunk = chunks_.next(chunk);
   }
   return chunk;

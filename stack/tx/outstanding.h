@@ -20,17 +20,19 @@ inline constexpr size_t kMaxPaths = 8;  // destination addresses of a peer that 
 // What a SACK said, by path index.
 struct SackOutcome {
   struct PerPath {
-    uint32_t acked = 0;          // bytes of user data newly acknowledged, by cum TSN or gap
-    uint32_t acked_chunks = 0;   // the same with chunk headers and padding (7.2.2)
-    uint32_t flight_before = 0;  // bytes outstanding before
-    bool first_acked = false;    // its earliest outstanding TSN was acknowledged (6.3.2 R3)
-    bool reneged = false;        // a chunk counts as in flight again (6.3.2 R4)
-    bool lost = false;           // a chunk was marked by its third miss indication
+    uint32_t acked = 0;                 // bytes of user data newly acknowledged, by cum TSN or gap
+    uint32_t acked_chunks = 0;          // the same with chunk headers and padding (7.2.2)
+    uint32_t flight_before = 0;         // bytes outstanding before
+    bool first_acked = false;           // its earliest outstanding TSN was acknowledged (6.3.2 R3)
+    bool reneged = false;               // a chunk counts as in flight again (6.3.2 R4)
+    bool lost = false;                  // a chunk was marked by its third miss indication
     std::optional<TimePoint> rtt_from;  // when a chunk that was sent once, and is now acked, went
   };
   std::array<PerPath, kMaxPaths> paths;
   bool cum_advanced = false;
   bool newly_acked = false;
+  bool ambiguous =
+      false;  // a chunk that was sent twice is among them: no round trip from later ones
 };
 
 class Outstanding {
@@ -46,6 +48,7 @@ class Outstanding {
   [[nodiscard]] uint32_t flight(size_t path) const { return path_flight_[path]; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }  // in flight or to be sent again
   [[nodiscard]] size_t size() const { return chunks_.size(); }
+  [[nodiscard]] const TxChunk* front() const { return chunks_.front(); }
   [[nodiscard]] bool has_retransmissions() const { return retransmit_count_ > 0; }
 
   // A new chunk goes out now; gives it its TSN.

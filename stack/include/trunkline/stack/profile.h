@@ -36,10 +36,10 @@ struct Profile {
   Duration valid_cookie_life = std::chrono::seconds(60);
 
   // Sizes in bytes.
-  uint32_t a_rwnd = 512 * 1024;             // receive buffer of an association
-  uint32_t send_buffer = 1024 * 1024;       // payload accepted and not yet acknowledged
-  uint32_t max_message_size = 256 * 1024;   // both ways
-  uint16_t path_mtu = 1500;                 // of the IP packet
+  uint32_t a_rwnd = 512 * 1024;            // receive buffer of an association
+  uint32_t send_buffer = 1024 * 1024;      // payload accepted and not yet acknowledged
+  uint32_t max_message_size = 256 * 1024;  // both ways
+  uint16_t path_mtu = 1500;                // of the IP packet
 
   // Congestion control, section 7.2 and 6.1 D.
   uint8_t max_burst = 4;  // packets a SACK or timer may release at once; 0: no limit
@@ -49,6 +49,8 @@ struct Profile {
   bool one_data_per_packet = false;  // for peers that break on bundled DATA
 
   uint8_t dscp = 0;  // 0 to 63
+
+  bool operator==(const Profile&) const = default;
 };
 
 }  // namespace trunkline

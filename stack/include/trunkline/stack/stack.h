@@ -74,14 +74,14 @@ enum class PathState : uint8_t { kUnconfirmed, kActive, kPotentiallyFailed, kIna
 // Why an association ended, a connect failed or a message was not sent.
 enum class Reason : uint8_t {
   kNone,
-  kTimedOut,         // retransmission limit reached (sections 4, 8.1)
-  kRefused,          // ABORT in answer to INIT or COOKIE ECHO
-  kReset,            // ABORT from the peer
-  kLocalAbort,       // abort() of this side
-  kPeerViolation,    // the peer broke the protocol; this side sent ABORT
-  kOutOfResources,   // this side ran out of memory for it
-  kShutdown,         // the shutdown sequence began before the message could be sent
-  kRestarted,        // the peer restarted; what was queued is given back
+  kTimedOut,        // retransmission limit reached (sections 4, 8.1)
+  kRefused,         // ABORT in answer to INIT or COOKIE ECHO
+  kReset,           // ABORT from the peer
+  kLocalAbort,      // abort() of this side
+  kPeerViolation,   // the peer broke the protocol; this side sent ABORT
+  kOutOfResources,  // this side ran out of memory for it
+  kShutdown,        // the shutdown sequence began before the message could be sent
+  kRestarted,       // the peer restarted; what was queued is given back
 };
 [[nodiscard]] std::string_view reason_name(Reason reason);
 
@@ -111,10 +111,10 @@ struct AssocStatus {
   VerificationTag peer_tag;
   uint16_t outbound_streams = 0;
   uint16_t inbound_streams = 0;
-  Tsn next_tsn;          // to be sent
-  Tsn cum_tsn_ack;       // of the peer's TSNs, received
+  Tsn next_tsn;     // to be sent
+  Tsn cum_tsn_ack;  // of the peer's TSNs, received
   uint32_t peer_rwnd = 0;
-  uint32_t a_rwnd = 0;   // what the next SACK would say
+  uint32_t a_rwnd = 0;  // what the next SACK would say
   uint32_t error_count = 0;
   uint64_t queued_bytes = 0;       // accepted, not yet sent
   uint64_t outstanding_bytes = 0;  // sent, not yet acknowledged
@@ -153,19 +153,19 @@ struct Event {
   EventKind kind = EventKind::kMessage;
   Reason reason = Reason::kNone;
   PathState path_state = PathState::kActive;
-  bool unordered = false;       // kMessage
+  bool unordered = false;  // kMessage
   AssocId assoc;
   EndpointId endpoint;
-  uint64_t user = 0;            // the application's word for this association
-  uint64_t context = 0;         // kSend...: as given to send()
-  uint16_t cause = 0;           // RFC 9260 section 3.3.10 code, 0 when there is none
-  StreamId stream;              // kMessage
-  Ppid ppid;                    // kMessage
+  uint64_t user = 0;              // the application's word for this association
+  uint64_t context = 0;           // kSend...: as given to send()
+  uint16_t cause = 0;             // RFC 9260 section 3.3.10 code, 0 when there is none
+  StreamId stream;                // kMessage
+  Ppid ppid;                      // kMessage
   uint16_t outbound_streams = 0;  // kAccepted, kConnected, kRestarted
   uint16_t inbound_streams = 0;
-  PortNumber local_port;        // kAccepted, kConnected
+  PortNumber local_port;  // kAccepted, kConnected
   PortNumber peer_port;
-  IpAddress path;               // kAccepted, kConnected: primary; kPathChanged: the path
+  IpAddress path;  // kAccepted, kConnected: primary; kPathChanged: the path
   // kMessage: the message lies in `pieces`, in order; `size` is the sum. When `borrowed` is true
   // the bytes lie in the received packet and are valid only until receive()'s caller reuses it;
   // Shard::keep() makes them last. Otherwise `payload` owns them.
@@ -184,23 +184,32 @@ enum class Status : uint8_t {
   kOk,
   kNoSuchAssociation,  // the id is dead or never was
   kNoSuchEndpoint,
-  kClosing,            // the association is shutting down (section 9.2): no new messages
-  kInvalidStream,      // not below the negotiated number of outbound streams
-  kEmptyMessage,       // a message has at least one byte (section 3.3.1)
-  kMessageTooLarge,    // above Profile::max_message_size
-  kWouldBlock,         // Profile::send_buffer is full; try again after kSendAcknowledged
-  kAlreadyExists,      // an association with that peer address and port, or that local port
-  kInvalidAddress,     // not unicast, or no local address of its family and scope
-  kOutOfResources,     // a pool or table is full
+  kClosing,          // the association is shutting down (section 9.2): no new messages
+  kNotEstablished,   // still being set up: wait for kConnected
+  kInvalidStream,    // not below the negotiated number of outbound streams
+  kEmptyMessage,     // a message has at least one byte (section 3.3.1)
+  kMessageTooLarge,  // above Profile::max_message_size
+  kWouldBlock,       // Profile::send_buffer is full; try again after kSendAcknowledged
+  kAlreadyExists,    // an association with that peer address and port, or that local port
+  kInvalidAddress,   // not unicast, or no local address of its family and scope
+  kOutOfResources,   // a pool or table is full
 };
 [[nodiscard]] std::string_view status_text(Status status);
 
+// Peers whose address begins with the prefix get their own profile; the longest prefix wins.
+struct PeerProfile {
+  IpAddress prefix;
+  uint8_t prefix_length = 0;  // bits
+  Profile profile;
+};
+
 struct EndpointConfig {
-  PortNumber port;                  // 0: a free one of 49152 to 65535 is chosen
+  PortNumber port;                   // 0: a free one of 49152 to 65535 is chosen
   std::vector<IpAddress> addresses;  // local, at least one
   Profile profile;
+  std::vector<PeerProfile> peer_profiles;
   bool listening = false;
-  uint64_t user = 0;                // given back in kAccepted as Event::user
+  uint64_t user = 0;  // given back in kAccepted as Event::user
 };
 
 struct ConnectRequest {
@@ -209,7 +218,7 @@ struct ConnectRequest {
   PortNumber peer_port;
   uint16_t outbound_streams = 0;  // 0: as the profile says
   uint64_t user = 0;
-  const Profile* profile = nullptr;  // null: the endpoint's
+  const Profile* profile = nullptr;  // null: the endpoint's for this peer
 };
 
 struct SendRequest {
@@ -233,11 +242,11 @@ struct EndpointResult {
 
 struct ShardConfig {
   uint16_t index = 0;
-  uint16_t count = 1;                 // shards that share the directory
+  uint16_t count = 1;  // shards that share the directory
   uint32_t max_associations = 4096;
-  uint64_t receive_buffer_bytes = 64ull << 20;  // payload held for reassembly and slow readers
-  uint32_t max_outstanding_chunks = 262144;     // DATA chunks in flight, over all associations
-  uint32_t max_queued_messages = 262144;        // messages accepted and not yet finished
+  uint64_t receive_buffer_bytes = 64ull << 20;     // payload held for reassembly and slow readers
+  uint32_t max_outstanding_chunks = 262144;        // DATA chunks in flight, over all associations
+  uint32_t max_queued_messages = 262144;           // messages accepted and not yet finished
   uint32_t out_of_blue_replies_per_second = 1000;  // 0: out-of-the-blue packets get no answer
 };
 

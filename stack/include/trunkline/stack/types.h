@@ -94,8 +94,8 @@ using EndpointId = Named<EndpointIdTag, uint32_t>;
 // generation, so that a stale id finds nothing. The all-zero id never names anything.
 struct AssocId {
   uint32_t generation = 0;
-  uint32_t slot = 0;    // index in the owning shard's table
-  uint16_t shard = 0;   // the owning shard
+  uint32_t slot = 0;   // index in the owning shard's table
+  uint16_t shard = 0;  // the owning shard
   constexpr bool operator==(const AssocId&) const = default;
   [[nodiscard]] constexpr bool is_valid() const { return generation != 0; }
 };

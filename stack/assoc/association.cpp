@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Life and death of an association, its paths, its events, and what operators see of it.
+#include "assoc/association.h"
+
+#include <algorithm>
+
+#include "assoc/context.h"
+#include "wire/data_chunk.h"
+#include "wire/sack_chunk.h"
+
+namespace trunkline {
+
+IpAddress LocalEnd::address_towards(const IpAddress& remote, const IpAddress& preferred) const {
+  IpAddress found;
+  for (const IpAddress& address : addresses) {
+    if (address.family() != remote.family()) continue;
+    if (address == preferred) return address;
+    // A loopback address reaches loopback only; otherwise a wider scope may reach a narrower one.
+    const bool same_scope = address.scope() == remote.scope();
+    if (same_scope && (found.is_none() || found.scope() != remote.scope())) found = address;
+    if (found.is_none() && address.scope() != AddressScope::kLoopback &&
+        remote.scope() != AddressScope::kLoopback) {
+      found = address;
+    }
+  }
+  return found;
+}
+
+std::vector<IpAddress> LocalEnd::announced_to(const IpAddress& remote) const {
+  std::vector<IpAddress> out;
+  for (const IpAddress& address : addresses) {
+    if (remote.scope() == AddressScope::kGlobal && address.scope() != AddressScope::kGlobal) {
+      continue;
+    }
+    out.push_back(address);
+  }
+  return out;
+}
+
+Association::Association(const LocalEnd& local, const Profile& profile, PortNumber peer_port,
+                         VerificationTag local_tag, Tsn initial_tsn, uint64_t user_word)
+    : user(user_word),
+      local_(local),
+      profile_(profile),
+      peer_port_(peer_port),
+      state_(AssocState::kCookieWait),
+      local_tag_(local_tag),
+      last_advertised_(profile.a_rwnd),
+      local_initial_tsn_(initial_tsn),
+      tsns_(Tsn(0)),
+      outstanding_(initial_tsn) {}
+
+Association::Association(const LocalEnd& local, const Profile& profile, const Cookie& cookie,
+                         uint64_t user_word)
+    : user(user_word),
+      local_(local),
+      profile_(profile),
+      peer_port_(cookie.peer_port),
+      state_(AssocState::kEstablished),
+      accepted_(true),
+      outbound_streams_(cookie.outbound_streams),
+      inbound_streams_(cookie.inbound_streams),
+      local_tag_(cookie.local_tag),
+      peer_tag_(cookie.peer_tag),
+      peer_rwnd_(cookie.peer_rwnd),
+      last_advertised_(profile.a_rwnd),
+      local_initial_tsn_(cookie.local_initial_tsn),
+      tsns_(cookie.peer_initial_tsn),
+      outstanding_(cookie.local_initial_tsn) {}
+
+Path* Association::find_path(const IpAddress& remote) const {
+  for (Path* path : paths()) {
+    if (path->remote == remote) return path;
+  }
+  return nullptr;
+}
+
+bool Association::add_path(ShardContext& ctx, const IpAddress& local, const IpAddress& remote) {
+  if (path_count_ == kMaxPaths) return false;
+  Path* const path = ctx.paths.make(profile_, local, remote);
+  if (path == nullptr) return false;
+  path->index = path_count_;
+  paths_[path_count_++] = path;
+  return true;
+}
+
+Path& Association::data_path() const {
+  if (primary().usable()) return primary();
+  for (Path* path : paths()) {
+    if (path->usable()) return *path;
+  }
+  return primary();
+}
+
+Path& Association::alternate_to(const Path& path) const {
+  for (size_t i = 1; i < path_count_; ++i) {
+    Path* const other = paths_[(path.index + i) % path_count_];
+    if (other->usable()) return *other;
+  }
+  return *paths_[path.index];
+}
+
+uint32_t Association::fragment_limit() const {
+  uint32_t limit = UINT32_MAX;
+  for (const Path* path : paths()) limit = std::min(limit, path->pmdcs());
+  return limit - static_cast<uint32_t>(wire::kDataHeaderSize);
+}
+
+void Association::mark_ready(ShardContext& ctx) {
+  if (in_ready || dead_) return;
+  in_ready = true;
+  ctx.ready.push_back(this);
+}
+
+void Association::schedule(ShardContext& ctx) {
+  if (dead_) return;
+  TimePoint earliest = std::min({t1_, t2_, guard_, sack_at_, retry_at_});
+  for (const Path* path : paths()) {
+    earliest = std::min({earliest, path->t3, path->heartbeat_due});
+  }
+  ctx.wheel.arm(wheel_entry, earliest);
+}
+
+Event& Association::emit(ShardContext& ctx, EventKind kind, Reason reason) {
+  Event event;
+  event.kind = kind;
+  event.reason = reason;
+  event.assoc = id;
+  event.endpoint = local_.endpoint;
+  event.user = user;
+  return ctx.events.push(std::move(event));
+}
+
+void Association::emit_up(ShardContext& ctx, EventKind kind) {
+  Event& event = emit(ctx, kind);
+  event.outbound_streams = outbound_streams_;
+  event.inbound_streams = inbound_streams_;
+  event.local_port = local_.port;
+  event.peer_port = peer_port_;
+  event.path = primary().remote;
+}
+
+void Association::enter_established(ShardContext& ctx, TimePoint now) {
+  state_ = AssocState::kEstablished;
+  established_at_ = now;
+  error_count_ = 0;
+  t1_ = TimePoint::never();
+  cookie_ = {};
+  burst_left_ = profile_.max_burst;
+  ctx.counters.add(Counter::k_curr_estab);
+  for (Path* path : paths()) plan_heartbeat(ctx, now, *path);
+}
+
+void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, uint16_t cause) {
+  if (dead_) return;
+  // RFC 3873 counts these three as "currently established".
+  if (state_ == AssocState::kEstablished || state_ == AssocState::kShutdownPending ||
+      state_ == AssocState::kShutdownReceived) {
+    ctx.counters.subtract(Counter::k_curr_estab);
+  }
+  if (kind == EventKind::kClosed) {
+    ctx.counters.add(Counter::k_shutdowns);
+  } else {
+    ctx.counters.add(Counter::k_aborteds);
+  }
+  fail_messages(ctx, reason == Reason::kNone ? Reason::kShutdown : reason, cause);
+  Event& event = emit(ctx, kind, reason);
+  event.cause = cause;
+  event.path = primary().remote;
+  state_ = AssocState::kClosed;
+  dead_ = true;
+  ctx.wheel.cancel(wheel_entry);
+  if (in_ready) {
+    ctx.ready.remove(this);
+    in_ready = false;
+  }
+  ctx.dying.push_back(this);
+}
+
+void Association::fail_messages(ShardContext& ctx, Reason reason, uint16_t cause) {
+  const auto give_back = [&](TxMessage* message) {
+    Event& event = emit(ctx, EventKind::kSendFailed, reason);
+    event.context = message->context;
+    event.cause = cause;
+    event.stream = message->stream;
+    event.ppid = message->ppid;
+    event.payload = std::move(message->payload);
+    ctx.messages.destroy(message);
+  };
+  while (TxChunk* chunk = outstanding_.pop_any()) {
+    TxMessage* const message = chunk->message;
+    ctx.chunks.destroy(chunk);
+    if (--message->chunks_outstanding == 0 && message->unsent_size == 0) give_back(message);
+  }
+  while (TxMessage* message = queue_.pop_any()) give_back(message);
+  accepted_bytes_ = 0;
+}
+
+void Association::set_path_state(ShardContext& ctx, Path& path, PathState state) {
+  if (path.state == state) return;
+  if (state == PathState::kInactive) ctx.counters.add(Counter::k_path_failures);
+  if (path.state == PathState::kInactive) ctx.counters.add(Counter::k_path_recoveries);
+  path.state = state;
+  Event& event = emit(ctx, EventKind::kPathChanged);
+  event.path = path.remote;
+  event.path_state = state;
+}
+
+// A T3 expiry or an unanswered HEARTBEAT (8.1, 8.2).
+void Association::count_error(ShardContext& ctx, Path& path) {
+  if (path.error_count <= profile_.path_max_retrans) ++path.error_count;
+  if (path.error_count > profile_.path_max_retrans && path.state == PathState::kActive) {
+    set_path_state(ctx, path, PathState::kInactive);
+  }
+}
+
+bool Association::too_many_errors() const {
+  return error_count_ > profile_.association_max_retrans;
+}
+
+bool Association::takes_data() const {
+  return state_ == AssocState::kEstablished || state_ == AssocState::kShutdownPending ||
+         state_ == AssocState::kShutdownSent;
+}
+
+bool Association::sends_data() const {
+  return state_ == AssocState::kEstablished || state_ == AssocState::kShutdownPending ||
+         state_ == AssocState::kShutdownReceived;
+}
+
+Status Association::send(ShardContext& ctx, const SendRequest& request, Payload& payload) {
+  if (state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed) {
+    return Status::kNotEstablished;
+  }
+  if (is_closing()) return Status::kClosing;
+  if (request.stream.value >= outbound_streams_) return Status::kInvalidStream;
+  if (payload.size() == 0) return Status::kEmptyMessage;
+  if (payload.size() > profile_.max_message_size) return Status::kMessageTooLarge;
+  // One message may always be under way, however large.
+  if (accepted_bytes_ > 0 && accepted_bytes_ + payload.size() > profile_.send_buffer) {
+    return Status::kWouldBlock;
+  }
+  TxMessage* const message = ctx.messages.make();
+  if (message == nullptr) return Status::kOutOfResources;
+  message->context = request.context;
+  message->ppid = request.ppid;
+  message->stream = request.stream;
+  message->unordered = request.unordered;
+  message->sack_immediately = request.sack_immediately;
+  message->unsent.piece = payload.head();
+  message->unsent_size = static_cast<uint32_t>(payload.size());
+  if (!queue_.push(message)) {
+    ctx.messages.destroy(message);
+    return Status::kOutOfResources;
+  }
+  message->payload = std::move(payload);
+  accepted_bytes_ += message->unsent_size;
+  sender_dry_owed_ = true;
+  ++messages_sent_;
+  ctx.counters.add(Counter::k_messages_sent);
+  ctx.counters.add(Counter::k_message_bytes_sent, message->unsent_size);
+  // With nothing in flight no SACK will come to open a new burst.
+  if (outstanding_.flight() == 0) burst_left_ = profile_.max_burst;
+  mark_ready(ctx);
+  return Status::kOk;
+}
+
+void Association::fill_status(AssocStatus& out) const {
+  out.id = id;
+  out.endpoint = local_.endpoint;
+  out.state = state_;
+  out.local_port = local_.port;
+  out.peer_port = peer_port_;
+  out.local_tag = local_tag_;
+  out.peer_tag = peer_tag_;
+  out.outbound_streams = outbound_streams_;
+  out.inbound_streams = inbound_streams_;
+  out.next_tsn = outstanding_.next_tsn();
+  out.cum_tsn_ack = tsns_.cum_tsn();
+  out.peer_rwnd = peer_rwnd_;
+  out.a_rwnd = advertised();
+  out.error_count = error_count_;
+  out.queued_bytes = queue_.bytes();
+  out.outstanding_bytes = outstanding_.bytes();
+  out.messages_sent = messages_sent_;
+  out.messages_received = messages_received_;
+  out.packets_sent = packets_sent_;
+  out.packets_received = packets_received_;
+  out.retransmitted_chunks = retransmitted_;
+  out.established_at = established_at_;
+  out.user = user;
+  out.paths.clear();
+  for (const Path* path : paths()) {
+    PathStatus status;
+    status.local = path->local;
+    status.remote = path->remote;
+    status.state = path->state;
+    status.primary = path->index == primary_;
+    status.rto = path->rto.value();
+    status.srtt = path->rto.srtt();
+    status.cwnd = path->congestion.cwnd();
+    status.ssthresh = path->congestion.ssthresh();
+    status.flight = outstanding_.flight(path->index);
+    status.mtu = path->mtu;
+    status.error_count = path->error_count;
+    status.heartbeats_sent = path->heartbeats_sent;
+    status.t3_expirations = path->t3_expirations;
+    out.paths.push_back(status);
+  }
+}
+
+void Association::release(ShardContext& ctx) {
+  ctx.wheel.cancel(wheel_entry);
+  if (in_ready) ctx.ready.remove(this);
+  in_ready = false;
+  while (TxChunk* chunk = outstanding_.pop_any()) {
+    TxMessage* const message = chunk->message;
+    ctx.chunks.destroy(chunk);
+    if (--message->chunks_outstanding == 0 && message->unsent_size == 0) {
+      ctx.messages.destroy(message);
+    }
+  }
+  while (TxMessage* message = queue_.pop_any()) ctx.messages.destroy(message);
+  received_.clear(ctx.blocks);
+  tsns_.release(ctx.disorder);
+  for (Path* path : paths()) ctx.paths.destroy(path);
+  path_count_ = 0;
+}
+
+}  // namespace trunkline

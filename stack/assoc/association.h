@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One association: its state (RFC 9260 section 4) and what its packets, timers and user do to it.
+// The handlers are grouped by procedure, a file each: handshake, collision (5.2), data_in, sack_in,
+// heartbeat, shutdown, errors, timers, transmit. Effects are events, replies and flags; nothing is
+// called back. The shard finds associations; an association knows nothing of tables.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "assoc/cookie.h"
+#include "base/list.h"
+#include "path/path.h"
+#include "rx/receive_queue.h"
+#include "rx/tsn_tracker.h"
+#include "timer/timing_wheel.h"
+#include "trunkline/stack/stack.h"
+#include "tx/outstanding.h"
+#include "tx/send_queue.h"
+#include "wire/abort_chunk.h"
+#include "wire/chunk.h"
+#include "wire/common_header.h"
+#include "wire/init_chunk.h"
+#include "wire/packet_rules.h"
+#include "wire/packet_writer.h"
+
+namespace trunkline {
+
+struct ShardContext;
+
+// The local side of an association: what its endpoint has that it needs.
+struct LocalEnd {
+  EndpointId endpoint;
+  PortNumber port;
+  std::vector<IpAddress> addresses;
+
+  // The local address from which `remote` is reached: of its family and scope, `preferred` if that
+  // is one. None if there is no such address.
+  [[nodiscard]] IpAddress address_towards(const IpAddress& remote,
+                                          const IpAddress& preferred = {}) const;
+  // The addresses that mean something to that peer: INIT and INIT ACK announce these.
+  [[nodiscard]] std::vector<IpAddress> announced_to(const IpAddress& remote) const;
+};
+
+// A packet as the handlers see it: checked for checksum, shape and tag already.
+struct InboundPacket {
+  IpAddress source;
+  IpAddress destination;
+  wire::CommonHeader header;
+  std::span<const uint8_t> chunks;
+  wire::PacketShape shape;
+};
+
+class Association {
+ public:
+  // The connecting side: COOKIE-WAIT, with a path for each address.
+  Association(const LocalEnd& local, const Profile& profile, PortNumber peer_port,
+              VerificationTag local_tag, Tsn initial_tsn, uint64_t user);
+  // The accepting side: ESTABLISHED, from a valid cookie.
+  Association(const LocalEnd& local, const Profile& profile, const Cookie& cookie, uint64_t user);
+  Association(const Association&) = delete;
+  Association& operator=(const Association&) = delete;
+
+  // -- set-up (handshake.cpp). False: no memory for the paths.
+  bool start_connect(ShardContext& ctx, TimePoint now, std::span<const IpAddress> peers,
+                     uint16_t outbound_streams);
+  bool start_accepted(ShardContext& ctx, TimePoint now, const Cookie& cookie);
+
+  // -- packets (dispatch.cpp). The tag matches, or the packet is one of 8.5.1's exceptions that do.
+  void on_packet(ShardContext& ctx, TimePoint now, const InboundPacket& packet);
+  // -- collision and restart (collision.cpp)
+  // An INIT from one of this association's addresses (5.2.1, 5.2.2, 9.2). `fresh_tag` and
+  // `fresh_tsn` are for an INIT ACK that must not say the present ones.
+  void on_unexpected_init(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                          const wire::InitChunk& init, VerificationTag fresh_tag, Tsn fresh_tsn);
+  // What section 5.2.4 says of a valid cookie for this association.
+  enum class CookieAction : uint8_t {
+    kDiscard,
+    kStale,
+    kContinue,  // B or D: acknowledged; the rest of the packet is for this association
+    kRestart,   // A: the association began anew with the cookie's tags; the rest likewise
+  };
+  CookieAction on_cookie(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                         const Cookie& cookie);
+
+  // -- commands
+  Status send(ShardContext& ctx, const SendRequest& request, Payload& payload);
+  Status shutdown(ShardContext& ctx, TimePoint now);
+  void abort(ShardContext& ctx, std::span<const uint8_t> reason);
+  Status request_heartbeat(ShardContext& ctx, const IpAddress& peer_address);
+  // A message was put aside for a slow reader, or taken by it at last.
+  void on_message_kept(size_t bytes);
+  void on_message_consumed(ShardContext& ctx, size_t bytes);
+  // The shard could not keep a message.
+  void abort_for_memory(ShardContext& ctx);
+
+  // -- time and output
+  void on_timer(ShardContext& ctx, TimePoint now);
+  // Fills one packet; false when there is nothing to send now.
+  bool fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out);
+
+  // -- seen by the shard and by operators
+  [[nodiscard]] AssocState state() const { return state_; }
+  [[nodiscard]] bool is_dead() const { return dead_; }
+  [[nodiscard]] const LocalEnd& local() const { return local_; }
+  [[nodiscard]] const Profile& profile() const { return profile_; }
+  [[nodiscard]] PortNumber peer_port() const { return peer_port_; }
+  [[nodiscard]] VerificationTag local_tag() const { return local_tag_; }
+  [[nodiscard]] VerificationTag peer_tag() const { return peer_tag_; }
+  [[nodiscard]] std::span<Path* const> paths() const { return {paths_.data(), path_count_}; }
+  [[nodiscard]] bool has_address(const IpAddress& address) const {
+    return find_path(address) != nullptr;
+  }
+  void fill_status(AssocStatus& out) const;
+  // Gives all memory back to the pools. The last call before destruction.
+  void release(ShardContext& ctx);
+
+  AssocId id;
+  uint64_t user = 0;
+  ListLink<Association> ready_link;
+  ListLink<Association> dying_link;
+  ListLink<Association> all_link;
+  bool in_ready = false;
+  WheelEntry wheel_entry;
+
+ private:
+  // Chunks to send at the next opportunity, beside SACK and DATA.
+  enum PendingChunk : uint8_t {
+    kPendingInit = 1,
+    kPendingCookieEcho = 2,
+    kPendingCookieAck = 4,
+    kPendingShutdown = 8,
+    kPendingShutdownAck = 16,
+  };
+
+  // association.cpp
+  [[nodiscard]] Path* find_path(const IpAddress& remote) const;
+  bool add_path(ShardContext& ctx, const IpAddress& local, const IpAddress& remote);
+  [[nodiscard]] Path& primary() const { return *paths_[primary_]; }
+  [[nodiscard]] Path& data_path() const;  // where new DATA goes
+  [[nodiscard]] Path& alternate_to(const Path& path) const;
+  [[nodiscard]] uint32_t fragment_limit() const;  // user bytes in the largest DATA chunk (AMDCS)
+  void mark_ready(ShardContext& ctx);
+  void schedule(ShardContext& ctx);  // arms the wheel for the earliest deadline
+  Event& emit(ShardContext& ctx, EventKind kind, Reason reason = Reason::kNone);
+  void emit_up(ShardContext& ctx, EventKind kind);
+  void enter_established(ShardContext& ctx, TimePoint now);
+  // The end: every message comes back, then the last event; memory goes, the id is dead.
+  void terminate(ShardContext& ctx, EventKind kind, Reason reason, uint16_t cause);
+  void fail_messages(ShardContext& ctx, Reason reason, uint16_t cause);
+  void set_path_state(ShardContext& ctx, Path& path, PathState state);
+  void count_error(ShardContext& ctx, Path& path);
+  [[nodiscard]] bool too_many_errors() const;
+  [[nodiscard]] bool is_closing() const { return state_ >= AssocState::kShutdownPending; }
+  [[nodiscard]] bool takes_data() const;
+  [[nodiscard]] bool sends_data() const;
+
+  // handshake.cpp
+  void on_init_ack(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                   const wire::ChunkView& chunk);
+  bool accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
+                       const wire::InitChunk& init_ack);
+  void on_cookie_ack(ShardContext& ctx, TimePoint now);
+  void on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t staleness_us);
+  void on_t1(ShardContext& ctx);
+
+  // collision.cpp
+  void restart(ShardContext& ctx, TimePoint now, const InboundPacket& packet, const Cookie& cookie);
+
+  // dispatch.cpp
+  struct DataSeen {
+    bool any = false;
+    bool fresh = false;
+    bool immediate = false;
+  };
+  bool on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                const wire::ChunkView& chunk, DataSeen& data);
+  bool on_unknown_chunk(ShardContext& ctx, const InboundPacket& packet,
+                        const wire::ChunkView& chunk);
+
+  // data_in.cpp
+  void on_data(ShardContext& ctx, const InboundPacket& packet, const wire::ChunkView& chunk,
+               DataSeen& data);
+  void accept_data(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
+  bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
+  void deliver_ready(ShardContext& ctx);
+  void after_data(TimePoint now, const InboundPacket& packet, const DataSeen& data);
+  [[nodiscard]] uint64_t held_bytes() const { return received_.held_bytes() + kept_bytes_; }
+  [[nodiscard]] uint32_t window() const;      // what is really left
+  [[nodiscard]] uint32_t advertised() const;  // the same, without silly windows
+  bool write_sack_chunk(ShardContext& ctx, wire::PacketWriter& writer);
+  void flush_sack(ShardContext& ctx);  // as a packet of its own
+
+  // sack_in.cpp
+  void on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
+  void apply_outcome(ShardContext& ctx, TimePoint now, const SackOutcome& outcome);
+  void apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
+                     const SackOutcome::PerPath& said);
+  void finish_acked(ShardContext& ctx);
+  void enter_fast_recovery(ShardContext& ctx, const SackOutcome& outcome);
+
+  // heartbeat.cpp
+  void on_heartbeat(ShardContext& ctx, const InboundPacket& packet, const wire::ChunkView& chunk);
+  void on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
+  void on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path);
+  void plan_heartbeat(ShardContext& ctx, TimePoint now, Path& path);
+  bool fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out);
+  void stop_heartbeats();
+
+  // shutdown.cpp
+  void maybe_finish_sending(ShardContext& ctx, TimePoint now);
+  void send_shutdown(ShardContext& ctx, TimePoint now);
+  void send_shutdown_ack(ShardContext& ctx, TimePoint now);
+  void on_shutdown(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
+  void on_shutdown_ack(ShardContext& ctx, const InboundPacket& packet);
+  void on_shutdown_complete(ShardContext& ctx, const InboundPacket& packet,
+                            const wire::ChunkView& chunk);
+  void on_t2(ShardContext& ctx);
+
+  // errors.cpp
+  void on_abort(ShardContext& ctx, const InboundPacket& packet, const wire::ChunkView& chunk);
+  // Does the packet carry the tag that the T bit claims it does?
+  [[nodiscard]] bool tag_fits(const InboundPacket& packet, bool reflected) const {
+    return packet.header.verification_tag == (reflected ? peer_tag_ : local_tag_);
+  }
+  void on_error(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
+  // Ends the association with an ABORT whose causes `append` writes.
+  template <typename Append>
+  void abort_with(ShardContext& ctx, Reason reason, wire::CauseCode code, Append&& append);
+  template <typename Append>
+  void report_error(ShardContext& ctx, const InboundPacket& packet, Append&& append);
+  void protocol_violation(ShardContext& ctx, std::string_view what);
+  void end_with_abort(ShardContext& ctx, Reason reason, uint16_t cause);
+
+  // timers.cpp
+  void on_t3(ShardContext& ctx, Path& path);
+  void decay_idle_window(TimePoint now, Path& path);
+
+  // transmit.cpp
+  struct Composition;
+  bool fill_init(ShardContext& ctx, TimePoint now, PacketOut& out);
+  bool fill_cookie_echo(TimePoint now, PacketOut& out);
+  bool wants_sack_with_data() const;
+  void add_control(ShardContext& ctx, TimePoint now, Composition& packet);
+  void add_retransmissions(ShardContext& ctx, TimePoint now, Composition& packet);
+  void add_new_data(ShardContext& ctx, TimePoint now, Composition& packet);
+  [[nodiscard]] uint32_t next_fragment_size(const TxMessage& message,
+                                            const wire::PacketWriter& writer) const;
+  [[nodiscard]] bool window_allows(const Path& path, uint32_t size) const;
+  void start_t3(TimePoint now, Path& path, bool restart);
+  bool finish_packet(wire::PacketWriter& writer, const Path& path, PacketOut& out);
+  [[nodiscard]] Path* transmit_path();
+
+  const LocalEnd& local_;
+  const Profile& profile_;
+  PortNumber peer_port_;
+  AssocState state_;
+  bool dead_ = false;
+  bool accepted_ = false;  // the peer opened it
+  bool sack_due_ = false;  // at the next opportunity, not later
+  bool first_data_seen_ = false;
+  bool fast_retransmit_now_ = false;  // one packet regardless of cwnd (7.2.4 rule 3)
+  bool in_fast_recovery_ = false;
+  bool probing_window_ = false;  // the chunk in flight is a zero window probe
+  bool probe_answered_ = false;  // a SACK came since T3 was started for it
+  bool sender_dry_owed_ = false;
+  uint8_t pending_ = 0;  // PendingChunk
+  uint8_t packets_since_sack_ = 0;
+  uint8_t burst_left_ = 0;  // packets that may still go out before the next trigger
+  uint8_t path_count_ = 0;
+  uint8_t primary_ = 0;
+  uint8_t setup_path_ = 0;      // where INIT and COOKIE ECHO go
+  uint8_t last_data_path_ = 0;  // where the last DATA came from
+  uint16_t setup_retries_ = 0;
+  uint16_t error_count_ = 0;  // 8.1
+  uint16_t outbound_streams_ = 0;
+  uint16_t inbound_streams_ = 0;
+  VerificationTag local_tag_;
+  VerificationTag peer_tag_;
+  uint64_t local_tie_ = 0;  // this association's own nonces (5.2.2)
+  uint64_t peer_tie_ = 0;
+  Tsn fast_recovery_exit_;
+  uint32_t peer_rwnd_ = 0;
+  uint32_t last_advertised_ = 0;
+  uint32_t cookie_extension_ms_ = 0;
+  uint64_t kept_bytes_ = 0;
+  Tsn local_initial_tsn_;
+  TsnTracker tsns_;
+  Outstanding outstanding_;
+  SendQueue queue_;
+  ReceiveQueue received_;
+  std::array<Path*, kMaxPaths> paths_{};
+  TimePoint t1_ = TimePoint::never();
+  TimePoint t2_ = TimePoint::never();
+  TimePoint guard_ = TimePoint::never();  // T5
+  TimePoint sack_at_ = TimePoint::never();
+  TimePoint retry_at_ = TimePoint::never();  // a pool was empty
+  TimePoint established_at_;
+  TimePoint setup_sent_at_;
+  std::vector<uint8_t> cookie_;  // the peer's, while in COOKIE-ECHOED
+  uint64_t accepted_bytes_ = 0;  // payload accepted and not yet finished
+  uint64_t messages_sent_ = 0;
+  uint64_t messages_received_ = 0;
+  uint64_t packets_sent_ = 0;
+  uint64_t packets_received_ = 0;
+  uint64_t retransmitted_ = 0;
+};
+
+using AssociationList = List<Association, &Association::ready_link>;
+using DyingList = List<Association, &Association::dying_link>;
+using AllList = List<Association, &Association::all_link>;
+
+}  // namespace trunkline

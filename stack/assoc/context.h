@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an association may use of its shard: memory, randomness, counters, the queues of events and
+// of ready-made packets, the timing wheel. One per shard, used by one thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "assoc/association.h"
+#include "assoc/cookie.h"
+#include "base/pool.h"
+#include "base/ring_queue.h"
+#include "rx/receive_blocks.h"
+#include "rx/tsn_tracker.h"
+#include "timer/timing_wheel.h"
+#include "trunkline/stack/stack.h"
+
+namespace trunkline {
+
+// A whole packet that waits to be sent: an answer that belongs to no association, or that must
+// not wait for one (INIT ACK, ABORT, HEARTBEAT ACK, ERROR, SHUTDOWN COMPLETE).
+struct Reply {
+  static constexpr size_t kMaxSize = 1480;
+
+  IpAddress source;
+  IpAddress destination;
+  uint16_t length = 0;
+  uint8_t dscp = 0;
+  std::array<uint8_t, kMaxSize> bytes;
+};
+
+// Bounded: a flood of packets that ask for answers must not cost memory.
+class ReplyQueue {
+ public:
+  static constexpr size_t kCapacity = 512;
+
+  ReplyQueue() : slots_(kCapacity) {}
+
+  // A slot to fill, or nullptr when full. Nothing is queued before commit().
+  [[nodiscard]] Reply* reserve() { return size_ == kCapacity ? nullptr : &slots_[tail()]; }
+  void commit() { ++size_; }
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] const Reply& front() const { return slots_[head_]; }
+  void pop() {
+    head_ = (head_ + 1) % kCapacity;
+    --size_;
+  }
+
+ private:
+  [[nodiscard]] size_t tail() const { return (head_ + size_) % kCapacity; }
+
+  std::vector<Reply> slots_;
+  size_t head_ = 0;
+  size_t size_ = 0;
+};
+
+struct ShardContext {
+  ShardContext(const ShardConfig& shard_config, RandomSource& random_source, TimePoint now)
+      : config(shard_config),
+        random(random_source),
+        wheel(now),
+        cookies(random_source, now),
+        paths(shard_config.max_associations > UINT32_MAX / 2 ? UINT32_MAX
+                                                             : shard_config.max_associations * 2),
+        messages(shard_config.max_queued_messages),
+        chunks(shard_config.max_outstanding_chunks),
+        disorder(shard_config.max_associations),
+        blocks(shard_config.receive_buffer_bytes) {}
+
+  const ShardConfig config;
+  RandomSource& random;
+  TimingWheel wheel;
+  CookieJar cookies;
+  Counters counters;
+  Pool<Path> paths;
+  Pool<TxMessage> messages;
+  Pool<TxChunk> chunks;
+  Pool<TsnDisorder> disorder;
+  ReceiveBlocks blocks;
+  RingQueue<Event> events;
+  ReplyQueue replies;
+  AssociationList ready;  // may have something to send
+  DyingList dying;        // ended; the shard forgets them when the handler is done
+};
+
+}  // namespace trunkline

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The cookie's layout, and its MAC from OpenSSL.
+#include "assoc/cookie.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/params.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "base/bytes.h"
+
+namespace trunkline {
+namespace {
+
+// Changed hourly, as section 5.1.3 suggests. The previous key opens cookies for as long again; a
+// cookie's own lifespan ends long before.
+constexpr Duration kKeyLife = std::chrono::hours(1);
+
+constexpr uint8_t kVersion = 1;
+constexpr size_t kFixedSize = 2 + 8 + 8 + 4 * 4 + 4 + 2 * 2 + 8 * 2 + 4 + 2 * 2 + 17 + 1;
+constexpr size_t kAddressSize = 17;
+
+class Writer {
+ public:
+  explicit Writer(uint8_t* at) : at_(at) {}
+  void u8(uint8_t v) { *at_++ = v; }
+  void u16(uint16_t v) { store_be16(std::exchange(at_, at_ + 2), v); }
+  void u32(uint32_t v) { store_be32(std::exchange(at_, at_ + 4), v); }
+  void u64(uint64_t v) { store_be64(std::exchange(at_, at_ + 8), v); }
+  void address(const IpAddress& address) {
+    u8(static_cast<uint8_t>(address.family()));
+    std::memset(at_, 0, 16);
+    copy_bytes(at_, address.bytes());
+    at_ += 16;
+  }
+  [[nodiscard]] uint8_t* at() const { return at_; }
+
+ private:
+  uint8_t* at_;
+};
+
+class Reader {
+ public:
+  explicit Reader(const uint8_t* at) : at_(at) {}
+  uint8_t u8() { return *at_++; }
+  uint16_t u16() { return load_be16(std::exchange(at_, at_ + 2)); }
+  uint32_t u32() { return load_be32(std::exchange(at_, at_ + 4)); }
+  uint64_t u64() { return load_be64(std::exchange(at_, at_ + 8)); }
+  bool address(IpAddress& out) {
+    const uint8_t family = u8();
+    const uint8_t* const bytes = std::exchange(at_, at_ + 16);
+    if (family == static_cast<uint8_t>(AddressFamily::kIpv4)) {
+      out = IpAddress::from_ipv4(std::span<const uint8_t, 4>(bytes, 4));
+    } else if (family == static_cast<uint8_t>(AddressFamily::kIpv6)) {
+      out = IpAddress::from_ipv6(std::span<const uint8_t, 16>(bytes, 16));
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+ private:
+  const uint8_t* at_;
+};
+
+}  // namespace
+
+static_assert(kFixedSize + kMaxPaths * kAddressSize + CookieJar::kMacSize <= CookieJar::kMaxSize);
+
+CookieJar::CookieJar(RandomSource& random, TimePoint now) : random_(random), rotated_at_(now) {
+  set_key(current_);
+}
+
+CookieJar::~CookieJar() {
+  EVP_MAC_CTX_free(current_.mac);
+  EVP_MAC_CTX_free(previous_.mac);
+}
+
+// Without a MAC no cookie can be trusted, and so no association be accepted: that OpenSSL has no
+// HMAC-SHA256 is a broken installation, found at start-up.
+void CookieJar::set_key(Key& key) {
+  EVP_MAC* const algorithm = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  if (algorithm == nullptr) std::abort();
+  EVP_MAC_CTX_free(key.mac);
+  key.mac = EVP_MAC_CTX_new(algorithm);
+  EVP_MAC_free(algorithm);
+  std::array<uint8_t, 32> secret{};
+  random_.fill(secret);
+  char digest[] = "SHA256";
+  const OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+      OSSL_PARAM_construct_end()};
+  if (key.mac == nullptr || EVP_MAC_init(key.mac, secret.data(), secret.size(), parameters) != 1) {
+    std::abort();
+  }
+  OPENSSL_cleanse(secret.data(), secret.size());
+  key.id = next_id_++;
+  key.valid = true;
+}
+
+void CookieJar::rotate_if_due(TimePoint now) {
+  if (now - rotated_at_ < kKeyLife) return;
+  const bool long_ago = now - rotated_at_ >= 2 * kKeyLife;
+  std::swap(previous_, current_);
+  if (long_ago) previous_.valid = false;
+  set_key(current_);
+  rotated_at_ = now;
+}
+
+bool CookieJar::compute(Key& key, std::span<const uint8_t> bytes,
+                        std::span<uint8_t, kMacSize> out) {
+  size_t length = 0;
+  return EVP_MAC_init(key.mac, nullptr, 0, nullptr) == 1 &&
+         EVP_MAC_update(key.mac, bytes.data(), bytes.size()) == 1 &&
+         EVP_MAC_final(key.mac, out.data(), &length, out.size()) == 1 && length == kMacSize;
+}
+
+size_t CookieJar::seal(TimePoint now, const Cookie& cookie, std::span<uint8_t, kMaxSize> out) {
+  rotate_if_due(now);
+  Writer writer(out.data());
+  writer.u8(kVersion);
+  writer.u8(current_.id);
+  writer.u64(static_cast<uint64_t>(cookie.created.ns()));
+  writer.u64(static_cast<uint64_t>(cookie.lifespan.count()));
+  writer.u32(cookie.local_tag.value);
+  writer.u32(cookie.peer_tag.value);
+  writer.u32(cookie.local_initial_tsn.value);
+  writer.u32(cookie.peer_initial_tsn.value);
+  writer.u32(cookie.peer_rwnd);
+  writer.u16(cookie.outbound_streams);
+  writer.u16(cookie.inbound_streams);
+  writer.u64(cookie.local_tie);
+  writer.u64(cookie.peer_tie);
+  writer.u32(cookie.endpoint.value);
+  writer.u16(cookie.local_port.value);
+  writer.u16(cookie.peer_port.value);
+  writer.address(cookie.local_address);
+  writer.u8(static_cast<uint8_t>(cookie.peer_address_count));
+  for (const IpAddress& address : cookie.peers()) writer.address(address);
+  const size_t size = static_cast<size_t>(writer.at() - out.data());
+  if (!compute(current_, out.first(size), std::span<uint8_t, kMacSize>(writer.at(), kMacSize))) {
+    std::abort();
+  }
+  return size + kMacSize;
+}
+
+bool CookieJar::open(TimePoint now, std::span<const uint8_t> sealed, Cookie& out) {
+  rotate_if_due(now);
+  if (sealed.size() < kFixedSize + kMacSize || sealed.size() > kMaxSize) return false;
+  if (sealed[0] != kVersion) return false;
+  const size_t address_count = sealed[kFixedSize - 1];
+  if (address_count == 0 || address_count > kMaxPaths) return false;
+  const size_t size = kFixedSize + address_count * kAddressSize;
+  if (sealed.size() != size + kMacSize) return false;
+  Key* key = nullptr;
+  if (current_.valid && sealed[1] == current_.id) key = &current_;
+  if (previous_.valid && sealed[1] == previous_.id) key = &previous_;
+  if (key == nullptr) return false;
+  std::array<uint8_t, kMacSize> mac{};
+  if (!compute(*key, sealed.first(size), mac)) return false;
+  if (CRYPTO_memcmp(mac.data(), sealed.data() + size, kMacSize) != 0) return false;
+
+  Reader reader(sealed.data() + 2);
+  out.created = TimePoint::from_ns(static_cast<int64_t>(reader.u64()));
+  out.lifespan = Duration(static_cast<int64_t>(reader.u64()));
+  out.local_tag = VerificationTag(reader.u32());
+  out.peer_tag = VerificationTag(reader.u32());
+  out.local_initial_tsn = Tsn(reader.u32());
+  out.peer_initial_tsn = Tsn(reader.u32());
+  out.peer_rwnd = reader.u32();
+  out.outbound_streams = reader.u16();
+  out.inbound_streams = reader.u16();
+  out.local_tie = reader.u64();
+  out.peer_tie = reader.u64();
+  out.endpoint = EndpointId(reader.u32());
+  out.local_port = PortNumber(reader.u16());
+  out.peer_port = PortNumber(reader.u16());
+  if (!reader.address(out.local_address)) return false;
+  out.peer_address_count = reader.u8();
+  for (size_t i = 0; i < out.peer_address_count; ++i) {
+    if (!reader.address(out.peer_addresses[i])) return false;
+  }
+  return true;
+}
+
+}  // namespace trunkline

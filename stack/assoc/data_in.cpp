@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// DATA in, SACK out (RFC 9260 sections 3.3.1, 3.3.4, 6.2, 6.5, 6.6, 6.7).
+#include <algorithm>
+#include <array>
+
+#include "assoc/context.h"
+#include "assoc/errors.h"
+#include "wire/data_chunk.h"
+#include "wire/sack_chunk.h"
+
+namespace trunkline {
+
+void Association::on_data(ShardContext& ctx, const InboundPacket& packet,
+                          const wire::ChunkView& chunk, DataSeen& data) {
+  const auto parsed = wire::DataChunk::parse(chunk);
+  if (!parsed) {
+    ctx.counters.add(Counter::k_drop_bad_chunk);
+    return;
+  }
+  if (!takes_data()) {
+    ctx.counters.add(Counter::k_drop_data_state);
+    return;
+  }
+  if (parsed->payload.empty()) {  // 3.3.1, 6.2: a message has at least one byte
+    ctx.counters.add(Counter::k_drop_empty_data);
+    abort_with(
+        ctx, Reason::kPeerViolation, wire::CauseCode::kNoUserData,
+        [&](wire::PacketWriter& writer) { return wire::append_no_user_data(writer, parsed->tsn); });
+    return;
+  }
+  data.any = true;
+  switch (tsns_.classify(parsed->tsn, ctx.disorder)) {
+    case TsnTracker::Verdict::kDuplicate:
+      ctx.counters.add(Counter::k_duplicate_tsns);
+      tsns_.record_duplicate(parsed->tsn, ctx.disorder);
+      data.immediate = true;
+      return;
+    case TsnTracker::Verdict::kTooFar:
+      ctx.counters.add(Counter::k_drop_data_beyond_tsn_range);
+      data.immediate = true;
+      return;
+    case TsnTracker::Verdict::kNew:
+      break;
+  }
+  data.immediate = data.immediate || parsed->immediate;
+  if (parsed->stream.value >= inbound_streams_) {
+    // Acknowledged like any other, reported, not delivered (6.5).
+    ctx.counters.add(Counter::k_drop_bad_stream);
+    tsns_.record(parsed->tsn, ctx.disorder);
+    data.fresh = true;
+    report_error(ctx, packet, [&](wire::PacketWriter& writer) {
+      return wire::append_invalid_stream_identifier(writer, parsed->stream);
+    });
+    return;
+  }
+  if (make_room(ctx, *parsed, data)) accept_data(ctx, *parsed, data);
+}
+
+// The advertised window binds (6.2): with nothing left of it, only what fills a gap comes in, and
+// the highest fragment held gives way. False: the chunk is dropped, as if it had never come.
+bool Association::make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data) {
+  while (window() == 0) {
+    Tsn dropped;
+    if (chunk.tsn.after(tsns_.highest()) ||
+        !received_.renege_after(chunk.tsn, ctx.blocks, dropped)) {
+      if (chunk.tsn == tsns_.cum_tsn() + 1 && kept_bytes_ == 0 && !tsns_.has_gaps()) {
+        // All that fills the window is one unfinished message: it would never end.
+        abort_for_memory(ctx);
+        return false;
+      }
+      if (chunk.tsn.before(tsns_.highest())) break;  // it fills a gap: better in than lost
+      ctx.counters.add(Counter::k_drop_data_no_window);
+      data.immediate = true;
+      return false;
+    }
+    tsns_.forget(dropped, ctx.disorder);
+  }
+  return true;
+}
+
+void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data) {
+  switch (received_.add(chunk, ctx.blocks, profile_.max_message_size)) {
+    case ReceiveQueue::Outcome::kNoMemory:
+      ctx.counters.add(Counter::k_drop_data_no_memory);
+      data.immediate = true;
+      return;
+    case ReceiveQueue::Outcome::kViolation:
+      protocol_violation(ctx, "fragments of a message contradict each other");
+      return;
+    case ReceiveQueue::Outcome::kTooLarge:
+      abort_for_memory(ctx);
+      return;
+    case ReceiveQueue::Outcome::kWholeInOrder: {
+      Event& event = emit(ctx, EventKind::kMessage);
+      event.stream = chunk.stream;
+      event.ppid = chunk.ppid;
+      event.unordered = chunk.unordered;
+      event.borrowed = true;
+      event.borrowed_piece = {chunk.payload.data(), static_cast<uint32_t>(chunk.payload.size()),
+                              nullptr};
+      ++messages_received_;
+      ctx.counters.add(Counter::k_messages_received);
+      ctx.counters.add(Counter::k_message_bytes_received, chunk.payload.size());
+      break;
+    }
+    case ReceiveQueue::Outcome::kHeld:
+      break;
+  }
+  tsns_.record(chunk.tsn, ctx.disorder);
+  data.fresh = true;
+  ctx.counters.add(chunk.unordered ? Counter::k_in_unorder_chunks : Counter::k_in_order_chunks);
+  deliver_ready(ctx);
+}
+
+void Association::deliver_ready(ShardContext& ctx) {
+  while (ReceiveBlock* message = received_.pop_ready()) {
+    const HeldInfo& held = message->held;
+    Event& event = emit(ctx, EventKind::kMessage);
+    event.stream = held.stream;
+    event.ppid = held.ppid;
+    event.unordered = held.unordered;
+    event.payload = Payload(&message->piece, &ctx.blocks);
+    ++messages_received_;
+    ctx.counters.add(Counter::k_messages_received);
+    ctx.counters.add(Counter::k_message_bytes_received, held.size);
+    if (!held.whole_chunk) ctx.counters.add(Counter::k_reasm_usr_msgs);
+  }
+}
+
+// Once a packet with DATA: is a SACK due now, or soon?
+void Association::after_data(TimePoint now, const InboundPacket& packet, const DataSeen& data) {
+  if (const Path* const from = find_path(packet.source)) last_data_path_ = from->index;
+  if (state_ == AssocState::kShutdownSent) {  // 9.2: each one is answered with a SHUTDOWN
+    pending_ |= kPendingShutdown;
+    t2_ = TimePoint::never();
+    if (tsns_.has_gaps() || tsns_.has_duplicates()) sack_due_ = true;
+    return;
+  }
+  ++packets_since_sack_;
+  const bool first = !first_data_seen_;
+  first_data_seen_ = true;
+  if (first || data.immediate || tsns_.has_gaps() ||
+      packets_since_sack_ >= profile_.sack_frequency || profile_.sack_delay == Duration{0}) {
+    sack_due_ = true;
+  } else if (sack_at_.is_never()) {
+    sack_at_ = now + profile_.sack_delay;
+  }
+}
+
+uint32_t Association::window() const {
+  const uint64_t held = held_bytes();
+  return held >= profile_.a_rwnd ? 0 : static_cast<uint32_t>(profile_.a_rwnd - held);
+}
+
+uint32_t Association::advertised() const {
+  // Less than a packet is told as nothing, lest the peer send crumbs (6.2, receiver's SWS).
+  const uint32_t left = window();
+  return left < std::min(profile_.a_rwnd / 2, primary().pmdcs()) ? 0 : left;
+}
+
+bool Association::write_sack_chunk(ShardContext& ctx, wire::PacketWriter& writer) {
+  std::array<wire::GapBlock, TsnDisorder::kMaxBlocks> gaps;
+  const size_t gap_count = tsns_.gap_blocks(gaps);
+  const uint32_t left = advertised();
+  if (!wire::write_sack(writer, tsns_.cum_tsn(), left, std::span(gaps).first(gap_count),
+                        tsns_.duplicates())) {
+    return false;
+  }
+  ctx.counters.add(Counter::k_out_ctrl_chunks);
+  if (gap_count > 0) ctx.counters.add(Counter::k_gap_sacks_sent);
+  tsns_.clear_duplicates(ctx.disorder);
+  last_advertised_ = left;
+  sack_due_ = false;
+  packets_since_sack_ = 0;
+  sack_at_ = TimePoint::never();
+  return true;
+}
+
+void Association::flush_sack(ShardContext& ctx) {
+  const Path& path = *paths_[last_data_path_];
+  if (queue_reply(ctx, path.local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
+                  path.packet_size(),
+                  [&](wire::PacketWriter& writer) { return write_sack_chunk(ctx, writer); })) {
+    ++packets_sent_;
+  }
+}
+
+void Association::on_message_kept(size_t bytes) {
+  kept_bytes_ += static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
+}
+
+void Association::on_message_consumed(ShardContext& ctx, size_t bytes) {
+  const uint64_t charge =
+      static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
+  kept_bytes_ -= std::min(kept_bytes_, charge);
+  // Tell the peer once the window has opened by a quarter of the buffer (6.2).
+  const bool worth_telling = window() >= last_advertised_ + profile_.a_rwnd / 4;
+  if (worth_telling && first_data_seen_ && takes_data()) {
+    sack_due_ = true;
+    mark_ready(ctx);
+  }
+}
+
+}  // namespace trunkline

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ABORT and ERROR, in and out (RFC 9260 sections 3.3.7, 3.3.10, 9.1).
+#include "assoc/errors.h"
+
+#include <algorithm>
+
+namespace trunkline {
+
+void Association::end_with_abort(ShardContext& ctx, Reason reason, uint16_t cause) {
+  const bool opening =
+      !accepted_ && (state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed);
+  terminate(ctx, opening ? EventKind::kConnectFailed : EventKind::kLost, reason, cause);
+}
+
+void Association::abort(ShardContext& ctx, std::span<const uint8_t> reason) {
+  // What a packet has room for beside the headers of packet, chunk and cause.
+  const size_t room = primary().pmdcs() - wire::kChunkHeaderSize - wire::kTlvHeaderSize;
+  reason = reason.first(std::min(reason.size(), room & ~size_t{3}));
+  abort_with(ctx, Reason::kLocalAbort, wire::CauseCode::kUserInitiatedAbort,
+             [&](wire::PacketWriter& writer) {
+               return wire::append_user_initiated_abort(writer, reason);
+             });
+}
+
+void Association::abort_for_memory(ShardContext& ctx) {
+  abort_with(ctx, Reason::kOutOfResources, wire::CauseCode::kOutOfResource,
+             [](wire::PacketWriter& writer) { return wire::append_out_of_resource(writer); });
+}
+
+void Association::protocol_violation(ShardContext& ctx, std::string_view what) {
+  ctx.counters.add(Counter::k_drop_protocol_violation);
+  abort_with(
+      ctx, Reason::kPeerViolation, wire::CauseCode::kProtocolViolation,
+      [&](wire::PacketWriter& writer) { return wire::append_protocol_violation(writer, what); });
+}
+
+void Association::on_abort(ShardContext& ctx, const InboundPacket& packet,
+                           const wire::ChunkView& chunk) {
+  const auto abort_chunk = wire::AbortChunk::parse(chunk);
+  if (!abort_chunk) {
+    ctx.counters.add(Counter::k_drop_bad_chunk);
+    return;
+  }
+  // The T bit says whose tag the packet carries, and it must be true (8.5.1 B).
+  if (!tag_fits(packet, abort_chunk->tag_reflected)) {
+    ctx.counters.add(Counter::k_drop_bad_tag);
+    return;
+  }
+  wire::CauseCursor causes = abort_chunk->cursor();
+  const auto first = causes.next();
+  const uint16_t cause = first ? static_cast<uint16_t>(first->code) : uint16_t{0};
+  const bool opening = state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
+  end_with_abort(ctx, opening ? Reason::kRefused : Reason::kReset, cause);
+}
+
+void Association::on_error(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
+  const auto error = wire::ErrorChunk::parse(chunk);
+  if (!error) {
+    ctx.counters.add(Counter::k_drop_bad_chunk);
+    return;
+  }
+  wire::CauseCursor causes = error->cursor();
+  while (const auto cause = causes.next()) {
+    if (const auto staleness = wire::parse_stale_cookie_us(*cause)) {
+      on_stale_cookie(ctx, now, *staleness);
+      if (dead_) return;
+      continue;
+    }
+    Event& event = emit(ctx, EventKind::kRemoteError);
+    event.cause = static_cast<uint16_t>(cause->code);
+  }
+}
+
+}  // namespace trunkline

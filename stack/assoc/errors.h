@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ABORT and ERROR chunks of an association, as ready-made packets. Templates, because the causes
+// are written by whoever knows them; included by the handlers' files only.
+#pragma once
+
+#include <utility>
+
+#include "assoc/context.h"
+#include "wire/abort_chunk.h"
+#include "wire/cause.h"
+#include "wire/error_chunk.h"
+
+namespace trunkline {
+
+// Writes one packet into the reply queue: `write` adds its chunks and says whether they fit.
+// `limit` is the largest SCTP packet that the path takes.
+template <typename Write>
+bool queue_reply(ShardContext& ctx, const IpAddress& source, const IpAddress& destination,
+                 PortNumber source_port, PortNumber destination_port, VerificationTag tag,
+                 uint8_t dscp, size_t limit, Write&& write) {
+  Reply* const reply = ctx.replies.reserve();
+  if (reply == nullptr) {
+    ctx.counters.add(Counter::k_drop_reply_queue_full);
+    return false;
+  }
+  wire::PacketWriter writer(std::span(reply->bytes).first(std::min(limit, Reply::kMaxSize)));
+  writer.write_header(source_port, destination_port, tag);
+  if (!write(writer) || writer.empty()) return false;
+  reply->source = source;
+  reply->destination = destination;
+  reply->dscp = dscp;
+  reply->length = static_cast<uint16_t>(writer.finish(false).size());
+  ctx.replies.commit();
+  return true;
+}
+
+template <typename Append>
+void Association::abort_with(ShardContext& ctx, Reason reason, wire::CauseCode code,
+                             Append&& append) {
+  if (dead_) return;
+  const Path& path = data_path();
+  // Without the peer's tag there is nobody to tell (section 8.5.1 B).
+  if (state_ != AssocState::kCookieWait) {
+    queue_reply(ctx, path.local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
+                path.packet_size(), [&](wire::PacketWriter& writer) {
+                  return wire::begin_abort(writer, false) && append(writer) && writer.end_chunk();
+                });
+  }
+  end_with_abort(ctx, reason, static_cast<uint16_t>(code));
+}
+
+template <typename Append>
+void Association::report_error(ShardContext& ctx, const InboundPacket& packet, Append&& append) {
+  const Path* const path = find_path(packet.source);
+  const size_t limit = path != nullptr ? path->packet_size() : primary().packet_size();
+  const bool queued =
+      queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, peer_tag_,
+                  profile_.dscp, limit, [&](wire::PacketWriter& writer) {
+                    return wire::begin_error(writer) && append(writer) && writer.end_chunk();
+                  });
+  if (queued) ctx.counters.add(Counter::k_out_ctrl_chunks);
+}
+
+}  // namespace trunkline

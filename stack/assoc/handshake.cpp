@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Setting an association up (RFC 9260 sections 5.1, 5.2.3, 5.2.5, 5.2.6): INIT, INIT ACK, COOKIE
+// ECHO, COOKIE ACK on the connecting side, and the accepted association's first moment.
+#include <algorithm>
+
+#include "assoc/context.h"
+#include "assoc/errors.h"
+#include "assoc/peer_addresses.h"
+
+namespace trunkline {
+
+bool Association::start_connect(ShardContext& ctx, TimePoint now, std::span<const IpAddress> peers,
+                                uint16_t outbound_streams) {
+  outbound_streams_ = outbound_streams;
+  inbound_streams_ = profile_.max_inbound_streams;
+  for (const IpAddress& peer : peers) {
+    if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
+    if (!add_path(ctx, local_.address_towards(peer), peer)) return false;
+  }
+  setup_sent_at_ = now;
+  pending_ = kPendingInit;
+  mark_ready(ctx);
+  return true;
+}
+
+bool Association::start_accepted(ShardContext& ctx, TimePoint now, const Cookie& cookie) {
+  for (const IpAddress& peer : cookie.peers()) {
+    const IpAddress local = local_.address_towards(peer, cookie.local_address);
+    if (!add_path(ctx, local, peer)) return false;
+  }
+  // Only the address that the INIT ACK went to is known to work (5.4).
+  primary().state = PathState::kActive;
+  enter_established(ctx, now);
+  ctx.counters.add(Counter::k_passive_estabs);
+  emit_up(ctx, EventKind::kAccepted);
+  pending_ = kPendingCookieAck;
+  mark_ready(ctx);
+  schedule(ctx);
+  return true;
+}
+
+void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                              const wire::ChunkView& chunk) {
+  if (state_ != AssocState::kCookieWait) {
+    ctx.counters.add(Counter::k_drop_unexpected_init_ack);  // 5.2.3
+    return;
+  }
+  wire::InitParseResult parsed = wire::InitChunk::parse(chunk, true);
+  const wire::InitChunk& init_ack = parsed.init;
+  if (parsed.ok()) parsed.error = wire::validate_init(init_ack, true);
+  if (parsed.error == wire::InitParseError::kTooShort ||
+      parsed.error == wire::InitParseError::kZeroTag) {
+    // No tag to answer with. A zero tag ends the association (3.3.3).
+    ctx.counters.add(Counter::k_drop_bad_init_ack);
+    if (parsed.error == wire::InitParseError::kZeroTag) {
+      end_with_abort(ctx, Reason::kPeerViolation, 0);
+    }
+    return;
+  }
+  peer_tag_ = init_ack.initiate_tag;
+  if (!parsed.ok()) {
+    ctx.counters.add(Counter::k_drop_bad_init_ack);
+    state_ = AssocState::kCookieEchoed;  // the peer's tag is known now: it can be told
+    abort_with(ctx, Reason::kPeerViolation, init_error_cause(parsed.error),
+               [&](wire::PacketWriter& writer) {
+                 return append_init_error(writer, parsed.error, init_ack);
+               });
+    return;
+  }
+  if (!accept_init_ack(ctx, packet, init_ack)) return;
+  state_ = AssocState::kCookieEchoed;
+  if (setup_retries_ == 0) paths_[setup_path_]->rto.on_sample(profile_, now - setup_sent_at_);
+  // A peer that calls each of its cookies stale must not keep us busy for ever (5.2.6).
+  if (cookie_extension_ms_ == 0) setup_retries_ = 0;
+  setup_sent_at_ = now;
+  t1_ = TimePoint::never();
+  cookie_.assign(init_ack.cookie.begin(), init_ack.cookie.end());
+  pending_ = kPendingCookieEcho;
+}
+
+// Takes over what the INIT ACK says. False if the association had to end.
+bool Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
+                                  const wire::InitChunk& init_ack) {
+  peer_rwnd_ = init_ack.a_rwnd;
+  tsns_ = TsnTracker(init_ack.initial_tsn);
+  outbound_streams_ = std::min(outbound_streams_, init_ack.inbound_streams);
+  inbound_streams_ = std::min(profile_.max_inbound_streams, init_ack.outbound_streams);
+  PeerAddresses peers = collect_peer_addresses(local_, packet.source, init_ack.address_list());
+  for (const IpAddress& peer : peers.list()) {
+    if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
+    if (!add_path(ctx, local_.address_towards(peer), peer)) break;
+  }
+  // The peer answers from here, and our user named the others: 5.4.
+  Path* const from = find_path(packet.source);
+  if (from == nullptr) {
+    abort_for_memory(ctx);
+    return false;
+  }
+  setup_path_ = from->index;
+  // What we did not understand in the INIT ACK is reported with the COOKIE ECHO (3.2.2).
+  if (init_ack.unrecognized_count > 0) {
+    report_error(ctx, packet, [&](wire::PacketWriter& writer) {
+      return wire::append_unrecognized_parameters(writer, init_ack.unrecognized_list());
+    });
+  }
+  return true;
+}
+
+void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
+  if (state_ != AssocState::kCookieEchoed) {
+    ctx.counters.add(Counter::k_drop_unexpected_cookie_ack);  // 5.2.5
+    return;
+  }
+  Path& path = *paths_[setup_path_];
+  path.state = PathState::kActive;
+  // The COOKIE ECHO may be timed when it was sent once (6.3.1 C5).
+  if (setup_retries_ == 0) path.rto.on_sample(profile_, now - setup_sent_at_);
+  if (!primary().usable()) primary_ = setup_path_;
+  pending_ = 0;
+  enter_established(ctx, now);
+  ctx.counters.add(Counter::k_active_estabs);
+  emit_up(ctx, EventKind::kConnected);
+}
+
+// Section 5.2.6, third alternative: ask anew, for a cookie that lives longer.
+void Association::on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t staleness_us) {
+  if (state_ != AssocState::kCookieEchoed) return;
+  if (++setup_retries_ > profile_.max_init_retransmits) {
+    end_with_abort(ctx, Reason::kTimedOut, static_cast<uint16_t>(wire::CauseCode::kStaleCookie));
+    return;
+  }
+  const auto round_trip =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now - setup_sent_at_).count();
+  const uint64_t wanted =
+      staleness_us / 1000 + static_cast<uint64_t>(std::max<int64_t>(round_trip, 1));
+  cookie_extension_ms_ =
+      static_cast<uint32_t>(std::min<uint64_t>(wanted, static_cast<uint64_t>(round_trip) + 1000));
+  state_ = AssocState::kCookieWait;
+  cookie_.clear();
+  setup_sent_at_ = now;
+  t1_ = TimePoint::never();
+  pending_ = kPendingInit;
+}
+
+void Association::on_t1(ShardContext& ctx) {
+  t1_ = TimePoint::never();
+  ctx.counters.add(Counter::k_t1_expirations);
+  if (++setup_retries_ > profile_.max_init_retransmits) {
+    end_with_abort(ctx, Reason::kTimedOut, 0);
+    return;
+  }
+  paths_[setup_path_]->rto.on_expiry(profile_);
+  // Every address of the peer gets its turn (5.1).
+  setup_path_ = static_cast<uint8_t>((setup_path_ + 1) % path_count_);
+  pending_ |= state_ == AssocState::kCookieWait ? kPendingInit : kPendingCookieEcho;
+  mark_ready(ctx);
+}
+
+}  // namespace trunkline

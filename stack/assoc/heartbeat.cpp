@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Is the path alive (RFC 9260 sections 5.4, 8.2, 8.3)? HEARTBEAT and its ACK, both ways.
+#include <algorithm>
+#include <array>
+
+#include "assoc/context.h"
+#include "assoc/errors.h"
+#include "base/bytes.h"
+#include "wire/heartbeat_chunk.h"
+
+namespace trunkline {
+namespace {
+
+// What our HEARTBEATs carry: an unpredictable word that proves that the peer has seen this very
+// one, and the path it went to.
+struct HeartbeatInfo {
+  static constexpr size_t kSize = 8 + 1 + 1 + 16;
+  uint64_t nonce = 0;
+  uint8_t path = 0;
+  IpAddress address;
+};
+
+std::array<uint8_t, HeartbeatInfo::kSize> encode(const HeartbeatInfo& info) {
+  std::array<uint8_t, HeartbeatInfo::kSize> out{};
+  store_be64(out.data(), info.nonce);
+  out[8] = info.path;
+  out[9] = static_cast<uint8_t>(info.address.family());
+  copy_bytes(out.data() + 10, info.address.bytes());
+  return out;
+}
+
+}  // namespace
+
+// Answered the way it came: to its source, from the address it was sent to (6.4).
+void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
+                               const wire::ChunkView& chunk) {
+  const auto heartbeat = wire::HeartbeatChunk::parse(chunk);
+  if (!heartbeat) {
+    ctx.counters.add(Counter::k_drop_bad_chunk);
+    return;
+  }
+  if (state_ == AssocState::kCookieWait || state_ == AssocState::kShutdownAckSent) return;
+  const Path* const path = find_path(packet.source);
+  if (path == nullptr) return;
+  if (queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, peer_tag_,
+                  profile_.dscp, path->packet_size(), [&](wire::PacketWriter& writer) {
+                    // "copied unchanged", other parameters included (8.3)
+                    uint8_t* const at =
+                        writer.reserve_chunk(wire::ChunkType::kHeartbeatAck, 0, chunk.value.size());
+                    if (at == nullptr) return false;
+                    copy_bytes(at, chunk.value);
+                    return true;
+                  })) {
+    ctx.counters.add(Counter::k_out_ctrl_chunks);
+    ++packets_sent_;
+  }
+}
+
+void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
+  const auto ack = wire::HeartbeatChunk::parse(chunk);
+  if (!ack || ack->info.size() != HeartbeatInfo::kSize || ack->info[8] >= path_count_) {
+    ctx.counters.add(Counter::k_drop_bad_heartbeat_ack);
+    return;
+  }
+  Path& path = *paths_[ack->info[8]];
+  const HeartbeatInfo sent{path.heartbeat_nonce, path.index, path.remote};
+  const auto expected = encode(sent);
+  if (path.heartbeat_nonce == 0 ||
+      !std::equal(expected.begin(), expected.end(), ack->info.begin())) {
+    ctx.counters.add(Counter::k_drop_bad_heartbeat_ack);
+    return;
+  }
+  ctx.counters.add(Counter::k_heartbeat_acks_received);
+  path.heartbeat_nonce = 0;
+  path.heartbeat_outstanding = false;
+  path.error_count = 0;
+  error_count_ = 0;  // 8.3
+  path.rto.on_sample(profile_, now - path.heartbeat_sent_at);
+  if (!path.usable()) set_path_state(ctx, path, PathState::kActive);
+  plan_heartbeat(ctx, now, path);
+}
+
+// Once per HB.interval and RTO, the RTO jittered by half of itself (8.3). An address that is not
+// confirmed yet is probed at once, and then every RTO (5.4).
+void Association::plan_heartbeat(ShardContext& ctx, TimePoint now, Path& path) {
+  if (path.state == PathState::kUnconfirmed) {
+    path.heartbeat_due = path.heartbeats_sent == 0 ? now : now + path.rto.value();
+    return;
+  }
+  if (profile_.heartbeat_interval == Duration{0}) {
+    path.heartbeat_due = TimePoint::never();
+    return;
+  }
+  const Duration rto = path.rto.value();
+  const Duration jitter(
+      static_cast<int64_t>(ctx.random.u64() % static_cast<uint64_t>(rto.count() + 1)));
+  path.heartbeat_due = now + profile_.heartbeat_interval + rto / 2 + jitter;
+}
+
+void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path) {
+  if (is_closing() && state_ != AssocState::kShutdownPending &&
+      state_ != AssocState::kShutdownReceived) {
+    path.heartbeat_due = TimePoint::never();
+    return;
+  }
+  if (path.heartbeat_outstanding) {  // it was not answered within an RTO
+    path.heartbeat_outstanding = false;
+    count_error(ctx, path);
+    path.rto.on_expiry(profile_);
+    if (&path == &data_path()) {  // 8.1: only where data goes
+      ++error_count_;
+      if (too_many_errors()) {
+        end_with_abort(ctx, Reason::kTimedOut, 0);
+        return;
+      }
+    }
+    plan_heartbeat(ctx, now, path);
+    return;
+  }
+  // Data that was sent within the period has tested the path already: it is not idle.
+  const TimePoint idle_since = path.last_sent_at + profile_.heartbeat_interval;
+  if (path.usable() && idle_since > now && path.last_sent_at.ns() != 0) {
+    path.heartbeat_due = idle_since + path.rto.value();
+    return;
+  }
+  path.send_heartbeat = true;
+  path.heartbeat_due = TimePoint::never();
+  mark_ready(ctx);
+}
+
+bool Association::fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out) {
+  path.send_heartbeat = false;
+  path.heartbeat_nonce = ctx.random.u64() | 1;
+  wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
+  writer.write_header(local_.port, peer_port_, peer_tag_);
+  const HeartbeatInfo info{path.heartbeat_nonce, path.index, path.remote};
+  if (!wire::write_heartbeat(writer, encode(info))) return false;
+  path.heartbeat_outstanding = true;
+  path.heartbeat_sent_at = now;
+  path.heartbeat_due = now + path.rto.value();
+  ++path.heartbeats_sent;
+  ctx.counters.add(Counter::k_heartbeats_sent);
+  ctx.counters.add(Counter::k_out_ctrl_chunks);
+  return finish_packet(writer, path, out);
+}
+
+void Association::stop_heartbeats() {
+  for (Path* path : paths()) {
+    path->heartbeat_due = TimePoint::never();
+    path->send_heartbeat = false;
+    path->heartbeat_outstanding = false;
+  }
+}
+
+Status Association::request_heartbeat(ShardContext& ctx, const IpAddress& peer_address) {
+  Path* const path = find_path(peer_address);
+  if (path == nullptr) return Status::kInvalidAddress;
+  if (state_ != AssocState::kEstablished) return Status::kNotEstablished;
+  path->send_heartbeat = true;
+  mark_ready(ctx);
+  return Status::kOk;
+}
+
+}  // namespace trunkline

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an INIT or INIT ACK says about the peer, judged: which of its addresses are usable, and what
+// to answer when the chunk is impossible (RFC 9260 sections 3.3.2, 5.1, 5.1.2). Pure functions, the
+// same for an association and for the endpoint that has none yet.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include "assoc/association.h"
+#include "wire/cause.h"
+#include "wire/init_chunk.h"
+
+namespace trunkline {
+
+struct PeerAddresses {
+  std::array<IpAddress, kMaxPaths> addresses;
+  size_t count = 0;
+  [[nodiscard]] std::span<const IpAddress> list() const { return {addresses.data(), count}; }
+};
+
+// The source of the packet first, then of the list what is unicast, means the same to both sides,
+// and can be reached from a local address; each once, at most kMaxPaths.
+[[nodiscard]] PeerAddresses collect_peer_addresses(const LocalEnd& local, const IpAddress& source,
+                                                   std::span<const IpAddress> listed);
+
+// The cause that an ABORT for this error carries, and the cause itself.
+[[nodiscard]] wire::CauseCode init_error_cause(wire::InitParseError error);
+[[nodiscard]] bool append_init_error(wire::PacketWriter& writer, wire::InitParseError error,
+                                     const wire::InitChunk& init);
+
+// Writes an INIT ACK with its cookie; leaves out reports and addresses when all do not fit.
+[[nodiscard]] bool write_whole_init_ack(wire::PacketWriter& writer, const wire::InitFields& fields,
+                                        std::span<const IpAddress> addresses,
+                                        std::span<const uint8_t> cookie,
+                                        const wire::InitChunk& init);
+
+}  // namespace trunkline

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A SACK comes (RFC 9260 sections 6.2.1, 6.3.1, 6.3.2, 7.2): what is acknowledged, what is lost,
+// what the windows are now.
+#include "assoc/context.h"
+#include "assoc/errors.h"
+#include "wire/sack_chunk.h"
+
+namespace trunkline {
+
+void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
+  const auto sack = wire::SackChunk::parse(chunk);
+  if (!sack) {
+    ctx.counters.add(Counter::k_drop_bad_sack);
+    return;
+  }
+  if (!sends_data() && state_ != AssocState::kShutdownSent &&
+      state_ != AssocState::kShutdownAckSent) {
+    return;  // nothing was sent yet that it could be about
+  }
+  if (sack->cum_tsn_ack.before(outstanding_.cum_ack())) {
+    ctx.counters.add(Counter::k_drop_old_sack);  // 6.2.1 D i
+    return;
+  }
+  if (!outstanding_.plausible(*sack)) {
+    ctx.counters.add(Counter::k_drop_bad_sack);
+    if (!sack->cum_tsn_ack.before(outstanding_.next_tsn())) {
+      protocol_violation(ctx, "a SACK acknowledges data that was never sent");
+    }
+    return;
+  }
+  SackOutcome outcome;
+  outstanding_.process(*sack, in_fast_recovery_, outcome);
+  apply_outcome(ctx, now, outcome);
+  // 6.2.1 D ii
+  const uint64_t flight = outstanding_.flight();
+  peer_rwnd_ = sack->a_rwnd > flight ? static_cast<uint32_t>(sack->a_rwnd - flight) : 0;
+  if (probing_window_) {
+    probe_answered_ = true;
+    if (outstanding_.empty()) {
+      probing_window_ = false;
+    } else if (sack->a_rwnd > 0 && !outcome.newly_acked) {
+      // The window is open again, and the probe was dropped while it was not: send it now rather
+      // than when its timer, backed off many times, comes up.
+      probing_window_ = false;
+      for (Path* path : paths()) {
+        outstanding_.mark_lost(path->index);
+        path->t3 = TimePoint::never();
+      }
+      peer_rwnd_ = sack->a_rwnd;
+    }
+  }
+  maybe_finish_sending(ctx, now);
+}
+
+void Association::apply_outcome(ShardContext& ctx, TimePoint now, const SackOutcome& outcome) {
+  bool lost = false;
+  for (Path* path : paths()) {
+    const SackOutcome::PerPath& said = outcome.paths[path->index];
+    apply_to_path(ctx, now, *path, said);
+    lost = lost || said.lost;
+  }
+  // After the windows have grown (7.2.4, note).
+  if (lost) enter_fast_recovery(ctx, outcome);
+  if (in_fast_recovery_ && outstanding_.cum_ack().at_or_after(fast_recovery_exit_)) {
+    in_fast_recovery_ = false;
+  }
+  if (outcome.newly_acked) error_count_ = 0;  // 8.1
+  if (outcome.newly_acked || outcome.cum_advanced) burst_left_ = profile_.max_burst;
+  finish_acked(ctx);
+}
+
+void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
+                                const SackOutcome::PerPath& said) {
+  if (said.acked > 0) {
+    if (!in_fast_recovery_) {
+      path.congestion.on_ack(said.acked, said.acked_chunks, said.flight_before);
+    }
+    path.error_count = 0;  // 8.2
+    if (path.state == PathState::kInactive) set_path_state(ctx, path, PathState::kActive);
+    if (said.rtt_from && *said.rtt_from >= path.rtt_from) {
+      path.rto.on_sample(profile_, now - *said.rtt_from);
+      path.rtt_from = now;  // one measurement a round trip (6.3.1 C4)
+    }
+  }
+  if (outstanding_.flight(path.index) == 0 && !said.lost) {
+    path.t3 = TimePoint::never();  // 6.3.2 R2
+    if (said.acked > 0 && outstanding_.empty()) path.congestion.on_all_acked();
+  } else if (said.first_acked) {
+    start_t3(now, path, true);  // R3
+  } else if (said.reneged) {
+    start_t3(now, path, false);  // R4
+  }
+}
+
+void Association::enter_fast_recovery(ShardContext& ctx, const SackOutcome& outcome) {
+  if (in_fast_recovery_) return;
+  ctx.counters.add(Counter::k_fast_retransmits);
+  for (Path* path : paths()) {
+    if (outcome.paths[path->index].lost) path->congestion.on_fast_retransmit();
+  }
+  in_fast_recovery_ = true;
+  fast_recovery_exit_ = outstanding_.next_tsn() - 1;
+  fast_retransmit_now_ = true;
+}
+
+// Chunks that the cumulative TSN has passed, and with them the messages that are complete.
+void Association::finish_acked(ShardContext& ctx) {
+  while (TxChunk* chunk = outstanding_.pop_acked()) {
+    TxMessage* const message = chunk->message;
+    ctx.chunks.destroy(chunk);
+    if (--message->chunks_outstanding > 0 || message->unsent_size > 0) continue;
+    accepted_bytes_ -= message->payload.size();
+    Event& event = emit(ctx, EventKind::kSendAcknowledged);
+    event.context = message->context;
+    event.stream = message->stream;
+    event.ppid = message->ppid;
+    event.payload = std::move(message->payload);
+    ctx.messages.destroy(message);
+  }
+  if (sender_dry_owed_ && outstanding_.empty() && queue_.empty()) {
+    sender_dry_owed_ = false;
+    emit(ctx, EventKind::kSenderDry);
+  }
+}
+
+}  // namespace trunkline

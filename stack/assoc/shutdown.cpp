@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The shutdown sequence from either side (RFC 9260 section 9.2).
+#include "assoc/context.h"
+#include "assoc/errors.h"
+#include "wire/shutdown_chunk.h"
+#include "wire/valueless_chunks.h"
+
+namespace trunkline {
+
+Status Association::shutdown(ShardContext& ctx, TimePoint now) {
+  switch (state_) {
+    case AssocState::kCookieWait:
+    case AssocState::kCookieEchoed:
+      // Nothing was exchanged that could be closed in order.
+      abort(ctx, {});
+      return Status::kOk;
+    case AssocState::kEstablished:
+      state_ = AssocState::kShutdownPending;
+      maybe_finish_sending(ctx, now);
+      schedule(ctx);
+      return Status::kOk;
+    default:
+      return Status::kClosing;
+  }
+}
+
+// In SHUTDOWN-PENDING and SHUTDOWN-RECEIVED: is everything delivered, so that the next step is due?
+void Association::maybe_finish_sending(ShardContext& ctx, TimePoint now) {
+  if (dead_ || !outstanding_.empty() || !queue_.empty()) return;
+  if (state_ == AssocState::kShutdownPending) send_shutdown(ctx, now);
+  if (state_ == AssocState::kShutdownReceived) send_shutdown_ack(ctx, now);
+}
+
+void Association::send_shutdown(ShardContext& ctx, TimePoint now) {
+  state_ = AssocState::kShutdownSent;
+  ctx.counters.subtract(Counter::k_curr_estab);
+  stop_heartbeats();
+  pending_ |= kPendingShutdown;
+  t2_ = TimePoint::never();
+  guard_ = now + 5 * profile_.rto_max;
+  setup_path_ = data_path().index;
+  mark_ready(ctx);
+}
+
+void Association::send_shutdown_ack(ShardContext& ctx, TimePoint now) {
+  if (state_ == AssocState::kShutdownReceived) ctx.counters.subtract(Counter::k_curr_estab);
+  state_ = AssocState::kShutdownAckSent;
+  stop_heartbeats();
+  pending_ = kPendingShutdownAck;
+  sack_due_ = false;
+  sack_at_ = TimePoint::never();
+  t2_ = TimePoint::never();
+  if (guard_.is_never()) guard_ = now + 5 * profile_.rto_max;
+  setup_path_ = data_path().index;
+  mark_ready(ctx);
+}
+
+void Association::on_shutdown(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
+  const auto shutdown_chunk = wire::ShutdownChunk::parse(chunk);
+  if (!shutdown_chunk) {
+    ctx.counters.add(Counter::k_drop_bad_chunk);
+    return;
+  }
+  if (state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed) {
+    ctx.counters.add(Counter::k_drop_unexpected_shutdown);
+    return;
+  }
+  const Tsn cum = shutdown_chunk->cum_tsn_ack;
+  if (!cum.before(outstanding_.next_tsn())) {
+    protocol_violation(ctx, "a SHUTDOWN acknowledges data that was never sent");
+    return;
+  }
+  if (cum.after(outstanding_.cum_ack())) {
+    SackOutcome outcome;
+    outstanding_.process_cum_ack(cum, outcome);
+    apply_outcome(ctx, now, outcome);
+  }
+  switch (state_) {
+    case AssocState::kEstablished:
+    case AssocState::kShutdownPending:
+      state_ = AssocState::kShutdownReceived;
+      emit(ctx, EventKind::kPeerShutdown);
+      maybe_finish_sending(ctx, now);
+      break;
+    case AssocState::kShutdownReceived:
+      maybe_finish_sending(ctx, now);
+      break;
+    case AssocState::kShutdownSent:  // both sides asked at once
+      send_shutdown_ack(ctx, now);
+      break;
+    case AssocState::kShutdownAckSent:  // our SHUTDOWN ACK may be lost
+      pending_ |= kPendingShutdownAck;
+      break;
+    default:
+      break;
+  }
+}
+
+void Association::on_shutdown_ack(ShardContext& ctx, const InboundPacket& packet) {
+  if (state_ != AssocState::kShutdownSent && state_ != AssocState::kShutdownAckSent) {
+    ctx.counters.add(Counter::k_drop_unexpected_shutdown);
+    return;
+  }
+  if (queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, peer_tag_,
+                  profile_.dscp, primary().packet_size(), [](wire::PacketWriter& writer) {
+                    return wire::write_shutdown_complete(writer, false);
+                  })) {
+    ctx.counters.add(Counter::k_out_ctrl_chunks);
+  }
+  terminate(ctx, EventKind::kClosed, Reason::kNone, 0);
+}
+
+void Association::on_shutdown_complete(ShardContext& ctx, const InboundPacket& packet,
+                                       const wire::ChunkView& chunk) {
+  const auto complete = wire::ShutdownCompleteChunk::parse(chunk);
+  if (!complete || !tag_fits(packet, complete->tag_reflected)) {  // 8.5.1 C
+    ctx.counters.add(Counter::k_drop_bad_tag);
+    return;
+  }
+  if (state_ != AssocState::kShutdownAckSent) {
+    ctx.counters.add(Counter::k_drop_unexpected_shutdown);
+    return;
+  }
+  terminate(ctx, EventKind::kClosed, Reason::kNone, 0);
+}
+
+void Association::on_t2(ShardContext& ctx) {
+  t2_ = TimePoint::never();
+  ctx.counters.add(Counter::k_t2_expirations);
+  Path& path = *paths_[setup_path_];
+  count_error(ctx, path);
+  path.rto.on_expiry(profile_);
+  if (++error_count_; too_many_errors()) {
+    terminate(ctx, EventKind::kLost, Reason::kTimedOut, 0);
+    return;
+  }
+  setup_path_ = alternate_to(path).index;
+  pending_ |= state_ == AssocState::kShutdownSent ? kPendingShutdown : kPendingShutdownAck;
+  mark_ready(ctx);
+}
+
+}  // namespace trunkline

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What happens when time passes: the association's earliest deadline came up, whichever it was
+// (RFC 9260 sections 6.3.3, 7.2.1; T1, T2, heartbeats and the guard in the files of their own).
+#include "assoc/context.h"
+#include "assoc/errors.h"
+
+namespace trunkline {
+
+void Association::on_timer(ShardContext& ctx, TimePoint now) {
+  if (dead_) return;
+  if (guard_ <= now) {  // 9.2, T5: the shutdown takes too long
+    abort_with(
+        ctx, Reason::kTimedOut, wire::CauseCode::kUserInitiatedAbort,
+        [](wire::PacketWriter& writer) { return wire::append_user_initiated_abort(writer, {}); });
+    return;
+  }
+  if (sack_at_ <= now) {
+    sack_at_ = TimePoint::never();
+    sack_due_ = true;
+    mark_ready(ctx);
+  }
+  if (retry_at_ <= now) {
+    retry_at_ = TimePoint::never();
+    mark_ready(ctx);
+  }
+  if (t1_ <= now) on_t1(ctx);
+  if (!dead_ && t2_ <= now) on_t2(ctx);
+  for (size_t i = 0; !dead_ && i < path_count_; ++i) {
+    Path& path = *paths_[i];
+    if (path.t3 <= now) on_t3(ctx, path);
+    if (!dead_ && path.heartbeat_due <= now) on_heartbeat_due(ctx, now, path);
+  }
+  schedule(ctx);
+}
+
+void Association::on_t3(ShardContext& ctx, Path& path) {
+  path.t3 = TimePoint::never();
+  ++path.t3_expirations;
+  ctx.counters.add(Counter::k_t3_expirations);
+  // A peer that answers probes of its closed window with a closed window is alive (6.1 A).
+  const bool alive = probing_window_ && probe_answered_;
+  probe_answered_ = false;
+  if (!alive) {
+    count_error(ctx, path);
+    if (++error_count_; too_many_errors()) {
+      end_with_abort(ctx, Reason::kTimedOut, 0);
+      return;
+    }
+  }
+  path.congestion.on_t3_expiry();
+  path.rto.on_expiry(profile_);
+  const uint32_t lost = outstanding_.flight(path.index);
+  outstanding_.mark_lost(path.index);
+  peer_rwnd_ += lost;  // 6.2.1 C
+  in_fast_recovery_ = false;
+  fast_retransmit_now_ = false;
+  burst_left_ = profile_.max_burst;
+  mark_ready(ctx);
+}
+
+// A window that was not used says nothing about the network of today (7.2.1, last rule).
+void Association::decay_idle_window(TimePoint now, Path& path) {
+  if (path.last_sent_at.ns() == 0 || outstanding_.flight(path.index) > 0) return;
+  const Duration idle = now - path.last_sent_at;
+  const uint64_t rtos = static_cast<uint64_t>(idle.count() / path.rto.value().count());
+  if (rtos > 0) path.congestion.on_idle(rtos);
+}
+
+}  // namespace trunkline

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The bundler (RFC 9260 sections 6.1, 6.9, 6.10): one packet at a time, in one pass: control
+// chunks, SACK, retransmissions, new DATA in the order of the streams. No allocation but from
+// pools, and nothing waits for company.
+#include <algorithm>
+
+#include "assoc/context.h"
+#include "wire/cookie_chunk.h"
+#include "wire/data_chunk.h"
+#include "wire/shutdown_chunk.h"
+#include "wire/valueless_chunks.h"
+
+namespace trunkline {
+namespace {
+
+// When a pool is empty, somebody else's acknowledgement will fill it: look again soon.
+constexpr Duration kPoolRetry = std::chrono::milliseconds(5);
+
+// A message is cut to the space that is left in a packet only if that saves more than it costs.
+constexpr uint32_t kSmallestUsefulShare = 2;
+
+}  // namespace
+
+struct Association::Composition {
+  wire::PacketWriter writer;
+  Path& path;
+  bool has_data = false;
+};
+
+bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) {
+  if (dead_) return false;
+  bool filled = false;
+  if ((pending_ & kPendingInit) != 0) {
+    filled = fill_init(ctx, now, out);
+  } else if ((pending_ & kPendingCookieEcho) != 0) {
+    filled = fill_cookie_echo(now, out);
+  } else if (state_ != AssocState::kCookieWait && state_ != AssocState::kCookieEchoed) {
+    for (Path* path : paths()) {
+      if (!path->send_heartbeat) continue;
+      filled = fill_heartbeat(ctx, now, *path, out);
+      schedule(ctx);
+      return filled;
+    }
+    Path& path = *transmit_path();
+    Composition packet{
+        wire::PacketWriter(out.room.first(std::min(out.room.size(), path.packet_size()))), path};
+    packet.writer.write_header(local_.port, peer_port_, peer_tag_);
+    add_control(ctx, now, packet);
+    if (sends_data()) {
+      add_retransmissions(ctx, now, packet);
+      if (!outstanding_.has_retransmissions()) add_new_data(ctx, now, packet);
+    }
+    filled = !packet.writer.empty() && finish_packet(packet.writer, path, out);
+  }
+  schedule(ctx);
+  return filled;
+}
+
+bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
+  Path& path = *paths_[setup_path_];
+  pending_ &= static_cast<uint8_t>(~kPendingInit);
+  wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
+  writer.write_header(local_.port, peer_port_, VerificationTag(0));
+  const wire::InitFields fields{local_tag_, profile_.a_rwnd, outbound_streams_,
+                                profile_.max_inbound_streams, local_initial_tsn_};
+  std::vector<IpAddress> announced = local_.announced_to(path.remote);
+  wire::InitOptions options;
+  for (const IpAddress& address : announced) {
+    (address.is_ipv4() ? options.lists_ipv4 : options.lists_ipv6) = true;
+  }
+  if (announced.size() == 1 && announced[0] == path.local) announced.clear();
+  if (cookie_extension_ms_ > 0) options.cookie_preservative_ms = cookie_extension_ms_;
+  if (!wire::write_init(writer, fields, announced, options)) return false;
+  t1_ = now + path.rto.value();
+  if (setup_retries_ == 0) setup_sent_at_ = now;
+  ctx.counters.add(Counter::k_out_ctrl_chunks);
+  return finish_packet(writer, path, out);
+}
+
+bool Association::fill_cookie_echo(TimePoint now, PacketOut& out) {
+  Path& path = *paths_[setup_path_];
+  pending_ &= static_cast<uint8_t>(~kPendingCookieEcho);
+  wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
+  writer.write_header(local_.port, peer_port_, peer_tag_);
+  if (!wire::write_cookie_echo(writer, cookie_)) return false;
+  t1_ = now + path.rto.value();
+  if (setup_retries_ == 0) setup_sent_at_ = now;
+  return finish_packet(writer, path, out);
+}
+
+// Where the next packet goes: as what it will carry demands (6.4).
+Path* Association::transmit_path() {
+  if ((pending_ & (kPendingShutdown | kPendingShutdownAck)) != 0) return paths_[setup_path_];
+  if (sends_data()) {
+    if (const TxChunk* chunk = outstanding_.next_retransmission()) {
+      Path* const last = paths_[chunk->path];
+      return chunk->fast_retransmitted && last->usable() ? last : &alternate_to(*last);
+    }
+    if (!queue_.empty()) return &data_path();
+  }
+  if (sack_due_) return paths_[last_data_path_];
+  return &data_path();
+}
+
+bool Association::wants_sack_with_data() const {
+  return packets_since_sack_ > 0 && sends_data() &&
+         (outstanding_.has_retransmissions() || !queue_.empty());
+}
+
+void Association::add_control(ShardContext& ctx, TimePoint now, Composition& packet) {
+  if ((pending_ & kPendingCookieAck) != 0 && wire::write_cookie_ack(packet.writer)) {
+    pending_ &= static_cast<uint8_t>(~kPendingCookieAck);
+    ctx.counters.add(Counter::k_out_ctrl_chunks);
+  }
+  if (sack_due_ || wants_sack_with_data()) write_sack_chunk(ctx, packet.writer);
+  if ((pending_ & kPendingShutdown) != 0 && wire::write_shutdown(packet.writer, tsns_.cum_tsn())) {
+    pending_ &= static_cast<uint8_t>(~kPendingShutdown);
+    t2_ = now + packet.path.rto.value();
+    ctx.counters.add(Counter::k_out_ctrl_chunks);
+  }
+  if ((pending_ & kPendingShutdownAck) != 0 && wire::write_shutdown_ack(packet.writer)) {
+    pending_ &= static_cast<uint8_t>(~kPendingShutdownAck);
+    t2_ = now + packet.path.rto.value();
+    ctx.counters.add(Counter::k_out_ctrl_chunks);
+  }
+}
+
+void Association::add_retransmissions(ShardContext& ctx, TimePoint now, Composition& packet) {
+  TxChunk* chunk = outstanding_.next_retransmission();
+  while (chunk != nullptr) {
+    // One packet of a fast retransmission goes out whatever cwnd says (7.2.4 rule 3).
+    const bool allowed = fast_retransmit_now_ ||
+                         outstanding_.flight(packet.path.index) < packet.path.congestion.cwnd();
+    if (!allowed) break;
+    wire::DataChunk header;
+    header.unordered = chunk->message->unordered;
+    header.beginning = chunk->beginning;
+    header.ending = chunk->ending;
+    header.tsn = chunk->tsn;
+    header.stream = chunk->message->stream;
+    header.ssn = chunk->message->ssn;
+    header.ppid = chunk->message->ppid;
+    uint8_t* const at = wire::write_data_header(packet.writer, header, chunk->size);
+    if (at == nullptr) break;
+    PayloadCursor payload = chunk->payload;
+    payload.read(at, chunk->size);
+    const bool earliest = chunk == outstanding_.front();
+    outstanding_.retransmit(chunk, now, packet.path.index);
+    peer_rwnd_ -= std::min<uint32_t>(peer_rwnd_, chunk->size);
+    start_t3(now, packet.path, earliest);
+    packet.path.last_sent_at = now;
+    packet.has_data = true;
+    ++retransmitted_;
+    ctx.counters.add(Counter::k_retransmitted_chunks);
+    if (profile_.one_data_per_packet) break;
+    chunk = outstanding_.next_retransmission(chunk);
+  }
+  if (packet.has_data) fast_retransmit_now_ = false;
+}
+
+void Association::add_new_data(ShardContext& ctx, TimePoint now, Composition& packet) {
+  if (queue_.empty() || (packet.has_data && profile_.one_data_per_packet)) return;
+  if (profile_.max_burst > 0 && burst_left_ == 0 && !packet.has_data) return;
+  if (profile_.nagle && !packet.has_data && outstanding_.flight() > 0 &&
+      queue_.bytes() < fragment_limit()) {
+    return;
+  }
+  decay_idle_window(now, packet.path);
+  bool added = false;
+  while (TxMessage* message = queue_.front()) {
+    const uint32_t size = next_fragment_size(*message, packet.writer);
+    if (size == 0 || !window_allows(packet.path, size)) break;
+    TxChunk* const chunk = ctx.chunks.make();
+    if (chunk == nullptr) {
+      retry_at_ = now + kPoolRetry;
+      break;
+    }
+    const bool probe = peer_rwnd_ < size;
+    chunk->message = message;
+    chunk->size = static_cast<uint16_t>(size);
+    chunk->beginning = !message->started;
+    chunk->payload = message->unsent;
+    queue_.advance(message, size);
+    chunk->ending = message->unsent_size == 0;
+    wire::DataChunk header;
+    header.unordered = message->unordered;
+    header.beginning = chunk->beginning;
+    header.ending = chunk->ending;
+    header.immediate =
+        chunk->ending && (message->sack_immediately || state_ == AssocState::kShutdownPending);
+    header.tsn = outstanding_.next_tsn();
+    header.stream = message->stream;
+    header.ssn = message->ssn;
+    header.ppid = message->ppid;
+    uint8_t* const at = wire::write_data_header(packet.writer, header, size);
+    PayloadCursor payload = chunk->payload;
+    payload.read(at, size);
+    ++message->chunks_outstanding;
+    outstanding_.add(chunk, now, packet.path.index);
+    peer_rwnd_ -= std::min(peer_rwnd_, size);
+    start_t3(now, packet.path, false);
+    packet.path.last_sent_at = now;
+    added = true;
+    ctx.counters.add(message->unordered ? Counter::k_out_unorder_chunks
+                                        : Counter::k_out_order_chunks);
+    if (chunk->beginning && !chunk->ending) ctx.counters.add(Counter::k_frag_usr_msgs);
+    if (probe) {
+      probing_window_ = true;
+      probe_answered_ = false;
+      ctx.counters.add(Counter::k_zero_window_probes);
+      break;
+    }
+    if (profile_.one_data_per_packet) break;
+  }
+  if (added) {
+    packet.has_data = true;
+    if (burst_left_ > 0) --burst_left_;
+  }
+}
+
+// How much of the message goes into this packet; 0: none of it, it waits for the next packet.
+uint32_t Association::next_fragment_size(const TxMessage& message,
+                                         const wire::PacketWriter& writer) const {
+  const size_t left = writer.remaining();
+  if (left <= wire::kDataHeaderSize) return 0;
+  const uint32_t room = static_cast<uint32_t>(left - wire::kDataHeaderSize);
+  const uint32_t limit = fragment_limit();
+  if (message.unsent_size <= limit) return message.unsent_size <= room ? message.unsent_size : 0;
+  const uint32_t share = std::min(room & ~3u, limit & ~3u);
+  return share >= limit / kSmallestUsefulShare ? share : 0;
+}
+
+// Rules A and B of section 6.1. A closed window lets one chunk through when nothing is in flight.
+bool Association::window_allows(const Path& path, uint32_t size) const {
+  if (outstanding_.flight(path.index) >= path.congestion.cwnd()) return false;
+  return peer_rwnd_ >= size || outstanding_.flight() == 0;
+}
+
+void Association::start_t3(TimePoint now, Path& path, bool restart) {
+  if (path.t3.is_never() || restart) path.t3 = now + path.rto.value();
+}
+
+bool Association::finish_packet(wire::PacketWriter& writer, const Path& path, PacketOut& out) {
+  out.length = static_cast<uint16_t>(writer.finish(!out.checksum_by_port).size());
+  out.source = path.local;
+  out.destination = path.remote;
+  out.dscp = profile_.dscp;
+  ++packets_sent_;
+  return true;
+}
+
+}  // namespace trunkline

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Finding endpoints by id, and by local address and port.
+#include "endpoint/endpoint.h"
+
+#include <algorithm>
+
+namespace trunkline {
+namespace {
+
+constexpr uint16_t kFirstDynamicPort = 49152;  // RFC 6335 section 6
+
+bool has_prefix(const IpAddress& address, const PeerProfile& peer) {
+  if (address.family() != peer.prefix.family()) return false;
+  const auto have = address.bytes();
+  const auto want = peer.prefix.bytes();
+  const size_t whole = peer.prefix_length / 8u;
+  if (whole > have.size() ||
+      !std::equal(want.begin(), want.begin() + static_cast<ptrdiff_t>(whole), have.begin())) {
+    return false;
+  }
+  const unsigned bits = peer.prefix_length % 8u;
+  return bits == 0 || ((have[whole] ^ want[whole]) >> (8 - bits)) == 0;
+}
+
+}  // namespace
+
+const Profile& Endpoint::profile_for(const IpAddress& peer) const {
+  const PeerProfile* best = nullptr;
+  for (const PeerProfile& candidate : peer_profiles) {
+    if (!has_prefix(peer, candidate)) continue;
+    if (best == nullptr || candidate.prefix_length > best->prefix_length) best = &candidate;
+  }
+  return best != nullptr ? best->profile : profile;
+}
+
+bool Endpoint::has_address(const IpAddress& address) const {
+  return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+}
+
+bool EndpointTable::taken(PortNumber port, const std::vector<IpAddress>& addresses) const {
+  return std::any_of(addresses.begin(), addresses.end(),
+                     [&](const IpAddress& address) { return find(address, port) != nullptr; });
+}
+
+EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& random) {
+  if (config.addresses.empty() ||
+      !std::all_of(config.addresses.begin(), config.addresses.end(),
+                   [](const IpAddress& address) { return address.is_unicast(); })) {
+    return {Status::kInvalidAddress, {}, {}};
+  }
+  PortNumber port = config.port;
+  if (port.value == 0) {
+    constexpr uint32_t kCount = 65536 - kFirstDynamicPort;
+    const uint32_t start = random.u32() % kCount;
+    for (uint32_t i = 0; i < kCount && port.value == 0; ++i) {
+      const PortNumber candidate(static_cast<uint16_t>(kFirstDynamicPort + (start + i) % kCount));
+      if (!taken(candidate, config.addresses)) port = candidate;
+    }
+    if (port.value == 0) return {Status::kOutOfResources, {}, {}};
+  } else if (taken(port, config.addresses)) {
+    return {Status::kAlreadyExists, {}, {}};
+  }
+  uint32_t id = static_cast<uint32_t>(endpoints_.size());
+  if (!free_ids_.empty()) {
+    id = free_ids_.back();
+    free_ids_.pop_back();
+  } else {
+    endpoints_.emplace_back();
+    next_on_port_.push_back(kNone);
+  }
+  auto endpoint = std::make_unique<Endpoint>();
+  endpoint->endpoint = EndpointId(id);
+  endpoint->port = port;
+  endpoint->addresses = config.addresses;
+  endpoint->profile = config.profile;
+  endpoint->peer_profiles = config.peer_profiles;
+  endpoint->listening = config.listening;
+  endpoint->user = config.user;
+  endpoints_[id] = std::move(endpoint);
+  next_on_port_[id] = first_on_port_[port.value];
+  first_on_port_[port.value] = id;
+  return {Status::kOk, EndpointId(id), port};
+}
+
+Endpoint* EndpointTable::find(EndpointId id) const {
+  return id.value < endpoints_.size() ? endpoints_[id.value].get() : nullptr;
+}
+
+Endpoint* EndpointTable::find(const IpAddress& local, PortNumber port) const {
+  for (uint32_t id = first_on_port_[port.value]; id != kNone; id = next_on_port_[id]) {
+    if (endpoints_[id]->has_address(local)) return endpoints_[id].get();
+  }
+  return nullptr;
+}
+
+void EndpointTable::forget_if_unused(Endpoint& endpoint) {
+  if (!endpoint.closing || endpoint.associations > 0) return;
+  const uint32_t id = endpoint.endpoint.value;
+  uint32_t* link = &first_on_port_[endpoint.port.value];
+  while (*link != id) link = &next_on_port_[*link];
+  *link = next_on_port_[id];
+  endpoints_[id].reset();
+  free_ids_.push_back(id);
+}
+
+}  // namespace trunkline

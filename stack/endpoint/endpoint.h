@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// An endpoint: a local port with its addresses, who may call it and with which profile; and the
+// table that finds the endpoint of a packet. Knows nothing of associations beyond their number.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "assoc/association.h"
+
+namespace trunkline {
+
+struct Endpoint : LocalEnd {
+  Profile profile;
+  std::vector<PeerProfile> peer_profiles;
+  bool listening = false;
+  bool closing = false;
+  uint64_t user = 0;
+  uint32_t associations = 0;
+
+  [[nodiscard]] const Profile& profile_for(const IpAddress& peer) const;
+  [[nodiscard]] bool has_address(const IpAddress& address) const;
+};
+
+class EndpointTable {
+ public:
+  // Port 0 asks for a free one of the dynamic range, searched from a random place.
+  EndpointResult add(const EndpointConfig& config, RandomSource& random);
+  [[nodiscard]] Endpoint* find(EndpointId id) const;
+  [[nodiscard]] Endpoint* find(const IpAddress& local, PortNumber port) const;
+  // Forgets an endpoint that is closing and has no association left.
+  void forget_if_unused(Endpoint& endpoint);
+
+ private:
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  [[nodiscard]] bool taken(PortNumber port, const std::vector<IpAddress>& addresses) const;
+
+  std::vector<std::unique_ptr<Endpoint>> endpoints_;  // by id; empty where forgotten
+  std::vector<uint32_t> next_on_port_;                // by id: chains of endpoints on one port
+  std::vector<uint32_t> first_on_port_ = std::vector<uint32_t>(65536, kNone);
+  std::vector<uint32_t> free_ids_;
+};
+
+}  // namespace trunkline

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Stateless answers.
+#include "endpoint/listener.h"
+
+#include <algorithm>
+
+#include "assoc/peer_addresses.h"
+#include "wire/valueless_chunks.h"
+
+namespace trunkline {
+
+bool ReplyBudget::take(TimePoint now) {
+  if (now - since_ >= std::chrono::seconds(1)) {
+    since_ = now;
+    left_ = per_second_;
+  }
+  if (left_ == 0) return false;
+  --left_;
+  return true;
+}
+
+void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint,
+                 const InboundPacket& packet, const wire::InitChunk& init, VerificationTag tag,
+                 Tsn initial_tsn) {
+  const Profile& profile = endpoint.profile_for(packet.source);
+  const PeerAddresses peers = collect_peer_addresses(endpoint, packet.source, init.address_list());
+  Cookie cookie;
+  cookie.created = now;
+  cookie.lifespan = profile.valid_cookie_life;
+  if (init.cookie_preservative_ms) {
+    // No more than doubled: a long life invites replay (3.3.2.1.1 leaves it to us).
+    cookie.lifespan += std::min<Duration>(std::chrono::milliseconds(*init.cookie_preservative_ms),
+                                          profile.valid_cookie_life);
+  }
+  cookie.local_tag = tag;
+  cookie.local_initial_tsn = initial_tsn;
+  cookie.peer_tag = init.initiate_tag;
+  cookie.peer_initial_tsn = init.initial_tsn;
+  cookie.peer_rwnd = init.a_rwnd;
+  cookie.outbound_streams = std::min(profile.outbound_streams, init.inbound_streams);
+  cookie.inbound_streams = std::min(profile.max_inbound_streams, init.outbound_streams);
+  cookie.endpoint = endpoint.endpoint;
+  cookie.local_port = endpoint.port;
+  cookie.peer_port = packet.header.source_port;
+  cookie.local_address = packet.destination;
+  cookie.peer_addresses = peers.addresses;
+  cookie.peer_address_count = peers.count;
+  std::array<uint8_t, CookieJar::kMaxSize> sealed;
+  const size_t size = ctx.cookies.seal(now, cookie, sealed);
+
+  const wire::InitFields fields{tag, profile.a_rwnd, profile.outbound_streams,
+                                profile.max_inbound_streams, initial_tsn};
+  std::vector<IpAddress> announced = endpoint.announced_to(packet.source);
+  if (announced.size() == 1 && announced[0] == packet.destination) announced.clear();
+  const bool queued = queue_reply(
+      ctx, packet.destination, packet.source, endpoint.port, packet.header.source_port,
+      init.initiate_tag, profile.dscp, Reply::kMaxSize, [&](wire::PacketWriter& writer) {
+        return write_whole_init_ack(writer, fields, announced, std::span(sealed).first(size), init);
+      });
+  if (queued) ctx.counters.add(Counter::k_inits_answered);
+}
+
+void send_stale_cookie(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                       const Cookie& cookie) {
+  ctx.counters.add(Counter::k_drop_stale_cookie);
+  const auto late =
+      std::chrono::duration_cast<std::chrono::microseconds>(now - cookie.created - cookie.lifespan);
+  const uint32_t staleness =
+      static_cast<uint32_t>(std::min<int64_t>(std::max<int64_t>(late.count(), 0), UINT32_MAX));
+  queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
+              packet.header.source_port, cookie.peer_tag, 0, Reply::kMaxSize,
+              [&](wire::PacketWriter& writer) {
+                return wire::begin_error(writer) && wire::append_stale_cookie(writer, staleness) &&
+                       writer.end_chunk();
+              });
+}
+
+void answer_out_of_blue(ShardContext& ctx, TimePoint now, ReplyBudget& budget,
+                        const InboundPacket& packet) {
+  ctx.counters.add(Counter::k_out_of_blues);
+  const wire::PacketShape& shape = packet.shape;
+  const bool silent = shape.has_abort || shape.has_shutdown_complete ||
+                      shape.has_stale_cookie_error || shape.has_cookie_ack;
+  if (silent && !(shape.has_shutdown_ack && !shape.has_abort)) {
+    ctx.counters.add(Counter::k_drop_out_of_blue);
+    return;
+  }
+  if (!budget.take(now)) {
+    ctx.counters.add(Counter::k_drop_oob_rate);
+    return;
+  }
+  const bool complete = shape.has_shutdown_ack;
+  const bool queued =
+      queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
+                  packet.header.source_port, packet.header.verification_tag, 0, Reply::kMaxSize,
+                  [&](wire::PacketWriter& writer) {
+                    return complete ? wire::write_shutdown_complete(writer, true)
+                                    : wire::write_abort(writer, true);
+                  });
+  if (queued && !complete) ctx.counters.add(Counter::k_oob_aborts_sent);
+}
+
+}  // namespace trunkline

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is answered without any state: an INIT to a listening endpoint (RFC 9260 section 5.1 B), an
+// INIT that can't be accepted, a stale cookie, and packets out of the blue (8.4). All answers go
+// to the reply queue; nothing is remembered.
+#pragma once
+
+#include <string_view>
+
+#include "assoc/context.h"
+#include "assoc/errors.h"
+#include "endpoint/endpoint.h"
+
+namespace trunkline {
+
+// How many answers to strangers may still go out: a bucket refilled every second's worth of time.
+class ReplyBudget {
+ public:
+  ReplyBudget(uint32_t per_second, TimePoint now)
+      : per_second_(per_second), left_(per_second), since_(now) {}
+  bool take(TimePoint now);
+
+ private:
+  uint32_t per_second_;
+  uint32_t left_;
+  TimePoint since_;
+};
+
+// The INIT ACK with its cookie, for an INIT that is in order.
+void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint,
+                 const InboundPacket& packet, const wire::InitChunk& init, VerificationTag tag,
+                 Tsn initial_tsn);
+
+// ABORT with the INIT's own tag (8.4, 3).
+template <typename Append>
+void refuse_init(ShardContext& ctx, const InboundPacket& packet, VerificationTag initiate_tag,
+                 Append&& append) {
+  queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
+              packet.header.source_port, initiate_tag, 0, Reply::kMaxSize,
+              [&](wire::PacketWriter& writer) {
+                return wire::begin_abort(writer, false) && append(writer) && writer.end_chunk();
+              });
+}
+
+void send_stale_cookie(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                       const Cookie& cookie);
+
+// Section 8.4, from rule 2 on; INIT and COOKIE ECHO have been dealt with.
+void answer_out_of_blue(ShardContext& ctx, TimePoint now, ReplyBudget& budget,
+                        const InboundPacket& packet);
+
+}  // namespace trunkline

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The public face of a shard: each verb finds its object, asks it, and frees what ended.
+#include "shards/shard_core.h"
+#include "trunkline/stack/stack.h"
+
+namespace trunkline {
+
+Shard::Shard(const ShardConfig& config, Directory& directory, RandomSource& random, TimePoint now)
+    : core_(std::make_unique<ShardCore>(config, directory, random, now)) {}
+
+Shard::~Shard() = default;
+
+EndpointResult Shard::add_endpoint(const EndpointConfig& config) {
+  return core_->add_endpoint(config);
+}
+
+Status Shard::set_listening(EndpointId endpoint, bool listening, uint64_t user) {
+  Endpoint* const found = core_->endpoints.find(endpoint);
+  if (found == nullptr || found->closing) return Status::kNoSuchEndpoint;
+  found->listening = listening;
+  found->user = user;
+  return Status::kOk;
+}
+
+Status Shard::close_endpoint(EndpointId endpoint) {
+  return core_->close_endpoint(endpoint);
+}
+
+void Shard::receive(TimePoint now, std::span<const PacketIn> burst) {
+  for (const PacketIn& packet : burst) {
+    core_->receive(now, packet);
+    core_->reap();
+  }
+}
+
+ConnectResult Shard::connect(TimePoint now, const ConnectRequest& request) {
+  return core_->connect(now, request);
+}
+
+Status Shard::send(TimePoint now, AssocId assoc, const SendRequest& request, Payload& payload) {
+  static_cast<void>(now);
+  Association* const found = core_->find(assoc);
+  const Status status =
+      found != nullptr ? found->send(core_->ctx, request, payload) : Status::kNoSuchAssociation;
+  if (status != Status::kOk) core_->ctx.counters.add(Counter::k_refused_sends);
+  return status;
+}
+
+Status Shard::shutdown(TimePoint now, AssocId assoc) {
+  Association* const found = core_->find(assoc);
+  if (found == nullptr) return Status::kNoSuchAssociation;
+  const Status status = found->shutdown(core_->ctx, now);
+  core_->reap();
+  return status;
+}
+
+Status Shard::abort(TimePoint now, AssocId assoc, std::span<const uint8_t> reason) {
+  static_cast<void>(now);
+  Association* const found = core_->find(assoc);
+  if (found == nullptr) return Status::kNoSuchAssociation;
+  found->abort(core_->ctx, reason);
+  core_->reap();
+  return Status::kOk;
+}
+
+Status Shard::set_user(AssocId assoc, uint64_t user) {
+  Association* const found = core_->find(assoc);
+  if (found == nullptr) return Status::kNoSuchAssociation;
+  found->user = user;
+  return Status::kOk;
+}
+
+Status Shard::request_heartbeat(TimePoint now, AssocId assoc, IpAddress peer_address) {
+  static_cast<void>(now);
+  Association* const found = core_->find(assoc);
+  if (found == nullptr) return Status::kNoSuchAssociation;
+  return found->request_heartbeat(core_->ctx, peer_address);
+}
+
+void Shard::advance(TimePoint now) {
+  core_->advance(now);
+}
+
+TimePoint Shard::next_deadline() const {
+  return core_->ctx.wheel.next_deadline();
+}
+
+size_t Shard::transmit(TimePoint now, std::span<PacketOut> room) {
+  return core_->transmit(now, room);
+}
+
+bool Shard::has_output() const {
+  return !core_->ctx.replies.empty() || !core_->ctx.ready.empty();
+}
+
+bool Shard::next_event(Event& out) {
+  if (core_->ctx.events.empty()) return false;
+  out = core_->ctx.events.pop();
+  return true;
+}
+
+bool Shard::keep(TimePoint now, Event& event) {
+  static_cast<void>(now);
+  return core_->keep(event);
+}
+
+void Shard::consumed(TimePoint now, AssocId assoc, size_t bytes) {
+  static_cast<void>(now);
+  Association* const found = core_->find(assoc);
+  if (found != nullptr) found->on_message_consumed(core_->ctx, bytes);
+}
+
+const Counters& Shard::counters() const {
+  return core_->ctx.counters;
+}
+
+bool Shard::status(AssocId assoc, AssocStatus& out) const {
+  const Association* const found = core_->find(assoc);
+  if (found == nullptr) return false;
+  found->fill_status(out);
+  return true;
+}
+
+std::vector<AssocId> Shard::associations() const {
+  return core_->associations();
+}
+
+size_t Shard::association_count() const {
+  return core_->association_count();
+}
+
+Shard::PoolUsage Shard::pool_usage() const {
+  return {core_->ctx.blocks.used(), core_->ctx.chunks.used(), core_->ctx.messages.used()};
+}
+
+}  // namespace trunkline

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The shard's book-keeping: associations come and go, time passes, packets leave.
+#include "shards/shard_core.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "wire/crc32c.h"
+
+namespace trunkline {
+namespace {
+
+// Packets of one association before the next gets its turn.
+constexpr size_t kTurn = 8;
+
+// Timers a call of advance(): the rest fires in the next iteration.
+constexpr size_t kTimersPerCall = 1024;
+
+}  // namespace
+
+ShardCore::ShardCore(const ShardConfig& config, Directory& directory, RandomSource& random,
+                     TimePoint now)
+    : ctx(config, random, now),
+      directory_(directory),
+      pool_(config.max_associations),
+      generations_(config.max_associations),
+      tags_(config.max_associations),
+      budget_(config.out_of_blue_replies_per_second, now) {}
+
+ShardCore::~ShardCore() {
+  while (!ctx.events.empty()) ctx.events.pop();
+  reap();
+  while (Association* association = all_.front()) destroy(association);
+}
+
+template <typename... Args>
+Association* ShardCore::make_association(Args&&... args) {
+  Association* const association = pool_.make(std::forward<Args>(args)...);
+  if (association == nullptr) return nullptr;
+  const uint32_t slot = pool_.index_of(association);
+  association->id = {++generations_[slot], slot, ctx.config.index};
+  association->wheel_entry.owner = slot;
+  all_.push_back(association);
+  tags_.insert(association->local_tag(), association);
+  return association;
+}
+
+void ShardCore::destroy(Association* association) {
+  const LocalEnd& local = association->local();
+  for (const Path* path : association->paths()) {
+    directory_.erase({local.endpoint, association->peer_port(), path->remote}, association->id);
+  }
+  tags_.erase(association->local_tag(), association);
+  all_.remove(association);
+  association->release(ctx);
+  Endpoint* const endpoint = endpoints.find(local.endpoint);
+  ++generations_[association->id.slot];
+  pool_.destroy(association);
+  --endpoint->associations;
+  endpoints.forget_if_unused(*endpoint);
+}
+
+void ShardCore::reap() {
+  while (Association* association = ctx.dying.pop_front()) destroy(association);
+}
+
+Association* ShardCore::find(AssocId id) const {
+  if (id.shard != ctx.config.index || id.slot >= generations_.size() || (id.generation & 1) == 0 ||
+      generations_[id.slot] != id.generation) {
+    return nullptr;
+  }
+  Association* const association = pool_.at(id.slot);
+  return association->is_dead() ? nullptr : association;
+}
+
+std::vector<AssocId> ShardCore::associations() const {
+  std::vector<AssocId> out;
+  out.reserve(all_.size());
+  for (const Association* item = all_.front(); item != nullptr; item = all_.next(item)) {
+    out.push_back(item->id);
+  }
+  return out;
+}
+
+VerificationTag ShardCore::draw_tag() {
+  while (true) {
+    const VerificationTag tag(ctx.random.u32());
+    if (tag.value != 0 && directory_.owner(tag, ctx.config.count) == ctx.config.index) return tag;
+  }
+}
+
+const Profile& ShardCore::interned(const Profile& profile) {
+  for (const Profile& known : profiles_) {
+    if (known == profile) return known;
+  }
+  return profiles_.emplace_back(profile);
+}
+
+EndpointResult ShardCore::add_endpoint(const EndpointConfig& config) {
+  return endpoints.add(config, ctx.random);
+}
+
+Status ShardCore::close_endpoint(EndpointId id) {
+  Endpoint* const endpoint = endpoints.find(id);
+  if (endpoint == nullptr || endpoint->closing) return Status::kNoSuchEndpoint;
+  endpoint->listening = false;
+  endpoint->closing = true;
+  endpoints.forget_if_unused(*endpoint);
+  return Status::kOk;
+}
+
+ConnectResult ShardCore::connect(TimePoint now, const ConnectRequest& request) {
+  const auto refuse = [this](Status status) {
+    ctx.counters.add(Counter::k_refused_connects);
+    return ConnectResult{status, {}};
+  };
+  Endpoint* const endpoint = endpoints.find(request.endpoint);
+  if (endpoint == nullptr || endpoint->closing) return refuse(Status::kNoSuchEndpoint);
+  if (request.peer_addresses.empty() || request.peer_port.value == 0) {
+    return refuse(Status::kInvalidAddress);
+  }
+  const std::span<const IpAddress> peers =
+      request.peer_addresses.first(std::min(request.peer_addresses.size(), kMaxPaths));
+  for (const IpAddress& peer : peers) {
+    if (!peer.is_unicast() || endpoint->address_towards(peer).is_none()) {
+      return refuse(Status::kInvalidAddress);
+    }
+    if (find_by_address(*endpoint, peer, request.peer_port) != nullptr) {
+      return refuse(Status::kAlreadyExists);
+    }
+  }
+  const Profile& profile =
+      request.profile != nullptr ? interned(*request.profile) : endpoint->profile_for(peers[0]);
+  Association* const association = make_association(
+      *endpoint, profile, request.peer_port, draw_tag(), Tsn(ctx.random.u32()), request.user);
+  if (association == nullptr) return refuse(Status::kOutOfResources);
+  ++endpoint->associations;
+  const uint16_t streams =
+      request.outbound_streams != 0 ? request.outbound_streams : profile.outbound_streams;
+  if (!association->start_connect(ctx, now, peers, streams) ||
+      !register_paths(*association, peers)) {
+    destroy(association);
+    return refuse(Status::kOutOfResources);
+  }
+  return {Status::kOk, association->id};
+}
+
+void ShardCore::advance(TimePoint now) {
+  for (size_t i = 0; i < kTimersPerCall; ++i) {
+    WheelEntry* const entry = ctx.wheel.pop_expired(now);
+    if (entry == nullptr) break;
+    pool_.at(entry->owner)->on_timer(ctx, now);
+  }
+  reap();
+}
+
+size_t ShardCore::transmit_replies(std::span<PacketOut> room) {
+  size_t n = 0;
+  while (n < room.size() && !ctx.replies.empty()) {
+    const Reply& reply = ctx.replies.front();
+    PacketOut& out = room[n];
+    if (reply.length <= out.room.size()) {
+      std::memcpy(out.room.data(), reply.bytes.data(), reply.length);
+      if (!out.checksum_by_port) wire::write_checksum(out.room.first(reply.length));
+      out.length = reply.length;
+      out.source = reply.source;
+      out.destination = reply.destination;
+      out.dscp = reply.dscp;
+      ++n;
+    }
+    ctx.replies.pop();
+  }
+  return n;
+}
+
+size_t ShardCore::transmit(TimePoint now, std::span<PacketOut> room) {
+  size_t n = transmit_replies(room);
+  while (n < room.size()) {
+    Association* const association = ctx.ready.pop_front();
+    if (association == nullptr) break;
+    association->in_ready = false;
+    size_t turn = 0;
+    bool more = true;
+    while (more && turn < kTurn && n < room.size()) {
+      more = association->fill_packet(ctx, now, room[n]);
+      if (more) {
+        ++n;
+        ++turn;
+      }
+    }
+    if (more) {
+      association->in_ready = true;
+      ctx.ready.push_back(association);
+    }
+  }
+  ctx.counters.add(Counter::k_out_sctp_packs, n);
+  reap();
+  return n;
+}
+
+bool ShardCore::keep(Event& event) {
+  Association* const association = find(event.assoc);
+  if (event.borrowed) {
+    ReceiveBlock* const block =
+        ctx.blocks.copy_in({event.borrowed_piece.data, event.borrowed_piece.length});
+    if (block == nullptr) {
+      if (association != nullptr) association->abort_for_memory(ctx);
+      reap();
+      return false;
+    }
+    event.payload = Payload(&block->piece, &ctx.blocks);
+    event.borrowed = false;
+  }
+  if (association != nullptr) association->on_message_kept(event.payload.size());
+  return true;
+}
+
+}  // namespace trunkline

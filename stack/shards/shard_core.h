@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A shard: the associations of one worker, how a packet finds its association, and the queues that
+// the worker drains. The steering of packets is DESIGN's rule: tag, else directory, else out of the
+// blue.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "assoc/context.h"
+#include "endpoint/endpoint.h"
+#include "endpoint/listener.h"
+#include "shards/directory.h"
+#include "shards/tag_table.h"
+
+namespace trunkline {
+
+class ShardCore {
+ public:
+  ShardCore(const ShardConfig& config, Directory& directory, RandomSource& random, TimePoint now);
+  ShardCore(const ShardCore&) = delete;
+  ShardCore& operator=(const ShardCore&) = delete;
+  ~ShardCore();
+
+  // -- packets (steering.cpp)
+  void receive(TimePoint now, const PacketIn& packet);
+
+  // -- commands
+  EndpointResult add_endpoint(const EndpointConfig& config);
+  ConnectResult connect(TimePoint now, const ConnectRequest& request);
+  Status close_endpoint(EndpointId id);
+
+  // -- time and output
+  void advance(TimePoint now);
+  size_t transmit(TimePoint now, std::span<PacketOut> room);
+
+  bool keep(Event& event);
+  // Frees what ended. At the end of every verb: no handler is on the stack then.
+  void reap();
+
+  [[nodiscard]] Association* find(AssocId id) const;
+  [[nodiscard]] std::vector<AssocId> associations() const;
+  [[nodiscard]] size_t association_count() const { return all_.size(); }
+
+  ShardContext ctx;
+  EndpointTable endpoints;
+
+ private:
+  // steering.cpp
+  void on_init(TimePoint now, const InboundPacket& packet);
+  void on_cookie_echo(TimePoint now, const InboundPacket& packet);
+  void accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie);
+  void on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
+  [[nodiscard]] Association* find_by_tag(const InboundPacket& packet) const;
+  [[nodiscard]] Association* find_by_address(const Endpoint& endpoint, const IpAddress& peer,
+                                             PortNumber peer_port) const;
+  bool register_paths(Association& association, std::span<const IpAddress> peers);
+
+  // shard_core.cpp
+  template <typename... Args>
+  Association* make_association(Args&&... args);
+  void destroy(Association* association);
+  [[nodiscard]] VerificationTag draw_tag();
+  [[nodiscard]] const Profile& interned(const Profile& profile);
+  size_t transmit_replies(std::span<PacketOut> room);
+
+  Directory& directory_;
+  Pool<Association> pool_;
+  std::vector<uint32_t> generations_;  // by slot; odd while the slot is in use
+  TagTable tags_;
+  AllList all_;
+  std::deque<Profile> profiles_;  // of connects that brought their own; few, and kept
+  ReplyBudget budget_;
+};
+
+}  // namespace trunkline

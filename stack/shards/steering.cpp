@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How a packet finds its association, and what happens to one that finds none (RFC 9260 sections
+// 5.1, 5.2, 8.4, 8.5). Nothing here changes the state of an association before its tag, or its
+// cookie, has been checked.
+#include "assoc/peer_addresses.h"
+#include "shards/shard_core.h"
+#include "wire/cookie_chunk.h"
+#include "wire/crc32c.h"
+
+namespace trunkline {
+
+void ShardCore::receive(TimePoint now, const PacketIn& in) {
+  ctx.counters.add(Counter::k_in_sctp_packs);
+  const auto drop = [this](Counter reason) { ctx.counters.add(reason); };
+  const auto header = wire::CommonHeader::parse(in.bytes);
+  if (!header || in.bytes.size() < wire::kCommonHeaderSize + wire::kChunkHeaderSize) {
+    return drop(Counter::k_drop_runt);
+  }
+  if (in.checksum == ChecksumState::kBad ||
+      (in.checksum == ChecksumState::kUnchecked && !wire::verify_checksum(in.bytes))) {
+    return drop(Counter::k_checksum_errors);
+  }
+  if (header->source_port.value == 0 || header->destination_port.value == 0) {
+    return drop(Counter::k_drop_zero_port);
+  }
+  if (!in.source.is_unicast() || !in.destination.is_unicast()) {
+    return drop(Counter::k_drop_not_unicast);
+  }
+  InboundPacket packet{
+      in.source, in.destination, *header, in.bytes.subspan(wire::kCommonHeaderSize), {}};
+  packet.shape = wire::inspect(packet.chunks);
+  if (packet.shape.chunk_count == 0) return drop(Counter::k_drop_chunk_length);
+  if (packet.shape.breaks_bundling()) return drop(Counter::k_drop_bundled_init);
+
+  const wire::TagClass tag_class = wire::tag_class(packet.shape);
+  const bool zero_tag = header->verification_tag.value == 0;
+  if (tag_class == wire::TagClass::kZero) {
+    if (!zero_tag) return drop(Counter::k_drop_init_nonzero_tag);
+    return on_init(now, packet);
+  }
+  if (zero_tag) return drop(Counter::k_drop_bad_tag);  // 8.5.1 A
+  if (tag_class == wire::TagClass::kByCookie) return on_cookie_echo(now, packet);
+  if (tag_class == wire::TagClass::kOwn) {
+    if (Association* const association = find_by_tag(packet)) {
+      // 8.5.1 E: our own tag, but an answer to something older than this association.
+      const bool opening = association->state() == AssocState::kCookieWait ||
+                           association->state() == AssocState::kCookieEchoed;
+      if (opening && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
+        return answer_out_of_blue(ctx, now, budget_, packet);
+      }
+      return association->on_packet(ctx, now, packet);
+    }
+  }
+  on_unmatched(now, packet, tag_class);
+}
+
+Association* ShardCore::find_by_tag(const InboundPacket& packet) const {
+  return tags_.find(packet.header.verification_tag, [&](const Association& association) {
+    return association.local().port == packet.header.destination_port &&
+           association.peer_port() == packet.header.source_port &&
+           association.has_address(packet.source) && !association.is_dead();
+  });
+}
+
+Association* ShardCore::find_by_address(const Endpoint& endpoint, const IpAddress& peer,
+                                        PortNumber peer_port) const {
+  const auto id = directory_.find({endpoint.endpoint, peer_port, peer});
+  return id ? find(*id) : nullptr;
+}
+
+// No association has this tag. The one with these addresses and ports judges what is left (8.5.1).
+void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class) {
+  const Endpoint* const endpoint =
+      endpoints.find(packet.destination, packet.header.destination_port);
+  Association* const association =
+      endpoint != nullptr ? find_by_address(*endpoint, packet.source, packet.header.source_port)
+                          : nullptr;
+  if (association == nullptr) return answer_out_of_blue(ctx, now, budget_, packet);
+  if (tag_class == wire::TagClass::kReflected &&
+      packet.header.verification_tag == association->peer_tag()) {
+    return association->on_packet(ctx, now, packet);
+  }
+  const bool opening = association->state() == AssocState::kCookieWait ||
+                       association->state() == AssocState::kCookieEchoed;
+  if (opening && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
+    return answer_out_of_blue(ctx, now, budget_, packet);  // 8.5.1 E
+  }
+  ctx.counters.add(Counter::k_drop_bad_tag);
+}
+
+void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
+  wire::ChunkCursor chunks(packet.chunks);
+  wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), false);
+  const wire::InitChunk& init = parsed.init;
+  if (parsed.ok()) parsed.error = wire::validate_init(init, false);
+  if (parsed.error == wire::InitParseError::kTooShort || init.initiate_tag.value == 0) {
+    ctx.counters.add(Counter::k_drop_bad_init);
+    return;
+  }
+  Endpoint* const endpoint = endpoints.find(packet.destination, packet.header.destination_port);
+  if (endpoint == nullptr) {
+    ctx.counters.add(Counter::k_drop_no_endpoint);
+    if (budget_.take(now)) {
+      refuse_init(ctx, packet, init.initiate_tag, [](wire::PacketWriter&) { return true; });
+    }
+    return;
+  }
+  if (!parsed.ok()) {
+    ctx.counters.add(Counter::k_drop_bad_init);
+    if (budget_.take(now)) {
+      refuse_init(ctx, packet, init.initiate_tag, [&](wire::PacketWriter& writer) {
+        return append_init_error(writer, parsed.error, init);
+      });
+    }
+    return;
+  }
+  // Any address of the list may belong to an association that exists (5.1.2 D).
+  const PeerAddresses peers = collect_peer_addresses(*endpoint, packet.source, init.address_list());
+  for (const IpAddress& peer : peers.list()) {
+    Association* const known = find_by_address(*endpoint, peer, packet.header.source_port);
+    if (known == nullptr) continue;
+    known->on_unexpected_init(ctx, now, packet, init, draw_tag(), Tsn(ctx.random.u32()));
+    return;
+  }
+  if (!endpoint->listening) {
+    ctx.counters.add(Counter::k_drop_no_endpoint);
+    if (budget_.take(now)) {
+      refuse_init(ctx, packet, init.initiate_tag, [](wire::PacketWriter&) { return true; });
+    }
+    return;
+  }
+  answer_init(ctx, now, *endpoint, packet, init, draw_tag(), Tsn(ctx.random.u32()));
+}
+
+void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
+  wire::ChunkCursor chunks(packet.chunks);
+  const auto echo = wire::CookieEchoChunk::parse(*chunks.next());
+  Cookie cookie;
+  if (!echo || !ctx.cookies.open(now, echo->cookie, cookie) ||
+      !(cookie.local_port == packet.header.destination_port) ||
+      !(cookie.peer_port == packet.header.source_port) ||
+      !(cookie.local_tag == packet.header.verification_tag) ||
+      std::find(cookie.peers().begin(), cookie.peers().end(), packet.source) ==
+          cookie.peers().end()) {
+    ctx.counters.add(Counter::k_drop_bad_cookie);  // 5.1.5, steps 1 to 3
+    return;
+  }
+  const Endpoint* const endpoint =
+      endpoints.find(packet.destination, packet.header.destination_port);
+  if (endpoint == nullptr || !(endpoint->endpoint == cookie.endpoint)) {
+    ctx.counters.add(Counter::k_drop_no_endpoint);
+    return;
+  }
+  for (const IpAddress& peer : cookie.peers()) {
+    Association* const known = find_by_address(*endpoint, peer, packet.header.source_port);
+    if (known == nullptr) continue;
+    const VerificationTag old_tag = known->local_tag();
+    switch (known->on_cookie(ctx, now, packet, cookie)) {
+      case Association::CookieAction::kDiscard:
+        ctx.counters.add(Counter::k_drop_cookie_collision);
+        return;
+      case Association::CookieAction::kStale:
+        return send_stale_cookie(ctx, now, packet, cookie);
+      case Association::CookieAction::kRestart:
+        tags_.erase(old_tag, known);
+        tags_.insert(known->local_tag(), known);
+        break;
+      case Association::CookieAction::kContinue:
+        break;
+    }
+    register_paths(*known, cookie.peers());
+    return known->on_packet(ctx, now, packet);
+  }
+  accept(now, packet, cookie);
+}
+
+void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie) {
+  if (now - cookie.created > cookie.lifespan) {
+    return send_stale_cookie(ctx, now, packet, cookie);  // 5.1.5 step 4
+  }
+  Endpoint* const endpoint = endpoints.find(cookie.endpoint);
+  if (!endpoint->listening) {
+    ctx.counters.add(Counter::k_drop_no_endpoint);
+    refuse_init(ctx, packet, cookie.peer_tag, [](wire::PacketWriter&) { return true; });
+    return;
+  }
+  const Profile& profile = endpoint->profile_for(packet.source);
+  Association* const association = make_association(*endpoint, profile, cookie, endpoint->user);
+  if (association != nullptr) {
+    ++endpoint->associations;
+    if (register_paths(*association, cookie.peers()) &&
+        association->start_accepted(ctx, now, cookie)) {
+      return association->on_packet(ctx, now, packet);
+    }
+    for (const IpAddress& peer : cookie.peers()) {
+      directory_.erase({endpoint->endpoint, cookie.peer_port, peer}, association->id);
+    }
+    destroy(association);
+  }
+  ctx.counters.add(Counter::k_drop_no_association_memory);
+  refuse_init(ctx, packet, cookie.peer_tag,
+              [](wire::PacketWriter& writer) { return wire::append_out_of_resource(writer); });
+}
+
+bool ShardCore::register_paths(Association& association, std::span<const IpAddress> peers) {
+  return directory_.insert_all(association.local().endpoint, association.peer_port(), peers,
+                               association.id);
+}
+
+}  // namespace trunkline
