@@ -40,8 +40,11 @@ size_t BasicBridge<ShardT>::drain_submissions(TimePoint now) {
 
 template <typename ShardT>
 size_t BasicBridge<ShardT>::drain_channel(TimePoint now, Channel& channel) {
-  if (!channel.backlog_empty()) retry_backlog(now, channel);
-  channel.stalled = false;
+  if (channel.lacks_room()) {
+    channel.look();
+    retry_backlog(now, channel);
+    channel.stalled = false;
+  }
   const uint32_t limit = std::min(channel.pending_submissions(), config_.burst);
   if (limit == 0) return 0;
   uint32_t taken = 0;
@@ -442,16 +445,14 @@ void BasicBridge<ShardT>::flush() {
 
 template <typename ShardT>
 void BasicBridge<ShardT>::arm() {
-  for (Channel* channel : channels_) {
-    channel->arm(channel->stalled || !channel->backlog_empty());
-  }
+  for (Channel* channel : channels_) channel->arm();
 }
 
 template <typename ShardT>
 bool BasicBridge<ShardT>::has_work() const {
   if (!dirty_.empty() || mailbox_.has_mail()) return true;
   for (const Channel* channel : channels_) {
-    if (channel->armed_look(channel->stalled || !channel->backlog_empty())) return true;
+    if (channel->has_news()) return true;
   }
   return false;
 }

@@ -217,13 +217,12 @@ void Channel::backlog_pop() {
 
 // ---------------------------------------------------------------- sleeping
 
-// After arm(): is there anything that the client did before it could see the armed word?
-bool Channel::armed_look(bool lacks_room) const {
+bool Channel::has_news() const {
   const uint32_t produced = load_seq_cst(shared_->submission_produced.value);
   if (!stalled && produced != submission_consumed_) return true;
-  if (!lacks_room) return false;
-  return load_seq_cst(shared_->completion_consumed.value) != completion_consumed_ ||
-         load_seq_cst(shared_->return_produced.value) != return_consumed_;
+  if (!lacks_room()) return false;
+  return load_seq_cst(shared_->completion_consumed.value) != look_consumed_ ||
+         load_seq_cst(shared_->return_produced.value) != look_returns_;
 }
 
 }  // namespace trunkline::appring

@@ -74,13 +74,14 @@ class Channel final : public PieceOwner {
   }
   // Ends an operation: uses its reserved entry.
   void complete(const tlr_completion& completion) {
-    close_batch();
     --reserved_;
     put(completion);
   }
-  // Ends a send whose payload is acknowledged. Shares an entry with its neighbours.
+  // Ends a send whose payload is acknowledged. Shares an entry with other sends until it is full
+  // or published.
   void complete_send(uint32_t slot) {
-    if (batch_.count != 0) --reserved_;  // the first one's entry becomes the batch's
+    --reserved_;
+    if (batch_.count == 0) batch_at_ = completion_produced_++;
     batch_.slots[batch_.count++] = slot;
     if (batch_.count == TLR_SENDS_DONE_MAX) close_batch();
   }
@@ -92,10 +93,7 @@ class Channel final : public PieceOwner {
     return completion_mask_ + 1 - (completion_produced_ - completion_consumed_) >= wanted;
   }
   // Writes an event. Only after has_room().
-  void notify(const tlr_completion& completion) {
-    close_batch();
-    put(completion);
-  }
+  void notify(const tlr_completion& completion) { put(completion); }
   // Writes a message: copies it into RX slots. False: no entry or not enough slots.
   [[nodiscard]] bool put_message(tlr_completion& completion, const Piece* pieces, size_t size);
   // Could ever hold a message of this size.
@@ -138,13 +136,20 @@ class Channel final : public PieceOwner {
   [[nodiscard]] bool backlog_has_room(uint32_t keep_free) const { return free_nodes_ > keep_free; }
   // Takes the event. `keep_free`: nodes that must stay free for others.
   [[nodiscard]] bool backlog_push(Event& event, uint32_t keep_free);
+  [[nodiscard]] bool lacks_room() const { return stalled || !backlog_empty(); }
   [[nodiscard]] Event& backlog_front() { return nodes_[backlog_head_].event; }
   void backlog_pop();
 
   // -- sleeping
-  void arm(bool lacks_room) { store_seq_cst(shared_->worker_armed.value, lacks_room ? 2 : 1); }
+  void arm() { store_seq_cst(shared_->worker_armed.value, lacks_room() ? 2 : 1); }
   void disarm() { store_relaxed(shared_->worker_armed.value, 0); }
-  [[nodiscard]] bool armed_look(bool lacks_room) const;
+  // Before an attempt to go on without having had room: what the client does later is news.
+  void look() {
+    look_consumed_ = load_acquire(shared_->completion_consumed.value);
+    look_returns_ = load_acquire(shared_->return_produced.value);
+  }
+  // After arm(): is there anything that the client did before it could see the armed word?
+  [[nodiscard]] bool has_news() const;
 
   // -- the bridge's notes
   uint32_t associations = 0;
@@ -169,8 +174,7 @@ class Channel final : public PieceOwner {
     tlr_completion entry;
     static_assert(sizeof(entry) == sizeof(batch_));
     std::memcpy(&entry, &batch_, sizeof(entry));
-    put(entry);
-    --reserved_;
+    completions_[batch_at_ & completion_mask_] = entry;
     batch_.count = 0;
   }
   void refresh_consumed();
@@ -208,9 +212,12 @@ class Channel final : public PieceOwner {
   uint32_t completion_consumed_ = 0;
   uint32_t return_consumed_ = 0;
   uint32_t return_seen_ = 0;
-  uint32_t reserved_ = 0;  // operations under way, and 1 for an open batch
+  uint32_t reserved_ = 0;  // operations under way
   bool faulted_ = false;
-  tlr_sends_done batch_{};
+  tlr_sends_done batch_{};  // written to its entry, batch_at_, when it is closed
+  uint32_t batch_at_ = 0;
+  uint32_t look_consumed_ = 0;  // the client's indices at the last look()
+  uint32_t look_returns_ = 0;
 
   // TX: one piece a slot; 1: submitted and not yet given back.
   std::vector<Piece> pieces_;

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The application's end of one channel: rings, its own free TX slots, what is on its way. Used by
+// the one thread that owns the lane. Knows the ring ABI, no association.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "trunkline/ring_abi.h"
+
+namespace trunkline::client {
+
+// What the library remembers of the message that begins at a TX slot.
+struct TxNote {
+  uint64_t context = 0;
+  uint32_t assoc = 0;  // index in the lane's table
+  uint32_t length = 0;
+  uint32_t slot_count = 0;  // 0: no message begins here
+  uint32_t ppid = 0;
+  uint16_t stream = 0;
+  uint8_t flags = 0;
+  bool submitted = false;
+};
+
+class Channel {
+ public:
+  Channel(uint8_t* block, const tlr_geometry& geometry, int doorbell);
+
+  [[nodiscard]] uint32_t slot_size() const { return slot_size_; }
+
+  // -- submissions
+  // Room for one more operation: in the ring, and for its completion.
+  [[nodiscard]] bool can_submit() {
+    if (operations_ >= max_operations_) return false;
+    if (produced_ - submission_consumed_ <= submission_mask_) return true;
+    submission_consumed_ = __atomic_load_n(&shared_->submission_consumed.value, __ATOMIC_ACQUIRE);
+    return produced_ - submission_consumed_ <= submission_mask_;
+  }
+  // The next entry, zeroed; not seen by the worker before publish(). Only after can_submit().
+  tlr_submission& next_submission() {
+    tlr_submission& entry = submissions_[produced_++ & submission_mask_];
+    std::memset(static_cast<void*>(&entry), 0, sizeof(entry));
+    ++operations_;
+    return entry;
+  }
+  void publish();
+  void end_operations(uint32_t n) { operations_ -= n <= operations_ ? n : operations_; }
+  [[nodiscard]] uint32_t operations() const { return operations_; }
+
+  // -- completions
+  [[nodiscard]] const tlr_completion* peek_completion() {
+    if (completion_seen_ == completion_consumed_) {
+      completion_seen_ = __atomic_load_n(&shared_->completion_produced.value, __ATOMIC_ACQUIRE);
+      if (completion_seen_ == completion_consumed_) return nullptr;
+    }
+    return &completions_[completion_consumed_ & completion_mask_];
+  }
+  void pop_completion() { ++completion_consumed_; }
+  // Tells the worker what was popped.
+  void publish_completions();
+  [[nodiscard]] bool has_completion() const {
+    return __atomic_load_n(&shared_->completion_produced.value, __ATOMIC_SEQ_CST) !=
+           completion_consumed_;
+  }
+  void arm() { __atomic_store_n(&shared_->client_armed.value, 1, __ATOMIC_SEQ_CST); }
+  void disarm() { __atomic_store_n(&shared_->client_armed.value, 0, __ATOMIC_RELAXED); }
+
+  // -- RX slots
+  [[nodiscard]] bool rx_valid(uint32_t slot) const { return slot < rx_slots_; }
+  [[nodiscard]] const uint8_t* rx_data(uint32_t slot) const {
+    return rx_data_ + static_cast<size_t>(slot) * slot_size_;
+  }
+  [[nodiscard]] uint32_t rx_next(uint32_t slot) const {
+    return __atomic_load_n(&rx_next_[slot], __ATOMIC_RELAXED);
+  }
+  // Gives a message's slots back, by its first one; the worker sees it after publish_returns().
+  void return_slot(uint32_t slot) {
+    __atomic_store_n(&returns_[return_produced_++ & return_mask_], slot, __ATOMIC_RELAXED);
+  }
+  void publish_returns();
+
+  // -- TX slots
+  [[nodiscard]] uint32_t tx_free() const { return static_cast<uint32_t>(tx_free_.size()); }
+  [[nodiscard]] uint32_t tx_slots() const { return tx_slots_; }
+  [[nodiscard]] uint8_t* tx_data(uint32_t slot) {
+    return tx_data_ + static_cast<size_t>(slot) * slot_size_;
+  }
+  // A chain of `count` slots, at most tx_free(). Its note is reset, with count and length.
+  uint32_t take_slots(uint32_t count, uint32_t length);
+  void free_slots(uint32_t head);
+  // Keeps only the first `count` slots of a chain.
+  void trim_slots(uint32_t head, uint32_t count);
+  [[nodiscard]] bool tx_valid(uint32_t head) const {
+    return head < tx_slots_ && notes_[head].slot_count != 0;
+  }
+  [[nodiscard]] TxNote& note(uint32_t head) { return notes_[head]; }
+  [[nodiscard]] const TxNote& note(uint32_t head) const { return notes_[head]; }
+  [[nodiscard]] uint32_t tx_next(uint32_t slot) const { return tx_chain_[slot]; }
+  // Copies `length` bytes into a chain.
+  void write(uint32_t head, const void* from, uint32_t length);
+  // Copies what the chain holds out of it.
+  void read(uint32_t head, void* to, uint32_t length);
+
+  // Which association of the lane a wire index means.
+  [[nodiscard]] uint32_t assoc_at(uint32_t wire_index) const {
+    return wire_index < assoc_of_wire_.size() ? assoc_of_wire_[wire_index] : UINT32_MAX;
+  }
+  void set_assoc(uint32_t wire_index, uint32_t assoc);
+
+  // -- the lane's notes
+  uint32_t done_cursor = 0;       // how many of the SENDS_DONE in front have been told
+  std::vector<uint32_t> blocked;  // associations that met -EAGAIN
+  bool returned = false;
+
+ private:
+  void ring() const;
+
+  tlr_channel* shared_;
+  tlr_submission* submissions_;
+  tlr_completion* completions_;
+  uint32_t* returns_;
+  uint32_t* tx_shared_next_;
+  uint32_t* rx_next_;
+  uint8_t* tx_data_;
+  uint8_t* rx_data_;
+  int doorbell_;
+
+  uint32_t submission_mask_;
+  uint32_t completion_mask_;
+  uint32_t return_mask_;
+  uint32_t tx_slots_;
+  uint32_t rx_slots_;
+  uint32_t slot_size_;
+  uint32_t max_operations_;
+
+  uint32_t produced_ = 0;
+  uint32_t published_ = 0;
+  uint32_t submission_consumed_ = 0;
+  uint32_t completion_consumed_ = 0;
+  uint32_t completion_published_ = 0;
+  uint32_t completion_seen_ = 0;
+  uint32_t return_produced_ = 0;
+  uint32_t operations_ = 0;
+
+  std::vector<uint32_t> tx_free_;   // a stack: the last one freed is warm in the cache
+  std::vector<uint32_t> tx_chain_;  // what the library wrote to tx_shared_next_
+  std::vector<TxNote> notes_;
+  std::vector<uint32_t> assoc_of_wire_;
+};
+
+}  // namespace trunkline::client

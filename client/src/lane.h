@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What stands behind tl_client and tl_lane: the attachment, and one thread's channels with its
+// associations, listeners and waiting operations. lane_events.cpp reads completions,
+// lane_send.cpp sends, lane_control.cpp opens, ends and asks.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "channel.h"
+#include "trunkline/ring_abi.h"
+#include "trunkline/trunkline.h"
+
+struct tl_client {
+  uint8_t* base = nullptr;
+  size_t size = 0;
+  tlr_geometry geometry{};
+  int socket = -1;
+  bool owns_mapping = true;    // false: a test maps the segment
+  std::vector<int> lane_fds;   // reading ends of pipes, per lane
+  std::vector<int> doorbells;  // event fds, per worker
+  std::vector<std::unique_ptr<tl_lane>> lanes;
+  std::atomic<uint32_t> lanes_open{0};
+  std::atomic<bool> gone{false};  // the daemon hung up; set by any lane, read by all
+
+  ~tl_client();
+  // Looks at the socket. True once the daemon is gone.
+  bool check_gone();
+};
+
+namespace trunkline::client {
+
+inline constexpr uint32_t kNone = 0xffffffffu;
+
+enum class Phase : uint8_t {
+  kFree,
+  kConnecting,
+  kOpen,
+  kClosing,  // tl_shutdown() or tl_abort() was called, or the peer began the shutdown
+  kOver,     // its last event was handed out; some of its sends have not come back
+};
+
+struct Assoc {
+  uint32_t generation = 0;
+  Phase phase = Phase::kFree;
+  bool blocked = false;  // a send met -EAGAIN and no TL_EVENT_WRITABLE was handed out since
+  uint32_t channel = 0;
+  uint32_t wire_index = 0;
+  uint32_t wire_generation = 0;
+  uint64_t user = 0;
+  uint16_t outbound_streams = 0;
+  uint16_t inbound_streams = 0;
+  uint32_t max_message = 0;   // bytes
+  uint32_t send_buffer = 0;   // bytes that may be on their way
+  uint32_t bytes = 0;         // on their way
+  uint32_t slots = 0;         // on their way
+  uint32_t sends = 0;         // on their way
+  uint32_t wanted_slots = 0;  // of the send that met -EAGAIN
+  uint32_t wanted_bytes = 0;
+  uint32_t connect_slot = kNone;
+};
+
+struct Listener {
+  uint64_t user = 0;
+  uint32_t pending = 0;  // workers that have not answered
+  uint8_t status = 0;    // the first refusal
+  bool open = false;
+  std::vector<uint32_t> slots;  // body per channel
+};
+
+// An operation that a call waits for.
+struct Waiting {
+  uint32_t id = 0;
+  bool done = false;
+  bool abandoned = false;  // the call timed out: free the slots when the answer comes
+  uint8_t status = 0;
+  uint32_t channel = 0;
+  uint32_t slot = kNone;
+};
+
+// What the context of an operation means: kind in the top byte, value below.
+enum class Ticket : uint8_t {
+  kListen = 1,   // listener index
+  kConnect = 2,  // association index
+  kQuiet = 3,    // nobody waits; a slot to free, or kNone
+  kWait = 4,     // Waiting::id
+};
+constexpr uint64_t ticket(Ticket kind, uint32_t value) {
+  return static_cast<uint64_t>(kind) << 56 | value;
+}
+
+// Where events go while a call runs: the caller's array.
+struct Sink {
+  tl_event* out = nullptr;
+  size_t max = 0;
+  size_t count = 0;
+  [[nodiscard]] bool full() const { return count == max; }
+  tl_event& next() {
+    tl_event& event = out[count++];
+    event = tl_event{};
+    return event;
+  }
+};
+
+inline constexpr uint32_t kTxEvent = 0x80000000u;  // in tl_event::channel: the slots are TX slots
+
+// Attaches to rings that the caller has mapped: the second half of tl_attach(), and for tests that
+// want both sides in one mapping. Takes the descriptors, and the mapping if `own`.
+int open_client(uint8_t* base, size_t size, const tlr_geometry& geometry, int socket,
+                std::vector<int> lane_fds, std::vector<int> doorbells, bool own, tl_client** out);
+
+}  // namespace trunkline::client
+
+struct tl_lane {
+  using Channel = trunkline::client::Channel;
+  using Assoc = trunkline::client::Assoc;
+
+  tl_lane(tl_client& owner, uint32_t index);
+  ~tl_lane();
+  tl_lane(const tl_lane&) = delete;
+  tl_lane& operator=(const tl_lane&) = delete;
+
+  // -- events (lane_events.cpp)
+  int poll(tl_event* events, size_t max);
+  void release(tl_event* events, size_t count);
+  [[nodiscard]] bool has_events();
+  [[nodiscard]] bool has_completion() const;
+  int arm();
+  void disarm();
+  int wait(int timeout_ms);
+  // The same, but returns for completions only: for calls that pump() themselves.
+  void wait_completion(int timeout_ms);
+  // Moves what has arrived into the stash, so that a waiting call sees its answer.
+  void pump();
+
+  // -- sending (lane_send.cpp)
+  int send_burst(tl_assoc handle, const tl_message* messages, size_t count);
+  int buffer_alloc(tl_assoc handle, uint32_t length, tl_buffer* out);
+  int send_buffer(tl_assoc handle, tl_buffer* buffer, const tl_message& how);
+
+  // -- opening, ending, asking (lane_control.cpp)
+  int listen(const tl_listen_options& options, tl_listener* out);
+  int unlisten(tl_listener listener);
+  int connect(const tl_connect_options& options, tl_assoc* out);
+  int end(tl_assoc handle, bool abort, const char* reason);
+  int query(tl_assoc handle, tl_assoc_info* out);
+  int heartbeat(tl_assoc handle, const tl_address& address);
+
+  [[nodiscard]] Assoc* find(tl_assoc handle);
+  [[nodiscard]] const Assoc* find(tl_assoc handle) const {
+    return const_cast<tl_lane*>(this)->find(handle);
+  }
+  [[nodiscard]] static tl_assoc handle_of(const Assoc& assoc, uint32_t index) {
+    return static_cast<tl_assoc>(assoc.generation) << 32 | index;
+  }
+
+  tl_client& client;
+  uint32_t index;
+  std::vector<Channel> channels;  // per worker
+  int wake_fd = -1;
+  int epoll_fd = -1;
+
+ private:
+  // -- events
+  void poll_channel(uint32_t at, trunkline::client::Sink& sink);
+  bool take_sends_done(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void translate(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void take_opened(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void take_connect_failed(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void take_message(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void take_send_failed(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void take_ended(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void take_operation(uint32_t at, const tlr_completion& entry);
+  void take_notice(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void tell_writable(trunkline::client::Sink& sink);
+  [[nodiscard]] bool writable(Assoc& assoc);
+  [[nodiscard]] uint32_t local_index(uint32_t at, const tlr_completion& entry);
+  void send_ended(uint32_t assoc_index, const trunkline::client::TxNote& note);
+  void drain_wake();
+
+  // -- sending
+  int check_send(Assoc& assoc, const tl_message& message, uint32_t length);
+  int check_room(Assoc& assoc, uint32_t assoc_index, uint32_t slots, uint32_t bytes,
+                 uint32_t free_needed);
+  void submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot, const tl_message& how);
+
+  // -- control
+  uint32_t take_assoc();
+  void free_assoc(uint32_t index);
+  // Room for one operation, with a chain of `slots`; -EAGAIN, -EPIPE.
+  int check_operation(Channel& channel, uint32_t slots);
+  // Submits it and waits for its answer: 0 or the refusal as errno. The slots stay the caller's
+  // unless it is -ETIMEDOUT or -EPIPE.
+  int run(uint32_t at, tlr_submission& entry, uint32_t slot);
+  void submit_unlisten(uint32_t at, uint32_t listener_index, uint64_t context);
+
+  std::vector<Assoc> assocs_;
+  std::vector<uint32_t> free_assocs_;
+  std::vector<trunkline::client::Listener> listeners_;
+  std::deque<trunkline::client::Waiting> waiting_;
+  std::deque<tl_event> stash_;
+  uint32_t next_waiting_ = 1;
+  uint32_t next_channel_ = 0;  // where the next poll begins
+  uint32_t next_worker_ = 0;   // where the next connect goes
+  uint32_t idle_polls_ = 0;
+  bool armed_ = false;
+  bool gone_told_ = false;
+};

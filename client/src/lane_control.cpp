@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is rare: listening, connecting, ending, asking. Calls that must know the daemon's answer
+// wait for it and stash the events that arrive meanwhile.
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "lane.h"
+#include "text.h"
+
+using namespace trunkline::client;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds kPatience{5};
+
+constexpr const char* kGoneText = "the daemon is gone: detach, and attach again once it runs";
+
+// False if the name is longer than the ABI carries.
+bool put_profile(const char* name, tlr_open_body& body) {
+  if (name == nullptr) return true;
+  const size_t length = std::strlen(name);
+  if (length >= TLR_NAME_SIZE) return false;
+  std::memcpy(body.profile, name, length + 1);
+  return true;
+}
+
+int milliseconds_until(Clock::time_point when) {
+  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(when - Clock::now()).count();
+  return rest > 0 ? static_cast<int>(rest) : 0;
+}
+
+}  // namespace
+
+uint32_t tl_lane::take_assoc() {
+  if (free_assocs_.empty()) {
+    free_assocs_.push_back(static_cast<uint32_t>(assocs_.size()));
+    assocs_.emplace_back();
+  }
+  const uint32_t at = free_assocs_.back();
+  free_assocs_.pop_back();
+  const uint32_t generation = assocs_[at].generation + 1;
+  assocs_[at] = Assoc{};
+  assocs_[at].generation = generation;
+  return at;
+}
+
+void tl_lane::free_assoc(uint32_t at) {
+  Assoc& assoc = assocs_[at];
+  assoc.phase = Phase::kFree;
+  assoc.blocked = false;
+  free_assocs_.push_back(at);
+}
+
+int tl_lane::check_operation(Channel& channel, uint32_t slots) {
+  if (client.gone.load(std::memory_order_relaxed)) return fail(-EPIPE, kGoneText);
+  if (!channel.can_submit()) {
+    return fail(-EAGAIN, "too many operations are under way: poll, then try again");
+  }
+  if (channel.tx_free() < slots) {
+    return fail(-EAGAIN, "the lane's send slots are used up: poll, then try again");
+  }
+  return 0;
+}
+
+int tl_lane::run(uint32_t at, tlr_submission& entry, uint32_t slot) {
+  const uint32_t id = next_waiting_++;
+  entry.context = ticket(Ticket::kWait, id);
+  waiting_.push_back({id, false, false, 0, at, slot});
+  channels[at].publish();
+  const Clock::time_point until = Clock::now() + kPatience;
+  int error = 0;
+  while (true) {
+    pump();
+    const auto it = std::find_if(waiting_.begin(), waiting_.end(),
+                                 [&](const Waiting& waiting) { return waiting.id == id; });
+    if (it->done) {
+      const uint8_t status = it->status;
+      waiting_.erase(it);
+      if (status == TLR_STATUS_OK) return 0;
+      return fail(error_of_status(status), text_of_status(status));
+    }
+    const int left = milliseconds_until(until);
+    if (client.gone.load(std::memory_order_acquire)) error = -EPIPE;
+    if (left == 0) error = -ETIMEDOUT;
+    if (error != 0) {
+      it->abandoned = true;
+      return fail(error, error == -EPIPE ? kGoneText : "the daemon did not answer within 5 s");
+    }
+    wait_completion(left);
+  }
+}
+
+// ---------------------------------------------------------------- listening
+
+int tl_lane::listen(const tl_listen_options& options, tl_listener* out) {
+  if (options.port == 0) {
+    return fail(-EINVAL, "a listener needs a port: set tl_listen_options.port");
+  }
+  tlr_open_body body{};
+  body.local_port = options.port;
+  body.affinity = options.affinity;
+  if (!put_profile(options.profile, body)) {
+    return fail(-EINVAL, "a profile's name has at most 31 bytes");
+  }
+  for (Channel& channel : channels) {
+    if (const int error = check_operation(channel, 1); error != 0) return error;
+  }
+  const auto id = static_cast<uint32_t>(listeners_.size());
+  Listener& listener = listeners_.emplace_back();
+  listener.user = options.user;
+  for (Channel& channel : channels) {
+    const uint32_t slot = channel.take_slots(1, sizeof(body));
+    channel.write(slot, &body, sizeof(body));
+    listener.slots.push_back(slot);
+    tlr_submission& entry = channel.next_submission();
+    entry.op = TLR_OP_LISTEN;
+    entry.context = ticket(Ticket::kListen, id);
+    entry.slot = slot;
+    entry.length = sizeof(body);
+    entry.slot_count = 1;
+    ++listener.pending;
+    channel.publish();
+  }
+  const Clock::time_point until = Clock::now() + kPatience;
+  int error = 0;
+  while (listeners_[id].pending != 0 && error == 0) {
+    pump();
+    if (listeners_[id].pending == 0) break;
+    const int left = milliseconds_until(until);
+    if (client.gone.load(std::memory_order_acquire)) {
+      error = fail(-EPIPE, kGoneText);
+    } else if (left == 0) {
+      error = fail(-ETIMEDOUT, "the daemon did not answer within 5 s");
+    } else {
+      wait_completion(left);
+    }
+  }
+  const uint8_t status = listeners_[id].status;
+  if (error == 0 && status == TLR_STATUS_OK) {
+    listeners_[id].open = true;
+    *out = static_cast<tl_listener>(id) + 1;
+    return 0;
+  }
+  // Some workers may listen already, or will when they come to it.
+  for (uint32_t at = 0; at < channels.size(); ++at) {
+    submit_unlisten(at, id, ticket(Ticket::kQuiet, kNone));
+  }
+  if (error != 0) return error;
+  return failf(error_of_status(status), "listen on port %u: %s", options.port,
+               text_of_status(status));
+}
+
+void tl_lane::submit_unlisten(uint32_t at, uint32_t listener_index, uint64_t context) {
+  Channel& channel = channels[at];
+  if (!channel.can_submit()) return;
+  tlr_submission& entry = channel.next_submission();
+  entry.op = TLR_OP_UNLISTEN;
+  entry.context = context;
+  entry.slot = TLR_NO_SLOT;
+  entry.argument = ticket(Ticket::kListen, listener_index);
+  channel.publish();
+}
+
+int tl_lane::unlisten(tl_listener handle) {
+  const uint64_t id = handle - 1;
+  if (handle == 0 || id >= listeners_.size() || !listeners_[id].open) {
+    return fail(-ENOENT, "no such listener on this lane");
+  }
+  for (Channel& channel : channels) {
+    if (const int error = check_operation(channel, 0); error != 0) return error;
+  }
+  listeners_[id].open = false;
+  for (uint32_t at = 0; at < channels.size(); ++at) {
+    submit_unlisten(at, static_cast<uint32_t>(id), ticket(Ticket::kQuiet, kNone));
+  }
+  return 0;
+}
+
+// ---------------------------------------------------------------- connecting
+
+int tl_lane::connect(const tl_connect_options& options, tl_assoc* out) {
+  if (options.addresses == nullptr || options.address_count == 0 ||
+      options.address_count > TL_MAX_ADDRESSES) {
+    return fail(-EINVAL, "1 to 16 addresses of the peer are needed");
+  }
+  if (options.peer_port == 0) {
+    return fail(-EINVAL, "the peer's port is missing: set tl_connect_options.peer_port");
+  }
+  const auto workers = static_cast<uint32_t>(channels.size());
+  if (options.affinity != TL_ANY_WORKER && options.affinity >= workers) {
+    return failf(-EINVAL, "worker %u: the daemon has %u, numbered from 0; or use TL_ANY_WORKER",
+                 options.affinity, workers);
+  }
+  tlr_open_body body{};
+  body.local_port = options.local_port;
+  body.peer_port = options.peer_port;
+  body.outbound_streams = options.outbound_streams;
+  body.address_count = static_cast<uint16_t>(options.address_count);
+  body.affinity = options.affinity;
+  if (!put_profile(options.profile, body)) {
+    return fail(-EINVAL, "a profile's name has at most 31 bytes");
+  }
+  for (size_t i = 0; i < options.address_count; ++i) {
+    const tl_address& address = options.addresses[i];
+    if (address.family != 4 && address.family != 6) {
+      return failf(-EINVAL, "address %zu has no family: use tl_address_parse()", i);
+    }
+    body.addresses[i].family = address.family;
+    std::memcpy(body.addresses[i].bytes, address.bytes, sizeof(address.bytes));
+  }
+  const uint32_t at =
+      options.affinity != TL_ANY_WORKER ? options.affinity : next_worker_++ % workers;
+  Channel& channel = channels[at];
+  if (const int error = check_operation(channel, 1); error != 0) return error;
+
+  const uint32_t local = take_assoc();
+  Assoc& assoc = assocs_[local];
+  assoc.phase = Phase::kConnecting;
+  assoc.channel = at;
+  assoc.user = options.user;
+  assoc.connect_slot = channel.take_slots(1, sizeof(body));
+  channel.write(assoc.connect_slot, &body, sizeof(body));
+  tlr_submission& entry = channel.next_submission();
+  entry.op = TLR_OP_CONNECT;
+  entry.context = ticket(Ticket::kConnect, local);
+  entry.slot = assoc.connect_slot;
+  entry.length = sizeof(body);
+  entry.slot_count = 1;
+  channel.publish();
+  *out = handle_of(assoc, local);
+  return 0;
+}
+
+// ---------------------------------------------------------------- ending
+
+int tl_lane::end(tl_assoc handle, bool abort, const char* reason) {
+  Assoc* const assoc = find(handle);
+  if (assoc == nullptr) return fail(-ENOTCONN, "no such association on this lane, or it is over");
+  if (assoc->phase == Phase::kConnecting) {
+    return fail(-ENOTCONN, "not established yet: wait for TL_EVENT_CONNECTED");
+  }
+  Channel& channel = channels[assoc->channel];
+  size_t length = abort && reason != nullptr ? std::strlen(reason) : 0;
+  if (length > channel.slot_size()) length = channel.slot_size();
+  const uint32_t slots = length != 0 ? 1 : 0;
+  if (const int error = check_operation(channel, slots); error != 0) return error;
+  uint32_t slot = kNone;
+  if (slots != 0) {
+    slot = channel.take_slots(1, static_cast<uint32_t>(length));
+    channel.write(slot, reason, static_cast<uint32_t>(length));
+  }
+  tlr_submission& entry = channel.next_submission();
+  entry.op = abort ? TLR_OP_ABORT : TLR_OP_SHUTDOWN;
+  entry.assoc_index = assoc->wire_index;
+  entry.assoc_generation = assoc->wire_generation;
+  entry.context = ticket(Ticket::kQuiet, slot);
+  entry.slot = slot;
+  entry.length = static_cast<uint32_t>(length);
+  entry.slot_count = slots;
+  channel.publish();
+  assoc->phase = Phase::kClosing;
+  return 0;
+}
+
+// ---------------------------------------------------------------- asking
+
+namespace {
+
+const char* state_text(uint8_t state) {
+  static const char* const kNames[] = {
+      "CLOSED",           "COOKIE-WAIT",   "COOKIE-ECHOED",     "ESTABLISHED",
+      "SHUTDOWN-PENDING", "SHUTDOWN-SENT", "SHUTDOWN-RECEIVED", "SHUTDOWN-ACK-SENT"};
+  return state < sizeof(kNames) / sizeof(kNames[0]) ? kNames[state] : "?";
+}
+
+void copy_path(const tlr_path_info& from, tl_path_info& to) {
+  static_assert(sizeof(from) == sizeof(to) &&
+                offsetof(tlr_path_info, state) == offsetof(tl_path_info, state) &&
+                offsetof(tlr_path_info, error_count) == offsetof(tl_path_info, error_count));
+  std::memcpy(&to, &from, sizeof(to));
+}
+
+}  // namespace
+
+int tl_lane::query(tl_assoc handle, tl_assoc_info* out) {
+  const Assoc* const assoc = find(handle);
+  if (assoc == nullptr) return fail(-ENOTCONN, "no such association on this lane, or it is over");
+  if (assoc->phase == Phase::kConnecting) {
+    return fail(-ENOTCONN, "not established yet: wait for TL_EVENT_CONNECTED");
+  }
+  const uint32_t at = assoc->channel;
+  Channel& channel = channels[at];
+  tlr_info_body body{};
+  const uint32_t slots = tlr_slots_for(sizeof(body), channel.slot_size());
+  if (const int error = check_operation(channel, slots); error != 0) return error;
+  const uint32_t slot = channel.take_slots(slots, sizeof(body));
+  tlr_submission& entry = channel.next_submission();
+  entry.op = TLR_OP_GET_OPTION;
+  entry.option = TLR_OPTION_INFO;
+  entry.assoc_index = assoc->wire_index;
+  entry.assoc_generation = assoc->wire_generation;
+  entry.slot = slot;
+  entry.length = sizeof(body);
+  entry.slot_count = slots;
+  const int error = run(at, entry, slot);
+  if (error == -ETIMEDOUT || error == -EPIPE) return error;
+  if (error == 0) channel.read(slot, &body, sizeof(body));
+  channel.free_slots(slot);
+  if (error != 0) return error;
+
+  *out = tl_assoc_info{};
+  out->state = state_text(body.state);
+  out->local_port = body.local_port;
+  out->peer_port = body.peer_port;
+  out->outbound_streams = body.outbound_streams;
+  out->inbound_streams = body.inbound_streams;
+  out->worker = body.worker;
+  out->peer_rwnd = body.peer_rwnd;
+  out->a_rwnd = body.a_rwnd;
+  out->error_count = body.error_count;
+  out->queued_bytes = body.queued_bytes;
+  out->outstanding_bytes = body.outstanding_bytes;
+  out->messages_sent = body.messages_sent;
+  out->messages_received = body.messages_received;
+  out->packets_sent = body.packets_sent;
+  out->packets_received = body.packets_received;
+  out->retransmitted_chunks = body.retransmitted_chunks;
+  out->path_count = body.path_count <= TL_MAX_ADDRESSES ? body.path_count : TL_MAX_ADDRESSES;
+  for (uint32_t i = 0; i < out->path_count; ++i) copy_path(body.paths[i], out->paths[i]);
+  // The association may have ended while this call waited; what the daemon said still holds.
+  if (const Assoc* const still = find(handle); still != nullptr) {
+    out->max_message = still->max_message;
+    out->credit_used = still->slots;
+  }
+  return 0;
+}
+
+int tl_lane::heartbeat(tl_assoc handle, const tl_address& address) {
+  const Assoc* const assoc = find(handle);
+  if (assoc == nullptr) return fail(-ENOTCONN, "no such association on this lane, or it is over");
+  if (assoc->phase == Phase::kConnecting) {
+    return fail(-ENOTCONN, "not established yet: wait for TL_EVENT_CONNECTED");
+  }
+  if (address.family != 4 && address.family != 6) {
+    return fail(-EINVAL, "the address has no family: use tl_address_parse()");
+  }
+  const uint32_t at = assoc->channel;
+  Channel& channel = channels[at];
+  if (const int error = check_operation(channel, 1); error != 0) return error;
+  tlr_address body{};
+  body.family = address.family;
+  std::memcpy(body.bytes, address.bytes, sizeof(body.bytes));
+  const uint32_t slot = channel.take_slots(1, sizeof(body));
+  channel.write(slot, &body, sizeof(body));
+  tlr_submission& entry = channel.next_submission();
+  entry.op = TLR_OP_SET_OPTION;
+  entry.option = TLR_OPTION_HEARTBEAT;
+  entry.assoc_index = assoc->wire_index;
+  entry.assoc_generation = assoc->wire_generation;
+  entry.slot = slot;
+  entry.length = sizeof(body);
+  entry.slot_count = 1;
+  const int error = run(at, entry, slot);
+  if (error != -ETIMEDOUT && error != -EPIPE) channel.free_slots(slot);
+  return error;
+}

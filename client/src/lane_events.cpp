@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From completions to events, giving payload back, and waiting.
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "lane.h"
+#include "text.h"
+
+using namespace trunkline::client;
+
+namespace {
+
+// An idle poll looks at the socket this seldom: it costs a system call.
+constexpr uint32_t kIdlePollsPerLook = 1024;
+
+constexpr const char* kGoneText = "the daemon is gone: detach, and attach again once it runs";
+
+}  // namespace
+
+static_assert(static_cast<int>(TL_REASON_RESTARTED) == static_cast<int>(TLR_REASON_RESTARTED));
+static_assert(static_cast<int>(TL_REASON_SHUTDOWN) == static_cast<int>(TLR_REASON_SHUTDOWN));
+static_assert(static_cast<int>(TL_PATH_INACTIVE) == static_cast<int>(TLR_PATH_INACTIVE));
+static_assert(sizeof(tl_address) == sizeof(tlr_address));
+
+bool tl_client::check_gone() {
+  if (gone.load(std::memory_order_relaxed)) return true;
+  uint8_t byte = 0;
+  const ssize_t n = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) return false;
+  gone.store(true, std::memory_order_release);
+  return true;
+}
+
+// ---------------------------------------------------------------- polling
+
+int tl_lane::poll(tl_event* events, size_t max) {
+  Sink sink{events, max, 0};
+  const bool was_armed = armed_;
+  if (was_armed) disarm();
+  while (!stash_.empty() && !sink.full()) {
+    sink.out[sink.count++] = stash_.front();
+    stash_.pop_front();
+  }
+  // Looked at before the rings, so that what the daemon wrote last is not missed.
+  const bool gone = client.gone.load(std::memory_order_acquire);
+  const auto workers = static_cast<uint32_t>(channels.size());
+  for (uint32_t i = 0; i < workers; ++i) {
+    poll_channel((next_channel_ + i) % workers, sink);
+  }
+  next_channel_ = (next_channel_ + 1) % workers;
+  tell_writable(sink);
+  if (sink.count != 0 || max == 0) {
+    idle_polls_ = 0;
+    return static_cast<int>(sink.count);
+  }
+  if (!gone) {
+    if (was_armed || ++idle_polls_ >= kIdlePollsPerLook) {
+      idle_polls_ = 0;
+      if (client.check_gone()) return poll(events, max);
+    }
+    return 0;
+  }
+  if (gone_told_) return fail(-EPIPE, kGoneText);
+  gone_told_ = true;
+  tl_event& event = sink.next();
+  event.kind = TL_EVENT_DAEMON_GONE;
+  event.error = -EPIPE;
+  return 1;
+}
+
+void tl_lane::poll_channel(uint32_t at, Sink& sink) {
+  Channel& channel = channels[at];
+  while (!sink.full()) {
+    const tlr_completion* const entry = channel.peek_completion();
+    if (entry == nullptr) break;
+    if (entry->kind == TLR_SENDS_DONE) {
+      if (!take_sends_done(at, *entry, sink)) break;
+    } else {
+      translate(at, *entry, sink);
+    }
+    channel.pop_completion();
+  }
+  channel.publish_completions();
+}
+
+void tl_lane::pump() {
+  tl_event events[32];
+  for (uint32_t at = 0; at < channels.size(); ++at) {
+    while (true) {
+      Sink sink{events, 32, 0};
+      poll_channel(at, sink);
+      stash_.insert(stash_.end(), events, events + sink.count);
+      if (sink.count < 32) break;
+    }
+  }
+}
+
+void tl_lane::translate(uint32_t at, const tlr_completion& entry, Sink& sink) {
+  switch (entry.kind) {
+    case TLR_MESSAGE:
+      return take_message(at, entry, sink);
+    case TLR_ACCEPTED:
+    case TLR_CONNECTED:
+      return take_opened(at, entry, sink);
+    case TLR_CONNECT_FAILED:
+      return take_connect_failed(at, entry, sink);
+    case TLR_SEND_FAILED:
+      return take_send_failed(at, entry, sink);
+    case TLR_CLOSED:
+    case TLR_LOST:
+      return take_ended(at, entry, sink);
+    case TLR_OP_DONE:
+    case TLR_OP_FAILED:
+      return take_operation(at, entry);
+    default:
+      return take_notice(at, entry, sink);
+  }
+}
+
+// The lane's index of the association that an entry names, or kNone.
+uint32_t tl_lane::local_index(uint32_t at, const tlr_completion& entry) {
+  const uint32_t local = channels[at].assoc_at(entry.assoc_index);
+  if (local >= assocs_.size()) return kNone;
+  const Assoc& assoc = assocs_[local];
+  const bool same = assoc.phase != Phase::kFree && assoc.phase != Phase::kOver &&
+                    assoc.channel == at && assoc.wire_generation == entry.assoc_generation;
+  return same ? local : kNone;
+}
+
+void tl_lane::take_message(uint32_t at, const tlr_completion& entry, Sink& sink) {
+  Channel& channel = channels[at];
+  if (!channel.rx_valid(entry.slot)) return;
+  const uint32_t local = local_index(at, entry);
+  if (local == kNone) {
+    channel.return_slot(entry.slot);
+    return channel.publish_returns();
+  }
+  const Assoc& assoc = assocs_[local];
+  tl_event& event = sink.next();
+  event.kind = TL_EVENT_MESSAGE;
+  event.flags = (entry.flags & TLR_MESSAGE_UNORDERED) != 0 ? TL_SEND_UNORDERED : 0;
+  event.assoc = handle_of(assoc, local);
+  event.user = assoc.user;
+  event.data = channel.rx_data(entry.slot);
+  event.length = entry.length;
+  event.data_length = entry.length <= channel.slot_size() ? entry.length : channel.slot_size();
+  event.piece_count = entry.slot_count;
+  event.ppid = entry.ppid;
+  event.stream = entry.stream;
+  event.slot = entry.slot;
+  event.channel = at;
+}
+
+void tl_lane::take_opened(uint32_t at, const tlr_completion& entry, Sink& sink) {
+  const auto value = static_cast<uint32_t>(entry.context);
+  const bool accepted = entry.kind == TLR_ACCEPTED;
+  uint32_t local = kNone;
+  if (accepted) {
+    local = take_assoc();
+    assocs_[local].user = value < listeners_.size() ? listeners_[value].user : 0;
+  } else {
+    local = value;
+    channels[at].end_operations(1);
+    if (local >= assocs_.size() || assocs_[local].phase != Phase::kConnecting) return;
+    channels[at].free_slots(assocs_[local].connect_slot);
+    assocs_[local].connect_slot = kNone;
+  }
+  Assoc& assoc = assocs_[local];
+  const uint64_t held =
+      static_cast<uint64_t>(client.geometry.send_credit) * client.geometry.slot_size;
+  assoc.phase = Phase::kOpen;
+  assoc.channel = at;
+  assoc.wire_index = entry.assoc_index;
+  assoc.wire_generation = entry.assoc_generation;
+  assoc.outbound_streams = entry.outbound_streams;
+  assoc.inbound_streams = entry.inbound_streams;
+  assoc.send_buffer = entry.length;
+  assoc.max_message = entry.slot <= held ? entry.slot : static_cast<uint32_t>(held);
+  channels[at].set_assoc(entry.assoc_index, local);
+
+  tl_event& event = sink.next();
+  event.kind = accepted ? TL_EVENT_ACCEPTED : TL_EVENT_CONNECTED;
+  event.assoc = handle_of(assoc, local);
+  event.user = assoc.user;
+  event.listener = accepted ? static_cast<tl_listener>(value) + 1 : 0;
+  event.outbound_streams = entry.outbound_streams;
+  event.inbound_streams = entry.inbound_streams;
+  event.local_port = entry.local_port;
+  event.peer_port = entry.peer_port;
+  event.address.family = entry.family;
+  std::memcpy(event.address.bytes, entry.address, sizeof(event.address.bytes));
+}
+
+void tl_lane::take_connect_failed(uint32_t at, const tlr_completion& entry, Sink& sink) {
+  const auto local = static_cast<uint32_t>(entry.context);
+  channels[at].end_operations(1);
+  if (local >= assocs_.size()) return;
+  Assoc& assoc = assocs_[local];
+  if (assoc.connect_slot == kNone) return;
+  channels[at].free_slots(assoc.connect_slot);
+  assoc.connect_slot = kNone;
+  tl_event& event = sink.next();
+  event.kind = TL_EVENT_CONNECT_FAILED;
+  event.reason = entry.reason;
+  event.cause = entry.cause;
+  event.error = error_of_status(entry.status);
+  event.assoc = handle_of(assoc, local);
+  event.user = assoc.user;
+  free_assoc(local);
+}
+
+// A send is no longer on its way; its association may have ended before.
+void tl_lane::send_ended(uint32_t assoc_index, const TxNote& note) {
+  if (assoc_index >= assocs_.size()) return;
+  Assoc& assoc = assocs_[assoc_index];
+  assoc.bytes -= note.length <= assoc.bytes ? note.length : assoc.bytes;
+  assoc.slots -= note.slot_count <= assoc.slots ? note.slot_count : assoc.slots;
+  if (assoc.sends > 0) --assoc.sends;
+  if (assoc.phase == Phase::kOver && assoc.sends == 0) free_assoc(assoc_index);
+}
+
+// False if the sink is full before the entry is used up; the cursor remembers how far it came.
+bool tl_lane::take_sends_done(uint32_t at, const tlr_completion& entry, Sink& sink) {
+  Channel& channel = channels[at];
+  tlr_sends_done done;
+  std::memcpy(&done, &entry, sizeof(done));
+  const uint32_t count = done.count <= TLR_SENDS_DONE_MAX ? done.count : TLR_SENDS_DONE_MAX;
+  for (; channel.done_cursor < count; ++channel.done_cursor) {
+    const uint32_t slot = done.slots[channel.done_cursor];
+    if (!channel.tx_valid(slot) || !channel.note(slot).submitted) continue;
+    const TxNote note = channel.note(slot);
+    if ((note.flags & TL_SEND_NOTIFY) != 0) {
+      if (sink.full()) return false;
+      tl_event& event = sink.next();
+      const Assoc& assoc = assocs_[note.assoc];
+      event.kind = TL_EVENT_SENT;
+      event.assoc = handle_of(assoc, note.assoc);
+      event.user = assoc.user;
+      event.context = note.context;
+      event.stream = note.stream;
+      event.ppid = note.ppid;
+      event.length = note.length;
+    }
+    channel.free_slots(slot);
+    channel.end_operations(1);
+    send_ended(note.assoc, note);
+  }
+  channel.done_cursor = 0;
+  return true;
+}
+
+void tl_lane::take_send_failed(uint32_t at, const tlr_completion& entry, Sink& sink) {
+  Channel& channel = channels[at];
+  channel.end_operations(1);
+  if (!channel.tx_valid(entry.slot) || !channel.note(entry.slot).submitted) return;
+  TxNote& note = channel.note(entry.slot);
+  note.submitted = false;  // the payload is the application's until it releases the event
+  const Assoc& assoc = assocs_[note.assoc];
+  tl_event& event = sink.next();
+  event.kind = TL_EVENT_SEND_FAILED;
+  event.reason = entry.reason;
+  event.cause = entry.cause;
+  event.error = error_of_status(entry.status);
+  event.assoc = handle_of(assoc, note.assoc);
+  event.user = assoc.user;
+  event.context = note.context;
+  event.data = channel.tx_data(entry.slot);
+  event.length = note.length;
+  event.data_length = note.length <= channel.slot_size() ? note.length : channel.slot_size();
+  event.piece_count = note.slot_count;
+  event.stream = note.stream;
+  event.ppid = note.ppid;
+  event.flags = note.flags & TL_SEND_UNORDERED;
+  event.slot = entry.slot;
+  event.channel = at | kTxEvent;
+  send_ended(note.assoc, note);
+}
+
+void tl_lane::take_ended(uint32_t at, const tlr_completion& entry, Sink& sink) {
+  const uint32_t local = local_index(at, entry);
+  if (local == kNone) return;
+  Assoc& assoc = assocs_[local];
+  tl_event& event = sink.next();
+  event.kind = entry.kind == TLR_CLOSED ? TL_EVENT_CLOSED : TL_EVENT_LOST;
+  event.reason = entry.reason;
+  event.cause = entry.cause;
+  event.assoc = handle_of(assoc, local);
+  event.user = assoc.user;
+  assoc.phase = Phase::kOver;
+  if (assoc.sends == 0) free_assoc(local);
+}
+
+void tl_lane::take_operation(uint32_t at, const tlr_completion& entry) {
+  Channel& channel = channels[at];
+  channel.end_operations(1);
+  const auto value = static_cast<uint32_t>(entry.context);
+  switch (static_cast<Ticket>(entry.context >> 56)) {
+    case Ticket::kQuiet:
+      if (channel.tx_valid(value)) channel.free_slots(value);
+      return;
+    case Ticket::kListen: {
+      if (value >= listeners_.size()) return;
+      Listener& listener = listeners_[value];
+      if (listener.slots[at] != kNone) channel.free_slots(listener.slots[at]);
+      listener.slots[at] = kNone;
+      if (listener.status == TLR_STATUS_OK) listener.status = entry.status;
+      if (listener.pending > 0) --listener.pending;
+      return;
+    }
+    case Ticket::kWait:
+      for (Waiting& waiting : waiting_) {
+        if (waiting.id != value) continue;
+        waiting.done = true;
+        waiting.status = entry.status;
+        if (waiting.abandoned && waiting.slot != kNone) channel.free_slots(waiting.slot);
+        if (waiting.abandoned) waiting.slot = kNone;
+      }
+      while (!waiting_.empty() && waiting_.front().done && waiting_.front().abandoned) {
+        waiting_.pop_front();
+      }
+      return;
+    case Ticket::kConnect:
+      return;
+  }
+}
+
+void tl_lane::take_notice(uint32_t at, const tlr_completion& entry, Sink& sink) {
+  const uint32_t local = local_index(at, entry);
+  if (local == kNone) return;
+  Assoc& assoc = assocs_[local];
+  uint8_t kind = TL_EVENT_NONE;
+  switch (entry.kind) {
+    case TLR_PEER_SHUTDOWN:
+      kind = TL_EVENT_PEER_SHUTDOWN;
+      assoc.phase = Phase::kClosing;
+      break;
+    case TLR_RESTARTED:
+      kind = TL_EVENT_RESTARTED;
+      assoc.outbound_streams = entry.outbound_streams;
+      assoc.inbound_streams = entry.inbound_streams;
+      break;
+    case TLR_PATH_CHANGED:
+      kind = TL_EVENT_PATH_CHANGED;
+      break;
+    case TLR_REMOTE_ERROR:
+      kind = TL_EVENT_REMOTE_ERROR;
+      break;
+    case TLR_SENDER_DRY:
+      kind = TL_EVENT_SENDER_DRY;
+      break;
+    default:  // of a later version
+      return;
+  }
+  tl_event& event = sink.next();
+  event.kind = kind;
+  event.reason = entry.reason;
+  event.cause = entry.cause;
+  event.assoc = handle_of(assoc, local);
+  event.user = assoc.user;
+  event.outbound_streams = entry.outbound_streams;
+  event.inbound_streams = entry.inbound_streams;
+  event.path_state = entry.path_state;
+  event.address.family = entry.family;
+  std::memcpy(event.address.bytes, entry.address, sizeof(event.address.bytes));
+}
+
+// ---------------------------------------------------------------- writable
+
+// Room again for the send that was refused, and for some more, so that it is worth telling.
+bool tl_lane::writable(Assoc& assoc) {
+  Channel& channel = channels[assoc.channel];
+  const uint32_t credit = client.geometry.send_credit;
+  const uint32_t slots = assoc.wanted_slots > credit / 2 ? assoc.wanted_slots : credit / 2;
+  if (assoc.slots != 0 && credit - assoc.slots < slots) return false;
+  if (assoc.bytes != 0 && assoc.bytes + assoc.wanted_bytes > assoc.send_buffer) return false;
+  const uint32_t eighth = channel.tx_slots() / 8;
+  const uint32_t free = assoc.wanted_slots > eighth ? assoc.wanted_slots : eighth;
+  if (channel.tx_free() < free && channel.operations() != 0) return false;
+  if (channel.tx_free() < assoc.wanted_slots) return false;
+  return channel.can_submit();
+}
+
+void tl_lane::tell_writable(Sink& sink) {
+  for (Channel& channel : channels) {
+    for (size_t i = 0; i < channel.blocked.size() && !sink.full();) {
+      const uint32_t local = channel.blocked[i];
+      Assoc& assoc = assocs_[local];
+      const bool tell = assoc.phase == Phase::kOpen && assoc.blocked;
+      if (tell && !writable(assoc)) {
+        ++i;
+        continue;
+      }
+      if (tell) {
+        tl_event& event = sink.next();
+        event.kind = TL_EVENT_WRITABLE;
+        event.assoc = handle_of(assoc, local);
+        event.user = assoc.user;
+      }
+      assoc.blocked = false;
+      channel.blocked[i] = channel.blocked.back();
+      channel.blocked.pop_back();
+    }
+  }
+}
+
+// ---------------------------------------------------------------- payload of events
+
+void tl_lane::release(tl_event* events, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    tl_event& event = events[i];
+    if (event.data == nullptr) continue;
+    const uint32_t at = event.channel & ~kTxEvent;
+    if (at < channels.size()) {
+      Channel& channel = channels[at];
+      if ((event.channel & kTxEvent) != 0) {
+        if (channel.tx_valid(event.slot)) channel.free_slots(event.slot);
+      } else if (channel.rx_valid(event.slot)) {
+        channel.return_slot(event.slot);
+        channel.returned = true;
+      }
+    }
+    event.data = nullptr;
+    event.data_length = 0;
+  }
+  for (Channel& channel : channels) {
+    if (channel.returned) channel.publish_returns();
+  }
+}
+
+// ---------------------------------------------------------------- waiting
+
+bool tl_lane::has_completion() const {
+  for (const Channel& channel : channels) {
+    if (channel.has_completion()) return true;
+  }
+  return false;
+}
+
+bool tl_lane::has_events() {
+  if (!stash_.empty() || has_completion()) return true;
+  for (Channel& channel : channels) {
+    for (const uint32_t local : channel.blocked) {
+      Assoc& assoc = assocs_[local];
+      if (assoc.phase == Phase::kOpen && assoc.blocked && writable(assoc)) return true;
+    }
+  }
+  return client.gone.load(std::memory_order_acquire) && !gone_told_;
+}
+
+void tl_lane::drain_wake() {
+  uint8_t tokens[64];
+  while (read(wake_fd, tokens, sizeof(tokens)) == sizeof(tokens)) {
+  }
+}
+
+int tl_lane::arm() {
+  if (gone_told_) return fail(-EPIPE, kGoneText);
+  for (Channel& channel : channels) channel.arm();
+  armed_ = true;
+  if (!has_events()) return 0;
+  disarm();
+  return 1;
+}
+
+void tl_lane::disarm() {
+  for (Channel& channel : channels) channel.disarm();
+  drain_wake();
+  armed_ = false;
+}
+
+int tl_lane::wait(int timeout_ms) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point until = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  while (true) {
+    const int armed = arm();
+    if (armed != 0) return armed;
+    int left = -1;
+    if (timeout_ms >= 0) {
+      const auto rest = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+      left = rest > 0 ? static_cast<int>(rest) : 0;
+    }
+    pollfd fds[2] = {{wake_fd, POLLIN, 0}, {client.socket, POLLIN | POLLRDHUP, 0}};
+    const int n = ::poll(fds, 2, left);
+    const int error = errno;
+    disarm();
+    if (n < 0) return fail(-error, error == EINTR ? "a signal arrived" : "poll() failed");
+    if (fds[1].revents != 0 && client.check_gone()) return 1;
+    if (has_events()) return 1;
+    if (n == 0) return 0;
+  }
+}
+
+void tl_lane::wait_completion(int timeout_ms) {
+  for (Channel& channel : channels) channel.arm();
+  if (!has_completion()) {
+    pollfd fds[2] = {{wake_fd, POLLIN, 0}, {client.socket, POLLIN | POLLRDHUP, 0}};
+    ::poll(fds, 2, timeout_ms);
+    if (fds[1].revents != 0) client.check_gone();
+  }
+  disarm();
+}
