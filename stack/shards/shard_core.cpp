@@ -33,18 +33,6 @@ ShardCore::~ShardCore() {
   while (Association* association = all_.front()) destroy(association);
 }
 
-template <typename... Args>
-Association* ShardCore::make_association(Args&&... args) {
-  Association* const association = pool_.make(std::forward<Args>(args)...);
-  if (association == nullptr) return nullptr;
-  const uint32_t slot = pool_.index_of(association);
-  association->id = {++generations_[slot], slot, ctx.config.index};
-  association->wheel_entry.owner = slot;
-  all_.push_back(association);
-  tags_.insert(association->local_tag(), association);
-  return association;
-}
-
 void ShardCore::destroy(Association* association) {
   const LocalEnd& local = association->local();
   for (const Path* path : association->paths()) {

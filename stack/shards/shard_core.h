@@ -73,4 +73,16 @@ class ShardCore {
   ReplyBudget budget_;
 };
 
+template <typename... Args>
+Association* ShardCore::make_association(Args&&... args) {
+  Association* const association = pool_.make(std::forward<Args>(args)...);
+  if (association == nullptr) return nullptr;
+  const uint32_t slot = pool_.index_of(association);
+  association->id = {++generations_[slot], slot, ctx.config.index};
+  association->wheel_entry.owner = slot;
+  all_.push_back(association);
+  tags_.insert(association->local_tag(), association);
+  return association;
+}
+
 }  // namespace trunkline
