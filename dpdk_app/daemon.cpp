@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <filesystem>
 
 #include "appring/app_ring.h"
 #include "control/captures.h"
@@ -20,6 +19,7 @@
 #include "control/verbs.h"
 #include "eal.h"
 #include "link_watch.h"
+#include "unix_path.h"
 #include "worker/worker.h"
 
 namespace trunkline {
@@ -196,9 +196,7 @@ class App {
             },
             [this](auto connection) { static_cast<void>(captures_.end(connection)); }) {
     links_.check();
-    std::error_code ignored;
-    std::filesystem::create_directories(std::filesystem::path(config.clients.socket).parent_path(),
-                                        ignored);
+    static_cast<void>(prepare_socket_path(config.clients.socket));
     appring::BridgeMailbox* const mailboxes[] = {&worker_.bridge_mailbox()};
     attach_ = std::make_unique<appring::AttachServer>(attach_config(config), mailboxes);
     verbs_.attach = attach_.get();

@@ -2,6 +2,7 @@
 // Start and end of DPDK's environment.
 #include "eal.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -10,6 +11,8 @@
 
 #include <filesystem>
 #include <stdexcept>
+
+#include "control/fd.h"
 
 namespace trunkline {
 namespace {
@@ -27,9 +30,26 @@ std::vector<unsigned> usable_cpus() {
   return out;
 }
 
+// DPDK locks its configuration file; its own message about that names no key of ours.
+void refuse_used_prefix(const std::string& prefix) {
+  const control::Fd file(
+      open(fmt::format("/var/run/dpdk/{}/config", prefix).c_str(), O_RDWR | O_CLOEXEC));
+  if (!file.valid()) return;
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (fcntl(file.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) {
+    throw std::runtime_error(
+        fmt::format("eal.file_prefix \"{}\" is in use by process {}; choose "
+                    "another one",
+                    prefix, lock.l_pid));
+  }
+}
+
 }  // namespace
 
 Eal::Eal(const config::Config& config) {
+  refuse_used_prefix(config.eal.file_prefix);
   std::vector<std::string> arguments = eal_arguments(config, usable_cpus());
   arguments.insert(arguments.begin(), "trunklined");
   std::vector<char*> argv;

@@ -11,8 +11,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <stdexcept>
+
+#include "unix_path.h"
 
 namespace trunkline::control {
 namespace {
@@ -27,13 +28,6 @@ sockaddr_un address_of(const std::string& path) {
   return address;
 }
 
-// Whether somebody answers at this socket.
-bool is_served(const sockaddr_un& address) {
-  const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-         errno == EAGAIN;
-}
-
 void watch(const Fd& epoll, int fd, uint32_t events, uint64_t tag, int operation) {
   epoll_event event{};
   event.events = events;
@@ -43,29 +37,21 @@ void watch(const Fd& epoll, int fd, uint32_t events, uint64_t tag, int operation
 
 }  // namespace
 
-Fd::~Fd() {
-  if (fd_ >= 0) close(fd_);
-}
-
 Fd listen_unix(const std::string& path, uint32_t mode) {
   const sockaddr_un address = address_of(path);
-  std::error_code ignored;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+  switch (prepare_socket_path(path)) {
+    case SocketPath::kFree:
+      break;
+    case SocketPath::kServed:
+      throw std::runtime_error(fmt::format("{}: another daemon serves this socket", path));
+    case SocketPath::kOther:
+      throw std::runtime_error(fmt::format("{}: exists and is not a socket", path));
+  }
   Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const auto fail = [&](std::string_view what) {
     throw std::runtime_error(fmt::format("{}: {}: {}", path, what, std::strerror(errno)));
   };
   if (!fd.valid()) fail("no socket");
-  struct stat found {};
-  if (lstat(path.c_str(), &found) == 0) {
-    if (!S_ISSOCK(found.st_mode)) {
-      throw std::runtime_error(fmt::format("{}: exists and is not a socket", path));
-    }
-    if (is_served(address)) {
-      throw std::runtime_error(fmt::format("{}: another daemon serves this socket", path));
-    }
-    unlink(path.c_str());
-  }
   // Made with the narrowest permissions, so that nobody slips in before chmod.
   const mode_t before = umask(0177);
   const int bound = bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);

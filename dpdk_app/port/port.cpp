@@ -12,6 +12,8 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "unix_path.h"
+
 namespace trunkline::port {
 namespace {
 
@@ -90,9 +92,13 @@ Port::~Port() {
 }
 
 void Port::probe() {
-  if (const std::string socket = device_argument(config_.device, "socket"); !socket.empty()) {
-    std::error_code ignored;  // the driver says what it cannot do
-    std::filesystem::create_directories(std::filesystem::path(socket).parent_path(), ignored);
+  // A server that was killed leaves its socket, over which the driver would stumble.
+  const std::string socket = device_argument(config_.device, "socket");
+  if (!socket.empty() && !memif_client_) {
+    if (prepare_socket_path(socket) == SocketPath::kServed) {
+      throw std::runtime_error(
+          fmt::format("port {}: another process serves {}", config_.name, socket));
+    }
   }
   // Abstract socket names belong to a network namespace and surprise everybody.
   if (config_.device.starts_with("net_memif") &&
