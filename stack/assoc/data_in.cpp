@@ -57,23 +57,24 @@ void Association::on_data(ShardContext& ctx, const InboundPacket& packet,
 }
 
 // The advertised window binds (6.2): with nothing left of it, only what fills a gap comes in, and
-// the highest fragment held gives way. False: the chunk is dropped, as if it had never come.
+// the highest fragment held behind it gives way. False: the chunk is dropped, as if it had never
+// come.
 bool Association::make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data) {
   while (window() == 0) {
-    Tsn dropped;
-    if (chunk.tsn.after(tsns_.highest()) ||
-        !received_.renege_after(chunk.tsn, ctx.blocks, dropped)) {
-      if (chunk.tsn == tsns_.cum_tsn() + 1 && kept_bytes_ == 0 && !tsns_.has_gaps()) {
-        // All that fills the window is one unfinished message: it would never end.
-        abort_for_memory(ctx);
-        return false;
-      }
-      if (chunk.tsn.before(tsns_.highest())) break;  // it fills a gap: better in than lost
-      ctx.counters.add(Counter::k_drop_data_no_window);
-      data.immediate = true;
+    const std::optional<Tsn> victim = received_.last_fragment();
+    if (victim && victim->after(chunk.tsn) && tsns_.forget(*victim, ctx.disorder)) {
+      received_.drop_last_fragment(ctx.blocks);
+      continue;
+    }
+    if (chunk.tsn == tsns_.cum_tsn() + 1 && kept_bytes_ == 0 && !tsns_.has_gaps()) {
+      // All that fills the window is one unfinished message: it would never end.
+      abort_for_memory(ctx);
       return false;
     }
-    tsns_.forget(dropped, ctx.disorder);
+    if (chunk.tsn.before(tsns_.highest())) break;  // it fills a gap: better in than lost
+    ctx.counters.add(Counter::k_drop_data_no_window);
+    data.immediate = true;
+    return false;
   }
   return true;
 }

@@ -171,14 +171,16 @@ ReceiveBlock* ReceiveQueue::pop_ready() {
   return message;
 }
 
-bool ReceiveQueue::renege_after(Tsn tsn, ReceiveBlocks& blocks, Tsn& dropped) {
+std::optional<Tsn> ReceiveQueue::last_fragment() const {
+  if (fragments_.tail == nullptr) return std::nullopt;
+  return fragments_.tail->held.tsn;
+}
+
+void ReceiveQueue::drop_last_fragment(ReceiveBlocks& blocks) {
   ReceiveBlock* const victim = fragments_.tail;
-  if (victim == nullptr || !victim->held.tsn.after(tsn)) return false;
-  dropped = victim->held.tsn;
   fragments_.remove(victim);
   held_blocks_ -= victim->held.blocks;
   blocks.free_chain(victim);
-  return true;
 }
 
 void ReceiveQueue::clear(ReceiveBlocks& blocks) {

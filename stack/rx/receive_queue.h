@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/stream_table.h"
 #include "rx/receive_blocks.h"
@@ -28,9 +29,10 @@ class ReceiveQueue {
   // The next message in order, or nullptr. The chain and its charge become the caller's.
   [[nodiscard]] ReceiveBlock* pop_ready();
 
-  // Drops the held chunk with the highest TSN if that is after `tsn` and not part of a whole
-  // message that waits for its turn. True if one was dropped; `dropped` says which.
-  bool renege_after(Tsn tsn, ReceiveBlocks& blocks, Tsn& dropped);
+  // The highest TSN of the fragments held; whole messages that wait for their turn are not asked.
+  [[nodiscard]] std::optional<Tsn> last_fragment() const;
+  // Drops it: the peer will have to send it again.
+  void drop_last_fragment(ReceiveBlocks& blocks);
 
   // The peer restarted, or the association ended: everything held goes.
   void clear(ReceiveBlocks& blocks);

@@ -70,11 +70,7 @@ void TsnTracker::record(Tsn tsn, Pool<TsnDisorder>& pool) {
   } else if (joins_next) {
     blocks[at].first = tsn;
   } else {
-    std::move_backward(blocks.begin() + static_cast<ptrdiff_t>(at),
-                       blocks.begin() + static_cast<ptrdiff_t>(disorder_->block_count),
-                       blocks.begin() + static_cast<ptrdiff_t>(disorder_->block_count + 1));
-    blocks[at] = {tsn, tsn};
-    ++disorder_->block_count;
+    insert_block(at, {tsn, tsn});
   }
 }
 
@@ -85,17 +81,25 @@ void TsnTracker::record_duplicate(Tsn tsn, Pool<TsnDisorder>& pool) {
   }
 }
 
-void TsnTracker::forget(Tsn tsn, Pool<TsnDisorder>& pool) {
-  if (!has_gaps()) return;
-  const size_t at = disorder_->block_count - 1;
-  auto& block = disorder_->blocks[at];
-  if (block.last != tsn) return;
-  if (block.first == block.last) {
+bool TsnTracker::forget(Tsn tsn, Pool<TsnDisorder>& pool) {
+  const size_t at = first_block_ending_at_or_after(tsn);
+  if (disorder_ == nullptr || at == disorder_->block_count) return false;
+  auto& blocks = disorder_->blocks;
+  const TsnDisorder::Block whole = blocks[at];
+  if (whole.first.after(tsn)) return false;
+  if (whole.first == whole.last) {
     erase_block(at);
     drop_if_calm(pool);
+  } else if (whole.last == tsn) {
+    blocks[at].last = tsn - 1;
+  } else if (whole.first == tsn) {
+    blocks[at].first = tsn + 1;
   } else {
-    block.last = block.last - 1;
+    if (disorder_->block_count == TsnDisorder::kMaxBlocks) return false;
+    insert_block(at, {whole.first, tsn - 1});
+    blocks[at + 1].first = tsn + 1;
   }
+  return true;
 }
 
 size_t TsnTracker::gap_blocks(std::span<wire::GapBlock> out) const {
@@ -131,6 +135,15 @@ bool TsnTracker::ensure_disorder(Pool<TsnDisorder>& pool) {
 
 void TsnTracker::drop_if_calm(Pool<TsnDisorder>& pool) {
   if (disorder_->block_count == 0 && disorder_->duplicate_count == 0) release(pool);
+}
+
+void TsnTracker::insert_block(size_t at, TsnDisorder::Block block) {
+  auto& blocks = disorder_->blocks;
+  std::move_backward(blocks.begin() + static_cast<ptrdiff_t>(at),
+                     blocks.begin() + static_cast<ptrdiff_t>(disorder_->block_count),
+                     blocks.begin() + static_cast<ptrdiff_t>(disorder_->block_count + 1));
+  blocks[at] = block;
+  ++disorder_->block_count;
 }
 
 void TsnTracker::erase_block(size_t at) {

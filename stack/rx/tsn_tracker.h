@@ -44,8 +44,9 @@ class TsnTracker {
   // For a TSN that classify() called kNew, with nothing recorded in between.
   void record(Tsn tsn, Pool<TsnDisorder>& pool);
   void record_duplicate(Tsn tsn, Pool<TsnDisorder>& pool);
-  // Takes back a TSN behind a gap, the highest first (6.2: a receiver may drop what it holds).
-  void forget(Tsn tsn, Pool<TsnDisorder>& pool);
+  // Takes back a TSN behind a gap (6.2: a receiver may drop what it holds). False, and nothing has
+  // changed, if it is not recorded there or there is no room for the gap that it would leave.
+  bool forget(Tsn tsn, Pool<TsnDisorder>& pool);
 
   [[nodiscard]] Tsn cum_tsn() const { return cum_; }
   [[nodiscard]] bool has_gaps() const { return disorder_ != nullptr && disorder_->block_count > 0; }
@@ -67,6 +68,7 @@ class TsnTracker {
   [[nodiscard]] size_t first_block_ending_at_or_after(Tsn tsn) const;
   bool ensure_disorder(Pool<TsnDisorder>& pool);
   void drop_if_calm(Pool<TsnDisorder>& pool);
+  void insert_block(size_t at, TsnDisorder::Block block);
   void erase_block(size_t at);
 
   Tsn cum_;
