@@ -264,6 +264,7 @@ class Association {
   bool fast_retransmit_now_ = false;  // one packet regardless of cwnd (7.2.4 rule 3)
   bool in_fast_recovery_ = false;
   bool probing_window_ = false;  // the chunk in flight is a zero window probe
+  bool window_closed_ = false;   // the last SACK said a_rwnd 0
   bool probe_answered_ = false;  // a SACK came since T3 was started for it
   bool sender_dry_owed_ = false;
   uint8_t pending_ = 0;  // PendingChunk

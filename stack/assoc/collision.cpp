@@ -165,6 +165,7 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   fast_retransmit_now_ = false;
   in_fast_recovery_ = false;
   probing_window_ = false;
+  window_closed_ = false;
   sender_dry_owed_ = false;
   packets_since_sack_ = 0;
   t1_ = t2_ = guard_ = sack_at_ = TimePoint::never();

@@ -34,14 +34,13 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
   // 6.2.1 D ii
   const uint64_t flight = outstanding_.flight();
   peer_rwnd_ = sack->a_rwnd > flight ? static_cast<uint32_t>(sack->a_rwnd - flight) : 0;
-  if (probing_window_) {
-    probe_answered_ = true;
-    if (outstanding_.empty()) {
-      probing_window_ = false;
-    } else if (sack->a_rwnd > 0 && !outcome.newly_acked) {
+  window_closed_ = sack->a_rwnd == 0;
+  if (probing_window_ || window_closed_) probe_answered_ = true;
+  if (probing_window_ && (outstanding_.empty() || !window_closed_)) {
+    probing_window_ = false;
+    if (!outstanding_.empty() && !outcome.newly_acked) {
       // The window is open again, and the probe was dropped while it was not: send it now rather
       // than when its timer, backed off many times, comes up.
-      probing_window_ = false;
       for (Path* path : paths()) {
         outstanding_.mark_lost(path->index);
         path->t3 = TimePoint::never();

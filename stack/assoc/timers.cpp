@@ -37,9 +37,11 @@ void Association::on_t3(ShardContext& ctx, Path& path) {
   path.t3 = TimePoint::never();
   ++path.t3_expirations;
   ctx.counters.add(Counter::k_t3_expirations);
-  // A peer that answers probes of its closed window with a closed window is alive (6.1 A).
-  const bool alive = probing_window_ && probe_answered_;
+  // A peer that answers what it has no window for with a closed window is alive (6.1 A).
+  const bool alive = (probing_window_ || window_closed_) && probe_answered_;
   probe_answered_ = false;
+  // Whatever is sent into the closed window from now on is a probe, new or not.
+  if (alive) probing_window_ = true;
   if (!alive) {
     count_error(ctx, path);
     if (++error_count_; too_many_errors()) {
