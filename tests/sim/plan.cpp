@@ -113,9 +113,9 @@ class Drawer {
         p.rto_initial, dice_.one_of<Duration>({milliseconds(400), seconds(2), seconds(10)}));
     p.linear_backoff = dice_.percent(20);
     // Faults end, so whoever is patient survives them; scenarios of failure lower these.
-    p.association_max_retrans = 200;
-    p.path_max_retrans = 200;
-    p.max_init_retransmits = 200;
+    p.association_max_retrans = 60'000;
+    p.path_max_retrans = 60'000;
+    p.max_init_retransmits = 60'000;
     p.valid_cookie_life = seconds(3600);
     p.heartbeat_interval =
         dice_.one_of<Duration>({Duration{}, milliseconds(500), seconds(5), seconds(30)});
@@ -164,9 +164,10 @@ class Drawer {
     }
   }
 
-  // The largest message that both ends can hold several of.
+  // The largest message that both ends can hold several of. What a receiver holds is charged with
+  // its overhead.
   uint32_t size_limit(const HostPlan& from, const HostPlan& to) {
-    return std::min({from.profile.send_buffer / 2, to.profile.a_rwnd / 2,
+    return std::min({from.profile.send_buffer / 2, to.profile.a_rwnd / 4,
                      to.profile.max_message_size, from.profile.max_message_size});
   }
 
@@ -208,8 +209,9 @@ class Drawer {
       assoc.server = static_cast<HostIndex>(
           (assoc.client + 1 + dice_.below(plan_.hosts.size() - 1)) % plan_.hosts.size());
       assoc.client_port = static_cast<uint16_t>(10'000 + i);
-      assoc.server_port = static_cast<uint16_t>(20'000 + i % 2);
       assoc.ipv6 = dice_.percent(35);
+      // Associations of a family share the server's endpoint.
+      assoc.server_port = assoc.ipv6 ? 20'006 : 20'004;
       assoc.connect_after = dice_.between(Duration{}, milliseconds(dice_.percent(50) ? 0 : 300));
       assoc.client_side = draw_side(plan_.hosts[assoc.client], plan_.hosts[assoc.server]);
       assoc.server_side = draw_side(plan_.hosts[assoc.server], plan_.hosts[assoc.client]);

@@ -31,6 +31,11 @@ uint64_t hash_of(const wire::ChunkView& chunk) {
   return hash;
 }
 
+// With header and padding: what cwnd may grow by (section 7.2.1).
+uint64_t chunk_size(uint32_t payload) {
+  return wire::padded(wire::kDataHeaderSize + payload);
+}
+
 }  // namespace
 
 void Referee::fail(const Context& context, const std::string& what) {
@@ -346,7 +351,7 @@ void Referee::advance_base(Direction& data, Tsn cum_tsn_ack) {
   for (uint32_t i = 0; i < acked; ++i) {
     if (!data.window.front().gap_acked) {
       data.flight -= data.window.front().bytes;
-      data.acknowledged += data.window.front().bytes;
+      data.acknowledged += chunk_size(data.window.front().bytes);
     }
     data.window.pop_front();
   }
@@ -373,7 +378,8 @@ void Referee::got_sack(const Context& context, const wire::ChunkView& chunk) {
   }
   data.flight = 0;
   for (size_t i = 0; i < data.window.size(); ++i) {
-    if (gap_acked[i] && !data.window[i].gap_acked) data.acknowledged += data.window[i].bytes;
+    if (gap_acked[i] && !data.window[i].gap_acked)
+      data.acknowledged += chunk_size(data.window[i].bytes);
     data.window[i].gap_acked = gap_acked[i];
     if (!gap_acked[i]) data.flight += data.window[i].bytes;
   }

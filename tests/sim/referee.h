@@ -65,7 +65,7 @@ class Referee {
     std::deque<SentChunk> window;  // from base on
     uint64_t flight = 0;           // payload bytes in window, neither acknowledged nor gap-acked
     uint64_t peer_window = 0;      // a_rwnd that the sender last heard
-    uint64_t acknowledged = 0;     // payload bytes, since the sequence began
+    uint64_t acknowledged = 0;     // DATA chunks, in bytes, since the sequence began
     bool shutdown_sent = false;
     // What the receiver owes.
     bool sack_seen = false;  // it is up, and has acknowledged something

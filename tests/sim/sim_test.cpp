@@ -32,7 +32,9 @@ TEST_P(Scenarios, EverySeedEndsWell) {
   EXPECT_LE(guarded, kSeedsPerScenario / 10);
   // A scenario in which nothing happens would pass, too.
   EXPECT_GT(packets, kSeedsPerScenario * 4);
-  if (GetParam() != Scenario::kSetup) EXPECT_GT(messages, kSeedsPerScenario * 10);
+  if (GetParam() != Scenario::kSetup) {
+    EXPECT_GT(messages, kSeedsPerScenario * 10);
+  }
 }
 
 TEST_P(Scenarios, TheSameSeedGivesTheSameBytes) {
@@ -52,8 +54,8 @@ std::vector<Scenario> all_scenarios() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sim, Scenarios, testing::ValuesIn(all_scenarios()),
-                         [](const testing::TestParamInfo<Scenario>& info) {
-                           return std::string(scenario_name(info.param));
+                         [](const testing::TestParamInfo<Scenario>& param) {
+                           return std::string(scenario_name(param.param));
                          });
 
 TEST(Regressions, SeedsThatOnceFailedPass) {
