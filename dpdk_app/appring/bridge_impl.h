@@ -45,6 +45,9 @@ size_t BasicBridge<ShardT>::drain_channel(TimePoint now, Channel& channel) {
     retry_backlog(now, channel);
     channel.stalled = false;
   }
+  if (const uint32_t bad = channel.take_bad_returns(); bad != 0) {
+    count(RingCounter::k_refuse_bad_return, bad);
+  }
   const uint32_t limit = std::min(channel.pending_submissions(), config_.burst);
   if (limit == 0) return 0;
   uint32_t taken = 0;
@@ -57,9 +60,6 @@ size_t BasicBridge<ShardT>::drain_channel(TimePoint now, Channel& channel) {
     handle(now, channel, channel.take_submission());
   }
   channel.publish_submissions();
-  if (const uint32_t bad = channel.take_bad_returns(); bad != 0) {
-    count(RingCounter::k_refuse_bad_return, bad);
-  }
   return taken;
 }
 

@@ -3,6 +3,7 @@
 #include "appring/channel.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace trunkline::appring {
@@ -25,7 +26,9 @@ Channel::Channel(RingClient& client, uint8_t* block, int wake_fd, const tlr_geom
       rx_free_(geometry.rx_slots),
       rx_chain_(geometry.rx_slots),
       rx_lent_(geometry.rx_slots),
-      nodes_(static_cast<size_t>(limits.backlog) + limits.max_associations) {
+      node_memory_(std::make_unique_for_overwrite<std::byte[]>(
+          (size_t{limits.backlog} + limits.max_associations) * sizeof(BacklogNode))),
+      free_nodes_(limits.backlog + limits.max_associations) {
   const tlr_layout layout = tlr_layout_of(&geometry);
   shared_ = reinterpret_cast<tlr_channel*>(block);
   submissions_ = reinterpret_cast<tlr_submission*>(block + layout.submissions);
@@ -38,11 +41,10 @@ Channel::Channel(RingClient& client, uint8_t* block, int wake_fd, const tlr_geom
   for (uint32_t slot = 0; slot < tx_slots_; ++slot) pieces_[slot].data = tx_data(slot);
   // Lowest on top, so that a quiet lane touches few pages.
   for (uint32_t i = 0; i < rx_slots_; ++i) rx_free_[i] = rx_slots_ - 1 - i;
-  for (uint32_t i = 0; i < nodes_.size(); ++i) {
-    nodes_[i].next = free_node_;
-    free_node_ = i;
-  }
-  free_nodes_ = static_cast<uint32_t>(nodes_.size());
+}
+
+Channel::~Channel() {
+  for (uint32_t at = 0; at < made_nodes_; ++at) node(at).~BacklogNode();
 }
 
 uint64_t Channel::memory_bytes(const tlr_geometry& geometry, const ChannelLimits& limits) {
@@ -189,16 +191,20 @@ uint32_t Channel::unclaim(Piece* head) {
 
 bool Channel::backlog_push(Event& event, uint32_t keep_free) {
   if (free_nodes_ <= keep_free) return false;
-  const uint32_t at = free_node_;
-  BacklogNode& node = nodes_[at];
-  free_node_ = node.next;
+  uint32_t at = free_node_;
+  if (at == kNone) {
+    at = made_nodes_++;
+    new (&node(at)) BacklogNode;
+  }
+  BacklogNode& taken = node(at);
+  free_node_ = taken.next;
   --free_nodes_;
-  node.event = std::move(event);
-  node.next = kNone;
+  taken.event = std::move(event);
+  taken.next = kNone;
   if (backlog_tail_ == kNone) {
     backlog_head_ = at;
   } else {
-    nodes_[backlog_tail_].next = at;
+    node(backlog_tail_).next = at;
   }
   backlog_tail_ = at;
   return true;
@@ -206,11 +212,11 @@ bool Channel::backlog_push(Event& event, uint32_t keep_free) {
 
 void Channel::backlog_pop() {
   const uint32_t at = backlog_head_;
-  BacklogNode& node = nodes_[at];
-  node.event.payload.reset();
-  backlog_head_ = node.next;
+  BacklogNode& given_back = node(at);
+  given_back.event.payload.reset();
+  backlog_head_ = given_back.next;
   if (backlog_head_ == kNone) backlog_tail_ = kNone;
-  node.next = free_node_;
+  given_back.next = free_node_;
   free_node_ = at;
   ++free_nodes_;
 }

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "appring/shared_memory.h"
@@ -21,7 +22,7 @@ struct RingClient;
 struct ChannelLimits {
   uint32_t max_associations = 4096;
   uint32_t max_listeners = 64;
-  uint32_t backlog = 2048;
+  uint32_t backlog = 16384;
 };
 
 // Made by the control thread; used by one worker from kAdd to kGone.
@@ -32,6 +33,9 @@ class Channel final : public PieceOwner {
   // `block` is the channel's part of the segment; `wake_fd` wakes the lane that sleeps.
   Channel(RingClient& client, uint8_t* block, int wake_fd, const tlr_geometry& geometry,
           const ChannelLimits& limits);
+  ~Channel();
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
 
   // Bytes of the daemon's own memory that a channel takes.
   static uint64_t memory_bytes(const tlr_geometry& geometry, const ChannelLimits& limits);
@@ -137,7 +141,7 @@ class Channel final : public PieceOwner {
   // Takes the event. `keep_free`: nodes that must stay free for others.
   [[nodiscard]] bool backlog_push(Event& event, uint32_t keep_free);
   [[nodiscard]] bool lacks_room() const { return stalled || !backlog_empty(); }
-  [[nodiscard]] Event& backlog_front() { return nodes_[backlog_head_].event; }
+  [[nodiscard]] Event& backlog_front() { return node(backlog_head_).event; }
   void backlog_pop();
 
   // -- sleeping
@@ -230,7 +234,13 @@ class Channel final : public PieceOwner {
   std::vector<uint32_t> rx_lent_;  // slots of the message that begins here; 0: not lent
   uint32_t bad_returns_ = 0;
 
-  std::vector<BacklogNode> nodes_;
+  [[nodiscard]] BacklogNode& node(uint32_t at) {
+    return reinterpret_cast<BacklogNode*>(node_memory_.get())[at];
+  }
+  // Room for all nodes; the first `made_nodes_` have been used, so that a lane that never lags
+  // costs no memory.
+  std::unique_ptr<std::byte[]> node_memory_;
+  uint32_t made_nodes_ = 0;
   uint32_t free_node_ = kNone;
   uint32_t free_nodes_ = 0;
   uint32_t backlog_head_ = kNone;

@@ -349,8 +349,11 @@ class FakeShard final : public PieceOwner {
     Assoc& assoc = it->second;
     const auto peer = assocs.find(assoc.peer);
     if (peer != assocs.end() && peer->second.held >= window) return false;
-    Queued queued = std::move(assoc.queue.front());
+    // On its way: whoever ends the association meanwhile finds it there.
+    std::deque<Queued>& on_its_way = unacknowledged_[slot];
+    on_its_way.push_back(std::move(assoc.queue.front()));
     assoc.queue.pop_front();
+    const Queued& queued = on_its_way.back();
     if (peer != assocs.end()) {
       std::vector<uint8_t> bytes(queued.payload.size());
       copy_pieces(queued.payload.head(), bytes);
@@ -360,15 +363,18 @@ class FakeShard final : public PieceOwner {
       event.unordered = queued.request.unordered;
       hand_over(event, bytes, deliver);
     }
-    if (hold_acknowledgements) {
-      unacknowledged_[slot].push_back(std::move(queued));
-      return true;
-    }
-    Event done = event_of(assocs.at(slot), EventKind::kSendAcknowledged);
-    done.context = queued.request.context;
-    done.payload = std::move(queued.payload);
-    deliver(done);
+    if (!assocs.contains(slot)) return false;  // ended by its reader
+    if (!hold_acknowledgements) acknowledge(slot, deliver);
     return true;
+  }
+  template <typename Deliver>
+  void acknowledge(uint32_t slot, Deliver deliver) {
+    std::deque<Queued>& on_its_way = unacknowledged_[slot];
+    Event done = event_of(assocs.at(slot), EventKind::kSendAcknowledged);
+    done.context = on_its_way.front().request.context;
+    done.payload = std::move(on_its_way.front().payload);
+    on_its_way.pop_front();
+    deliver(done);
   }
   void finish_shutdowns() {
     for (const uint32_t slot : slots()) {
