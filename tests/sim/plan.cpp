@@ -392,10 +392,8 @@ class Drawer {
     for (HostPlan& host : plan_.hosts) {
       host.profile.heartbeat_interval =
           std::max<Duration>(host.profile.heartbeat_interval, milliseconds(500));
-      if (dice_.percent(20)) {
-        host.out_of_blue_replies = 0;
-        host.profile.association_max_retrans = 6;
-      }
+      host.profile.association_max_retrans = 20;
+      if (dice_.percent(20)) host.out_of_blue_replies = 0;
     }
     if (dice_.percent(50)) light_loss();
   }

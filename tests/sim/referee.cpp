@@ -49,6 +49,13 @@ Referee::Direction& Referee::direction(HostIndex from, HostIndex to, uint16_t so
   return directions_[key];
 }
 
+void Referee::accepted(HostIndex host, HostIndex peer, PortNumber local_port,
+                       PortNumber peer_port) {
+  Direction& mine = direction(host, peer, local_port.value, peer_port.value);
+  mine.started = false;
+  for (Announcement& announcement : mine.announced) announcement.begun = false;
+}
+
 void Referee::sent(TimePoint now, HostIndex from, HostIndex to, bool ipv6,
                    std::span<const uint8_t> bytes) {
   const auto header = wire::CommonHeader::parse(bytes);
@@ -217,15 +224,17 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
   mine.flight += data->payload.size();
 }
 
-// Section 7.2.1: the window begins with 4404 bytes or so, and never grows by more than what was
-// acknowledged. The real window is often far smaller; this one needs no knowledge of losses.
+// Sections 7.2.1 and 7.2.3: the window begins with 4404 bytes or so, or with four packets after a
+// loss, and never grows by more than what was acknowledged. The real window is often far smaller;
+// this one needs no knowledge of losses.
 void Referee::check_congestion(const Context& context, const Direction& mine) {
   const auto limits = limits_.find(context.from);
   if (limits == limits_.end()) return;
   const uint64_t mtu = limits->second.mtu;
-  const uint64_t initial = std::min(4 * mtu, std::max<uint64_t>(2 * mtu, 4404));
+  const uint64_t initial =
+      mine.sack_seen ? 4 * mtu : std::min(4 * mtu, std::max<uint64_t>(2 * mtu, 4404));
   if (mine.flight >= initial + mine.acknowledged) {
-    fail(context, std::to_string(mine.flight) + " bytes in flight, after an initial window of " +
+    fail(context, std::to_string(mine.flight) + " bytes in flight, after a window of " +
                       std::to_string(initial) + " and " + std::to_string(mine.acknowledged) +
                       " bytes acknowledged");
   }

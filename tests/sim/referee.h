@@ -41,6 +41,10 @@ class Referee {
   // Only what arrives undamaged at a host that lives.
   void delivered(TimePoint now, HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
 
+  // `host` accepted an association. The same valid cookie may come twice, the second time after the
+  // first association is over: then tags and TSNs begin again.
+  void accepted(HostIndex host, HostIndex peer, PortNumber local_port, PortNumber peer_port);
+
   [[nodiscard]] uint64_t data_chunks() const { return data_chunks_; }
   [[nodiscard]] uint64_t retransmissions() const { return retransmissions_; }
 

@@ -216,11 +216,13 @@ TEST_F(RefereeTest, CatchesMoreThanTheCongestionWindowCanBe) {
   for (uint32_t i = 0; i < 5; ++i) pass(0, kServerTag, data(kClientTsn + i, 1000));
   expect_good();
   lose(0, kServerTag, data(kClientTsn + 5, 1));
-  expect_caught("after an initial window of 4404");
+  expect_caught("after a window of 4404");
   verdict_ = Verdict();
-  pass(1, kClientTag, sack(kClientTsn + 1));
-  lose(0, kServerTag, data(kClientTsn + 6, 1000));
+  pass(1, kClientTag, sack(kClientTsn));
+  for (uint32_t i = 6; i < 10; ++i) lose(0, kServerTag, data(kClientTsn + i, 1000));
   expect_good();
+  lose(0, kServerTag, data(kClientTsn + 10, 1));
+  expect_caught("after a window of 6000 and 1016 bytes");
 }
 
 TEST_F(RefereeTest, CatchesALateSack) {
