@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The demo's two exchanges: between two daemons joined by memif, and between a daemon and the Linux
+kernel. Each starts everything, watches it, ends it in order, and gives back its sides."""
+import os
+import time
+
+from lib import cases, netns, processes, uml
+from lib.daemon import Daemon, af_packet_port, memif_port
+
+from screen import number, quantity
+from side import Failure, Side, associations_of, counters_of
+
+PORT = 2905  # M3UA's
+SERVER, CLIENT = '10.10.0.1', '10.10.0.2'
+OURS, KERNEL = '10.9.0.1', '10.9.0.2'
+LIVE_SECONDS = 0.4
+
+
+class Host:
+    """Starts programs where this one runs; the same verb as a Namespace's."""
+
+    @staticmethod
+    def start(words, log, **options):
+        return processes.Process(words, log, **options)
+
+
+def changes(options):
+    """What the demo's daemons have beyond the tests': room for its streams, and for its user."""
+    return {'profiles': {'default': {'outbound_streams': max(10, options.streams)}},
+            'ports': None, 'clients': {'allow': [{'uid': os.getuid(), 'ports': 'any'}]}}
+
+
+def daemon(place, folder, port, options, label):
+    wanted = changes(options)
+    wanted.pop('ports')
+    return Daemon(place, folder, [port], wanted, label)
+
+
+def app_words(options, ours, role, messages):
+    words = [cases.program('client/examples/demo_app'), *role, '--socket', ours.clients,
+             '--port', PORT, '--associations', options.associations, '--streams', options.streams,
+             '--seed', options.seed, '--messages', messages, '--live-ms', 200]
+    return words
+
+
+def fault_words(options, edge):
+    """One message is spoiled once: where it leaves the client, or where it reaches the client."""
+    words = []
+    for kind in ('corrupt', 'drop', 'swap'):
+        if getattr(options, kind) == edge:
+            words += [f'--{kind}', edge]
+    return words
+
+
+def wait_links(daemons, patience=10):
+    deadline = time.monotonic() + patience
+    while any(port['link'] != 'up' for one in daemons for port in one.ask('status')['ports']):
+        if time.monotonic() > deadline:
+            raise Failure('the daemons\' link does not come up')
+        time.sleep(0.02)
+
+
+class Watch:
+    """Draws the live part while the sides run."""
+
+    def __init__(self, screen, sides, total):
+        self._screen = screen
+        self._sides = sides
+        self._total = total
+        self._before = (time.monotonic(), 0, 0)
+        self._line = ''
+
+    def _packets(self):
+        """Packets that the daemons have sent; what they received, too, where the peer has none."""
+        asked = [side.daemon for side in self._sides if side.daemon is not None]
+        counters = [counters_of(one) for one in asked]
+        packets = sum(one['stack.out_sctp_packs'] for one in counters)
+        if len(asked) < len(self._sides):
+            packets += sum(one['stack.in_sctp_packs'] for one in counters)
+        windows = [path['cwnd'] for one in associations_of(asked[0]) for path in one['paths']]
+        return packets, sum(windows) / len(windows) if windows else 0
+
+    def _look(self):
+        received = sum(side.live()['received'] for side in self._sides)
+        sent = max(received, sum(side.live()['sent'] for side in self._sides))
+        if len([side for side in self._sides if side.daemon]) < len(self._sides):
+            received *= 2  # the kernel's side counts at its end only; it echoes each message
+        packets, window = self._packets()
+        now = time.monotonic()
+        before, had_received, had_packets = self._before
+        self._before = (now, received, packets)
+        seconds = max(now - before, 1e-6)
+        messages, sent_packets = received - had_received, packets - had_packets
+        self._line = (f'{number(messages / seconds)} messages/s   '
+                      f'{number(sent_packets / seconds)} packets/s   '
+                      f'{messages / sent_packets if sent_packets else 0:.1f} messages/packet   '
+                      f'cwnd {quantity(window, "B")}')
+        self._screen.live(min(1, max(received, min(sent, received)) / self._total), self._line)
+
+    def until_over(self, patience):
+        deadline = time.monotonic() + patience
+        while any(side.running() for side in self._sides):
+            started = time.monotonic()
+            if started > deadline:
+                raise Failure(f'no end in {patience} s')
+            try:
+                self._look()
+            except (RuntimeError, ValueError, KeyError) as gone:
+                if all(side.daemon is None or side.daemon.alive() for side in self._sides):
+                    raise Failure(f'trunkctl: {gone}') from None
+                return  # an application says it better
+            while any(side.running() for side in self._sides) and \
+                    time.monotonic() < started + LIVE_SECONDS:
+                time.sleep(0.02)
+
+
+def finish(sides, daemons, patience=20):
+    """Applications first, then the daemons, in order. What went wrong, as sentences."""
+    for side in sides:
+        side.finish(patience)
+    wrong = [line for side in sides for line in side.complaints()]
+    for one in daemons:
+        try:
+            one.stop()
+        except (AssertionError, processes.TimeOut) as error:
+            wrong.append(f'{one.config.stem}: {error}')
+    return wrong
+
+
+def run_memif(options, screen, folder):
+    """Four processes: server application, daemon, daemon, client application."""
+    place = Host()
+    socket = folder / 'wire.memif'
+    each_way = (options.messages + 1) // 2
+    server_daemon = daemon(place, folder, memif_port(socket, 'server', [SERVER + '/24']), options,
+                           'server-daemon')
+    client_daemon = daemon(place, folder, memif_port(socket, 'client', [CLIENT + '/24']), options,
+                           'client-daemon')
+    wait_links([server_daemon, client_daemon])
+    server = place.start(app_words(options, server_daemon, ['--listen'], each_way),
+                         folder / 'server-app.log')
+    server.expect('"listening"')
+    client = place.start(app_words(options, client_daemon, ['--connect', SERVER], each_way) +
+                         fault_words(options, 'sender') + fault_words(options, 'receiver'),
+                         folder / 'client-app.log')
+    screen.say('  ' + screen.paint('server application', '\x1b[36m') +
+               f' ── trunklined {SERVER} ══ memif ══ {CLIENT} trunklined ── ' +
+               screen.paint('client application', '\x1b[36m'))
+    screen.say(f'  {options.associations} associations of {options.streams} streams, '
+               f'{number(options.messages)} messages of 64 to 300 bytes, half each way\n')
+    sides = [Side('server', server, server_daemon), Side('client', client, client_daemon)]
+    Watch(screen, sides, options.messages).until_over(options.patience)
+    screen.clear_live()
+    # The memif's client first: a server that loses its peer is the common case of the two.
+    wrong = finish(sides, [client_daemon, server_daemon])
+    if socket.exists():
+        wrong.append('the memif socket stayed behind')
+    return sides, wrong
+
+
+def kernel_exchange(options, screen, folder, kernel, ours, role):
+    """One role: 'listen' is ours, and the kernel connects; or the other way round."""
+    echo_words = [cases.program('client/examples/demo_kernel_echo'), '--port', PORT,
+                  '--associations', options.associations, '--streams', options.streams, '--seed',
+                  options.seed]
+    app = app_words(options, ours, ['--listen'] if role == 'listen' else ['--connect', KERNEL],
+                    (options.messages + 3) // 4) + ['--echo', '--window', 16] + \
+        fault_words(options, 'sender') + fault_words(options, 'receiver')
+    listener, connecter = (app, echo_words + ['--connect', OURS]) if role == 'listen' else \
+        (echo_words + ['--listen'], app)
+    start = {id(app): lambda words: Host.start(words, folder / f'app-{role}.log')}
+    first = start.get(id(listener), kernel.start)(listener)
+    first.expect('"listening"')
+    second = start.get(id(connecter), kernel.start)(connecter)
+    job, echo = (first, second) if role == 'listen' else (second, first)
+    other = 'connect' if role == 'listen' else 'listen'
+    sides = [Side(f'trunkline {role}s', job, ours), Side(f'kernel {other}s', echo, None)]
+    Watch(screen, sides, options.messages / 2).until_over(options.patience)
+    screen.clear_live()
+    return sides
+
+
+def run_kernel(options, screen, folder):
+    """Twice: the kernel in user-mode Linux connects to the application, then listens for it. It
+    sends every message back."""
+    reason = uml.missing()
+    if reason:
+        raise Failure(reason)
+    namespace = netns.Namespace('demo')
+    namespace.add_tap('tap0')
+    namespace.sysctl('net/ipv6/conf/tap0/disable_ipv6', '1')  # the TAP is the daemon's
+    screen.say('  ' + screen.paint('application', '\x1b[36m') +
+               f' ── trunklined {OURS} ══ TAP ══ {KERNEL} ' +
+               screen.paint('Linux kernel SCTP', '\x1b[36m') + ' (user-mode Linux)')
+    screen.say(f'  {options.associations} associations of {options.streams} streams, '
+               f'{number(options.messages)} messages, a quarter each way in each role\n')
+    kernel = uml.Uml(namespace, 'tap0', [KERNEL + '/24'], folder)
+    sides, wrong = [], []
+    for role in ('listen', 'connect'):  # a daemon for each, so that its counters are the role's
+        ours = daemon(namespace, folder, af_packet_port('tap0', [OURS + '/24']), options,
+                      f'daemon-{role}')
+        pair = kernel_exchange(options, screen, folder, kernel, ours, role)
+        wrong += finish(pair, [ours], patience=30)
+        sides += pair
+    kernel.power_off()
+    return sides, wrong
