@@ -114,9 +114,12 @@ worker::WorkerConfig worker_config(const config::Config& config) {
     bridge.endpoints.push_back(
         {PortNumber(endpoint.port), endpoint.addresses, config.profiles[endpoint.profile].name});
   }
-  bridge.peer_profile = [&config](const IpAddress& address, PortNumber) {
-    return config.profile_of_peer(address);
-  };
+  for (const config::Peer& peer : config.peers) {
+    for (const IpAddress& address : peer.addresses) {
+      const uint8_t bits = address.is_ipv4() ? 32 : 128;
+      bridge.peers.push_back({address, bits, config.profiles[peer.profile].profile});
+    }
+  }
   bridge.on_death = config.clients.on_death == config::OnDeath::kAbort
                         ? appring::ClientDeath::kAbort
                         : appring::ClientDeath::kShutdown;
@@ -146,6 +149,9 @@ appring::AttachConfig attach_config(const config::Config& config) {
   out.limits.max_total_bytes = limits.max_total_memory;
   out.limits.max_associations = limits.max_associations;
   out.limits.max_listeners = limits.max_listeners;
+  // Messages that wait for a slow application are bounded by a_rwnd; this must not be the tighter
+  // bound, because passing it costs the association. Memory is used only as far as it is needed.
+  out.limits.backlog = 65536;
   out.max_message_size = 0;
   for (const config::NamedProfile& profile : config.profiles) {
     out.max_message_size = std::max(out.max_message_size, profile.profile.max_message_size);

@@ -95,7 +95,7 @@ struct ClientLimits {
 };
 
 struct Clients {
-  std::string socket = "/run/trunkline/clients.sock";
+  std::string socket = "/run/trunkline/trunkline.sock";
   uint32_t socket_mode = 0660;
   std::optional<uint32_t> socket_gid;
   OnDeath on_death = OnDeath::kAbort;  // of associations whose client is gone

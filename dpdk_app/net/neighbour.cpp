@@ -20,7 +20,12 @@ constexpr Duration kInUse = std::chrono::seconds(60);
 NeighbourTable::NeighbourTable(const NeighbourConfig& config)
     : config_(config),
       slots_(config.max_entries),
-      buckets_(std::bit_ceil(config.max_entries * 2), kNone) {
+      buckets_(std::bit_ceil(config.max_entries * 2), kNone),
+      waiting_(kAllQueues) {
+  for (uint32_t i = kAllQueues; i-- > 0;) {
+    waiting_[i].next = free_waiting_;
+    free_waiting_ = i;
+  }
   for (uint32_t i = config.max_entries; i-- > 0;) {
     slots_[i].next = free_;
     free_ = i;
@@ -90,9 +95,30 @@ void NeighbourTable::remove(uint32_t index, NeighbourActions& actions) {
   --used_;
 }
 
+bool NeighbourTable::push_waiting(Slot& slot, PacketHandle packet) {
+  if (slot.waiting == kQueue || free_waiting_ == kNone) return false;
+  const uint32_t at = free_waiting_;
+  free_waiting_ = waiting_[at].next;
+  waiting_[at] = {packet, kNone};
+  (slot.waiting == 0 ? slot.first : waiting_[slot.last].next) = at;
+  slot.last = at;
+  ++slot.waiting;
+  return true;
+}
+
+template <typename Take>
+void NeighbourTable::pop_waiting(Slot& slot, Take&& take) {
+  for (; slot.waiting > 0; --slot.waiting) {
+    const uint32_t at = slot.first;
+    take(waiting_[at].packet);
+    slot.first = waiting_[at].next;
+    waiting_[at].next = free_waiting_;
+    free_waiting_ = at;
+  }
+}
+
 void NeighbourTable::drop_waiting(Slot& slot, NeighbourActions& actions) {
-  for (size_t i = 0; i < slot.waiting; ++i) actions.dropped.push_back(slot.packets[i]);
-  slot.waiting = 0;
+  pop_waiting(slot, [&](PacketHandle packet) { actions.dropped.push_back(packet); });
 }
 
 void NeighbourTable::ask(TimePoint now, Slot& slot, NeighbourActions& actions) {
@@ -121,12 +147,7 @@ NeighbourTable::Answer NeighbourTable::use(TimePoint now, const IpAddress& addre
   switch (slot.state) {
     case NeighbourState::kFree:
     case NeighbourState::kIncomplete:
-      if (slot.waiting == kQueue) {
-        answer.use = NeighbourUse::kQueueFull;
-      } else {
-        slot.packets[slot.waiting++] = packet;
-        answer.use = NeighbourUse::kQueued;
-      }
+      answer.use = push_waiting(slot, packet) ? NeighbourUse::kQueued : NeighbourUse::kQueueFull;
       return answer;
     case NeighbourState::kFailed:
       answer.use = NeighbourUse::kUnreachable;
@@ -148,6 +169,12 @@ NeighbourTable::Answer NeighbourTable::use(TimePoint now, const IpAddress& addre
   }
   answer.use = NeighbourUse::kSend;
   return answer;
+}
+
+void NeighbourTable::prime(TimePoint now, const IpAddress& address, NeighbourActions& actions) {
+  if (find(address) != kNone) return;
+  const uint32_t index = insert(now, address, actions);
+  if (index != kNone) ask(now, slots_[index], actions);
 }
 
 bool NeighbourTable::learn(TimePoint now, const IpAddress& address,
@@ -187,8 +214,7 @@ bool NeighbourTable::learn(TimePoint now, const IpAddress& address,
     slot.fresh_until = now + config_.reachable;
     slot.asked = 0;
   }
-  for (size_t i = 0; i < slot.waiting; ++i) actions.ready.push_back({slot.packets[i], slot.mac});
-  slot.waiting = 0;
+  pop_waiting(slot, [&](PacketHandle packet) { actions.ready.push_back({packet, slot.mac}); });
   return true;
 }
 

@@ -4,7 +4,6 @@
 // in, what has to be sent or dropped goes out through Actions.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -66,7 +65,10 @@ struct NeighbourConfig {
 
 class NeighbourTable {
  public:
-  static constexpr size_t kQueue = 16;  // packets that wait for one neighbour
+  // Packets that wait for one neighbour, and for all: hundreds of INITs may go to one gateway at
+  // once, and one lost costs a second.
+  static constexpr uint32_t kQueue = 512;
+  static constexpr uint32_t kAllQueues = 1024;
 
   explicit NeighbourTable(const NeighbourConfig& config);
 
@@ -90,6 +92,8 @@ class NeighbourTable {
     bool solicited = false;  // an answer to our question
     bool override_cache = true;
   };
+  // Asks for `address` before anybody wants to send there.
+  void prime(TimePoint now, const IpAddress& address, NeighbourActions& actions);
   // `mac` claims to have `address`. False: nobody cares.
   bool learn(TimePoint now, const IpAddress& address, const std::optional<MacAddress>& mac,
              const News& news, NeighbourActions& actions);
@@ -109,11 +113,14 @@ class NeighbourTable {
   [[nodiscard]] size_t size() const { return used_; }
 
  private:
+  static constexpr uint32_t kNone = UINT32_MAX;
   struct Slot {
     IpAddress address;
     MacAddress mac;
     NeighbourState state = NeighbourState::kFree;
-    uint8_t waiting = 0;
+    uint32_t waiting = 0;
+    uint32_t first = kNone;  // of the packets that wait, in waiting_
+    uint32_t last = kNone;
     unsigned asked = 0;
     uint32_t generation = 1;  // changes when what others cached is no longer true
     uint32_t next = 0;        // in its bucket or in the free list; kNone at the end
@@ -122,15 +129,21 @@ class NeighbourTable {
     bool used = false;        // by us, to send
     TimePoint last_used;
     TimePoint heard;
-    std::array<PacketHandle, kQueue> packets{};
   };
-  static constexpr uint32_t kNone = UINT32_MAX;
+  struct Waiting {
+    PacketHandle packet = nullptr;
+    uint32_t next = kNone;
+  };
 
   [[nodiscard]] uint32_t bucket_of(const IpAddress& address) const;
   [[nodiscard]] uint32_t find(const IpAddress& address) const;
   // kNone when the table is full of neighbours in use.
   uint32_t insert(TimePoint now, const IpAddress& address, NeighbourActions& actions);
   void remove(uint32_t index, NeighbourActions& actions);
+  bool push_waiting(Slot& slot, PacketHandle packet);
+  // Calls `take` with each packet that waits, oldest first; none waits afterwards.
+  template <typename Take>
+  void pop_waiting(Slot& slot, Take&& take);
   void drop_waiting(Slot& slot, NeighbourActions& actions);
   void ask(TimePoint now, Slot& slot, NeighbourActions& actions);
   uint32_t pick_victim(TimePoint now);
@@ -138,6 +151,8 @@ class NeighbourTable {
   NeighbourConfig config_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> buckets_;
+  std::vector<Waiting> waiting_;  // nodes; free ones are chained from free_waiting_
+  uint32_t free_waiting_ = kNone;
   uint32_t free_ = kNone;
   uint32_t hand_ = 0;  // where the search for a victim goes on
   size_t used_ = 0;

@@ -172,6 +172,7 @@ void Worker::wait(Duration timeout) {
     pollfd fds[2] = {{bridge_.wait_fd(), POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}};
     const timespec limit{timeout.count() / 1'000'000'000, timeout.count() % 1'000'000'000};
     ppoll(fds, 2, &limit, nullptr);
+    if (fds[0].revents != 0) bridge_.wait(Duration(0));  // takes what made it readable
     const TimePoint woken = clock_.now();
     counters_.add(WorkerCounter::k_wait_ns, static_cast<uint64_t>((woken - now_).count()));
     now_ = woken;
@@ -189,6 +190,10 @@ void Worker::set_link(size_t port, bool up) {
     apply(queue, actions_);
     output_.invalidate();
     announce(queue);
+    for (const auto& gateway : {routes_.port(port).gateway_v4, routes_.port(port).gateway_v6}) {
+      if (gateway) queue.neighbours().prime(now_, *gateway, actions_);
+    }
+    apply(queue, actions_);
   }
 }
 
