@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The containers under the shard: Pool, StreamTable, RingQueue and List, each against what it
+// promises and, where order matters, against a container of the standard library.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <deque>
+#include <list>
+#include <memory>
+#include <new>
+#include <set>
+#include <vector>
+
+#include "base/list.h"
+#include "base/pool.h"
+#include "base/ring_queue.h"
+#include "base/stream_table.h"
+#include "trunkline/stack/random.h"
+
+namespace trunkline {
+namespace {
+
+// ---------------------------------------------------------------- Pool
+
+struct Counted {
+  explicit Counted(int& count_of_living, int initial = 0)
+      : living(count_of_living), value(initial) {
+    ++living;
+  }
+  ~Counted() { --living; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  int& living;
+  int value;
+};
+
+TEST(Pool, GivesItsCapacityAndThenNothing) {
+  Pool<int> pool(3);
+  EXPECT_EQ(pool.capacity(), 3u);
+  int* const a = pool.make(1);
+  int* const b = pool.make(2);
+  int* const c = pool.make(3);
+  ASSERT_TRUE(a != nullptr && b != nullptr && c != nullptr);
+  EXPECT_EQ(pool.available(), 0u);
+  EXPECT_EQ(pool.make(4), nullptr);
+  EXPECT_EQ(pool.used(), 3u) << "a refusal uses nothing";
+  EXPECT_EQ(*a + *b + *c, 6);
+  pool.destroy(b);
+  EXPECT_EQ(pool.available(), 1u);
+  int* const again = pool.make(5);
+  EXPECT_EQ(again, b) << "the freed slot serves again";
+  for (int* item : {a, again, c}) pool.destroy(item);
+  EXPECT_EQ(pool.used(), 0u);
+}
+
+TEST(Pool, OfNothingGivesNothing) {
+  Pool<int> pool(0);
+  EXPECT_EQ(pool.make(1), nullptr);
+  EXPECT_EQ(pool.available(), 0u);
+}
+
+TEST(Pool, ConstructsAndDestroysEachObjectOnce) {
+  int living = 0;
+  Pool<Counted> pool(8);
+  std::vector<Counted*> items;
+  for (int i = 0; i < 8; ++i) items.push_back(pool.make(living, i));
+  EXPECT_EQ(living, 8);
+  EXPECT_EQ(pool.make(living), nullptr);
+  EXPECT_EQ(living, 8) << "a refused object must not be constructed";
+  for (Counted* item : items) pool.destroy(item);
+  EXPECT_EQ(living, 0);
+}
+
+TEST(Pool, IndexNamesTheSlot) {
+  Pool<uint64_t> pool(100);
+  std::set<uint32_t> seen;
+  std::vector<uint64_t*> items;
+  for (uint64_t i = 0; i < 100; ++i) {
+    items.push_back(pool.make(i));
+    const uint32_t index = pool.index_of(items.back());
+    EXPECT_LT(index, 100u);
+    EXPECT_TRUE(seen.insert(index).second);
+    EXPECT_EQ(pool.at(index), items.back());
+    EXPECT_EQ(*pool.at(index), i);
+  }
+  for (uint64_t* item : items) pool.destroy(item);
+}
+
+TEST(Pool, KeepsStrictAlignment) {
+  struct alignas(64) Line {
+    char bytes[65];
+  };
+  Pool<Line> pool(5);
+  std::vector<Line*> lines;
+  for (int i = 0; i < 5; ++i) {
+    lines.push_back(pool.make());
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(lines.back()) % 64, 0u);
+  }
+  for (Line* line : lines) pool.destroy(line);
+}
+
+TEST(Pool, RandomUseNeverHandsOutASlotTwice) {
+  SeededRandom random(3);
+  Pool<uint64_t> pool(50);
+  std::vector<uint64_t*> held;
+  for (uint64_t i = 0; i < 20000; ++i) {
+    if (random.below(2) == 0) {
+      uint64_t* const item = pool.make(i);
+      ASSERT_EQ(item == nullptr, held.size() == 50);
+      if (item == nullptr) continue;
+      ASSERT_EQ(std::count(held.begin(), held.end(), item), 0);
+      held.push_back(item);
+    } else if (!held.empty()) {
+      const size_t at = random.below(held.size());
+      pool.destroy(held[at]);
+      held.erase(held.begin() + static_cast<ptrdiff_t>(at));
+    }
+    ASSERT_EQ(pool.used(), held.size());
+  }
+  for (uint64_t* item : held) pool.destroy(item);
+}
+
+// ---------------------------------------------------------------- StreamTable
+
+struct CountedStream {
+  CountedStream() { ++made; }
+  ~CountedStream() { --made; }
+  CountedStream(const CountedStream&) = delete;
+  CountedStream& operator=(const CountedStream&) = delete;
+  static inline int made = 0;
+  int value = 0;
+};
+
+TEST(StreamTable, MakesNothingUntilAStreamIsUsed) {
+  StreamTable<CountedStream> table;
+  EXPECT_EQ(CountedStream::made, 0);
+  for (const unsigned stream : {0u, 1u, 15u, 16u, 17u, 255u, 32768u, 65535u}) {
+    EXPECT_EQ(table.find(StreamId(static_cast<uint16_t>(stream))), nullptr);
+  }
+  EXPECT_EQ(CountedStream::made, 0) << "asking must not make";
+}
+
+TEST(StreamTable, AStreamPaysForItsPageOfSixteenOnly) {
+  StreamTable<CountedStream> table;
+  ASSERT_NE(table.get(StreamId(5)), nullptr);
+  EXPECT_EQ(CountedStream::made, 16);
+  ASSERT_NE(table.get(StreamId(15)), nullptr);
+  EXPECT_EQ(CountedStream::made, 16);
+  ASSERT_NE(table.get(StreamId(65535)), nullptr);
+  EXPECT_EQ(CountedStream::made, 32);
+  EXPECT_EQ(table.find(StreamId(16)), nullptr);
+  table.clear();
+  EXPECT_EQ(CountedStream::made, 0);
+  EXPECT_EQ(table.find(StreamId(5)), nullptr);
+}
+
+TEST(StreamTable, EachOfAllStreamsHasItsOwnState) {
+  StreamTable<CountedStream> table;
+  for (uint32_t i = 0; i < 65536; ++i) {
+    table.get(StreamId(static_cast<uint16_t>(i)))->value = static_cast<int>(i);
+  }
+  EXPECT_EQ(CountedStream::made, 65536);
+  for (uint32_t i = 0; i < 65536; ++i) {
+    const StreamId stream(static_cast<uint16_t>(i));
+    ASSERT_EQ(table.find(stream)->value, static_cast<int>(i));
+    ASSERT_EQ(table.get(stream), table.find(stream)) << "what exists is not made anew";
+  }
+  size_t visited = 0;
+  table.for_each([&](CountedStream&) { ++visited; });
+  EXPECT_EQ(visited, 65536u);
+}
+
+TEST(StreamTable, VisitsOnlyPagesThatExist) {
+  StreamTable<CountedStream> table;
+  size_t visited = 0;
+  table.for_each([&](CountedStream&) { ++visited; });
+  EXPECT_EQ(visited, 0u);
+  table.get(StreamId(100))->value = 7;
+  int sum = 0;
+  table.for_each([&](CountedStream& stream) {
+    ++visited;
+    sum += stream.value;
+  });
+  EXPECT_EQ(visited, 16u);
+  EXPECT_EQ(sum, 7);
+}
+
+// ---------------------------------------------------------------- RingQueue
+
+TEST(RingQueue, IsFirstInFirstOutAcrossGrowthAndWrap) {
+  SeededRandom random(4);
+  RingQueue<std::unique_ptr<int>> queue;
+  std::deque<int> model;
+  for (int i = 0; i < 50000; ++i) {
+    // Phases that fill and phases that drain, so that the ring grows with its head anywhere.
+    const bool filling = (i / 700) % 2 == 0;
+    if (random.below(10) < (filling ? 7u : 3u)) {
+      queue.push(std::make_unique<int>(i));
+      model.push_back(i);
+    } else if (!model.empty()) {
+      ASSERT_EQ(*queue.front(), model.front());
+      ASSERT_EQ(*queue.pop(), model.front());
+      model.pop_front();
+    }
+    ASSERT_EQ(queue.size(), model.size());
+    ASSERT_EQ(queue.empty(), model.empty());
+    if (!model.empty()) {
+      ASSERT_EQ(*queue.front(), model.front());
+      ASSERT_EQ(*queue.back(), model.back());
+    }
+  }
+}
+
+TEST(RingQueue, PushReturnsTheItemInPlace) {
+  RingQueue<int> queue;
+  queue.push(1);
+  queue.push(2) = 20;
+  EXPECT_EQ(queue.pop(), 1);
+  EXPECT_EQ(queue.pop(), 20);
+}
+
+// ---------------------------------------------------------------- List
+
+struct Item {
+  ListLink<Item> link;
+  ListLink<Item> other;
+  int value = 0;
+};
+
+TEST(List, RandomInsertionsAndRemovalsAgainstStdList) {
+  SeededRandom random(5);
+  std::vector<Item> items(64);
+  List<Item, &Item::link> list;
+  std::list<Item*> model;
+  for (int round = 0; round < 20000; ++round) {
+    Item* const item = &items[random.below(items.size())];
+    const auto found = std::find(model.begin(), model.end(), item);
+    if (found != model.end()) {
+      list.remove(item);
+      model.erase(found);
+    } else if (const uint64_t how = random.below(3); how == 0) {
+      list.push_back(item);
+      model.push_back(item);
+    } else if (how == 1 || model.empty()) {
+      list.push_front(item);
+      model.push_front(item);
+    } else {
+      auto where = std::next(model.begin(), static_cast<ptrdiff_t>(random.below(model.size())));
+      list.insert_after(*where, item);
+      model.insert(std::next(where), item);
+    }
+    ASSERT_EQ(list.size(), model.size());
+    ASSERT_EQ(list.empty(), model.empty());
+    Item* walker = list.front();
+    Item* previous = nullptr;
+    for (Item* expected : model) {
+      ASSERT_EQ(walker, expected);
+      ASSERT_EQ(list.prev(walker), previous);
+      previous = walker;
+      walker = list.next(walker);
+    }
+    ASSERT_EQ(walker, nullptr);
+    ASSERT_EQ(list.back(), previous);
+  }
+}
+
+TEST(List, AnObjectMayBeInTwoLists) {
+  Item a;
+  Item b;
+  List<Item, &Item::link> first;
+  List<Item, &Item::other> second;
+  for (Item* item : {&a, &b}) {
+    first.push_back(item);
+    second.push_front(item);
+  }
+  EXPECT_EQ(first.pop_front(), &a);
+  EXPECT_EQ(second.pop_front(), &b);
+  EXPECT_EQ(second.pop_front(), &a);
+  EXPECT_EQ(second.pop_front(), nullptr);
+  EXPECT_EQ(first.size(), 1u);
+}
+
+}  // namespace
+}  // namespace trunkline
