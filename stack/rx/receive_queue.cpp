@@ -84,8 +84,9 @@ ReceiveQueue::Outcome ReceiveQueue::insert_fragment(const wire::DataChunk& chunk
   if (precedes && !chunk.ending && !continues(block->held, after->held)) {
     return Outcome::kViolation;
   }
-  // A middle or last fragment can't follow the end of a message.
+  // A middle or last fragment can't follow the end of a message, whichever came first.
   if (follows && before->held.ending && !chunk.beginning) return Outcome::kViolation;
+  if (precedes && chunk.ending && !after->held.beginning) return Outcome::kViolation;
   return try_assemble(block, max_message_size);
 }
 
