@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Endpoints: who is found for a packet, ports given and taken, profiles by prefix, which local
+// address speaks to whom and which are announced; and the budget of answers to strangers.
+#include "endpoint/endpoint.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "assoc/peer_addresses.h"
+#include "endpoint/listener.h"
+
+namespace trunkline {
+namespace {
+
+IpAddress ip(const char* text) {
+  return *IpAddress::parse(text);
+}
+
+EndpointConfig config(uint16_t port, std::vector<IpAddress> addresses) {
+  EndpointConfig out;
+  out.port = PortNumber(port);
+  out.addresses = std::move(addresses);
+  return out;
+}
+
+TEST(EndpointTable, FindsByAddressAndPort) {
+  SeededRandom random(1);
+  EndpointTable table;
+  const auto a = table.add(config(2905, {ip("192.0.2.1"), ip("192.0.2.2")}), random);
+  const auto b = table.add(config(2905, {ip("192.0.2.3")}), random);
+  const auto c = table.add(config(3868, {ip("192.0.2.1")}), random);
+  ASSERT_EQ(a.status, Status::kOk);
+  ASSERT_EQ(b.status, Status::kOk);
+  ASSERT_EQ(c.status, Status::kOk);
+  EXPECT_EQ(a.port, PortNumber(2905));
+  EXPECT_EQ(table.find(ip("192.0.2.2"), PortNumber(2905))->endpoint, a.endpoint);
+  EXPECT_EQ(table.find(ip("192.0.2.3"), PortNumber(2905))->endpoint, b.endpoint);
+  EXPECT_EQ(table.find(ip("192.0.2.1"), PortNumber(3868))->endpoint, c.endpoint);
+  EXPECT_EQ(table.find(ip("192.0.2.3"), PortNumber(3868)), nullptr);
+  EXPECT_EQ(table.find(ip("192.0.2.1"), PortNumber(1)), nullptr);
+  EXPECT_EQ(table.find(EndpointId(99)), nullptr);
+}
+
+TEST(EndpointTable, APortIsTakenOnAnyOfItsAddresses) {
+  SeededRandom random(1);
+  EndpointTable table;
+  table.add(config(2905, {ip("192.0.2.1"), ip("192.0.2.2")}), random);
+  EXPECT_EQ(table.add(config(2905, {ip("192.0.2.9"), ip("192.0.2.2")}), random).status,
+            Status::kAlreadyExists);
+  EXPECT_EQ(table.find(ip("192.0.2.9"), PortNumber(2905)), nullptr) << "nothing half done";
+}
+
+TEST(EndpointTable, NeedsUnicastAddresses) {
+  SeededRandom random(1);
+  EndpointTable table;
+  EXPECT_EQ(table.add(config(1, {}), random).status, Status::kInvalidAddress);
+  for (const char* bad : {"0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "ff02::1"}) {
+    EXPECT_EQ(table.add(config(1, {ip("192.0.2.1"), ip(bad)}), random).status,
+              Status::kInvalidAddress)
+        << bad;
+  }
+}
+
+TEST(EndpointTable, PortZeroGivesEveryDynamicPortAndThenNone) {
+  SeededRandom random(2);
+  EndpointTable table;
+  table.add(config(50000, {ip("192.0.2.1")}), random);
+  std::set<uint16_t> given = {50000};
+  for (uint32_t i = 49152; i < 65535; ++i) {
+    const auto result = table.add(config(0, {ip("192.0.2.1")}), random);
+    ASSERT_EQ(result.status, Status::kOk);
+    ASSERT_GE(result.port.value, 49152);
+    ASSERT_TRUE(given.insert(result.port.value).second);
+  }
+  EXPECT_EQ(table.add(config(0, {ip("192.0.2.1")}), random).status, Status::kOutOfResources);
+  EXPECT_EQ(table.add(config(0, {ip("192.0.2.2")}), random).status, Status::kOk);
+}
+
+TEST(EndpointTable, AForgottenEndpointFreesItsPortAndId) {
+  SeededRandom random(3);
+  EndpointTable table;
+  std::vector<EndpointId> ids;
+  for (const char* address : {"192.0.2.1", "192.0.2.2", "192.0.2.3"}) {
+    ids.push_back(table.add(config(7, {ip(address)}), random).endpoint);
+  }
+  Endpoint* const middle = table.find(ids[1]);
+  table.forget_if_unused(*middle);
+  EXPECT_NE(table.find(ids[1]), nullptr) << "it is not closing";
+  middle->closing = true;
+  middle->associations = 1;
+  table.forget_if_unused(*middle);
+  EXPECT_NE(table.find(ids[1]), nullptr) << "an association lives";
+  middle->associations = 0;
+  table.forget_if_unused(*middle);
+  EXPECT_EQ(table.find(ids[1]), nullptr);
+  EXPECT_EQ(table.find(ip("192.0.2.2"), PortNumber(7)), nullptr);
+  EXPECT_NE(table.find(ip("192.0.2.1"), PortNumber(7)), nullptr);
+  EXPECT_NE(table.find(ip("192.0.2.3"), PortNumber(7)), nullptr);
+  EXPECT_EQ(table.add(config(7, {ip("192.0.2.2")}), random).endpoint, ids[1]);
+}
+
+TEST(Endpoint, TheLongestPrefixChoosesTheProfile) {
+  Endpoint endpoint;
+  const auto with_streams = [](uint16_t n) {
+    Profile profile;
+    profile.outbound_streams = n;
+    return profile;
+  };
+  endpoint.profile = with_streams(1);
+  endpoint.peer_profiles = {
+      {ip("10.0.0.0"), 8, with_streams(8)},   {ip("10.1.2.0"), 24, with_streams(24)},
+      {ip("10.1.0.0"), 16, with_streams(16)}, {ip("10.1.2.128"), 25, with_streams(25)},
+      {ip("10.9.9.9"), 32, with_streams(32)}, {ip("2001:db8::"), 33, with_streams(33)},
+      {ip("fd00::"), 0, with_streams(6)}};
+  const std::pair<const char*, int> cases[] = {
+      {"192.0.2.1", 1},    {"10.200.0.1", 8},        {"10.1.9.1", 16},        {"10.1.2.127", 24},
+      {"10.1.2.128", 25},  {"10.1.2.255", 25},       {"10.9.9.9", 32},        {"10.9.9.8", 8},
+      {"2001:db8::1", 33}, {"2001:db8:7fff::1", 33}, {"2001:db8:8000::1", 6}, {"::1", 6}};
+  for (const auto& [peer, streams] : cases) {
+    EXPECT_EQ(endpoint.profile_for(ip(peer)).outbound_streams, streams) << peer;
+  }
+}
+
+TEST(Endpoint, SpeaksFromAnAddressOfTheSameFamilyAndScope) {
+  LocalEnd local;
+  local.addresses = {ip("127.0.0.1"), ip("192.0.2.1"), ip("192.0.2.2"),
+                     ip("::1"),       ip("fe80::1"),   ip("2001:db8::1")};
+  const std::pair<const char*, const char*> cases[] = {{"198.51.100.1", "192.0.2.1"},
+                                                       {"127.0.0.9", "127.0.0.1"},
+                                                       {"::1", "::1"},
+                                                       {"fe80::9", "fe80::1"},
+                                                       {"2001:db8::9", "2001:db8::1"}};
+  for (const auto& [peer, expected] : cases) {
+    EXPECT_EQ(local.address_towards(ip(peer)), ip(expected)) << peer;
+  }
+  EXPECT_EQ(local.address_towards(ip("198.51.100.1"), ip("192.0.2.2")), ip("192.0.2.2"));
+  EXPECT_EQ(local.address_towards(ip("198.51.100.1"), ip("192.0.2.9")), ip("192.0.2.1"))
+      << "a preference that is not ours counts for nothing";
+  LocalEnd four;
+  four.addresses = {ip("192.0.2.1")};
+  EXPECT_TRUE(four.address_towards(ip("2001:db8::1")).is_none());
+  LocalEnd loopback;
+  loopback.addresses = {ip("127.0.0.1")};
+  EXPECT_TRUE(loopback.address_towards(ip("192.0.2.1")).is_none());
+}
+
+TEST(Endpoint, AnnouncesToAGlobalPeerOnlyGlobalAddresses) {
+  LocalEnd local;
+  local.addresses = {ip("127.0.0.1"), ip("192.0.2.1"), ip("fe80::1"), ip("2001:db8::1")};
+  EXPECT_EQ(local.announced_to(ip("198.51.100.1")),
+            (std::vector<IpAddress>{ip("192.0.2.1"), ip("2001:db8::1")}));
+  EXPECT_EQ(local.announced_to(ip("127.0.0.1")).size(), 4u);
+}
+
+TEST(PeerAddresses, TakesOnlyWhatCanBeReachedEachOnce) {
+  LocalEnd local;
+  local.addresses = {ip("192.0.2.1")};
+  const IpAddress listed[] = {ip("198.51.100.2"), ip("198.51.100.1"), ip("127.0.0.1"),
+                              ip("224.0.0.1"),    ip("0.0.0.0"),      ip("169.254.1.1"),
+                              ip("2001:db8::1"),  ip("198.51.100.2"), ip("198.51.100.3")};
+  const PeerAddresses peers = collect_peer_addresses(local, ip("198.51.100.1"), listed);
+  const std::vector<IpAddress> got(peers.list().begin(), peers.list().end());
+  EXPECT_EQ(got,
+            (std::vector<IpAddress>{ip("198.51.100.1"), ip("198.51.100.2"), ip("198.51.100.3")}))
+      << "the source of the packet first";
+}
+
+TEST(PeerAddresses, AtMostAsManyAsThereArePaths) {
+  LocalEnd local;
+  local.addresses = {ip("192.0.2.1")};
+  std::vector<IpAddress> listed;
+  for (uint8_t i = 1; i < 40; ++i) listed.push_back(IpAddress::ipv4(198, 51, 100, i));
+  const PeerAddresses peers = collect_peer_addresses(local, ip("203.0.113.1"), listed);
+  EXPECT_EQ(peers.count, kMaxPaths);
+  EXPECT_EQ(peers.addresses[0], ip("203.0.113.1"));
+}
+
+TEST(ReplyBudget, IsRefilledEverySecond) {
+  TimePoint now = TimePoint::from_ns(5);
+  ReplyBudget budget(3, now);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(budget.take(now));
+  EXPECT_FALSE(budget.take(now));
+  now = now + std::chrono::milliseconds(999);
+  EXPECT_FALSE(budget.take(now));
+  now = now + std::chrono::milliseconds(1);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(budget.take(now));
+  EXPECT_FALSE(budget.take(now));
+  ReplyBudget none(0, now);
+  EXPECT_FALSE(none.take(now + std::chrono::hours(1)));
+}
+
+}  // namespace
+}  // namespace trunkline
