@@ -145,7 +145,7 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   established_at_ = now;
   error_count_ = 0;
   t1_ = TimePoint::never();
-  cookie_ = {};
+  echoed_ = {};
   burst_left_ = profile_.max_burst;
   ctx.counters.add(Counter::k_curr_estab);
   for (Path* path : paths()) plan_heartbeat(ctx, now, *path);

@@ -162,6 +162,7 @@ class Association {
                    const wire::ChunkView& chunk);
   bool accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
                        const wire::InitChunk& init_ack);
+  void keep_for_echo(const wire::InitChunk& init_ack);
   void on_cookie_ack(ShardContext& ctx, TimePoint now);
   void on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t staleness_us);
   void on_t1(ShardContext& ctx);
@@ -276,6 +277,7 @@ class Association {
   uint8_t last_data_path_ = 0;  // where the last DATA came from
   uint16_t setup_retries_ = 0;
   uint16_t error_count_ = 0;  // 8.1
+  uint16_t cookie_size_ = 0;  // its share of echoed_
   uint16_t outbound_streams_ = 0;
   uint16_t inbound_streams_ = 0;
   VerificationTag local_tag_;
@@ -300,7 +302,8 @@ class Association {
   TimePoint retry_at_ = TimePoint::never();  // a pool was empty
   TimePoint established_at_;
   TimePoint setup_sent_at_;
-  std::vector<uint8_t> cookie_;  // the peer's, while in COOKIE-ECHOED
+  // While in COOKIE-ECHOED: the peer's cookie, then the parameters of its INIT ACK to report.
+  std::vector<uint8_t> echoed_;
   uint64_t accepted_bytes_ = 0;  // payload accepted and not yet finished
   uint64_t messages_sent_ = 0;
   uint64_t messages_received_ = 0;

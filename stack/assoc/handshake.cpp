@@ -74,7 +74,7 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   if (cookie_extension_ms_ == 0) setup_retries_ = 0;
   setup_sent_at_ = now;
   t1_ = TimePoint::never();
-  cookie_.assign(init_ack.cookie.begin(), init_ack.cookie.end());
+  keep_for_echo(init_ack);
   pending_ = kPendingCookieEcho;
 }
 
@@ -97,13 +97,21 @@ bool Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet
     return false;
   }
   setup_path_ = from->index;
-  // What we did not understand in the INIT ACK is reported with the COOKIE ECHO (3.2.2).
-  if (init_ack.unrecognized_count > 0) {
-    report_error(ctx, packet, [&](wire::PacketWriter& writer) {
-      return wire::append_unrecognized_parameters(writer, init_ack.unrecognized_list());
-    });
-  }
   return true;
+}
+
+// What is not understood in the INIT ACK is reported in the COOKIE ECHO's packet, behind it
+// (3.2.2). In a packet of its own it would meet a peer that knows no association yet, and draw an
+// ABORT.
+void Association::keep_for_echo(const wire::InitChunk& init_ack) {
+  echoed_.assign(init_ack.cookie.begin(), init_ack.cookie.end());
+  cookie_size_ = static_cast<uint16_t>(echoed_.size());
+  const auto parameters = init_ack.unrecognized_list();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    echoed_.insert(echoed_.end(), parameters[i].begin(), parameters[i].end());
+    const size_t padding = i + 1 < parameters.size() ? -parameters[i].size() & 3 : 0;
+    echoed_.insert(echoed_.end(), padding, 0);
+  }
 }
 
 void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
@@ -136,7 +144,7 @@ void Association::on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t sta
   cookie_extension_ms_ =
       static_cast<uint32_t>(std::min<uint64_t>(wanted, static_cast<uint64_t>(round_trip) + 1000));
   state_ = AssocState::kCookieWait;
-  cookie_.clear();
+  echoed_.clear();
   setup_sent_at_ = now;
   t1_ = TimePoint::never();
   pending_ = kPendingInit;

@@ -5,8 +5,10 @@
 #include <algorithm>
 
 #include "assoc/context.h"
+#include "wire/cause.h"
 #include "wire/cookie_chunk.h"
 #include "wire/data_chunk.h"
+#include "wire/error_chunk.h"
 #include "wire/shutdown_chunk.h"
 #include "wire/valueless_chunks.h"
 
@@ -82,7 +84,15 @@ bool Association::fill_cookie_echo(TimePoint now, PacketOut& out) {
   pending_ &= static_cast<uint8_t>(~kPendingCookieEcho);
   wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
   writer.write_header(local_.port, peer_port_, peer_tag_);
-  if (!wire::write_cookie_echo(writer, cookie_)) return false;
+  const std::span<const uint8_t> echoed(echoed_);
+  if (!wire::write_cookie_echo(writer, echoed.first(cookie_size_))) return false;
+  // The report is no reason to hold the association up: without room for it, there is none.
+  if (echoed.size() > cookie_size_ && wire::begin_error(writer)) {
+    const std::span<const uint8_t> parameters = echoed.subspan(cookie_size_);
+    if (!wire::append_unrecognized_parameters(writer, {&parameters, 1}) || !writer.end_chunk()) {
+      writer.cancel_chunk();
+    }
+  }
   t1_ = now + path.rto.value();
   if (setup_retries_ == 0) setup_sent_at_ = now;
   return finish_packet(writer, path, out);
