@@ -21,7 +21,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -97,9 +96,9 @@ struct BridgeConfig {
   Profile default_profile;
   std::vector<NamedProfile> profiles;
   std::vector<NamedEndpoint> endpoints;
-  // The profile of a peer by address and port, or null. Asked at connect when the application
-  // names none; the answer must stay valid during the call. May be empty.
-  std::function<const Profile*(const IpAddress&, PortNumber)> peer_profile;
+  // Peers with a profile of their own, whoever opens the association; an application that names a
+  // profile when it connects overrides it.
+  std::vector<PeerProfile> peers;
   ClientDeath on_death = ClientDeath::kAbort;
   uint32_t max_associations = 4096;  // of the shard: slots of AssocId are below this
   uint32_t burst = 256;              // submissions of one lane per call of drain_submissions()

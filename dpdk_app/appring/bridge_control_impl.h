@@ -55,6 +55,7 @@ uint8_t BasicBridge<ShardT>::make_endpoint(const Channel& channel, uint16_t port
     if (its_own != nullptr) config.profile = *its_own;
   }
   if (profile != nullptr) config.profile = *profile;
+  config.peer_profiles = config_.peers;
 
   index = 0;
   while (index < endpoints_.size() && endpoints_[index].in_use) ++index;
@@ -190,8 +191,10 @@ uint8_t BasicBridge<ShardT>::connect(TimePoint now, Channel& channel, const tlr_
   if (!name.empty()) {
     profile = find_profile(name);
     if (profile == nullptr) return refuse(RingCounter::k_refuse_profile, TLR_STATUS_NO_PROFILE);
-  } else if (config_.peer_profile) {
-    profile = config_.peer_profile(addresses[0], PortNumber(body.peer_port));
+  } else {
+    for (const PeerProfile& peer : config_.peers) {
+      if (peer.prefix == addresses[0]) profile = &peer.profile;
+    }
   }
 
   const ClientRights& rights = channel.client().rights;
@@ -381,24 +384,30 @@ void BasicBridge<ShardT>::end_faulty(TimePoint now) {
 
 template <typename ShardT>
 void BasicBridge<ShardT>::end_client(TimePoint now, Client& client) {
-  client.dying = true;
-  ++dying_clients_;
   const auto is_its = [&](const Channel* channel) { return &channel->client() == client.ring; };
-  std::erase_if(channels_, is_its);
-  std::erase_if(dirty_, is_its);
+  // Payload of a lost segment reads as zeros: nothing of it may go out any more.
+  bool abort = config_.on_death == ClientDeath::kAbort || client.ring->segment->lost();
+  for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
+    abort |= client.ring->channel(lane, config_.worker).faulted();
+  }
   for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
     Channel& channel = client.ring->channel(lane, config_.worker);
+    // What it asked for before it went still counts when its end is an orderly one.
+    while (!abort && drain_channel(now, channel) != 0) {
+    }
     channel.dying = true;
     drop_backlog(now, channel);
   }
+  client.dying = true;
+  ++dying_clients_;
+  std::erase_if(channels_, is_its);
+  std::erase_if(dirty_, is_its);
   for (uint32_t i = 0; i < endpoints_.size(); ++i) {
     Endpoint& endpoint = endpoints_[i];
     std::erase_if(endpoint.listeners, [&](const Listener& l) { return is_its(l.channel); });
     if (endpoint.listeners.empty()) stop_listening(endpoint);
     release_endpoint(i);
   }
-  // Payload of a lost segment reads as zeros: nothing of it may go out any more.
-  const bool abort = config_.on_death == ClientDeath::kAbort || client.ring->segment->lost();
   for (Assoc& assoc : assocs_) {
     if (assoc.channel != nullptr && is_its(assoc.channel)) end_association(now, assoc.id, abort);
   }

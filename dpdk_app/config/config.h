@@ -143,8 +143,6 @@ struct Config {
 
   // The configured endpoint of a local port, or null.
   [[nodiscard]] const Endpoint* endpoint_of(uint16_t port) const;
-  // The profile of the peer with this address, or null.
-  [[nodiscard]] const Profile* profile_of_peer(const IpAddress& address) const;
 };
 
 }  // namespace trunkline::config

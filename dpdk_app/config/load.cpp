@@ -168,13 +168,4 @@ const Endpoint* Config::endpoint_of(uint16_t port) const {
   return nullptr;
 }
 
-const Profile* Config::profile_of_peer(const IpAddress& address) const {
-  for (const Peer& peer : peers) {
-    if (std::find(peer.addresses.begin(), peer.addresses.end(), address) != peer.addresses.end()) {
-      return &profiles[peer.profile].profile;
-    }
-  }
-  return nullptr;
-}
-
 }  // namespace trunkline::config
