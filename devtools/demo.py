@@ -38,8 +38,8 @@ def arguments():
     parser.add_argument('--kernel', action='store_true',
                         help='the peer is the Linux kernel, in user-mode Linux')
     parser.add_argument('--messages', type=int, metavar='N',
-                        help='in all, both ways (4,000,000; with --kernel 20,000)')
-    parser.add_argument('--associations', type=int, metavar='N', help='16; with --kernel 4')
+                        help='in all, both ways (4,000,000; with --kernel 200,000)')
+    parser.add_argument('--associations', type=int, metavar='N', help='16')
     parser.add_argument('--streams', type=int, default=8, metavar='N', help='of each association')
     parser.add_argument('--seed', type=int, default=1, metavar='N', help='of sizes and contents')
     for kind in ('corrupt', 'drop', 'swap'):
@@ -51,13 +51,16 @@ def arguments():
     parser.add_argument('--keep-logs', action='store_true',
                         help='keep configurations and logs, and say where they are')
     options = parser.parse_args()
-    options.messages = options.messages or (20_000 if options.kernel else 4_000_000)
-    options.associations = options.associations or (4 if options.kernel else 16)
+    options.messages = options.messages or (200_000 if options.kernel else 4_000_000)
+    options.associations = options.associations or 16
     if sum(getattr(options, kind) is not None for kind in ('corrupt', 'drop', 'swap')) > 1:
         parser.error('one fault at a time')
     if not 1 <= options.associations <= 256 or not 1 <= options.streams <= 1024 or \
             options.messages < 1:
         parser.error('impossible numbers')
+    # Every stream carries as many as every other.
+    unit = options.associations * options.streams * (4 if options.kernel else 2)
+    options.messages = -(-options.messages // unit) * unit
     return options
 
 
@@ -117,13 +120,14 @@ def run(options, screen, folder):
     sides, wrong = (runs.run_kernel if options.kernel else runs.run_memif)(options, screen, folder)
     if total(sides, 'sent') != total(sides, 'received') and not wrong:
         wrong.append('not everything that was sent was received')
+    screen.say()
     show_table(screen, sides)
     screen.say()
     cores = len(os.sched_getaffinity(0))
     measured = 'there and back, in user-mode Linux' if options.kernel else 'one way'
     screen.say(screen.paint(
-        f'  Latency is from application to application, {measured}. On {cores} cores that '
-        f'{"several" if options.kernel else "four"} busy processes share, p99 is the scheduler\'s.',
+        f'  Latency: from application to application, {measured}; p99 is the scheduler\'s, since\n'
+        f'  {"several" if options.kernel else "four"} busy processes share {cores} cores.',
         screens.DIM))
     for line in wrong:
         screen.say('  ' + screen.paint(f'WRONG  {line}', screens.RED, screens.BOLD))

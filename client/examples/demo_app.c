@@ -64,14 +64,15 @@ static void fail(App* app, const char* what, const char* why) {
 
 // ---------------------------------------------------------------- sending
 
-// Fills the outbox as far as the window allows. False: nothing was left to make.
+// Fills the empty outbox as far as the window allows.
 static void make_messages(App* app, Association* a, uint64_t now) {
   const DemoOptions* o = &app->options;
   const uint64_t all = (uint64_t)o->streams * o->per_stream;
   a->first = a->count = 0;
   while (a->count + 2 <= kBurst && a->unsent > 0 && a->sent < a->seen + o->window) {
     const uint64_t number = all - a->unsent;
-    const DemoHeader header = {.assoc = (uint16_t)(a - app->associations),
+    const uint16_t index = (uint16_t)(a - app->associations);
+    const DemoHeader header = {.assoc = (uint16_t)(index | (o->listen ? kDemoFromListener : 0)),
                                .stream = (uint16_t)(number % o->streams),
                                .sequence = (uint32_t)(number / o->streams),
                                .total = o->per_stream,
@@ -82,8 +83,7 @@ static void make_messages(App* app, Association* a, uint64_t now) {
     a->sent++;
     app->counts.sent++;
     app->counts.sent_bytes += parcel.size;
-    a->count +=
-        (uint32_t)demo_fault_pass(&app->fault_out, header.assoc, &parcel, &a->outbox[a->count]);
+    a->count += (uint32_t)demo_fault_pass(&app->fault_out, index, &parcel, &a->outbox[a->count]);
   }
 }
 
@@ -130,10 +130,13 @@ static void pump(App* app, Association* a, uint64_t now) {
 // ---------------------------------------------------------------- receiving
 
 static void judge(App* app, Association* a, const DemoParcel* parcel, uint64_t now) {
+  // With --echo, what comes is what this side sent.
+  const bool from_listener = app->options.listen == app->options.echo;
   DemoHeader header;
   app->counts.received++;
   app->counts.received_bytes += parcel->size;
   if (!demo_message_read(parcel->data, parcel->size, app->options.seed, &header) ||
+      ((header.assoc & kDemoFromListener) != 0) != from_listener ||
       !demo_ledger_take(&a->ledger, &header, parcel->stream, &app->counts)) {
     app->counts.corrupted++;
     return;
@@ -199,6 +202,20 @@ static void accept_one(App* app, const tl_event* event) {
   begin(app, a, event);
 }
 
+// Whose event it is. The user word names it, except for what was polled in one burst with the
+// TL_EVENT_ACCEPTED: tl_assoc_set_user() is for events to come.
+static Association* owner(App* app, const tl_event* event) {
+  if (event->user < app->known && app->associations[event->user].handle == event->assoc) {
+    return &app->associations[event->user];
+  }
+  for (uint32_t i = 0; i < app->known; i++) {
+    if (app->associations[i].handle == event->assoc) {
+      return &app->associations[i];
+    }
+  }
+  return NULL;  // the one too many
+}
+
 static void handle(App* app, const tl_event* event, uint64_t now) {
   if (event->kind == TL_EVENT_DAEMON_GONE) {
     fail(app, "daemon", "it is gone, and all associations with it");
@@ -208,10 +225,10 @@ static void handle(App* app, const tl_event* event, uint64_t now) {
     accept_one(app, event);
     return;
   }
-  if (event->user >= app->known || app->associations[event->user].handle != event->assoc) {
-    return;  // the one too many
+  Association* const a = owner(app, event);
+  if (a == NULL) {
+    return;
   }
-  Association* const a = &app->associations[event->user];
   switch (event->kind) {
     case TL_EVENT_CONNECTED:
       begin(app, a, event);

@@ -9,11 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { kDemoShortest = 64, kDemoLongest = 300 };
+enum { kDemoShortest = 64, kDemoLongest = 300, kDemoFromListener = 0x8000 };
 
 typedef struct DemoHeader {
   uint32_t magic;
-  uint16_t assoc;     // the sender's number of the association
+  uint16_t assoc;     // the sender's number of it; kDemoFromListener: who accepted it sent this
   uint16_t stream;    // as in the DATA chunk
   uint32_t sequence;  // within the stream, from 0
   uint32_t total;     // how many the stream will have carried when it is done

@@ -2,12 +2,13 @@
 """The demo's two exchanges: between two daemons joined by memif, and between a daemon and the Linux
 kernel. Each starts everything, watches it, ends it in order, and gives back its sides."""
 import os
+import signal
 import time
 
 from lib import cases, netns, processes, uml
 from lib.daemon import Daemon, af_packet_port, memif_port
 
-from screen import number, quantity
+from screen import CYAN, number, quantity
 from side import Failure, Side, associations_of, counters_of
 
 PORT = 2905  # M3UA's
@@ -25,15 +26,13 @@ class Host:
 
 
 def changes(options):
-    """What the demo's daemons have beyond the tests': room for its streams, and for its user."""
+    """What the demo's daemons have beyond the tests': room for its streams, and its user."""
     return {'profiles': {'default': {'outbound_streams': max(10, options.streams)}},
-            'ports': None, 'clients': {'allow': [{'uid': os.getuid(), 'ports': 'any'}]}}
+            'clients': {'allow': [{'uid': os.getuid(), 'ports': 'any'}]}}
 
 
 def daemon(place, folder, port, options, label):
-    wanted = changes(options)
-    wanted.pop('ports')
-    return Daemon(place, folder, [port], wanted, label)
+    return Daemon(place, folder, [port], changes(options), label)
 
 
 def app_words(options, ours, role, messages):
@@ -52,6 +51,14 @@ def fault_words(options, edge):
     return words
 
 
+def expect_listening(job, what):
+    try:
+        job.expect('"listening"')
+    except processes.TimeOut:
+        said = [line for line in job.lines if not line.startswith('{')]
+        raise Failure(f'{what} does not listen: {" ".join(said) or "it says nothing"}') from None
+
+
 def wait_links(daemons, patience=10):
     deadline = time.monotonic() + patience
     while any(port['link'] != 'up' for one in daemons for port in one.ask('status')['ports']):
@@ -67,35 +74,53 @@ class Watch:
         self._screen = screen
         self._sides = sides
         self._total = total
+        self._echoed = any(side.daemon is None for side in sides)  # the peer has no live counts
         self._before = (time.monotonic(), 0, 0)
-        self._line = ''
+        self._line = 'no live line: it was over too soon'
 
     def _packets(self):
-        """Packets that the daemons have sent; what they received, too, where the peer has none."""
+        """Packets on the wire so far, both ways, and the mean congestion window."""
         asked = [side.daemon for side in self._sides if side.daemon is not None]
         counters = [counters_of(one) for one in asked]
         packets = sum(one['stack.out_sctp_packs'] for one in counters)
-        if len(asked) < len(self._sides):
+        if self._echoed:
             packets += sum(one['stack.in_sctp_packs'] for one in counters)
         windows = [path['cwnd'] for one in associations_of(asked[0]) for path in one['paths']]
         return packets, sum(windows) / len(windows) if windows else 0
 
+    def _received(self):
+        return sum(side.live()['received'] for side in self._sides) * (2 if self._echoed else 1)
+
     def _look(self):
-        received = sum(side.live()['received'] for side in self._sides)
-        sent = max(received, sum(side.live()['sent'] for side in self._sides))
-        if len([side for side in self._sides if side.daemon]) < len(self._sides):
-            received *= 2  # the kernel's side counts at its end only; it echoes each message
+        received = self._received()
         packets, window = self._packets()
         now = time.monotonic()
         before, had_received, had_packets = self._before
         self._before = (now, received, packets)
         seconds = max(now - before, 1e-6)
         messages, sent_packets = received - had_received, packets - had_packets
-        self._line = (f'{number(messages / seconds)} messages/s   '
-                      f'{number(sent_packets / seconds)} packets/s   '
-                      f'{messages / sent_packets if sent_packets else 0:.1f} messages/packet   '
-                      f'cwnd {quantity(window, "B")}')
-        self._screen.live(min(1, max(received, min(sent, received)) / self._total), self._line)
+        if window:  # between the first association and the last
+            self._line = (f'{number(messages / seconds)} messages/s   '
+                          f'{number(sent_packets / seconds)} packets/s   '
+                          f'{messages / sent_packets if sent_packets else 0:.1f} messages/packet   '
+                          f'cwnd {quantity(window, "B")}')
+            self._screen.live(min(1.0, received / self._total), self._line)
+
+    def _let_go(self):
+        """A daemon has died: its application says so by itself, the other one must not wait for
+        all its time-outs."""
+        deadline = time.monotonic() + 3
+        while any(side.running() for side in self._sides) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for side in self._sides:
+            side.job.send_signal(signal.SIGTERM)
+
+    def _last(self):
+        for side in self._sides:
+            if not side.running():
+                side.job.wait(5)  # its last lines, too
+        self._screen.live(min(1.0, self._received() / self._total), self._line)
+        self._screen.keep_live()
 
     def until_over(self, patience):
         deadline = time.monotonic() + patience
@@ -108,10 +133,12 @@ class Watch:
             except (RuntimeError, ValueError, KeyError) as gone:
                 if all(side.daemon is None or side.daemon.alive() for side in self._sides):
                     raise Failure(f'trunkctl: {gone}') from None
-                return  # an application says it better
+                self._let_go()
+                break
             while any(side.running() for side in self._sides) and \
                     time.monotonic() < started + LIVE_SECONDS:
                 time.sleep(0.02)
+        self._last()
 
 
 def finish(sides, daemons, patience=20):
@@ -120,6 +147,9 @@ def finish(sides, daemons, patience=20):
         side.finish(patience)
     wrong = [line for side in sides for line in side.complaints()]
     for one in daemons:
+        if not one.alive():
+            wrong.append(f'{one.config.stem}: ended with status {one.process.wait()}')
+            continue
         try:
             one.stop()
         except (AssertionError, processes.TimeOut) as error:
@@ -131,7 +161,7 @@ def run_memif(options, screen, folder):
     """Four processes: server application, daemon, daemon, client application."""
     place = Host()
     socket = folder / 'wire.memif'
-    each_way = (options.messages + 1) // 2
+    each_way = options.messages // 2
     server_daemon = daemon(place, folder, memif_port(socket, 'server', [SERVER + '/24']), options,
                            'server-daemon')
     client_daemon = daemon(place, folder, memif_port(socket, 'client', [CLIENT + '/24']), options,
@@ -139,18 +169,17 @@ def run_memif(options, screen, folder):
     wait_links([server_daemon, client_daemon])
     server = place.start(app_words(options, server_daemon, ['--listen'], each_way),
                          folder / 'server-app.log')
-    server.expect('"listening"')
+    expect_listening(server, 'the server application')
     client = place.start(app_words(options, client_daemon, ['--connect', SERVER], each_way) +
                          fault_words(options, 'sender') + fault_words(options, 'receiver'),
                          folder / 'client-app.log')
-    screen.say('  ' + screen.paint('server application', '\x1b[36m') +
+    screen.say('  ' + screen.paint('server application', CYAN) +
                f' ── trunklined {SERVER} ══ memif ══ {CLIENT} trunklined ── ' +
-               screen.paint('client application', '\x1b[36m'))
+               screen.paint('client application', CYAN))
     screen.say(f'  {options.associations} associations of {options.streams} streams, '
                f'{number(options.messages)} messages of 64 to 300 bytes, half each way\n')
     sides = [Side('server', server, server_daemon), Side('client', client, client_daemon)]
     Watch(screen, sides, options.messages).until_over(options.patience)
-    screen.clear_live()
     # The memif's client first: a server that loses its peer is the common case of the two.
     wrong = finish(sides, [client_daemon, server_daemon])
     if socket.exists():
@@ -164,19 +193,22 @@ def kernel_exchange(options, screen, folder, kernel, ours, role):
                   '--associations', options.associations, '--streams', options.streams, '--seed',
                   options.seed]
     app = app_words(options, ours, ['--listen'] if role == 'listen' else ['--connect', KERNEL],
-                    (options.messages + 3) // 4) + ['--echo', '--window', 16] + \
+                    options.messages // 4) + ['--echo', '--window', 16] + \
         fault_words(options, 'sender') + fault_words(options, 'receiver')
     listener, connecter = (app, echo_words + ['--connect', OURS]) if role == 'listen' else \
         (echo_words + ['--listen'], app)
-    start = {id(app): lambda words: Host.start(words, folder / f'app-{role}.log')}
-    first = start.get(id(listener), kernel.start)(listener)
-    first.expect('"listening"')
-    second = start.get(id(connecter), kernel.start)(connecter)
+
+    def start(words):
+        return Host.start(words, folder / f'app-{role}.log') if words is app else \
+            kernel.start(words)
+    first = start(listener)
+    expect_listening(first, 'the listener')
+    second = start(connecter)
     job, echo = (first, second) if role == 'listen' else (second, first)
     other = 'connect' if role == 'listen' else 'listen'
+    screen.say(f'  trunkline {role}s, the kernel {other}s')
     sides = [Side(f'trunkline {role}s', job, ours), Side(f'kernel {other}s', echo, None)]
     Watch(screen, sides, options.messages / 2).until_over(options.patience)
-    screen.clear_live()
     return sides
 
 
@@ -189,9 +221,9 @@ def run_kernel(options, screen, folder):
     namespace = netns.Namespace('demo')
     namespace.add_tap('tap0')
     namespace.sysctl('net/ipv6/conf/tap0/disable_ipv6', '1')  # the TAP is the daemon's
-    screen.say('  ' + screen.paint('application', '\x1b[36m') +
+    screen.say('  ' + screen.paint('application', CYAN) +
                f' ── trunklined {OURS} ══ TAP ══ {KERNEL} ' +
-               screen.paint('Linux kernel SCTP', '\x1b[36m') + ' (user-mode Linux)')
+               screen.paint('Linux kernel SCTP', CYAN) + ' (user-mode Linux)')
     screen.say(f'  {options.associations} associations of {options.streams} streams, '
                f'{number(options.messages)} messages, a quarter each way in each role\n')
     kernel = uml.Uml(namespace, 'tap0', [KERNEL + '/24'], folder)

@@ -46,6 +46,10 @@ class Screen:
             sys.stdout.write(f'\x1b[{self._live_lines}A\x1b[J')
             self._live_lines = 0
 
+    def keep_live(self):
+        """What the live part shows now stays."""
+        self._live_lines = 0
+
     def live(self, share, text):
         """How much is done, from 0 to 1, and a line about it."""
         if not self.terminal:

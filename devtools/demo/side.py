@@ -53,7 +53,7 @@ class Side:
 
     def complaints(self):
         """Everything that is wrong with this side, as sentences."""
-        said = [f'{self.name}: {count} messages {what}' for what in WRONG
+        said = [f'{self.name}: {count} message{"s"[:count != 1]} {what}' for what in WRONG
                 if (count := self.final.get(what, 0))]
         said += [f'{self.name}: {line.removeprefix("demo_app: ")}' for line in self.job.lines
                  if line and not line.startswith('{')]
