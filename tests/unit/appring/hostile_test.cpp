@@ -390,7 +390,8 @@ TEST_F(HostileTest, RandomWritesAllOverTheSegment) {
   uint64_t received = 0;
   uint64_t sent = 0;
   bool removed = false;
-  for (int round = 0; round < 2000 || writes.load() < 100'000; ++round) {
+  // Sooner or later it hits an index.
+  while (gone == 0 || sent < 500 || writes.load() < 10'000) {
     if (send(good_lane_, good_, std::to_string(sent)) == 0) ++sent;
     turn();
     if (faults != 0 && !removed) {
@@ -411,7 +412,6 @@ TEST_F(HostileTest, RandomWritesAllOverTheSegment) {
   EXPECT_EQ(received, sent);
   EXPECT_EQ(faults, 1U);
   EXPECT_EQ(gone, 1U);
-  EXPECT_GT(sent, 100U);
 }
 
 }  // namespace

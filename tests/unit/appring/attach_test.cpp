@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The attach socket: who is let in and with what, what is refused and in which words, clients that
+// are killed, hosts of junk, and daemons that find an old socket.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "appring/permissions.h"
+#include "mini_daemon.h"
+
+namespace trunkline::test {
+namespace {
+
+using appring::AttachConfig;
+using appring::AttachServer;
+using appring::Grant;
+using appring::Permission;
+using appring::RingCounter;
+
+// ---------------------------------------------------------------- permissions and sizes
+
+TEST(Permissions, SumOfWhatMatches) {
+  const std::vector<Permission> permissions = {
+      {1000, std::nullopt, {{2905, 2905}}, false},
+      {std::nullopt, 500, {{3868, 3870}}, true},
+      {1000, 600, {{1, 65535}}, true},
+  };
+  EXPECT_FALSE(appring::rights_of(permissions, {1, 2000, 2000, {}}).has_value());
+  auto rights = appring::rights_of(permissions, {1, 1000, 1000, {}});
+  ASSERT_TRUE(rights.has_value());
+  EXPECT_TRUE(rights->may_use(2905));
+  EXPECT_FALSE(rights->may_use(2904));
+  EXPECT_FALSE(rights->may_use(3868));
+  EXPECT_FALSE(rights->connect_from_any);
+  rights = appring::rights_of(permissions, {1, 1000, 1000, {7, 500}});  // supplementary group
+  ASSERT_TRUE(rights.has_value());
+  EXPECT_TRUE(rights->may_use(2905));
+  EXPECT_TRUE(rights->may_use(3870));
+  EXPECT_FALSE(rights->may_use(3871));
+  EXPECT_TRUE(rights->connect_from_any);
+  rights = appring::rights_of(permissions, {1, 1000, 600, {}});  // both conditions of one entry
+  EXPECT_TRUE(rights->may_use(9));
+  EXPECT_TRUE(appring::rights_of({{Permission{}}}, {1, 9, 9, {}}).has_value());  // everybody
+}
+
+TEST(Grants, DefaultsPassTheLargestMessage) {
+  AttachConfig config;
+  config.max_message_size = 256 * 1024;
+  const Grant granted = appring::grant({}, config, 2);
+  EXPECT_EQ(granted.error, "");
+  const tlr_geometry& g = granted.geometry;
+  EXPECT_EQ(tlr_geometry_valid(&g), 1);
+  EXPECT_EQ(g.lanes, 1U);
+  EXPECT_EQ(g.workers, 2U);
+  EXPECT_EQ(g.submission_size, 1024U);
+  EXPECT_EQ(g.tx_slots, 4096U);
+  EXPECT_GE(uint64_t{g.send_credit} * g.slot_size, 256U * 1024U);
+  EXPECT_GE(uint64_t{g.rx_slots} * g.slot_size, 256U * 1024U);
+  EXPECT_GE(g.max_operations, g.tx_slots);  // every slot may be a message on its way
+}
+
+TEST(Grants, RequestsAreMadeRegularAndCutDown) {
+  AttachConfig config;
+  config.max_message_size = 1000;
+  config.limits.max_slots = 100;
+  tlr_attach_request request{};
+  request.submission_size = 1000;
+  request.completion_size = 0xffffffff;
+  request.tx_slots = 0xffffffff;
+  request.rx_slots = 1;
+  request.slot_size = 600;
+  const Grant granted = appring::grant(request, config, 1);
+  EXPECT_EQ(granted.error, "");
+  const tlr_geometry& g = granted.geometry;
+  EXPECT_EQ(tlr_geometry_valid(&g), 1);
+  EXPECT_EQ(g.submission_size, 1024U);
+  EXPECT_EQ(g.completion_size, 65536U);
+  EXPECT_EQ(g.tx_slots, 100U);
+  EXPECT_EQ(g.rx_slots, 2U);  // 1000 bytes in slots of 640
+  EXPECT_EQ(g.slot_size, 640U);
+  EXPECT_GT(granted.bytes, tlr_segment_size(&g));
+}
+
+TEST(Grants, ImpossibleRequestsSayWhatWouldBePossible) {
+  AttachConfig config;
+  config.limits.max_lanes = 4;
+  tlr_attach_request request{};
+  request.lanes = 5;
+  EXPECT_NE(appring::grant(request, config, 1).error.find("grants 4"), std::string::npos);
+  request.lanes = 0;
+  config.limits.max_slots = 10;
+  EXPECT_NE(appring::grant(request, config, 1).error.find("larger slots"), std::string::npos);
+}
+
+// Whatever is asked, the answer is an error or a valid geometry.
+TEST(Grants, AnyRequestGetsAValidAnswer) {
+  AttachConfig config;
+  const uint32_t kValues[] = {0,    1,     2,     3,       16,         63,         64,        511,
+                              4096, 65535, 65536, 1000000, 0x7fffffff, 0x80000000, 0xffffffff};
+  for (const uint32_t a : kValues) {
+    for (const uint32_t b : kValues) {
+      tlr_attach_request request{};
+      request.lanes = a % 20;
+      request.submission_size = b;
+      request.completion_size = a;
+      request.tx_slots = b;
+      request.rx_slots = a;
+      request.slot_size = b;
+      const Grant granted = appring::grant(request, config, 1 + a % 64);
+      if (granted.error.empty()) {
+        ASSERT_EQ(tlr_geometry_valid(&granted.geometry), 1) << a << " " << b;
+      }
+    }
+  }
+}
+
+// ---------------------------------------------------------------- the socket
+
+class AttachTest : public ::testing::Test {
+ protected:
+  AttachTest() : config(attach_config(dir.file("sock"))) {
+    config.limits.handshake_timeout = std::chrono::milliseconds(60'000);
+  }
+  int try_attach(tl_client** client, const tl_options* options = nullptr) {
+    return tl_attach(config.socket_path.c_str(), options, client);
+  }
+  // Attaches and detaches again; the error.
+  int probe(const tl_options* options = nullptr) {
+    tl_client* client = nullptr;
+    const int error = try_attach(&client, options);
+    tl_detach(client);
+    return error;
+  }
+  int raw_socket() const {
+    const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    strncpy(address.sun_path, config.socket_path.c_str(), sizeof(address.sun_path) - 1);
+    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    return fd;
+  }
+
+  TempDir dir;
+  AttachConfig config;
+};
+
+TEST_F(AttachTest, AttachesAndDetaches) {
+  MiniDaemon daemon(config);
+  daemon.start();
+  tl_client* client = nullptr;
+  tl_options options{};
+  options.name = "first";
+  options.lanes = 3;
+  ASSERT_EQ(try_attach(&client, &options), 0) << tl_last_error();
+  tl_limits limits{};
+  tl_limits_of(client, &limits);
+  EXPECT_EQ(limits.lanes, 3U);
+  EXPECT_EQ(limits.workers, 1U);
+  daemon.pause();
+  const auto clients = daemon.server->clients();
+  ASSERT_EQ(clients.size(), 1U);
+  EXPECT_EQ(clients[0].name, "first");
+  EXPECT_EQ(clients[0].pid, getpid());
+  EXPECT_EQ(clients[0].uid, geteuid());
+  tl_detach(client);
+  EXPECT_TRUE(daemon.turn_until([&] { return daemon.server->clients().empty(); }));
+  EXPECT_EQ(daemon.server->counters().attached, 1U);
+  EXPECT_EQ(daemon.server->counters().detached, 1U);
+  EXPECT_EQ(daemon.bridges[0]->counters().get(RingCounter::k_ring_clients_removed), 1U);
+}
+
+TEST_F(AttachTest, SocketHasItsModeAndGoesWithTheDaemon) {
+  config.socket_mode = 0620;
+  {
+    MiniDaemon daemon(config);
+    struct stat info {};
+    ASSERT_EQ(stat(config.socket_path.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0620U);
+    // A second daemon does not steal it.
+    EXPECT_THROW(MiniDaemon other(config), std::runtime_error);
+    ASSERT_EQ(stat(config.socket_path.c_str(), &info), 0);
+  }
+  EXPECT_EQ(access(config.socket_path.c_str(), F_OK), -1);
+}
+
+TEST_F(AttachTest, AnOldSocketIsReplacedAndOtherFilesAreNot) {
+  const int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  strncpy(address.sun_path, config.socket_path.c_str(), sizeof(address.sun_path) - 1);
+  ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  close(fd);  // the file stays, as after SIGKILL
+  { MiniDaemon daemon(config); }
+  close(open(config.socket_path.c_str(), O_CREAT | O_WRONLY, 0600));
+  EXPECT_THROW(MiniDaemon daemon(config), std::runtime_error);
+  EXPECT_EQ(access(config.socket_path.c_str(), F_OK), 0);
+  config.socket_path = dir.file(std::string(200, 'x').c_str());
+  EXPECT_THROW(MiniDaemon daemon(config), std::runtime_error);
+}
+
+TEST_F(AttachTest, WithoutPermissionNobodyComesIn) {
+  config.permissions = {{geteuid() + 1, std::nullopt, {{1, 65535}}, true}};
+  MiniDaemon daemon(config);
+  daemon.start();
+  EXPECT_EQ(probe(), -EACCES);
+  EXPECT_NE(std::string(tl_last_error()).find("uid " + std::to_string(geteuid())),
+            std::string::npos)
+      << tl_last_error();
+  daemon.pause();
+  EXPECT_EQ(daemon.server->counters().refused_permission, 1U);
+}
+
+TEST_F(AttachTest, LimitsOfClientsLanesAndBytes) {
+  config.limits.max_clients = 1;
+  MiniDaemon daemon(config);
+  daemon.start();
+  tl_client* client = nullptr;
+  ASSERT_EQ(try_attach(&client), 0);
+  EXPECT_EQ(probe(), -EUSERS);
+  tl_detach(client);
+  tl_options options{};
+  options.lanes = 17;
+  // The place of the one that left may be taken a moment later.
+  int error = 0;
+  while ((error = probe(&options)) == -EUSERS) std::this_thread::yield();
+  EXPECT_EQ(error, -EINVAL);
+  EXPECT_NE(std::string(tl_last_error()).find("17 lanes"), std::string::npos);
+  daemon.stop();
+
+  config.limits.max_clients = 4;
+  config.limits.max_client_bytes = 1 << 20;
+  MiniDaemon small(config);
+  small.start();
+  EXPECT_EQ(probe(), -ENOMEM);
+  options = {};
+  options.tx_slots = 64;
+  options.rx_slots = 64;
+  options.completion_size = 128;
+  EXPECT_EQ(probe(&options), 0) << tl_last_error();
+}
+
+TEST_F(AttachTest, OptionsThatTheLibraryKnowsToBeWrong) {
+  MiniDaemon daemon(config);
+  tl_options options{};
+  options.name = "a name that is longer than thirty-one bytes";
+  EXPECT_EQ(probe(&options), -EINVAL);
+  options = {};
+  options.lanes = 65;
+  EXPECT_EQ(probe(&options), -EINVAL);
+  options = {};
+  options.slot_size = 1 << 20;
+  EXPECT_EQ(probe(&options), -EINVAL);
+}
+
+TEST_F(AttachTest, JunkAndOtherVersionsAreRefused) {
+  MiniDaemon daemon(config);
+  const auto answer = [&](const void* data, size_t size) {
+    const int fd = raw_socket();
+    EXPECT_EQ(send(fd, data, size, 0), static_cast<ssize_t>(size));
+    tlr_attach_reply reply{};
+    ssize_t n = -1;
+    EXPECT_TRUE(daemon.turn_until([&] {
+      n = recv(fd, &reply, sizeof(reply), MSG_DONTWAIT);
+      return n >= 0;
+    }));
+    close(fd);
+    EXPECT_EQ(n, static_cast<ssize_t>(sizeof(reply)));
+    return reply;
+  };
+  EXPECT_EQ(answer("x", 1).error, -EPROTO);
+  std::vector<uint8_t> junk(5000, 0x5a);
+  EXPECT_EQ(answer(junk.data(), junk.size()).error, -EPROTO);
+  tlr_attach_request request{};
+  request.magic = TLR_MAGIC;
+  request.abi_version = 7;
+  const tlr_attach_reply other = answer(&request, sizeof(request));
+  EXPECT_EQ(other.error, -EPROTO);
+  EXPECT_NE(std::string(other.text).find("ring ABI 7"), std::string::npos) << other.text;
+  request.abi_version = TLR_ABI_VERSION;
+  EXPECT_EQ(answer(&request, sizeof(request) - 1).error, -EPROTO);
+  std::vector<uint8_t> longer(sizeof(request) + 1);
+  memcpy(longer.data(), &request, sizeof(request));
+  EXPECT_EQ(answer(longer.data(), longer.size()).error, -EPROTO);
+  memset(request.name, 'n', sizeof(request.name));
+  EXPECT_EQ(answer(&request, sizeof(request)).error, -EPROTO);
+  EXPECT_EQ(daemon.server->counters().refused_request, 6U);
+  EXPECT_EQ(daemon.server->counters().attached, 0U);
+}
+
+TEST_F(AttachTest, SilentConnectionsAreBoundedAndExpire) {
+  config.limits.max_handshakes = 3;
+  config.limits.handshake_timeout = std::chrono::milliseconds(0);
+  MiniDaemon daemon(config);
+  std::vector<int> fds;
+  for (int i = 0; i < 5; ++i) fds.push_back(raw_socket());
+  EXPECT_TRUE(daemon.turn_until([&] {
+    const auto& c = daemon.server->counters();
+    return c.refused_timeout == 3 && c.refused_limit == 2;
+  }));
+  for (const int fd : fds) close(fd);
+}
+
+// Traffic on the attach socket after the attach is not in the ABI.
+TEST_F(AttachTest, TalkingAfterAttachIsAHangUp) {
+  MiniDaemon daemon(config);
+  const int fd = raw_socket();
+  tlr_attach_request request{};
+  request.magic = TLR_MAGIC;
+  ASSERT_EQ(send(fd, &request, sizeof(request), 0), static_cast<ssize_t>(sizeof(request)));
+  EXPECT_TRUE(daemon.turn_until([&] { return daemon.server->counters().attached == 1; }));
+  ASSERT_EQ(send(fd, "x", 1, 0), 1);
+  EXPECT_TRUE(daemon.turn_until([&] { return daemon.server->counters().detached == 1; }));
+  close(fd);
+}
+
+// The client side of seals: what a client holds cannot be shrunk, and holes do not hurt others.
+TEST_F(AttachTest, AClientCannotShrinkItsSegment) {
+  MiniDaemon daemon(config);
+  const int fd = raw_socket();
+  tlr_attach_request request{};
+  request.magic = TLR_MAGIC;
+  ASSERT_EQ(send(fd, &request, sizeof(request), 0), static_cast<ssize_t>(sizeof(request)));
+  tlr_attach_reply reply{};
+  iovec iov{&reply, sizeof(reply)};
+  alignas(cmsghdr) uint8_t control[CMSG_SPACE(16 * sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  EXPECT_TRUE(daemon.turn_until([&] { return recvmsg(fd, &message, MSG_DONTWAIT) > 0; }));
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  ASSERT_NE(header, nullptr);
+  ASSERT_EQ(header->cmsg_len, CMSG_LEN(3 * sizeof(int)));
+  int fds[3];
+  memcpy(fds, CMSG_DATA(header), sizeof(fds));
+  EXPECT_EQ(ftruncate(fds[0], 0), -1);
+  EXPECT_EQ(fcntl(fds[0], F_ADD_SEALS, F_SEAL_WRITE), -1);
+  EXPECT_EQ(fallocate(fds[0], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                      static_cast<off_t>(reply.segment_size)),
+            0);
+  for (int i = 0; i < 10; ++i) daemon.turn();
+  // The lane's descriptor is the reading end of a pipe: the daemon's end cannot be written full
+  // or made blocking from here.
+  EXPECT_EQ(write(fds[1], "x", 1), -1);
+  for (const int passed : fds) close(passed);
+  close(fd);
+  EXPECT_TRUE(daemon.turn_until([&] { return daemon.server->counters().detached == 1; }));
+}
+
+// ---------------------------------------------------------------- killed clients
+
+// A process that attaches, connects, sends without reading, and then waits to be killed.
+class Victim {
+ public:
+  explicit Victim(const std::string& socket_path) {
+    EXPECT_EQ(pipe(go_), 0);
+    EXPECT_EQ(pipe(ready_), 0);
+    pid_ = fork();
+    if (pid_ == 0) live(socket_path);
+  }
+  ~Victim() {
+    kill_and_wait();
+    for (const int fd : {go_[0], go_[1], ready_[0], ready_[1]}) close(fd);
+  }
+  void go() const { EXPECT_EQ(write(go_[1], "g", 1), 1); }
+  [[nodiscard]] bool ready() const {
+    char byte = 0;
+    fcntl(ready_[0], F_SETFL, O_NONBLOCK);
+    return read(ready_[0], &byte, 1) == 1;
+  }
+  void kill_and_wait() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+
+ private:
+  [[noreturn]] void live(const std::string& socket_path) const {
+    char byte = 0;
+    if (read(go_[0], &byte, 1) != 1) _exit(1);
+    tl_client* client = nullptr;
+    tl_lane* lane = nullptr;
+    if (tl_attach(socket_path.c_str(), nullptr, &client) != 0) _exit(2);
+    if (tl_lane_open(client, &lane) != 0) _exit(3);
+    tl_address address{};
+    tl_address_parse("192.0.2.7", &address);
+    tl_connect_options options{};
+    options.addresses = &address;
+    options.address_count = 1;
+    options.peer_port = 5000;
+    options.affinity = TL_ANY_WORKER;
+    tl_assoc assoc = 0;
+    if (tl_connect(lane, &options, &assoc) != 0) _exit(4);
+    tl_event event{};
+    while (tl_poll(lane, &event, 1) != 1) {
+      if (tl_wait(lane, 10'000) < 0) _exit(5);
+    }
+    if (event.kind != TL_EVENT_CONNECTED) _exit(6);
+    const std::string text(700, 'v');
+    tl_message message{};
+    message.data = text.data();
+    message.length = static_cast<uint32_t>(text.size());
+    while (tl_send(lane, assoc, &message) == 0) {
+    }
+    if (write(ready_[1], "r", 1) != 1) _exit(7);
+    while (true) pause();
+  }
+
+  pid_t pid_ = 0;
+  int go_[2] = {-1, -1};
+  int ready_[2] = {-1, -1};
+};
+
+TEST_F(AttachTest, AKilledClientTakesOnlyItsOwn) {
+  Victim victim(config.socket_path);  // forked before there are threads
+  MiniDaemon daemon(config);
+  for (auto& shard : daemon.shards) shard->hold_acknowledgements = true;
+  daemon.start();
+  tl_client* client = nullptr;
+  ASSERT_EQ(try_attach(&client), 0) << tl_last_error();
+  tl_lane* lane = nullptr;
+  ASSERT_EQ(tl_lane_open(client, &lane), 0);
+  tl_listen_options options{};
+  options.port = 5000;
+  options.affinity = TL_ANY_WORKER;
+  tl_listener listener = 0;
+  ASSERT_EQ(tl_listen(lane, &options, &listener), 0) << tl_last_error();
+  victim.go();
+  while (!victim.ready()) std::this_thread::yield();
+  // Killed when some of its messages have arrived and none is acknowledged. The peer learns of it.
+  bool lost = false;
+  size_t messages = 0;
+  while (!lost) {
+    ASSERT_EQ(tl_wait(lane, 20'000), 1) << tl_last_error();
+    tl_event events[16];
+    const int n = tl_poll(lane, events, 16);
+    ASSERT_GE(n, 0);
+    for (int i = 0; i < n; ++i) {
+      lost |= events[i].kind == TL_EVENT_LOST;
+      messages += events[i].kind == TL_EVENT_MESSAGE ? 1 : 0;
+    }
+    tl_event_release(lane, events, static_cast<size_t>(n));
+    if (messages != 0) victim.kill_and_wait();
+  }
+  daemon.pause();
+  EXPECT_GT(messages, 0U);
+  EXPECT_TRUE(daemon.turn_until([&] { return daemon.server->clients().size() == 1; }));
+  EXPECT_EQ(daemon.bridges[0]->associations(), 0U);
+  EXPECT_EQ(daemon.shards[0]->aborts, 1U);
+  tl_detach(client);
+}
+
+}  // namespace
+}  // namespace trunkline::test
