@@ -126,8 +126,8 @@ def run(options, screen, folder):
     cores = len(os.sched_getaffinity(0))
     measured = 'there and back, in user-mode Linux' if options.kernel else 'one way'
     screen.say(screen.paint(
-        f'  Latency: from application to application, {measured}; p99 is the scheduler\'s, since\n'
-        f'  {"several" if options.kernel else "four"} busy processes share {cores} cores.',
+        f'  Latency is from application to application, {measured}. On {cores} cores p99 is the\n'
+        f'  scheduler\'s: {"several" if options.kernel else "four"} busy processes share them.',
         screens.DIM))
     for line in wrong:
         screen.say('  ' + screen.paint(f'WRONG  {line}', screens.RED, screens.BOLD))

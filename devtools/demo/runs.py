@@ -38,7 +38,7 @@ def daemon(place, folder, port, options, label):
 def app_words(options, ours, role, messages):
     words = [cases.program('client/examples/demo_app'), *role, '--socket', ours.clients,
              '--port', PORT, '--associations', options.associations, '--streams', options.streams,
-             '--seed', options.seed, '--messages', messages, '--live-ms', 200]
+             '--seed', options.seed, '--messages', messages]
     return words
 
 
@@ -74,37 +74,39 @@ class Watch:
         self._screen = screen
         self._sides = sides
         self._total = total
-        self._echoed = any(side.daemon is None for side in sides)  # the peer has no live counts
+        self._daemons = [side.daemon for side in sides if side.daemon is not None]
+        self._echoed = len(self._daemons) < len(sides)  # the peer has no daemon to ask
         self._before = (time.monotonic(), 0, 0)
         self._line = 'no live line: it was over too soon'
 
-    def _packets(self):
-        """Packets on the wire so far, both ways, and the mean congestion window."""
-        asked = [side.daemon for side in self._sides if side.daemon is not None]
-        counters = [counters_of(one) for one in asked]
-        packets = sum(one['stack.out_sctp_packs'] for one in counters)
-        if self._echoed:
-            packets += sum(one['stack.in_sctp_packs'] for one in counters)
-        windows = [path['cwnd'] for one in associations_of(asked[0]) for path in one['paths']]
-        return packets, sum(windows) / len(windows) if windows else 0
-
-    def _received(self):
-        return sum(side.live()['received'] for side in self._sides) * (2 if self._echoed else 1)
+    def _count(self):
+        """Messages and packets so far, both ways, and the mean congestion window: what the
+        daemons say."""
+        messages = packets = 0
+        for one in self._daemons:
+            counters = counters_of(one)
+            messages += counters['stack.messages_received']
+            packets += counters['stack.out_sctp_packs']
+            if self._echoed:
+                messages += counters['stack.messages_sent']
+                packets += counters['stack.in_sctp_packs']
+        windows = [path['cwnd'] for one in associations_of(self._daemons[0])
+                   for path in one['paths']]
+        return messages, packets, sum(windows) / len(windows) if windows else 0
 
     def _look(self):
-        received = self._received()
-        packets, window = self._packets()
+        messages, packets, window = self._count()
         now = time.monotonic()
-        before, had_received, had_packets = self._before
-        self._before = (now, received, packets)
+        before, had_messages, had_packets = self._before
+        self._before = (now, messages, packets)
         seconds = max(now - before, 1e-6)
-        messages, sent_packets = received - had_received, packets - had_packets
-        if window:  # between the first association and the last
-            self._line = (f'{number(messages / seconds)} messages/s   '
-                          f'{number(sent_packets / seconds)} packets/s   '
-                          f'{messages / sent_packets if sent_packets else 0:.1f} messages/packet   '
+        new, new_packets = messages - had_messages, packets - had_packets
+        if window and messages:  # between the first association and the last
+            self._line = (f'{number(new / seconds)} messages/s   '
+                          f'{number(new_packets / seconds)} packets/s   '
+                          f'{new / new_packets if new_packets else 0:.1f} messages/packet   '
                           f'cwnd {quantity(window, "B")}')
-            self._screen.live(min(1.0, received / self._total), self._line)
+            self._screen.live(min(1.0, messages / self._total), self._line)
 
     def _let_go(self):
         """A daemon has died: its application says so by itself, the other one must not wait for
@@ -116,10 +118,8 @@ class Watch:
             side.job.send_signal(signal.SIGTERM)
 
     def _last(self):
-        for side in self._sides:
-            if not side.running():
-                side.job.wait(5)  # its last lines, too
-        self._screen.live(min(1.0, self._received() / self._total), self._line)
+        if all(one.alive() for one in self._daemons):
+            self._screen.live(min(1.0, self._count()[0] / self._total), self._line)
         self._screen.keep_live()
 
     def until_over(self, patience):
@@ -131,7 +131,7 @@ class Watch:
             try:
                 self._look()
             except (RuntimeError, ValueError, KeyError) as gone:
-                if all(side.daemon is None or side.daemon.alive() for side in self._sides):
+                if all(one.alive() for one in self._daemons):
                     raise Failure(f'trunkctl: {gone}') from None
                 self._let_go()
                 break

@@ -21,18 +21,7 @@ class Side:
         self.daemon = daemon
         self.status = None
         self.counters = {}
-        self._read = 0
-        self._latest = {'sent': 0, 'received': 0}
-
-    def live(self):
-        """The application's latest counts."""
-        lines = self.job.lines
-        while self._read < len(lines):
-            line = lines[self._read]
-            self._read += 1
-            if line.startswith('{"live"') or line.startswith('{"final"'):
-                self._latest = next(iter(json.loads(line).values()))
-        return self._latest
+        self.final = {}  # what the application printed last
 
     def running(self):
         return self.job.alive()
@@ -43,13 +32,10 @@ class Side:
             self.status = self.job.wait(timeout)
         except processes.TimeOut as late:
             self.status = str(late)
-        self.live()
+        finals = [line for line in self.job.lines if line.startswith('{"final"')]
+        self.final = json.loads(finals[-1])['final'] if finals else {}
         if self.daemon is not None and self.daemon.alive():
             self.counters = counters_of(self.daemon)
-
-    @property
-    def final(self):
-        return self._latest
 
     def complaints(self):
         """Everything that is wrong with this side, as sentences."""
