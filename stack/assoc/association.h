@@ -277,6 +277,7 @@ class Association {
   uint8_t last_data_path_ = 0;  // where the last DATA came from
   uint16_t setup_retries_ = 0;
   uint16_t error_count_ = 0;  // 8.1
+  uint16_t starved_ = 0;      // times that the next TSN came and there was no memory for it
   uint16_t cookie_size_ = 0;  // its share of echoed_
   uint16_t outbound_streams_ = 0;
   uint16_t inbound_streams_ = 0;

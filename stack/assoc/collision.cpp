@@ -167,6 +167,7 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   probing_window_ = false;
   window_closed_ = false;
   sender_dry_owed_ = false;
+  starved_ = 0;
   packets_since_sack_ = 0;
   t1_ = t2_ = guard_ = sack_at_ = TimePoint::never();
   for (Path* path : paths()) {

@@ -84,6 +84,11 @@ void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, D
     case ReceiveQueue::Outcome::kNoMemory:
       ctx.counters.add(Counter::k_drop_data_no_memory);
       data.immediate = true;
+      // The shard's buffers may free up. But unfinished messages can fill them all, and then none
+      // is ever finished: whoever has asked in vain for long gives back what it holds.
+      if (chunk.tsn == tsns_.cum_tsn() + 1 && ++starved_ > profile_.association_max_retrans) {
+        abort_for_memory(ctx);
+      }
       return;
     case ReceiveQueue::Outcome::kViolation:
       protocol_violation(ctx, "fragments of a message contradict each other");
@@ -107,6 +112,7 @@ void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, D
     case ReceiveQueue::Outcome::kHeld:
       break;
   }
+  starved_ = 0;
   tsns_.record(chunk.tsn, ctx.disorder);
   data.fresh = true;
   ctx.counters.add(chunk.unordered ? Counter::k_in_unorder_chunks : Counter::k_in_order_chunks);
