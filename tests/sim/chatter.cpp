@@ -119,6 +119,11 @@ void Chatter::connect(Host& host, TimePoint now, Side& side) {
   request.outbound_streams = side.assoc->outbound_streams;
   request.user = side.local_port;
   const ConnectResult result = host.shard().connect(now, request);
+  if (result.status == Status::kOutOfResources && plan_.expect.refusals) {
+    side.connect_at = ++side.refusals < 20 ? now + milliseconds(100) : TimePoint::never();
+    if (side.refusals == 20) side.phase = Phase::kOver;
+    return;
+  }
   if (result.status != Status::kOk) {
     return fail(now, "connect: " + std::string(status_text(result.status)));
   }
@@ -301,6 +306,8 @@ bool Chatter::send_one(Host& host, TimePoint now, Side& side) {
       fail(now, "send() would block though nothing is pending");
     }
     side.blocked = true;
+  } else if (status == Status::kOutOfResources && plan_.expect.refusals) {
+    side.next_send = now + milliseconds(10);
   } else if (status == Status::kClosing) {
     if (!side.closing && !side.ended_it && up) fail(now, "send(): kClosing, and nobody closes");
     side.closing = true;

@@ -58,6 +58,7 @@ class Chatter final : public Application {
     uint16_t streams = 1;
     uint32_t sent = 0;
     uint32_t received = 0;
+    uint32_t refusals = 0;   // of connect(), for want of memory
     uint32_t to_answer = 0;  // ping-pong: messages that wait for an answer
     bool blocked = false;    // kWouldBlock; the next acknowledgement frees it
     bool closing = false;    // shutdown() or the peer's; no more messages

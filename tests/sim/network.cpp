@@ -158,6 +158,20 @@ Fate Network::send(TimePoint now, HostIndex from, const IpAddress& source,
   return fate;
 }
 
+void Network::inject(TimePoint now, HostIndex from, HostIndex to, const IpAddress& source,
+                     const IpAddress& destination, std::vector<uint8_t> bytes) {
+  auto packet = std::make_unique<NetPacket>();
+  packet->sent = packet->arrives = now;
+  packet->serial = next_serial_++;
+  packet->from = from;
+  packet->to = to;
+  packet->damaged = true;
+  packet->source = source;
+  packet->destination = destination;
+  packet->bytes = std::move(bytes);
+  in_flight_.push(std::move(packet));
+}
+
 std::unique_ptr<NetPacket> Network::receive(TimePoint now) {
   if (in_flight_.empty() || in_flight_.top()->arrives > now) return nullptr;
   // The queue's top is const only to keep its order; it is popped before anyone can look again.

@@ -79,6 +79,10 @@ class Network {
   Fate send(TimePoint now, HostIndex from, const IpAddress& source, const IpAddress& destination,
             std::vector<uint8_t> bytes);
 
+  // A packet from nowhere: arrives at once, whatever the links are like, marked as damaged.
+  void inject(TimePoint now, HostIndex from, HostIndex to, const IpAddress& source,
+              const IpAddress& destination, std::vector<uint8_t> bytes);
+
   [[nodiscard]] TimePoint next_arrival() const {
     return in_flight_.empty() ? TimePoint::never() : in_flight_.top()->arrives;
   }

@@ -17,8 +17,9 @@ using std::chrono::seconds;
 constexpr uint32_t kPercent = 10'000;  // parts per million
 
 constexpr std::string_view kNames[kScenarioCount] = {
-    "data_loss", "reorder_dup", "corruption", "delay", "stalls",    "shutdown", "abort",
-    "restart",   "collision",   "crash",      "setup", "partition", "mixed"};
+    "data_loss", "reorder_dup", "corruption", "delay",      "stalls",
+    "shutdown",  "abort",       "restart",    "collision",  "crash",
+    "setup",     "partition",   "attacker",   "exhaustion", "mixed"};
 
 // Draws from a seed with words of its own for what plans need.
 class Dice {
@@ -92,6 +93,12 @@ class Drawer {
         break;
       case Scenario::kPartition:
         partition();
+        break;
+      case Scenario::kAttacker:
+        attacker();
+        break;
+      case Scenario::kExhaustion:
+        exhaustion();
         break;
       case Scenario::kMixed:
         mixed();
@@ -463,6 +470,9 @@ class Drawer {
     plan_.expect.all_close = false;
     plan_.expect.loss_reason = Reason::kTimedOut;
     impatient_profiles();
+    // Only the crash may look like a failure.
+    for (LinkPlan& link : plan_.links) link.faults.rate = 0;
+    for (HostPlan& host : plan_.hosts) host.profile.rto_min = host.profile.rto_initial;
     plan_.incidents.push_back(
         {Incident::kCrash, dice_.between(Duration{}, seconds(1)), any_host(), 0, {}, 0, 0});
     for (AssocPlan& assoc : plan_.assocs) {
@@ -471,7 +481,20 @@ class Drawer {
   }
 
   void setup() {
-    switch (dice_.below(3)) {
+    switch (dice_.below(4)) {
+      case 3: {  // cookies grow stale on the way, and are asked for anew (section 5.2.6)
+        const Duration delay = dice_.between(milliseconds(5), milliseconds(200));
+        for (LinkPlan& link : plan_.links) {
+          link.faults.rate = 0;
+          link.faults.delay = delay;
+        }
+        // A life may be doubled on request, not more. The way takes two delays.
+        for (HostPlan& host : plan_.hosts) {
+          host.profile.valid_cookie_life =
+              dice_.between(delay * 5 / 4 + milliseconds(2), delay * 3);
+        }
+        break;
+      }
       case 0:  // every chunk of the handshake gets lost some time
         for (const LinkPlan& link : plan_.links) {
           named_drops(link.from, link.to,
@@ -513,9 +536,47 @@ class Drawer {
       plan_.incidents.push_back({Incident::kRestore, at + span, link.to, link.from, {}, 0, 0});
       at += span + dice_.between(milliseconds(1), seconds(2));
     }
-    if (!survivable) {
-      // One side may give up while the other still waits: heartbeats tell it in the end.
-      for (AssocPlan& assoc : plan_.assocs) assoc.reconnect = false;
+    // One side may give up while the other still waits: heartbeats tell it in the end.
+    for (HostPlan& host : plan_.hosts) {
+      host.profile.heartbeat_interval =
+          std::max<Duration>(host.profile.heartbeat_interval, milliseconds(500));
+    }
+  }
+
+  void attacker() {
+    plan_.forge_every = dice_.between(microseconds(100), milliseconds(20));
+    for (HostPlan& host : plan_.hosts) {
+      // The answers to forged packets must not cost the real peer its own.
+      host.out_of_blue_replies = 100'000'000;
+    }
+    if (dice_.percent(40)) light_loss();
+  }
+
+  void exhaustion() {
+    plan_.expect.all_close = false;
+    plan_.expect.refusals = true;
+    for (HostPlan& host : plan_.hosts) {
+      host.max_associations = static_cast<uint32_t>(dice_.between(1, 4));
+      host.receive_buffer_bytes = 1024 * dice_.between(2, 64);
+      host.max_outstanding_chunks = static_cast<uint32_t>(dice_.between(1, 40));
+      host.max_queued_messages = static_cast<uint32_t>(dice_.between(1, 40));
+      host.profile.heartbeat_interval = milliseconds(500);
+      host.profile.association_max_retrans = 20;
+      host.profile.max_init_retransmits = 10;
+    }
+    for (AssocPlan& assoc : plan_.assocs) {
+      for (SidePlan* side : {&assoc.client_side, &assoc.server_side}) {
+        side->reader.keep = dice_.percent(50) ? 80 * kPercent : 0;
+        side->reader.stall = 2 * kPercent;
+        side->reader.stall_for = dice_.between(milliseconds(1), seconds(1));
+      }
+    }
+    if (dice_.percent(60)) {
+      for (LinkPlan& link : plan_.links) {
+        link.faults.loss = 5 * kPercent;
+        link.faults.reorder = 30 * kPercent;
+        link.faults.reorder_by = milliseconds(10);
+      }
     }
   }
 

@@ -27,9 +27,11 @@ enum class Scenario : uint8_t {
   kCrash,
   kSetup,
   kPartition,
+  kAttacker,    // somebody off the path forges packets
+  kExhaustion,  // pools far too small
   kMixed,
 };
-inline constexpr size_t kScenarioCount = 13;
+inline constexpr size_t kScenarioCount = 15;
 
 [[nodiscard]] std::string_view scenario_name(Scenario scenario);
 // False for an unknown name.
@@ -99,6 +101,11 @@ struct HostPlan {
   bool checksum_by_port = false;
   Duration poll{};
   uint32_t out_of_blue_replies = 1000;
+  // What the shard has; enough, unless the scenario says otherwise.
+  uint32_t max_associations = 64;
+  uint64_t receive_buffer_bytes = 4u << 20;
+  uint32_t max_outstanding_chunks = 4096;
+  uint32_t max_queued_messages = 4096;
 };
 
 enum class Incident : uint8_t {
@@ -133,6 +140,7 @@ struct Expectations {
   bool connects_fail = false;  // each connect fails ...
   Reason connect_reason = Reason::kNone;  // ... for this reason, unless kNone
   Reason loss_reason = Reason::kNone;     // an end by loss must have this reason, unless kNone
+  bool refusals = false;                  // connect() and send() may answer kOutOfResources
 };
 
 struct Plan {
@@ -142,6 +150,8 @@ struct Plan {
   std::vector<AssocPlan> assocs;
   std::vector<IncidentPlan> incidents;
   Expectations expect;
+  // How often a forged packet is sent, mean; zero: never.
+  Duration forge_every{};
   Duration limit = std::chrono::hours(2);
 
   [[nodiscard]] std::string describe() const;

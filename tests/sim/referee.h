@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,6 +45,10 @@ class Referee {
   // `host` accepted an association. The same valid cookie may come twice, the second time after the
   // first association is over: then tags and TSNs begin again.
   void accepted(HostIndex host, HostIndex peer, PortNumber local_port, PortNumber peer_port);
+
+  // Tags in forged packets: answers to them may carry them.
+  void allow_tag(uint32_t tag) { foreign_tags_.insert(tag); }
+  [[nodiscard]] bool knows_tag(uint32_t tag) const;
 
   [[nodiscard]] uint64_t data_chunks() const { return data_chunks_; }
   [[nodiscard]] uint64_t retransmissions() const { return retransmissions_; }
@@ -104,6 +109,7 @@ class Referee {
   Verdict& verdict_;
   std::map<HostIndex, PacketLimits> limits_;
   std::map<uint64_t, Direction> directions_;
+  std::set<uint32_t> foreign_tags_;
   uint64_t data_chunks_ = 0;
   uint64_t retransmissions_ = 0;
 };

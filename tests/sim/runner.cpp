@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "chatter.h"
+#include "forger.h"
 #include "simulator.h"
 
 namespace trunkline::sim {
@@ -18,7 +19,8 @@ using std::chrono::seconds;
 class Run {
  public:
   Run(Scenario scenario, uint64_t seed, bool verbose)
-      : plan_(draw_plan(scenario, seed)), simulator_(seed, {verbose, 60}) {
+      : plan_(draw_plan(scenario, seed)),
+        simulator_(seed, {verbose, 60, scenario == Scenario::kAttacker}) {
     if (verbose) std::printf("%s\n", plan_.describe().c_str());
     build();
   }
@@ -42,10 +44,10 @@ class Run {
       const HostPlan& plan = plan_.hosts[i];
       HostConfig config;
       config.addresses = plan.addresses;
-      config.shard.max_associations = 64;
-      config.shard.receive_buffer_bytes = 4u << 20;
-      config.shard.max_outstanding_chunks = 4096;
-      config.shard.max_queued_messages = 4096;
+      config.shard.max_associations = plan.max_associations;
+      config.shard.receive_buffer_bytes = plan.receive_buffer_bytes;
+      config.shard.max_outstanding_chunks = plan.max_outstanding_chunks;
+      config.shard.max_queued_messages = plan.max_queued_messages;
       config.shard.out_of_blue_replies_per_second = plan.out_of_blue_replies;
       config.limits = {plan.profile.path_mtu,   plan.profile.one_data_per_packet, !pauses,
                        plan.profile.sack_delay, plan.profile.sack_frequency,      plan.poll};
@@ -62,6 +64,10 @@ class Run {
                     [this, incident](TimePoint now) { happen(now, incident); });
     }
     incidents_left_ = plan_.incidents.size();
+    if (plan_.forge_every.count() > 0) {
+      forger_ = std::make_unique<Forger>(simulator_);
+      plan_forgery(simulator_.now());
+    }
   }
 
   void happen(TimePoint now, const IncidentPlan& incident) {
@@ -95,6 +101,15 @@ class Run {
         network.drop_next(incident.from, incident.to, incident.chunk, incident.count);
         break;
     }
+  }
+
+  void plan_forgery(TimePoint now) {
+    const auto mean = static_cast<uint64_t>(plan_.forge_every.count());
+    const Duration wait(static_cast<int64_t>(simulator_.random().below(2 * mean)));
+    simulator_.at(now + wait, [this](TimePoint when) {
+      forger_->forge(when);
+      if (!done() && when < TimePoint::from_ns(0) + seconds(60)) plan_forgery(when);
+    });
   }
 
   bool done() {
@@ -140,7 +155,7 @@ class Run {
         ledger.must_have_delivered_all(now, id);
       }
     }
-    if (expect.all_close && established != 2 * plan_.assocs.size()) {
+    if (expect.all_close && guarded_ == 0 && established != 2 * plan_.assocs.size()) {
       simulator_.verdict().fail(now, std::to_string(established) + " ends were established, not " +
                                          std::to_string(2 * plan_.assocs.size()));
     }
@@ -206,6 +221,7 @@ class Run {
   Plan plan_;
   Simulator simulator_;
   std::vector<std::unique_ptr<Chatter>> chatters_;  // they hold payload of the hosts' shards
+  std::unique_ptr<Forger> forger_;
   size_t incidents_left_ = 0;
   uint64_t guarded_ = 0;
 };

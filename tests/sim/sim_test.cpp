@@ -12,8 +12,8 @@
 namespace trunkline::sim {
 namespace {
 
-// 13 scenarios; together at least 2,000 seeds.
-constexpr uint64_t kSeedsPerScenario = 160;
+// 15 scenarios; together at least 2,000 seeds.
+constexpr uint64_t kSeedsPerScenario = 140;
 
 class Scenarios : public testing::TestWithParam<Scenario> {};
 

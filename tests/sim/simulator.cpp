@@ -350,10 +350,32 @@ void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& pack
   if (packet.source.family() != packet.destination.family()) {
     verdict_.fail(now, "packet between address families");
   }
+  if (options_.keeps_packets) {
+    constexpr size_t kKept = 16;
+    if (seen_.size() < kKept) seen_.emplace_back();
+    seen_[next_seen_] = {packet.source, packet.destination, bytes};
+    next_seen_ = (next_seen_ + 1) % kKept;
+  }
   Remembered entry{now, from, to.value_or(UINT8_MAX), Fate::kLost, bytes, {}};
   if (to) referee_.sent(now, from, *to, packet.destination.is_ipv6(), bytes);
   entry.fate = network_.send(now, from, packet.source, packet.destination, std::move(bytes));
   remember(std::move(entry));
+}
+
+const Simulator::Seen* Simulator::any_seen_packet(SeededRandom& random) const {
+  if (seen_.empty()) return nullptr;
+  return &seen_[random.below(seen_.size())];
+}
+
+void Simulator::inject(TimePoint now, const IpAddress& source, const IpAddress& destination,
+                       std::vector<uint8_t> bytes) {
+  const auto from = network_.host_of(source);
+  const auto to = network_.host_of(destination);
+  if (!from || !to) return;
+  mix(wire::packet_checksum(bytes));
+  note(now, "forged " + std::to_string(*from) + ">" + std::to_string(*to) + " " +
+                describe_packet(bytes));
+  network_.inject(now, *from, *to, source, destination, std::move(bytes));
 }
 
 void Simulator::note_event(TimePoint now, HostIndex host, const Event& event) {

@@ -91,6 +91,7 @@ class Simulator {
   struct Options {
     bool verbose = false;  // every packet and event to stdout, as it happens
     size_t remembered = 60;
+    bool keeps_packets = false;  // for a forger
   };
   Simulator(uint64_t seed, Options options);
 
@@ -115,6 +116,17 @@ class Simulator {
   Ledger& ledger() { return ledger_; }
   Referee& referee() { return referee_; }
   Verdict& verdict() { return verdict_; }
+
+  // A packet that passed, for who wants to forge others like it: a few of the last ones are kept.
+  struct Seen {
+    IpAddress source;
+    IpAddress destination;
+    std::vector<uint8_t> bytes;
+  };
+  [[nodiscard]] const Seen* any_seen_packet(SeededRandom& random) const;
+  // Delivers a packet that no host has sent. The referee does not judge it.
+  void inject(TimePoint now, const IpAddress& source, const IpAddress& destination,
+              std::vector<uint8_t> bytes);
 
   // From hosts.
   void send_packet(TimePoint now, HostIndex from, const PacketOut& packet);
@@ -152,6 +164,8 @@ class Simulator {
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<Script> scripts_;
   std::deque<Remembered> remembered_;
+  std::vector<Seen> seen_;
+  size_t next_seen_ = 0;
   TimePoint now_ = TimePoint::from_ns(1'000'000'000);
   uint64_t steps_ = 0;
   uint64_t packets_ = 0;
