@@ -50,6 +50,7 @@ class ShardCore {
   void on_init(TimePoint now, const InboundPacket& packet);
   void on_cookie_echo(TimePoint now, const InboundPacket& packet);
   void accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie);
+  void on_matched(TimePoint now, const InboundPacket& packet, Association& association);
   void on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
   [[nodiscard]] Association* find_by_tag(const InboundPacket& packet) const;
   [[nodiscard]] Association* find_by_address(const Endpoint& endpoint, const IpAddress& peer,

@@ -48,10 +48,22 @@ void ShardCore::receive(TimePoint now, const PacketIn& in) {
       if (opening && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
         return answer_out_of_blue(ctx, now, budget_, packet);
       }
-      return association->on_packet(ctx, now, packet);
+      return on_matched(now, packet, *association);
     }
   }
   on_unmatched(now, packet, tag_class);
+}
+
+void ShardCore::on_matched(TimePoint now, const InboundPacket& packet, Association& association) {
+  const size_t known = association.paths().size();
+  association.on_packet(ctx, now, packet);
+  if (association.is_dead() || association.paths().size() == known) return;
+  // An INIT ACK told more of the peer's addresses. Where another association has one of them, all
+  // stay out of the directory: packets from there still find theirs by tag.
+  std::array<IpAddress, kMaxPaths> peers;
+  size_t count = 0;
+  for (const Path* path : association.paths()) peers[count++] = path->remote;
+  register_paths(association, std::span(peers).first(count));
 }
 
 Association* ShardCore::find_by_tag(const InboundPacket& packet) const {
