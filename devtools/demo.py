@@ -39,7 +39,7 @@ def arguments():
                         help='the peer is the Linux kernel, in user-mode Linux')
     parser.add_argument('--messages', type=int, metavar='N',
                         help='in all, both ways (4,000,000; with --kernel 200,000)')
-    parser.add_argument('--associations', type=int, metavar='N', help='16')
+    parser.add_argument('--associations', type=int, default=16, metavar='N')
     parser.add_argument('--streams', type=int, default=8, metavar='N', help='of each association')
     parser.add_argument('--seed', type=int, default=1, metavar='N', help='of sizes and contents')
     for kind in ('corrupt', 'drop', 'swap'):
@@ -51,8 +51,8 @@ def arguments():
     parser.add_argument('--keep-logs', action='store_true',
                         help='keep configurations and logs, and say where they are')
     options = parser.parse_args()
-    options.messages = options.messages or (200_000 if options.kernel else 4_000_000)
-    options.associations = options.associations or 16
+    if options.messages is None:
+        options.messages = 200_000 if options.kernel else 4_000_000
     if sum(getattr(options, kind) is not None for kind in ('corrupt', 'drop', 'swap')) > 1:
         parser.error('one fault at a time')
     if not 1 <= options.associations <= 256 or not 1 <= options.streams <= 1024 or \
