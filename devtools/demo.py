@@ -11,6 +11,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -144,7 +145,8 @@ def main():
         processes.on_end(lambda: shutil.rmtree(folder, ignore_errors=True))
     try:
         well = run(options, screen, folder)
-    except (Failure, cases.Skip, processes.TimeOut, RuntimeError) as error:
+    except (Failure, cases.Skip, processes.TimeOut, RuntimeError,
+            subprocess.TimeoutExpired) as error:
         screen.clear_live()
         print(f'demo: {error}', file=sys.stderr)
         well = False

@@ -132,6 +132,7 @@ def draw(rows, title):
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" '
            f'viewBox="0 0 {width:.0f} {height}" role="img">',
            f'<title>{html.escape(title)}</title>',
+           '<desc>Made by devtools/terminal_svg.py, which says how.</desc>',
            f'<rect x="0.5" y="0.5" width="{width - 1:.0f}" height="{height - 1}" rx="9" '
            f'fill="{BACKGROUND}" stroke="{FRAME}"/>']
     for index, colour in enumerate(('#ff5f56', '#ffbd2e', '#27c93f')):
