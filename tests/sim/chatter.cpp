@@ -3,6 +3,7 @@
 #include "chatter.h"
 
 #include <algorithm>
+#include <array>
 
 namespace trunkline::sim {
 
@@ -21,13 +22,14 @@ void Chatter::started(Host& host, TimePoint now) {
   sides_.clear();
   const HostPlan& mine = plan_.hosts[host_];
   std::vector<std::pair<uint16_t, EndpointId>> endpoints;
-  const auto endpoint_at = [&](uint16_t port, bool ipv6, bool listening) {
+  const auto endpoint_at = [&](uint16_t port, bool ipv4, bool ipv6, bool listening) {
     for (const auto& [known, id] : endpoints) {
       if (known == port) return id;
     }
     EndpointConfig config;
     config.port = PortNumber(port);
-    config.addresses = {mine.addresses[ipv6 ? 1 : 0]};
+    if (ipv4) config.addresses.push_back(mine.addresses[0]);
+    if (ipv6) config.addresses.push_back(mine.addresses[1]);
     config.profile = mine.profile;
     config.listening = listening;
     config.user = port;
@@ -49,8 +51,9 @@ void Chatter::started(Host& host, TimePoint now) {
       side.peer_host = client ? assoc.server : assoc.client;
       side.local_port = client ? assoc.client_port : assoc.server_port;
       side.peer_port = client ? assoc.server_port : assoc.client_port;
-      side.endpoint = endpoint_at(side.local_port, assoc.ipv6,
-                                  mine.listening && (!client || assoc.both_connect));
+      side.endpoint =
+          endpoint_at(side.local_port, assoc.dual || !assoc.ipv6, assoc.dual || assoc.ipv6,
+                      mine.listening && (!client || assoc.both_connect));
       if (side.connector) {
         // After a restart the client is back at once.
         const bool again = host.boot() > 1;
@@ -111,10 +114,12 @@ Chatter::Side* Chatter::side_for(HostIndex peer_host, uint16_t local_port, uint1
 void Chatter::connect(Host& host, TimePoint now, Side& side) {
   side.connect_at = TimePoint::never();
   if (side.phase != Phase::kWaiting) return;  // the peer was faster
-  const IpAddress peer = plan_.hosts[side.peer_host].addresses[side.assoc->ipv6 ? 1 : 0];
+  const std::vector<IpAddress>& addresses = plan_.hosts[side.peer_host].addresses;
+  const std::array<IpAddress, 2> peer = {addresses[side.assoc->ipv6 ? 1 : 0],
+                                         addresses[side.assoc->ipv6 ? 0 : 1]};
   ConnectRequest request;
   request.endpoint = side.endpoint;
-  request.peer_addresses = {&peer, 1};
+  request.peer_addresses = {peer.data(), side.assoc->dual ? 2u : 1u};
   request.peer_port = PortNumber(side.peer_port);
   request.outbound_streams = side.assoc->outbound_streams;
   request.user = side.local_port;
@@ -142,6 +147,7 @@ void Chatter::connect(Host& host, TimePoint now, Side& side) {
 void Chatter::begin(TimePoint now, Side& side, AssocId id, RecordId record) {
   side.id = id;
   side.record = record;
+  side.user = side.local_port;
   side.streams = 1;
   side.sent = side.received = 0;
   side.to_answer = side.connector ? 1 : 0;
@@ -151,12 +157,16 @@ void Chatter::begin(TimePoint now, Side& side, AssocId id, RecordId record) {
   side.closing_since = TimePoint::never();
 }
 
-void Chatter::up(TimePoint now, Side& side, const Event& event) {
+void Chatter::up(Host& host, TimePoint now, Side& side, const Event& event) {
   side.phase = Phase::kUp;
   side.ever_up = true;
   side.up_since = now;
   side.streams = std::min(side.plan->traffic.streams, event.outbound_streams);
   side.next_send = now;
+  if (side.connector && side.assoc->close_endpoint && !side.endpoint_closed) {
+    side.endpoint_closed = true;
+    if (host.shard().close_endpoint(side.endpoint) != Status::kOk) fail(now, "close_endpoint()");
+  }
 }
 
 void Chatter::over(Host& host, TimePoint now, Side& side, const Event& event) {
@@ -198,20 +208,23 @@ void Chatter::on_event(Host& host, TimePoint now, RecordId record, Event& event)
     if (side->phase == Phase::kConnecting || side->phase == Phase::kUp) {
       return fail(now, "accepted a second association with the same peer and ports");
     }
-    if (event.user != side->local_port) fail(now, "kAccepted with the wrong user word");
     begin(now, *side, event.assoc, record);
   }
   if (side == nullptr) return fail(now, "an event for an association that is over");
+  if (event.user != side->user) fail(now, "an event with the wrong user word");
   side->asked = true;
   switch (event.kind) {
     case EventKind::kAccepted:
     case EventKind::kConnected:
-      up(now, *side, event);
+      up(host, now, *side, event);
       break;
-    case EventKind::kRestarted:
+    case EventKind::kRestarted: {
+      const uint64_t user = side->user;
       begin(now, *side, event.assoc, record);
-      up(now, *side, event);
+      side->user = user;
+      up(host, now, *side, event);
       break;
+    }
     case EventKind::kMessage:
       got_message(host, now, *side, event);
       break;
@@ -339,6 +352,94 @@ void Chatter::send_some(Host& host, TimePoint now, Side& side) {
   side.next_send = now + (traffic.pattern == Pattern::kStream ? milliseconds(1) : traffic.gap);
 }
 
+// Looks and touches where nothing may come of it.
+void Chatter::meddle(Host& host, TimePoint now, Side& side) {
+  Shard& shard = host.shard();
+  const Profile& profile = plan_.hosts[host_].profile;
+  const bool up = side.phase == Phase::kUp;
+  switch (random_.below(5)) {
+    case 0: {
+      AssocStatus status;
+      if (!shard.status(side.id, status)) return fail(now, "no status of a living association");
+      bool good = status.id == side.id && status.local_port.value == side.local_port &&
+                  status.peer_port.value == side.peer_port && !status.paths.empty() &&
+                  status.state != AssocState::kClosed && status.user == side.user &&
+                  status.a_rwnd <= profile.a_rwnd;
+      uint64_t flight = 0;
+      for (const PathStatus& path : status.paths) {
+        flight += path.flight;
+        good = good && path.rto >= profile.rto_min && path.rto <= profile.rto_max &&
+               path.mtu == profile.path_mtu && path.cwnd > 0;
+      }
+      if (!good || flight > status.outstanding_bytes) fail(now, "status() makes no sense");
+      break;
+    }
+    case 1: {
+      side.user = random_.next();
+      if (shard.set_user(side.id, side.user) != Status::kOk) fail(now, "set_user()");
+      break;
+    }
+    case 2: {
+      const IpAddress& peer = plan_.hosts[side.peer_host].addresses[side.assoc->ipv6 ? 1 : 0];
+      const Status status = shard.request_heartbeat(now, side.id, peer);
+      const bool expected =
+          status == Status::kOk || status == Status::kNotEstablished || status == Status::kClosing;
+      if (!expected || (up && !side.closing && status != Status::kOk)) {
+        fail(now, "request_heartbeat(): " + std::string(status_text(status)));
+      }
+      if (shard.request_heartbeat(now, side.id, IpAddress::ipv4(9, 9, 9, 9)) !=
+          Status::kInvalidAddress) {
+        fail(now, "request_heartbeat() to an unknown address");
+      }
+      break;
+    }
+    case 3: {
+      AssocId wrong = side.id;
+      ++wrong.generation;
+      AssocStatus status;
+      if (shard.status(wrong, status) || shard.shutdown(now, wrong) == Status::kOk ||
+          shard.set_user(wrong, 1) == Status::kOk) {
+        fail(now, "an id of another generation was taken");
+      }
+      break;
+    }
+    default: {
+      if (!up) return;
+      const auto size = profile.max_message_size + 1;
+      auto outgoing = simulator_.ledger().make(side.record, StreamId(0), false, size, 2);
+      const Status status = host.shard().send(now, side.id, outgoing.request, outgoing.payload);
+      if (status != Status::kMessageTooLarge && status != Status::kClosing) {
+        fail(now, "send() of too much: " + std::string(status_text(status)));
+      }
+      simulator_.ledger().refused(now, outgoing);
+      break;
+    }
+  }
+}
+
+void Chatter::check_endpoints(Host& host, TimePoint now) {
+  Shard& shard = host.shard();
+  for (Side& side : sides_) {
+    if (!side.endpoint_closed) {
+      // Associations of one server share it: the second one finds it closed.
+      side.endpoint_closed = true;
+      static_cast<void>(shard.close_endpoint(side.endpoint));
+    }
+    if (shard.close_endpoint(side.endpoint) != Status::kNoSuchEndpoint) {
+      fail(now, "an endpoint that was closed and has no association is still there");
+    }
+    EndpointConfig config;
+    config.port = PortNumber(side.local_port);
+    config.addresses = {plan_.hosts[host_].addresses[0]};
+    const EndpointResult again = shard.add_endpoint(config);
+    if (again.status != Status::kOk) {
+      fail(now,
+           "add_endpoint() on a port that was closed: " + std::string(status_text(again.status)));
+    }
+    static_cast<void>(shard.close_endpoint(again.endpoint));
+  }
+}
+
 void Chatter::try_wrong_calls(Host& host, TimePoint now, Side& side) {
   const uint16_t streams = simulator_.ledger().record(side.record).outbound_streams;
   if (streams < 65535) {
@@ -426,6 +527,9 @@ void Chatter::act(Host& host, TimePoint now) {
     side.asked = false;
     if (side.connect_at <= now) connect(host, now, side);
     if (!side.kept.empty() && side.kept.front().take_at <= now) take_kept(host, now, side);
+    if (side.phase == Phase::kUp || side.phase == Phase::kConnecting) {
+      if (plan_.hosts[host_].meddles && random_.below(10) == 0) meddle(host, now, side);
+    }
     if (side.phase != Phase::kUp) continue;
     if (side.sent == 0 && random_.below(10) == 0) try_wrong_calls(host, now, side);
     if (side.next_send <= now && !side.blocked && !side.closing) send_some(host, now, side);

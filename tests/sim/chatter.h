@@ -27,6 +27,9 @@ class Chatter final : public Application {
   [[nodiscard]] bool finished() const;
   // Ends that the shutdown guard timer explains (section 9.2: T5, 5 * RTO.max), by plan.
   [[nodiscard]] const std::vector<const AssocPlan*>& guarded() const { return guarded_; }
+  // When all is over: endpoints that were closed are gone, the others can be closed and opened
+  // anew.
+  void check_endpoints(Host& host, TimePoint now);
   // What it waits for, for the report of a run that does not end.
   [[nodiscard]] std::string pending() const;
 
@@ -48,6 +51,8 @@ class Chatter final : public Application {
     uint16_t local_port = 0;
     uint16_t peer_port = 0;
     EndpointId endpoint;
+    bool endpoint_closed = false;
+    uint64_t user = 0;  // what its events must carry
 
     Phase phase = Phase::kWaiting;
     bool ever_up = false;
@@ -75,13 +80,14 @@ class Chatter final : public Application {
   Side* side_for(HostIndex peer_host, uint16_t local_port, uint16_t peer_port);
   void connect(Host& host, TimePoint now, Side& side);
   void begin(TimePoint now, Side& side, AssocId id, RecordId record);
-  void up(TimePoint now, Side& side, const Event& event);
+  void up(Host& host, TimePoint now, Side& side, const Event& event);
   void over(Host& host, TimePoint now, Side& side, const Event& event);
   void got_message(Host& host, TimePoint now, Side& side, Event& event);
   void take_kept(Host& host, TimePoint now, Side& side);
   void send_some(Host& host, TimePoint now, Side& side);
   bool send_one(Host& host, TimePoint now, Side& side);
   void try_ending(Host& host, TimePoint now, Side& side);
+  void meddle(Host& host, TimePoint now, Side& side);
   void try_wrong_calls(Host& host, TimePoint now, Side& side);
   [[nodiscard]] bool has_sent_all(const Side& side) const;
   [[nodiscard]] TimePoint next_of(const Side& side) const;

@@ -26,9 +26,7 @@ std::optional<HostIndex> Network::host_of(const IpAddress& address) const {
 }
 
 void Network::drop_next(HostIndex from, HostIndex to, uint8_t chunk_type, uint32_t count) {
-  Link& link = link_state(from, to);
-  link.drop_next[chunk_type] += count;
-  link.has_named_drops = true;
+  named_drops_[{from, to}][chunk_type] += count;
 }
 
 void Network::heal() {
@@ -39,9 +37,8 @@ void Network::heal() {
     clean.queue_limit = link.faults.queue_limit;
     link.faults = clean;
     link.bad = false;
-    link.drop_next.fill(0);
-    link.has_named_drops = false;
   }
+  named_drops_.clear();
 }
 
 bool Network::lose(Link& link, std::span<const uint8_t> bytes, const IpAddress& destination) {
@@ -50,18 +47,21 @@ bool Network::lose(Link& link, std::span<const uint8_t> bytes, const IpAddress& 
   if (faults.mtu != 0 && bytes.size() + ip_header_size(destination.is_ipv6()) > faults.mtu) {
     return true;
   }
-  if (link.has_named_drops && bytes.size() > wire::kCommonHeaderSize) {
-    wire::ChunkCursor cursor(bytes.subspan(wire::kCommonHeaderSize));
-    while (const auto chunk = cursor.next()) {
-      uint32_t& left = link.drop_next[static_cast<uint8_t>(chunk->type)];
-      if (left > 0) {
-        --left;
-        return true;
-      }
-    }
-  }
   link.bad = link.bad ? !chance(faults.leave_bad) : chance(faults.enter_bad);
   return chance(faults.loss) || (link.bad && chance(faults.loss_when_bad));
+}
+
+bool Network::drop_by_name(HostIndex from, HostIndex to, std::span<const uint8_t> bytes) {
+  const auto drops = named_drops_.find({from, to});
+  if (drops == named_drops_.end() || bytes.size() < wire::kCommonHeaderSize) return false;
+  wire::ChunkCursor cursor(bytes.subspan(wire::kCommonHeaderSize));
+  while (const auto chunk = cursor.next()) {
+    uint32_t& left = drops->second[static_cast<uint8_t>(chunk->type)];
+    if (left == 0) continue;
+    --left;
+    return true;
+  }
+  return false;
 }
 
 bool Network::damage(const LinkFaults& faults, std::vector<uint8_t>& bytes) {
@@ -119,8 +119,8 @@ Fate Network::send(TimePoint now, HostIndex from, const IpAddress& source,
     ++totals_.lost;
     return Fate::kLost;
   }
-  Link& link = link_state(from, *to);
-  if (lose(link, bytes, destination)) {
+  Link& link = link_state(from, *to, destination.is_ipv6());
+  if (drop_by_name(from, *to, bytes) || lose(link, bytes, destination)) {
     ++totals_.lost;
     return Fate::kLost;
   }

@@ -13,6 +13,7 @@
 #include <optional>
 #include <queue>
 #include <span>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -68,9 +69,11 @@ class Network {
   void attach(HostIndex host, const IpAddress& address);
   [[nodiscard]] std::optional<HostIndex> host_of(const IpAddress& address) const;
 
-  // The link of one direction; made on first use.
-  LinkFaults& link(HostIndex from, HostIndex to) { return link_state(from, to).faults; }
-  // The next `count` packets that carry a chunk of this type vanish.
+  // The link of one direction and address family: two hosts with both have two paths between them.
+  LinkFaults& link(HostIndex from, HostIndex to, bool ipv6 = false) {
+    return link_state(from, to, ipv6).faults;
+  }
+  // The next `count` packets of either family that carry a chunk of this type vanish.
   void drop_next(HostIndex from, HostIndex to, uint8_t chunk_type, uint32_t count);
   // Ends all faults of all links; rate and delay stay.
   void heal();
@@ -106,8 +109,6 @@ class Network {
     bool bad = false;
     TimePoint busy_until;
     TimePoint last_arrival;
-    std::array<uint32_t, 256> drop_next{};
-    bool has_named_drops = false;
   };
   struct Later {
     bool operator()(const std::unique_ptr<NetPacket>& a,
@@ -119,18 +120,20 @@ class Network {
     size_t operator()(const IpAddress& address) const;
   };
 
-  Link& link_state(HostIndex from, HostIndex to) { return links_[{from, to}]; }
+  Link& link_state(HostIndex from, HostIndex to, bool ipv6) { return links_[{from, to, ipv6}]; }
   [[nodiscard]] bool chance(uint32_t parts_per_million) {
     return parts_per_million > 0 && random_.below(1'000'000) < parts_per_million;
   }
   bool lose(Link& link, std::span<const uint8_t> bytes, const IpAddress& destination);
+  bool drop_by_name(HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
   bool damage(const LinkFaults& faults, std::vector<uint8_t>& bytes);
   // When it arrives, or nothing if the queue of the link is full.
   std::optional<TimePoint> schedule(TimePoint now, Link& link, size_t wire_bytes, bool& reordered);
 
   SeededRandom random_;
   std::unordered_map<IpAddress, HostIndex, AddressHash> routes_;
-  std::map<std::pair<HostIndex, HostIndex>, Link> links_;
+  std::map<std::tuple<HostIndex, HostIndex, bool>, Link> links_;
+  std::map<std::pair<HostIndex, HostIndex>, std::array<uint32_t, 256>> named_drops_;
   std::priority_queue<std::unique_ptr<NetPacket>, std::vector<std::unique_ptr<NetPacket>>, Later>
       in_flight_;
   uint64_t next_serial_ = 0;

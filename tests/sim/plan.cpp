@@ -17,9 +17,9 @@ using std::chrono::seconds;
 constexpr uint32_t kPercent = 10'000;  // parts per million
 
 constexpr std::string_view kNames[kScenarioCount] = {
-    "data_loss", "reorder_dup", "corruption", "delay",      "stalls",
-    "shutdown",  "abort",       "restart",    "collision",  "crash",
-    "setup",     "partition",   "attacker",   "exhaustion", "mixed"};
+    "data_loss",   "reorder_dup", "corruption", "delay", "stalls", "shutdown",
+    "abort",       "restart",     "collision",  "crash", "setup",  "partition",
+    "multihoming", "attacker",    "exhaustion", "mixed"};
 
 // Draws from a seed with words of its own for what plans need.
 class Dice {
@@ -94,6 +94,9 @@ class Drawer {
       case Scenario::kPartition:
         partition();
         break;
+      case Scenario::kMultihoming:
+        multihoming();
+        break;
       case Scenario::kAttacker:
         attacker();
         break;
@@ -150,6 +153,7 @@ class Drawer {
       host.addresses = {IpAddress::ipv4(192, 0, 2, static_cast<uint8_t>(i + 1)),
                         *IpAddress::parse("2001:db8::" + std::to_string(i + 1))};
       host.checksum_by_port = dice_.percent(20);
+      host.meddles = dice_.percent(30);
       host.poll =
           dice_.one_of<Duration>({Duration{}, Duration{}, microseconds(50), milliseconds(1)});
       plan_.hosts.push_back(host);
@@ -160,12 +164,14 @@ class Drawer {
     for (HostIndex from = 0; from < plan_.hosts.size(); ++from) {
       for (HostIndex to = 0; to < plan_.hosts.size(); ++to) {
         if (from == to) continue;
-        LinkPlan link{from, to, {}};
+        LinkPlan link{from, to, false, {}};
         link.faults.delay = dice_.one_of<Duration>(
             {microseconds(50), milliseconds(1), milliseconds(5), milliseconds(40)});
         if (dice_.percent(30)) {
           link.faults.rate = dice_.one_of<uint64_t>({125'000, 1'250'000, 12'500'000});
         }
+        plan_.links.push_back(link);
+        link.ipv6 = true;
         plan_.links.push_back(link);
       }
     }
@@ -231,8 +237,14 @@ class Drawer {
       }
       SidePlan& ender = dice_.percent(50) ? assoc.client_side : assoc.server_side;
       ender.ending = Ending::kWhenAllDone;
+      assoc.close_endpoint = dice_.percent(10);
       plan_.assocs.push_back(assoc);
     }
+  }
+
+  void make_dual(AssocPlan& assoc) {
+    assoc.dual = true;
+    assoc.server_port = 20'046;
   }
 
   void heal_after(Duration low, Duration high) {
@@ -432,6 +444,7 @@ class Drawer {
     }
     for (AssocPlan& assoc : plan_.assocs) {
       assoc.reconnect = true;
+      assoc.close_endpoint = false;
       // Whoever ends it must live to do so.
       assoc.client_side.ending = Ending::kWhenAllDone;
       assoc.server_side.ending = Ending::kPassive;
@@ -442,6 +455,7 @@ class Drawer {
   void collision() {
     for (AssocPlan& assoc : plan_.assocs) {
       assoc.both_connect = true;
+      assoc.close_endpoint = false;
       assoc.connect_after = Duration{};
       assoc.peer_connect_after =
           dice_.percent(50) ? Duration{} : dice_.between(Duration{}, milliseconds(100));
@@ -540,6 +554,41 @@ class Drawer {
     for (HostPlan& host : plan_.hosts) {
       host.profile.heartbeat_interval =
           std::max<Duration>(host.profile.heartbeat_interval, milliseconds(500));
+    }
+  }
+
+  void multihoming() {
+    for (AssocPlan& assoc : plan_.assocs) {
+      if (dice_.percent(90)) make_dual(assoc);
+    }
+    for (HostPlan& host : plan_.hosts) {
+      host.profile.path_max_retrans = static_cast<uint16_t>(dice_.between(0, 5));
+      host.profile.heartbeat_interval = dice_.one_of<Duration>({milliseconds(500), seconds(5)});
+    }
+    if (dice_.percent(50)) light_loss();
+    // One family at a time dies, for a while or for good: the other one carries on.
+    const bool for_good = dice_.percent(40);
+    const bool both_ways = dice_.percent(70);
+    Duration at = dice_.between(milliseconds(400), seconds(1));
+    const size_t times = for_good ? 1 : dice_.between(1, 3);
+    bool ipv6 = dice_.percent(50);
+    for (size_t i = 0; i < times; ++i) {
+      const Duration back = at + dice_.between(milliseconds(10), seconds(10));
+      for (const LinkPlan& link : plan_.links) {
+        if (link.ipv6 != ipv6 || (!both_ways && link.from > link.to)) continue;
+        IncidentPlan cut{Incident::kCut, at, link.from, link.to, {}, 0, 0, !ipv6, ipv6};
+        plan_.incidents.push_back(cut);
+        if (for_good) continue;
+        cut.what = Incident::kRestore;
+        cut.after = back;
+        plan_.incidents.push_back(cut);
+      }
+      at = back + dice_.between(milliseconds(1), seconds(5));
+      ipv6 = !ipv6;
+    }
+    // Who has one path only is lost with it.
+    if (for_good) {
+      for (AssocPlan& assoc : plan_.assocs) make_dual(assoc);
     }
   }
 
@@ -665,9 +714,10 @@ std::string Plan::describe() const {
   }
   for (const LinkPlan& link : links) {
     const LinkFaults& f = link.faults;
-    out += "link " + std::to_string(link.from) + ">" + std::to_string(link.to) + ": delay " +
-           text_of(f.delay) + " jitter " + text_of(f.jitter) + " rate " + std::to_string(f.rate) +
-           " loss " + std::to_string(f.loss) + " bad " + std::to_string(f.enter_bad) + " reorder " +
+    out += "link " + std::to_string(link.from) + ">" + std::to_string(link.to) +
+           (link.ipv6 ? " ipv6" : " ipv4") + ": delay " + text_of(f.delay) + " jitter " +
+           text_of(f.jitter) + " rate " + std::to_string(f.rate) + " loss " +
+           std::to_string(f.loss) + " bad " + std::to_string(f.enter_bad) + " reorder " +
            std::to_string(f.reorder) + " by " + text_of(f.reorder_by) + " dup " +
            std::to_string(f.duplicate) + " corrupt " + std::to_string(f.corrupt) +
            (f.cut ? " cut" : "") + "\n";
@@ -675,7 +725,8 @@ std::string Plan::describe() const {
   for (const AssocPlan& a : assocs) {
     out += "assoc " + std::to_string(a.client) + ":" + std::to_string(a.client_port) + " > " +
            std::to_string(a.server) + ":" + std::to_string(a.server_port) +
-           (a.ipv6 ? " ipv6" : " ipv4") + (a.both_connect ? " both connect" : "");
+           (a.ipv6 ? " ipv6" : " ipv4") + (a.dual ? " dual" : "") +
+           (a.both_connect ? " both connect" : "");
     for (const SidePlan* side : {&a.client_side, &a.server_side}) {
       out +=
           "; pattern " + std::to_string(static_cast<int>(side->traffic.pattern)) + " " +
@@ -689,7 +740,7 @@ std::string Plan::describe() const {
     out += "incident " + std::to_string(static_cast<int>(i.what)) + " after " + text_of(i.after) +
            " " + std::to_string(i.from) + ">" + std::to_string(i.to) + " chunk " +
            std::to_string(i.chunk) + " count " + std::to_string(i.count) + " span " +
-           text_of(i.span) + "\n";
+           text_of(i.span) + (i.ipv4 ? "" : " ipv6 only") + (i.ipv6 ? "" : " ipv4 only") + "\n";
   }
   return out;
 }

@@ -27,11 +27,12 @@ enum class Scenario : uint8_t {
   kCrash,
   kSetup,
   kPartition,
-  kAttacker,    // somebody off the path forges packets
-  kExhaustion,  // pools far too small
+  kMultihoming,  // two paths, one of which fails
+  kAttacker,     // somebody off the path forges packets
+  kExhaustion,   // pools far too small
   kMixed,
 };
-inline constexpr size_t kScenarioCount = 15;
+inline constexpr size_t kScenarioCount = 16;
 
 [[nodiscard]] std::string_view scenario_name(Scenario scenario);
 // False for an unknown name.
@@ -85,8 +86,10 @@ struct AssocPlan {
   uint16_t client_port = 0;
   uint16_t server_port = 0;
   bool ipv6 = false;
-  bool both_connect = false;  // set-up collision (section 5.2.1)
-  bool reconnect = false;     // the client tries again after it was lost
+  bool dual = false;  // addresses of both families: two paths; `ipv6` says the primary one
+  bool close_endpoint = false;  // the client closes its endpoint once it is connected
+  bool both_connect = false;    // set-up collision (section 5.2.1)
+  bool reconnect = false;       // the client tries again after it was lost
   Duration connect_after{};
   Duration peer_connect_after{};  // both_connect: when the server does
   uint16_t outbound_streams = 0;  // of the connect request
@@ -99,6 +102,7 @@ struct HostPlan {
   std::vector<IpAddress> addresses;
   bool listening = true;
   bool checksum_by_port = false;
+  bool meddles = false;  // calls verbs that should change nothing
   Duration poll{};
   uint32_t out_of_blue_replies = 1000;
   // What the shard has; enough, unless the scenario says otherwise.
@@ -126,11 +130,14 @@ struct IncidentPlan {
   Duration span{};
   uint8_t chunk = 0;
   uint32_t count = 0;
+  bool ipv4 = true;  // kCut, kRestore: which families
+  bool ipv6 = true;
 };
 
 struct LinkPlan {
   HostIndex from = 0;
   HostIndex to = 0;
+  bool ipv6 = false;
   LinkFaults faults;
 };
 

@@ -243,7 +243,7 @@ void Referee::check_congestion(const Context& context, const Direction& mine) {
   const uint64_t mtu = limits->second.mtu;
   const uint64_t initial =
       mine.sack_seen ? 4 * mtu : std::min(4 * mtu, std::max<uint64_t>(2 * mtu, 4404));
-  if (mine.flight >= initial + mine.acknowledged) {
+  if (mine.flight >= initial * limits->second.paths + mine.acknowledged) {
     fail(context, std::to_string(mine.flight) + " bytes in flight, after a window of " +
                       std::to_string(initial) + " and " + std::to_string(mine.acknowledged) +
                       " bytes acknowledged");

@@ -30,6 +30,7 @@ struct PacketLimits {
   Duration sack_delay{};
   uint8_t sack_frequency = 2;
   Duration slack{};
+  uint32_t paths = 1;  // an association may have so many: each has a congestion window
 };
 
 class Referee {

@@ -49,15 +49,20 @@ class Run {
       config.shard.max_outstanding_chunks = plan.max_outstanding_chunks;
       config.shard.max_queued_messages = plan.max_queued_messages;
       config.shard.out_of_blue_replies_per_second = plan.out_of_blue_replies;
-      config.limits = {plan.profile.path_mtu,   plan.profile.one_data_per_packet, !pauses,
-                       plan.profile.sack_delay, plan.profile.sack_frequency,      plan.poll};
+      config.limits = {plan.profile.path_mtu,
+                       plan.profile.one_data_per_packet,
+                       !pauses,
+                       plan.profile.sack_delay,
+                       plan.profile.sack_frequency,
+                       plan.poll,
+                       plan_.scenario == Scenario::kMultihoming ? 2u : 1u};
       config.checksum_by_port = plan.checksum_by_port;
       config.poll = plan.poll;
       chatters_.push_back(std::make_unique<Chatter>(simulator_, plan_, i));
       simulator_.add_host(config, *chatters_.back());
     }
     for (const LinkPlan& link : plan_.links) {
-      simulator_.network().link(link.from, link.to) = link.faults;
+      simulator_.network().link(link.from, link.to, link.ipv6) = link.faults;
     }
     for (const IncidentPlan& incident : plan_.incidents) {
       simulator_.at(simulator_.now() + incident.after,
@@ -81,7 +86,10 @@ class Run {
         break;
       case Incident::kCut:
       case Incident::kRestore:
-        network.link(incident.from, incident.to).cut = incident.what == Incident::kCut;
+        for (const bool ipv6 : {false, true}) {
+          if (ipv6 ? !incident.ipv6 : !incident.ipv4) continue;
+          network.link(incident.from, incident.to, ipv6).cut = incident.what == Incident::kCut;
+        }
         simulator_.note(now, std::string(incident.what == Incident::kCut ? "cut " : "restored ") +
                                  std::to_string(incident.from) + ">" + std::to_string(incident.to));
         break;
@@ -108,7 +116,7 @@ class Run {
     const Duration wait(static_cast<int64_t>(simulator_.random().below(2 * mean)));
     simulator_.at(now + wait, [this](TimePoint when) {
       forger_->forge(when);
-      if (!done() && when < TimePoint::from_ns(0) + seconds(60)) plan_forgery(when);
+      if (!done() && ++forged_ < 300) plan_forgery(when);
     });
   }
 
@@ -127,7 +135,9 @@ class Run {
     const TimePoint now = simulator_.now();
     Ledger& ledger = simulator_.ledger();
     for (HostIndex i = 0; i < plan_.hosts.size(); ++i) {
-      if (simulator_.host(i).alive()) simulator_.host(i).check_empty(now);
+      if (!simulator_.host(i).alive()) continue;
+      simulator_.host(i).check_empty(now);
+      chatters_[i]->check_endpoints(simulator_.host(i), now);
     }
     ledger.finish(now);
     const Expectations& expect = plan_.expect;
@@ -222,6 +232,7 @@ class Run {
   Simulator simulator_;
   std::vector<std::unique_ptr<Chatter>> chatters_;  // they hold payload of the hosts' shards
   std::unique_ptr<Forger> forger_;
+  size_t forged_ = 0;
   size_t incidents_left_ = 0;
   uint64_t guarded_ = 0;
 };
