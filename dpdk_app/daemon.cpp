@@ -115,9 +115,9 @@ worker::WorkerConfig worker_config(const config::Config& config) {
         {PortNumber(endpoint.port), endpoint.addresses, config.profiles[endpoint.profile].name});
   }
   for (const config::Peer& peer : config.peers) {
-    for (const IpAddress& address : peer.addresses) {
-      const uint8_t bits = address.is_ipv4() ? 32 : 128;
-      bridge.peers.push_back({address, bits, config.profiles[peer.profile].profile});
+    for (const config::Prefix& prefix : peer.addresses) {
+      bridge.peers.push_back(
+          {prefix.address, prefix.length, config.profiles[peer.profile].profile});
     }
   }
   bridge.on_death = config.clients.on_death == config::OnDeath::kAbort

@@ -63,7 +63,7 @@ struct Endpoint {
 
 struct Peer {
   std::string name;
-  std::vector<IpAddress> addresses;
+  std::vector<Prefix> addresses;  // a single address has the length of its family
   size_t profile = 0;
 };
 

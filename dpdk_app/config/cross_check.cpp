@@ -127,13 +127,13 @@ void check_endpoints(Loading& loading) {
 void check_peers(Loading& loading) {
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < loading.config.peers.size(); ++i) {
-    for (const IpAddress& address : loading.config.peers[i].addresses) {
-      const auto [it, fresh] = seen.emplace(address.to_string(), i);
+    for (const Prefix& prefix : loading.config.peers[i].addresses) {
+      const std::string text = fmt::format("{}/{}", prefix.address.to_string(), prefix.length);
+      const auto [it, fresh] = seen.emplace(text, i);
       if (fresh || it->second == i) continue;
-      loading.mistakes.add(
-          loading.peer_places[i],
-          fmt::format("{} already belongs to peers[{}] on line {}", address.to_string(), it->second,
-                      loading.peer_places[it->second].line));
+      loading.mistakes.add(loading.peer_places[i],
+                           fmt::format("{} already belongs to peers[{}] on line {}", text,
+                                       it->second, loading.peer_places[it->second].line));
     }
   }
 }

@@ -53,6 +53,36 @@ bool check_name(const Field& at, const std::string& name, Mistakes& mistakes) {
   return false;
 }
 
+std::optional<Prefix> read_prefix(const Field& field, bool whole_address_too, Mistakes& mistakes) {
+  const auto text = scalar(field, "an address with its prefix", mistakes);
+  if (!text) return std::nullopt;
+  const size_t slash = text->find('/');
+  const auto address = IpAddress::parse(std::string_view(*text).substr(0, slash));
+  if (!address) {
+    mistakes.add(field, fmt::format("\"{}\" is not an address with its prefix, such as "
+                                    "192.0.2.1/24 or 2001:db8::1/64",
+                                    *text));
+    return std::nullopt;
+  }
+  const unsigned bits = address->is_ipv4() ? 32 : 128;
+  if (slash == std::string::npos) {
+    if (whole_address_too) return Prefix{*address, static_cast<uint8_t>(bits)};
+    mistakes.add(field, fmt::format("{} lacks the length of its prefix; write {}/{}", *text, *text,
+                                    address->is_ipv4() ? 24 : 64));
+    return std::nullopt;
+  }
+  const std::string digits = text->substr(slash + 1);
+  const bool number =
+      !digits.empty() && digits.size() <= 3 &&
+      std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!number || std::stoul(digits) > bits || std::stoul(digits) == 0) {
+    mistakes.add(field, fmt::format("the prefix of {} must be from 1 to {}, not \"{}\"",
+                                    text->substr(0, slash), bits, digits));
+    return std::nullopt;
+  }
+  return Prefix{*address, static_cast<uint8_t>(std::stoul(digits))};
+}
+
 void read_socket_path(const Map& map, std::string_view key, std::string& out) {
   map.text(key, out);
   const auto field = map.find(key);

@@ -12,7 +12,7 @@
 namespace trunkline::config {
 namespace {
 
-void read_addresses(const Map& map, std::vector<IpAddress>& out, std::vector<Field>* places) {
+void read_addresses(const Map& map, std::vector<IpAddress>& out, std::vector<Field>& places) {
   const auto field = map.require("addresses", "addresses: [192.0.2.1]");
   if (!field) return;
   const auto list = items(*field, "IP addresses", map.mistakes());
@@ -27,7 +27,19 @@ void read_addresses(const Map& map, std::vector<IpAddress>& out, std::vector<Fie
       continue;
     }
     out.push_back(*address);
-    if (places != nullptr) places->push_back(item);
+    places.push_back(item);
+  }
+}
+
+void read_prefixes(const Map& map, std::vector<Prefix>& out) {
+  const auto field = map.require("addresses", "addresses: [192.0.2.1, 198.51.100.0/24]");
+  if (!field) return;
+  const auto list = items(*field, "addresses or prefixes", map.mistakes());
+  if (field->node.IsSequence() && list.empty()) {
+    map.mistakes().add(*field, "at least one address is needed");
+  }
+  for (const Field& item : list) {
+    if (const auto prefix = read_prefix(item, true, map.mistakes())) out.push_back(*prefix);
   }
 }
 
@@ -155,7 +167,7 @@ void load_endpoints(const Field& at, Loading& loading) {
     Loading::EndpointPlace place{item, {}};
     read_name(map, endpoint.name);
     if (map.require("port", "port: 2905")) map.integer("port", endpoint.port, 1, 65535);
-    read_addresses(map, endpoint.addresses, &place.addresses);
+    read_addresses(map, endpoint.addresses, place.addresses);
     read_profile(map, &endpoint.profile, loading);
     if (endpoint.name.empty()) endpoint.name = fmt::format("port-{}", endpoint.port);
     loading.endpoint_places.push_back(std::move(place));
@@ -170,7 +182,7 @@ void load_peers(const Field& at, Loading& loading) {
     if (!item.node.IsMap()) continue;
     Peer& peer = loading.config.peers.emplace_back();
     read_name(map, peer.name);
-    read_addresses(map, peer.addresses, nullptr);
+    read_prefixes(map, peer.addresses);
     if (map.require("profile", "profile: default")) read_profile(map, &peer.profile, loading);
     loading.peer_places.push_back(item);
   }

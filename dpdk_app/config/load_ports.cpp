@@ -39,41 +39,6 @@ void read_core(const Map& map, std::string_view key, std::optional<uint16_t>& ou
   }
 }
 
-std::optional<Prefix> read_prefix(const Field& field, Mistakes& mistakes) {
-  const auto text = scalar(field, "an address with its prefix", mistakes);
-  if (!text) return std::nullopt;
-  const size_t slash = text->find('/');
-  const auto address = IpAddress::parse(std::string_view(*text).substr(0, slash));
-  if (!address) {
-    mistakes.add(field, fmt::format("\"{}\" is not an address with its prefix, such as "
-                                    "192.0.2.1/24 or 2001:db8::1/64",
-                                    *text));
-    return std::nullopt;
-  }
-  const unsigned bits = address->is_ipv4() ? 32 : 128;
-  if (slash == std::string::npos) {
-    mistakes.add(field, fmt::format("{} lacks the length of its prefix; write {}/{}", *text, *text,
-                                    address->is_ipv4() ? 24 : 64));
-    return std::nullopt;
-  }
-  const std::string digits = text->substr(slash + 1);
-  const bool number =
-      !digits.empty() && digits.size() <= 3 &&
-      std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (!number || std::stoul(digits) > bits || std::stoul(digits) == 0) {
-    mistakes.add(field, fmt::format("the prefix of {} must be from 1 to {}, not \"{}\"",
-                                    text->substr(0, slash), bits, digits));
-    return std::nullopt;
-  }
-  if (!address->is_unicast() || address->scope() == AddressScope::kLoopback) {
-    mistakes.add(field, fmt::format("{} cannot be the address of a port: it must be unicast and "
-                                    "not loopback",
-                                    text->substr(0, slash)));
-    return std::nullopt;
-  }
-  return Prefix{*address, static_cast<uint8_t>(std::stoul(digits))};
-}
-
 void read_gateway(const Map& map, std::string_view key, AddressFamily family,
                   std::optional<IpAddress>& out) {
   const auto field = map.find(key);
@@ -123,7 +88,7 @@ void load_port(const Field& at, Loading& loading) {
   map.integer("tx_descriptors", port.tx_descriptors, 64, 32768);
   map.integer("buffers", port.buffers, 512, 4u << 20);
   map.integer("vlan", port.vlan, 1, 4094);
-  map.bytes("mtu", port.mtu, 576, 9200);
+  map.integer("mtu", port.mtu, 576, 9200);
   map.boolean("promiscuous", port.promiscuous);
   if (const auto field = map.require("addresses", "addresses: [192.0.2.1/24]")) {
     const auto list = items(*field, "addresses such as 192.0.2.1/24", mistakes);
@@ -131,7 +96,16 @@ void load_port(const Field& at, Loading& loading) {
       mistakes.add(*field, "a port needs at least one address");
     }
     for (const Field& item : list) {
-      if (const auto prefix = read_prefix(item, mistakes)) port.addresses.push_back(*prefix);
+      const auto prefix = read_prefix(item, false, mistakes);
+      if (!prefix) continue;
+      const IpAddress& address = prefix->address;
+      if (!address.is_unicast() || address.scope() == AddressScope::kLoopback) {
+        mistakes.add(item, fmt::format("{} cannot be the address of a port: it must be unicast and "
+                                       "not loopback",
+                                       address.to_string()));
+        continue;
+      }
+      port.addresses.push_back(*prefix);
     }
   }
   read_gateway(map, "gateway_v4", AddressFamily::kIpv4, port.gateway_v4);

@@ -31,7 +31,7 @@ void read_fields(const Map& map, Profile& out) {
   map.bytes("a_rwnd", out.a_rwnd, 1500, 256ull << 20);  // section 3.3.2: at least 1500
   map.bytes("send_buffer", out.send_buffer, 1500, 256ull << 20);
   map.bytes("max_message_size", out.max_message_size, 1, 64ull << 20);
-  map.bytes("path_mtu", out.path_mtu, 576, 9200);
+  map.integer("path_mtu", out.path_mtu, 576, 9200);
   map.integer("max_burst", out.max_burst, 0, 255);
   map.boolean("nagle", out.nagle);
   map.boolean("one_data_per_packet", out.one_data_per_packet);

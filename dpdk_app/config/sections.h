@@ -41,6 +41,9 @@ void cross_check(Loading& loading);
 
 // Names of ports, profiles and so on: letters, digits, '-' and '_', at most 31.
 [[nodiscard]] bool check_name(const Field& at, const std::string& name, Mistakes& mistakes);
+// "192.0.2.0/24"; with `whole_address_too` also "192.0.2.1", which is a prefix of all its bits.
+[[nodiscard]] std::optional<Prefix> read_prefix(const Field& field, bool whole_address_too,
+                                                Mistakes& mistakes);
 // An absolute path of a UNIX socket, short enough for sockaddr_un.
 void read_socket_path(const Map& map, std::string_view key, std::string& out);
 // Octal file permissions, such as 0660.

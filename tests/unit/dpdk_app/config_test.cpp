@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a correct configuration turns into: values, defaults, inheritance, look-ups. The annotated
+// file and the examples of the project are correct.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "config/load.h"
+
+namespace trunkline::config {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const std::string kPort =
+    "ports:\n- name: left\n  device: net_null0\n  addresses: [192.0.2.1/24, '2001:db8::1/64']\n";
+
+Config good(const std::string& text) {
+  LoadResult result = parse_config(text, "test.yaml");
+  for (const Mistake& mistake : result.mistakes) ADD_FAILURE() << mistake.to_string();
+  return result.config;
+}
+
+TEST(Config, LeastFileHasTheDefaults) {
+  const Config config = good(kPort);
+  ASSERT_EQ(config.ports.size(), 1u);
+  const Port& port = config.ports[0];
+  EXPECT_EQ(port.name, "left");
+  EXPECT_EQ(port.device, "net_null0");
+  EXPECT_TRUE(port.is_virtual());
+  EXPECT_EQ(port.mtu, 1500);
+  EXPECT_EQ(port.vlan, 0);
+  EXPECT_EQ(port.queues, 1);
+  ASSERT_EQ(port.addresses.size(), 2u);
+  EXPECT_EQ(port.addresses[0].address, IpAddress::ipv4(192, 0, 2, 1));
+  EXPECT_EQ(port.addresses[0].length, 24);
+  EXPECT_EQ(port.addresses[1].length, 64);
+  ASSERT_EQ(config.profiles.size(), 1u);
+  EXPECT_EQ(config.profiles[0].name, "default");
+  EXPECT_EQ(config.profiles[0].profile, Profile{});
+  EXPECT_EQ(config.idle, Idle::kAdaptive);
+  EXPECT_TRUE(config.clients.allow.empty());
+  EXPECT_EQ(config.control.socket_mode, 0600u);
+}
+
+TEST(Config, EveryFieldOfAProfile) {
+  const Config config = good(kPort + R"(
+profiles:
+  all:
+    rto_initial: 300ms
+    rto_min: 120ms
+    rto_max: 2s
+    linear_backoff: true
+    association_max_retrans: 8
+    path_max_retrans: 3
+    max_init_retransmits: 4
+    heartbeat_interval: 1min
+    sack_delay: 20ms
+    sack_frequency: 1
+    outbound_streams: 17
+    max_inbound_streams: 18
+    valid_cookie_life: 30s
+    a_rwnd: 1MiB
+    send_buffer: 2MiB
+    max_message_size: 128KiB
+    path_mtu: 1400
+    max_burst: 0
+    nagle: true
+    one_data_per_packet: true
+    dscp: 40
+)");
+  ASSERT_EQ(config.profiles.size(), 2u);
+  Profile wanted;
+  wanted.rto_initial = milliseconds(300);
+  wanted.rto_min = milliseconds(120);
+  wanted.rto_max = seconds(2);
+  wanted.linear_backoff = true;
+  wanted.association_max_retrans = 8;
+  wanted.path_max_retrans = 3;
+  wanted.max_init_retransmits = 4;
+  wanted.heartbeat_interval = seconds(60);
+  wanted.sack_delay = milliseconds(20);
+  wanted.sack_frequency = 1;
+  wanted.outbound_streams = 17;
+  wanted.max_inbound_streams = 18;
+  wanted.valid_cookie_life = seconds(30);
+  wanted.a_rwnd = 1u << 20;
+  wanted.send_buffer = 2u << 20;
+  wanted.max_message_size = 128u << 10;
+  wanted.path_mtu = 1400;
+  wanted.max_burst = 0;
+  wanted.nagle = true;
+  wanted.one_data_per_packet = true;
+  wanted.dscp = 40;
+  EXPECT_EQ(config.profiles[1].profile, wanted);
+}
+
+TEST(Config, ProfilesInheritFromDefaultAndFromEachOther) {
+  const Config config = good(kPort + R"(
+profiles:
+  child: {extends: parent, dscp: 3}      # before its parent, on purpose
+  parent: {sack_delay: 10ms}
+  default: {path_max_retrans: 2}
+)");
+  const auto find = [&](const std::string& name) -> const Profile& {
+    for (const NamedProfile& profile : config.profiles) {
+      if (profile.name == name) return profile.profile;
+    }
+    throw std::runtime_error(name);
+  };
+  EXPECT_EQ(config.profiles[0].name, "default");
+  EXPECT_EQ(find("default").path_max_retrans, 2);
+  EXPECT_EQ(find("parent").path_max_retrans, 2);
+  EXPECT_EQ(find("parent").sack_delay, milliseconds(10));
+  EXPECT_EQ(find("child").sack_delay, milliseconds(10));
+  EXPECT_EQ(find("child").dscp, 3);
+  EXPECT_EQ(find("parent").dscp, 0);
+}
+
+TEST(Config, EndpointsAndPeersFindTheirProfiles) {
+  const Config config = good(kPort + R"(
+endpoints:
+  - {name: m3ua, port: 2905, addresses: [192.0.2.1], profile: fast}
+  - {port: 36412, addresses: ['2001:db8::1']}
+peers:
+  - {addresses: [203.0.113.0/24, "2001:db8:7::1"], profile: fast}
+profiles:
+  slow: {}
+  fast: {dscp: 7}
+)");
+  ASSERT_NE(config.endpoint_of(2905), nullptr);
+  EXPECT_EQ(config.profiles[config.endpoint_of(2905)->profile].name, "fast");
+  EXPECT_EQ(config.profiles[config.endpoint_of(36412)->profile].name, "default");
+  EXPECT_EQ(config.endpoint_of(36412)->name, "port-36412");
+  EXPECT_EQ(config.endpoint_of(1), nullptr);
+  ASSERT_EQ(config.peers.size(), 1u);
+  ASSERT_EQ(config.peers[0].addresses.size(), 2u);
+  EXPECT_EQ(config.peers[0].addresses[0].address, IpAddress::ipv4(203, 0, 113, 0));
+  EXPECT_EQ(config.peers[0].addresses[0].length, 24);
+  EXPECT_EQ(config.peers[0].addresses[1].length, 128);
+  EXPECT_EQ(config.profiles[config.peers[0].profile].profile.dscp, 7);
+}
+
+TEST(Config, ClientsAndTheirRules) {
+  const Config config = good(kPort + R"(
+clients:
+  socket: /run/x.sock
+  socket_mode: 0606
+  on_death: shutdown
+  limits: {max_clients: 3, max_lanes: 2, max_client_memory: 8MiB}
+  allow:
+    - {uid: 0, ports: any}
+    - {gid: 4711, ports: [2905, 36000-36999], ephemeral: false}
+    - {}
+)");
+  const Clients& clients = config.clients;
+  EXPECT_EQ(clients.socket, "/run/x.sock");
+  EXPECT_EQ(clients.socket_mode, 0606u);
+  EXPECT_EQ(clients.on_death, OnDeath::kShutdown);
+  EXPECT_EQ(clients.limits.max_clients, 3u);
+  EXPECT_EQ(clients.limits.max_client_memory, 8u << 20);
+  ASSERT_EQ(clients.allow.size(), 3u);
+  EXPECT_EQ(clients.allow[0].uid, 0u);
+  EXPECT_TRUE(clients.allow[0].ports[0].contains(1));
+  EXPECT_TRUE(clients.allow[0].ports[0].contains(65535));
+  EXPECT_EQ(clients.allow[1].gid, 4711u);
+  EXPECT_FALSE(clients.allow[1].ephemeral);
+  EXPECT_TRUE(clients.allow[1].ports[1].contains(36412));
+  EXPECT_FALSE(clients.allow[1].ports[1].contains(37000));
+  EXPECT_FALSE(clients.allow[2].uid.has_value());
+}
+
+TEST(Config, TheDaemonsOwnSections) {
+  const Config config = good(kPort + R"(
+eal: {file_prefix: abc, huge_pages: false, memory: 96MiB, worker_core: 5, extra_args: ["--x=1"]}
+control: {socket: /run/c.sock, socket_mode: 0660}
+logging: {level: error, file: /tmp/log}
+limits: {max_associations: 7, receive_buffer: 2MiB, out_of_blue_replies_per_second: 0}
+capture: {directory: /tmp}
+idle: spin
+drain_timeout: 250ms
+)");
+  EXPECT_EQ(config.eal.file_prefix, "abc");
+  EXPECT_FALSE(config.eal.huge_pages);
+  EXPECT_EQ(config.eal.memory_mib, 96u);
+  EXPECT_EQ(config.eal.worker_core, 5);
+  EXPECT_FALSE(config.eal.control_core.has_value());
+  EXPECT_EQ(config.eal.extra_args, std::vector<std::string>{"--x=1"});
+  EXPECT_EQ(config.control.socket_mode, 0660u);
+  EXPECT_EQ(config.logging.level, LogLevel::kError);
+  EXPECT_EQ(config.limits.max_associations, 7u);
+  EXPECT_EQ(config.limits.out_of_blue_replies_per_second, 0u);
+  EXPECT_EQ(config.idle, Idle::kSpin);
+  EXPECT_EQ(config.drain_timeout, milliseconds(250));
+}
+
+TEST(Config, JsonIsYamlToo) {
+  const Config config = good(
+      R"({"ports": [{"name": "a", "device": "net_null0", "addresses": ["10.0.0.1/8"],
+          "promiscuous": true, "mtu": 1400}], "idle": "spin"})");
+  EXPECT_TRUE(config.ports[0].promiscuous);
+  EXPECT_EQ(config.ports[0].mtu, 1400);
+}
+
+TEST(Config, FilesOfTheProjectAreCorrect) {
+  size_t files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(CONFIG_DIR)) {
+    if (entry.path().extension() != ".yaml") continue;
+    ++files;
+    const LoadResult result = load_config(entry.path());
+    for (const Mistake& mistake : result.mistakes) ADD_FAILURE() << mistake.to_string();
+  }
+  EXPECT_GE(files, 5u);
+}
+
+// The annotated file says that its "default" profile shows the built-in values.
+TEST(Config, AnnotatedDefaultsAreTheRealOnes) {
+  const LoadResult result = load_config(std::string(CONFIG_DIR) + "/trunklined.yaml");
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result.config.profiles[0].profile, Profile{});
+  EXPECT_EQ(result.config.limits.receive_buffer, Limits{}.receive_buffer);
+  EXPECT_EQ(result.config.limits.max_neighbours, Limits{}.max_neighbours);
+  EXPECT_EQ(result.config.clients.limits.max_total_memory, ClientLimits{}.max_total_memory);
+  EXPECT_EQ(result.config.clients.socket, Clients{}.socket);
+  EXPECT_EQ(result.config.drain_timeout, Config{}.drain_timeout);
+  EXPECT_EQ(result.config.ports[0].buffers, Port{}.buffers);
+}
+
+}  // namespace
+}  // namespace trunkline::config

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Parsing of frames: every header, cut at every length, and every reason to drop; then the rules
+// about addresses.
+#include "net/frame.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "net/input.h"
+#include "net_helpers.h"
+
+namespace trunkline::net {
+namespace {
+
+const Bytes kPayload{0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc};
+
+// A copy in a heap block of exactly that size, so that a sanitizer sees any read beyond it.
+Frame parse(const Bytes& bytes, uint16_t vlan = 0, bool good = false) {
+  const auto exact = std::make_unique<uint8_t[]>(bytes.size());
+  std::copy(bytes.begin(), bytes.end(), exact.get());
+  return parse_frame({exact.get(), bytes.size()}, vlan, good);
+}
+
+void expect_drop(const Bytes& bytes, NetCounter why, uint16_t vlan = 0) {
+  const Frame frame = parse(bytes, vlan);
+  EXPECT_EQ(frame.kind, FrameKind::kDropped);
+  EXPECT_EQ(kNetCounterInfo[static_cast<size_t>(frame.drop)].name,
+            kNetCounterInfo[static_cast<size_t>(why)].name);
+}
+
+TEST(Frame, Ipv4) {
+  const Frame frame = parse(ipv4_frame(kPayload));
+  ASSERT_EQ(frame.kind, FrameKind::kSctp);
+  EXPECT_EQ(frame.source, ip("192.0.2.77"));
+  EXPECT_EQ(frame.destination, ip("192.0.2.1"));
+  EXPECT_EQ(frame.source_mac, kPeerMac);
+  EXPECT_EQ(frame.destination_mac, kOurMac);
+  EXPECT_EQ(frame.hop_limit, 64);
+  EXPECT_EQ(frame.traffic_class, 0xa0);
+  EXPECT_EQ(frame.payload_offset, 34);
+  EXPECT_EQ(frame.payload_length, kPayload.size());
+}
+
+TEST(Frame, Ipv6) {
+  const Frame frame = parse(ipv6_frame(132, kPayload));
+  ASSERT_EQ(frame.kind, FrameKind::kSctp);
+  EXPECT_EQ(frame.source, ip("2001:db8::77"));
+  EXPECT_EQ(frame.destination, ip("2001:db8::1"));
+  EXPECT_EQ(frame.payload_offset, 54);
+  EXPECT_EQ(frame.payload_length, kPayload.size());
+}
+
+TEST(Frame, CutAtEveryLengthIsDropped) {
+  Ipv4Options tagged;
+  tagged.vlan = 7;
+  for (const auto& [whole, vlan] :
+       {std::pair{ipv4_frame(kPayload), 0}, std::pair{ipv6_frame(132, kPayload), 0},
+        std::pair{ipv4_frame(kPayload, tagged), 7}}) {
+    for (size_t length = 0; length < whole.size(); ++length) {
+      const Frame frame = parse(Bytes(whole.begin(), whole.begin() + static_cast<long>(length)),
+                                static_cast<uint16_t>(vlan));
+      EXPECT_EQ(frame.kind, FrameKind::kDropped) << length;
+    }
+    EXPECT_EQ(parse(whole, static_cast<uint16_t>(vlan)).kind, FrameKind::kSctp);
+  }
+}
+
+TEST(Frame, EthernetPaddingIsNotPayload) {
+  for (Bytes frame : {ipv4_frame({1, 2, 3, 4}), ipv6_frame(132, {1, 2, 3, 4})}) {
+    frame.resize(frame.size() + 18);
+    EXPECT_EQ(parse(frame).payload_length, 4);
+  }
+}
+
+TEST(Frame, LengthsThatLie) {
+  for (const int change : {1, 1000, -static_cast<int>(kPayload.size()) - 1}) {
+    Ipv4Options how;
+    how.length_change = change;
+    expect_drop(ipv4_frame(kPayload, how), NetCounter::k_drop_ip_header);
+  }
+  Ipv4Options shorter;
+  shorter.length_change = -4;  // the rest is padding
+  EXPECT_EQ(parse(ipv4_frame(kPayload, shorter)).payload_length, kPayload.size() - 4);
+  Bytes short_header = ipv4_frame(kPayload);
+  short_header[14] = 0x44;
+  expect_drop(short_header, NetCounter::k_drop_ip_header);
+  Bytes long_header = ipv4_frame(kPayload);
+  long_header[14] = 0x4f;
+  expect_drop(long_header, NetCounter::k_drop_ip_header);
+  Bytes version = ipv4_frame(kPayload);
+  version[14] = 0x65;
+  expect_drop(version, NetCounter::k_drop_ip_header);
+  expect_drop(ipv6_frame(132, kPayload, 1), NetCounter::k_drop_ip_header);
+  EXPECT_EQ(parse(ipv6_frame(132, kPayload, -4)).payload_length, kPayload.size() - 4);
+}
+
+TEST(Frame, Ipv4Checksum) {
+  Ipv4Options how;
+  how.bad_checksum = true;
+  expect_drop(ipv4_frame(kPayload, how), NetCounter::k_drop_ip_checksum);
+  EXPECT_EQ(parse(ipv4_frame(kPayload, how), 0, true).kind, FrameKind::kSctp);  // the port said so
+}
+
+TEST(Frame, Ipv4OptionsAreSkipped) {
+  Ipv4Options how;
+  how.options = {7, 7, 4, 0, 0, 0, 0, 1};  // record route
+  const Frame frame = parse(ipv4_frame(kPayload, how));
+  EXPECT_EQ(frame.kind, FrameKind::kSctp);
+  EXPECT_EQ(frame.payload_offset, 42);
+  EXPECT_EQ(frame.payload_length, kPayload.size());
+  for (const int source_route : {131, 137}) {
+    how.options = {1, static_cast<uint8_t>(source_route), 7, 4, 0, 0, 0, 0};
+    expect_drop(ipv4_frame(kPayload, how), NetCounter::k_drop_source_route);
+  }
+  how.options = {0, 131, 0, 0};  // behind the end of options
+  EXPECT_EQ(parse(ipv4_frame(kPayload, how)).kind, FrameKind::kSctp);
+  how.options = {7, 0, 0, 0};  // length 0 must not loop for ever
+  EXPECT_EQ(parse(ipv4_frame(kPayload, how)).kind, FrameKind::kSctp);
+}
+
+TEST(Frame, Fragments) {
+  for (const unsigned bits : {0x2000u, 0x0001u, 0x2010u}) {
+    Ipv4Options how;
+    how.fragment = bits;
+    expect_drop(ipv4_frame(kPayload, how), NetCounter::k_drop_fragment);
+  }
+  Ipv4Options whole;
+  whole.fragment = 0x4000;  // DF
+  EXPECT_EQ(parse(ipv4_frame(kPayload, whole)).kind, FrameKind::kSctp);
+  Bytes fragment{132, 0, 0, 1, 0, 0, 0, 0};
+  add(fragment, kPayload);
+  expect_drop(ipv6_frame(44, fragment), NetCounter::k_drop_fragment);
+}
+
+TEST(Frame, Ipv6ExtensionHeaders) {
+  Bytes chain{60, 0, 1, 4, 0, 0, 0, 0};                                 // hop by hop, then ...
+  add(chain, Bytes{43, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});  // destination options
+  add(chain, Bytes{132, 0, 0, 0, 0, 0, 0, 0});                          // routing, 0 left
+  const size_t headers = chain.size();
+  add(chain, kPayload);
+  const Frame frame = parse(ipv6_frame(0, chain));
+  ASSERT_EQ(frame.kind, FrameKind::kSctp);
+  EXPECT_EQ(frame.payload_offset, 54 + headers);
+  EXPECT_EQ(frame.payload_length, kPayload.size());
+  // Cut anywhere within the headers (the IPv6 length is adapted).
+  for (size_t length = 0; length < headers; ++length) {
+    expect_drop(ipv6_frame(0, Bytes(chain.begin(), chain.begin() + static_cast<long>(length))),
+                NetCounter::k_drop_extension_header);
+  }
+}
+
+TEST(Frame, Ipv6ExtensionHeadersThatAreRefused) {
+  Bytes left{132, 0, 0, 1, 0, 0, 0, 0};
+  add(left, kPayload);
+  expect_drop(ipv6_frame(43, left), NetCounter::k_drop_source_route);
+  Bytes late{0, 0, 1, 4, 0, 0, 0, 0, 132, 0, 1, 4, 0, 0, 0, 0};  // hop by hop in second place
+  add(late, kPayload);
+  expect_drop(ipv6_frame(60, late), NetCounter::k_drop_extension_header);
+  Bytes beyond{132, 200, 1, 4, 0, 0, 0, 0};
+  add(beyond, kPayload);
+  expect_drop(ipv6_frame(60, beyond), NetCounter::k_drop_extension_header);
+  Bytes many;
+  for (int i = 0; i < 9; ++i)
+    add(many, Bytes{static_cast<uint8_t>(i == 8 ? 132 : 60), 0, 1, 4, 0, 0, 0, 0});
+  add(many, kPayload);
+  expect_drop(ipv6_frame(60, many), NetCounter::k_drop_extension_header);
+}
+
+TEST(Frame, OtherProtocols) {
+  Ipv4Options how;
+  how.protocol = 6;
+  expect_drop(ipv4_frame(kPayload, how), NetCounter::k_drop_ip_protocol);
+  how.protocol = 58;  // ICMPv6 over IPv4
+  expect_drop(ipv4_frame(kPayload, how), NetCounter::k_drop_ip_protocol);
+  how.protocol = 1;
+  EXPECT_EQ(parse(ipv4_frame(kPayload, how)).kind, FrameKind::kIcmp);
+  expect_drop(ipv6_frame(1, kPayload), NetCounter::k_drop_ip_protocol);
+  expect_drop(ipv6_frame(59, kPayload), NetCounter::k_drop_ip_protocol);
+  EXPECT_EQ(parse(ipv6_frame(58, kPayload)).kind, FrameKind::kIcmpv6);
+  Bytes other = ethernet(0x88cc);
+  add(other, kPayload);
+  expect_drop(other, NetCounter::k_drop_ethertype);
+}
+
+TEST(Frame, Vlan) {
+  Ipv4Options tagged;
+  tagged.vlan = 101;
+  const Frame frame = parse(ipv4_frame(kPayload, tagged), 101);
+  ASSERT_EQ(frame.kind, FrameKind::kSctp);
+  EXPECT_EQ(frame.l3_offset, 18);
+  expect_drop(ipv4_frame(kPayload, tagged), NetCounter::k_drop_wrong_vlan, 0);
+  expect_drop(ipv4_frame(kPayload, tagged), NetCounter::k_drop_wrong_vlan, 102);
+  expect_drop(ipv4_frame(kPayload), NetCounter::k_drop_wrong_vlan, 101);
+  tagged.vlan = 0xa065;  // priority 5, VLAN 101
+  EXPECT_EQ(parse(ipv4_frame(kPayload, tagged), 101).kind, FrameKind::kSctp);
+  tagged.vlan = 0xa000;  // a priority tag: VLAN 0
+  EXPECT_EQ(parse(ipv4_frame(kPayload, tagged), 0).kind, FrameKind::kSctp);
+}
+
+TEST(Input, WhoMayPass) {
+  const RouteTable routes({local_port()});
+  const LocalPort& port = routes.port(0);
+  const auto judge = [&](const Bytes& bytes) {
+    return judge_addresses(parse(bytes), port, routes);
+  };
+  EXPECT_EQ(judge(ipv4_frame(kPayload)), std::nullopt);
+  EXPECT_EQ(judge(ipv6_frame(132, kPayload)), std::nullopt);
+  EXPECT_EQ(judge(ipv4_frame(kPayload, {}, "192.0.2.77", "192.0.2.2")),
+            NetCounter::k_drop_not_our_address);
+  for (const char* source : {"224.0.0.1", "255.255.255.255", "0.0.0.0", "127.0.0.1"}) {
+    EXPECT_EQ(judge(ipv4_frame(kPayload, {}, source)), NetCounter::k_drop_ip_source) << source;
+  }
+  EXPECT_EQ(judge(ipv4_frame(kPayload, {}, "192.0.2.1")), NetCounter::k_drop_ip_source);
+  for (const char* source : {"ff02::1", "::", "::1", "2001:db8::1"}) {
+    EXPECT_EQ(judge(ipv6_frame(132, kPayload, 0, source)), NetCounter::k_drop_ip_source) << source;
+  }
+  // A group is for Neighbor Discovery only.
+  EXPECT_EQ(judge(ipv6_frame(132, kPayload, 0, "2001:db8::77", "ff02::1")),
+            NetCounter::k_drop_not_our_address);
+  EXPECT_EQ(judge(ipv6_frame(58, kPayload, 0, "2001:db8::77", "ff02::1")), std::nullopt);
+  EXPECT_EQ(judge(ipv6_frame(58, kPayload, 0, "::", "ff02::1:ff00:1")), std::nullopt);
+  EXPECT_EQ(judge(ipv6_frame(58, kPayload, 0, "2001:db8::77", "ff02::1:ff00:2")),
+            NetCounter::k_drop_not_our_address);
+  // To another station, on a promiscuous port.
+  EXPECT_EQ(judge(ipv6_frame(132, kPayload, 0, "2001:db8::77", "2001:db8::1", 64, mac(9))),
+            NetCounter::k_drop_not_our_mac);
+}
+
+// Random changes of good frames: never a crash, and a payload always lies within the frame.
+TEST(Frame, RandomDamage) {
+  uint32_t state = 12345;
+  const auto next = [&] { return state = state * 1664525u + 1013904223u; };
+  Bytes chain{132, 0, 1, 4, 0, 0, 0, 0};
+  add(chain, kPayload);
+  const Bytes bases[] = {ipv4_frame(kPayload), ipv6_frame(0, chain),
+                         arp_frame(1, "192.0.2.77", "192.0.2.1")};
+  for (int round = 0; round < 20000; ++round) {
+    Bytes bytes = bases[next() % 3];
+    for (uint32_t changes = next() % 4; changes-- > 0;) {
+      bytes[(next() >> 8) % bytes.size()] = static_cast<uint8_t>(next() >> 16);
+    }
+    bytes.resize((next() >> 8) % (bytes.size() + 1));
+    const Frame frame = parse(bytes, 0, true);
+    if (frame.kind == FrameKind::kDropped) continue;
+    ASSERT_LE(static_cast<size_t>(frame.payload_offset) + frame.payload_length, bytes.size());
+  }
+}
+
+}  // namespace
+}  // namespace trunkline::net

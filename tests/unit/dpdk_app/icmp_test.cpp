@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ICMP messages and the validity rules of Neighbor Discovery (RFC 4861 section 7.1).
+#include "net/icmp.h"
+
+#include <gtest/gtest.h>
+
+#include "net_helpers.h"
+
+namespace trunkline::net {
+namespace {
+
+constexpr std::string_view kPeer = "2001:db8::77";
+constexpr std::string_view kUs = "2001:db8::1";
+
+Bytes solicitation(bool with_option = true) {
+  Bytes out{135, 0, 0, 0, 0, 0, 0, 0};
+  add(out, ip(kUs));
+  if (with_option) {
+    out.push_back(1);
+    out.push_back(1);
+    add(out, kPeerMac);
+  }
+  return out;
+}
+
+Bytes advertisement(uint8_t flags) {
+  Bytes out{136, 0, 0, 0, flags, 0, 0, 0};
+  add(out, ip(kPeer));
+  out.push_back(2);
+  out.push_back(1);
+  add(out, kPeerMac);
+  return out;
+}
+
+TEST(Icmp, EchoReply) {
+  Bytes message = icmp({8, 0, 0, 0, 0x12, 0x34, 0, 1, 'a', 'b', 'c'});
+  ASSERT_EQ(classify_icmp(message), IcmpKind::kEcho);
+  make_echo_reply(message);
+  EXPECT_EQ(message, icmp({0, 0, 0, 0, 0x12, 0x34, 0, 1, 'a', 'b', 'c'}));
+}
+
+TEST(Icmp, DamagedOrOther) {
+  const Bytes good = icmp({8, 0, 0, 0, 0x12, 0x34, 0, 1, 'a', 'b', 'c', 'd'});
+  for (size_t i = 0; i < good.size(); ++i) {
+    Bytes bad = good;
+    bad[i] ^= 0x10;
+    EXPECT_EQ(classify_icmp(bad), IcmpKind::kMalformed) << i;
+  }
+  for (size_t length = 0; length < 8; ++length) {
+    EXPECT_EQ(classify_icmp({good.data(), length}), IcmpKind::kMalformed);
+  }
+  EXPECT_EQ(classify_icmp(icmp({3, 4, 0, 0, 0, 0, 5, 0xdc})), IcmpKind::kOther);
+  EXPECT_EQ(classify_icmp(icmp({8, 1, 0, 0, 0, 0, 0, 0})), IcmpKind::kOther);
+}
+
+TEST(Icmpv6, EchoReply) {
+  Bytes message = icmpv6({128, 0, 0, 0, 0x12, 0x34, 0, 1, 'x', 'y', 'z'}, kPeer, kUs);
+  ASSERT_EQ(classify_icmpv6(message, ip(kPeer), ip(kUs)), IcmpKind::kEcho);
+  make_echo_reply_v6(message, ip(kUs), ip(kPeer));
+  EXPECT_EQ(message, icmpv6({129, 0, 0, 0, 0x12, 0x34, 0, 1, 'x', 'y', 'z'}, kUs, kPeer));
+}
+
+TEST(Icmpv6, ChecksumCoversTheAddresses) {
+  const Bytes message = icmpv6({128, 0, 0, 0, 0, 0, 0, 0}, kPeer, kUs);
+  EXPECT_EQ(classify_icmpv6(message, ip(kPeer), ip("2001:db8::2")), IcmpKind::kMalformed);
+  EXPECT_EQ(classify_icmpv6(icmpv6(solicitation(), kPeer, kUs), ip(kPeer), ip(kUs)),
+            IcmpKind::kNeighborMessage);
+}
+
+TEST(Neighbor, Solicitation) {
+  const auto message = parse_neighbor_message(solicitation(), ip(kPeer), ip(kUs), 255);
+  ASSERT_TRUE(message.has_value());
+  EXPECT_TRUE(message->solicitation);
+  EXPECT_EQ(message->target, ip(kUs));
+  EXPECT_EQ(message->link_address, kPeerMac);
+  EXPECT_FALSE(parse_neighbor_message(solicitation(false), ip(kPeer), ip(kUs), 255)->link_address);
+}
+
+TEST(Neighbor, Advertisement) {
+  const auto message = parse_neighbor_message(advertisement(0xe0), ip(kPeer), ip(kUs), 255);
+  ASSERT_TRUE(message.has_value());
+  EXPECT_FALSE(message->solicitation);
+  EXPECT_EQ(message->target, ip(kPeer));
+  EXPECT_EQ(message->link_address, kPeerMac);
+  EXPECT_TRUE(message->router && message->solicited && message->override_cache);
+  const auto plain = parse_neighbor_message(advertisement(0x20), ip(kPeer), ip(kUs), 255);
+  EXPECT_FALSE(plain->router || plain->solicited);
+  EXPECT_TRUE(plain->override_cache);
+}
+
+TEST(Neighbor, WhatSection71Refuses) {
+  const auto refused = [](const Bytes& message, std::string_view source = kPeer,
+                          std::string_view destination = kUs, uint8_t hop_limit = 255) {
+    return !parse_neighbor_message(message, ip(source), ip(destination), hop_limit).has_value();
+  };
+  EXPECT_TRUE(refused(solicitation(), kPeer, kUs, 254));  // came through a router
+  for (size_t length = 0; length < 32; ++length) {
+    const Bytes whole = solicitation();
+    if (length == 24) continue;  // without its option
+    EXPECT_TRUE(refused(Bytes(whole.begin(), whole.begin() + static_cast<long>(length)))) << length;
+  }
+  Bytes code = solicitation();
+  code[1] = 1;
+  EXPECT_TRUE(refused(code));
+  Bytes group = solicitation();
+  group[8] = 0xff;
+  EXPECT_TRUE(refused(group));
+  Bytes zero_option = solicitation();
+  zero_option[25] = 0;
+  EXPECT_TRUE(refused(zero_option));
+  Bytes long_option = solicitation();
+  long_option[25] = 2;
+  EXPECT_TRUE(refused(long_option));
+  Bytes group_mac = solicitation();
+  group_mac[26] |= 1;
+  EXPECT_TRUE(refused(group_mac));
+  EXPECT_TRUE(refused(advertisement(0x60), kPeer, "ff02::1"));  // solicited, to all
+  EXPECT_FALSE(refused(advertisement(0x20), kPeer, "ff02::1"));
+  // Duplicate address detection.
+  EXPECT_FALSE(refused(solicitation(false), "::", "ff02::1:ff00:1"));
+  EXPECT_TRUE(refused(solicitation(true), "::", "ff02::1:ff00:1"));
+  EXPECT_TRUE(refused(solicitation(false), "::", kUs));
+}
+
+TEST(Neighbor, UnknownOptionsAreSkipped) {
+  Bytes message = solicitation(false);
+  add(message, Bytes{14, 1, 1, 2, 3, 4, 5, 6});  // nonce
+  message.push_back(1);
+  message.push_back(1);
+  add(message, kPeerMac);
+  const auto parsed = parse_neighbor_message(message, ip(kPeer), ip(kUs), 255);
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->link_address, kPeerMac);
+}
+
+TEST(Neighbor, BuiltAndReadBack) {
+  for (const bool solicit : {false, true}) {
+    for (const bool with_mac : {false, true}) {
+      NeighborMessage what{solicit, ip(kPeer), std::nullopt, false, !solicit, true};
+      if (with_mac) what.link_address = kOurMac;
+      Bytes out(64);
+      out.resize(build_neighbor_message(what, ip(kUs), ip(kPeer), out));
+      EXPECT_EQ(out.size(), with_mac ? 32u : 24u);
+      EXPECT_EQ(out, icmpv6(out, kUs, kPeer));  // the checksum
+      const auto parsed = parse_neighbor_message(out, ip(kUs), ip(kPeer), 255);
+      ASSERT_TRUE(parsed.has_value());
+      EXPECT_EQ(parsed->solicitation, solicit);
+      EXPECT_EQ(parsed->target, what.target);
+      EXPECT_EQ(parsed->link_address, what.link_address);
+      EXPECT_EQ(parsed->solicited, what.solicited);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace trunkline::net
