@@ -11,6 +11,7 @@ By hand: capture_check.py [--allow-sequence] FILE
 """
 import argparse
 import collections
+import functools
 import os
 import pathlib
 import subprocess
@@ -39,14 +40,21 @@ class CaptureError(AssertionError):
     """The capture holds what it must not."""
 
 
+@functools.cache
+def _protocols():
+    """The names of all that this tshark decodes."""
+    with tempfile.TemporaryDirectory() as folder:
+        listed = subprocess.run(['tshark', '-G', 'protocols'], capture_output=True, text=True,
+                                check=True, env={**os.environ, 'XDG_CONFIG_HOME': folder})
+    return [line.split('\t')[2] for line in listed.stdout.splitlines() if line.count('\t') >= 2]
+
+
 def _config(folder):
     """A configuration of our own, so that the user's cannot change the verdict."""
     config = pathlib.Path(folder) / 'wireshark'
     config.mkdir()
-    listed = subprocess.run(['tshark', '-G', 'protocols'], capture_output=True, text=True,
-                            check=True, env={**os.environ, 'XDG_CONFIG_HOME': str(folder)})
-    names = [line.split('\t')[2] for line in listed.stdout.splitlines() if line.count('\t') >= 2]
-    (config / 'disabled_protos').write_text('\n'.join(n for n in names if n not in KEEP) + '\n')
+    (config / 'disabled_protos').write_text(
+        '\n'.join(name for name in _protocols() if name not in KEEP) + '\n')
     return {**os.environ, 'XDG_CONFIG_HOME': str(folder), 'HOME': str(folder)}
 
 
