@@ -177,7 +177,7 @@ class Play {
       if (to.past.size() < 64) {
         to.past.push_back(packet);
       } else {
-        to.past[now_.ns() % 64] = packet;
+        to.past[packet.bytes.size() / 4 % 64] = packet;
       }
       if (to.inbox.size() < 200) to.inbox.push_back(std::move(packet));
     }
