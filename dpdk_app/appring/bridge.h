@@ -29,6 +29,9 @@ namespace trunkline::appring {
 void fill_info(const AssocStatus& status, uint32_t worker, tlr_info_body& out);
 // Everything but messages and the ends of sends: fields by kind.
 void fill_notification(const Event& event, tlr_completion& out);
+// The profile of the longest prefix that the address begins with, or null.
+[[nodiscard]] const Profile* profile_of_peer(std::span<const PeerProfile> peers,
+                                             const IpAddress& address);
 // True if the body is one that a correct client writes; then its profile name ends with a NUL.
 [[nodiscard]] bool open_body_valid(const tlr_open_body& body, bool connect);
 
@@ -135,6 +138,10 @@ class BasicBridge {
   [[nodiscard]] uint32_t find_endpoint(uint16_t port) const;
   [[nodiscard]] const Profile* find_profile(std::string_view name) const;
   void stop_listening(Endpoint& endpoint);
+  [[nodiscard]] uint64_t limits_of(const Endpoint& endpoint, const IpAddress& peer) const;
+  [[nodiscard]] static uint64_t limits_word(uint32_t send_buffer, uint32_t max_message_size) {
+    return static_cast<uint64_t>(send_buffer) << 32 | max_message_size;
+  }
   void release_endpoint(uint32_t index);
   void accept(TimePoint now, Event& event);
   [[nodiscard]] Listener* choose_listener(Endpoint& endpoint);

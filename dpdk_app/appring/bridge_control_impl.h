@@ -74,6 +74,14 @@ uint8_t BasicBridge<ShardT>::make_endpoint(const Channel& channel, uint16_t port
   return TLR_STATUS_OK;
 }
 
+// What the client must keep to, in one word: as the stack chooses the profile of a peer.
+template <typename ShardT>
+uint64_t BasicBridge<ShardT>::limits_of(const Endpoint& endpoint, const IpAddress& peer) const {
+  const Profile* const its_own = profile_of_peer(config_.peers, peer);
+  if (its_own == nullptr) return limits_word(endpoint.send_buffer, endpoint.max_message_size);
+  return limits_word(its_own->send_buffer, its_own->max_message_size);
+}
+
 template <typename ShardT>
 void BasicBridge<ShardT>::stop_listening(Endpoint& endpoint) {
   if (!endpoint.listening) return;
@@ -191,10 +199,6 @@ uint8_t BasicBridge<ShardT>::connect(TimePoint now, Channel& channel, const tlr_
   if (!name.empty()) {
     profile = find_profile(name);
     if (profile == nullptr) return refuse(RingCounter::k_refuse_profile, TLR_STATUS_NO_PROFILE);
-  } else {
-    for (const PeerProfile& peer : config_.peers) {
-      if (peer.prefix == addresses[0]) profile = &peer.profile;
-    }
   }
 
   const ClientRights& rights = channel.client().rights;
@@ -211,15 +215,13 @@ uint8_t BasicBridge<ShardT>::connect(TimePoint now, Channel& channel, const tlr_
   }
 
   const Endpoint& endpoint = endpoints_[index];
-  const uint32_t send_buffer = profile != nullptr ? profile->send_buffer : endpoint.send_buffer;
-  const uint32_t max_message =
-      profile != nullptr ? profile->max_message_size : endpoint.max_message_size;
   ConnectRequest request;
   request.endpoint = endpoint.id;
   request.peer_addresses = std::span(addresses).first(body.address_count);
   request.peer_port = PortNumber(body.peer_port);
   request.outbound_streams = body.outbound_streams;
-  request.user = static_cast<uint64_t>(send_buffer) << 32 | max_message;
+  request.user = profile != nullptr ? limits_word(profile->send_buffer, profile->max_message_size)
+                                    : limits_of(endpoint, addresses[0]);
   request.profile = profile;
   const ConnectResult result = shard_.connect(now, request);
   if (result.status != Status::kOk) {
@@ -323,7 +325,7 @@ void BasicBridge<ShardT>::accept(TimePoint now, Event& event) {
     return end_association(now, event.assoc, true);
   }
   event.context = listener->context;
-  event.user = static_cast<uint64_t>(endpoint.send_buffer) << 32 | endpoint.max_message_size;
+  event.user = limits_of(endpoint, event.path);
   notify_or_keep(now, *channel, event, *assoc);
 }
 

@@ -387,8 +387,8 @@ bool BasicBridge<ShardT>::try_notify(Channel& channel, Event& event) {
 }
 
 // The lane has no room: the event waits in the daemon, bounded. What an application can do without
-// is dropped first; for the rest its association pays, and its end is always told: a node per
-// association stays free for it.
+// is dropped first; for the rest its association pays, and its end is always told: a node for each
+// association that the lane may have stays free for it.
 template <typename ShardT>
 void BasicBridge<ShardT>::keep(TimePoint now, Channel& channel, Event& event) {
   if (is_final(event.kind)) {
@@ -400,7 +400,7 @@ void BasicBridge<ShardT>::keep(TimePoint now, Channel& channel, Event& event) {
     event.payload.reset();
     return end_association(now, event.assoc, true);
   }
-  if (!channel.backlog_has_room(channel.associations)) {
+  if (!channel.backlog_has_room(channel.limits().max_associations)) {
     event.payload.reset();
     const bool optional = event.kind == EventKind::kPathChanged ||
                           event.kind == EventKind::kRemoteError ||
@@ -414,7 +414,7 @@ void BasicBridge<ShardT>::keep(TimePoint now, Channel& channel, Event& event) {
     return;
   }
   count(RingCounter::k_ring_backlogged);
-  [[maybe_unused]] const bool kept = channel.backlog_push(event, channel.associations);
+  [[maybe_unused]] const bool kept = channel.backlog_push(event, channel.limits().max_associations);
 }
 
 template <typename ShardT>

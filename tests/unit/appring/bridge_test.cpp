@@ -656,8 +656,57 @@ TEST_F(BridgeTest, AssociationLimitOfALane) {
   EXPECT_EQ(count(poll(client), TL_EVENT_LOST), 2U);
 }
 
-TEST_F(BridgeTest, PeerProfileIsAskedAtConnect) {
-  // The fixture's bridge has no function: the endpoint's profile holds.
+// Limits follow the profile that the stack takes for a peer: the longest prefix.
+class PeerProfileTest : public RingHarness {
+ protected:
+  static appring::BridgeConfig config() {
+    appring::BridgeConfig out = test_bridge_config();
+    Profile wide;
+    wide.max_message_size = 300;
+    Profile narrow;
+    narrow.max_message_size = 200;
+    out.peers.push_back({IpAddress::ipv4(192, 0, 2, 0), 28, narrow});
+    out.peers.push_back({IpAddress::ipv4(192, 0, 0, 0), 16, wide});
+    return out;
+  }
+  PeerProfileTest() : RingHarness(config()) {}
+};
+
+TEST_F(PeerProfileTest, LimitsAreThoseOfThePeer) {
+  tl_lane* const lane = lane_of(attach());
+  const Pair pair = join(lane, lane);  // the peer is 192.0.2.7, seen from either side
+  EXPECT_EQ(shard.endpoints.begin()->second.peer_profiles.size(), 2U);
+  for (const tl_assoc assoc : {pair.client, pair.server}) {
+    EXPECT_EQ(send(lane, assoc, bytes(201, 'x')), -EMSGSIZE);
+    EXPECT_EQ(send(lane, assoc, bytes(200, 'x')), 0);
+  }
+}
+
+TEST(ProfileOfPeer, LongestPrefixOfTheSameFamily) {
+  std::vector<PeerProfile> peers(4);
+  peers[0].prefix = IpAddress::ipv4(10, 0, 0, 0);
+  peers[0].prefix_length = 8;
+  peers[1].prefix = IpAddress::ipv4(10, 1, 2, 0);
+  peers[1].prefix_length = 23;
+  peers[2].prefix = *IpAddress::parse("2001:db8::");
+  peers[2].prefix_length = 32;
+  peers[3].prefix = IpAddress::ipv4(10, 1, 2, 9);
+  peers[3].prefix_length = 32;
+  const auto of = [&](const char* text) {
+    return appring::profile_of_peer(peers, *IpAddress::parse(text));
+  };
+  EXPECT_EQ(of("10.200.0.1"), &peers[0].profile);
+  EXPECT_EQ(of("10.1.2.1"), &peers[1].profile);
+  EXPECT_EQ(of("10.1.3.255"), &peers[1].profile);
+  EXPECT_EQ(of("10.1.4.0"), &peers[0].profile);
+  EXPECT_EQ(of("10.1.2.9"), &peers[3].profile);
+  EXPECT_EQ(of("11.0.0.1"), nullptr);
+  EXPECT_EQ(of("2001:db8:1::1"), &peers[2].profile);
+  EXPECT_EQ(of("2001:db9::1"), nullptr);
+  EXPECT_EQ(appring::profile_of_peer(peers, IpAddress()), nullptr);
+}
+
+TEST_F(BridgeTest, ConnectNamesAddressesAndProfile) {
   tl_lane* const lane = lane_of(attach());
   ASSERT_EQ(listen(lane, 5000), 0);
   tl_assoc assoc = 0;
