@@ -177,6 +177,7 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
     path->t3 = TimePoint::never();
     path->heartbeat_outstanding = false;
     path->send_heartbeat = false;
+    path->one_packet = false;
     const bool works = path->remote == packet.source;
     path->state = works ? PathState::kActive : PathState::kUnconfirmed;
     if (works) primary_ = path->index;

@@ -71,6 +71,7 @@ void Association::apply_outcome(ShardContext& ctx, TimePoint now, const SackOutc
 void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
                                 const SackOutcome::PerPath& said) {
   if (said.acked > 0) {
+    path.one_packet = false;
     if (!in_fast_recovery_) {
       path.congestion.on_ack(said.acked, said.acked_chunks, said.flight_before);
     }

@@ -50,6 +50,7 @@ void Association::on_t3(ShardContext& ctx, Path& path) {
     }
   }
   path.congestion.on_t3_expiry();
+  path.one_packet = true;
   path.rto.on_expiry(profile_);
   const uint32_t lost = outstanding_.flight(path.index);
   outstanding_.mark_lost(path.index);

@@ -49,8 +49,10 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     packet.writer.write_header(local_.port, peer_port_, peer_tag_);
     add_control(ctx, now, packet);
     if (sends_data()) {
-      add_retransmissions(ctx, now, packet);
-      if (!outstanding_.has_retransmissions()) add_new_data(ctx, now, packet);
+      // cwnd counts chunk headers, the flight does not: cwnd alone would let a second packet out.
+      const bool in_order = !path.one_packet || outstanding_.flight(path.index) == 0;
+      if (in_order) add_retransmissions(ctx, now, packet);
+      if (in_order && !outstanding_.has_retransmissions()) add_new_data(ctx, now, packet);
     }
     filled = !packet.writer.empty() && finish_packet(packet.writer, path, out);
   }

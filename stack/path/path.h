@@ -30,6 +30,7 @@ struct Path {
   PathState state = PathState::kUnconfirmed;
   bool heartbeat_outstanding = false;
   bool send_heartbeat = false;  // one is to go out
+  bool one_packet = false;      // T3 expired: no second packet before an acknowledgement (7.2.3)
   uint16_t mtu;                 // bytes, IP packet
   uint16_t error_count = 0;     // 8.2
   Rto rto;
