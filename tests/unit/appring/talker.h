@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One end of test traffic in a thread of its own: opens associations, sends numbered and hashed
+// messages in both directions, waits by every way there is, and checks what comes.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "trunkline/trunkline.h"
+
+namespace trunkline::test {
+
+struct Body {
+  uint64_t number;
+  uint64_t hash;
+};
+
+inline uint64_t hash_of(const uint8_t* data, size_t n) {
+  uint64_t h = 0xcbf29ce484222325;
+  for (size_t i = 0; i < n; ++i) h = (h ^ data[i]) * 0x100000001b3;
+  return h;
+}
+
+class Talker {
+ public:
+  static constexpr uint64_t kMessages = 3000;
+  static constexpr size_t kAssociations = 2;
+  static constexpr uint64_t kStreams = 10;
+
+  Talker(tl_lane* lane, bool listens, const char* peer = "192.0.2.7")
+      : lane_(lane), listens_(listens), peer_(peer) {}
+
+  void run() {
+    if (listens_) {
+      tl_listen_options options{};
+      options.port = 5000;
+      options.affinity = TL_ANY_WORKER;
+      tl_listener listener = 0;
+      ASSERT_EQ(tl_listen(lane_, &options, &listener), 0) << tl_last_error();
+      listening.store(true);
+    } else {
+      while (!listening.load()) std::this_thread::yield();
+      tl_address address{};
+      ASSERT_EQ(tl_address_parse(peer_, &address), 0);
+      tl_connect_options options{};
+      options.addresses = &address;
+      options.address_count = 1;
+      options.peer_port = 5000;
+      options.affinity = TL_ANY_WORKER;
+      for (size_t i = 0; i < kAssociations; ++i) {
+        tl_assoc assoc = 0;
+        ASSERT_EQ(tl_connect(lane_, &options, &assoc), 0) << tl_last_error();
+      }
+    }
+    uint64_t turns = 0;
+    while (!done()) {
+      const bool moved = receive();
+      const bool sent = send();
+      if (moved || sent) continue;
+      // Sometimes spin, sometimes sleep, by each of the two ways to wait.
+      if (++turns % 3 == 0) std::this_thread::yield();
+      ASSERT_GE(tl_wait(lane_, 1000), 0) << tl_last_error();
+    }
+  }
+
+  static inline std::atomic<bool> listening{false};
+  uint64_t received = 0;
+  uint64_t sent_events = 0;
+  uint64_t writable_events = 0;
+
+ private:
+  struct Side {
+    tl_assoc assoc = 0;
+    uint64_t next_out = 0;
+    uint64_t next_in = 0;
+    bool blocked = false;
+    std::array<uint64_t, kStreams> expected{};
+  };
+
+  bool done() const {
+    if (sides_.size() < kAssociations) return false;
+    for (const Side& side : sides_) {
+      if (side.next_in < kMessages || side.next_out < kMessages) return false;
+    }
+    return sent_events == kAssociations * kMessages / 5;
+  }
+
+  bool receive() {
+    tl_event events[32];
+    const int n = tl_poll(lane_, events, 32);
+    EXPECT_GE(n, 0) << tl_last_error();
+    for (int i = 0; i < n; ++i) {
+      const tl_event& event = events[i];
+      switch (event.kind) {
+        case TL_EVENT_ACCEPTED:
+        case TL_EVENT_CONNECTED:
+          sides_.push_back({event.assoc});
+          break;
+        case TL_EVENT_MESSAGE:
+          check(event);
+          break;
+        case TL_EVENT_SENT:
+          EXPECT_EQ(event.context % 5, 0U);
+          ++sent_events;
+          break;
+        case TL_EVENT_WRITABLE:
+          side_of(event.assoc).blocked = false;
+          ++writable_events;
+          break;
+        case TL_EVENT_SENDER_DRY:
+        case TL_EVENT_PATH_CHANGED:
+          break;
+        default:
+          ADD_FAILURE() << tl_event_kind_name(event.kind) << " " << tl_reason_name(event.reason);
+      }
+    }
+    tl_event_release(lane_, events, static_cast<size_t>(n));
+    return n > 0;
+  }
+
+  void check(const tl_event& event) {
+    Side& side = side_of(event.assoc);
+    uint8_t bytes[4096];
+    ASSERT_LE(event.length, sizeof(bytes));
+    ASSERT_EQ(tl_event_copy(lane_, &event, bytes, sizeof(bytes)), event.length);
+    Body body;
+    memcpy(&body, bytes, sizeof(body));
+    // Order holds within a stream (RFC 9260 section 6.6), not between streams.
+    ASSERT_LT(event.stream, kStreams);
+    EXPECT_EQ(body.number, side.expected[event.stream] * kStreams + event.stream);
+    ++side.expected[event.stream];
+    EXPECT_EQ(body.hash, hash_of(bytes + sizeof(body), event.length - sizeof(body)));
+    EXPECT_EQ(event.ppid, static_cast<uint32_t>(body.number));
+    ++side.next_in;
+    ++received;
+  }
+
+  bool send() {
+    bool any = false;
+    for (Side& side : sides_) {
+      while (side.next_out < kMessages && !side.blocked) {
+        uint8_t bytes[4096];
+        const auto filler = static_cast<uint32_t>(side.next_out * 131 % 1500);
+        const auto length = static_cast<uint32_t>(sizeof(Body)) + filler;
+        memset(bytes + sizeof(Body), static_cast<int>(side.next_out), filler);
+        const Body body{side.next_out, hash_of(bytes + sizeof(Body), filler)};
+        memcpy(bytes, &body, sizeof(body));
+        tl_message message{};
+        message.data = bytes;
+        message.length = length;
+        message.stream = static_cast<uint16_t>(side.next_out % kStreams);
+        message.ppid = static_cast<uint32_t>(side.next_out);
+        message.context = side.next_out;
+        message.flags = side.next_out % 5 == 0 ? TL_SEND_NOTIFY : 0;
+        const int result = tl_send(lane_, side.assoc, &message);
+        if (result == -EAGAIN) {
+          side.blocked = true;
+          break;
+        }
+        EXPECT_EQ(result, 0) << tl_last_error();
+        if (result != 0) return false;
+        ++side.next_out;
+        any = true;
+      }
+    }
+    return any;
+  }
+
+  Side& side_of(tl_assoc assoc) {
+    for (Side& side : sides_) {
+      if (side.assoc == assoc) return side;
+    }
+    ADD_FAILURE() << "unknown association";
+    return sides_.emplace_back();
+  }
+
+  tl_lane* lane_;
+  bool listens_;
+  const char* peer_;
+  std::vector<Side> sides_;
+};
+
+}  // namespace trunkline::test
