@@ -144,7 +144,8 @@ class Play {
       case 19:
         side.host->read_kept(now_);
         return;
-      case 20:  // the host begins again
+      case 20:  // the host begins again; a new shard takes milliseconds
+        if (restarts_left_-- <= 0) return;
         end(side);
         start(command & 1);
         return;
@@ -257,6 +258,7 @@ class Play {
   std::array<Side, 2> sides_;
   TimePoint now_ = TimePoint::from_ns(1'000'000'000);
   uint64_t seed_ = 0;
+  int restarts_left_ = 3;
 };
 
 }  // namespace

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// DATA from the peer and the SACKs it earns (RFC 9260 sections 3.3.1, 6.2, 6.5, 6.6, 6.7, 6.10),
+// unknown chunks (3.2), errors told to the user.
+#include "pair.h"
+#include "wire/error_chunk.h"
+#include "wire/heartbeat_chunk.h"
+
+namespace trunkline::test {
+namespace {
+
+wire::SackChunk sack_of(const Packet& packet) {
+  const auto chunk = packet.find(ChunkType::kSack);
+  EXPECT_TRUE(chunk.has_value()) << packet.names();
+  return chunk ? *wire::SackChunk::parse(*chunk) : wire::SackChunk();
+}
+
+class DataIn : public Peer {
+ protected:
+  // The very first DATA has been seen and acknowledged.
+  void warm_up() {
+    open();
+    tell_data("first");
+    ASSERT_EQ(hear(), "SACK");
+  }
+};
+
+TEST_F(DataIn, TheFirstIsAcknowledgedAtOnce) {
+  open();
+  tell_data();
+  const Packet answer = hear_one();
+  EXPECT_EQ(answer.names(), "SACK");
+  EXPECT_EQ(sack_of(answer).cum_tsn_ack, peer_tsn - 1);
+  EXPECT_EQ(sack_of(answer).a_rwnd, setup.profile.a_rwnd);
+  EXPECT_EQ(answer.header().verification_tag, peer_tag);
+}
+
+TEST_F(DataIn, EverySecondPacketIsAcknowledgedAtOnce) {
+  warm_up();
+  for (int i = 0; i < 5; ++i) {
+    tell_data();
+    EXPECT_EQ(hear(), "");
+    tell_data();
+    EXPECT_EQ(hear(), "SACK");
+  }
+}
+
+TEST_F(DataIn, ASecondPacketOfOneBurstEarnsItsSackToo) {
+  warm_up();
+  std::vector<Packet> burst;
+  for (int i = 0; i < 6; ++i) burst.push_back(packet(host_tag, data({})));
+  host().receive(now, burst);
+  const std::vector<Packet> sacks = listen();
+  ASSERT_EQ(names(sacks), "SACK, SACK, SACK");
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(sack_of(sacks[i]).cum_tsn_ack, peer_tsn - static_cast<uint32_t>(5 - 2 * i));
+  }
+}
+
+TEST_F(DataIn, ALoneOneIsAcknowledgedWithinTheDelayOfTheProfile) {
+  setup.profile.sack_delay = milliseconds(70);
+  warm_up();
+  tell_data();
+  wait(milliseconds(70) - std::chrono::nanoseconds(1));
+  EXPECT_EQ(hear(), "");
+  wait(std::chrono::nanoseconds(1));
+  EXPECT_EQ(hear(), "SACK");
+  wait(seconds(1));
+  EXPECT_EQ(hear(), "") << "once";
+}
+
+TEST_F(DataIn, WithoutDelayEachIsAcknowledgedAtOnce) {
+  setup.profile.sack_delay = Duration{0};
+  warm_up();
+  for (int i = 0; i < 3; ++i) {
+    tell_data();
+    EXPECT_EQ(hear(), "SACK");
+  }
+}
+
+TEST_F(DataIn, TheFrequencyIsThatOfTheProfile) {
+  setup.profile.sack_frequency = 4;
+  warm_up();
+  for (int i = 0; i < 3; ++i) {
+    tell_data();
+    EXPECT_EQ(hear(), "");
+  }
+  tell_data();
+  EXPECT_EQ(hear(), "SACK");
+}
+
+TEST_F(DataIn, TheIBitAsksForASackNow) {
+  warm_up();
+  tell(data({.flags = "BEI"}));
+  EXPECT_EQ(hear(), "SACK");
+}
+
+TEST_F(DataIn, AGapIsToldAtOnceUntilItIsFilled) {
+  warm_up();
+  const Tsn missing = peer_tsn;
+  ++peer_tsn;
+  ++peer_ssn;
+  for (uint16_t i = 0; i < 3; ++i) {
+    tell_data();
+    const Packet answer = hear_one();
+    const wire::SackChunk sack = sack_of(answer);
+    EXPECT_EQ(sack.cum_tsn_ack, missing - 1);
+    ASSERT_EQ(sack.gap_count(), 1u);
+    EXPECT_EQ(sack.gap(0), (wire::GapBlock{2, static_cast<uint16_t>(2 + i)}));
+  }
+  EXPECT_EQ(host().messages().size(), 1u) << "held, in order of the stream";
+  tell(data({.text = "missing", .ssn = 1, .tsn = missing}));
+  EXPECT_EQ(host().messages().size(), 5u);
+  EXPECT_EQ(host().messages()[1], "missing");
+  tell_data();
+  EXPECT_EQ(sack_of(hear_one()).gap_count(), 0u);
+}
+
+TEST_F(DataIn, ADuplicateIsToldAtOnceAndNotDelivered) {
+  warm_up();
+  tell(data({.ssn = 0, .tsn = peer_tsn - 1}));
+  const wire::SackChunk sack = sack_of(hear_one());
+  ASSERT_EQ(sack.dup_count(), 1u);
+  EXPECT_EQ(sack.dup(0), peer_tsn - 1);
+  EXPECT_EQ(host().messages().size(), 1u);
+  EXPECT_EQ(host().count(Counter::k_duplicate_tsns), 1u);
+}
+
+TEST_F(DataIn, SeveralInOnePacketCountAsOnePacket) {
+  warm_up();
+  const Write one = data({.text = "1"});
+  const Write two = data({.text = "2"});
+  tell([&](PacketWriter& w) { return one(w) && two(w); });
+  EXPECT_EQ(hear(), "");
+  EXPECT_EQ(host().messages().size(), 3u);
+}
+
+TEST_F(DataIn, OnAStreamNotNegotiatedIsReportedAcknowledgedAndNotDelivered) {
+  open();
+  tell(data({.stream = 10}));  // 0 to 9 exist
+  const std::vector<Packet> answers = listen();
+  ASSERT_EQ(names(answers), "ERROR, SACK");
+  wire::CauseCursor cursor(answers[0].chunks()[0].value);
+  EXPECT_EQ(wire::parse_invalid_stream_identifier(*cursor.next()), StreamId(10));
+  EXPECT_EQ(sack_of(answers[1]).cum_tsn_ack, peer_tsn - 1);
+  EXPECT_TRUE(host().messages().empty());
+  EXPECT_EQ(host().state(), AssocState::kEstablished);
+  tell(data({.text = "last stream", .stream = 9, .ssn = 0}));
+  EXPECT_EQ(host().messages().size(), 1u);
+}
+
+TEST_F(DataIn, WithoutUserDataEndsTheAssociation) {
+  open();
+  const Tsn tsn = peer_tsn;
+  tell(data({.text = ""}));
+  const Packet abort = hear_one();
+  EXPECT_EQ(abort.names(), "ABORT");
+  wire::CauseCursor cursor(abort.chunks()[0].value);
+  EXPECT_EQ(wire::parse_no_user_data(*cursor.next()), tsn);
+  const Seen lost = host().last(EventKind::kLost);
+  EXPECT_EQ(lost.reason, Reason::kPeerViolation);
+  EXPECT_EQ(lost.cause, static_cast<uint16_t>(CauseCode::kNoUserData));
+}
+
+TEST_F(DataIn, ContradictingFragmentsEndTheAssociation) {
+  open();
+  tell(data({.flags = "B", .ssn = 0}));
+  tell(data({.flags = "B", .ssn = 1}));
+  EXPECT_EQ(causes(listen().back()), std::vector{CauseCode::kProtocolViolation});
+  EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kPeerViolation);
+}
+
+TEST_F(DataIn, AMessageAboveTheLimitEndsTheAssociation) {
+  setup.profile.max_message_size = 1000;
+  open();
+  tell(data({.text = std::string(600, 'x'), .flags = "B", .ssn = 0}));
+  tell(data({.text = std::string(401, 'x'), .flags = "E", .ssn = 0}));
+  EXPECT_EQ(listen().back().names(), "ABORT");
+  EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kOutOfResources);
+}
+
+TEST_F(DataIn, FragmentsBecomeOneMessage) {
+  open();
+  tell(data({.text = "one ", .flags = "B", .stream = 3, .ssn = 0}));
+  tell(data({.text = "two ", .flags = "", .stream = 3, .ssn = 0}));
+  EXPECT_TRUE(host().messages().empty());
+  tell(data({.text = "three", .flags = "E", .stream = 3, .ssn = 0}));
+  EXPECT_EQ(host().messages(), std::vector<std::string>{"one two three"});
+  EXPECT_EQ(host().last(EventKind::kMessage).stream, StreamId(3));
+  EXPECT_EQ(host().count(Counter::k_reasm_usr_msgs), 1u);
+}
+
+TEST_F(DataIn, UnorderedDoesNotWait) {
+  warm_up();
+  ++peer_tsn;  // one is missing
+  tell(data({.text = "now", .flags = "BEU"}));
+  EXPECT_EQ(host().messages().back(), "now");
+  EXPECT_TRUE(host().last(EventKind::kMessage).unordered);
+}
+
+TEST_F(DataIn, BehindAWindowOf65535TsnsIsDroppedAndTold) {
+  warm_up();
+  tell(data({.ssn = 9, .tsn = peer_tsn + 65535}));
+  EXPECT_EQ(hear(), "SACK");
+  EXPECT_EQ(host().count(Counter::k_drop_data_beyond_tsn_range), 1u);
+}
+
+TEST_F(DataIn, ASlowReaderClosesTheWindowAndOpensItAgain) {
+  setup.profile.a_rwnd = 4096;
+  host().keep_messages = true;
+  open();
+  for (int i = 0; i < 8; ++i) {
+    tell_data(std::string(400, 'x'));  // a block of 512 bytes each
+    listen();
+  }
+  EXPECT_EQ(host().status().a_rwnd, 0u);
+  tell_data(std::string(400, 'x'));
+  EXPECT_EQ(host().count(Counter::k_drop_data_no_window), 1u);
+  const wire::SackChunk closed = sack_of(hear_one());
+  EXPECT_EQ(closed.a_rwnd, 0u);
+  EXPECT_EQ(closed.cum_tsn_ack, peer_tsn - 2);
+  host().read_kept(now);
+  const wire::SackChunk opened = sack_of(hear_one());
+  EXPECT_EQ(opened.a_rwnd, 4096u) << "told without being asked (6.2)";
+}
+
+TEST_F(DataIn, OneUnfinishedMessageMayNotFillTheWindowForEver) {
+  setup.profile.a_rwnd = 4096;
+  open();
+  tell(data({.text = std::string(400, 'x'), .flags = "B", .ssn = 0}));
+  for (int i = 0; i < 30 && host().count(EventKind::kLost) == 0; ++i) {
+    tell(data({.text = std::string(400, 'x'), .flags = "", .ssn = 0}));
+    listen();
+  }
+  EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kOutOfResources);
+  EXPECT_EQ(host().shard().pool_usage().receive_blocks_used, 0u);
+}
+
+// ---------------------------------------------------------------- unknown chunks (3.2)
+
+Write unknown(uint8_t type) {
+  return [type](PacketWriter& w) {
+    uint8_t* const at = w.reserve_chunk(ChunkType{type}, 0, 4);
+    if (at == nullptr) return false;
+    store_be32(at, 0x01020304);
+    return true;
+  };
+}
+
+TEST_F(DataIn, UnknownChunksAreTreatedAsTheirUpperBitsSay) {
+  struct Row {
+    uint8_t type;
+    bool reported;
+    bool goes_on;
+  };
+  for (const Row& row : {Row{0x3f, false, false}, Row{0x7f, true, false}, Row{0xbf, false, true},
+                         Row{0xff, true, true}}) {
+    peer_port = PortNumber(static_cast<uint16_t>(peer_port.value + 1));
+    peer_ssn = 0;
+    open();
+    host().events.clear();
+    const Write behind = data({.text = "behind"});
+    tell([&](PacketWriter& w) { return unknown(row.type)(w) && behind(w); });
+    EXPECT_EQ(host().messages().size(), row.goes_on ? 1u : 0u) << int{row.type};
+    std::vector<Packet> answers = listen();
+    const bool reported = !answers.empty() && answers[0].names() == "ERROR";
+    EXPECT_EQ(reported, row.reported) << int{row.type};
+    if (!reported) continue;
+    wire::CauseCursor cursor(answers[0].chunks()[0].value);
+    const auto cause = cursor.next();
+    EXPECT_EQ(cause->code, CauseCode::kUnrecognizedChunkType);
+    ASSERT_EQ(cause->value.size(), 8u) << "the whole chunk comes back";
+    EXPECT_EQ(cause->value[0], row.type);
+    EXPECT_EQ(load_be32(cause->value.data() + 4), 0x01020304u);
+  }
+}
+
+TEST_F(DataIn, WhatComesBeforeAPartialChunkIsProcessed) {
+  open();
+  Packet cut = packet(host_tag, data({.text = "whole"}));
+  cut.bytes.insert(cut.bytes.end(), {0, 3, 0, 90});
+  wire::write_checksum(cut.bytes);
+  host().receive(now, cut);
+  EXPECT_EQ(host().messages(), std::vector<std::string>{"whole"});
+  EXPECT_EQ(host().count(Counter::k_drop_chunk_length), 1u);
+}
+
+TEST_F(DataIn, AnErrorIsToldToTheUser) {
+  open();
+  tell([](PacketWriter& w) {
+    return wire::begin_error(w) && wire::append_invalid_stream_identifier(w, StreamId(4)) &&
+           wire::append_out_of_resource(w) && w.end_chunk();
+  });
+  ASSERT_GE(host().events.size(), 2u);
+  EXPECT_EQ(host().events[1].kind, EventKind::kRemoteError);
+  EXPECT_EQ(host().events[1].cause, 1u);
+  EXPECT_EQ(host().state(), AssocState::kEstablished);
+}
+
+TEST_F(DataIn, AnErrorWhileOpeningIsNoEventBeforeTheFirst) {
+  ASSERT_EQ(host().connect(now, {peer_address}, peer_port).status, Status::kOk);
+  ASSERT_EQ(answer_up_to_cookie_echo().names(), "COOKIE ECHO");
+  const Write error = [](PacketWriter& w) {
+    return wire::begin_error(w) && wire::append_out_of_resource(w) && w.end_chunk();
+  };
+  tell([&](PacketWriter& w) { return error(w) && wire::write_cookie_ack(w); });
+  ASSERT_FALSE(host().events.empty());
+  EXPECT_EQ(host().events[0].kind, EventKind::kConnected);
+}
+
+// ---------------------------------------------------------------- heartbeats from the peer
+
+TEST_F(DataIn, AHeartbeatComesBackUnchangedTheWayItCame) {
+  peer_list = {peer_address, ip("198.51.100.2")};
+  open();
+  const std::vector<uint8_t> info = {1, 2, 3, 4, 5, 6, 7};
+  peer_address = ip("198.51.100.2");
+  tell([&](PacketWriter& w) { return wire::write_heartbeat(w, info); });
+  const std::vector<Packet> answers = listen();
+  const auto answer = std::find_if(answers.begin(), answers.end(), [](const Packet& packet) {
+    return packet.names() == "HEARTBEAT ACK";
+  });
+  ASSERT_NE(answer, answers.end());
+  EXPECT_EQ(answer->destination, ip("198.51.100.2"));
+  EXPECT_EQ(answer->source, host_address);
+  const auto parsed = wire::HeartbeatChunk::parse(answer->chunks()[0]);
+  EXPECT_EQ(std::vector<uint8_t>(parsed->info.begin(), parsed->info.end()), info);
+}
+
+}  // namespace
+}  // namespace trunkline::test
