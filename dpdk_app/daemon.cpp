@@ -218,7 +218,9 @@ class App {
     spdlog::info("ending: associations have {} ms to shut down",
                  std::chrono::duration_cast<milliseconds>(config_.drain_timeout).count());
     drain();
-    captures_.end_all();
+    for (const control::Captures::Ended& ended : captures_.end_all()) {
+      server_.reply(ended.connection, ended.answer);
+    }
     detach();
   }
 

@@ -109,9 +109,11 @@ std::optional<Json> Captures::end(Server::ConnectionId connection) {
   return std::nullopt;
 }
 
-void Captures::end_all() {
-  for (Running& running : running_) finish(running);
+std::vector<Captures::Ended> Captures::end_all() {
+  std::vector<Ended> out;
+  for (Running& running : running_) out.push_back({running.connection, finish(running)});
   running_.clear();
+  return out;
 }
 
 }  // namespace trunkline::control

@@ -41,7 +41,7 @@ class Captures {
   [[nodiscard]] bool any() const { return !running_.empty(); }
   // The connection asks for the end of its capture, or is gone.
   std::optional<Json> end(Server::ConnectionId connection);
-  void end_all();
+  std::vector<Ended> end_all();
 
  private:
   struct Running {

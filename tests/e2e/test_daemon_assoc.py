@@ -1,0 +1,305 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Associations between daemons: over memif, through a router, over the second of two ports, within
+one daemon. What trunkctl shows of them, what the captures say, and how SIGTERM ends them."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lib import cases, netns
+from lib.capture_check import check
+from lib.daemon import Daemon, af_packet_port, memif_port
+from lib.peers import SIZE_LIST, Here, Peer
+
+A = ['10.8.0.1/24', 'fd00:8::1/64']
+B = ['10.8.0.2/24', 'fd00:8::2/64']
+
+
+def until(condition, what, timeout=15):
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f'{what}: not within {timeout} s')
+        time.sleep(0.05)
+
+
+def ask(daemon, *words):
+    return json.loads(daemon.ctl(*words, '--json'))
+
+
+def wait_links(*daemons):
+    for daemon in daemons:
+        until(lambda: all(port['link'] == 'up' for port in ask(daemon, 'status')['ports']), 'link')
+
+
+def wire(t, name):
+    return f'/tmp/trunkline-{t.name[:24]}-{os.getpid()}-{name}.memif'
+
+
+def pair(t, changes=None):
+    """Two daemons joined by a memif."""
+    namespace = netns.Namespace('pair')
+    path = wire(t, 'a')
+    a = Daemon(namespace, t.folder, [memif_port(path, 'server', A)], changes, label='a')
+    b = Daemon(namespace, t.folder, [memif_port(path, 'client', B)], changes, label='b')
+    wait_links(a, b)
+    return Here(namespace, t), a, b
+
+
+def listen(here, daemon, *words):
+    return Peer(here, 'trunkpeer', '--listen', '--attach', daemon.clients, *words)
+
+
+def connect(here, daemon, address, *words):
+    return Peer(here, 'trunkpeer', '--connect', address, '--attach', daemon.clients, *words)
+
+
+def exchange_over(t, address):
+    here, a, b = pair(t)
+    captures = [a.capture(t.log('a.pcapng')), b.capture(t.log('b.pcapng'))]
+    words = ['--sizes', SIZE_LIST, '--count', 200]
+    server = listen(here, a, *words)
+    client = connect(here, b, address, *words)
+    client.finish()
+    server.finish()
+    for capture in captures:
+        counts = check(capture.stop())
+        assert counts['INIT'] == 1 and counts['COOKIE_ECHO'] == 1 and counts['DATA'] > 200, counts
+        assert counts['SHUTDOWN_COMPLETE'] == 1 and counts['ABORT'] == 0, counts
+    for daemon in (a, b):
+        bad = {name: value for name, value in ask(daemon, 'counters', '--nonzero').items()
+               if '.drop_' in name and name not in (
+                   'net.drop_arp_not_for_us', 'net.drop_nd_unexpected')}  # announcements
+        cases.check_equal(bad, {}, 'drops in a run without loss')
+        daemon.stop()
+
+
+def case_memif_ipv4(t):
+    exchange_over(t, '10.8.0.1')
+
+
+def case_memif_ipv6(t):
+    exchange_over(t, 'fd00:8::1')
+
+
+def case_trunkctl_shows_associations(t):
+    here, a, b = pair(t)
+    ports = ('4444', '4445')
+    servers = [listen(here, a, '--port', port, '--count', 50) for port in ports]
+    clients = [connect(here, b, '10.8.0.1', '--port', port, '--count', '50', '--end-delay', '4000')
+               for port in ports]
+    rows = until(lambda: (lambda found: len(found) == 2 and all(
+        row['messages_received'] == 50 for row in found) and found)(
+            ask(a, 'assoc', 'list')['associations']), 'messages of two associations')
+    cases.check_equal([row['state'] for row in rows], ['ESTABLISHED'] * 2, 'states')
+    cases.check_equal([row['inbound_streams'] for row in rows], [10, 10], 'streams')
+    path = rows[0]['paths'][0]
+    cases.check_equal((path['local'], path['remote'], path['primary']),
+                      ('10.8.0.1', '10.8.0.2', True), 'path')
+    shown = ask(a, 'assoc', 'show', rows[0]['id'])['association']
+    other = [row for row in ask(b, 'assoc', 'list')['associations']
+             if row['local_port'] == rows[0]['peer_port']][0]
+    there = ask(b, 'assoc', 'show', other['id'])['association']
+    cases.check_equal((shown['local_tag'], shown['peer_tag']),
+                      (there['peer_tag'], there['local_tag']), 'tags of both sides')
+    # People get tables with the same content.
+    table = a.ctl('assoc', 'list')
+    assert rows[0]['id'] in table and '10.8.0.2:' in table and 'ESTABLISHED' in table, table
+    text = a.ctl('assoc', 'show', rows[0]['id'])
+    assert shown['local_tag'] in text and 'ACTIVE' in text, text
+    status = ask(a, 'status')
+    cases.check_equal(status['associations'], 2, 'associations in the status')
+    cases.check_equal(len(status['clients']), 2, 'clients')
+    # A capture of one association holds nothing of the other one.
+    capture = a.capture(t.log('one.pcapng'), '--assoc', rows[0]['id'])
+    for peer in clients + servers:
+        peer.finish()
+    path = capture.stop()
+    check(path)
+    seen_ports = subprocess.run(['tshark', '-n', '-r', str(path), '-T', 'fields', '-e', 'sctp.srcport',
+                            '-e', 'sctp.dstport'], capture_output=True, text=True, check=True,
+                           timeout=60).stdout.split()
+    cases.check_equal(set(seen_ports), {str(shown['local_port']), str(shown['peer_port'])},
+                      'ports in the capture of one association')
+    cases.check_equal(ask(a, 'assoc', 'list')['associations'], [], 'associations afterwards')
+    seen = ask(a, 'counters')
+    cases.check_equal((seen['stack.passive_estabs'], seen['stack.shutdowns'],
+                       seen['stack.curr_estab']), (2, 2, 0), 'RFC 3873 counters')
+    a.stop()
+    b.stop()
+
+
+def case_within_one_daemon(t):
+    """Two applications on one daemon: the packets loop inside, no port sees them."""
+    namespace = netns.Namespace('alone')
+    daemon = Daemon(namespace, t.folder, [{'name': 'port0', 'device': 'net_null0,no-rx=1',
+                                           'addresses': A}])
+    wait_links(daemon)
+    here = Here(namespace, t)
+    for address in ('10.8.0.1', 'fd00:8::1'):
+        words = ['--sizes', SIZE_LIST, '--count', 100]
+        server = listen(here, daemon, *words)
+        client = connect(here, daemon, address, *words)
+        client.finish()
+        server.finish()
+    seen = ask(daemon, 'counters')
+    assert seen['net.out_looped'] > 40, seen['net.out_looped']
+    cases.check_equal(seen['net.out_sctp'], seen['net.out_looped'], 'packets')
+    daemon.stop()
+
+
+def case_second_port(t):
+    """Two cables: an association of the second port's addresses uses the second cable only."""
+    namespace = netns.Namespace('two')
+    left, right = wire(t, 'l'), wire(t, 'r')
+    a = Daemon(namespace, t.folder,
+               [memif_port(left, 'server', ['10.8.0.1/24'], name='left'),
+                memif_port(right, 'server', ['10.7.0.1/24'], name='right')],
+               {'endpoints': [{'port': 4444, 'addresses': ['10.7.0.1']}]}, label='a')
+    b = Daemon(namespace, t.folder,
+               [memif_port(left, 'client', ['10.8.0.2/24'], name='left'),
+                memif_port(right, 'client', ['10.7.0.2/24'], name='right')],
+               {'endpoints': [{'port': 5555, 'addresses': ['10.7.0.2']}]}, label='b')
+    wait_links(a, b)
+    here = Here(namespace, t)
+    before = ask(b, 'counters')
+    server = listen(here, a, '--count', 300)
+    client = connect(here, b, '10.7.0.1', '--local-port', '5555', '--count', 300)
+    client.finish()
+    server.finish()
+    after = ask(b, 'counters')
+    sent = {name: after[f'port.{name}.tx_packets'] - before[f'port.{name}.tx_packets']
+            for name in ('left', 'right')}
+    assert sent['left'] <= 1 and sent['right'] > 20, sent  # one: a heartbeat or an announcement
+    a.stop()
+    b.stop()
+
+
+def case_through_a_router(t):
+    """Two subnets and a Linux router between them: gateways, neighbours, both families."""
+    west, router, east = (netns.Namespace(name) for name in ('west', 'router', 'east'))
+    netns.veth(west, router, (), ['10.1.0.254/24', 'fd00:1::fe/64'], ('d0', 'r0'))
+    netns.veth(east, router, (), ['10.2.0.254/24', 'fd00:2::fe/64'], ('d0', 'r1'))
+    router.sysctl('net/ipv4/ip_forward', '1')
+    router.sysctl('net/ipv6/conf/all/forwarding', '1')
+    a = Daemon(west, t.folder, [af_packet_port('d0', ['10.1.0.1/24', 'fd00:1::1/64'],
+                                               gateway_v4='10.1.0.254', gateway_v6='fd00:1::fe')],
+               label='west')
+    b = Daemon(east, t.folder, [af_packet_port('d0', ['10.2.0.1/24', 'fd00:2::1/64'],
+                                               gateway_v4='10.2.0.254', gateway_v6='fd00:2::fe')],
+               label='east')
+    wait_links(a, b)
+    for address in ('10.1.0.1', 'fd00:1::1'):
+        words = ['--sizes', '1,300,1400,5000', '--count', 50]
+        server = listen(Here(west, t), a, *words)
+        client = connect(Here(east, t), b, address, *words)
+        client.finish()
+        server.finish()
+    a.stop()
+    b.stop()
+
+
+def case_sigterm_shuts_down(t):
+    """The daemon closes its associations in order, its peer sees SHUTDOWN, applications hear."""
+    here, a, b = pair(t)
+    capture = b.capture(t.log('b.pcapng'))
+    ports = ('4444', '4445', '4446')
+    servers = [listen(here, a, '--port', port) for port in ports]
+    clients = [connect(here, b, '10.8.0.1', '--port', port, '--count', '20', '--end', 'wait')
+               for port in ports]
+    until(lambda: [row['messages_received'] for row in ask(b, 'assoc', 'list')['associations']] ==
+          [20, 20, 20], 'three associations')
+    a.stop()
+    for client in clients:
+        _, report = client.wait()
+        cases.check_equal(report.get('end'), 'shutdown', f'what the far application saw: {report}')
+    for server in servers:
+        server.wait()
+    until(lambda: not ask(b, 'assoc', 'list')['associations'], 'the end of all associations')
+    counts = check(capture.stop())
+    cases.check_equal((counts['SHUTDOWN'], counts['SHUTDOWN_COMPLETE'], counts['ABORT']),
+                      (3, 3, 0), 'chunks')
+    b.stop()
+
+
+def freeze(process):
+    """SIGSTOP, and until every thread has stopped."""
+    process.send_signal(signal.SIGSTOP)
+    until(lambda: all(path.read_text().rsplit(')', 1)[1].split()[0] == 'T' for path in
+                      pathlib.Path(f'/proc/{process.pid}/task').glob('*/stat')), 'standstill')
+
+
+def frozen_pair(t, drain_timeout):
+    """A pair with one association whose far daemon is frozen."""
+    here, a, b = pair(t, {'drain_timeout': drain_timeout})
+    listen(here, a, '--timeout', '60')
+    connect(here, b, '10.8.0.1', '--count', '20', '--end', 'wait', '--timeout', '60')
+    until(lambda: any(r['messages_received'] == 20
+                      for r in ask(a, 'assoc', 'list')['associations']), 'an association')
+    freeze(b.process)
+    return a, b
+
+
+def case_second_signal_ends_at_once(t):
+    a, b = frozen_pair(t, '20s')
+    capture = a.capture(t.log('a.pcapng'))
+    a.process.send_signal(signal.SIGTERM)
+    a.process.expect('ending')
+    time.sleep(0.5)
+    cases.check_equal(ask(a, 'status')['state'], 'draining', 'state while it drains')
+    started = time.monotonic()
+    a.stop()  # the second one; status 0, nothing left behind
+    assert time.monotonic() - started < 5
+    counts = check(capture.stop(), allow_sequence=True)
+    cases.check_equal(counts['ABORT'], 1, 'ABORTs')
+    b.kill()
+
+
+def case_drain_is_bounded(t):
+    a, b = frozen_pair(t, '1s')
+    capture = a.capture(t.log('a.pcapng'))
+    started = time.monotonic()
+    a.stop()
+    took = time.monotonic() - started
+    assert 0.9 < took < 6, took
+    counts = check(capture.stop(), allow_sequence=True)
+    cases.check_equal(counts['ABORT'], 1, 'ABORTs')
+    b.kill()
+
+
+def case_killed_under_traffic(t):
+    """A daemon dies by SIGKILL in full traffic, ten times, while the other's worker is in its
+    shared memory: the other one must survive each time."""
+    here, a, b = pair(t)
+    for number in range(10):
+        server = listen(here, a, '--associations', '4', '--timeout', '60')
+        client = connect(here, b, '10.8.0.1', '--associations', '4', '--count', '10000000',
+                         '--window', '256', '--timeout', '60')
+        until(lambda: any(r['messages_received'] > 2000
+                          for r in ask(a, 'assoc', 'list')['associations']), 'traffic')
+        b.kill()
+        client.wait()
+        server.send_signal(signal.SIGTERM)
+        server.wait()
+        assert a.alive(), f'round {number}'
+        b = Daemon(here._namespace, t.folder, [memif_port(wire(t, 'a'), 'client', B)],
+                   label=f'b{number}')
+        wait_links(a, b)
+    a.stop()
+    b.stop()
+
+
+if __name__ == '__main__':
+    cases.main(__doc__, [case_memif_ipv4, case_memif_ipv6, case_trunkctl_shows_associations,
+                         case_within_one_daemon, case_second_port, case_through_a_router,
+                         case_sigterm_shuts_down, case_second_signal_ends_at_once,
+                         case_drain_is_bounded, case_killed_under_traffic],
+               needs=netns.missing, timeout=120)
