@@ -277,11 +277,20 @@ class Drawer {
           break;
       }
     }
+    if (dice_.percent(30)) {
+      // Losses must not add up to a failure while acknowledgements come in between.
+      plan_.incidents.clear();
+      for (LinkPlan& link : plan_.links) {
+        link.faults = LinkFaults{.delay = link.faults.delay, .loss = 4 * kPercent};
+      }
+      for (HostPlan& host : plan_.hosts) host.profile.association_max_retrans = 7;
+    }
     maybe_heal();
   }
 
-  void named_drops(HostIndex from, HostIndex to, std::initializer_list<wire::ChunkType> types) {
-    const size_t times = dice_.between(1, 5);
+  void named_drops(HostIndex from, HostIndex to, std::initializer_list<wire::ChunkType> types,
+                   size_t most = 5) {
+    const size_t times = dice_.between(1, most);
     for (size_t i = 0; i < times; ++i) {
       IncidentPlan drop{Incident::kDropNamed,
                         dice_.between(Duration{}, milliseconds(400)),
@@ -289,7 +298,7 @@ class Drawer {
                         to,
                         {},
                         static_cast<uint8_t>(dice_.one_of(types)),
-                        static_cast<uint32_t>(dice_.between(1, 4))};
+                        static_cast<uint32_t>(dice_.between(1, most - 1))};
       plan_.incidents.push_back(drop);
     }
   }
@@ -376,6 +385,10 @@ class Drawer {
   }
 
   void shutdown() {
+    // The guard timer is 5 * RTO.max: time enough to lose some packets.
+    for (HostPlan& host : plan_.hosts) {
+      host.profile.rto_max = std::max<Duration>(host.profile.rto_max, seconds(10));
+    }
     for (AssocPlan& assoc : plan_.assocs) {
       for (SidePlan* side : {&assoc.client_side, &assoc.server_side}) {
         side->ending =
@@ -396,7 +409,8 @@ class Drawer {
       if (!dice_.percent(40)) continue;
       named_drops(link.from, link.to,
                   {wire::ChunkType::kShutdown, wire::ChunkType::kShutdownAck,
-                   wire::ChunkType::kShutdownComplete, wire::ChunkType::kData});
+                   wire::ChunkType::kShutdownComplete, wire::ChunkType::kData},
+                  3);
     }
   }
 

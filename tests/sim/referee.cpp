@@ -190,13 +190,12 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
   const uint64_t hash = hash_of(chunk);
   if (mine.started && data->tsn.before(next) && data->tsn.at_or_after(mine.base)) {
     ++retransmissions_;
-    if (mine.window[data->tsn.distance_from(mine.base)].gap_acked) {
-      fail(context, "TSN " + std::to_string(data->tsn.value) +
-                        " sent again while a gap block covers it (section 6.3.3 E3)");
-    }
-    if (mine.window[data->tsn.distance_from(mine.base)].hash != hash) {
+    SentChunk& before = mine.window[data->tsn.distance_from(mine.base)];
+    if (before.hash != hash) {
       fail(context, "TSN " + std::to_string(data->tsn.value) + " sent again with other content");
     }
+    check_again(context, mine, data->tsn, before);
+    before.last_sent = context.now;
     return;
   }
   if (!mine.started || data->tsn != next) {
@@ -216,6 +215,7 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
     mine.window.clear();
     mine.flight = 0;
     mine.acknowledged = 0;
+    mine.window_closed = false;
     mine.shutdown_sent = false;
     mine.sack_seen = false;
     mine.packets_unsacked = 0;
@@ -230,8 +230,27 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
                       " more, into a window of " + std::to_string(mine.peer_window));
   }
   check_congestion(context, mine);
-  mine.window.push_back({hash, static_cast<uint32_t>(data->payload.size()), false, false});
+  mine.window.push_back(
+      {hash, static_cast<uint32_t>(data->payload.size()), 0, context.now, false, false});
   mine.flight += data->payload.size();
+}
+
+void Referee::check_again(const Context& context, const Direction& mine, Tsn tsn,
+                          SentChunk& chunk) {
+  if (chunk.gap_acked) {
+    fail(context, "TSN " + std::to_string(tsn.value) +
+                      " sent again while a gap block covers it (section 6.3.3 E3)");
+  }
+  // Section 7.2.4: fast retransmission is for once, until T3 expires. Soon after it was sent a
+  // chunk can fall to the T3 of an earlier one, then to fast retransmission, and then only to its
+  // own T3, or to a window that opens.
+  const auto limits = limits_.find(context.from);
+  if (limits == limits_.end() || limits->second.paths > 1 || mine.window_closed) return;
+  const bool soon = context.now < chunk.last_sent + limits->second.rto_min;
+  chunk.soon = soon ? chunk.soon + 1 : 0;
+  if (chunk.soon > 3) {
+    fail(context, "TSN " + std::to_string(tsn.value) + " sent again and again within RTO.min");
+  }
 }
 
 // Sections 7.2.1 and 7.2.3: the window begins with 4404 bytes or so, or with four packets after a
@@ -387,6 +406,7 @@ void Referee::got_sack(const Context& context, const wire::ChunkView& chunk) {
   if (acked > data.window.size()) return;
   advance_base(data, sack->cum_tsn_ack);
   data.peer_window = sack->a_rwnd;
+  data.window_closed = data.window_closed || sack->a_rwnd == 0;
   std::vector<bool> gap_acked(data.window.size(), false);
   for (size_t i = 0; i < sack->gap_count(); ++i) {
     const wire::GapBlock gap = sack->gap(i);

@@ -30,6 +30,7 @@ struct PacketLimits {
   Duration sack_delay{};
   uint8_t sack_frequency = 2;
   Duration slack{};
+  Duration rto_min{};
   uint32_t paths = 1;  // an association may have so many: each has a congestion window
 };
 
@@ -58,6 +59,8 @@ class Referee {
   struct SentChunk {
     uint64_t hash = 0;
     uint32_t bytes = 0;  // payload
+    uint32_t soon = 0;   // times in a row that it was sent again within RTO.min
+    TimePoint last_sent;
     bool delivered = false;
     bool gap_acked = false;
   };
@@ -76,6 +79,7 @@ class Referee {
     uint64_t flight = 0;           // payload bytes in window, neither acknowledged nor gap-acked
     uint64_t peer_window = 0;      // a_rwnd that the sender last heard
     uint64_t acknowledged = 0;     // DATA chunks, in bytes, since the sequence began
+    bool window_closed = false;    // at any time
     bool shutdown_sent = false;
     // What the receiver owes.
     bool sack_seen = false;  // it is up, and has acknowledged something
@@ -97,6 +101,7 @@ class Referee {
   void check_order(const Context& context, std::span<const uint8_t> chunks);
   void check_tag(const Context& context, uint32_t tag, const wire::PacketShape& shape);
   void sent_data(const Context& context, const wire::ChunkView& chunk);
+  void check_again(const Context& context, const Direction& mine, Tsn tsn, SentChunk& chunk);
   void check_congestion(const Context& context, const Direction& mine);
   void sack_paid(const Context& context);
   void sent_sack(const Context& context, const wire::ChunkView& chunk);

@@ -30,8 +30,10 @@ constexpr uint32_t kServerTsn = 5000;
 class RefereeTest : public testing::Test {
  protected:
   RefereeTest() {
-    referee_.set_limits(0, {1500, false, true, std::chrono::milliseconds(10), 2, {}});
-    referee_.set_limits(1, {1500, true, true, std::chrono::milliseconds(10), 2, {}});
+    referee_.set_limits(
+        0, {1500, false, true, std::chrono::milliseconds(10), 2, {}, milliseconds(20)});
+    referee_.set_limits(1,
+                        {1500, true, true, std::chrono::milliseconds(10), 2, {}, milliseconds(20)});
     set_up();
   }
 
@@ -298,6 +300,18 @@ TEST_F(RefereeTest, CatchesDataAfterShutdown) {
   });
   lose(0, kServerTag, data(kClientTsn + 1));
   expect_caught("after SHUTDOWN");
+}
+
+TEST_F(RefereeTest, CatchesASecondFastRetransmission) {
+  lose(0, kServerTag, data(kClientTsn));
+  for (const int at : {1, 2, 3, 23, 24, 25, 26}) {
+    now_ = kStart + milliseconds(at);
+    lose(0, kServerTag, data(kClientTsn));
+  }
+  expect_good();
+  now_ = kStart + milliseconds(27);
+  lose(0, kServerTag, data(kClientTsn));
+  expect_caught("again and again");
 }
 
 TEST_F(RefereeTest, ARestartBeginsAnotherSequence) {

@@ -55,6 +55,7 @@ class Run {
                        plan.profile.sack_delay,
                        plan.profile.sack_frequency,
                        plan.poll,
+                       plan.profile.rto_min,
                        plan_.scenario == Scenario::kMultihoming ? 2u : 1u};
       config.checksum_by_port = plan.checksum_by_port;
       config.poll = plan.poll;
