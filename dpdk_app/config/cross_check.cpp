@@ -127,6 +127,15 @@ void check_endpoints(Loading& loading) {
 void check_peers(Loading& loading) {
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < loading.config.peers.size(); ++i) {
+    const NamedProfile& profile = loading.config.profiles[loading.config.peers[i].profile];
+    for (const Port& port : loading.config.ports) {
+      if (profile.profile.path_mtu <= port.mtu) continue;
+      loading.mistakes.add(
+          loading.peer_places[i],
+          fmt::format("profile \"{}\" has path_mtu {}, but port \"{}\" has mtu {}; "
+                      "lower path_mtu or raise mtu",
+                      profile.name, profile.profile.path_mtu, port.name, port.mtu));
+    }
     for (const Prefix& prefix : loading.config.peers[i].addresses) {
       const std::string text = fmt::format("{}/{}", prefix.address.to_string(), prefix.length);
       const auto [it, fresh] = seen.emplace(text, i);

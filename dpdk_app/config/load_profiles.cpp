@@ -60,10 +60,11 @@ void check_fields(const Map& map, const Profile& p) {
                              "<= rto_max",
                              duration_text(p.rto_max), duration_text(p.rto_initial)));
   }
-  if (p.a_rwnd < p.max_message_size) {
+  // What waits for reassembly is charged in whole blocks, up to twice its payload.
+  if (p.a_rwnd / 2 < p.max_message_size) {
     mistakes.add(blame(map, {"a_rwnd", "max_message_size"}),
-                 fmt::format("a_rwnd {} is smaller than max_message_size {}, so that the largest "
-                             "message could never be received; raise a_rwnd or lower "
+                 fmt::format("a_rwnd {} is smaller than twice max_message_size {}, so that the "
+                             "largest message could not always be received; raise a_rwnd or lower "
                              "max_message_size",
                              bytes_text(p.a_rwnd), bytes_text(p.max_message_size)));
   }

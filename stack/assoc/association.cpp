@@ -62,6 +62,7 @@ Association::Association(const LocalEnd& local, const Profile& profile, const Co
       inbound_streams_(cookie.inbound_streams),
       local_tag_(cookie.local_tag),
       peer_tag_(cookie.peer_tag),
+      told_rwnd_(cookie.peer_rwnd),
       peer_rwnd_(cookie.peer_rwnd),
       last_advertised_(profile.a_rwnd),
       local_initial_tsn_(cookie.local_initial_tsn),

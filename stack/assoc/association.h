@@ -66,7 +66,8 @@ class Association {
   // -- set-up (handshake.cpp). False: no memory for the paths.
   bool start_connect(ShardContext& ctx, TimePoint now, std::span<const IpAddress> peers,
                      uint16_t outbound_streams);
-  bool start_accepted(ShardContext& ctx, TimePoint now, const Cookie& cookie);
+  bool start_accepted(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                      const Cookie& cookie);
 
   // -- packets (dispatch.cpp). The tag matches, or the packet is one of 8.5.1's exceptions that do.
   void on_packet(ShardContext& ctx, TimePoint now, const InboundPacket& packet);
@@ -171,15 +172,20 @@ class Association {
   void restart(ShardContext& ctx, TimePoint now, const InboundPacket& packet, const Cookie& cookie);
 
   // dispatch.cpp
+  // What a packet's chunks have shown so far.
   struct DataSeen {
     bool any = false;
     bool fresh = false;
     bool immediate = false;
+    // ERRORs and HEARTBEAT ACKs that the packet may still draw: hundreds of tiny chunks must not
+    // take the shard's reply queue from everybody else.
+    uint8_t answers_left = 4;
+    bool may_answer() { return answers_left > 0 && answers_left-- > 0; }
   };
   bool on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                 const wire::ChunkView& chunk, DataSeen& data);
   bool on_unknown_chunk(ShardContext& ctx, const InboundPacket& packet,
-                        const wire::ChunkView& chunk);
+                        const wire::ChunkView& chunk, DataSeen& data);
 
   // data_in.cpp
   void on_data(ShardContext& ctx, const InboundPacket& packet, const wire::ChunkView& chunk,
@@ -203,7 +209,8 @@ class Association {
   void enter_fast_recovery(ShardContext& ctx, const SackOutcome& outcome);
 
   // heartbeat.cpp
-  void on_heartbeat(ShardContext& ctx, const InboundPacket& packet, const wire::ChunkView& chunk);
+  void on_heartbeat(ShardContext& ctx, const InboundPacket& packet, const wire::ChunkView& chunk,
+                    DataSeen& data);
   void on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
   void on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path);
   void plan_heartbeat(ShardContext& ctx, TimePoint now, Path& path);
@@ -273,8 +280,10 @@ class Association {
   uint8_t burst_left_ = 0;  // packets that may still go out before the next trigger
   uint8_t path_count_ = 0;
   uint8_t primary_ = 0;
-  uint8_t setup_path_ = 0;      // where INIT and COOKIE ECHO go
-  uint8_t last_data_path_ = 0;  // where the last DATA came from
+  uint8_t named_count_ = 0;      // the first paths: those our user named are confirmed (5.4)
+  uint8_t cookie_ack_path_ = 0;  // where the last COOKIE ECHO came from (6.4)
+  uint8_t setup_path_ = 0;       // where INIT and COOKIE ECHO go
+  uint8_t last_data_path_ = 0;   // where the last DATA came from
   uint16_t setup_retries_ = 0;
   uint16_t error_count_ = 0;  // 8.1
   uint16_t starved_ = 0;      // times that the next TSN came and there was no memory for it
@@ -286,7 +295,8 @@ class Association {
   uint64_t local_tie_ = 0;  // this association's own nonces (5.2.2)
   uint64_t peer_tie_ = 0;
   Tsn fast_recovery_exit_;
-  uint32_t peer_rwnd_ = 0;
+  uint32_t told_rwnd_ = 0;  // the peer's last a_rwnd
+  uint32_t peer_rwnd_ = 0;  // what of it is left, as far as we can know
   uint32_t last_advertised_ = 0;
   uint32_t cookie_extension_ms_ = 0;
   uint64_t kept_bytes_ = 0;

@@ -97,7 +97,7 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
     if (!peer_matches) peer_tag_ = cookie.peer_tag;  // B
     if (opening) {
       if (!peer_matches) {
-        peer_rwnd_ = cookie.peer_rwnd;
+        peer_rwnd_ = told_rwnd_ = cookie.peer_rwnd;
         tsns_.release(ctx.disorder);
         tsns_ = TsnTracker(cookie.peer_initial_tsn);
         outbound_streams_ = std::min(outbound_streams_, cookie.outbound_streams);
@@ -106,7 +106,9 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
           if (!has_address(peer)) add_path(ctx, local_.address_towards(peer), peer);
         }
       }
-      Path* const from = find_path(packet.source);
+      // Where the INIT ACK went, and so the cookie came through (5.4); the packet's source proves
+      // nothing.
+      Path* const from = find_path(cookie.peers()[0]);
       if (from == nullptr) return CookieAction::kDiscard;
       from->state = PathState::kActive;
       if (!primary().usable()) primary_ = from->index;
@@ -116,6 +118,7 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
       emit_up(ctx, EventKind::kConnected);
     }
     pending_ |= kPendingCookieAck;
+    if (const Path* const path = find_path(packet.source)) cookie_ack_path_ = path->index;
     mark_ready(ctx);
     return CookieAction::kContinue;
   }
@@ -154,7 +157,7 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   local_initial_tsn_ = cookie.local_initial_tsn;
   local_tag_ = cookie.local_tag;
   peer_tag_ = cookie.peer_tag;
-  peer_rwnd_ = cookie.peer_rwnd;
+  peer_rwnd_ = told_rwnd_ = cookie.peer_rwnd;
   last_advertised_ = profile_.a_rwnd;
   outbound_streams_ = cookie.outbound_streams;
   inbound_streams_ = cookie.inbound_streams;
@@ -178,13 +181,14 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
     path->heartbeat_outstanding = false;
     path->send_heartbeat = false;
     path->one_packet = false;
-    const bool works = path->remote == packet.source;
+    const bool works = path->remote == cookie.peers()[0];  // 5.4
     path->state = works ? PathState::kActive : PathState::kUnconfirmed;
     if (works) primary_ = path->index;
   }
   enter_established(ctx, now);
   emit_up(ctx, EventKind::kRestarted);
   pending_ = kPendingCookieAck;
+  if (const Path* const path = find_path(packet.source)) cookie_ack_path_ = path->index;
   mark_ready(ctx);
   schedule(ctx);
 }

@@ -48,12 +48,21 @@ void Association::on_data(ShardContext& ctx, const InboundPacket& packet,
     ctx.counters.add(Counter::k_drop_bad_stream);
     tsns_.record(parsed->tsn, ctx.disorder);
     data.fresh = true;
-    report_error(ctx, packet, [&](wire::PacketWriter& writer) {
-      return wire::append_invalid_stream_identifier(writer, parsed->stream);
-    });
+    if (data.may_answer()) {
+      report_error(ctx, packet, [&](wire::PacketWriter& writer) {
+        return wire::append_invalid_stream_identifier(writer, parsed->stream);
+      });
+    }
     return;
   }
-  if (make_room(ctx, *parsed, data)) accept_data(ctx, *parsed, data);
+  if (!make_room(ctx, *parsed, data)) return;
+  // What make_room() dropped may have used, or moved, the gap block that this TSN counted on.
+  if (tsns_.classify(parsed->tsn, ctx.disorder) != TsnTracker::Verdict::kNew) {
+    ctx.counters.add(Counter::k_drop_data_beyond_tsn_range);
+    data.immediate = true;
+    return;
+  }
+  accept_data(ctx, *parsed, data);
 }
 
 // The advertised window binds (6.2): with nothing left of it, only what fills a gap comes in, and

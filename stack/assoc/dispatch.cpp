@@ -42,7 +42,7 @@ bool Association::on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket
       on_sack(ctx, now, chunk);
       return true;
     case ChunkType::kHeartbeat:
-      on_heartbeat(ctx, packet, chunk);
+      on_heartbeat(ctx, packet, chunk, data);
       return true;
     case ChunkType::kHeartbeatAck:
       on_heartbeat_ack(ctx, now, chunk);
@@ -80,16 +80,16 @@ bool Association::on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket
     case ChunkType::kCookieEcho:
       return true;  // the shard has dealt with these before it came here
     default:
-      return on_unknown_chunk(ctx, packet, chunk);
+      return on_unknown_chunk(ctx, packet, chunk, data);
   }
 }
 
 // The upper two bits of the type say what to do (3.2).
 bool Association::on_unknown_chunk(ShardContext& ctx, const InboundPacket& packet,
-                                   const wire::ChunkView& chunk) {
+                                   const wire::ChunkView& chunk, DataSeen& data) {
   ctx.counters.add(Counter::k_drop_unknown_chunk);
   const wire::UnknownAction action = wire::unknown_chunk_action(chunk.type);
-  if (wire::reports(action) && state_ != AssocState::kCookieWait) {
+  if (wire::reports(action) && state_ != AssocState::kCookieWait && data.may_answer()) {
     report_error(ctx, packet, [&](wire::PacketWriter& writer) {
       return wire::append_unrecognized_chunk(writer, chunk.whole);
     });

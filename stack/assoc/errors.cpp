@@ -59,6 +59,8 @@ void Association::on_error(ShardContext& ctx, TimePoint now, const wire::ChunkVi
     ctx.counters.add(Counter::k_drop_bad_chunk);
     return;
   }
+  const bool opening = state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
+  bool told = false;
   wire::CauseCursor causes = error->cursor();
   while (const auto cause = causes.next()) {
     if (const auto staleness = wire::parse_stale_cookie_us(*cause)) {
@@ -66,6 +68,9 @@ void Association::on_error(ShardContext& ctx, TimePoint now, const wire::ChunkVi
       if (dead_) return;
       continue;
     }
+    // Nobody knows of the association before it is up, and one report of a chunk is enough.
+    if (opening || told) continue;
+    told = true;
     Event& event = emit(ctx, EventKind::kRemoteError);
     event.cause = static_cast<uint16_t>(cause->code);
   }

@@ -17,13 +17,15 @@ bool Association::start_connect(ShardContext& ctx, TimePoint now, std::span<cons
     if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
     if (!add_path(ctx, local_.address_towards(peer), peer)) return false;
   }
+  named_count_ = path_count_;
   setup_sent_at_ = now;
   pending_ = kPendingInit;
   mark_ready(ctx);
   return true;
 }
 
-bool Association::start_accepted(ShardContext& ctx, TimePoint now, const Cookie& cookie) {
+bool Association::start_accepted(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                                 const Cookie& cookie) {
   for (const IpAddress& peer : cookie.peers()) {
     const IpAddress local = local_.address_towards(peer, cookie.local_address);
     if (!add_path(ctx, local, peer)) return false;
@@ -34,6 +36,7 @@ bool Association::start_accepted(ShardContext& ctx, TimePoint now, const Cookie&
   ctx.counters.add(Counter::k_passive_estabs);
   emit_up(ctx, EventKind::kAccepted);
   pending_ = kPendingCookieAck;
+  cookie_ack_path_ = find_path(packet.source)->index;
   mark_ready(ctx);
   schedule(ctx);
   return true;
@@ -81,7 +84,7 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
 // Takes over what the INIT ACK says. False if the association had to end.
 bool Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
                                   const wire::InitChunk& init_ack) {
-  peer_rwnd_ = init_ack.a_rwnd;
+  peer_rwnd_ = told_rwnd_ = init_ack.a_rwnd;
   tsns_ = TsnTracker(init_ack.initial_tsn);
   outbound_streams_ = std::min(outbound_streams_, init_ack.inbound_streams);
   inbound_streams_ = std::min(profile_.max_inbound_streams, init_ack.outbound_streams);
@@ -90,13 +93,14 @@ bool Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet
     if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
     if (!add_path(ctx, local_.address_towards(peer), peer)) break;
   }
-  // The peer answers from here, and our user named the others: 5.4.
   Path* const from = find_path(packet.source);
   if (from == nullptr) {
     abort_for_memory(ctx);
     return false;
   }
-  setup_path_ = from->index;
+  // The COOKIE ECHO goes where the answer came from, unless the peer alone speaks for that address:
+  // only what our user named is confirmed without a HEARTBEAT (5.4).
+  if (from->index < named_count_) setup_path_ = from->index;
   return true;
 }
 
@@ -158,8 +162,8 @@ void Association::on_t1(ShardContext& ctx) {
     return;
   }
   paths_[setup_path_]->rto.on_expiry(profile_);
-  // Every address of the peer gets its turn (5.1).
-  setup_path_ = static_cast<uint8_t>((setup_path_ + 1) % path_count_);
+  // Every address that our user named gets its turn (5.1).
+  setup_path_ = static_cast<uint8_t>((setup_path_ + 1) % named_count_);
   pending_ |= state_ == AssocState::kCookieWait ? kPendingInit : kPendingCookieEcho;
   mark_ready(ctx);
 }

@@ -33,7 +33,7 @@ std::array<uint8_t, HeartbeatInfo::kSize> encode(const HeartbeatInfo& info) {
 
 // Answered the way it came: to its source, from the address it was sent to (6.4).
 void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
-                               const wire::ChunkView& chunk) {
+                               const wire::ChunkView& chunk, DataSeen& data) {
   const auto heartbeat = wire::HeartbeatChunk::parse(chunk);
   if (!heartbeat) {
     ctx.counters.add(Counter::k_drop_bad_chunk);
@@ -41,7 +41,7 @@ void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
   }
   if (state_ == AssocState::kCookieWait || state_ == AssocState::kShutdownAckSent) return;
   const Path* const path = find_path(packet.source);
-  if (path == nullptr) return;
+  if (path == nullptr || !data.may_answer()) return;
   if (queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, peer_tag_,
                   profile_.dscp, path->packet_size(), [&](wire::PacketWriter& writer) {
                     // "copied unchanged", other parameters included (8.3)

@@ -31,6 +31,7 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
   SackOutcome outcome;
   outstanding_.process(*sack, in_fast_recovery_, outcome);
   apply_outcome(ctx, now, outcome);
+  told_rwnd_ = sack->a_rwnd;
   // 6.2.1 D ii
   const uint64_t flight = outstanding_.flight();
   peer_rwnd_ = sack->a_rwnd > flight ? static_cast<uint32_t>(sack->a_rwnd - flight) : 0;

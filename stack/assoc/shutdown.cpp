@@ -74,6 +74,9 @@ void Association::on_shutdown(ShardContext& ctx, TimePoint now, const wire::Chun
     SackOutcome outcome;
     outstanding_.process_cum_ack(cum, outcome);
     apply_outcome(ctx, now, outcome);
+    // No a_rwnd comes with it: the last one told still counts (6.2.1 D ii).
+    const uint64_t flight = outstanding_.flight();
+    peer_rwnd_ = told_rwnd_ > flight ? static_cast<uint32_t>(told_rwnd_ - flight) : 0;
   }
   switch (state_) {
     case AssocState::kEstablished:

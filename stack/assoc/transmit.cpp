@@ -47,8 +47,10 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     Composition packet{
         wire::PacketWriter(out.room.first(std::min(out.room.size(), path.packet_size()))), path};
     packet.writer.write_header(local_.port, peer_port_, peer_tag_);
+    // A COOKIE ACK may go to an address that is not confirmed; DATA may not (5.4).
+    const bool may_carry_data = path.usable() || (pending_ & kPendingCookieAck) == 0;
     add_control(ctx, now, packet);
-    if (sends_data()) {
+    if (sends_data() && may_carry_data) {
       // cwnd counts chunk headers, the flight does not: cwnd alone would let a second packet out.
       const bool in_order = !path.one_packet || outstanding_.flight(path.index) == 0;
       if (in_order) add_retransmissions(ctx, now, packet);
@@ -74,8 +76,8 @@ bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
   }
   if (announced.size() == 1 && announced[0] == path.local) announced.clear();
   if (cookie_extension_ms_ > 0) options.cookie_preservative_ms = cookie_extension_ms_;
+  t1_ = now + path.rto.value();  // even if it does not fit: the attempt must end some day
   if (!wire::write_init(writer, fields, announced, options)) return false;
-  t1_ = now + path.rto.value();
   if (setup_retries_ == 0) setup_sent_at_ = now;
   ctx.counters.add(Counter::k_out_ctrl_chunks);
   return finish_packet(writer, path, out);
@@ -87,6 +89,7 @@ bool Association::fill_cookie_echo(TimePoint now, PacketOut& out) {
   wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
   writer.write_header(local_.port, peer_port_, peer_tag_);
   const std::span<const uint8_t> echoed(echoed_);
+  t1_ = now + path.rto.value();  // even if it does not fit: the attempt must end some day
   if (!wire::write_cookie_echo(writer, echoed.first(cookie_size_))) return false;
   // The report is no reason to hold the association up: without room for it, there is none.
   if (echoed.size() > cookie_size_ && wire::begin_error(writer)) {
@@ -95,13 +98,13 @@ bool Association::fill_cookie_echo(TimePoint now, PacketOut& out) {
       writer.cancel_chunk();
     }
   }
-  t1_ = now + path.rto.value();
   if (setup_retries_ == 0) setup_sent_at_ = now;
   return finish_packet(writer, path, out);
 }
 
 // Where the next packet goes: as what it will carry demands (6.4).
 Path* Association::transmit_path() {
+  if ((pending_ & kPendingCookieAck) != 0) return paths_[cookie_ack_path_];
   if ((pending_ & (kPendingShutdown | kPendingShutdownAck)) != 0) return paths_[setup_path_];
   if (sends_data()) {
     if (const TxChunk* chunk = outstanding_.next_retransmission()) {
@@ -236,7 +239,8 @@ uint32_t Association::next_fragment_size(const TxMessage& message,
   const size_t left = writer.remaining();
   if (left <= wire::kDataHeaderSize) return 0;
   const uint32_t room = static_cast<uint32_t>(left - wire::kDataHeaderSize);
-  const uint32_t limit = fragment_limit();
+  // A packet with less room than the path has must still make progress.
+  const uint32_t limit = writer.empty() ? std::min(fragment_limit(), room) : fragment_limit();
   if (message.unsent_size <= limit) return message.unsent_size <= room ? message.unsent_size : 0;
   const uint32_t share = std::min(room & ~3u, limit & ~3u);
   return share >= limit / kSmallestUsefulShare ? share : 0;

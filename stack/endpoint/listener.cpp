@@ -54,7 +54,8 @@ void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint,
   if (announced.size() == 1 && announced[0] == packet.destination) announced.clear();
   const bool queued = queue_reply(
       ctx, packet.destination, packet.source, endpoint.port, packet.header.source_port,
-      init.initiate_tag, profile.dscp, Reply::kMaxSize, [&](wire::PacketWriter& writer) {
+      init.initiate_tag, profile.dscp, stateless_limit(packet.source, profile.path_mtu),
+      [&](wire::PacketWriter& writer) {
         return write_whole_init_ack(writer, fields, announced, std::span(sealed).first(size), init);
       });
   if (queued) ctx.counters.add(Counter::k_inits_answered);
@@ -68,7 +69,7 @@ void send_stale_cookie(ShardContext& ctx, TimePoint now, const InboundPacket& pa
   const uint32_t staleness =
       static_cast<uint32_t>(std::min<int64_t>(std::max<int64_t>(late.count(), 0), UINT32_MAX));
   queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
-              packet.header.source_port, cookie.peer_tag, 0, Reply::kMaxSize,
+              packet.header.source_port, cookie.peer_tag, 0, stateless_limit(packet.source),
               [&](wire::PacketWriter& writer) {
                 return wire::begin_error(writer) && wire::append_stale_cookie(writer, staleness) &&
                        writer.end_chunk();
@@ -92,8 +93,8 @@ void answer_out_of_blue(ShardContext& ctx, TimePoint now, ReplyBudget& budget,
   const bool complete = shape.has_shutdown_ack;
   const bool queued =
       queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
-                  packet.header.source_port, packet.header.verification_tag, 0, Reply::kMaxSize,
-                  [&](wire::PacketWriter& writer) {
+                  packet.header.source_port, packet.header.verification_tag, 0,
+                  stateless_limit(packet.source), [&](wire::PacketWriter& writer) {
                     return complete ? wire::write_shutdown_complete(writer, true)
                                     : wire::write_abort(writer, true);
                   });

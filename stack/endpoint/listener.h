@@ -4,6 +4,7 @@
 // to the reply queue; nothing is remembered.
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 
 #include "assoc/context.h"
@@ -30,12 +31,18 @@ void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint,
                  const InboundPacket& packet, const wire::InitChunk& init, VerificationTag tag,
                  Tsn initial_tsn);
 
+// The largest SCTP packet for an answer to a stranger: what an Ethernet path takes.
+[[nodiscard]] inline size_t stateless_limit(const IpAddress& peer, uint16_t path_mtu = 1500) {
+  const size_t header = peer.is_ipv4() ? kIpv4HeaderSize : kIpv6HeaderSize;
+  return std::min<size_t>((path_mtu - header) & ~size_t{3}, Reply::kMaxSize);
+}
+
 // ABORT with the INIT's own tag (8.4, 3).
 template <typename Append>
 void refuse_init(ShardContext& ctx, const InboundPacket& packet, VerificationTag initiate_tag,
                  Append&& append) {
   queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
-              packet.header.source_port, initiate_tag, 0, Reply::kMaxSize,
+              packet.header.source_port, initiate_tag, 0, stateless_limit(packet.source),
               [&](wire::PacketWriter& writer) {
                 return wire::begin_abort(writer, false) && append(writer) && writer.end_chunk();
               });

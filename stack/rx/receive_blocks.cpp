@@ -44,6 +44,32 @@ void ReceiveBlocks::join(ReceiveBlock* head, ReceiveBlock* tail) {
   head->held.blocks += tail->held.blocks;
 }
 
+void ReceiveBlocks::pack(ReceiveBlock* head) {
+  // `to` never overtakes the block that is read: what it overwrites has been moved already.
+  ReceiveBlock* to = head;
+  size_t filled = head->piece.length;
+  uint32_t blocks = 1;
+  for (ReceiveBlock* from = head->next(); from != nullptr; from = from->next()) {
+    const size_t size = from->piece.length;
+    for (size_t taken = 0; taken < size;) {
+      if (filled == ReceiveBlock::kDataSize) {
+        to = to->next();
+        filled = 0;
+        ++blocks;
+      }
+      const size_t n = std::min(size - taken, ReceiveBlock::kDataSize - filled);
+      std::memmove(to->data + filled, from->data + taken, n);
+      filled += n;
+      taken += n;
+      to->piece.length = static_cast<uint32_t>(filled);
+    }
+  }
+  free_chain(to->next());
+  to->piece.next = nullptr;
+  head->last = to;
+  head->held.blocks = blocks;
+}
+
 void ReceiveBlocks::free_chain(ReceiveBlock* first) {
   while (first != nullptr) {
     ReceiveBlock* const next = first->next();

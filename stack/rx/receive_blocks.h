@@ -62,6 +62,9 @@ class ReceiveBlocks final : public PieceOwner {
   [[nodiscard]] ReceiveBlock* copy_in(std::span<const uint8_t> payload);
   // Appends chain `tail` to chain `head`: sizes add up.
   static void join(ReceiveBlock* head, ReceiveBlock* tail);
+  // Moves the payload to the front of its chain and frees the blocks that this leaves empty, so
+  // that a message of many small fragments holds no more than its size needs.
+  void pack(ReceiveBlock* head);
   void free_chain(ReceiveBlock* first);
   void release(Piece* head) noexcept override { free_chain(ReceiveBlock::from(head)); }
 

@@ -4,6 +4,7 @@
 #include "rx/tsn_tracker.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace trunkline {
 namespace {
@@ -139,6 +140,7 @@ void TsnTracker::drop_if_calm(Pool<TsnDisorder>& pool) {
 
 void TsnTracker::insert_block(size_t at, TsnDisorder::Block block) {
   auto& blocks = disorder_->blocks;
+  assert(disorder_->block_count < TsnDisorder::kMaxBlocks);
   std::move_backward(blocks.begin() + static_cast<ptrdiff_t>(at),
                      blocks.begin() + static_cast<ptrdiff_t>(disorder_->block_count),
                      blocks.begin() + static_cast<ptrdiff_t>(disorder_->block_count + 1));

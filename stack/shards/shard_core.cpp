@@ -198,6 +198,10 @@ bool ShardCore::keep(Event& event) {
     }
     event.payload = Payload(&block->piece, &ctx.blocks);
     event.borrowed = false;
+  } else {
+    ReceiveBlock* const message = ReceiveBlock::from(event.payload.take());
+    ctx.blocks.pack(message);
+    event.payload = Payload(&message->piece, &ctx.blocks);
   }
   if (association != nullptr) association->on_message_kept(event.payload.size());
   return true;

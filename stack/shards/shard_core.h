@@ -52,7 +52,7 @@ class ShardCore {
   void accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie);
   void on_matched(TimePoint now, const InboundPacket& packet, Association& association);
   void on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
-  [[nodiscard]] Association* find_by_tag(const InboundPacket& packet) const;
+  [[nodiscard]] Association* find_by_tag(const InboundPacket& packet, bool source_too = true) const;
   [[nodiscard]] Association* find_by_address(const Endpoint& endpoint, const IpAddress& peer,
                                              PortNumber peer_port) const;
   bool register_paths(Association& association, std::span<const IpAddress> peers);

@@ -66,11 +66,11 @@ void ShardCore::on_matched(TimePoint now, const InboundPacket& packet, Associati
   register_paths(association, std::span(peers).first(count));
 }
 
-Association* ShardCore::find_by_tag(const InboundPacket& packet) const {
+Association* ShardCore::find_by_tag(const InboundPacket& packet, bool source_too) const {
   return tags_.find(packet.header.verification_tag, [&](const Association& association) {
     return association.local().port == packet.header.destination_port &&
            association.peer_port() == packet.header.source_port &&
-           association.has_address(packet.source) && !association.is_dead();
+           (!source_too || association.has_address(packet.source)) && !association.is_dead();
   });
 }
 
@@ -87,10 +87,22 @@ void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::T
   Association* const association =
       endpoint != nullptr ? find_by_address(*endpoint, packet.source, packet.header.source_port)
                           : nullptr;
-  if (association == nullptr) return answer_out_of_blue(ctx, now, budget_, packet);
+  if (association == nullptr) {
+    // Our tag and ports, from an address that we do not know (a ninth interface, a NAT that moved):
+    // an ABORT would end an association that lives.
+    if (tag_class == wire::TagClass::kOwn && find_by_tag(packet, false) != nullptr) {
+      ctx.counters.add(Counter::k_drop_bad_tag);
+      return;
+    }
+    return answer_out_of_blue(ctx, now, budget_, packet);
+  }
   if (tag_class == wire::TagClass::kReflected &&
       packet.header.verification_tag == association->peer_tag()) {
-    return association->on_packet(ctx, now, packet);
+    // The reflected tag admits the ABORT or SHUTDOWN COMPLETE and nothing behind it (8.5).
+    InboundPacket first = packet;
+    wire::ChunkCursor chunks(packet.chunks);
+    first.chunks = chunks.next()->whole;
+    return association->on_packet(ctx, now, first);
   }
   const bool opening = association->state() == AssocState::kCookieWait ||
                        association->state() == AssocState::kCookieEchoed;
@@ -201,7 +213,7 @@ void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie&
   if (association != nullptr) {
     ++endpoint->associations;
     if (register_paths(*association, cookie.peers()) &&
-        association->start_accepted(ctx, now, cookie)) {
+        association->start_accepted(ctx, now, packet, cookie)) {
       return association->on_packet(ctx, now, packet);
     }
     for (const IpAddress& peer : cookie.peers()) {

@@ -252,5 +252,20 @@ TEST(TsnTracker, AgreesWithASetAtTheLimitOfGapBlocks) {
   random_walk(5, 70000, 0xffff0000u);
 }
 
+// A receiver without room drops what it holds behind a gap before it takes what fills one. That
+// moves blocks: the verdict on the new TSN must be asked for again, and then be "no".
+TEST(TsnTracker, ForgettingCanTakeTheRoomThatATsnCountedOn) {
+  Tracked t(1000);
+  for (uint64_t i = 0; i < TsnDisorder::kMaxBlocks; ++i) {
+    const uint64_t first = 10 + i * 4;
+    ASSERT_EQ(t.receive(first), Verdict::kNew);
+    ASSERT_EQ(t.receive(first + 1), Verdict::kNew);
+  }
+  const uint64_t victim = 10 + 5 * 4;
+  EXPECT_EQ(t.tracker.classify(t.tsn(victim - 1), t.pool), Verdict::kNew);  // joins its block
+  EXPECT_TRUE(t.tracker.forget(t.tsn(victim), t.pool));
+  EXPECT_EQ(t.tracker.classify(t.tsn(victim - 1), t.pool), Verdict::kTooFar);
+}
+
 }  // namespace
 }  // namespace trunkline
