@@ -18,9 +18,8 @@ using std::chrono::seconds;
 
 class Run {
  public:
-  Run(Scenario scenario, uint64_t seed, bool verbose)
-      : plan_(draw_plan(scenario, seed)),
-        simulator_(seed, {verbose, 60, scenario == Scenario::kAttacker}) {
+  Run(const Plan& plan, uint64_t seed, bool verbose)
+      : plan_(plan), simulator_(seed, {verbose, 60, plan.forge_every.count() > 0}) {
     if (verbose) std::printf("%s\n", plan_.describe().c_str());
     build();
   }
@@ -215,6 +214,7 @@ class Run {
     out.packets = simulator_.packets();
     out.messages = simulator_.ledger().delivered();
     out.retransmissions = simulator_.referee().retransmissions();
+    out.accepted = simulator_.ledger().accepted_count();
     out.guarded = guarded_;
     out.steps = simulator_.steps();
     out.simulated = simulator_.now() - start;
@@ -240,8 +240,12 @@ class Run {
 
 }  // namespace
 
+RunResult run_plan(const Plan& plan, uint64_t seed, bool verbose) {
+  return Run(plan, seed, verbose).go();
+}
+
 RunResult run_scenario(Scenario scenario, uint64_t seed, bool verbose) {
-  return Run(scenario, seed, verbose).go();
+  return run_plan(draw_plan(scenario, seed), seed, verbose);
 }
 
 }  // namespace trunkline::sim

@@ -16,11 +16,13 @@ struct RunResult {
   uint64_t packets = 0;
   uint64_t messages = 0;         // delivered
   uint64_t retransmissions = 0;  // DATA chunks
+  uint64_t accepted = 0;         // messages, by send()
   uint64_t guarded = 0;          // ends that the shutdown guard timer cut short
   uint64_t steps = 0;
   Duration simulated{};
 };
 
+[[nodiscard]] RunResult run_plan(const Plan& plan, uint64_t seed, bool verbose = false);
 [[nodiscard]] RunResult run_scenario(Scenario scenario, uint64_t seed, bool verbose = false);
 
 }  // namespace trunkline::sim
