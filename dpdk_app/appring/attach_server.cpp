@@ -66,17 +66,19 @@ int open_listener(const AttachConfig& config) {
   // Mode first, so that there is no moment at which the wrong people may connect.
   fchmod(fd, config.socket_mode);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    const std::runtime_error error = failure(path, "bind");
+    const int why = errno;
     close(fd);
-    throw error;
+    errno = why;
+    throw failure(path, "bind");
   }
   const bool owned =
       !config.socket_gid || chown(path.c_str(), static_cast<uid_t>(-1), *config.socket_gid) == 0;
   if (!owned || chmod(path.c_str(), config.socket_mode) != 0 || listen(fd, 64) != 0) {
-    const std::runtime_error error = failure(path, "listen");
+    const int why = errno;
     close(fd);
     unlink(path.c_str());
-    throw error;
+    errno = why;
+    throw failure(path, "listen");
   }
   return fd;
 }

@@ -25,7 +25,7 @@ bool cover(uintptr_t address) {
     if (address - base >= size) continue;
     // Marked first: whoever sees the zeros also sees that they mean nothing.
     range.lost.store(true, std::memory_order_seq_cst);
-    void* const at = reinterpret_cast<void*>(base);
+    void* const at = reinterpret_cast<void*>(base);  // NOLINT(performance-no-int-to-ptr): atomic
     return mmap(at, size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
            at;
   }
