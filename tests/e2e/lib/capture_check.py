@@ -120,7 +120,8 @@ class Capture:
         self.path = pathlib.Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.unlink(missing_ok=True)
-        self._process = namespace.start(['dumpcap', '-q', '-i', device, '-w', self.path],
+        self._process = namespace.start(['dumpcap', '-q', '-B', '64', '-i', device,
+                                         '-w', self.path],
                                         self.path.with_suffix('.log'))
         self._process.expect('File:', 10)
 

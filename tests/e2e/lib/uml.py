@@ -98,10 +98,24 @@ class Uml:
              'quiet', f'vec0:transport=tap,ifname={tap},depth=64', f'TL_ADDRS={",".join(addresses)}'],
             self.log, stdin=subprocess.PIPE, env={'TMPDIR': self._folder},
             death_signal=signal.SIGTERM)  # it has processes of its own to end
+        self._guard()
         self._seen = 0
         self._follower = threading.Thread(target=self._follow, daemon=True)
         self._follower.start()
         self.wait_for(lambda: self._ready, boot_timeout, 'the kernel peer did not boot')
+
+    def _guard(self):
+        """When this test dies, user-mode Linux now and then hangs in its own end: whatever is left
+        of its process group is killed a second after the pipe to this guard closes."""
+        guard = subprocess.Popen(
+            ['sh', '-c', f'read line; sleep 1; kill -KILL -{self._process.popen.pid}'],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True)
+
+        def dismiss():
+            guard.kill()
+            guard.wait()
+        processes.on_end(dismiss)
 
     def _follow(self):
         """Sorts the console's lines to their jobs."""
