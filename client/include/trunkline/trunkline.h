@@ -350,7 +350,8 @@ TL_API int tl_assoc_query(tl_lane* lane, tl_assoc assoc, tl_assoc_info* out);
 /* Negotiated streams without asking the daemon. -ENOTCONN. */
 TL_API int tl_assoc_streams(const tl_lane* lane, tl_assoc assoc, uint16_t* outbound,
                             uint16_t* inbound);
-/* Changes the user word of the events to come. -ENOTCONN. */
+/* Changes the user word of the events that later calls of tl_poll() give; those of the burst in
+ * hand (a message beside its TL_EVENT_ACCEPTED, say) still carry the old one. -ENOTCONN. */
 TL_API int tl_assoc_set_user(tl_lane* lane, tl_assoc assoc, uint64_t user);
 /* Sends a HEARTBEAT to that address of the peer (section 8.3). -ENOTCONN, -EINVAL, -EAGAIN. */
 TL_API int tl_assoc_heartbeat(tl_lane* lane, tl_assoc assoc, const tl_address* address);
