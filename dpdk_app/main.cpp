@@ -34,9 +34,7 @@ void set_up_logging(const trunkline::config::Logging& logging) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app{"trunklined: an SCTP endpoint in user space, driving network ports with DPDK"};
   std::string config_file;
   std::string check_file;
@@ -60,11 +58,19 @@ int main(int argc, char** argv) {
     fmt::print("{}: ok\n", check_file);
     return 0;
   }
+  set_up_logging(loaded.config.logging);
+  return trunkline::run_daemon(loaded.config);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
   try {
-    set_up_logging(loaded.config.logging);
-    return trunkline::run_daemon(loaded.config);
+    return run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "trunklined: {}\n", error.what());
-    return 1;
+    std::fprintf(stderr, "trunklined: %s\n", error.what());
+  } catch (...) {
+    std::fputs("trunklined: unknown failure\n", stderr);
   }
+  return 1;
 }

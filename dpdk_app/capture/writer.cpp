@@ -2,11 +2,14 @@
 // Writing of capture files.
 #include "capture/writer.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <ctime>
 
 #include "net/counters.h"
@@ -27,11 +30,12 @@ int64_t time_of_day_ns() {
 
 Writer::Writer(WriterConfig config, std::shared_ptr<Tap> tap)
     : config_(std::move(config)), tap_(std::move(tap)) {
+  struct stat found {};
+  may_block_ = fstat(config_.fd, &found) == 0 && !S_ISREG(found.st_mode);
   append_section_header(out_, config_.application, config_.comment);
   for (const auto& interface : config_.interfaces) {
     append_interface(out_, interface.name, interface.description, kSnapLength);
   }
-  flush();  // a reader of a pipe sees at once that the capture runs
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "capture");
 }
@@ -54,6 +58,7 @@ void Writer::finish() {
 }
 
 void Writer::run() {
+  flush();  // a reader sees at once that the capture runs
   while (!stop_.load(std::memory_order_acquire)) {
     const size_t written = drain();
     if (done() || !flush()) break;
@@ -87,17 +92,32 @@ size_t Writer::drain() {
 
 bool Writer::flush() {
   size_t written = 0;
-  while (written < out_.size()) {
-    const ssize_t n = write(config_.fd, out_.data() + written, out_.size() - written);
+  auto give_up = std::chrono::steady_clock::time_point::max();
+  while (written < out_.size() && error() == 0) {
+    size_t length = out_.size() - written;
+    if (may_block_) {
+      // A pipe takes this much without blocking once it says that it is ready; nobody may be
+      // reading it, and then the end of the capture must not wait for ever.
+      length = std::min<size_t>(length, PIPE_BUF);
+      pollfd ready{config_.fd, POLLOUT, 0};
+      if (poll(&ready, 1, 100) == 0) {
+        const auto now = std::chrono::steady_clock::now();
+        if (!stop_.load(std::memory_order_acquire)) continue;
+        give_up = std::min(give_up, now + std::chrono::seconds(1));
+        if (now >= give_up) error_.store(ETIMEDOUT, std::memory_order_relaxed);
+        continue;
+      }
+    }
+    const ssize_t n = write(config_.fd, out_.data() + written, length);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
       error_.store(n < 0 ? errno : EIO, std::memory_order_relaxed);
-      done_.store(true, std::memory_order_release);
       break;
     }
     written += static_cast<size_t>(n);
   }
   out_.clear();
+  if (error() != 0) done_.store(true, std::memory_order_release);
   return error() == 0;
 }
 

@@ -50,6 +50,7 @@ class Writer {
 
   WriterConfig config_;
   std::shared_ptr<Tap> tap_;
+  bool may_block_ = false;  // a pipe or the like
   std::vector<uint8_t> out_;
   std::vector<uint8_t> frame_;
   std::atomic<bool> stop_{false};  // control thread writes, writer reads

@@ -135,7 +135,9 @@ void Server::read_from(Connection& connection) {
     }
     connection.in.append(bytes, static_cast<size_t>(count));
     serve_lines(connection);
-    if (connection.in.size() > kLongestLine) connection.broken = true;
+    if (connection.in.size() > kLongestLine || connection.out.size() > kMostUnsent) {
+      connection.broken = true;
+    }
   }
 }
 

@@ -45,6 +45,7 @@ class Server {
   };
   static constexpr size_t kMostConnections = 32;
   static constexpr size_t kLongestLine = 64 * 1024;
+  static constexpr size_t kMostUnsent = 64u << 20;  // of somebody who asks and does not read
 
   void accept_all();
   void read_from(Connection& connection);

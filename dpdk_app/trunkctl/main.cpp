@@ -117,7 +117,7 @@ int capture(const Options& options) {
   return 0;
 }
 
-int run(const Options& options, const CLI::App& app) {
+int answer_command(const Options& options, const CLI::App& app) {
   if (app.got_subcommand("counters")) return show_counters(options);
   if (app.got_subcommand("capture")) return capture(options);
   Json answer;
@@ -169,17 +169,23 @@ void declare(CLI::App& app, Options& options) {
   capture->add_option("--seconds,-t", options.seconds, "end after so many seconds");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app{"trunkctl: looks into a running trunklined"};
   Options options;
   declare(app, options);
   CLI11_PARSE(app, argc, argv);
+  return answer_command(options, app);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
   try {
-    return run(options, app);
+    return run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "trunkctl: {}\n", error.what());
-    return 1;
+    std::fprintf(stderr, "trunkctl: %s\n", error.what());
+  } catch (...) {
+    std::fputs("trunkctl: unknown failure\n", stderr);
   }
+  return 1;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A worker's queue pair of one port, with what belongs to it: neighbours, responder, the frames
-// of the burst under way and those that wait because the send queue was full.
+// A worker's queues of one port, with what belongs to them: neighbours, responder, and the frames
+// that are to be sent, some of which may wait because the send queue was full.
 #pragma once
 
 #include <array>
@@ -18,14 +18,20 @@ class PortQueue {
  public:
   static constexpr size_t kBacklog = 512;  // frames; a power of two
 
-  PortQueue(port::Port& port, uint16_t queue, const net::RouteTable& routes,
+  // Worker `worker` of `workers` polls every workers-th receive queue and sends on its own.
+  PortQueue(port::Port& port, uint16_t worker, uint16_t workers, const net::RouteTable& routes,
             net::NetCounters& counters, uint32_t max_neighbours)
       : port_(port),
-        queue_(queue),
+        first_queue_(worker),
+        queue_step_(workers),
         neighbours_({.max_entries = max_neighbours}),
         responder_(routes.port(port.index()), routes, neighbours_, counters) {}
 
-  uint16_t receive(rte_mbuf** out);
+  // The receive queues are first_queue(), first_queue() + queue_step(), ... below queues().
+  [[nodiscard]] uint16_t first_queue() const { return first_queue_; }
+  [[nodiscard]] uint16_t queue_step() const { return queue_step_; }
+  [[nodiscard]] uint16_t queues() const { return polling_ ? port_.config().queues : uint16_t{0}; }
+  uint16_t receive(uint16_t queue, rte_mbuf** out);
   // Takes the frame. send_all() puts what was given since on the wire.
   void send(rte_mbuf* frame) {
     if (waiting() == kBacklog) return drop_full(frame);
@@ -56,7 +62,8 @@ class PortQueue {
   void drop_full(rte_mbuf* frame);
 
   port::Port& port_;
-  uint16_t queue_;
+  uint16_t first_queue_;
+  uint16_t queue_step_;
   bool polling_ = false;
   bool link_up_ = false;
   net::NeighbourTable neighbours_;

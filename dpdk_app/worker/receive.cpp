@@ -32,16 +32,25 @@ ChecksumState checksum_state(const rte_mbuf* mbuf, bool offloaded) {
 
 }  // namespace
 
-size_t Worker::receive_port(PortQueue& queue) {
+size_t Worker::receive_port(PortQueue& port) {
+  size_t total = 0;
+  for (uint16_t queue = port.first_queue(); queue < port.queues();
+       queue = static_cast<uint16_t>(queue + port.queue_step())) {
+    total += receive_burst(port, queue);
+  }
+  return total;
+}
+
+size_t Worker::receive_burst(PortQueue& port, uint16_t queue) {
   std::array<rte_mbuf*, kBurst> mbufs;
   guard_.enter();
-  const uint16_t count = queue.receive(mbufs.data());
+  const uint16_t count = port.receive(queue, mbufs.data());
   guard_.leave();
   if (count == 0) return 0;
   std::array<rte_mbuf*, kBurst> held;
   uint16_t taken = 0;
   for (uint16_t i = 0; i < count; ++i) {
-    if (take_frame(queue, mbufs[i], in_[taken])) held[taken++] = mbufs[i];
+    if (take_frame(port, mbufs[i], in_[taken])) held[taken++] = mbufs[i];
   }
   if (taken > 0) {
     net_counters_.add(net::NetCounter::k_in_sctp, taken);

@@ -53,6 +53,10 @@ void Worker::dispatch(const PacketOut& packet, rte_mbuf* mbuf) {
   mbuf->pkt_len = packet.length;
   if (const net::Output::Flow* flow = output_.cached(now_, packet.source, packet.destination)) {
     if (flow->loop) return loop_back(packet, mbuf);
+    const size_t ip_length = packet.length + flow->header.size() - flow->header.l2_size();
+    if (ip_length > routes_.port(flow->port).mtu) [[unlikely]] {
+      return drop_packet(mbuf, net::NetCounter::k_drop_too_long);
+    }
     put_header(mbuf, flow->header, packet);
     net_counters_.add(net::NetCounter::k_out_sctp);
     return send_frame(*ports_[flow->port], mbuf);

@@ -17,10 +17,12 @@ using std::chrono::milliseconds;
 
 constexpr uint64_t kHousekeepingTurns = 64;
 constexpr Duration kNeighbourPeriod = milliseconds(100);
-constexpr uint32_t kSpinTurns = 64;                   // turns without work before the first wait
-constexpr Duration kLongestWait = microseconds(100);  // while anything lives
-constexpr Duration kLongestQuietWait = milliseconds(5);
-constexpr Duration kTraffic = milliseconds(200);  // since the last work
+constexpr uint32_t kSpinTurns = 64;  // turns without work before the first wait
+// Ports have no interrupts: what they receive waits for the end of a rest.
+constexpr Duration kTraffic = milliseconds(200);          // since the last work
+constexpr Duration kLongestWait = microseconds(100);      // under traffic
+constexpr Duration kLongestIdleWait = microseconds(500);  // associations, but no traffic
+constexpr Duration kLongestQuietWait = milliseconds(5);   // no association
 
 net::RouteTable make_routes(std::span<const std::unique_ptr<port::Port>> ports) {
   std::vector<net::LocalPort> out;
@@ -44,8 +46,8 @@ std::vector<std::unique_ptr<PortQueue>> make_queues(
     const net::RouteTable& routes, net::NetCounters& counters) {
   std::vector<std::unique_ptr<PortQueue>> out;
   for (const auto& port : ports) {
-    out.push_back(
-        std::make_unique<PortQueue>(*port, config.index, routes, counters, config.max_neighbours));
+    out.push_back(std::make_unique<PortQueue>(*port, config.index, config.count, routes, counters,
+                                              config.max_neighbours));
   }
   return out;
 }
@@ -154,8 +156,10 @@ void Worker::rest() {
     rte_pause();
     return;
   }
-  const bool quiet = shard_.association_count() == 0 && now_ - last_work_ > kTraffic;
-  Duration timeout = quiet ? kLongestQuietWait : kLongestWait;
+  Duration timeout = kLongestWait;
+  if (now_ - last_work_ > kTraffic) {
+    timeout = shard_.association_count() == 0 ? kLongestQuietWait : kLongestIdleWait;
+  }
   const TimePoint deadline = shard_.next_deadline();
   if (!deadline.is_never()) timeout = std::min(timeout, deadline - now_);
   for (const auto& queue : ports_) {

@@ -71,7 +71,8 @@ class Worker {
 
   void iterate();
   // -- receive.cpp
-  size_t receive_port(PortQueue& queue);
+  size_t receive_port(PortQueue& port);
+  size_t receive_burst(PortQueue& port, uint16_t queue);
   size_t receive_looped();
   // False: the mbuf has been used up or dropped. True: `packet` is SCTP for the stack.
   bool take_frame(PortQueue& queue, rte_mbuf* frame, PacketIn& packet);

@@ -195,5 +195,22 @@ TEST(Writer, FailureIsReported) {
   EXPECT_TRUE(writer.done());
 }
 
+// A pipe that nobody reads: the end of the capture comes all the same.
+TEST(Writer, StalledPipeIsGivenUp) {
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(pipe(ends), 0);
+  auto tap = std::make_shared<Tap>(1 << 20, Filter{});
+  const Bytes frame(1500, 0x42);
+  Tap::Record record;
+  record.length = 1500;
+  for (int i = 0; i < 200; ++i) tap->push(record, frame);  // more than a pipe holds
+  WriterConfig config;
+  config.fd = ends[1];
+  Writer writer(std::move(config), tap);
+  writer.finish();
+  EXPECT_EQ(writer.error(), ETIMEDOUT);
+  close(ends[0]);
+}
+
 }  // namespace
 }  // namespace trunkline::capture
