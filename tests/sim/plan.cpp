@@ -129,6 +129,9 @@ class Drawer {
     p.valid_cookie_life = seconds(3600);
     p.heartbeat_interval =
         dice_.one_of<Duration>({Duration{}, milliseconds(500), seconds(5), seconds(30)});
+    // Without heartbeats nobody learns of a peer whose shutdown the guard timer cut short: it must
+    // not come up.
+    if (p.heartbeat_interval == Duration{}) p.rto_max = seconds(60);
     p.sack_delay =
         dice_.one_of<Duration>({Duration{}, milliseconds(10), milliseconds(50), milliseconds(200)});
     p.sack_frequency = dice_.one_of<uint8_t>({1, 2, 2, 2, 5});
@@ -283,7 +286,14 @@ class Drawer {
       for (LinkPlan& link : plan_.links) {
         link.faults = LinkFaults{.delay = link.faults.delay, .loss = 4 * kPercent};
       }
-      for (HostPlan& host : plan_.hosts) host.profile.association_max_retrans = 7;
+      for (HostPlan& host : plan_.hosts) {
+        Profile& profile = host.profile;
+        profile.association_max_retrans = 7;
+        // The client may be long in saying COOKIE ECHO again; until then it takes no DATA.
+        profile.rto_max = std::max<Duration>(profile.rto_max, seconds(10));
+        profile.linear_backoff = false;
+        profile.heartbeat_interval = seconds(5);
+      }
     }
     maybe_heal();
   }

@@ -58,11 +58,14 @@ bool Referee::knows_tag(uint32_t tag) const {
   return false;
 }
 
-void Referee::accepted(HostIndex host, HostIndex peer, PortNumber local_port,
+bool Referee::accepted(HostIndex host, HostIndex peer, PortNumber local_port,
                        PortNumber peer_port) {
   Direction& mine = direction(host, peer, local_port.value, peer_port.value);
+  // Another INIT would have been answered with another announcement.
+  const bool replayed = mine.started && mine.announced.back().begun;
   mine.started = false;
   for (Announcement& announcement : mine.announced) announcement.begun = false;
+  return replayed;
 }
 
 void Referee::sent(TimePoint now, HostIndex from, HostIndex to, bool ipv6,
@@ -195,7 +198,7 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
       fail(context, "TSN " + std::to_string(data->tsn.value) + " sent again with other content");
     }
     check_again(context, mine, data->tsn, before);
-    before.last_sent = context.now;
+    before.sent_at[before.times++ % before.sent_at.size()] = context.now;
     return;
   }
   if (!mine.started || data->tsn != next) {
@@ -230,25 +233,28 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
                       " more, into a window of " + std::to_string(mine.peer_window));
   }
   check_congestion(context, mine);
-  mine.window.push_back(
-      {hash, static_cast<uint32_t>(data->payload.size()), 0, context.now, false, false});
+  SentChunk fresh_chunk;
+  fresh_chunk.hash = hash;
+  fresh_chunk.bytes = static_cast<uint32_t>(data->payload.size());
+  fresh_chunk.sent_at[fresh_chunk.times++] = context.now;
+  mine.window.push_back(fresh_chunk);
   mine.flight += data->payload.size();
 }
 
 void Referee::check_again(const Context& context, const Direction& mine, Tsn tsn,
-                          SentChunk& chunk) {
+                          const SentChunk& chunk) {
   if (chunk.gap_acked) {
     fail(context, "TSN " + std::to_string(tsn.value) +
                       " sent again while a gap block covers it (section 6.3.3 E3)");
   }
-  // Section 7.2.4: fast retransmission is for once, until T3 expires. Soon after it was sent a
-  // chunk can fall to the T3 of an earlier one, then to fast retransmission, and then only to its
-  // own T3, or to a window that opens.
+  // Section 7.2.4: fast retransmission is for once, until T3 expires; T3 expires once within
+  // RTO.min, but what it marks as lost may wait for the window. So at most two of either fall into
+  // any span of RTO.min; a window that opens after it was closed sends anew as well.
   const auto limits = limits_.find(context.from);
   if (limits == limits_.end() || limits->second.paths > 1 || mine.window_closed) return;
-  const bool soon = context.now < chunk.last_sent + limits->second.rto_min;
-  chunk.soon = soon ? chunk.soon + 1 : 0;
-  if (chunk.soon > 3) {
+  const TimePoint long_before = chunk.sent_at[chunk.times % chunk.sent_at.size()];
+  if (tsn == mine.base && chunk.times >= chunk.sent_at.size() &&
+      context.now < long_before + limits->second.rto_min) {
     fail(context, "TSN " + std::to_string(tsn.value) + " sent again and again within RTO.min");
   }
 }

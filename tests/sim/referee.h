@@ -4,6 +4,7 @@
 // touches it, and what was delivered before the stack does.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -46,7 +47,8 @@ class Referee {
 
   // `host` accepted an association. The same valid cookie may come twice, the second time after the
   // first association is over: then tags and TSNs begin again.
-  void accepted(HostIndex host, HostIndex peer, PortNumber local_port, PortNumber peer_port);
+  // True if that has happened.
+  bool accepted(HostIndex host, HostIndex peer, PortNumber local_port, PortNumber peer_port);
 
   // Tags in forged packets: answers to them may carry them.
   void allow_tag(uint32_t tag) { foreign_tags_.insert(tag); }
@@ -58,9 +60,9 @@ class Referee {
  private:
   struct SentChunk {
     uint64_t hash = 0;
-    uint32_t bytes = 0;  // payload
-    uint32_t soon = 0;   // times in a row that it was sent again within RTO.min
-    TimePoint last_sent;
+    uint32_t bytes = 0;                  // payload
+    uint32_t times = 0;                  // that it was sent
+    std::array<TimePoint, 5> sent_at{};  // the last of them, in a ring
     bool delivered = false;
     bool gap_acked = false;
   };
@@ -101,7 +103,7 @@ class Referee {
   void check_order(const Context& context, std::span<const uint8_t> chunks);
   void check_tag(const Context& context, uint32_t tag, const wire::PacketShape& shape);
   void sent_data(const Context& context, const wire::ChunkView& chunk);
-  void check_again(const Context& context, const Direction& mine, Tsn tsn, SentChunk& chunk);
+  void check_again(const Context& context, const Direction& mine, Tsn tsn, const SentChunk& chunk);
   void check_congestion(const Context& context, const Direction& mine);
   void sack_paid(const Context& context);
   void sent_sack(const Context& context, const wire::ChunkView& chunk);

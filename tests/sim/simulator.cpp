@@ -190,11 +190,12 @@ void Host::drain_events(TimePoint now, Shard& shard) {
     if (!shard.next_event(event)) return;
     simulator_.note_event(now, index_, event);
     const HostIndex peer = simulator_.network().host_of(event.path).value_or(index_);
-    if (event.kind == EventKind::kAccepted) {
-      simulator_.referee().accepted(index_, peer, event.local_port, event.peer_port);
-    }
+    const bool replayed =
+        event.kind == EventKind::kAccepted &&
+        simulator_.referee().accepted(index_, peer, event.local_port, event.peer_port);
     const RecordId record = simulator_.ledger().event(now, index_, boot_, event, peer);
     if (record == kNoRecord || simulator_.verdict().failed()) return;
+    if (replayed) simulator_.ledger().mark_replayed(record);
     application_.on_event(*this, now, record, event);
   }
 }
