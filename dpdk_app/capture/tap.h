@@ -3,6 +3,7 @@
 // worker applies. The worker never waits: what does not fit is counted and lost.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -92,6 +93,7 @@ class Tap {
  private:
   static size_t space_for(size_t length) { return sizeof(Record) + (length + 7) / 8 * 8; }
   void copy_in(uint64_t at, std::span<const uint8_t> data) {
+    if (data.empty()) return;
     const size_t offset = at & mask_;
     const size_t first = std::min(data.size(), mask_ + 1 - offset);
     std::memcpy(&bytes_[offset], data.data(), first);
