@@ -102,7 +102,7 @@ TEST(Found, AReaderThatStallsForLongIsNotDead) {
   AssocPlan& assoc = plan.assocs[0];
   assoc.client_side.traffic.messages = 60;
   assoc.client_side.traffic.max_size = 1500;
-  assoc.server_side.reader = {1'000'000, 200'000, seconds(10), false};
+  assoc.server_side.reader = {1'000'000, 200'000, seconds(4), false};
   expect_pass(plan, 40);
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Draws a plan from a seed: first what all scenarios share, then what makes the scenario its own.
-#include "plan.h"
-
 #include <algorithm>
 #include <initializer_list>
 
+#include "dice.h"
+#include "plan.h"
 #include "wire/chunk.h"
 
 namespace trunkline::sim {
@@ -15,37 +15,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr uint32_t kPercent = 10'000;  // parts per million
-
-constexpr std::string_view kNames[kScenarioCount] = {
-    "data_loss",   "reorder_dup", "corruption", "delay", "stalls", "shutdown",
-    "abort",       "restart",     "collision",  "crash", "setup",  "partition",
-    "multihoming", "attacker",    "exhaustion", "mixed"};
-
-// Draws from a seed with words of its own for what plans need.
-class Dice {
- public:
-  explicit Dice(uint64_t seed) : random_(seed) {}
-  uint64_t below(uint64_t bound) { return random_.below(bound); }
-  uint64_t between(uint64_t low, uint64_t high) { return low + random_.below(high - low + 1); }
-  bool percent(uint64_t chance) { return random_.below(100) < chance; }
-  Duration between(Duration low, Duration high) {
-    return Duration(static_cast<int64_t>(
-        between(static_cast<uint64_t>(low.count()), static_cast<uint64_t>(high.count()))));
-  }
-  template <typename T>
-  T one_of(std::initializer_list<T> choices) {
-    return choices.begin()[random_.below(choices.size())];
-  }
-  // Every order of magnitude as likely as the next.
-  uint32_t scale(uint32_t low, uint32_t high) {
-    uint64_t value = high;
-    while (value / 4 > low && percent(70)) value /= 4;
-    return static_cast<uint32_t>(between(low, std::max<uint64_t>(low, value)));
-  }
-
- private:
-  SeededRandom random_;
-};
 
 class Drawer {
  public:
@@ -702,71 +671,10 @@ class Drawer {
   Plan plan_;
 };
 
-std::string text_of(Duration duration) {
-  return std::to_string(std::chrono::duration_cast<microseconds>(duration).count()) + "us";
-}
-
 }  // namespace
-
-std::string_view scenario_name(Scenario scenario) {
-  return kNames[static_cast<size_t>(scenario)];
-}
-
-bool scenario_from_name(std::string_view name, Scenario& out) {
-  const auto* const found = std::find(std::begin(kNames), std::end(kNames), name);
-  if (found == std::end(kNames)) return false;
-  out = static_cast<Scenario>(found - std::begin(kNames));
-  return true;
-}
 
 Plan draw_plan(Scenario scenario, uint64_t seed) {
   return Drawer(scenario, seed).draw();
-}
-
-std::string Plan::describe() const {
-  std::string out;
-  for (size_t i = 0; i < hosts.size(); ++i) {
-    const Profile& p = hosts[i].profile;
-    out += "host " + std::to_string(i) + ": rto " + text_of(p.rto_initial) + " [" +
-           text_of(p.rto_min) + ", " + text_of(p.rto_max) + "] sack " + text_of(p.sack_delay) +
-           "/" + std::to_string(p.sack_frequency) + " a_rwnd " + std::to_string(p.a_rwnd) +
-           " sndbuf " + std::to_string(p.send_buffer) + " mtu " + std::to_string(p.path_mtu) +
-           " burst " + std::to_string(p.max_burst) + (p.nagle ? " nagle" : "") +
-           (p.one_data_per_packet ? " one-data" : "") + (p.linear_backoff ? " linear" : "") +
-           " heartbeat " + text_of(p.heartbeat_interval) + " amr " +
-           std::to_string(p.association_max_retrans) + "\n";
-  }
-  for (const LinkPlan& link : links) {
-    const LinkFaults& f = link.faults;
-    out += "link " + std::to_string(link.from) + ">" + std::to_string(link.to) +
-           (link.ipv6 ? " ipv6" : " ipv4") + ": delay " + text_of(f.delay) + " jitter " +
-           text_of(f.jitter) + " rate " + std::to_string(f.rate) + " loss " +
-           std::to_string(f.loss) + " bad " + std::to_string(f.enter_bad) + " reorder " +
-           std::to_string(f.reorder) + " by " + text_of(f.reorder_by) + " dup " +
-           std::to_string(f.duplicate) + " corrupt " + std::to_string(f.corrupt) +
-           (f.cut ? " cut" : "") + "\n";
-  }
-  for (const AssocPlan& a : assocs) {
-    out += "assoc " + std::to_string(a.client) + ":" + std::to_string(a.client_port) + " > " +
-           std::to_string(a.server) + ":" + std::to_string(a.server_port) +
-           (a.ipv6 ? " ipv6" : " ipv4") + (a.dual ? " dual" : "") +
-           (a.both_connect ? " both connect" : "");
-    for (const SidePlan* side : {&a.client_side, &a.server_side}) {
-      out +=
-          "; pattern " + std::to_string(static_cast<int>(side->traffic.pattern)) + " " +
-          std::to_string(side->traffic.messages) + " of " + std::to_string(side->traffic.min_size) +
-          ".." + std::to_string(side->traffic.max_size) + " ending " +
-          std::to_string(static_cast<int>(side->ending)) + " after " + text_of(side->ending_after);
-    }
-    out += "\n";
-  }
-  for (const IncidentPlan& i : incidents) {
-    out += "incident " + std::to_string(static_cast<int>(i.what)) + " after " + text_of(i.after) +
-           " " + std::to_string(i.from) + ">" + std::to_string(i.to) + " chunk " +
-           std::to_string(i.chunk) + " count " + std::to_string(i.count) + " span " +
-           text_of(i.span) + (i.ipv4 ? "" : " ipv6 only") + (i.ipv6 ? "" : " ipv4 only") + "\n";
-  }
-  return out;
 }
 
 }  // namespace trunkline::sim
