@@ -12,7 +12,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kPeriod(100);
 constexpr milliseconds kQuickPeriod(10);
 constexpr milliseconds kRetry(250);
-constexpr milliseconds kGrace(1000);  // for a connection that is being made
+constexpr milliseconds kEager(1000);  // how long a link is expected any moment
+// A memif client that hangs up before its server has answered makes the server's driver panic
+// (22.11 closes a descriptor that it still waits on): give a busy server time.
+constexpr milliseconds kGrace(10000);
 
 }  // namespace
 
@@ -22,7 +25,7 @@ LinkWatch::LinkWatch(worker::Worker& worker, std::span<const std::unique_ptr<por
 bool LinkWatch::impatient() const {
   const auto now = Clock::now();
   for (const State& state : states_) {
-    if (!state.up && state.polled && now - state.changed < kGrace) return true;
+    if (!state.up && state.polled && now - state.changed < kEager) return true;
   }
   return false;
 }
@@ -33,7 +36,8 @@ void LinkWatch::check() {
   next_ = now + (impatient() ? kQuickPeriod : kPeriod);
   for (size_t i = 0; i < ports_.size(); ++i) {
     State& state = states_[i];
-    const bool stuck = ports_[i]->wants_restart() && now - state.changed >= kGrace;
+    const bool lost = state.was_up && now - state.changed >= kRetry;
+    const bool stuck = ports_[i]->wants_restart() && (lost || now - state.changed >= kGrace);
     if ((!ports_[i]->started() || stuck) && now >= state.next_start) start_port(i);
     follow_link(i);
   }
@@ -64,6 +68,7 @@ void LinkWatch::start_port(size_t index) {
     return;
   }
   state.reported = true;
+  state.was_up = false;
   state.changed = Clock::now();
   state.polled =
       worker_.mailbox().call([&](worker::Worker& worker) { worker.port(index).set_polling(true); });
@@ -78,6 +83,7 @@ void LinkWatch::follow_link(size_t index) {
       worker_.mailbox().call([&](worker::Worker& worker) { worker.set_link(index, up); });
   if (!answered) return;
   state.up = up;
+  state.was_up = state.was_up || up;
   state.changed = Clock::now();
   spdlog::info("port {}: link {}", port.config().name, up ? "up" : "down");
 }

@@ -27,6 +27,7 @@ class LinkWatch {
   struct State {
     bool polled = false;
     bool up = false;
+    bool was_up = false;  // since it was started
     bool reported = false;
     Clock::time_point changed;  // when it was started or its link changed
     Clock::time_point next_start;
