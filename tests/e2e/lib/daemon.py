@@ -109,7 +109,7 @@ class Daemon:
         cases.check_equal(left, [], 'left behind by trunklined')
 
     def runtime_folders(self):
-        return [path for path in pathlib.Path('/var/run/dpdk').glob(self.prefix + '*')]
+        return [path for path in pathlib.Path('/var/run/dpdk').glob(self.prefix)]
 
     def _remove_runtime_folder(self):
         for path in self.runtime_folders():
