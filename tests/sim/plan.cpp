@@ -98,9 +98,6 @@ class Drawer {
     p.valid_cookie_life = seconds(3600);
     p.heartbeat_interval =
         dice_.one_of<Duration>({Duration{}, milliseconds(500), seconds(5), seconds(30)});
-    // Without heartbeats nobody learns of a peer whose shutdown the guard timer cut short: it must
-    // not come up.
-    if (p.heartbeat_interval == Duration{}) p.rto_max = seconds(60);
     p.sack_delay =
         dice_.one_of<Duration>({Duration{}, milliseconds(10), milliseconds(50), milliseconds(200)});
     p.sack_frequency = dice_.one_of<uint8_t>({1, 2, 2, 2, 5});
@@ -129,6 +126,14 @@ class Drawer {
       host.poll =
           dice_.one_of<Duration>({Duration{}, Duration{}, microseconds(50), milliseconds(1)});
       plan_.hosts.push_back(host);
+    }
+    // Without heartbeats nobody learns of a peer whose shutdown the guard timer (5 * RTO.max) cut
+    // short: then it must not come up.
+    const bool deaf = std::any_of(plan_.hosts.begin(), plan_.hosts.end(), [](const HostPlan& host) {
+      return host.profile.heartbeat_interval == Duration{};
+    });
+    for (HostPlan& host : plan_.hosts) {
+      if (deaf) host.profile.rto_max = seconds(60);
     }
   }
 

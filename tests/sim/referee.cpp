@@ -63,6 +63,10 @@ bool Referee::accepted(HostIndex host, HostIndex peer, PortNumber local_port,
   Direction& mine = direction(host, peer, local_port.value, peer_port.value);
   // Another INIT would have been answered with another announcement.
   const bool replayed = mine.started && mine.announced.back().begun;
+  if (replayed) {
+    mine.mixed = true;
+    direction(peer, host, peer_port.value, local_port.value).mixed = true;
+  }
   mine.started = false;
   for (Announcement& announcement : mine.announced) announcement.begun = false;
   return replayed;
@@ -180,7 +184,9 @@ void Referee::note_announcement(const Context& context, const wire::ChunkView& c
   const uint32_t tag = init.init.initiate_tag.value;
   const bool known = std::any_of(mine.announced.begin(), mine.announced.end(),
                                  [&](const auto& a) { return a.tag == tag; });
-  if (!known) mine.announced.push_back({tag, init.init.initial_tsn, false});
+  if (known) return;
+  mine.announced.push_back({tag, init.init.initial_tsn, false});
+  mine.mixed = false;
 }
 
 void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
@@ -189,6 +195,7 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
   ++data_chunks_;
   Direction& mine =
       direction(context.from, context.to, context.source_port, context.destination_port);
+  if (mine.mixed) return;
   const Tsn next = mine.base + static_cast<uint32_t>(mine.window.size());
   const uint64_t hash = hash_of(chunk);
   if (mine.started && data->tsn.before(next) && data->tsn.at_or_after(mine.base)) {
@@ -280,8 +287,8 @@ void Referee::sack_paid(const Context& context) {
   Direction& theirs =
       direction(context.to, context.from, context.destination_port, context.source_port);
   const auto limits = limits_.find(context.from);
-  if (limits != limits_.end() && limits->second.check_sacks && !theirs.sack_due.is_never() &&
-      context.now > theirs.sack_due + limits->second.slack) {
+  if (limits != limits_.end() && limits->second.check_sacks && !theirs.mixed &&
+      !theirs.sack_due.is_never() && context.now > theirs.sack_due + limits->second.slack) {
     fail(context, "SACK " + std::to_string((context.now - theirs.sack_due).count() / 1000) +
                       " us later than section 6.2 allows");
   }
@@ -309,7 +316,7 @@ void Referee::sent_sack(const Context& context, const wire::ChunkView& chunk) {
   sack_paid(context);
   const Direction& theirs =
       direction(context.to, context.from, context.destination_port, context.source_port);
-  if (!theirs.started) return;
+  if (!theirs.started || theirs.mixed) return;
   const auto delivered = [&](Tsn tsn) {
     if (tsn.before(theirs.base)) return true;
     const uint32_t index = tsn.distance_from(theirs.base);

@@ -76,6 +76,7 @@ class Referee {
     std::vector<Announcement> announced;  // INIT and INIT ACK of the sender
     std::vector<uint32_t> peer_windows;   // a_rwnd of INIT and INIT ACK that reached the sender
     bool started = false;
+    bool mixed = false;            // a cookie came twice: packets of two associations look alike
     Tsn base;                      // the first TSN that the sender does not know to be received
     std::deque<SentChunk> window;  // from base on
     uint64_t flight = 0;           // payload bytes in window, neither acknowledged nor gap-acked
