@@ -21,6 +21,12 @@ using appring::Mail;
 using appring::MailKind;
 using appring::RingClient;
 
+std::string bytes(size_t n, char seed) {
+  std::string out(n, '\0');
+  for (size_t i = 0; i < n; ++i) out[i] = static_cast<char>(seed + static_cast<char>(i % 61));
+  return out;
+}
+
 tlr_geometry small_geometry() {
   tlr_geometry g{};
   g.lanes = 1;

@@ -24,6 +24,9 @@ extern template class BasicBridge<test::FakeShard>;
 
 namespace trunkline::test {
 
+// Text of `n` bytes that differ.
+[[nodiscard]] std::string bytes(size_t n, char seed);
+
 using FakeBridge = appring::BasicBridge<FakeShard>;
 
 tlr_geometry small_geometry();  // 1 lane, 1 worker, small rings, 16 KiB messages

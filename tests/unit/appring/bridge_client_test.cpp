@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Clients that leave, orderly or not, and a daemon that closes: what stays and what goes.
+#include <cerrno>
+#include <string>
+
+#include "ring_harness.h"
+
+namespace trunkline::test {
+namespace {
+
+using appring::ClientDeath;
+using appring::RingCounter;
+
+class ClientTest : public RingHarness {};
+
+// ---------------------------------------------------------------- clients that leave
+
+class ShutdownBridgeTest : public RingHarness {
+ protected:
+  static appring::BridgeConfig config() {
+    appring::BridgeConfig out = test_bridge_config();
+    out.on_death = ClientDeath::kShutdown;
+    return out;
+  }
+  ShutdownBridgeTest() : RingHarness(config()) {}
+};
+
+TEST_F(ClientTest, ADeadClientTakesOnlyItsOwnAssociations) {
+  TestClient& victim = attach();
+  tl_lane* const dead = lane_of(victim);
+  tl_lane* const alive = lane_of(attach());
+  tl_lane* const peer = lane_of(attach());
+  ASSERT_EQ(listen(peer, 5000), 0);
+  tl_assoc doomed = 0;
+  tl_assoc safe = 0;
+  ASSERT_EQ(connect(dead, 5000, &doomed), 0);
+  ASSERT_EQ(connect(alive, 5000, &safe), 0);
+  ASSERT_EQ(listen(dead, 6000), 0);
+  turn();
+  poll(dead);
+  poll(alive);
+  poll(peer);
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(send(dead, doomed, bytes(600, 'd')), 0);
+  ASSERT_EQ(send(alive, safe, "still here"), 0);
+  turn(3);
+  ASSERT_TRUE(bridge.mailbox().post_to_worker({appring::MailKind::kRemove, victim.ring.get()}));
+  bridge.drain_submissions(now);
+  EXPECT_EQ(gone, 0U);
+  turn();
+  turn();
+  EXPECT_EQ(gone, 1U);
+  EXPECT_EQ(shard.aborts, 1U);
+  EXPECT_EQ(victim.ring->channel(0, 0).tx_in_use(), 0U);
+  EXPECT_EQ(bridge.endpoints_in_use(), 2U);  // the peer's, and that of the living connect
+  const auto events = poll(peer);
+  EXPECT_EQ(count(events, TL_EVENT_LOST), 1U);
+  bool heard = false;
+  for (const Got& got : events) heard |= got.text == "still here";
+  EXPECT_TRUE(heard);
+  ASSERT_EQ(send(alive, safe, "and still"), 0);
+  turn();
+  EXPECT_EQ(only(poll(peer), TL_EVENT_MESSAGE).text, "and still");
+  EXPECT_EQ(counter(RingCounter::k_ring_clients_removed), 1U);
+}
+
+// The slots of a dead client stay mapped until the stack has given every payload back.
+TEST_F(ShutdownBridgeTest, ADeadClientsLastMessagesStillGoOut) {
+  TestClient& victim = attach();
+  tl_lane* const dead = lane_of(victim);
+  tl_lane* const peer = lane_of(attach());
+  const Pair pair = join(dead, peer);
+  for (int i = 0; i < 4; ++i) ASSERT_EQ(send(dead, pair.client, "testament"), 0);
+  turn(0);
+  ASSERT_EQ(send(dead, pair.client, "testament"), 0);  // not even taken from the ring yet
+  ASSERT_TRUE(bridge.mailbox().post_to_worker({appring::MailKind::kRemove, victim.ring.get()}));
+  turn(2);
+  EXPECT_EQ(gone, 0U);
+  EXPECT_EQ(shard.shutdowns, 1U);
+  EXPECT_EQ(shard.aborts, 0U);
+  turn();
+  turn();
+  EXPECT_EQ(gone, 1U);
+  const auto events = poll(peer);
+  EXPECT_EQ(count(events, TL_EVENT_MESSAGE), 5U);
+  EXPECT_EQ(count(events, TL_EVENT_CLOSED), 1U);
+}
+
+TEST_F(ClientTest, ADeadClientsBacklogIsGivenBack) {
+  ClientSetup slow;
+  slow.geometry.rx_slots = 32;
+  TestClient& victim = attach(slow);
+  tl_lane* const dead = lane_of(victim);
+  tl_lane* const writer = lane_of(attach());
+  const Pair pair = join(writer, dead);
+  for (int i = 0; i < 50; ++i) {
+    while (send(writer, pair.client, "x") == -EAGAIN) {
+      turn();
+      poll(writer);
+    }
+  }
+  turn();
+  EXPECT_GT(shard.kept_bytes, shard.consumed_bytes);
+  ASSERT_TRUE(bridge.mailbox().post_to_worker({appring::MailKind::kRemove, victim.ring.get()}));
+  turn();
+  turn();
+  EXPECT_EQ(shard.kept_bytes, shard.consumed_bytes);
+  EXPECT_EQ(shard.chains_out, 0U);
+  EXPECT_EQ(gone, 1U);
+}
+
+TEST_F(ClientTest, CloseAllRefusesNewWork) {
+  tl_lane* const lane = lane_of(attach());
+  const Pair pair = join(lane, lane);
+  ASSERT_EQ(send(lane, pair.client, "before the end"), 0);
+  turn(0);
+  bridge.close_all(now, false);
+  turn();
+  EXPECT_EQ(bridge.associations(), 0U);
+  const auto events = poll(lane);
+  EXPECT_EQ(count(events, TL_EVENT_CLOSED), 2U);
+  EXPECT_EQ(only(events, TL_EVENT_MESSAGE).text, "before the end");
+  EXPECT_EQ(listen(lane, 5001), -ENOTCONN);
+  EXPECT_TRUE(shard.listening.empty() || !shard.listening.begin()->second);
+}
+
+}  // namespace
+}  // namespace trunkline::test
