@@ -112,7 +112,7 @@ std::optional<TimePoint> Network::schedule(TimePoint now, Link& link, size_t wir
 }
 
 Fate Network::send(TimePoint now, HostIndex from, const IpAddress& source,
-                   const IpAddress& destination, std::vector<uint8_t> bytes) {
+                   const IpAddress& destination, const std::vector<uint8_t>& bytes) {
   ++totals_.sent;
   const auto to = host_of(destination);
   if (!to) {
@@ -135,7 +135,7 @@ Fate Network::send(TimePoint now, HostIndex from, const IpAddress& source,
     packet->to = *to;
     packet->source = source;
     packet->destination = destination;
-    packet->bytes = i + 1 == copies ? std::move(bytes) : bytes;
+    packet->bytes = bytes;
     bool reordered = false;
     const auto arrives = schedule(
         now, link, packet->bytes.size() + ip_header_size(destination.is_ipv6()), reordered);

@@ -78,9 +78,9 @@ class Network {
   // Ends all faults of all links; rate and delay stay.
   void heal();
 
-  // Takes the bytes. What happened to the packet, the worst of it.
+  // What happened to the packet, the worst of it.
   Fate send(TimePoint now, HostIndex from, const IpAddress& source, const IpAddress& destination,
-            std::vector<uint8_t> bytes);
+            const std::vector<uint8_t>& bytes);
 
   // A packet from nowhere: arrives at once, whatever the links are like, marked as damaged.
   void inject(TimePoint now, HostIndex from, HostIndex to, const IpAddress& source,

@@ -34,8 +34,8 @@ class NetworkTest : public testing::Test {
     network_.attach(0, kA);
     network_.attach(1, kB);
   }
-  Fate send(TimePoint now, std::vector<uint8_t> bytes) {
-    return network_.send(now, 0, kA, kB, std::move(bytes));
+  Fate send(TimePoint now, const std::vector<uint8_t>& bytes) {
+    return network_.send(now, 0, kA, kB, bytes);
   }
   std::vector<std::unique_ptr<NetPacket>> arrivals(TimePoint until) {
     std::vector<std::unique_ptr<NetPacket>> out;

@@ -138,8 +138,8 @@ class Drawer {
   }
 
   void draw_links() {
-    for (HostIndex from = 0; from < plan_.hosts.size(); ++from) {
-      for (HostIndex to = 0; to < plan_.hosts.size(); ++to) {
+    for (HostIndex from = 0; from < plan_.host_count(); ++from) {
+      for (HostIndex to = 0; to < plan_.host_count(); ++to) {
         if (from == to) continue;
         LinkPlan link{from, to, false, {}};
         link.faults.delay = dice_.one_of<Duration>(

@@ -161,6 +161,7 @@ struct Plan {
   Duration forge_every{};
   Duration limit = std::chrono::hours(2);
 
+  [[nodiscard]] HostIndex host_count() const { return static_cast<HostIndex>(hosts.size()); }
   [[nodiscard]] std::string describe() const;
 };
 

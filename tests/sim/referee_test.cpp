@@ -79,7 +79,8 @@ class RefereeTest : public testing::Test {
   static Fill data(uint32_t tsn, size_t size = 100, uint8_t fill = 0x55) {
     return [=](PacketWriter& writer) { add_data(writer, tsn, size, fill); };
   }
-  static Fill sack(uint32_t cum, uint32_t window = 10'000, std::vector<wire::GapBlock> gaps = {}) {
+  static Fill sack(uint32_t cum, uint32_t window = 10'000,
+                   const std::vector<wire::GapBlock>& gaps = {}) {
     return [=](PacketWriter& writer) {
       ASSERT_TRUE(wire::write_sack(writer, Tsn(cum), window, gaps, {}));
     };

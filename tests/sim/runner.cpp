@@ -26,7 +26,7 @@ class Run {
 
   RunResult go() {
     const TimePoint start = simulator_.now();
-    for (HostIndex i = 0; i < plan_.hosts.size(); ++i) simulator_.host(i).start(start);
+    for (HostIndex i = 0; i < plan_.host_count(); ++i) simulator_.host(i).start(start);
     // What is still on its way when all is done may wake something up once more: a COOKIE ECHO of a
     // host that has crashed since.
     for (int round = 0; round < 3; ++round) {
@@ -42,7 +42,7 @@ class Run {
     const bool pauses =
         std::any_of(plan_.incidents.begin(), plan_.incidents.end(),
                     [](const IncidentPlan& i) { return i.what == Incident::kPause; });
-    for (HostIndex i = 0; i < plan_.hosts.size(); ++i) {
+    for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       const HostPlan& plan = plan_.hosts[i];
       HostConfig config;
       config.addresses = plan.addresses;
@@ -126,7 +126,7 @@ class Run {
   bool done() {
     // A crash that comes after all is over would be no crash.
     if (incidents_left_ > 0 && !plan_.expect.all_close) return false;
-    for (HostIndex i = 0; i < plan_.hosts.size(); ++i) {
+    for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       Host& host = simulator_.host(i);
       if (!host.alive()) continue;
       if (!chatters_[i]->finished() || host.shard().association_count() > 0) return false;
@@ -137,7 +137,7 @@ class Run {
   void judge() {
     const TimePoint now = simulator_.now();
     Ledger& ledger = simulator_.ledger();
-    for (HostIndex i = 0; i < plan_.hosts.size(); ++i) {
+    for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       if (!simulator_.host(i).alive()) continue;
       simulator_.host(i).check_empty(now);
       chatters_[i]->check_endpoints(simulator_.host(i), now);

@@ -359,7 +359,7 @@ void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& pack
   }
   Remembered entry{now, from, to.value_or(UINT8_MAX), Fate::kLost, bytes, {}};
   if (to) referee_.sent(now, from, *to, packet.destination.is_ipv6(), bytes);
-  entry.fate = network_.send(now, from, packet.source, packet.destination, std::move(bytes));
+  entry.fate = network_.send(now, from, packet.source, packet.destination, bytes);
   remember(std::move(entry));
 }
 
