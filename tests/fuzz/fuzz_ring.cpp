@@ -15,7 +15,6 @@
 namespace {
 
 using namespace trunkline;
-using appring::Channel;
 using appring::Mail;
 using appring::MailKind;
 using appring::RingClient;

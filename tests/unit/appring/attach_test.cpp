@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -19,7 +20,6 @@ namespace trunkline::test {
 namespace {
 
 using appring::AttachConfig;
-using appring::AttachServer;
 using appring::Grant;
 using appring::Permission;
 using appring::RingCounter;
@@ -298,8 +298,8 @@ TEST_F(AttachTest, SilentConnectionsAreBoundedAndExpire) {
   config.limits.max_handshakes = 3;
   config.limits.handshake_timeout = std::chrono::milliseconds(0);
   MiniDaemon daemon(config);
-  std::vector<int> fds;
-  for (int i = 0; i < 5; ++i) fds.push_back(raw_socket());
+  std::array<int, 5> fds{};
+  for (int& fd : fds) fd = raw_socket();
   EXPECT_TRUE(daemon.turn_until([&] {
     const auto& c = daemon.server->counters();
     return c.refused_timeout == 3 && c.refused_limit == 2;

@@ -67,7 +67,8 @@ TEST_F(BridgeTest, OpensWithStreamsPortsAddressAndUserWords) {
 TEST_F(BridgeTest, MessagesOfAllSizes) {
   tl_lane* const lane = lane_of(attach());
   const Pair pair = join(lane, lane);
-  for (const size_t n : {1, 2, 511, 512, 513, 1023, 1024, 1025, 1400, 1401, 5000, 16384}) {
+  for (const size_t n : std::initializer_list<size_t>{1, 2, 511, 512, 513, 1023, 1024, 1025, 1400,
+                                                      1401, 5000, 16384}) {
     const std::string text = bytes(n, 'A');
     ASSERT_EQ(send(lane, pair.client, text), 0) << n << ": " << tl_last_error();
     turn();

@@ -56,8 +56,8 @@ appring::BridgeConfig test_bridge_config();
 
 class RingHarness : public ::testing::Test {
  protected:
-  explicit RingHarness(appring::BridgeConfig config = test_bridge_config())
-      : bridge(std::move(config), shard) {}
+  explicit RingHarness(const appring::BridgeConfig& config = test_bridge_config())
+      : bridge(config, shard) {}
   ~RingHarness() override;
 
   // Attaches a client and opens its first lane.
