@@ -86,14 +86,17 @@ def say(text):
     print(text, flush=True)
 
 
+SANITIZER_REPORT = r'.*(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error: )'
+
+
 def show_failure(what, log, lines=25, since=None):
-    """The end of a log, or what follows its first line that starts with `since`; where it is."""
+    """The end of a log, or what begins with its first line that matches `since`; where it is."""
     say(f'  FAILED: {what}')
     try:
         text = pathlib.Path(log).read_text(encoding='utf-8', errors='replace').splitlines()
     except OSError:
         text = ['(no log)']
-    first = next((i for i, line in enumerate(text) if since and line.startswith(since)), None)
+    first = next((i for i, line in enumerate(text) if since and re.match(since, line)), None)
     for line in text[-lines:] if first is None else text[first:first + lines]:
         say(f'  | {line[:300]}')
     say(f'  log: {log}')
@@ -192,7 +195,7 @@ def run_gtest(suite, path):
     if (status != 0 or not cases) and count.failed == 0:
         count.failed += 1  # it crashed, hung, or holds no test
     if count.failed:
-        show_failure(f'{suite.name}: {path.name}, status {status}', log)
+        show_failure(f'{suite.name}: {path.name}, status {status}', log, since=SANITIZER_REPORT)
     return count
 
 

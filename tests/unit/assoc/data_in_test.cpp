@@ -118,7 +118,8 @@ TEST_F(DataIn, AGapIsToldAtOnceUntilItIsFilled) {
 TEST_F(DataIn, ADuplicateIsToldAtOnceAndNotDelivered) {
   warm_up();
   tell(data({.ssn = 0, .tsn = peer_tsn - 1}));
-  const wire::SackChunk sack = sack_of(hear_one());
+  const Packet answer = hear_one();
+  const wire::SackChunk sack = sack_of(answer);
   ASSERT_EQ(sack.dup_count(), 1u);
   EXPECT_EQ(sack.dup(0), peer_tsn - 1);
   EXPECT_EQ(host().messages().size(), 1u);
@@ -215,11 +216,13 @@ TEST_F(DataIn, ASlowReaderClosesTheWindowAndOpensItAgain) {
   EXPECT_EQ(host().status().a_rwnd, 0u);
   tell_data(std::string(400, 'x'));
   EXPECT_EQ(host().count(Counter::k_drop_data_no_window), 1u);
-  const wire::SackChunk closed = sack_of(hear_one());
+  const Packet closing = hear_one();
+  const wire::SackChunk closed = sack_of(closing);
   EXPECT_EQ(closed.a_rwnd, 0u);
   EXPECT_EQ(closed.cum_tsn_ack, peer_tsn - 2);
   host().read_kept(now);
-  const wire::SackChunk opened = sack_of(hear_one());
+  const Packet opening = hear_one();
+  const wire::SackChunk opened = sack_of(opening);
   EXPECT_EQ(opened.a_rwnd, 4096u) << "told without being asked (6.2)";
 }
 
