@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SUFFIXES = {'.c', '.h', '.cpp', '.py', '.sh', '.yaml', '.yml'}
+SUFFIXES = {'.c', '.h', '.cpp', '.py', '.sh', '.toml', '.yaml', '.yml'}
 NAMES = {'meson.build', 'dev', '.clang-tidy'}
 LINE = 'SPDX-License-Identifier: BSD-3-Clause'
 

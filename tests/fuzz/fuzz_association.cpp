@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "../unit/assoc/host.h"
+#include "../unit/support/host.h"
 #include "fuzz_check.h"
 
 namespace {

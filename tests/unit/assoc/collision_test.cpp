@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Set-up chunks for an association that exists (RFC 9260 section 5.2): both call at once, a peer
 // that restarted, cookies of former lives, and no change of state before a cookie is valid.
-#include "pair.h"
+#include "support/pair.h"
 #include "wire/abort_chunk.h"
 
 namespace trunkline::test {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // DATA from the peer and the SACKs it earns (RFC 9260 sections 3.3.1, 6.2, 6.5, 6.6, 6.7, 6.10),
 // unknown chunks (3.2), errors told to the user.
-#include "pair.h"
+#include "support/pair.h"
 #include "wire/error_chunk.h"
 #include "wire/heartbeat_chunk.h"
 

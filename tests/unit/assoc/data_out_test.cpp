@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // DATA to the peer (RFC 9260 sections 6.1, 6.2.1, 6.3, 6.9, 6.10, 7.2): fragments, bundles,
 // windows, retransmission, and each answer of the verb send().
-#include "pair.h"
+#include "support/pair.h"
 
 namespace trunkline::test {
 namespace {

@@ -2,7 +2,7 @@
 // The ends of an association: the shutdown sequence from either side and from both (RFC 9260
 // section 9.2), ABORT (9.1), failure of the peer and of a path (8.1 to 8.3); and what the verbs
 // answer to ids that are dead.
-#include "pair.h"
+#include "support/pair.h"
 #include "wire/abort_chunk.h"
 #include "wire/heartbeat_chunk.h"
 

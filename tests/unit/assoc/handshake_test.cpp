@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Setting an association up: the four-way handshake both ways and all that can be wrong with it
 // (RFC 9260 sections 3.3.2, 3.3.3, 5.1, 5.2.3, 5.2.5, 5.2.6).
-#include "pair.h"
+#include "support/pair.h"
 #include "wire/abort_chunk.h"
 #include "wire/error_chunk.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packets that no association matches, rule by rule (RFC 9260 section 8.4), and tags that do not
 // fit (8.5, 8.5.1); and what is dropped before any of that is asked.
-#include "pair.h"
+#include "support/pair.h"
 #include "wire/abort_chunk.h"
 #include "wire/crc32c.h"
 #include "wire/error_chunk.h"

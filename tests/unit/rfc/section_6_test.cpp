@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Rules of RFC 9260, section 6, that no part's own tests prove.
+#include "support/pair.h"
