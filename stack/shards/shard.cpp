@@ -26,6 +26,10 @@ Status Shard::close_endpoint(EndpointId endpoint) {
   return core_->close_endpoint(endpoint);
 }
 
+uint16_t Shard::steer(const PacketIn& packet) const {
+  return core_->steer(packet);
+}
+
 void Shard::receive(TimePoint now, std::span<const PacketIn> burst) {
   for (const PacketIn& packet : burst) {
     core_->receive(now, packet);

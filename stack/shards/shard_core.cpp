@@ -113,7 +113,8 @@ ConnectResult ShardCore::connect(TimePoint now, const ConnectRequest& request) {
     if (!peer.is_unicast() || endpoint->address_towards(peer).is_none()) {
       return refuse(Status::kInvalidAddress);
     }
-    if (find_by_address(*endpoint, peer, request.peer_port) != nullptr) {
+    // Whichever shard has it.
+    if (directory_.find({endpoint->endpoint, request.peer_port, peer})) {
       return refuse(Status::kAlreadyExists);
     }
   }

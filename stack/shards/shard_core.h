@@ -23,6 +23,7 @@ class ShardCore {
   ~ShardCore();
 
   // -- packets (steering.cpp)
+  [[nodiscard]] uint16_t steer(const PacketIn& packet) const;
   void receive(TimePoint now, const PacketIn& packet);
 
   // -- commands
@@ -55,6 +56,9 @@ class ShardCore {
   [[nodiscard]] Association* find_by_tag(const InboundPacket& packet, bool source_too = true) const;
   [[nodiscard]] Association* find_by_address(const Endpoint& endpoint, const IpAddress& peer,
                                              PortNumber peer_port) const;
+  [[nodiscard]] uint16_t owner_by_address(const Endpoint& endpoint,
+                                          std::span<const IpAddress> peers,
+                                          PortNumber peer_port) const;
   bool register_paths(Association& association, std::span<const IpAddress> peers);
 
   // shard_core.cpp

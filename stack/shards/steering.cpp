@@ -9,6 +9,49 @@
 
 namespace trunkline {
 
+// First the tag, which names its owner; where nobody has that tag, and for what carries no tag of
+// ours, the directory. Nothing is checked here: whoever gets the packet does that.
+uint16_t ShardCore::steer(const PacketIn& in) const {
+  const uint16_t here = ctx.config.index;
+  if (ctx.config.count == 1 || in.hand_overs >= 2) return here;
+  const auto header = wire::CommonHeader::parse(in.bytes);
+  if (!header) return here;
+  InboundPacket packet{
+      in.source, in.destination, *header, in.bytes.subspan(wire::kCommonHeaderSize), {}};
+  packet.shape = wire::inspect(packet.chunks);
+  if (packet.shape.chunk_count == 0) return here;
+  const wire::TagClass tag_class = wire::tag_class(packet.shape);
+  if (tag_class == wire::TagClass::kOwn || tag_class == wire::TagClass::kByCookie) {
+    const uint16_t owner = directory_.owner(header->verification_tag, ctx.config.count);
+    // Who is not the owner either got it by the directory.
+    if (owner != here) return in.hand_overs == 0 ? owner : here;
+    // A cookie is opened where it was made.
+    if (tag_class == wire::TagClass::kByCookie || find_by_tag(packet) != nullptr) return here;
+  } else if (in.hand_overs > 0) {
+    return here;
+  }
+  const Endpoint* const endpoint = endpoints.find(in.destination, header->destination_port);
+  if (endpoint == nullptr) return here;
+  if (tag_class == wire::TagClass::kZero) {
+    // Any address of the list may belong to an association that exists (5.1.2 D).
+    wire::ChunkCursor chunks(packet.chunks);
+    const wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), false);
+    if (!parsed.ok()) return here;
+    const PeerAddresses peers =
+        collect_peer_addresses(*endpoint, in.source, parsed.init.address_list());
+    return owner_by_address(*endpoint, peers.list(), header->source_port);
+  }
+  return owner_by_address(*endpoint, {&in.source, 1}, header->source_port);
+}
+
+uint16_t ShardCore::owner_by_address(const Endpoint& endpoint, std::span<const IpAddress> peers,
+                                     PortNumber peer_port) const {
+  for (const IpAddress& peer : peers) {
+    if (const auto id = directory_.find({endpoint.endpoint, peer_port, peer})) return id->shard;
+  }
+  return ctx.config.index;
+}
+
 void ShardCore::receive(TimePoint now, const PacketIn& in) {
   ctx.counters.add(Counter::k_in_sctp_packs);
   const auto drop = [this](Counter reason) { ctx.counters.add(reason); };
@@ -176,7 +219,16 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
     return;
   }
   for (const IpAddress& peer : cookie.peers()) {
-    Association* const known = find_by_address(*endpoint, peer, packet.header.source_port);
+    const auto id = directory_.find({endpoint->endpoint, packet.header.source_port, peer});
+    if (id && id->shard != ctx.config.index) {
+      // Two INITs were answered here and there, and the other one was faster. Its association has
+      // neither this cookie's tag nor its nonces: nothing of 5.2.4 is left but to discard.
+      if (now - cookie.created > cookie.lifespan)
+        return send_stale_cookie(ctx, now, packet, cookie);
+      ctx.counters.add(Counter::k_drop_cookie_collision);
+      return;
+    }
+    Association* const known = id ? find(*id) : nullptr;
     if (known == nullptr) continue;
     const VerificationTag old_tag = known->local_tag();
     switch (known->on_cookie(ctx, now, packet, cookie)) {

@@ -33,9 +33,12 @@ void Chatter::started(Host& host, TimePoint now) {
     config.profile = mine.profile;
     config.listening = listening;
     config.user = port;
-    const EndpointResult result = host.shard().add_endpoint(config);
-    if (result.status != Status::kOk || result.port.value != port) {
-      fail(now, "add_endpoint: " + std::string(status_text(result.status)));
+    EndpointResult result;
+    for (uint16_t i = 0; i < host.shard_count(); ++i) {
+      result = host.shard(i).add_endpoint(config);
+      if (result.status != Status::kOk || result.port.value != port) {
+        fail(now, "add_endpoint: " + std::string(status_text(result.status)));
+      }
     }
     endpoints.emplace_back(port, result.endpoint);
     return result.endpoint;
@@ -123,7 +126,10 @@ void Chatter::connect(Host& host, TimePoint now, Side& side) {
   request.peer_port = PortNumber(side.peer_port);
   request.outbound_streams = side.assoc->outbound_streams;
   request.user = side.local_port;
-  const ConnectResult result = host.shard().connect(now, request);
+  const uint16_t planned = side.local_port == side.assoc->client_port ? side.assoc->client_shard
+                                                                      : side.assoc->server_shard;
+  const auto shard = static_cast<uint16_t>(planned % host.shard_count());
+  const ConnectResult result = host.shard(shard).connect(now, request);
   if (result.status == Status::kOutOfResources && plan_.expect.refusals) {
     side.connect_at = ++side.refusals < 20 ? now + milliseconds(100) : TimePoint::never();
     if (side.refusals == 20) side.phase = Phase::kOver;
@@ -137,7 +143,8 @@ void Chatter::connect(Host& host, TimePoint now, Side& side) {
       PortNumber(side.peer_port));
   begin(now, side, result.assoc, record);
   side.phase = Phase::kConnecting;
-  const ConnectResult twice = host.shard().connect(now, request);
+  const auto other = static_cast<uint16_t>(random_.below(host.shard_count()));
+  const ConnectResult twice = host.shard(other).connect(now, request);
   if (twice.status != Status::kAlreadyExists) {
     fail(now, "a second connect to the same peer: " + std::string(status_text(twice.status)));
   }
@@ -165,7 +172,9 @@ void Chatter::up(Host& host, TimePoint now, Side& side, const Event& event) {
   side.next_send = now;
   if (side.connector && side.assoc->close_endpoint && !side.endpoint_closed) {
     side.endpoint_closed = true;
-    if (host.shard().close_endpoint(side.endpoint) != Status::kOk) fail(now, "close_endpoint()");
+    for (uint16_t i = 0; i < host.shard_count(); ++i) {
+      if (host.shard(i).close_endpoint(side.endpoint) != Status::kOk) fail(now, "close_endpoint()");
+    }
   }
 }
 
@@ -176,16 +185,16 @@ void Chatter::over(Host& host, TimePoint now, Side& side, const Event& event) {
   side.kept_bytes = 0;
   const AssocId dead = side.id;
   auto outgoing = simulator_.ledger().make(side.record, StreamId(0), false, 10, 1);
-  const Status status = host.shard().send(now, dead, outgoing.request, outgoing.payload);
+  const Status status = host.shard_of(dead).send(now, dead, outgoing.request, outgoing.payload);
   if (status != Status::kNoSuchAssociation) {
     fail(now, "send() on a dead id: " + std::string(status_text(status)));
   }
   simulator_.ledger().refused(now, outgoing);
-  if (host.shard().shutdown(now, dead) != Status::kNoSuchAssociation ||
-      host.shard().abort(now, dead, {}) != Status::kNoSuchAssociation) {
+  if (host.shard_of(dead).shutdown(now, dead) != Status::kNoSuchAssociation ||
+      host.shard_of(dead).abort(now, dead, {}) != Status::kNoSuchAssociation) {
     fail(now, "shutdown() or abort() on a dead id was accepted");
   }
-  host.shard().consumed(now, dead, 1000);
+  host.shard_of(dead).consumed(now, dead, 1000);
   side.id = AssocId{};
   const Duration guard = 5 * plan_.hosts[host_].profile.rto_max;
   if (event.kind == EventKind::kLost && event.reason == Reason::kTimedOut &&
@@ -261,7 +270,7 @@ void Chatter::got_message(Host& host, TimePoint now, Side& side, Event& event) {
   const bool keeps = side.stalled_until > now || !side.kept.empty() ||
                      (reader.keep > 0 && random_.below(1'000'000) < reader.keep);
   if (!keeps) return;
-  if (!host.shard().keep(now, event)) {
+  if (!host.shard_of(event.assoc).keep(now, event)) {
     // The association is aborted; its last event follows.
     return;
   }
@@ -281,7 +290,7 @@ void Chatter::take_kept(Host& host, TimePoint now, Side& side) {
     const size_t bytes = first.event.size();
     side.kept_bytes -= bytes;
     side.kept.pop_front();
-    host.shard().consumed(now, side.id, bytes);
+    host.shard_of(side.id).consumed(now, side.id, bytes);
     if (side.plan->reader.trickle && !side.kept.empty()) {
       side.kept.front().take_at =
           std::max(side.kept.front().take_at,
@@ -307,7 +316,8 @@ bool Chatter::send_one(Host& host, TimePoint now, Side& side) {
   auto outgoing = simulator_.ledger().make(side.record, StreamId(stream), unordered, size,
                                            1 + static_cast<uint32_t>(random_.below(4)));
   outgoing.request.sack_immediately = random_.below(20) == 0;
-  const Status status = host.shard().send(now, side.id, outgoing.request, outgoing.payload);
+  const Status status =
+      host.shard_of(side.id).send(now, side.id, outgoing.request, outgoing.payload);
   if (status == Status::kOk) {
     simulator_.ledger().accepted(now, outgoing);
     ++side.sent;
@@ -354,7 +364,7 @@ void Chatter::send_some(Host& host, TimePoint now, Side& side) {
 
 // Looks and touches where nothing may come of it.
 void Chatter::meddle(Host& host, TimePoint now, Side& side) {
-  Shard& shard = host.shard();
+  Shard& shard = host.shard_of(side.id);
   const Profile& profile = plan_.hosts[host_].profile;
   const bool up = side.phase == Phase::kUp;
   switch (random_.below(5)) {
@@ -407,7 +417,8 @@ void Chatter::meddle(Host& host, TimePoint now, Side& side) {
       if (!up) return;
       const auto size = profile.max_message_size + 1;
       auto outgoing = simulator_.ledger().make(side.record, StreamId(0), false, size, 2);
-      const Status status = host.shard().send(now, side.id, outgoing.request, outgoing.payload);
+      const Status status =
+          host.shard_of(side.id).send(now, side.id, outgoing.request, outgoing.payload);
       if (status != Status::kMessageTooLarge && status != Status::kClosing) {
         fail(now, "send() of too much: " + std::string(status_text(status)));
       }
@@ -418,25 +429,25 @@ void Chatter::meddle(Host& host, TimePoint now, Side& side) {
 }
 
 void Chatter::check_endpoints(Host& host, TimePoint now) {
-  Shard& shard = host.shard();
   for (Side& side : sides_) {
-    if (!side.endpoint_closed) {
+    for (uint16_t i = 0; i < host.shard_count(); ++i) {
+      Shard& shard = host.shard(i);
       // Associations of one server share it: the second one finds it closed.
-      side.endpoint_closed = true;
-      static_cast<void>(shard.close_endpoint(side.endpoint));
+      if (!side.endpoint_closed) static_cast<void>(shard.close_endpoint(side.endpoint));
+      if (shard.close_endpoint(side.endpoint) != Status::kNoSuchEndpoint) {
+        fail(now, "an endpoint that was closed and has no association is still there");
+      }
+      EndpointConfig config;
+      config.port = PortNumber(side.local_port);
+      config.addresses = {plan_.hosts[host_].addresses[0]};
+      const EndpointResult again = shard.add_endpoint(config);
+      if (again.status != Status::kOk) {
+        fail(now,
+             "add_endpoint() on a port that was closed: " + std::string(status_text(again.status)));
+      }
+      static_cast<void>(shard.close_endpoint(again.endpoint));
     }
-    if (shard.close_endpoint(side.endpoint) != Status::kNoSuchEndpoint) {
-      fail(now, "an endpoint that was closed and has no association is still there");
-    }
-    EndpointConfig config;
-    config.port = PortNumber(side.local_port);
-    config.addresses = {plan_.hosts[host_].addresses[0]};
-    const EndpointResult again = shard.add_endpoint(config);
-    if (again.status != Status::kOk) {
-      fail(now,
-           "add_endpoint() on a port that was closed: " + std::string(status_text(again.status)));
-    }
-    static_cast<void>(shard.close_endpoint(again.endpoint));
+    side.endpoint_closed = true;
   }
 }
 
@@ -444,7 +455,8 @@ void Chatter::try_wrong_calls(Host& host, TimePoint now, Side& side) {
   const uint16_t streams = simulator_.ledger().record(side.record).outbound_streams;
   if (streams < 65535) {
     auto outgoing = simulator_.ledger().make(side.record, StreamId(streams), false, 5, 1);
-    const Status status = host.shard().send(now, side.id, outgoing.request, outgoing.payload);
+    const Status status =
+        host.shard_of(side.id).send(now, side.id, outgoing.request, outgoing.payload);
     if (status != Status::kInvalidStream && status != Status::kClosing) {
       fail(now, "send() on a stream too many: " + std::string(status_text(status)));
     }
@@ -452,7 +464,7 @@ void Chatter::try_wrong_calls(Host& host, TimePoint now, Side& side) {
   }
   Payload nothing;
   SendRequest request;
-  const Status status = host.shard().send(now, side.id, request, nothing);
+  const Status status = host.shard_of(side.id).send(now, side.id, request, nothing);
   if (status != Status::kEmptyMessage && status != Status::kClosing) {
     fail(now, "send() of nothing: " + std::string(status_text(status)));
   }
@@ -487,13 +499,13 @@ void Chatter::try_ending(Host& host, TimePoint now, Side& side) {
   side.next_send = TimePoint::never();
   if (side.plan->ending == Ending::kAbortAt) {
     const std::vector<uint8_t> reason(random_.below(40), 'x');
-    const Status status = host.shard().abort(now, side.id, reason);
+    const Status status = host.shard_of(side.id).abort(now, side.id, reason);
     if (status != Status::kOk) fail(now, "abort(): " + std::string(status_text(status)));
     return;
   }
   side.closing = true;
   side.closing_since = std::min(side.closing_since, now);
-  const Status status = host.shard().shutdown(now, side.id);
+  const Status status = host.shard_of(side.id).shutdown(now, side.id);
   if (status != Status::kOk && status != Status::kClosing) {
     fail(now, "shutdown(): " + std::string(status_text(status)));
   }

@@ -125,6 +125,12 @@ class Drawer {
       host.meddles = dice_.percent(30);
       host.poll =
           dice_.one_of<Duration>({Duration{}, Duration{}, microseconds(50), milliseconds(1)});
+      if (dice_.percent(50)) {
+        host.shards = static_cast<uint16_t>(dice_.between(2, 4));
+        host.spread = dice_.percent(50) ? Spread::kByFlow : Spread::kByPacket;
+        host.hand_over = dice_.one_of<Duration>(
+            {Duration{}, microseconds(2), microseconds(100), milliseconds(2)});
+      }
       plan_.hosts.push_back(host);
     }
     // Without heartbeats nobody learns of a peer whose shutdown the guard timer (5 * RTO.max) cut
@@ -199,6 +205,8 @@ class Drawer {
       assoc.server = static_cast<HostIndex>(
           (assoc.client + 1 + dice_.below(plan_.hosts.size() - 1)) % plan_.hosts.size());
       assoc.client_port = static_cast<uint16_t>(10'000 + i);
+      assoc.client_shard = static_cast<uint16_t>(dice_.below(4));
+      assoc.server_shard = static_cast<uint16_t>(dice_.below(4));
       assoc.ipv6 = dice_.percent(35);
       // Associations of a family share the server's endpoint.
       assoc.server_port = assoc.ipv6 ? 20'006 : 20'004;
@@ -661,9 +669,13 @@ class Drawer {
                                                             1'000'000'000ull / link.faults.rate)));
       }
     }
-    const bool faulty = std::any_of(plan_.links.begin(), plan_.links.end(), [](const auto& link) {
+    bool faulty = std::any_of(plan_.links.begin(), plan_.links.end(), [](const auto& link) {
       return link.faults.duplicate > 0 || link.faults.reorder > 0;
     });
+    for (const HostPlan& host : plan_.hosts) {
+      longest = std::max(longest, 2 * host.hand_over);
+      faulty = faulty || host.hand_over.count() > 0;
+    }
     if (!faulty) return;
     for (AssocPlan& assoc : plan_.assocs) {
       for (SidePlan* side : {&assoc.client_side, &assoc.server_side}) {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "network.h"
+#include "simulator.h"
 #include "trunkline/stack/random.h"
 #include "trunkline/stack/stack.h"
 
@@ -85,6 +85,9 @@ struct AssocPlan {
   HostIndex server = 1;
   uint16_t client_port = 0;
   uint16_t server_port = 0;
+  // Where each side connects; counted round where the host has fewer.
+  uint16_t client_shard = 0;
+  uint16_t server_shard = 0;
   bool ipv6 = false;
   bool dual = false;  // addresses of both families: two paths; `ipv6` says the primary one
   bool close_endpoint = false;  // the client closes its endpoint once it is connected
@@ -105,7 +108,10 @@ struct HostPlan {
   bool meddles = false;  // calls verbs that should change nothing
   Duration poll{};
   uint32_t out_of_blue_replies = 1000;
-  // What the shard has; enough, unless the scenario says otherwise.
+  uint16_t shards = 1;
+  Spread spread = Spread::kByFlow;
+  Duration hand_over{};
+  // What a shard has; enough, unless the scenario says otherwise.
   uint32_t max_associations = 64;
   uint64_t receive_buffer_bytes = 4u << 20;
   uint32_t max_outstanding_chunks = 4096;

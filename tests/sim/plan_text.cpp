@@ -42,7 +42,10 @@ std::string Plan::describe() const {
            " burst " + std::to_string(p.max_burst) + (p.nagle ? " nagle" : "") +
            (p.one_data_per_packet ? " one-data" : "") + (p.linear_backoff ? " linear" : "") +
            " heartbeat " + text_of(p.heartbeat_interval) + " amr " +
-           std::to_string(p.association_max_retrans) + "\n";
+           std::to_string(p.association_max_retrans) + " shards " +
+           std::to_string(hosts[i].shards) +
+           (hosts[i].spread == Spread::kByPacket ? " by packet" : " by flow") + " hand-over " +
+           text_of(hosts[i].hand_over) + "\n";
   }
   for (const LinkPlan& link : links) {
     const LinkFaults& f = link.faults;

@@ -59,6 +59,9 @@ class Run {
                        plan.poll,
                        plan.profile.rto_min,
                        plan_.scenario == Scenario::kMultihoming ? 2u : 1u};
+      config.shards = plan.shards;
+      config.spread = plan.spread;
+      config.hand_over = plan.hand_over;
       config.checksum_by_port = plan.checksum_by_port;
       config.poll = plan.poll;
       chatters_.push_back(std::make_unique<Chatter>(simulator_, plan_, i));
@@ -129,7 +132,7 @@ class Run {
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       Host& host = simulator_.host(i);
       if (!host.alive()) continue;
-      if (!chatters_[i]->finished() || host.shard().association_count() > 0) return false;
+      if (!chatters_[i]->finished() || host.association_count() > 0) return false;
     }
     return true;
   }

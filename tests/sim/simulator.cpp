@@ -93,7 +93,11 @@ std::string describe_event(HostIndex host, const Event& event) {
 // ---------------------------------------------------------------- Host
 
 Host::Host(Simulator& simulator, HostIndex index, HostConfig config, Application& application)
-    : simulator_(simulator), index_(index), config_(std::move(config)), application_(application) {
+    : simulator_(simulator),
+      index_(index),
+      config_(std::move(config)),
+      application_(application),
+      arrivals_(simulator.seed() * 31 + index) {
   for (const IpAddress& address : config_.addresses) {
     simulator_.network().attach(index_, address);
   }
@@ -104,7 +108,8 @@ void Host::start(TimePoint now) {
   ++boot_;
   const uint64_t seed = simulator_.seed() * 1000003 + index_ * 257ull + boot_ * 65537ull;
   randoms_.emplace_back(seed);
-  directory_ = make_directory(randoms_.back(), config_.shard.max_associations);
+  directory_ = make_directory(randoms_.back(), config_.shard.max_associations * config_.shards);
+  inboxes_.resize(config_.shards);
   for (uint16_t i = 0; i < config_.shards; ++i) {
     ShardConfig config = config_.shard;
     config.index = i;
@@ -123,7 +128,7 @@ void Host::crash(TimePoint now) {
   shards_.clear();
   directory_.reset();
   randoms_.clear();
-  inbox_.clear();
+  inboxes_.clear();
   simulator_.ledger().host_crashed(now, index_);
 }
 
@@ -133,7 +138,9 @@ TimePoint Host::next_wake(TimePoint now) const {
   for (const auto& shard : shards_) {
     wake = std::min(wake, shard->has_output() ? now : shard->next_deadline());
   }
-  if (!inbox_.empty()) wake = std::min(wake, now);
+  for (const auto& inbox : inboxes_) {
+    if (!inbox.empty()) wake = std::min(wake, inbox.front().ready);
+  }
   if (wake.is_never()) return wake;
   wake = std::max({wake, paused_until_, now});
   if (config_.poll.count() > 0) {
@@ -143,45 +150,80 @@ TimePoint Host::next_wake(TimePoint now) const {
   return wake;
 }
 
-size_t Host::steer(const NetPacket& packet) const {
-  const auto header = wire::CommonHeader::parse(packet.bytes);
-  if (shards_.size() == 1 || !header || header->verification_tag.value == 0) return 0;
-  return owner_of(*directory_, header->verification_tag, config_.shards);
+void Host::deliver(TimePoint now, std::unique_ptr<NetPacket> packet) {
+  uint64_t place = 0;
+  if (config_.shards > 1 && config_.spread == Spread::kByPacket) {
+    place = arrivals_.below(config_.shards);
+  } else if (config_.shards > 1) {
+    place = simulator_.seed() + boot_;
+    for (size_t i = 0; i < 4 && i < packet->bytes.size(); ++i)
+      place = place * 31 + packet->bytes[i];
+    for (const uint8_t byte : packet->source.bytes()) place = place * 31 + byte;
+  }
+  inboxes_[place % config_.shards].push_back({now, 0, std::move(packet)});
+}
+
+PacketIn Host::as_input(const Waiting& waiting) const {
+  const NetPacket& packet = *waiting.packet;
+  ChecksumState checksum = ChecksumState::kUnchecked;
+  if (config_.checksum_by_port) {
+    checksum = wire::verify_checksum(packet.bytes) ? ChecksumState::kGood : ChecksumState::kBad;
+  }
+  return {packet.source, packet.destination, packet.bytes, checksum, waiting.hand_overs};
+}
+
+size_t Host::association_count() const {
+  size_t count = 0;
+  for (const auto& shard : shards_) count += shard->association_count();
+  return count;
 }
 
 void Host::receive(TimePoint now) {
-  std::vector<std::unique_ptr<NetPacket>> packets;
-  packets.swap(inbox_);
-  for (size_t shard_index = 0; shard_index < shards_.size(); ++shard_index) {
-    size_t at = 0;
-    while (at < packets.size()) {
-      burst_.clear();
-      const size_t first = at;
-      for (; at < packets.size() && burst_.size() < kBurst; ++at) {
-        NetPacket& packet = *packets[at];
-        if (steer(packet) != shard_index) continue;
-        ChecksumState checksum = ChecksumState::kUnchecked;
-        if (config_.checksum_by_port) {
-          checksum =
-              wire::verify_checksum(packet.bytes) ? ChecksumState::kGood : ChecksumState::kBad;
-        }
-        burst_.push_back({packet.source, packet.destination, packet.bytes, checksum});
-        if (!packet.damaged) {
-          simulator_.referee().delivered(now, packet.from, index_, packet.bytes);
-        }
+  for (uint16_t i = 0; i < inboxes_.size() && !simulator_.verdict().failed(); ++i) receive(now, i);
+}
+
+// Takes what is ready, hands over what is for another shard, and gives the rest to this one.
+void Host::receive(TimePoint now, uint16_t index) {
+  Shard& shard = *shards_[index];
+  std::deque<Waiting>& inbox = inboxes_[index];
+  std::vector<Waiting> burst;
+  while (!inbox.empty() && inbox.front().ready <= now) {
+    Waiting waiting = std::move(inbox.front());
+    inbox.pop_front();
+    const uint16_t owner = config_.shards > 1 ? shard.steer(as_input(waiting)) : index;
+    if (owner != index) {
+      if (owner >= config_.shards || ++waiting.hand_overs > 2) {
+        return simulator_.verdict().fail(now, "a packet that is handed over without end");
       }
-      if (burst_.empty()) continue;
-      Shard& shard = *shards_[shard_index];
-      shard.receive(now, burst_);
-      drain_events(now, shard);
-      // The port takes its buffers back.
-      for (size_t i = first; i < at; ++i) {
-        if (steer(*packets[i]) == shard_index) {
-          std::fill(packets[i]->bytes.begin(), packets[i]->bytes.end(), kReusedByte);
-        }
-      }
+      waiting.ready = now + config_.hand_over;
+      auto& theirs = inboxes_[owner];
+      const auto place = std::upper_bound(
+          theirs.begin(), theirs.end(), waiting.ready,
+          [](TimePoint ready, const Waiting& other) { return ready < other.ready; });
+      theirs.insert(place, std::move(waiting));
+      continue;
     }
+    burst.push_back(std::move(waiting));
+    if (burst.size() == kBurst) give(now, shard, burst);
   }
+  give(now, shard, burst);
+}
+
+void Host::give(TimePoint now, Shard& shard, std::vector<Waiting>& burst) {
+  if (burst.empty()) return;
+  burst_.clear();
+  for (const Waiting& waiting : burst) {
+    burst_.push_back(as_input(waiting));
+    const NetPacket& packet = *waiting.packet;
+    if (!packet.damaged) simulator_.referee().delivered(now, packet.from, index_, packet.bytes);
+  }
+  shard.receive(now, burst_);
+  drain_events(now, shard);
+  // The port takes its buffers back.
+  for (const Waiting& waiting : burst) {
+    std::fill(waiting.packet->bytes.begin(), waiting.packet->bytes.end(), kReusedByte);
+  }
+  burst.clear();
 }
 
 void Host::drain_events(TimePoint now, Shard& shard) {
@@ -229,6 +271,8 @@ void Host::iterate(TimePoint now) {
     if (!alive() || verdict.failed()) return;
     if (application_.next_action() <= now) application_.act(*this, now);
     bool busy = application_.next_action() <= now;
+    for (const auto& inbox : inboxes_)
+      busy = busy || (!inbox.empty() && inbox.front().ready <= now);
     for (const auto& shard : shards_) {
       shard->advance(now);
       drain_events(now, *shard);
@@ -296,7 +340,7 @@ bool Simulator::step(TimePoint limit) {
   }
   while (auto packet = network_.receive(now_)) {
     Host& to = *hosts_[packet->to];
-    if (to.alive()) to.deliver(std::move(packet));
+    if (to.alive()) to.deliver(now_, std::move(packet));
   }
   for (const auto& host : hosts_) {
     if (host->next_wake(now_) <= now_) host->iterate(now_);

@@ -34,10 +34,15 @@ class Application {
   virtual void act(Host& host, TimePoint now) = 0;
 };
 
+// At which shard of a host a packet arrives. The port knows nothing of owners.
+enum class Spread : uint8_t { kByFlow, kByPacket };
+
 struct HostConfig {
   std::vector<IpAddress> addresses;
   ShardConfig shard;  // index and count are filled in
   uint16_t shards = 1;
+  Spread spread = Spread::kByFlow;
+  Duration hand_over{};  // what the way from one shard to another takes
   PacketLimits limits;
   bool checksum_by_port = false;  // the port fills in and checks the checksums
   Duration poll{};                // the worker looks only at multiples of this; 0: at once
@@ -52,7 +57,7 @@ class Host {
   // The worker loses its core.
   void pause_until(TimePoint time) { paused_until_ = time; }
 
-  void deliver(std::unique_ptr<NetPacket> packet) { inbox_.push_back(std::move(packet)); }
+  void deliver(TimePoint now, std::unique_ptr<NetPacket> packet);
   [[nodiscard]] TimePoint next_wake(TimePoint now) const;
   void iterate(TimePoint now);
 
@@ -61,16 +66,29 @@ class Host {
   [[nodiscard]] uint32_t boot() const { return boot_; }
   [[nodiscard]] const HostConfig& config() const { return config_; }
   Shard& shard(uint16_t index = 0) { return *shards_[index]; }
+  [[nodiscard]] uint16_t shard_count() const { return static_cast<uint16_t>(shards_.size()); }
+  // The one that an id names; any other for an id that names none.
+  Shard& shard_of(AssocId id) { return *shards_[id.shard % shards_.size()]; }
+  [[nodiscard]] size_t association_count() const;
   Simulator& simulator() { return simulator_; }
 
   // The audits that hold when every association is gone.
   void check_empty(TimePoint now);
 
  private:
+  // A packet at a shard: as it came, or handed over by another one.
+  struct Waiting {
+    TimePoint ready;
+    uint8_t hand_overs = 0;
+    std::unique_ptr<NetPacket> packet;
+  };
+
   void receive(TimePoint now);
+  void receive(TimePoint now, uint16_t shard);
+  void give(TimePoint now, Shard& shard, std::vector<Waiting>& burst);
+  [[nodiscard]] PacketIn as_input(const Waiting& waiting) const;
   void drain_events(TimePoint now, Shard& shard);
   bool transmit(TimePoint now, Shard& shard);
-  size_t steer(const NetPacket& packet) const;
 
   Simulator& simulator_;
   HostIndex index_;
@@ -79,8 +97,9 @@ class Host {
   std::deque<SeededRandom> randoms_;
   DirectoryPtr directory_;
   std::vector<std::unique_ptr<Shard>> shards_;
-  std::vector<std::unique_ptr<NetPacket>> inbox_;
+  std::vector<std::deque<Waiting>> inboxes_;  // by shard, in the order in which they are ready
   std::vector<PacketIn> burst_;
+  SeededRandom arrivals_;
   TimePoint paused_until_;
   uint32_t boot_ = 0;
   bool never_crashed_ = true;

@@ -117,10 +117,12 @@ struct HostSetup {
 
 class Host {
  public:
-  Host(uint64_t seed, const HostSetup& setup, TimePoint now)
+  // With a directory of its own, or as one of several shards that share one.
+  Host(uint64_t seed, const HostSetup& setup, TimePoint now, Directory* shared = nullptr)
       : random_(seed),
         directory_(make_directory(random_, 4 * setup.shard.max_associations)),
-        shard_(std::make_unique<Shard>(setup.shard, *directory_, random_, now)) {
+        shard_(std::make_unique<Shard>(setup.shard, shared != nullptr ? *shared : *directory_,
+                                       random_, now)) {
     EndpointConfig config;
     config.port = setup.port;
     config.addresses = setup.addresses;

@@ -40,6 +40,7 @@ struct PacketIn {
   IpAddress destination;
   std::span<const uint8_t> bytes;
   ChecksumState checksum = ChecksumState::kUnchecked;
+  uint8_t hand_overs = 0;  // how often it went from one shard to another
 };
 
 // Room for one SCTP packet to send. The caller sets `room` (at least the largest path MTU less
@@ -273,6 +274,10 @@ class Shard {
   Status set_listening(EndpointId endpoint, bool listening, uint64_t user);
   // Refuses new associations and forgets the endpoint once its last association is gone.
   Status close_endpoint(EndpointId endpoint);
+
+  // Which shard a packet that lies here must be given to: this one, or another, where it is asked
+  // again with `hand_overs` counted. Two hand-overs lead to the right one from anywhere.
+  [[nodiscard]] uint16_t steer(const PacketIn& packet) const;
 
   // -- in: a burst of packets. Nothing of `burst` is kept after the events have been drained.
   void receive(TimePoint now, std::span<const PacketIn> burst);
