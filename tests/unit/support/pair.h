@@ -62,6 +62,34 @@ inline std::vector<wire::DataChunk> data_of(const Packet& packet) {
   return out;
 }
 
+// The parameters of the packet's INIT or INIT ACK, as views into the packet.
+inline std::vector<wire::ParameterView> parameters_of(const Packet& packet) {
+  std::vector<wire::ParameterView> out;
+  for (const wire::ChunkView& chunk : packet.chunks()) {
+    if (chunk.type != ChunkType::kInit && chunk.type != ChunkType::kInitAck) continue;
+    wire::ParameterCursor cursor(chunk.value.subspan(wire::kInitHeaderSize - 4));
+    while (const auto parameter = cursor.next()) out.push_back(*parameter);
+    EXPECT_EQ(cursor.end(), wire::CursorEnd::kClean);
+  }
+  return out;
+}
+
+// An INIT or INIT ACK with these bytes behind its fixed part.
+inline Write raw_init(const wire::InitFields& fields, std::vector<uint8_t> parameters,
+                      ChunkType type = ChunkType::kInit, uint8_t flags = 0) {
+  return [=](PacketWriter& w) {
+    uint8_t* const at = w.reserve_chunk(type, flags, 16 + parameters.size());
+    if (at == nullptr) return false;
+    store_be32(at, fields.initiate_tag.value);
+    store_be32(at + 4, fields.a_rwnd);
+    store_be16(at + 8, fields.outbound_streams);
+    store_be16(at + 10, fields.inbound_streams);
+    store_be32(at + 12, fields.initial_tsn.value);
+    std::copy(parameters.begin(), parameters.end(), at + 16);
+    return true;
+  };
+}
+
 class Pair : public ::testing::Test {
  protected:
   Pair() {
@@ -247,6 +275,48 @@ class Peer : public ::testing::Test {
     ASSERT_EQ(host().state(), AssocState::kEstablished);
     EXPECT_EQ(hear(), "");
   }
+
+  // A new host and a new peer, for tables of cases. What the test set in `setup` stays.
+  void start_over() {
+    TearDown();
+    host_.reset();
+    peer_tsn = Tsn(1000);
+    peer_ssn = 0;
+  }
+  // Brings a host without associations into the state, CLOSED to SHUTDOWN-ACK-SENT. What it said on
+  // the way is heard; in SHUTDOWN-PENDING and SHUTDOWN-RECEIVED one DATA chunk is in flight.
+  void reach(AssocState state) {
+    using enum AssocState;
+    host();
+    if (state == kClosed) return;
+    if (state == kCookieWait || state == kCookieEchoed) {
+      ASSERT_EQ(host().connect(now, {peer_address}, peer_port).status, Status::kOk);
+      if (state == kCookieWait) {
+        EXPECT_EQ(hear(), "INIT");
+        host_tag = host().status().local_tag;
+      } else {
+        EXPECT_EQ(answer_up_to_cookie_echo().names(), "COOKIE ECHO");
+      }
+    } else {
+      open();
+      const bool waits = state == kShutdownPending || state == kShutdownReceived;
+      if (waits) {
+        ASSERT_EQ(host().send(now, "in flight"), Status::kOk);
+        EXPECT_EQ(hear(), "DATA");
+      }
+      if (state == kShutdownPending || state == kShutdownSent) {
+        ASSERT_EQ(host().shard().shutdown(now, host().assoc), Status::kOk);
+      } else if (state != kEstablished) {
+        tell([&](PacketWriter& w) { return wire::write_shutdown(w, host_tsn - 1); });
+      }
+      listen();
+    }
+    ASSERT_EQ(host().state(), state) << state_name(state);
+  }
+  static constexpr std::array<AssocState, 8> kEveryState = {
+      AssocState::kClosed,           AssocState::kCookieWait,      AssocState::kCookieEchoed,
+      AssocState::kEstablished,      AssocState::kShutdownPending, AssocState::kShutdownSent,
+      AssocState::kShutdownReceived, AssocState::kShutdownAckSent};
 
   struct Data {
     std::string text = "x";
