@@ -142,6 +142,7 @@ class Association {
   [[nodiscard]] Path& primary() const { return *paths_[primary_]; }
   [[nodiscard]] Path& data_path() const;  // where new DATA goes
   [[nodiscard]] Path& alternate_to(const Path& path) const;
+  [[nodiscard]] Path& sack_path() const;
   [[nodiscard]] uint32_t fragment_limit() const;  // user bytes in the largest DATA chunk (AMDCS)
   void mark_ready(ShardContext& ctx);
   void schedule(ShardContext& ctx);  // arms the wheel for the earliest deadline
@@ -161,7 +162,7 @@ class Association {
   // handshake.cpp
   void on_init_ack(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                    const wire::ChunkView& chunk);
-  bool accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
+  void accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
                        const wire::InitChunk& init_ack);
   void keep_for_echo(const wire::InitChunk& init_ack);
   void on_cookie_ack(ShardContext& ctx, TimePoint now);
@@ -177,19 +178,17 @@ class Association {
     bool any = false;
     bool fresh = false;
     bool immediate = false;
-    // ERRORs and HEARTBEAT ACKs that the packet may still draw: hundreds of tiny chunks must not
-    // take the shard's reply queue from everybody else.
+    // ERRORs and HEARTBEAT ACKs that the packet may still draw.
     uint8_t answers_left = 4;
     bool may_answer() { return answers_left > 0 && answers_left-- > 0; }
   };
   bool on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                 const wire::ChunkView& chunk, DataSeen& data);
-  bool on_unknown_chunk(ShardContext& ctx, const InboundPacket& packet,
-                        const wire::ChunkView& chunk, DataSeen& data);
+  bool on_unknown_chunk(ShardContext& ctx, const wire::ChunkView& chunk, DataSeen& data);
+  void flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet);
 
   // data_in.cpp
-  void on_data(ShardContext& ctx, const InboundPacket& packet, const wire::ChunkView& chunk,
-               DataSeen& data);
+  void on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataSeen& data);
   void accept_data(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
   bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
   void deliver_ready(ShardContext& ctx);
@@ -214,6 +213,8 @@ class Association {
   void on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
   void on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path);
   void plan_heartbeat(ShardContext& ctx, TimePoint now, Path& path);
+  [[nodiscard]] bool may_probe(TimePoint now, const Path& path) const;
+  bool add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
   bool fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out);
   void stop_heartbeats();
 
@@ -238,7 +239,7 @@ class Association {
   template <typename Append>
   void abort_with(ShardContext& ctx, Reason reason, wire::CauseCode code, Append&& append);
   template <typename Append>
-  void report_error(ShardContext& ctx, const InboundPacket& packet, Append&& append);
+  void report_error(ShardContext& ctx, Append&& append);
   void protocol_violation(ShardContext& ctx, std::string_view what);
   void end_with_abort(ShardContext& ctx, Reason reason, uint16_t cause);
 
@@ -251,7 +252,7 @@ class Association {
   bool fill_init(ShardContext& ctx, TimePoint now, PacketOut& out);
   bool fill_cookie_echo(TimePoint now, PacketOut& out);
   bool wants_sack_with_data() const;
-  void add_control(ShardContext& ctx, TimePoint now, Composition& packet);
+  void add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
   void add_retransmissions(ShardContext& ctx, TimePoint now, Composition& packet);
   void add_new_data(ShardContext& ctx, TimePoint now, Composition& packet);
   [[nodiscard]] uint32_t next_fragment_size(const TxMessage& message,
@@ -285,9 +286,10 @@ class Association {
   uint8_t setup_path_ = 0;       // where INIT and COOKIE ECHO go
   uint8_t last_data_path_ = 0;   // where the last DATA came from
   uint16_t setup_retries_ = 0;
-  uint16_t error_count_ = 0;  // 8.1
-  uint16_t starved_ = 0;      // times that the next TSN came and there was no memory for it
-  uint16_t cookie_size_ = 0;  // its share of echoed_
+  uint16_t error_count_ = 0;      // 8.1
+  uint16_t starved_ = 0;          // times that the next TSN came and there was no memory for it
+  uint16_t cookie_size_ = 0;      // its share of echoed_
+  uint16_t offered_streams_ = 0;  // what our INIT said (5.2.1)
   uint16_t outbound_streams_ = 0;
   uint16_t inbound_streams_ = 0;
   VerificationTag local_tag_;
@@ -311,6 +313,7 @@ class Association {
   TimePoint guard_ = TimePoint::never();  // T5
   TimePoint sack_at_ = TimePoint::never();
   TimePoint retry_at_ = TimePoint::never();  // a pool was empty
+  TimePoint next_probe_at_;                  // of an address that is not confirmed (5.4)
   TimePoint established_at_;
   TimePoint setup_sent_at_;
   // While in COOKIE-ECHOED: the peer's cookie, then the parameters of its INIT ACK to report.

@@ -25,7 +25,7 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
     mark_ready(ctx);
     return;
   }
-  const PeerAddresses peers = collect_peer_addresses(local_, packet.source, init.address_list());
+  PeerAddresses peers = collect_peer_addresses(local_, packet.source, init.address_list());
   std::array<IpAddress, kMaxPaths> added;
   size_t added_count = 0;
   for (const IpAddress& address : peers.list()) {
@@ -42,6 +42,17 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
                 });
     return;
   }
+  // Only an address that our user named is answered while there is no other proof that it is the
+  // peer's (5.2.1): of those that the INIT tells of, its source if it may be.
+  if (state_ == AssocState::kCookieWait) {
+    const auto end = peers.addresses.begin() + static_cast<ptrdiff_t>(peers.count);
+    const auto named = std::find_if(peers.addresses.begin(), end,
+                                    [&](const IpAddress& address) { return has_address(address); });
+    if (named == end) return;
+    std::iter_swap(peers.addresses.begin(), named);
+  }
+  const IpAddress peer = peers.addresses[0];
+  const IpAddress local = local_.address_towards(peer, packet.destination);
   if (local_tie_ == 0) {
     local_tie_ = draw_nonce(ctx.random);
     peer_tie_ = draw_nonce(ctx.random);
@@ -56,7 +67,7 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   cookie.peer_tag = init.initiate_tag;
   cookie.peer_initial_tsn = init.initial_tsn;
   cookie.peer_rwnd = init.a_rwnd;
-  const uint16_t ours = opening ? outbound_streams_ : profile_.outbound_streams;
+  const uint16_t ours = opening ? offered_streams_ : outbound_streams_;
   cookie.outbound_streams = std::min(ours, init.inbound_streams);
   cookie.inbound_streams = std::min(profile_.max_inbound_streams, init.outbound_streams);
   if (state_ != AssocState::kCookieWait) {
@@ -66,7 +77,7 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   cookie.endpoint = local_.endpoint;
   cookie.local_port = local_.port;
   cookie.peer_port = peer_port_;
-  cookie.local_address = packet.destination;
+  cookie.local_address = local;
   cookie.peer_addresses = peers.addresses;
   cookie.peer_address_count = peers.count;
 
@@ -74,11 +85,11 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   const size_t size = ctx.cookies.seal(now, cookie, sealed);
   const wire::InitFields fields{cookie.local_tag, profile_.a_rwnd, ours,
                                 profile_.max_inbound_streams, cookie.local_initial_tsn};
-  std::vector<IpAddress> announced = local_.announced_to(packet.source);
-  if (announced.size() == 1 && announced[0] == packet.destination) announced.clear();
+  std::vector<IpAddress> announced = local_.announced_to(peer);
+  if (announced.size() == 1 && announced[0] == local) announced.clear();
   const bool queued = queue_reply(
-      ctx, packet.destination, packet.source, local_.port, peer_port_, init.initiate_tag,
-      profile_.dscp, primary().packet_size(), [&](wire::PacketWriter& writer) {
+      ctx, local, peer, local_.port, peer_port_, init.initiate_tag, profile_.dscp,
+      primary().packet_size(), [&](wire::PacketWriter& writer) {
         return write_whole_init_ack(writer, fields, announced, std::span(sealed).first(size), init);
       });
   if (queued) ctx.counters.add(Counter::k_inits_answered);
@@ -128,9 +139,11 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
   if (state_ == AssocState::kShutdownAckSent) {
     pending_ |= kPendingShutdownAck;
     mark_ready(ctx);
-    report_error(ctx, packet, [](wire::PacketWriter& writer) {
+    report_error(ctx, [](wire::PacketWriter& writer) {
       return wire::append_cookie_received_while_shutting_down(writer);
     });
+    flush_answers(ctx, now, packet);
+    schedule(ctx);
     return CookieAction::kDiscard;
   }
   for (const IpAddress& peer : cookie.peers()) {

@@ -55,6 +55,26 @@ class ReplyQueue {
   size_t size_ = 0;
 };
 
+// Chunks that answer the packet at hand, ERROR and HEARTBEAT ACK: when it has been read to its end
+// they leave in one packet with whatever else it draws (RFC 9260 section 12.4).
+class AnswerChunks {
+ public:
+  AnswerChunks() : writer_(bytes_) {}
+  AnswerChunks(const AnswerChunks&) = delete;
+  AnswerChunks& operator=(const AnswerChunks&) = delete;
+
+  [[nodiscard]] wire::PacketWriter& writer() { return writer_; }
+  [[nodiscard]] bool empty() const { return writer_.empty(); }
+  [[nodiscard]] std::span<const uint8_t> chunks() const {
+    return std::span(bytes_).first(writer_.size()).subspan(wire::kCommonHeaderSize);
+  }
+  void clear() { writer_ = wire::PacketWriter(bytes_); }
+
+ private:
+  std::array<uint8_t, Reply::kMaxSize> bytes_{};
+  wire::PacketWriter writer_;
+};
+
 struct ShardContext {
   ShardContext(const ShardConfig& shard_config, RandomSource& random_source, TimePoint now)
       : config(shard_config),
@@ -80,6 +100,7 @@ struct ShardContext {
   ReceiveBlocks blocks;
   RingQueue<Event> events;
   ReplyQueue replies;
+  AnswerChunks answers;
   AssociationList ready;  // may have something to send
   DyingList dying;        // ended; the shard forgets them when the handler is done
 };

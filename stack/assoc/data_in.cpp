@@ -10,8 +10,7 @@
 
 namespace trunkline {
 
-void Association::on_data(ShardContext& ctx, const InboundPacket& packet,
-                          const wire::ChunkView& chunk, DataSeen& data) {
+void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataSeen& data) {
   const auto parsed = wire::DataChunk::parse(chunk);
   if (!parsed) {
     ctx.counters.add(Counter::k_drop_bad_chunk);
@@ -49,7 +48,7 @@ void Association::on_data(ShardContext& ctx, const InboundPacket& packet,
     tsns_.record(parsed->tsn, ctx.disorder);
     data.fresh = true;
     if (data.may_answer()) {
-      report_error(ctx, packet, [&](wire::PacketWriter& writer) {
+      report_error(ctx, [&](wire::PacketWriter& writer) {
         return wire::append_invalid_stream_identifier(writer, parsed->stream);
       });
     }
@@ -161,6 +160,19 @@ void Association::after_data(TimePoint now, const InboundPacket& packet, const D
   } else if (sack_at_.is_never()) {
     sack_at_ = now + profile_.sack_delay;
   }
+  // The COOKIE ACK that is due goes to an address that takes no SACK (5.4), and one packet is all
+  // that this one may draw (12.4): the SACK waits.
+  const bool apart = (pending_ & kPendingCookieAck) != 0 && !paths_[cookie_ack_path_]->usable();
+  if (sack_due_ && apart) {
+    sack_due_ = false;
+    sack_at_ = now + profile_.sack_delay;
+  }
+}
+
+// A SACK goes where the DATA came from (6.4), if that address is confirmed (5.4).
+Path& Association::sack_path() const {
+  Path& path = *paths_[last_data_path_];
+  return path.state == PathState::kUnconfirmed ? data_path() : path;
 }
 
 uint32_t Association::window() const {
@@ -193,7 +205,7 @@ bool Association::write_sack_chunk(ShardContext& ctx, wire::PacketWriter& writer
 }
 
 void Association::flush_sack(ShardContext& ctx) {
-  const Path& path = *paths_[last_data_path_];
+  const Path& path = sack_path();
   if (queue_reply(ctx, path.local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
                   path.packet_size(),
                   [&](wire::PacketWriter& writer) { return write_sack_chunk(ctx, writer); })) {

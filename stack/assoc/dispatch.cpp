@@ -3,6 +3,7 @@
 // the packet as a whole asks for (RFC 9260 sections 6.2, 6.10).
 #include "assoc/context.h"
 #include "assoc/errors.h"
+#include "base/bytes.h"
 #include "wire/valueless_chunks.h"
 
 namespace trunkline {
@@ -19,13 +20,14 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
     if (chunk->type != wire::ChunkType::kData) ctx.counters.add(Counter::k_in_ctrl_chunks);
     if (!on_chunk(ctx, now, packet, *chunk, data) || dead_) break;
   }
-  if (dead_) return;
+  if (dead_) return ctx.answers.clear();  // the ABORT or SHUTDOWN COMPLETE is the answer
   if (chunks.end() != wire::CursorEnd::kClean) ctx.counters.add(Counter::k_drop_chunk_length);
   if (data.any) after_data(now, packet, data);
   if (state_ == AssocState::kShutdownSent) {
     // Any packet shows that the peer is still at work on its queue (9.2).
     error_count_ = 0;
   }
+  flush_answers(ctx, now, packet);
   mark_ready(ctx);
   schedule(ctx);
 }
@@ -36,7 +38,7 @@ bool Association::on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket
   using wire::ChunkType;
   switch (chunk.type) {
     case ChunkType::kData:
-      on_data(ctx, packet, chunk, data);
+      on_data(ctx, chunk, data);
       return true;
     case ChunkType::kSack:
       on_sack(ctx, now, chunk);
@@ -80,21 +82,63 @@ bool Association::on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket
     case ChunkType::kCookieEcho:
       return true;  // the shard has dealt with these before it came here
     default:
-      return on_unknown_chunk(ctx, packet, chunk, data);
+      return on_unknown_chunk(ctx, chunk, data);
   }
 }
 
-// The upper two bits of the type say what to do (3.2).
-bool Association::on_unknown_chunk(ShardContext& ctx, const InboundPacket& packet,
-                                   const wire::ChunkView& chunk, DataSeen& data) {
+// The upper two bits of the type say what to do (3.2). Until the COOKIE ACK has come nothing may go
+// out but the COOKIE ECHO (5.1 C): then there is no report.
+bool Association::on_unknown_chunk(ShardContext& ctx, const wire::ChunkView& chunk,
+                                   DataSeen& data) {
   ctx.counters.add(Counter::k_drop_unknown_chunk);
   const wire::UnknownAction action = wire::unknown_chunk_action(chunk.type);
-  if (wire::reports(action) && state_ != AssocState::kCookieWait && data.may_answer()) {
-    report_error(ctx, packet, [&](wire::PacketWriter& writer) {
+  const bool opening = state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
+  if (wire::reports(action) && !opening && data.may_answer()) {
+    report_error(ctx, [&](wire::PacketWriter& writer) {
       return wire::append_unrecognized_chunk(writer, chunk.whole);
     });
   }
   return !wire::stops(action);
+}
+
+// One packet is all that a packet may draw, DATA apart (12.4): the answers to its chunks leave
+// together with the control chunks that are due. What does not fit is not sent. It goes back the
+// way the question came (6.4), unless that address is not confirmed: then only HEARTBEAT ACKs may
+// (5.4).
+void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
+  if (ctx.answers.empty()) return;
+  constexpr uint8_t kControl = kPendingCookieAck | kPendingShutdown | kPendingShutdownAck;
+  const auto may_go_anywhere = [](const wire::ChunkView& chunk) {
+    return chunk.type == wire::ChunkType::kHeartbeatAck;
+  };
+  Path* const from = find_path(packet.source);
+  bool back = from != nullptr;
+  bool unconfirmed = back && from->state == PathState::kUnconfirmed;
+  if (unconfirmed && (pending_ & kPendingCookieAck) == 0) {
+    back = !sack_due_ && (pending_ & kControl) == 0;
+    wire::ChunkCursor answers(ctx.answers.chunks());
+    while (const auto answer = answers.next()) back = back && may_go_anywhere(*answer);
+    unconfirmed = back;
+  }
+  Path& path = back ? *from : data_path();
+  const IpAddress& local = back ? packet.destination : path.local;
+  const bool queued =
+      queue_reply(ctx, local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
+                  path.packet_size(), [&](wire::PacketWriter& writer) {
+                    add_control(ctx, now, writer, path);
+                    wire::ChunkCursor answers(ctx.answers.chunks());
+                    while (const auto answer = answers.next()) {
+                      if (unconfirmed && !may_go_anywhere(*answer)) continue;
+                      uint8_t* const at =
+                          writer.reserve_chunk(answer->type, answer->flags, answer->value.size());
+                      if (at == nullptr) continue;
+                      copy_bytes(at, answer->value);
+                      ctx.counters.add(Counter::k_out_ctrl_chunks);
+                    }
+                    return true;
+                  });
+  if (queued) ++packets_sent_;
+  ctx.answers.clear();
 }
 
 }  // namespace trunkline

@@ -49,16 +49,12 @@ void Association::abort_with(ShardContext& ctx, Reason reason, wire::CauseCode c
   end_with_abort(ctx, reason, static_cast<uint16_t>(code));
 }
 
+// With the other answers to the packet at hand: see flush_answers().
 template <typename Append>
-void Association::report_error(ShardContext& ctx, const InboundPacket& packet, Append&& append) {
-  const Path* const path = find_path(packet.source);
-  const size_t limit = path != nullptr ? path->packet_size() : primary().packet_size();
-  const bool queued =
-      queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, peer_tag_,
-                  profile_.dscp, limit, [&](wire::PacketWriter& writer) {
-                    return wire::begin_error(writer) && append(writer) && writer.end_chunk();
-                  });
-  if (queued) ctx.counters.add(Counter::k_out_ctrl_chunks);
+void Association::report_error(ShardContext& ctx, Append&& append) {
+  wire::PacketWriter& writer = ctx.answers.writer();
+  if (!wire::begin_error(writer)) return;
+  if (!append(writer) || !writer.end_chunk()) writer.cancel_chunk();
 }
 
 }  // namespace trunkline

@@ -11,7 +11,7 @@ namespace trunkline {
 
 bool Association::start_connect(ShardContext& ctx, TimePoint now, std::span<const IpAddress> peers,
                                 uint16_t outbound_streams) {
-  outbound_streams_ = outbound_streams;
+  offered_streams_ = outbound_streams_ = outbound_streams;
   inbound_streams_ = profile_.max_inbound_streams;
   for (const IpAddress& peer : peers) {
     if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
@@ -64,13 +64,14 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   if (!parsed.ok()) {
     ctx.counters.add(Counter::k_drop_bad_init_ack);
     state_ = AssocState::kCookieEchoed;  // the peer's tag is known now: it can be told
+    if (const Path* const from = find_path(packet.source)) primary_ = from->index;  // 5.1.2 B
     abort_with(ctx, Reason::kPeerViolation, init_error_cause(parsed.error),
                [&](wire::PacketWriter& writer) {
                  return append_init_error(writer, parsed.error, init_ack);
                });
     return;
   }
-  if (!accept_init_ack(ctx, packet, init_ack)) return;
+  accept_init_ack(ctx, packet, init_ack);
   state_ = AssocState::kCookieEchoed;
   if (setup_retries_ == 0) paths_[setup_path_]->rto.on_sample(profile_, now - setup_sent_at_);
   // A peer that calls each of its cookies stale must not keep us busy for ever (5.2.6).
@@ -81,8 +82,8 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   pending_ = kPendingCookieEcho;
 }
 
-// Takes over what the INIT ACK says. False if the association had to end.
-bool Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
+// Takes over what the INIT ACK says.
+void Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
                                   const wire::InitChunk& init_ack) {
   peer_rwnd_ = told_rwnd_ = init_ack.a_rwnd;
   tsns_ = TsnTracker(init_ack.initial_tsn);
@@ -93,15 +94,10 @@ bool Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet
     if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
     if (!add_path(ctx, local_.address_towards(peer), peer)) break;
   }
-  Path* const from = find_path(packet.source);
-  if (from == nullptr) {
-    abort_for_memory(ctx);
-    return false;
-  }
   // The COOKIE ECHO goes where the answer came from, unless the peer alone speaks for that address:
   // only what our user named is confirmed without a HEARTBEAT (5.4).
-  if (from->index < named_count_) setup_path_ = from->index;
-  return true;
+  const Path* const from = find_path(packet.source);
+  if (from != nullptr && from->index < named_count_) setup_path_ = from->index;
 }
 
 // What is not understood in the INIT ACK is reported in the COOKIE ECHO's packet, behind it

@@ -40,20 +40,11 @@ void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
     return;
   }
   if (state_ == AssocState::kCookieWait || state_ == AssocState::kShutdownAckSent) return;
-  const Path* const path = find_path(packet.source);
-  if (path == nullptr || !data.may_answer()) return;
-  if (queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, peer_tag_,
-                  profile_.dscp, path->packet_size(), [&](wire::PacketWriter& writer) {
-                    // "copied unchanged", other parameters included (8.3)
-                    uint8_t* const at =
-                        writer.reserve_chunk(wire::ChunkType::kHeartbeatAck, 0, chunk.value.size());
-                    if (at == nullptr) return false;
-                    copy_bytes(at, chunk.value);
-                    return true;
-                  })) {
-    ctx.counters.add(Counter::k_out_ctrl_chunks);
-    ++packets_sent_;
-  }
+  if (find_path(packet.source) == nullptr || !data.may_answer()) return;
+  // "copied unchanged", other parameters included (8.3)
+  uint8_t* const at =
+      ctx.answers.writer().reserve_chunk(wire::ChunkType::kHeartbeatAck, 0, chunk.value.size());
+  if (at != nullptr) copy_bytes(at, chunk.value);
 }
 
 void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
@@ -123,16 +114,40 @@ void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path)
     path.heartbeat_due = idle_since + path.rto.value();
     return;
   }
+  if (path.state == PathState::kUnconfirmed) {
+    if (!may_probe(now, path)) {
+      path.heartbeat_due = next_probe_at_ > now ? next_probe_at_ : now + path.rto.value();
+      return;
+    }
+    next_probe_at_ = now + path.rto.value();
+  }
   path.send_heartbeat = true;
   path.heartbeat_due = TimePoint::never();
   mark_ready(ctx);
 }
 
+// HB.Max.Burst is 1: one address that is not confirmed is probed in an RTO, and none again before
+// each had its turn (5.4).
+bool Association::may_probe(TimePoint now, const Path& path) const {
+  if (now < next_probe_at_) return false;
+  for (const Path* other : paths()) {
+    if (other->state != PathState::kUnconfirmed || other->send_heartbeat) continue;
+    if (other->heartbeats_sent < path.heartbeats_sent) return false;
+  }
+  return true;
+}
+
 bool Association::fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out) {
-  path.send_heartbeat = false;
-  path.heartbeat_nonce = ctx.random.u64() | 1;
   wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
   writer.write_header(local_.port, peer_port_, peer_tag_);
+  return add_heartbeat(ctx, now, writer, path) && finish_packet(writer, path, out);
+}
+
+bool Association::add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                                Path& path) {
+  path.send_heartbeat = false;
+  path.heartbeat_nonce = ctx.random.u64() | 1;
+  if (path.state == PathState::kUnconfirmed) next_probe_at_ = now + path.rto.value();
   const HeartbeatInfo info{path.heartbeat_nonce, path.index, path.remote};
   if (!wire::write_heartbeat(writer, encode(info))) return false;
   path.heartbeat_outstanding = true;
@@ -141,7 +156,7 @@ bool Association::fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, P
   ++path.heartbeats_sent;
   ctx.counters.add(Counter::k_heartbeats_sent);
   ctx.counters.add(Counter::k_out_ctrl_chunks);
-  return finish_packet(writer, path, out);
+  return true;
 }
 
 void Association::stop_heartbeats() {

@@ -104,8 +104,11 @@ void Association::on_shutdown_ack(ShardContext& ctx, const InboundPacket& packet
     ctx.counters.add(Counter::k_drop_unexpected_shutdown);
     return;
   }
-  if (queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, peer_tag_,
-                  profile_.dscp, primary().packet_size(), [](wire::PacketWriter& writer) {
+  const Path* const from = find_path(packet.source);
+  const bool back = from != nullptr && from->state != PathState::kUnconfirmed;  // 5.4
+  const Path& path = back ? *from : data_path();
+  if (queue_reply(ctx, back ? packet.destination : path.local, path.remote, local_.port, peer_port_,
+                  peer_tag_, profile_.dscp, path.packet_size(), [](wire::PacketWriter& writer) {
                     return wire::write_shutdown_complete(writer, false);
                   })) {
     ctx.counters.add(Counter::k_out_ctrl_chunks);

@@ -38,7 +38,7 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     filled = fill_cookie_echo(now, out);
   } else if (state_ != AssocState::kCookieWait && state_ != AssocState::kCookieEchoed) {
     for (Path* path : paths()) {
-      if (!path->send_heartbeat) continue;
+      if (!path->send_heartbeat || (pending_ & kPendingCookieAck) != 0) continue;
       filled = fill_heartbeat(ctx, now, *path, out);
       schedule(ctx);
       return filled;
@@ -49,7 +49,7 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     packet.writer.write_header(local_.port, peer_port_, peer_tag_);
     // A COOKIE ACK may go to an address that is not confirmed; DATA may not (5.4).
     const bool may_carry_data = path.usable() || (pending_ & kPendingCookieAck) == 0;
-    add_control(ctx, now, packet);
+    add_control(ctx, now, packet.writer, path);
     if (sends_data() && may_carry_data) {
       // cwnd counts chunk headers, the flight does not: cwnd alone would let a second packet out.
       const bool in_order = !path.one_packet || outstanding_.flight(path.index) == 0;
@@ -113,7 +113,7 @@ Path* Association::transmit_path() {
     }
     if (!queue_.empty()) return &data_path();
   }
-  if (sack_due_) return paths_[last_data_path_];
+  if (sack_due_) return &sack_path();
   return &data_path();
 }
 
@@ -122,20 +122,26 @@ bool Association::wants_sack_with_data() const {
          (outstanding_.has_retransmissions() || !queue_.empty());
 }
 
-void Association::add_control(ShardContext& ctx, TimePoint now, Composition& packet) {
-  if ((pending_ & kPendingCookieAck) != 0 && wire::write_cookie_ack(packet.writer)) {
+void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                              Path& path) {
+  const bool unconfirmed = path.state == PathState::kUnconfirmed;
+  if ((pending_ & kPendingCookieAck) != 0 && wire::write_cookie_ack(writer)) {
     pending_ &= static_cast<uint8_t>(~kPendingCookieAck);
     ctx.counters.add(Counter::k_out_ctrl_chunks);
+    if (unconfirmed) add_heartbeat(ctx, now, writer, path);
   }
-  if (sack_due_ || wants_sack_with_data()) write_sack_chunk(ctx, packet.writer);
-  if ((pending_ & kPendingShutdown) != 0 && wire::write_shutdown(packet.writer, tsns_.cum_tsn())) {
+  if (unconfirmed) return;  // nothing else may go there (5.4)
+  if (sack_due_ || wants_sack_with_data()) write_sack_chunk(ctx, writer);
+  if ((pending_ & kPendingShutdown) != 0 && wire::write_shutdown(writer, tsns_.cum_tsn())) {
     pending_ &= static_cast<uint8_t>(~kPendingShutdown);
-    t2_ = now + packet.path.rto.value();
+    t2_ = now + path.rto.value();
+    setup_path_ = path.index;
     ctx.counters.add(Counter::k_out_ctrl_chunks);
   }
-  if ((pending_ & kPendingShutdownAck) != 0 && wire::write_shutdown_ack(packet.writer)) {
+  if ((pending_ & kPendingShutdownAck) != 0 && wire::write_shutdown_ack(writer)) {
     pending_ &= static_cast<uint8_t>(~kPendingShutdownAck);
-    t2_ = now + packet.path.rto.value();
+    t2_ = now + path.rto.value();
+    setup_path_ = path.index;
     ctx.counters.add(Counter::k_out_ctrl_chunks);
   }
 }

@@ -2,6 +2,8 @@
 // How a packet finds its association, and what happens to one that finds none (RFC 9260 sections
 // 5.1, 5.2, 8.4, 8.5). Nothing here changes the state of an association before its tag, or its
 // cookie, has been checked.
+#include <algorithm>
+
 #include "assoc/peer_addresses.h"
 #include "shards/shard_core.h"
 #include "wire/cookie_chunk.h"
@@ -123,6 +125,21 @@ Association* ShardCore::find_by_address(const Endpoint& endpoint, const IpAddres
   return id ? find(*id) : nullptr;
 }
 
+namespace {
+
+// An INIT ACK belongs to the association that has any address of its list (5.1.2 D): a peer may
+// answer from another address than the one that was asked.
+bool init_ack_names(const InboundPacket& packet, const Association& association) {
+  if (packet.shape.first_type != wire::ChunkType::kInitAck) return false;
+  wire::ChunkCursor chunks(packet.chunks);
+  const wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), true);
+  const auto listed = parsed.init.address_list();
+  return std::any_of(listed.begin(), listed.end(),
+                     [&](const IpAddress& address) { return association.has_address(address); });
+}
+
+}  // namespace
+
 // No association has this tag. The one with these addresses and ports judges what is left (8.5.1).
 void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class) {
   const Endpoint* const endpoint =
@@ -133,7 +150,12 @@ void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::T
   if (association == nullptr) {
     // Our tag and ports, from an address that we do not know (a ninth interface, a NAT that moved):
     // an ABORT would end an association that lives.
-    if (tag_class == wire::TagClass::kOwn && find_by_tag(packet, false) != nullptr) {
+    Association* const tagged =
+        tag_class == wire::TagClass::kOwn ? find_by_tag(packet, false) : nullptr;
+    if (tagged != nullptr && init_ack_names(packet, *tagged)) {
+      return on_matched(now, packet, *tagged);
+    }
+    if (tagged != nullptr) {
       ctx.counters.add(Counter::k_drop_bad_tag);
       return;
     }
