@@ -152,7 +152,8 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   for (Path* path : paths()) plan_heartbeat(ctx, now, *path);
 }
 
-void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, uint16_t cause) {
+void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, uint16_t cause,
+                            std::span<const uint8_t> said) {
   if (dead_) return;
   // RFC 3873 counts these three as "currently established".
   if (state_ == AssocState::kEstablished || state_ == AssocState::kShutdownPending ||
@@ -168,6 +169,10 @@ void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, ui
   Event& event = emit(ctx, kind, reason);
   event.cause = cause;
   event.path = primary().remote;
+  if (!said.empty()) {
+    event.borrowed = true;
+    event.borrowed_piece = {said.data(), static_cast<uint32_t>(said.size()), nullptr};
+  }
   state_ = AssocState::kClosed;
   dead_ = true;
   ctx.wheel.cancel(wheel_entry);

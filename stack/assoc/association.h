@@ -150,7 +150,9 @@ class Association {
   void emit_up(ShardContext& ctx, EventKind kind);
   void enter_established(ShardContext& ctx, TimePoint now);
   // The end: every message comes back, then the last event; memory goes, the id is dead.
-  void terminate(ShardContext& ctx, EventKind kind, Reason reason, uint16_t cause);
+  // `said`: the peer's own words, to be shown to the user; they lie in the packet.
+  void terminate(ShardContext& ctx, EventKind kind, Reason reason, uint16_t cause,
+                 std::span<const uint8_t> said = {});
   void fail_messages(ShardContext& ctx, Reason reason, uint16_t cause);
   void set_path_state(ShardContext& ctx, Path& path, PathState state);
   void count_error(ShardContext& ctx, Path& path);
@@ -197,7 +199,8 @@ class Association {
   [[nodiscard]] uint32_t window() const;      // what is really left
   [[nodiscard]] uint32_t advertised() const;  // the same, without silly windows
   bool write_sack_chunk(ShardContext& ctx, wire::PacketWriter& writer);
-  void flush_sack(ShardContext& ctx);  // as a packet of its own
+  // What is owed to an earlier packet of the burst, as a packet of its own.
+  void flush_acknowledgement(ShardContext& ctx, TimePoint now);
 
   // sack_in.cpp
   void on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
@@ -221,6 +224,8 @@ class Association {
   // shutdown.cpp
   void maybe_finish_sending(ShardContext& ctx, TimePoint now);
   void send_shutdown(ShardContext& ctx, TimePoint now);
+  void write_shutdown_chunk(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                            const Path& path);
   void send_shutdown_ack(ShardContext& ctx, TimePoint now);
   void on_shutdown(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
   void on_shutdown_ack(ShardContext& ctx, const InboundPacket& packet);
@@ -241,7 +246,8 @@ class Association {
   template <typename Append>
   void report_error(ShardContext& ctx, Append&& append);
   void protocol_violation(ShardContext& ctx, std::string_view what);
-  void end_with_abort(ShardContext& ctx, Reason reason, uint16_t cause);
+  void end_with_abort(ShardContext& ctx, Reason reason, uint16_t cause,
+                      std::span<const uint8_t> said = {});
 
   // timers.cpp
   void on_t3(ShardContext& ctx, Path& path);

@@ -3,6 +3,7 @@
 // of ready-made packets, the timing wheel. One per shard, used by one thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -40,6 +41,9 @@ class ReplyQueue {
   // A slot to fill, or nullptr when full. Nothing is queued before commit().
   [[nodiscard]] Reply* reserve() { return size_ == kCapacity ? nullptr : &slots_[tail()]; }
   void commit() { ++size_; }
+  [[nodiscard]] size_t size() const { return size_; }
+  // Takes back what was queued since there were `size` of them.
+  void truncate(size_t size) { size_ = std::min(size_, size); }
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] const Reply& front() const { return slots_[head_]; }
   void pop() {

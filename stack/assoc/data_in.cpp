@@ -204,11 +204,15 @@ bool Association::write_sack_chunk(ShardContext& ctx, wire::PacketWriter& writer
   return true;
 }
 
-void Association::flush_sack(ShardContext& ctx) {
-  const Path& path = sack_path();
+void Association::flush_acknowledgement(ShardContext& ctx, TimePoint now) {
+  Path& path = sack_path();
   if (queue_reply(ctx, path.local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
-                  path.packet_size(),
-                  [&](wire::PacketWriter& writer) { return write_sack_chunk(ctx, writer); })) {
+                  path.packet_size(), [&](wire::PacketWriter& writer) {
+                    if (sack_due_) write_sack_chunk(ctx, writer);
+                    if ((pending_ & kPendingShutdown) != 0)
+                      write_shutdown_chunk(ctx, now, writer, path);
+                    return !writer.empty();
+                  })) {
     ++packets_sent_;
   }
 }

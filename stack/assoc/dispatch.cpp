@@ -11,8 +11,9 @@ namespace trunkline {
 void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
   ++packets_received_;
   // A SACK owed to an earlier packet of this burst goes out as it stands: the peer is entitled to
-  // one for every second packet (6.2), and its window grows by them.
-  if (sack_due_ && packet.shape.has_data) flush_sack(ctx);
+  // one for every second packet (6.2), and its window grows by them. A SHUTDOWN likewise (9.2).
+  const bool owed = sack_due_ || (pending_ & kPendingShutdown) != 0;
+  if (owed && packet.shape.has_data) flush_acknowledgement(ctx, now);
 
   DataSeen data;
   wire::ChunkCursor chunks(packet.chunks);
@@ -24,8 +25,9 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
   if (chunks.end() != wire::CursorEnd::kClean) ctx.counters.add(Counter::k_drop_chunk_length);
   if (data.any) after_data(now, packet, data);
   if (state_ == AssocState::kShutdownSent) {
-    // Any packet shows that the peer is still at work on its queue (9.2).
+    // Any packet shows that the peer is still at work on its queue: it gets all its time (9.2).
     error_count_ = 0;
+    if (!t2_.is_never()) t2_ = now + paths_[setup_path_]->rto.value();
   }
   flush_answers(ctx, now, packet);
   mark_ready(ctx);

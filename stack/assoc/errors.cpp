@@ -6,10 +6,11 @@
 
 namespace trunkline {
 
-void Association::end_with_abort(ShardContext& ctx, Reason reason, uint16_t cause) {
+void Association::end_with_abort(ShardContext& ctx, Reason reason, uint16_t cause,
+                                 std::span<const uint8_t> said) {
   const bool opening =
       !accepted_ && (state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed);
-  terminate(ctx, opening ? EventKind::kConnectFailed : EventKind::kLost, reason, cause);
+  terminate(ctx, opening ? EventKind::kConnectFailed : EventKind::kLost, reason, cause, said);
 }
 
 void Association::abort(ShardContext& ctx, std::span<const uint8_t> reason) {
@@ -49,8 +50,10 @@ void Association::on_abort(ShardContext& ctx, const InboundPacket& packet,
   wire::CauseCursor causes = abort_chunk->cursor();
   const auto first = causes.next();
   const uint16_t cause = first ? static_cast<uint16_t>(first->code) : uint16_t{0};
+  const bool user_speaks = first && first->code == wire::CauseCode::kUserInitiatedAbort;
   const bool opening = state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
-  end_with_abort(ctx, opening ? Reason::kRefused : Reason::kReset, cause);
+  end_with_abort(ctx, opening ? Reason::kRefused : Reason::kReset, cause,
+                 user_speaks ? first->value : std::span<const uint8_t>{});
 }
 
 void Association::on_error(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {

@@ -12,10 +12,12 @@ namespace trunkline {
 namespace {
 
 // What our HEARTBEATs carry: an unpredictable word that proves that the peer has seen this very
-// one, and the path it went to.
+// one, the path it went to, and when (8.3). It must come back as it was: the round trip is measured
+// from our own note of the time, which a peer can't change.
 struct HeartbeatInfo {
-  static constexpr size_t kSize = 8 + 1 + 1 + 16;
+  static constexpr size_t kSize = 8 + 1 + 1 + 16 + 8;
   uint64_t nonce = 0;
+  TimePoint sent_at;
   uint8_t path = 0;
   IpAddress address;
 };
@@ -26,6 +28,7 @@ std::array<uint8_t, HeartbeatInfo::kSize> encode(const HeartbeatInfo& info) {
   out[8] = info.path;
   out[9] = static_cast<uint8_t>(info.address.family());
   copy_bytes(out.data() + 10, info.address.bytes());
+  store_be64(out.data() + 26, static_cast<uint64_t>(info.sent_at.ns()));
   return out;
 }
 
@@ -54,7 +57,7 @@ void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire:
     return;
   }
   Path& path = *paths_[ack->info[8]];
-  const HeartbeatInfo sent{path.heartbeat_nonce, path.index, path.remote};
+  const HeartbeatInfo sent{path.heartbeat_nonce, path.heartbeat_sent_at, path.index, path.remote};
   const auto expected = encode(sent);
   if (path.heartbeat_nonce == 0 ||
       !std::equal(expected.begin(), expected.end(), ack->info.begin())) {
@@ -148,7 +151,7 @@ bool Association::add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWr
   path.send_heartbeat = false;
   path.heartbeat_nonce = ctx.random.u64() | 1;
   if (path.state == PathState::kUnconfirmed) next_probe_at_ = now + path.rto.value();
-  const HeartbeatInfo info{path.heartbeat_nonce, path.index, path.remote};
+  const HeartbeatInfo info{path.heartbeat_nonce, now, path.index, path.remote};
   if (!wire::write_heartbeat(writer, encode(info))) return false;
   path.heartbeat_outstanding = true;
   path.heartbeat_sent_at = now;

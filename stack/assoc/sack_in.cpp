@@ -73,9 +73,7 @@ void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
                                 const SackOutcome::PerPath& said) {
   if (said.acked > 0) {
     path.one_packet = false;
-    if (!in_fast_recovery_) {
-      path.congestion.on_ack(said.acked, said.acked_chunks, said.flight_before);
-    }
+    if (!in_fast_recovery_) path.congestion.on_ack(said.acked, said.flight_before);
     path.error_count = 0;  // 8.2
     if (path.state == PathState::kInactive) set_path_state(ctx, path, PathState::kActive);
     if (said.rtt_from && *said.rtt_from >= path.rtt_from) {

@@ -42,6 +42,16 @@ void Association::send_shutdown(ShardContext& ctx, TimePoint now) {
   mark_ready(ctx);
 }
 
+// The SHUTDOWN that is pending, and T2 for it.
+void Association::write_shutdown_chunk(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                                       const Path& path) {
+  if (!wire::write_shutdown(writer, tsns_.cum_tsn())) return;
+  pending_ &= static_cast<uint8_t>(~kPendingShutdown);
+  t2_ = now + path.rto.value();
+  setup_path_ = path.index;
+  ctx.counters.add(Counter::k_out_ctrl_chunks);
+}
+
 void Association::send_shutdown_ack(ShardContext& ctx, TimePoint now) {
   if (state_ == AssocState::kShutdownReceived) ctx.counters.subtract(Counter::k_curr_estab);
   state_ = AssocState::kShutdownAckSent;

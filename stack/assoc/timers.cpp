@@ -52,9 +52,7 @@ void Association::on_t3(ShardContext& ctx, Path& path) {
   path.congestion.on_t3_expiry();
   path.one_packet = true;
   path.rto.on_expiry(profile_);
-  const uint32_t lost = outstanding_.flight(path.index);
-  outstanding_.mark_lost(path.index);
-  peer_rwnd_ += lost;  // 6.2.1 C
+  peer_rwnd_ += static_cast<uint32_t>(outstanding_.mark_lost(path.index));  // 6.2.1 C
   in_fast_recovery_ = false;
   fast_retransmit_now_ = false;
   burst_left_ = profile_.max_burst;

@@ -9,7 +9,6 @@
 #include "wire/cookie_chunk.h"
 #include "wire/data_chunk.h"
 #include "wire/error_chunk.h"
-#include "wire/shutdown_chunk.h"
 #include "wire/valueless_chunks.h"
 
 namespace trunkline {
@@ -51,7 +50,7 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     const bool may_carry_data = path.usable() || (pending_ & kPendingCookieAck) == 0;
     add_control(ctx, now, packet.writer, path);
     if (sends_data() && may_carry_data) {
-      // cwnd counts chunk headers, the flight does not: cwnd alone would let a second packet out.
+      // A small packet leaves room in cwnd: cwnd alone would let a second one out.
       const bool in_order = !path.one_packet || outstanding_.flight(path.index) == 0;
       if (in_order) add_retransmissions(ctx, now, packet);
       if (in_order && !outstanding_.has_retransmissions()) add_new_data(ctx, now, packet);
@@ -132,12 +131,7 @@ void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWrit
   }
   if (unconfirmed) return;  // nothing else may go there (5.4)
   if (sack_due_ || wants_sack_with_data()) write_sack_chunk(ctx, writer);
-  if ((pending_ & kPendingShutdown) != 0 && wire::write_shutdown(writer, tsns_.cum_tsn())) {
-    pending_ &= static_cast<uint8_t>(~kPendingShutdown);
-    t2_ = now + path.rto.value();
-    setup_path_ = path.index;
-    ctx.counters.add(Counter::k_out_ctrl_chunks);
-  }
+  if ((pending_ & kPendingShutdown) != 0) write_shutdown_chunk(ctx, now, writer, path);
   if ((pending_ & kPendingShutdownAck) != 0 && wire::write_shutdown_ack(writer)) {
     pending_ &= static_cast<uint8_t>(~kPendingShutdownAck);
     t2_ = now + path.rto.value();
@@ -148,6 +142,7 @@ void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWrit
 
 void Association::add_retransmissions(ShardContext& ctx, TimePoint now, Composition& packet) {
   TxChunk* chunk = outstanding_.next_retransmission();
+  if (chunk != nullptr) decay_idle_window(now, packet.path);
   while (chunk != nullptr) {
     // One packet of a fast retransmission goes out whatever cwnd says (7.2.4 rule 3).
     const bool allowed = fast_retransmit_now_ ||

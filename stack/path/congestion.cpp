@@ -24,7 +24,7 @@ void Congestion::reset() {
   partial_bytes_acked_ = 0;
 }
 
-void Congestion::on_ack(uint32_t acked, uint32_t acked_chunks, uint32_t flight_before) {
+void Congestion::on_ack(uint32_t acked, uint32_t flight_before) {
   if (acked == 0) return;
   const bool fully_used = flight_before >= cwnd_;
   if (cwnd_ <= ssthresh_) {
@@ -32,7 +32,7 @@ void Congestion::on_ack(uint32_t acked, uint32_t acked_chunks, uint32_t flight_b
     if (fully_used) cwnd_ += std::min(acked, pmdcs_);
     return;
   }
-  partial_bytes_acked_ += acked_chunks;
+  partial_bytes_acked_ += acked;
   if (partial_bytes_acked_ >= cwnd_) {
     if (fully_used) {
       partial_bytes_acked_ -= cwnd_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Congestion control of one path (RFC 9260 section 7.2): cwnd, ssthresh, partial_bytes_acked.
-// Pure arithmetic on bytes of user data; the association says what happened.
+// Pure arithmetic on bytes of DATA chunks, headers and padding included; the association says what
+// happened.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +16,9 @@ class Congestion {
   // The path MTU changed: cwnd is kept, the unit of growth follows.
   void set_pmdcs(uint32_t pmdcs) { pmdcs_ = pmdcs; }
 
-  // A SACK acknowledged new DATA on this path: `acked` bytes of user data, `acked_chunks` bytes
-  // with chunk headers and padding (7.2.2 counts those); `flight_before` bytes were outstanding
-  // before it. Not to be called while in fast recovery.
-  void on_ack(uint32_t acked, uint32_t acked_chunks, uint32_t flight_before);
+  // A SACK acknowledged `acked` bytes of new DATA on this path; `flight_before` bytes were
+  // outstanding before it. Not to be called while in fast recovery.
+  void on_ack(uint32_t acked, uint32_t flight_before);
   // Nothing is outstanding any more: 7.2.2, last rule.
   void on_all_acked() { partial_bytes_acked_ = 0; }
   void on_t3_expiry();        // 7.2.3

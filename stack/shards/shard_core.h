@@ -48,6 +48,7 @@ class ShardCore {
 
  private:
   // steering.cpp
+  void steer(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
   void on_init(TimePoint now, const InboundPacket& packet);
   void on_cookie_echo(TimePoint now, const InboundPacket& packet);
   void accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie);

@@ -84,6 +84,17 @@ void ShardCore::receive(TimePoint now, const PacketIn& in) {
     return on_init(now, packet);
   }
   if (zero_tag) return drop(Counter::k_drop_bad_tag);  // 8.5.1 A
+  const bool has_abort = packet.shape.has_abort;
+  // 8.5.1 B: an ABORT that claims another tag than the packet may have. Nothing of it counts.
+  if (has_abort && packet.shape.abort_reflected != (tag_class == wire::TagClass::kReflected)) {
+    return drop(Counter::k_drop_bad_tag);
+  }
+  const size_t replies = ctx.replies.size();
+  steer(now, packet, tag_class);
+  if (has_abort) ctx.replies.truncate(replies);  // never answered (9.1)
+}
+
+void ShardCore::steer(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class) {
   if (tag_class == wire::TagClass::kByCookie) return on_cookie_echo(now, packet);
   if (tag_class == wire::TagClass::kOwn) {
     if (Association* const association = find_by_tag(packet)) {

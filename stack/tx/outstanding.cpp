@@ -21,11 +21,9 @@ void Outstanding::add(TxChunk* chunk, TimePoint now, uint8_t path) {
   ++next_tsn_;
   chunk->sent_at = now;
   chunk->path = path;
-  chunk->state = TxChunk::State::kInFlight;
   chunks_.push_back(chunk);
-  flight_ += chunk->size;
   bytes_ += chunk->size;
-  path_flight_[path] += chunk->size;
+  put_in_flight(chunk);
 }
 
 bool Outstanding::plausible(const wire::SackChunk& sack) const {
@@ -46,9 +44,15 @@ void Outstanding::snapshot(SackOutcome& outcome) const {
   for (size_t i = 0; i < kMaxPaths; ++i) outcome.paths[i].flight_before = path_flight_[i];
 }
 
+void Outstanding::put_in_flight(TxChunk* chunk) {
+  chunk->state = TxChunk::State::kInFlight;
+  flight_ += chunk->size;
+  path_flight_[chunk->path] += wire_size(*chunk);
+}
+
 void Outstanding::unflight(TxChunk* chunk) {
   flight_ -= chunk->size;
-  path_flight_[chunk->path] -= chunk->size;
+  path_flight_[chunk->path] -= wire_size(*chunk);
 }
 
 // Counts a chunk as acknowledged, once, whether by a gap block or by the cumulative TSN.
@@ -56,8 +60,7 @@ void Outstanding::ack(TxChunk* chunk, SackOutcome& outcome) {
   if (chunk->state == TxChunk::State::kInFlight) unflight(chunk);
   if (chunk->state == TxChunk::State::kRetransmit) --retransmit_count_;
   SackOutcome::PerPath& path = outcome.paths[chunk->path];
-  path.acked += chunk->size;
-  path.acked_chunks += wire_size(*chunk);
+  path.acked += wire_size(*chunk);
   // 6.3.1 C5: neither a chunk sent twice nor one behind it tells the round trip.
   outcome.ambiguous = outcome.ambiguous || chunk->retransmitted;
   if (!outcome.ambiguous) path.rtt_from = chunk->sent_at;
@@ -114,11 +117,9 @@ void Outstanding::apply_gaps(const wire::SackChunk& sack, SackOutcome& outcome) 
       chunk->state = TxChunk::State::kGapAcked;
       ++gap_acked_count_;
     } else if (!covered && chunk->state == TxChunk::State::kGapAcked) {
-      chunk->state = TxChunk::State::kInFlight;  // 6.2.1 D iii
-      chunk->retransmitted = true;               // its round trip means nothing any more
+      put_in_flight(chunk);         // 6.2.1 D iii
+      chunk->retransmitted = true;  // its round trip means nothing any more
       --gap_acked_count_;
-      flight_ += chunk->size;
-      path_flight_[chunk->path] += chunk->size;
       outcome.paths[chunk->path].reneged = true;
     }
   }
@@ -150,8 +151,8 @@ TxChunk* Outstanding::pop_acked() {
   return chunks_.pop_front();
 }
 
-size_t Outstanding::mark_lost(uint8_t path) {
-  size_t n = 0;
+uint64_t Outstanding::mark_lost(uint8_t path) {
+  const uint64_t before = flight_;
   for (TxChunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunks_.next(chunk)) {
     if (chunk->path != path || chunk->state != TxChunk::State::kInFlight) continue;
     unflight(chunk);
@@ -159,9 +160,8 @@ size_t Outstanding::mark_lost(uint8_t path) {
     chunk->misses = 0;
     chunk->fast_retransmitted = false;
     ++retransmit_count_;
-    ++n;
   }
-  return n;
+  return before - flight_;
 }
 
 TxChunk* Outstanding::next_retransmission(TxChunk* after) const {
@@ -175,12 +175,10 @@ TxChunk* Outstanding::next_retransmission(TxChunk* after) const {
 
 void Outstanding::retransmit(TxChunk* chunk, TimePoint now, uint8_t path) {
   --retransmit_count_;
-  chunk->state = TxChunk::State::kInFlight;
   chunk->path = path;
   chunk->sent_at = now;
   chunk->retransmitted = true;
-  flight_ += chunk->size;
-  path_flight_[path] += chunk->size;
+  put_in_flight(chunk);
 }
 
 TxChunk* Outstanding::earliest(uint8_t path) const {

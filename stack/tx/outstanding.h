@@ -20,9 +20,9 @@ inline constexpr size_t kMaxPaths = 8;  // destination addresses of a peer that 
 // What a SACK said, by path index.
 struct SackOutcome {
   struct PerPath {
-    uint32_t acked = 0;                 // bytes of user data newly acknowledged, by cum TSN or gap
-    uint32_t acked_chunks = 0;          // the same with chunk headers and padding (7.2.2)
-    uint32_t flight_before = 0;         // bytes outstanding before
+    // Bytes of DATA chunks, headers and padding included: what congestion control counts (7.2).
+    uint32_t acked = 0;                 // newly acknowledged, by cumulative TSN or gap block
+    uint32_t flight_before = 0;         // outstanding before
     bool first_acked = false;           // its earliest outstanding TSN was acknowledged (6.3.2 R3)
     bool reneged = false;               // a chunk counts as in flight again (6.3.2 R4)
     bool lost = false;                  // a chunk was marked by its third miss indication
@@ -43,8 +43,9 @@ class Outstanding {
   // The Cumulative TSN Ack Point: everything up to it is acknowledged.
   [[nodiscard]] Tsn cum_ack() const { return cum_ack_; }
   [[nodiscard]] bool empty() const { return chunks_.empty(); }
-  // Bytes of user data in flight on all paths.
+  // Bytes of user data in flight on all paths: what the peer's window counts (6.2.1).
   [[nodiscard]] uint64_t flight() const { return flight_; }
+  // Bytes of DATA chunks in flight on one path: what its congestion window counts (7.2).
   [[nodiscard]] uint32_t flight(size_t path) const { return path_flight_[path]; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }  // in flight or to be sent again
   [[nodiscard]] size_t size() const { return chunks_.size(); }
@@ -65,8 +66,9 @@ class Outstanding {
   // The next chunk that the cumulative TSN has passed; the caller frees it.
   [[nodiscard]] TxChunk* pop_acked();
 
-  // T3 expired on a path: everything in flight there is to be sent again. Returns how many.
-  size_t mark_lost(uint8_t path);
+  // T3 expired on a path: everything in flight there is to be sent again. Returns how many
+  // bytes of user data that is.
+  uint64_t mark_lost(uint8_t path);
   // The first chunk to send again that was last sent on any path, or nullptr.
   [[nodiscard]] TxChunk* next_retransmission(TxChunk* after = nullptr) const;
   // It is being sent again.
@@ -84,6 +86,7 @@ class Outstanding {
 
  private:
   void snapshot(SackOutcome& outcome) const;
+  void put_in_flight(TxChunk* chunk);
   void ack(TxChunk* chunk, SackOutcome& outcome);
   void unflight(TxChunk* chunk);
   void ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome);

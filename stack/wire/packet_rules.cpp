@@ -27,6 +27,7 @@ void note(PacketShape& shape, const ChunkView& chunk) {
       shape.has_init_ack = true;
       break;
     case ChunkType::kAbort:
+      if (!shape.has_abort) shape.abort_reflected = (chunk.flags & kTagReflectedFlag) != 0;
       shape.has_abort = true;
       break;
     case ChunkType::kError:

@@ -22,6 +22,7 @@ struct PacketShape {
   bool has_init = false;
   bool has_init_ack = false;
   bool has_abort = false;
+  bool abort_reflected = false;  // the T bit of the first ABORT
   bool has_cookie_echo = false;
   bool has_cookie_ack = false;
   bool has_shutdown_ack = false;

@@ -224,6 +224,7 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
     mine.base = data->tsn;
     mine.window.clear();
     mine.flight = 0;
+    mine.chunk_flight = 0;
     mine.acknowledged = 0;
     mine.window_closed = false;
     mine.shutdown_sent = false;
@@ -246,6 +247,7 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
   fresh_chunk.sent_at[fresh_chunk.times++] = context.now;
   mine.window.push_back(fresh_chunk);
   mine.flight += data->payload.size();
+  mine.chunk_flight += chunk_size(fresh_chunk.bytes);
 }
 
 void Referee::check_again(const Context& context, const Direction& mine, Tsn tsn,
@@ -275,8 +277,8 @@ void Referee::check_congestion(const Context& context, const Direction& mine) {
   const uint64_t mtu = limits->second.mtu;
   const uint64_t initial =
       mine.sack_seen ? 4 * mtu : std::min(4 * mtu, std::max<uint64_t>(2 * mtu, 4404));
-  if (mine.flight >= initial * limits->second.paths + mine.acknowledged) {
-    fail(context, std::to_string(mine.flight) + " bytes in flight, after a window of " +
+  if (mine.chunk_flight >= initial * limits->second.paths + mine.acknowledged) {
+    fail(context, std::to_string(mine.chunk_flight) + " bytes in flight, after a window of " +
                       std::to_string(initial) + " and " + std::to_string(mine.acknowledged) +
                       " bytes acknowledged");
   }
@@ -402,6 +404,7 @@ void Referee::advance_base(Direction& data, Tsn cum_tsn_ack) {
   for (uint32_t i = 0; i < acked; ++i) {
     if (!data.window.front().gap_acked) {
       data.flight -= data.window.front().bytes;
+      data.chunk_flight -= chunk_size(data.window.front().bytes);
       data.acknowledged += chunk_size(data.window.front().bytes);
     }
     data.window.pop_front();
@@ -429,11 +432,14 @@ void Referee::got_sack(const Context& context, const wire::ChunkView& chunk) {
     }
   }
   data.flight = 0;
+  data.chunk_flight = 0;
   for (size_t i = 0; i < data.window.size(); ++i) {
     if (gap_acked[i] && !data.window[i].gap_acked)
       data.acknowledged += chunk_size(data.window[i].bytes);
     data.window[i].gap_acked = gap_acked[i];
-    if (!gap_acked[i]) data.flight += data.window[i].bytes;
+    if (gap_acked[i]) continue;
+    data.flight += data.window[i].bytes;
+    data.chunk_flight += chunk_size(data.window[i].bytes);
   }
 }
 

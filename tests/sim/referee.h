@@ -80,6 +80,7 @@ class Referee {
     Tsn base;                      // the first TSN that the sender does not know to be received
     std::deque<SentChunk> window;  // from base on
     uint64_t flight = 0;           // payload bytes in window, neither acknowledged nor gap-acked
+    uint64_t chunk_flight = 0;     // the same in bytes of DATA chunks
     uint64_t peer_window = 0;      // a_rwnd that the sender last heard
     uint64_t acknowledged = 0;     // DATA chunks, in bytes, since the sequence began
     bool window_closed = false;    // at any time

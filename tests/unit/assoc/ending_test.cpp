@@ -313,7 +313,7 @@ TEST_F(Failure, AForgedHeartbeatAckProvesNothing) {
   a_setup.profile.path_max_retrans = 1;
   connect();
   const Write forged = [](PacketWriter& w) {
-    return wire::write_heartbeat_ack(w, std::array<uint8_t, 26>{});
+    return wire::write_heartbeat_ack(w, std::array<uint8_t, 34>{});
   };
   a().receive(now, from_z(a().status().local_tag, forged));
   EXPECT_EQ(a().count(Counter::k_drop_bad_heartbeat_ack), 1u);

@@ -93,8 +93,8 @@ TEST(Outstanding, CountsWhatIsInFlightByPath) {
   s.send(2, 100, 0);
   s.send(1, 7, 3);
   EXPECT_EQ(s.out.flight(), 207u);
-  EXPECT_EQ(s.out.flight(0), 200u);
-  EXPECT_EQ(s.out.flight(3), 7u);
+  EXPECT_EQ(s.out.flight(0), 2 * 116u) << "chunks, with headers and padding (7.2)";
+  EXPECT_EQ(s.out.flight(3), 24u);
   EXPECT_EQ(s.out.bytes(), 207u);
   EXPECT_EQ(s.out.size(), 3u);
   EXPECT_EQ(s.out.next_tsn(), s.tsn(3));
@@ -108,9 +108,8 @@ TEST(Outstanding, ACumulativeAckTakesChunksInOrder) {
   const SackOutcome outcome = s.sack(3);
   EXPECT_TRUE(outcome.cum_advanced);
   EXPECT_TRUE(outcome.newly_acked);
-  EXPECT_EQ(outcome.paths[0].acked, 300u);
-  EXPECT_EQ(outcome.paths[0].acked_chunks, 3 * 116u) << "with headers (7.2.2)";
-  EXPECT_EQ(outcome.paths[0].flight_before, 500u);
+  EXPECT_EQ(outcome.paths[0].acked, 3 * 116u) << "with headers (7.2)";
+  EXPECT_EQ(outcome.paths[0].flight_before, 5 * 116u);
   EXPECT_TRUE(outcome.paths[0].first_acked);
   ASSERT_EQ(s.popped.size(), 3u);
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(s.popped[i], &s.chunks[i]);
@@ -123,20 +122,19 @@ TEST(Outstanding, ACumulativeAckTakesChunksInOrder) {
   EXPECT_EQ(again.paths[0].acked, 0u);
 }
 
-TEST(Outstanding, PaddingCountsForCongestionAvoidance) {
+TEST(Outstanding, HeadersAndPaddingCountForCongestionControl) {
   Sender s;
   s.send(1, 1);
   s.send(1, 101);
   const SackOutcome outcome = s.sack(2);
-  EXPECT_EQ(outcome.paths[0].acked, 102u);
-  EXPECT_EQ(outcome.paths[0].acked_chunks, 20u + 120u);
+  EXPECT_EQ(outcome.paths[0].acked, 20u + 120u);
 }
 
 TEST(Outstanding, GapAckedChunksLeaveTheFlightAndStay) {
   Sender s;
   s.send(6);
   const SackOutcome outcome = s.sack(1, {{2, 3}, {5, 5}});  // chunks 2, 3 and 5
-  EXPECT_EQ(outcome.paths[0].acked, 400u);
+  EXPECT_EQ(outcome.paths[0].acked, 4 * 116u);
   EXPECT_EQ(s.out.flight(), 200u);
   EXPECT_EQ(s.out.bytes(), 500u) << "the peer may take them back";
   EXPECT_EQ(s.state(1), State::kInFlight);
@@ -145,7 +143,7 @@ TEST(Outstanding, GapAckedChunksLeaveTheFlightAndStay) {
   EXPECT_EQ(s.state(4), State::kInFlight);
   EXPECT_EQ(s.state(5), State::kGapAcked);
   const SackOutcome rest = s.sack(6);
-  EXPECT_EQ(rest.paths[0].acked, 200u) << "each byte is acknowledged once";
+  EXPECT_EQ(rest.paths[0].acked, 2 * 116u) << "each byte is acknowledged once";
   EXPECT_TRUE(s.out.empty());
 }
 
@@ -229,10 +227,10 @@ TEST(Outstanding, AFastRetransmittedChunkIsNotFastRetransmittedAgain) {
   ASSERT_EQ(s.state(1), State::kRetransmit);
   s.out.retransmit(&s.chunks[1], at_ms(5), 1);
   EXPECT_EQ(s.state(1), State::kInFlight);
-  EXPECT_EQ(s.out.flight(1), 100u) << "counted where it was sent last";
+  EXPECT_EQ(s.out.flight(1), 116u) << "counted where it was sent last";
   for (uint16_t i = 5; i <= 15; ++i) s.sack(1, {{2, i}});
   EXPECT_EQ(s.state(1), State::kInFlight) << "only T3 helps now (7.2.4 rule 5)";
-  EXPECT_EQ(s.out.mark_lost(1), 1u);
+  EXPECT_EQ(s.out.mark_lost(1), 100u);
   EXPECT_EQ(s.state(1), State::kRetransmit);
   EXPECT_FALSE(s.chunks[1].fast_retransmitted) << "T3 makes it eligible again";
 }
@@ -251,7 +249,7 @@ TEST(Outstanding, ARenegedChunkIsInFlightAgainAndTold) {
   EXPECT_EQ(s.out.flight(), 500u);
   EXPECT_FALSE(s.sack(1).paths[0].reneged);
   const SackOutcome last = s.sack(6);
-  EXPECT_EQ(last.paths[0].acked, 500u);
+  EXPECT_EQ(last.paths[0].acked, 5 * 116u);
   EXPECT_EQ(last.paths[0].rtt_from, at_ms(20))
       << "no round trip from what was taken back, or later";
 }
@@ -290,9 +288,9 @@ TEST(Outstanding, T3MarksWhatIsInFlightOnItsPathOnly) {
   s.send(2, 100, 1);
   s.send(2, 100, 0);
   s.sack(0, {{5, 5}});  // chunk 4, on path 0
-  EXPECT_EQ(s.out.mark_lost(0), 3u);
+  EXPECT_EQ(s.out.mark_lost(0), 300u);
   EXPECT_EQ(s.out.flight(0), 0u);
-  EXPECT_EQ(s.out.flight(1), 200u);
+  EXPECT_EQ(s.out.flight(1), 2 * 116u);
   EXPECT_EQ(s.out.bytes(), 600u);
   std::vector<TxChunk*> again;
   for (TxChunk* chunk = s.out.next_retransmission(); chunk != nullptr;
@@ -335,6 +333,10 @@ TEST(Outstanding, RestartBeginsAnew) {
 
 // ---------------------------------------------------------------- against a model
 
+uint32_t on_the_wire(const TxChunk& chunk) {
+  return (16u + chunk.size + 3) & ~3u;
+}
+
 struct Audit {
   uint64_t flight = 0;
   uint64_t bytes = 0;
@@ -350,7 +352,7 @@ Audit audit(const Sender& s) {
     if (chunk.state == State::kRetransmit) ++out.retransmit;
     if (chunk.state != State::kInFlight) continue;
     out.flight += chunk.size;
-    out.path_flight[chunk.path] += chunk.size;
+    out.path_flight[chunk.path] += on_the_wire(chunk);
   }
   return out;
 }
@@ -417,7 +419,7 @@ void random_conversation(uint64_t seed) {
         uint64_t newly = 0;
         for (uint32_t n = cum_before; n < sent; ++n) {
           const bool now = n < cum || received.count(n) != 0;
-          if (now && before.count(n) == 0) newly += s.chunks[n].size;
+          if (now && before.count(n) == 0) newly += on_the_wire(s.chunks[n]);
         }
         const SackOutcome outcome = s.sack(cum, gaps, random.below(2) == 0);
         uint64_t acked = 0;

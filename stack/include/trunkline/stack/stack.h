@@ -95,7 +95,7 @@ struct PathStatus {
   Duration srtt{};
   uint32_t cwnd = 0;      // bytes
   uint32_t ssthresh = 0;  // bytes
-  uint32_t flight = 0;    // bytes outstanding
+  uint32_t flight = 0;    // bytes of DATA chunks outstanding, as cwnd counts them
   uint32_t mtu = 0;       // bytes, IP packet
   uint32_t error_count = 0;
   uint64_t heartbeats_sent = 0;
@@ -171,6 +171,8 @@ struct Event {
   // the bytes lie in the received packet and are valid only until receive()'s caller reuses it;
   // Shard::keep() makes them last. Otherwise `payload` owns them.
   // kSend...: `payload` is what was given to send().
+  // kLost, kConnectFailed: when the peer's user aborted, its Upper Layer Abort Reason (9.1),
+  // borrowed like a message.
   bool borrowed = false;
   Piece borrowed_piece;
   Payload payload;
