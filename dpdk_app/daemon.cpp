@@ -99,6 +99,9 @@ worker::WorkerConfig worker_config(const config::Config& config) {
   out.shard.max_outstanding_chunks = config.limits.max_outstanding_chunks;
   out.shard.max_queued_messages = config.limits.max_queued_messages;
   out.shard.out_of_blue_replies_per_second = config.limits.out_of_blue_replies_per_second;
+  out.shard.inits_per_second_per_source = config.limits.inits_per_second_per_source;
+  out.shard.inits_per_second = config.limits.inits_per_second;
+  out.shard.spent_cookies = config.limits.spent_cookies;
 
   appring::BridgeConfig& bridge = out.bridge;
   for (const config::Port& port : config.ports) {
@@ -111,8 +114,8 @@ worker::WorkerConfig worker_config(const config::Config& config) {
     bridge.profiles.push_back({profile.name, profile.profile});
   }
   for (const config::Endpoint& endpoint : config.endpoints) {
-    bridge.endpoints.push_back(
-        {PortNumber(endpoint.port), endpoint.addresses, config.profiles[endpoint.profile].name});
+    bridge.endpoints.push_back({PortNumber(endpoint.port), endpoint.addresses,
+                                config.profiles[endpoint.profile].name, endpoint.out_of_blue});
   }
   for (const config::Peer& peer : config.peers) {
     for (const config::Prefix& prefix : peer.addresses) {

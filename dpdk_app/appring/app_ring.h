@@ -87,6 +87,7 @@ struct NamedEndpoint {
   PortNumber port;
   std::vector<IpAddress> addresses;
   std::string profile;  // empty: the default
+  OutOfBlue out_of_blue = OutOfBlue::kAnswer;
 };
 
 struct BridgeConfig {

@@ -51,6 +51,7 @@ uint8_t BasicBridge<ShardT>::make_endpoint(const Channel& channel, uint16_t port
   for (const NamedEndpoint& named : config_.endpoints) {
     if (port == 0 || named.port != PortNumber(port)) continue;
     config.addresses = named.addresses;
+    config.out_of_blue = named.out_of_blue;
     const Profile* const its_own = find_profile(named.profile);
     if (its_own != nullptr) config.profile = *its_own;
   }

@@ -59,6 +59,7 @@ struct Endpoint {
   uint16_t port = 0;
   std::vector<IpAddress> addresses;  // each is an address of a port
   size_t profile = 0;                // index in Config::profiles
+  OutOfBlue out_of_blue = OutOfBlue::kAnswer;
 };
 
 struct Peer {
@@ -121,6 +122,9 @@ struct Limits {
   uint32_t max_outstanding_chunks = 262144;
   uint32_t max_queued_messages = 262144;
   uint32_t out_of_blue_replies_per_second = 1000;
+  uint32_t inits_per_second_per_source = 200;
+  uint32_t inits_per_second = 20000;
+  uint32_t spent_cookies = 16384;
   uint32_t max_neighbours = 1024;  // of each port
 };
 

@@ -161,7 +161,7 @@ void load_endpoints(const Field& at, Loading& loading) {
   const auto list = items(at, "endpoints", loading.mistakes);
   loading.config.endpoints.reserve(list.size());  // read_profile() keeps pointers into it
   for (const Field& item : list) {
-    const Map map(item, {"name", "port", "addresses", "profile"}, loading.mistakes);
+    const Map map(item, {"name", "port", "addresses", "profile", "out_of_blue"}, loading.mistakes);
     if (!item.node.IsMap()) continue;
     Endpoint& endpoint = loading.config.endpoints.emplace_back();
     Loading::EndpointPlace place{item, {}};
@@ -169,6 +169,9 @@ void load_endpoints(const Field& at, Loading& loading) {
     if (map.require("port", "port: 2905")) map.integer("port", endpoint.port, 1, 65535);
     read_addresses(map, endpoint.addresses, place.addresses);
     read_profile(map, &endpoint.profile, loading);
+    if (const auto which = map.choice("out_of_blue", {"answer", "silent"})) {
+      endpoint.out_of_blue = *which == 0 ? OutOfBlue::kAnswer : OutOfBlue::kSilent;
+    }
     if (endpoint.name.empty()) endpoint.name = fmt::format("port-{}", endpoint.port);
     loading.endpoint_places.push_back(std::move(place));
   }

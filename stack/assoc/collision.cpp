@@ -186,6 +186,7 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   starved_ = 0;
   packets_since_sack_ = 0;
   t1_ = t2_ = guard_ = sack_at_ = TimePoint::never();
+  next_probe_at_ = std::min(next_probe_at_, now + profile_.rto_initial);
   for (Path* path : paths()) {
     path->congestion.reset();
     path->rto = Rto(profile_);

@@ -133,7 +133,10 @@ void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundP
                       if (unconfirmed && !may_go_anywhere(*answer)) continue;
                       uint8_t* const at =
                           writer.reserve_chunk(answer->type, answer->flags, answer->value.size());
-                      if (at == nullptr) continue;
+                      if (at == nullptr) {
+                        ctx.counters.add(Counter::k_drop_answer_too_long);
+                        continue;
+                      }
                       copy_bytes(at, answer->value);
                       ctx.counters.add(Counter::k_out_ctrl_chunks);
                     }

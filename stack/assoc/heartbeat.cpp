@@ -43,11 +43,19 @@ void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
     return;
   }
   if (state_ == AssocState::kCookieWait || state_ == AssocState::kShutdownAckSent) return;
-  if (find_path(packet.source) == nullptr || !data.may_answer()) return;
+  if (find_path(packet.source) == nullptr) return;
+  if (!data.may_answer()) {
+    ctx.counters.add(Counter::k_drop_answer_limit);
+    return;
+  }
   // "copied unchanged", other parameters included (8.3)
   uint8_t* const at =
       ctx.answers.writer().reserve_chunk(wire::ChunkType::kHeartbeatAck, 0, chunk.value.size());
-  if (at != nullptr) copy_bytes(at, chunk.value);
+  if (at == nullptr) {
+    ctx.counters.add(Counter::k_drop_answer_too_long);
+    return;
+  }
+  copy_bytes(at, chunk.value);
 }
 
 void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {

@@ -24,6 +24,11 @@ bool has_prefix(const IpAddress& address, const PeerProfile& peer) {
 
 }  // namespace
 
+bool Endpoint::is_configured_peer(const IpAddress& peer) const {
+  return std::any_of(peer_profiles.begin(), peer_profiles.end(),
+                     [&](const PeerProfile& candidate) { return has_prefix(peer, candidate); });
+}
+
 const Profile& Endpoint::profile_for(const IpAddress& peer) const {
   const PeerProfile* best = nullptr;
   for (const PeerProfile& candidate : peer_profiles) {
@@ -75,6 +80,7 @@ EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& ra
   endpoint->profile = config.profile;
   endpoint->peer_profiles = config.peer_profiles;
   endpoint->listening = config.listening;
+  endpoint->out_of_blue = config.out_of_blue;
   endpoint->user = config.user;
   endpoints_[id] = std::move(endpoint);
   next_on_port_[id] = first_on_port_[port.value];

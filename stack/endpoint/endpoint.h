@@ -16,10 +16,13 @@ struct Endpoint : LocalEnd {
   std::vector<PeerProfile> peer_profiles;
   bool listening = false;
   bool closing = false;
+  OutOfBlue out_of_blue = OutOfBlue::kAnswer;
   uint64_t user = 0;
   uint32_t associations = 0;
 
   [[nodiscard]] const Profile& profile_for(const IpAddress& peer) const;
+  // Does a profile of its own, however wide its prefix, name this peer?
+  [[nodiscard]] bool is_configured_peer(const IpAddress& peer) const;
   [[nodiscard]] bool has_address(const IpAddress& address) const;
 };
 

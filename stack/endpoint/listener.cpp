@@ -9,14 +9,9 @@
 
 namespace trunkline {
 
-bool ReplyBudget::take(TimePoint now) {
-  if (now - since_ >= std::chrono::seconds(1)) {
-    since_ = now;
-    left_ = per_second_;
-  }
-  if (left_ == 0) return false;
-  --left_;
-  return true;
+ReplyBudget::Verdict ReplyBudget::judge(TimePoint now, const Endpoint* endpoint) {
+  if (endpoint != nullptr && endpoint->out_of_blue == OutOfBlue::kSilent) return Verdict::kSilent;
+  return per_second_ != 0 && bucket_.take(now, per_second_) ? Verdict::kAnswer : Verdict::kRate;
 }
 
 void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint,
@@ -77,7 +72,7 @@ void send_stale_cookie(ShardContext& ctx, TimePoint now, const InboundPacket& pa
 }
 
 void answer_out_of_blue(ShardContext& ctx, TimePoint now, ReplyBudget& budget,
-                        const InboundPacket& packet) {
+                        const Endpoint* endpoint, const InboundPacket& packet) {
   ctx.counters.add(Counter::k_out_of_blues);
   const wire::PacketShape& shape = packet.shape;
   const bool silent = shape.has_abort || shape.has_shutdown_complete ||
@@ -86,8 +81,10 @@ void answer_out_of_blue(ShardContext& ctx, TimePoint now, ReplyBudget& budget,
     ctx.counters.add(Counter::k_drop_out_of_blue);
     return;
   }
-  if (!budget.take(now)) {
-    ctx.counters.add(Counter::k_drop_oob_rate);
+  const ReplyBudget::Verdict verdict = budget.judge(now, endpoint);
+  if (verdict != ReplyBudget::Verdict::kAnswer) {
+    const bool rate = verdict == ReplyBudget::Verdict::kRate;
+    ctx.counters.add(rate ? Counter::k_drop_oob_rate : Counter::k_drop_oob_silent);
     return;
   }
   const bool complete = shape.has_shutdown_ack;

@@ -9,21 +9,23 @@
 
 #include "assoc/context.h"
 #include "assoc/errors.h"
+#include "base/token_bucket.h"
 #include "endpoint/endpoint.h"
 
 namespace trunkline {
 
-// How many answers to strangers may still go out: a bucket refilled every second's worth of time.
+// Which answers to strangers may go out: those that their endpoint wants given (null: nobody has
+// the port), and only so many a second.
 class ReplyBudget {
  public:
-  ReplyBudget(uint32_t per_second, TimePoint now)
-      : per_second_(per_second), left_(per_second), since_(now) {}
-  bool take(TimePoint now);
+  enum class Verdict : uint8_t { kAnswer, kSilent, kRate };
+
+  explicit ReplyBudget(uint32_t per_second) : per_second_(per_second) {}
+  [[nodiscard]] Verdict judge(TimePoint now, const Endpoint* endpoint);
 
  private:
-  uint32_t per_second_;
-  uint32_t left_;
-  TimePoint since_;
+  uint32_t per_second_;  // 0: none at all
+  TokenBucket bucket_;
 };
 
 // The INIT ACK with its cookie, for an INIT that is in order.
@@ -53,6 +55,6 @@ void send_stale_cookie(ShardContext& ctx, TimePoint now, const InboundPacket& pa
 
 // Section 8.4, from rule 2 on; INIT and COOKIE ECHO have been dealt with.
 void answer_out_of_blue(ShardContext& ctx, TimePoint now, ReplyBudget& budget,
-                        const InboundPacket& packet);
+                        const Endpoint* endpoint, const InboundPacket& packet);
 
 }  // namespace trunkline

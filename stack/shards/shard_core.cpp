@@ -25,7 +25,9 @@ ShardCore::ShardCore(const ShardConfig& config, Directory& directory, RandomSour
       pool_(config.max_associations),
       generations_(config.max_associations),
       tags_(config.max_associations),
-      budget_(config.out_of_blue_replies_per_second, now) {}
+      budget_(config.out_of_blue_replies_per_second),
+      init_limiter_(random, config.inits_per_second_per_source, config.inits_per_second),
+      spent_(random, config.spent_cookies) {}
 
 ShardCore::~ShardCore() {
   while (!ctx.events.empty()) ctx.events.pop();

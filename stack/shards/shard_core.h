@@ -9,7 +9,9 @@
 
 #include "assoc/context.h"
 #include "endpoint/endpoint.h"
+#include "endpoint/init_limiter.h"
 #include "endpoint/listener.h"
+#include "endpoint/spent_cookies.h"
 #include "shards/directory.h"
 #include "shards/tag_table.h"
 
@@ -50,6 +52,12 @@ class ShardCore {
   // steering.cpp
   void steer(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
   void on_init(TimePoint now, const InboundPacket& packet);
+  [[nodiscard]] bool init_is_within_rate(TimePoint now, const InboundPacket& packet,
+                                         const Endpoint& endpoint);
+  // With ABORT, if strangers are answered here.
+  template <typename Append>
+  void refuse_stranger(TimePoint now, const InboundPacket& packet, const Endpoint* endpoint,
+                       VerificationTag initiate_tag, Append&& append);
   void on_cookie_echo(TimePoint now, const InboundPacket& packet);
   void accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie);
   void on_matched(TimePoint now, const InboundPacket& packet, Association& association);
@@ -77,6 +85,8 @@ class ShardCore {
   AllList all_;
   std::deque<Profile> profiles_;  // of connects that brought their own; few, and kept
   ReplyBudget budget_;
+  InitLimiter init_limiter_;
+  SpentCookies spent_;
 };
 
 template <typename... Args>

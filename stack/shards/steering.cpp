@@ -102,7 +102,8 @@ void ShardCore::steer(TimePoint now, const InboundPacket& packet, wire::TagClass
       const bool opening = association->state() == AssocState::kCookieWait ||
                            association->state() == AssocState::kCookieEchoed;
       if (opening && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
-        return answer_out_of_blue(ctx, now, budget_, packet);
+        return answer_out_of_blue(ctx, now, budget_, endpoints.find(association->local().endpoint),
+                                  packet);
       }
       return on_matched(now, packet, *association);
     }
@@ -170,7 +171,7 @@ void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::T
       ctx.counters.add(Counter::k_drop_bad_tag);
       return;
     }
-    return answer_out_of_blue(ctx, now, budget_, packet);
+    return answer_out_of_blue(ctx, now, budget_, endpoint, packet);
   }
   if (tag_class == wire::TagClass::kReflected &&
       packet.header.verification_tag == association->peer_tag()) {
@@ -183,12 +184,40 @@ void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::T
   const bool opening = association->state() == AssocState::kCookieWait ||
                        association->state() == AssocState::kCookieEchoed;
   if (opening && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
-    return answer_out_of_blue(ctx, now, budget_, packet);  // 8.5.1 E
+    return answer_out_of_blue(ctx, now, budget_, endpoint, packet);  // 8.5.1 E
   }
   ctx.counters.add(Counter::k_drop_bad_tag);
 }
 
+template <typename Append>
+void ShardCore::refuse_stranger(TimePoint now, const InboundPacket& packet,
+                                const Endpoint* endpoint, VerificationTag initiate_tag,
+                                Append&& append) {
+  if (budget_.judge(now, endpoint) != ReplyBudget::Verdict::kAnswer) return;
+  refuse_init(ctx, packet, initiate_tag, std::forward<Append>(append));
+}
+
+// Asked before the INIT is read: a flood must not cost more than this.
+bool ShardCore::init_is_within_rate(TimePoint now, const InboundPacket& packet,
+                                    const Endpoint& endpoint) {
+  const bool known = endpoint.is_configured_peer(packet.source) ||
+                     directory_.find({endpoint.endpoint, packet.header.source_port, packet.source});
+  switch (init_limiter_.judge(now, packet.source, known)) {
+    case InitLimiter::Verdict::kSourceRate:
+      ctx.counters.add(Counter::k_drop_init_source_rate);
+      return false;
+    case InitLimiter::Verdict::kTotalRate:
+      ctx.counters.add(Counter::k_drop_init_total_rate);
+      return false;
+    case InitLimiter::Verdict::kPass:
+      break;
+  }
+  return true;
+}
+
 void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
+  Endpoint* const endpoint = endpoints.find(packet.destination, packet.header.destination_port);
+  if (endpoint != nullptr && !init_is_within_rate(now, packet, *endpoint)) return;
   wire::ChunkCursor chunks(packet.chunks);
   wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), false);
   const wire::InitChunk& init = parsed.init;
@@ -197,22 +226,16 @@ void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
     ctx.counters.add(Counter::k_drop_bad_init);
     return;
   }
-  Endpoint* const endpoint = endpoints.find(packet.destination, packet.header.destination_port);
   if (endpoint == nullptr) {
     ctx.counters.add(Counter::k_drop_no_endpoint);
-    if (budget_.take(now)) {
-      refuse_init(ctx, packet, init.initiate_tag, [](wire::PacketWriter&) { return true; });
-    }
-    return;
+    return refuse_stranger(now, packet, endpoint, init.initiate_tag,
+                           [](wire::PacketWriter&) { return true; });
   }
   if (!parsed.ok()) {
     ctx.counters.add(Counter::k_drop_bad_init);
-    if (budget_.take(now)) {
-      refuse_init(ctx, packet, init.initiate_tag, [&](wire::PacketWriter& writer) {
-        return append_init_error(writer, parsed.error, init);
-      });
-    }
-    return;
+    return refuse_stranger(
+        now, packet, endpoint, init.initiate_tag,
+        [&](wire::PacketWriter& writer) { return append_init_error(writer, parsed.error, init); });
   }
   // Any address of the list may belong to an association that exists (5.1.2 D).
   const PeerAddresses peers = collect_peer_addresses(*endpoint, packet.source, init.address_list());
@@ -224,10 +247,8 @@ void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
   }
   if (!endpoint->listening) {
     ctx.counters.add(Counter::k_drop_no_endpoint);
-    if (budget_.take(now)) {
-      refuse_init(ctx, packet, init.initiate_tag, [](wire::PacketWriter&) { return true; });
-    }
-    return;
+    return refuse_stranger(now, packet, endpoint, init.initiate_tag,
+                           [](wire::PacketWriter&) { return true; });
   }
   answer_init(ctx, now, *endpoint, packet, init, draw_tag(), Tsn(ctx.random.u32()));
 }
@@ -277,6 +298,7 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
       case Association::CookieAction::kContinue:
         break;
     }
+    spent_.remember(cookie);
     register_paths(*known, cookie.peers());
     return known->on_packet(ctx, now, packet);
   }
@@ -286,6 +308,10 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
 void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie) {
   if (now - cookie.created > cookie.lifespan) {
     return send_stale_cookie(ctx, now, packet, cookie);  // 5.1.5 step 4
+  }
+  if (spent_.contains(cookie)) {
+    ctx.counters.add(Counter::k_drop_spent_cookie);
+    return;
   }
   Endpoint* const endpoint = endpoints.find(cookie.endpoint);
   if (!endpoint->listening) {
@@ -299,6 +325,7 @@ void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie&
     ++endpoint->associations;
     if (register_paths(*association, cookie.peers()) &&
         association->start_accepted(ctx, now, packet, cookie)) {
+      spent_.remember(cookie);
       return association->on_packet(ctx, now, packet);
     }
     for (const IpAddress& peer : cookie.peers()) {

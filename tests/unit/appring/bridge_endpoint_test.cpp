@@ -38,7 +38,9 @@ TEST_F(EndpointTest, EndpointsTakeAddressesAndProfilesFromTheConfiguration) {
   ASSERT_EQ(shard.endpoints.size(), 3U);
   EXPECT_EQ(shard.endpoints[1].addresses[0], IpAddress::ipv4(198, 51, 100, 1));
   EXPECT_EQ(shard.endpoints[1].profile.rto_initial, std::chrono::milliseconds(120));
+  EXPECT_EQ(shard.endpoints[1].out_of_blue, OutOfBlue::kSilent);
   EXPECT_EQ(shard.endpoints[2].addresses[0], IpAddress::ipv4(192, 0, 2, 1));
+  EXPECT_EQ(shard.endpoints[2].out_of_blue, OutOfBlue::kAnswer);
   EXPECT_EQ(shard.endpoints[2].profile.rto_initial, std::chrono::seconds(1));
   EXPECT_EQ(shard.endpoints[3].profile.rto_initial, std::chrono::milliseconds(120));
   EXPECT_EQ(listen(lane, 3002, nullptr, 0, "slow"), -ENOENT);

@@ -86,7 +86,8 @@ appring::BridgeConfig test_bridge_config() {
   fast.rto_initial = std::chrono::milliseconds(120);
   fast.max_message_size = 1000;
   config.profiles.push_back({"fast", fast});
-  config.endpoints.push_back({PortNumber(2905), {IpAddress::ipv4(198, 51, 100, 1)}, "fast"});
+  config.endpoints.push_back(
+      {PortNumber(2905), {IpAddress::ipv4(198, 51, 100, 1)}, "fast", OutOfBlue::kSilent});
   return config;
 }
 

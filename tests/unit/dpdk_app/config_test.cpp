@@ -176,7 +176,8 @@ TEST(Config, TheDaemonsOwnSections) {
 eal: {file_prefix: abc, huge_pages: false, memory: 96MiB, worker_core: 5, extra_args: ["--x=1"]}
 control: {socket: /run/c.sock, socket_mode: 0660}
 logging: {level: error, file: /tmp/log}
-limits: {max_associations: 7, receive_buffer: 2MiB, out_of_blue_replies_per_second: 0}
+limits: {max_associations: 7, receive_buffer: 2MiB, out_of_blue_replies_per_second: 0,
+         inits_per_second_per_source: 0, inits_per_second: 123, spent_cookies: 99}
 capture: {directory: /tmp}
 idle: spin
 drain_timeout: 250ms
@@ -191,6 +192,9 @@ drain_timeout: 250ms
   EXPECT_EQ(config.logging.level, LogLevel::kError);
   EXPECT_EQ(config.limits.max_associations, 7u);
   EXPECT_EQ(config.limits.out_of_blue_replies_per_second, 0u);
+  EXPECT_EQ(config.limits.inits_per_second_per_source, 0u);
+  EXPECT_EQ(config.limits.inits_per_second, 123u);
+  EXPECT_EQ(config.limits.spent_cookies, 99u);
   EXPECT_EQ(config.idle, Idle::kSpin);
   EXPECT_EQ(config.drain_timeout, milliseconds(250));
 }
@@ -221,6 +225,10 @@ TEST(Config, AnnotatedDefaultsAreTheRealOnes) {
   EXPECT_EQ(result.config.profiles[0].profile, Profile{});
   EXPECT_EQ(result.config.limits.receive_buffer, Limits{}.receive_buffer);
   EXPECT_EQ(result.config.limits.max_neighbours, Limits{}.max_neighbours);
+  EXPECT_EQ(result.config.limits.inits_per_second_per_source, Limits{}.inits_per_second_per_source);
+  EXPECT_EQ(result.config.limits.inits_per_second, Limits{}.inits_per_second);
+  EXPECT_EQ(result.config.limits.spent_cookies, Limits{}.spent_cookies);
+  EXPECT_EQ(result.config.endpoints[0].out_of_blue, OutOfBlue::kAnswer);
   EXPECT_EQ(result.config.clients.limits.max_total_memory, ClientLimits{}.max_total_memory);
   EXPECT_EQ(result.config.clients.socket, Clients{}.socket);
   EXPECT_EQ(result.config.drain_timeout, Config{}.drain_timeout);

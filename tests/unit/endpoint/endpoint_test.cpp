@@ -176,18 +176,41 @@ TEST(PeerAddresses, AtMostAsManyAsThereArePaths) {
   EXPECT_EQ(peers.addresses[0], ip("203.0.113.1"));
 }
 
-TEST(ReplyBudget, IsRefilledEverySecond) {
+TEST(Endpoint, KnowsItsConfiguredPeersByPrefix) {
+  Endpoint endpoint;
+  EXPECT_FALSE(endpoint.is_configured_peer(ip("198.51.100.1")));
+  endpoint.peer_profiles = {{ip("198.51.100.0"), 24, {}}, {ip("2001:db8::1"), 128, {}}};
+  EXPECT_TRUE(endpoint.is_configured_peer(ip("198.51.100.1")));
+  EXPECT_TRUE(endpoint.is_configured_peer(ip("2001:db8::1")));
+  EXPECT_FALSE(endpoint.is_configured_peer(ip("198.51.101.1")));
+  EXPECT_FALSE(endpoint.is_configured_peer(ip("2001:db8::2")));
+}
+
+TEST(ReplyBudget, AnswersSoManyASecond) {
   TimePoint now = TimePoint::from_ns(5);
-  ReplyBudget budget(3, now);
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(budget.take(now));
-  EXPECT_FALSE(budget.take(now));
-  now = now + std::chrono::milliseconds(999);
-  EXPECT_FALSE(budget.take(now));
-  now = now + std::chrono::milliseconds(1);
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(budget.take(now));
-  EXPECT_FALSE(budget.take(now));
-  ReplyBudget none(0, now);
-  EXPECT_FALSE(none.take(now + std::chrono::hours(1)));
+  ReplyBudget budget(3);
+  const auto allows = [&] { return budget.judge(now, nullptr) == ReplyBudget::Verdict::kAnswer; };
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(allows());
+  EXPECT_EQ(budget.judge(now, nullptr), ReplyBudget::Verdict::kRate);
+  now = now + std::chrono::seconds(1);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(allows());
+  EXPECT_FALSE(allows());
+}
+
+TEST(ReplyBudget, ZeroIsSilence) {
+  ReplyBudget none(0);
+  EXPECT_EQ(none.judge(TimePoint::from_ns(5), nullptr), ReplyBudget::Verdict::kRate);
+}
+
+TEST(ReplyBudget, ASilentEndpointUsesNothingUp) {
+  const TimePoint now = TimePoint::from_ns(5);
+  ReplyBudget budget(1);
+  Endpoint endpoint;
+  endpoint.out_of_blue = OutOfBlue::kSilent;
+  EXPECT_EQ(budget.judge(now, &endpoint), ReplyBudget::Verdict::kSilent);
+  EXPECT_EQ(budget.judge(now, nullptr), ReplyBudget::Verdict::kAnswer);
+  endpoint.out_of_blue = OutOfBlue::kAnswer;
+  EXPECT_EQ(budget.judge(now, &endpoint), ReplyBudget::Verdict::kRate);
 }
 
 }  // namespace

@@ -113,6 +113,7 @@ struct HostSetup {
   std::vector<PeerProfile> peer_profiles;
   ShardConfig shard;
   bool listening = true;
+  OutOfBlue out_of_blue = OutOfBlue::kAnswer;
 };
 
 class Host {
@@ -129,6 +130,7 @@ class Host {
     config.profile = setup.profile;
     config.peer_profiles = setup.peer_profiles;
     config.listening = setup.listening;
+    config.out_of_blue = setup.out_of_blue;
     config.user = 7;
     const EndpointResult result = shard_->add_endpoint(config);
     if (result.status != Status::kOk) broken("the endpoint was refused");

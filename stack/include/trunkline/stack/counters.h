@@ -61,11 +61,15 @@ namespace trunkline {
   X(drop_no_endpoint, "packets to a port that nobody listens on, unanswered")                   \
   X(drop_out_of_blue, "out-of-the-blue packets that get no answer")                             \
   X(drop_oob_rate, "out-of-the-blue answers withheld by the rate limit")                        \
+  X(drop_oob_silent, "out-of-the-blue answers withheld because the endpoint is silent")         \
+  X(drop_init_source_rate, "INITs beyond the rate of their source address")                     \
+  X(drop_init_total_rate, "INITs of strangers beyond the rate of the shard")                    \
   X(drop_bad_init, "INIT chunks that are malformed or impossible")                              \
   X(drop_bad_init_ack, "INIT ACK chunks that are malformed or impossible")                      \
   X(drop_unexpected_init_ack, "INIT ACKs outside COOKIE-WAIT")                                  \
   X(drop_bad_cookie, "COOKIE ECHOs whose cookie is not ours, or altered")                       \
   X(drop_stale_cookie, "COOKIE ECHOs whose cookie is too old")                                  \
+  X(drop_spent_cookie, "COOKIE ECHOs whose association has ended: replayed")                    \
   X(drop_cookie_collision, "COOKIE ECHOs that section 5.2.4 tells to discard")                  \
   X(drop_unexpected_cookie_ack, "COOKIE ACKs outside COOKIE-ECHOED")                            \
   X(drop_unexpected_shutdown, "shutdown chunks that the state does not expect")                 \
@@ -76,6 +80,8 @@ namespace trunkline {
   X(drop_unknown_chunk, "chunks of a type that is not known")                                   \
   X(drop_bad_sack, "SACKs that acknowledge what was never sent, or are malformed")              \
   X(drop_old_sack, "SACKs older than one already processed")                                    \
+  X(drop_answer_too_long, "answers that do not fit the one packet that they may fill")          \
+  X(drop_answer_limit, "HEARTBEATs beyond the answers that one packet may draw")                \
   X(drop_bad_heartbeat_ack, "HEARTBEAT ACKs that answer no HEARTBEAT of ours")                  \
   X(drop_bad_stream, "DATA chunks on a stream that was not negotiated")                         \
   X(drop_empty_data, "DATA chunks without user data")                                           \

@@ -206,12 +206,20 @@ struct PeerProfile {
   Profile profile;
 };
 
+// What becomes of packets to an endpoint's port that belong to no association (section 8.4).
+enum class OutOfBlue : uint8_t {
+  kAnswer,  // with ABORT or SHUTDOWN COMPLETE, as far as the shard's rate allows
+  kSilent,  // nothing is sent, everything is counted: behind a NAT or a load balancer an ABORT may
+            // end an association that lives elsewhere
+};
+
 struct EndpointConfig {
   PortNumber port;                   // 0: a free one of 49152 to 65535 is chosen
   std::vector<IpAddress> addresses;  // local, at least one
   Profile profile;
   std::vector<PeerProfile> peer_profiles;
   bool listening = false;
+  OutOfBlue out_of_blue = OutOfBlue::kAnswer;
   uint64_t user = 0;  // given back in kAccepted as Event::user
 };
 
@@ -251,6 +259,11 @@ struct ShardConfig {
   uint32_t max_outstanding_chunks = 262144;        // DATA chunks in flight, over all associations
   uint32_t max_queued_messages = 262144;           // messages accepted and not yet finished
   uint32_t out_of_blue_replies_per_second = 1000;  // 0: out-of-the-blue packets get no answer
+  // INITs answered. Configured peers, and peers with an association, have a rate of their own each
+  // and do not count in the total.
+  uint32_t inits_per_second_per_source = 200;  // source: an IPv4 address, an IPv6 /64; 0: no limit
+  uint32_t inits_per_second = 20000;           // of strangers together; 0: no limit
+  uint32_t spent_cookies = 16384;              // remembered against replay; 0: none
 };
 
 // The one structure that shards share: (local port, peer address, peer port) to association.
