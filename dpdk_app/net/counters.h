@@ -21,6 +21,7 @@ namespace trunkline::net {
   X(neighbour_solicits_in, "Neighbor Solicitations for one of our addresses, answered")        \
   X(neighbour_adverts_in, "Neighbor Advertisements that confirmed a neighbour")                \
   X(neighbour_solicits_out, "Neighbor Solicitations sent")                                     \
+  X(announcements_in, "stations that said unasked where they are, and were not known")        \
   X(echo_requests_in, "pings of one of our addresses, answered")                               \
   X(neighbours_failed, "neighbours that did not answer three times")                           \
   X(neighbours_evicted, "neighbours forgotten to make room for others")                        \

@@ -50,7 +50,12 @@ size_t Responder::handle_arp(TimePoint now, const Frame& frame, std::span<uint8_
     counters_.add(NetCounter::k_arp_replies_in);
     return 0;
   }
-  if (!for_us) return known ? 0 : drop(NetCounter::k_drop_arp_not_for_us);
+  if (!for_us) {
+    if (known) return 0;
+    if (arp->sender != arp->target) return drop(NetCounter::k_drop_arp_not_for_us);
+    counters_.add(NetCounter::k_announcements_in);  // RFC 5227 section 3
+    return 0;
+  }
   counters_.add(NetCounter::k_arp_requests_in);
   const ArpPacket reply{ArpOperation::kReply, port_.mac, arp->target, arp->sender_mac, arp->sender};
   return build_arp(reply, arp->sender_mac, port_.vlan, buffer);
@@ -118,7 +123,9 @@ size_t Responder::handle_neighbor(TimePoint now, const Frame& frame, std::span<u
     const NeighbourTable::News news{false, message->solicited, message->override_cache};
     // Without a link address it can only confirm what is known (section 7.2.5).
     if (!neighbours_.learn(now, message->target, message->link_address, news, actions)) {
-      return drop(NetCounter::k_drop_nd_unexpected);
+      if (message->solicited) return drop(NetCounter::k_drop_nd_unexpected);
+      counters_.add(NetCounter::k_announcements_in);  // RFC 4861 section 7.2.6
+      return 0;
     }
     counters_.add(NetCounter::k_neighbour_adverts_in);
     return 0;

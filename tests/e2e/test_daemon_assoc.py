@@ -76,8 +76,7 @@ def exchange_over(t, address):
         assert counts['SHUTDOWN_COMPLETE'] == 1 and counts['ABORT'] == 0, counts
     for daemon in (a, b):
         bad = {name: value for name, value in ask(daemon, 'counters', '--nonzero').items()
-               if '.drop_' in name and name not in (
-                   'net.drop_arp_not_for_us', 'net.drop_nd_unexpected')}  # announcements
+               if '.drop_' in name}
         cases.check_equal(bad, {}, 'drops in a run without loss')
         daemon.stop()
 

@@ -8,7 +8,7 @@ int trunkline_c_user(void);
 int trunkline_c_user(void) {
   tl_address address;
   tl_options options = {0};
-  tl_client *client = NULL;
+  tl_client* client = NULL;
   options.name = "c";
   if (tl_address_parse("192.0.2.1", &address) != 0) return 1;
   if (tl_attach("/nonexistent/socket", &options, &client) >= 0) return 2;

@@ -66,6 +66,13 @@ TEST_F(ResponderTest, ArpThatIsNotForUs) {
   EXPECT_EQ(count(NetCounter::k_drop_arp_conflict), 1u);
 }
 
+TEST_F(ResponderTest, ArpAnnouncementIsNoDrop) {
+  EXPECT_TRUE(answer(arp_frame(1, "192.0.2.77", "192.0.2.77")).empty());
+  EXPECT_EQ(count(NetCounter::k_announcements_in), 1u);
+  EXPECT_EQ(count(NetCounter::k_drop_arp_not_for_us), 0u);
+  EXPECT_EQ(neighbours.size(), 0u);
+}
+
 TEST_F(ResponderTest, ArpProbeIsAnsweredAndTeachesNothing) {  // RFC 5227
   EXPECT_FALSE(answer(arp_frame(1, "0.0.0.0", "192.0.2.1")).empty());
   EXPECT_EQ(neighbours.size(), 0u);
@@ -191,6 +198,12 @@ TEST_F(ResponderTest, NeighborMessagesThatAreDropped) {
                                 "2001:db8::77", "2001:db8::1", 255))
                   .empty());
   EXPECT_EQ(count(NetCounter::k_drop_nd_unexpected), 1u);
+  nobody[4] = 0x20;  // an announcement: nobody asked, and it does not say so
+  EXPECT_TRUE(answer(ipv6_frame(58, icmpv6(nobody, "2001:db8::77", "2001:db8::1"), 0,
+                                "2001:db8::77", "2001:db8::1", 255))
+                  .empty());
+  EXPECT_EQ(count(NetCounter::k_drop_nd_unexpected), 1u);
+  EXPECT_EQ(count(NetCounter::k_announcements_in), 1u);
 }
 
 TEST_F(ResponderTest, QuestionAndAnnouncementForIpv6) {
