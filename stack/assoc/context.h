@@ -67,7 +67,11 @@ class AnswerChunks {
   AnswerChunks(const AnswerChunks&) = delete;
   AnswerChunks& operator=(const AnswerChunks&) = delete;
 
-  [[nodiscard]] wire::PacketWriter& writer() { return writer_; }
+  // The first answer decides how large they may become together: `limit`, an SCTP packet.
+  [[nodiscard]] wire::PacketWriter& writer(size_t limit) {
+    if (empty()) writer_ = wire::PacketWriter(std::span(bytes_).first(std::min(limit, kMax)));
+    return writer_;
+  }
   [[nodiscard]] bool empty() const { return writer_.empty(); }
   [[nodiscard]] std::span<const uint8_t> chunks() const {
     return std::span(bytes_).first(writer_.size()).subspan(wire::kCommonHeaderSize);
@@ -75,7 +79,9 @@ class AnswerChunks {
   void clear() { writer_ = wire::PacketWriter(bytes_); }
 
  private:
-  std::array<uint8_t, Reply::kMaxSize> bytes_{};
+  static constexpr size_t kMax = Reply::kMaxSize;
+
+  std::array<uint8_t, kMax> bytes_{};
   wire::PacketWriter writer_;
 };
 

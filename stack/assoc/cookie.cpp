@@ -7,7 +7,6 @@
 #include <openssl/params.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include "base/bytes.h"
@@ -19,9 +18,12 @@ namespace {
 // cookie's own lifespan ends long before.
 constexpr Duration kKeyLife = std::chrono::hours(1);
 
-constexpr uint8_t kVersion = 1;
-constexpr size_t kFixedSize = 2 + 8 + 8 + 4 * 4 + 4 + 2 * 2 + 8 * 2 + 4 + 2 * 2 + 17 + 1;
-constexpr size_t kAddressSize = 17;
+constexpr uint8_t kVersion = 2;
+// Up to the number of the peer's addresses; then ours and these, each with no more bytes than its
+// family has: the cookie travels twice, and an INIT ACK should be small (5.1.3, 12.4).
+constexpr size_t kFixedSize = 2 + 8 + 8 + 4 * 4 + 4 + 2 * 2 + 8 * 2 + 4 + 2 * 2 + 1;
+constexpr size_t kLeastAddressSize = 1 + 4;
+constexpr size_t kMostAddressSize = 1 + 16;
 
 class Writer {
  public:
@@ -32,9 +34,8 @@ class Writer {
   void u64(uint64_t v) { store_be64(std::exchange(at_, at_ + 8), v); }
   void address(const IpAddress& address) {
     u8(static_cast<uint8_t>(address.family()));
-    std::memset(at_, 0, 16);
     copy_bytes(at_, address.bytes());
-    at_ += 16;
+    at_ += address.bytes().size();
   }
   [[nodiscard]] uint8_t* at() const { return at_; }
 
@@ -44,31 +45,37 @@ class Writer {
 
 class Reader {
  public:
-  explicit Reader(const uint8_t* at) : at_(at) {}
+  // The fixed part is known to be there; addresses look for themselves.
+  explicit Reader(std::span<const uint8_t> bytes)
+      : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
   uint8_t u8() { return *at_++; }
   uint16_t u16() { return load_be16(std::exchange(at_, at_ + 2)); }
   uint32_t u32() { return load_be32(std::exchange(at_, at_ + 4)); }
   uint64_t u64() { return load_be64(std::exchange(at_, at_ + 8)); }
   bool address(IpAddress& out) {
+    if (left() == 0) return false;
     const uint8_t family = u8();
-    const uint8_t* const bytes = std::exchange(at_, at_ + 16);
-    if (family == static_cast<uint8_t>(AddressFamily::kIpv4)) {
-      out = IpAddress::from_ipv4(std::span<const uint8_t, 4>(bytes, 4));
-    } else if (family == static_cast<uint8_t>(AddressFamily::kIpv6)) {
-      out = IpAddress::from_ipv6(std::span<const uint8_t, 16>(bytes, 16));
-    } else {
-      return false;
+    if (family == static_cast<uint8_t>(AddressFamily::kIpv4) && left() >= 4) {
+      out = IpAddress::from_ipv4(std::span<const uint8_t, 4>(std::exchange(at_, at_ + 4), 4));
+      return true;
     }
-    return true;
+    if (family == static_cast<uint8_t>(AddressFamily::kIpv6) && left() >= 16) {
+      out = IpAddress::from_ipv6(std::span<const uint8_t, 16>(std::exchange(at_, at_ + 16), 16));
+      return true;
+    }
+    return false;
   }
+  [[nodiscard]] size_t left() const { return static_cast<size_t>(end_ - at_); }
 
  private:
   const uint8_t* at_;
+  const uint8_t* end_;
 };
 
 }  // namespace
 
-static_assert(kFixedSize + kMaxPaths * kAddressSize + CookieJar::kMacSize <= CookieJar::kMaxSize);
+static_assert(kFixedSize + (1 + kMaxPaths) * kMostAddressSize + CookieJar::kMacSize <=
+              CookieJar::kMaxSize);
 
 CookieJar::CookieJar(RandomSource& random, TimePoint now) : random_(random), rotated_at_(now) {
   set_key(current_);
@@ -137,8 +144,8 @@ size_t CookieJar::seal(TimePoint now, const Cookie& cookie, std::span<uint8_t, k
   writer.u32(cookie.endpoint.value);
   writer.u16(cookie.local_port.value);
   writer.u16(cookie.peer_port.value);
-  writer.address(cookie.local_address);
   writer.u8(static_cast<uint8_t>(cookie.peer_address_count));
+  writer.address(cookie.local_address);
   for (const IpAddress& address : cookie.peers()) writer.address(address);
   const size_t size = static_cast<size_t>(writer.at() - out.data());
   if (!compute(current_, out.first(size), std::span<uint8_t, kMacSize>(writer.at(), kMacSize))) {
@@ -153,8 +160,11 @@ bool CookieJar::open(TimePoint now, std::span<const uint8_t> sealed, Cookie& out
   if (sealed[0] != kVersion) return false;
   const size_t address_count = sealed[kFixedSize - 1];
   if (address_count == 0 || address_count > kMaxPaths) return false;
-  const size_t size = kFixedSize + address_count * kAddressSize;
-  if (sealed.size() != size + kMacSize) return false;
+  const size_t size = sealed.size() - kMacSize;
+  if (size < kFixedSize + (1 + address_count) * kLeastAddressSize ||
+      size > kFixedSize + (1 + address_count) * kMostAddressSize) {
+    return false;
+  }
   Key* key = nullptr;
   if (current_.valid && sealed[1] == current_.id) key = &current_;
   if (previous_.valid && sealed[1] == previous_.id) key = &previous_;
@@ -163,7 +173,7 @@ bool CookieJar::open(TimePoint now, std::span<const uint8_t> sealed, Cookie& out
   if (!compute(*key, sealed.first(size), mac)) return false;
   if (CRYPTO_memcmp(mac.data(), sealed.data() + size, kMacSize) != 0) return false;
 
-  Reader reader(sealed.data() + 2);
+  Reader reader(sealed.subspan(2, size - 2));
   out.created = TimePoint::from_ns(static_cast<int64_t>(reader.u64()));
   out.lifespan = Duration(static_cast<int64_t>(reader.u64()));
   out.local_tag = VerificationTag(reader.u32());
@@ -178,12 +188,12 @@ bool CookieJar::open(TimePoint now, std::span<const uint8_t> sealed, Cookie& out
   out.endpoint = EndpointId(reader.u32());
   out.local_port = PortNumber(reader.u16());
   out.peer_port = PortNumber(reader.u16());
-  if (!reader.address(out.local_address)) return false;
   out.peer_address_count = reader.u8();
+  if (!reader.address(out.local_address)) return false;
   for (size_t i = 0; i < out.peer_address_count; ++i) {
     if (!reader.address(out.peer_addresses[i])) return false;
   }
-  return true;
+  return reader.left() == 0;
 }
 
 }  // namespace trunkline

@@ -52,7 +52,7 @@ void Association::abort_with(ShardContext& ctx, Reason reason, wire::CauseCode c
 // With the other answers to the packet at hand: see flush_answers().
 template <typename Append>
 void Association::report_error(ShardContext& ctx, Append&& append) {
-  wire::PacketWriter& writer = ctx.answers.writer();
+  wire::PacketWriter& writer = ctx.answers.writer(primary().packet_size());
   if (!wire::begin_error(writer)) return;
   if (!append(writer) || !writer.end_chunk()) writer.cancel_chunk();
 }

@@ -49,8 +49,8 @@ void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
     return;
   }
   // "copied unchanged", other parameters included (8.3)
-  uint8_t* const at =
-      ctx.answers.writer().reserve_chunk(wire::ChunkType::kHeartbeatAck, 0, chunk.value.size());
+  uint8_t* const at = ctx.answers.writer(primary().packet_size())
+                          .reserve_chunk(wire::ChunkType::kHeartbeatAck, 0, chunk.value.size());
   if (at == nullptr) {
     ctx.counters.add(Counter::k_drop_answer_too_long);
     return;

@@ -68,6 +68,8 @@ class ShardCore {
   [[nodiscard]] uint16_t owner_by_address(const Endpoint& endpoint,
                                           std::span<const IpAddress> peers,
                                           PortNumber peer_port) const;
+  [[nodiscard]] Association* find_by_list(const Endpoint& endpoint,
+                                          const InboundPacket& packet) const;
   bool register_paths(Association& association, std::span<const IpAddress> peers);
 
   // shard_core.cpp

@@ -137,20 +137,18 @@ Association* ShardCore::find_by_address(const Endpoint& endpoint, const IpAddres
   return id ? find(*id) : nullptr;
 }
 
-namespace {
-
 // An INIT ACK belongs to the association that has any address of its list (5.1.2 D): a peer may
 // answer from another address than the one that was asked.
-bool init_ack_names(const InboundPacket& packet, const Association& association) {
-  if (packet.shape.first_type != wire::ChunkType::kInitAck) return false;
+Association* ShardCore::find_by_list(const Endpoint& endpoint, const InboundPacket& packet) const {
+  if (packet.shape.first_type != wire::ChunkType::kInitAck) return nullptr;
   wire::ChunkCursor chunks(packet.chunks);
   const wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), true);
-  const auto listed = parsed.init.address_list();
-  return std::any_of(listed.begin(), listed.end(),
-                     [&](const IpAddress& address) { return association.has_address(address); });
+  for (const IpAddress& address : parsed.init.address_list()) {
+    Association* const found = find_by_address(endpoint, address, packet.header.source_port);
+    if (found != nullptr) return found;
+  }
+  return nullptr;
 }
-
-}  // namespace
 
 // No association has this tag. The one with these addresses and ports judges what is left (8.5.1).
 void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class) {
@@ -160,14 +158,14 @@ void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::T
       endpoint != nullptr ? find_by_address(*endpoint, packet.source, packet.header.source_port)
                           : nullptr;
   if (association == nullptr) {
+    Association* const listed = endpoint != nullptr ? find_by_list(*endpoint, packet) : nullptr;
+    if (listed != nullptr && listed->local_tag() == packet.header.verification_tag) {
+      return on_matched(now, packet, *listed);
+    }
     // Our tag and ports, from an address that we do not know (a ninth interface, a NAT that moved):
     // an ABORT would end an association that lives.
-    Association* const tagged =
-        tag_class == wire::TagClass::kOwn ? find_by_tag(packet, false) : nullptr;
-    if (tagged != nullptr && init_ack_names(packet, *tagged)) {
-      return on_matched(now, packet, *tagged);
-    }
-    if (tagged != nullptr) {
+    if (listed != nullptr ||
+        (tag_class == wire::TagClass::kOwn && find_by_tag(packet, false) != nullptr)) {
       ctx.counters.add(Counter::k_drop_bad_tag);
       return;
     }

@@ -108,7 +108,7 @@ TEST_F(Jar, CutsAndTailsAreRefused) {
 TEST_F(Jar, AnotherVersionIsRefused) {
   std::vector<uint8_t> sealed = seal(kNow, example(1));
   for (unsigned version = 0; version < 256; ++version) {
-    if (version == 1) continue;
+    if (version == 2) continue;
     sealed[0] = static_cast<uint8_t>(version);
     EXPECT_FALSE(opens(kNow, sealed)) << version;
   }
@@ -158,7 +158,7 @@ TEST_F(Jar, RandomBytesNeverOpen) {
     std::vector<uint8_t> bytes(random.below(CookieJar::kMaxSize + 10));
     random.fill(bytes);
     if (bytes.size() > 1) {
-      bytes[0] = 1;
+      bytes[0] = 2;
       bytes[1] = 1;
     }
     ASSERT_FALSE(opens(kNow, bytes));
