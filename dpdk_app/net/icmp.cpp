@@ -14,7 +14,48 @@ constexpr size_t kNeighborHeader = 24;
 constexpr size_t kLinkAddressOption = 8;
 constexpr uint8_t kSourceLinkAddress = 1;
 constexpr uint8_t kTargetLinkAddress = 2;
+constexpr uint8_t kSctp = 132;
+
+std::optional<PacketIn> quoted_ipv4(std::span<const uint8_t> quoted) {
+  constexpr size_t kPlain = 20;
+  if (quoted.size() < kPlain || quoted[0] >> 4 != 4) return std::nullopt;
+  const size_t header = (quoted[0] & 0x0fu) * 4u;
+  const size_t length = load_be16(&quoted[2]);
+  const bool first_fragment = (load_be16(&quoted[6]) & 0x1fffu) == 0;
+  if (header < kPlain || quoted.size() < header || length < header || !first_fragment ||
+      quoted[9] != kSctp) {
+    return std::nullopt;
+  }
+  PacketIn out;
+  out.source = IpAddress::from_ipv4(quoted.subspan<12, 4>());
+  out.destination = IpAddress::from_ipv4(quoted.subspan<16, 4>());
+  out.bytes = quoted.first(std::min(quoted.size(), length)).subspan(header);
+  return out;
+}
+
+// We send no extension headers: SCTP comes first.
+std::optional<PacketIn> quoted_ipv6(std::span<const uint8_t> quoted) {
+  constexpr size_t kHeader = 40;
+  if (quoted.size() < kHeader || quoted[0] >> 4 != 6 || quoted[6] != kSctp) return std::nullopt;
+  const size_t length = kHeader + load_be16(&quoted[4]);
+  PacketIn out;
+  out.source = IpAddress::from_ipv6(quoted.subspan<8, 16>());
+  out.destination = IpAddress::from_ipv6(quoted.subspan<24, 16>());
+  out.bytes = quoted.first(std::min(quoted.size(), length)).subspan(kHeader);
+  return out;
+}
+
 }  // namespace
+
+std::optional<PacketIn> protocol_unreachable(std::span<const uint8_t> message, bool ipv6) {
+  if (message.size() < kIcmpHeader) return std::nullopt;
+  // Destination unreachable, protocol unreachable; parameter problem, unrecognized next header.
+  const uint8_t type = ipv6 ? 4 : 3;
+  const uint8_t code = ipv6 ? 1 : 2;
+  if (message[0] != type || message[1] != code) return std::nullopt;
+  const auto quoted = message.subspan(kIcmpHeader);
+  return ipv6 ? quoted_ipv6(quoted) : quoted_ipv4(quoted);
+}
 
 IcmpKind classify_icmp(std::span<const uint8_t> message) {
   if (message.size() < kIcmpHeader || checksum_fold(checksum_add(message)) != 0) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ICMP and ICMPv6: echo replies (RFC 792, RFC 4443) and Neighbor Discovery (RFC 4861), as pure
-// functions on messages. Errors are counted by the caller; path MTU discovery does not use them.
+// functions on messages. Of errors only those matter that say that SCTP is not spoken; path MTU
+// discovery does not use them.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 #include <span>
 
 #include "net/mac.h"
-#include "trunkline/stack/address.h"
+#include "trunkline/stack/stack.h"
 
 namespace trunkline::net {
 
@@ -25,6 +26,12 @@ enum class IcmpKind : uint8_t { kMalformed, kEcho, kNeighborMessage, kOther };
 [[nodiscard]] IcmpKind classify_icmp(std::span<const uint8_t> message);
 [[nodiscard]] IcmpKind classify_icmpv6(std::span<const uint8_t> message, const IpAddress& source,
                                        const IpAddress& destination);
+
+// For a verified message of kind kOther: the SCTP packet that it quotes, if it says that its
+// destination does not speak SCTP ("protocol unreachable", "unrecognized next header type"). All
+// other errors are to be ignored (RFC 9260 section 10).
+[[nodiscard]] std::optional<PacketIn> protocol_unreachable(std::span<const uint8_t> message,
+                                                           bool ipv6);
 
 // Turns a verified echo request into its reply, in place.
 void make_echo_reply(std::span<uint8_t> message);

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "net/counters.h"
 #include "net/frame.h"
 #include "net/neighbour.h"
 #include "net/route.h"
+#include "trunkline/stack/stack.h"
 
 namespace trunkline::net {
 
@@ -27,6 +29,11 @@ class Responder {
   // kLongestReply. Returns the length of a reply that is now in `buffer`, or 0.
   size_t handle(TimePoint now, const Frame& frame, std::span<uint8_t> buffer, size_t length,
                 NeighbourActions& actions);
+
+  // The SCTP packet that an ICMP error in `frame` quotes since its destination does not speak SCTP;
+  // nothing for any other frame. What it says is not proven: see Shard::protocol_unreachable().
+  static std::optional<PacketIn> told_unreachable(const Frame& frame,
+                                                  std::span<const uint8_t> buffer);
 
   // A whole frame that asks for `what`; 0 when the port has no address of that family.
   size_t build_question(const NeighbourActions::Solicit& what, std::span<uint8_t> out);

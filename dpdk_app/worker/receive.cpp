@@ -104,6 +104,12 @@ bool Worker::take_frame(PortQueue& queue, rte_mbuf* mbuf, PacketIn& packet) {
 void Worker::respond(PortQueue& queue, const net::Frame& frame, rte_mbuf* mbuf) {
   const std::span<uint8_t> buffer(rte_pktmbuf_mtod(mbuf, uint8_t*),
                                   rte_pktmbuf_data_len(mbuf) + rte_pktmbuf_tailroom(mbuf));
+  if (const auto sent = net::Responder::told_unreachable(frame, buffer)) {
+    shard_.protocol_unreachable(now_, *sent);
+    deliver_events();
+    rte_pktmbuf_free(mbuf);
+    return;
+  }
   const size_t reply =
       queue.responder().handle(now_, frame, buffer, rte_pktmbuf_data_len(mbuf), actions_);
   apply(queue, actions_);

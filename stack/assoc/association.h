@@ -94,6 +94,8 @@ class Association {
   // A message was put aside for a slow reader, or taken by it at last.
   void on_message_kept(size_t bytes);
   void on_message_consumed(ShardContext& ctx, size_t bytes);
+  // ICMP, checked, says that the peer does not speak SCTP.
+  void on_protocol_unreachable(ShardContext& ctx);
   // The shard could not keep a message.
   void abort_for_memory(ShardContext& ctx);
 

@@ -56,6 +56,11 @@ void Association::on_abort(ShardContext& ctx, const InboundPacket& packet,
                  user_speaks ? first->value : std::span<const uint8_t>{});
 }
 
+void Association::on_protocol_unreachable(ShardContext& ctx) {
+  const bool opening = state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
+  end_with_abort(ctx, opening ? Reason::kRefused : Reason::kReset, 0);
+}
+
 void Association::on_error(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
   const auto error = wire::ErrorChunk::parse(chunk);
   if (!error) {

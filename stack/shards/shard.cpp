@@ -37,6 +37,12 @@ void Shard::receive(TimePoint now, std::span<const PacketIn> burst) {
   }
 }
 
+void Shard::protocol_unreachable(TimePoint now, const PacketIn& sent) {
+  static_cast<void>(now);
+  core_->protocol_unreachable(sent);
+  core_->reap();
+}
+
 ConnectResult Shard::connect(TimePoint now, const ConnectRequest& request) {
   return core_->connect(now, request);
 }

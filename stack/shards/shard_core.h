@@ -28,6 +28,9 @@ class ShardCore {
   [[nodiscard]] uint16_t steer(const PacketIn& packet) const;
   void receive(TimePoint now, const PacketIn& packet);
 
+  // -- what ICMP says (icmp.cpp)
+  void protocol_unreachable(const PacketIn& sent);
+
   // -- commands
   EndpointResult add_endpoint(const EndpointConfig& config);
   ConnectResult connect(TimePoint now, const ConnectRequest& request);

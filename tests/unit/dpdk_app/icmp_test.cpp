@@ -53,6 +53,89 @@ TEST(Icmp, DamagedOrOther) {
   EXPECT_EQ(classify_icmp(icmp({8, 1, 0, 0, 0, 0, 0, 0})), IcmpKind::kOther);
 }
 
+// The SCTP packet that an error quotes, behind an IP header of its own.
+Bytes quoting_ipv4(uint8_t type, uint8_t code, size_t quoted = SIZE_MAX) {
+  Bytes packet{0x45, 0, 0, 36, 0, 0, 0x40, 0, 64, 132, 0, 0};
+  add(packet, ip("192.0.2.1"));
+  add(packet, ip("192.0.2.77"));
+  for (uint8_t i = 0; i < 16; ++i) packet.push_back(i);
+  packet.resize(std::min(packet.size(), quoted));
+  Bytes out{type, code, 0, 0, 0, 0, 0, 0};
+  add(out, packet);
+  return icmp(out);
+}
+
+Bytes quoting_ipv6(uint8_t type, uint8_t code, size_t quoted = SIZE_MAX) {
+  Bytes packet{0x60, 0, 0, 0, 0, 16, 132, 64};
+  add(packet, ip(kUs));
+  add(packet, ip(kPeer));
+  for (uint8_t i = 0; i < 16; ++i) packet.push_back(i);
+  packet.resize(std::min(packet.size(), quoted));
+  Bytes out{type, code, 0, 0, 0, 0, 0, 0};
+  add(out, packet);
+  return icmpv6(out, kPeer, kUs);
+}
+
+TEST(Icmp, ProtocolUnreachableShowsWhatItQuotes) {
+  const Bytes message = quoting_ipv4(3, 2);
+  const auto sent = protocol_unreachable(message, false);
+  ASSERT_TRUE(sent.has_value());
+  EXPECT_EQ(sent->source, ip("192.0.2.1"));
+  EXPECT_EQ(sent->destination, ip("192.0.2.77"));
+  ASSERT_EQ(sent->bytes.size(), 16u);
+  EXPECT_EQ(sent->bytes[0], 0);
+  EXPECT_EQ(sent->bytes[15], 15);
+  const Bytes least = quoting_ipv4(3, 2, 28);
+  EXPECT_EQ(protocol_unreachable(least, false)->bytes.size(), 8u);
+
+  const Bytes message6 = quoting_ipv6(4, 1);
+  const auto sent6 = protocol_unreachable(message6, true);
+  ASSERT_TRUE(sent6.has_value());
+  EXPECT_EQ(sent6->source, ip(kUs));
+  EXPECT_EQ(sent6->destination, ip(kPeer));
+  EXPECT_EQ(sent6->bytes.size(), 16u);
+}
+
+TEST(Icmp, AllOtherErrorsAreIgnored) {
+  for (unsigned type = 0; type < 256; ++type) {
+    for (unsigned code = 0; code < 16; ++code) {
+      const auto type8 = static_cast<uint8_t>(type);
+      const auto code8 = static_cast<uint8_t>(code);
+      EXPECT_EQ(protocol_unreachable(quoting_ipv4(type8, code8), false).has_value(),
+                type == 3 && code == 2)
+          << type << "/" << code;  // "port unreachable" and "fragmentation needed" among them
+      EXPECT_EQ(protocol_unreachable(quoting_ipv6(type8, code8), true).has_value(),
+                type == 4 && code == 1)
+          << type << "/" << code;  // "port unreachable" and "packet too big" among them
+    }
+  }
+}
+
+TEST(Icmp, AQuoteThatIsNoSctpPacketIsIgnored) {
+  for (size_t quoted = 0; quoted < 20; ++quoted) {
+    EXPECT_FALSE(protocol_unreachable(quoting_ipv4(3, 2, quoted), false)) << quoted;
+  }
+  for (size_t quoted = 0; quoted < 40; ++quoted) {
+    EXPECT_FALSE(protocol_unreachable(quoting_ipv6(4, 1, quoted), true)) << quoted;
+  }
+  const auto altered = [](Bytes message, size_t at, uint8_t value) {
+    message[8 + at] = value;
+    return message;
+  };
+  const Bytes good = quoting_ipv4(3, 2);
+  EXPECT_FALSE(protocol_unreachable(altered(good, 0, 0x65), false)) << "version";
+  EXPECT_FALSE(protocol_unreachable(altered(good, 0, 0x44), false)) << "header of 16 bytes";
+  EXPECT_FALSE(protocol_unreachable(altered(good, 0, 0x4f), false)) << "header past the end";
+  EXPECT_FALSE(protocol_unreachable(altered(good, 3, 19), false)) << "length below the header";
+  EXPECT_FALSE(protocol_unreachable(altered(good, 7, 1), false)) << "a later fragment";
+  EXPECT_FALSE(protocol_unreachable(altered(good, 9, 17), false)) << "UDP";
+  EXPECT_EQ(protocol_unreachable(altered(good, 3, 24), false)->bytes.size(), 4u);
+  const Bytes good6 = quoting_ipv6(4, 1);
+  EXPECT_FALSE(protocol_unreachable(altered(good6, 0, 0x45), true)) << "version";
+  EXPECT_FALSE(protocol_unreachable(altered(good6, 6, 17), true)) << "UDP";
+  EXPECT_EQ(protocol_unreachable(altered(good6, 5, 3), true)->bytes.size(), 3u);
+}
+
 TEST(Icmpv6, EchoReply) {
   Bytes message = icmpv6({128, 0, 0, 0, 0x12, 0x34, 0, 1, 'x', 'y', 'z'}, kPeer, kUs);
   ASSERT_EQ(classify_icmpv6(message, ip(kPeer), ip(kUs)), IcmpKind::kEcho);

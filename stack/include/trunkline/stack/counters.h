@@ -74,6 +74,7 @@ namespace trunkline {
   X(drop_unexpected_cookie_ack, "COOKIE ACKs outside COOKIE-ECHOED")                            \
   X(drop_unexpected_shutdown, "shutdown chunks that the state does not expect")                 \
   X(drop_no_association_memory, "set-ups refused because a table or pool is full")              \
+  X(drop_icmp, "ICMP errors that quote no packet of an association, or not its tag")            \
   X(drop_reply_queue_full, "stateless replies withheld because their queue is full")            \
   /* Drops: chunks */                                                                           \
   X(drop_bad_chunk, "chunks whose fixed part is malformed")                                     \

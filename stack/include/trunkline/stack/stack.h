@@ -297,6 +297,11 @@ class Shard {
   // -- in: a burst of packets. Nothing of `burst` is kept after the events have been drained.
   void receive(TimePoint now, std::span<const PacketIn> burst);
 
+  // ICMP or ICMPv6 says that SCTP is not spoken where `sent` went: a packet from one of our
+  // addresses to a peer's, quoted as far as the message goes. If it proves that it was ours, the
+  // association ends as by an ABORT (section 10). No other ICMP message concerns the stack.
+  void protocol_unreachable(TimePoint now, const PacketIn& sent);
+
   // -- commands (RFC 9260 section 11.1)
   ConnectResult connect(TimePoint now, const ConnectRequest& request);
   // Takes `payload` only when it answers kOk; otherwise the caller still owns it.

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What ICMP may say about an association (RFC 9260 section 10). Of all messages only one matters:
+// that nobody speaks SCTP where our packet went. Parsing is the caller's; called by Shard.
+#include <optional>
+
+#include "base/bytes.h"
+#include "shards/shard_core.h"
+#include "wire/chunk.h"
+#include "wire/common_header.h"
+
+namespace trunkline {
+namespace {
+
+constexpr size_t kQuoted = 8;  // ports and tag: what ICMP quotes at least
+
+// Does the quoted packet begin with an INIT, and which tag did that choose?
+std::optional<VerificationTag> quoted_init_tag(std::span<const uint8_t> sent) {
+  constexpr size_t kChunk = wire::kCommonHeaderSize;
+  if (sent.size() < kChunk + wire::kChunkHeaderSize + 4) return std::nullopt;
+  if (sent[kChunk] != static_cast<uint8_t>(wire::ChunkType::kInit)) return std::nullopt;
+  return VerificationTag(load_be32(sent.data() + kChunk + wire::kChunkHeaderSize));
+}
+
+}  // namespace
+
+void ShardCore::protocol_unreachable(const PacketIn& sent) {
+  const std::span<const uint8_t> bytes = sent.bytes;
+  Association* association = nullptr;
+  if (bytes.size() >= kQuoted) {
+    const Endpoint* const endpoint =
+        endpoints.find(sent.source, PortNumber(load_be16(bytes.data())));
+    if (endpoint != nullptr) {
+      association =
+          find_by_address(*endpoint, sent.destination, PortNumber(load_be16(bytes.data() + 2)));
+    }
+  }
+  if (association == nullptr) {  // ICMP5
+    ctx.counters.add(Counter::k_drop_icmp);
+    return;
+  }
+  // ICMP6: whoever has seen a packet of ours can quote its tag; nobody else is believed. Of an INIT
+  // that tag is zero, and the one that it chose stands for it.
+  const VerificationTag tag(load_be32(bytes.data() + 4));
+  bool proven = tag.value != 0 && tag == association->peer_tag();
+  if (tag.value == 0 && association->state() == AssocState::kCookieWait) {
+    proven = quoted_init_tag(bytes) == association->local_tag();
+  }
+  if (!proven) {
+    ctx.counters.add(Counter::k_drop_icmp);
+    return;
+  }
+  association->on_protocol_unreachable(ctx);  // ICMP8
+}
+
+}  // namespace trunkline
