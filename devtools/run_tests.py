@@ -209,7 +209,10 @@ def run_fuzz(suite, path, seconds):
     command = [*no_randomised_layout(), str(path), f'-max_total_time={seconds}', '-timeout=10',
                '-rss_limit_mb=2048', '-print_final_stats=1', f'-artifact_prefix={work}/', *folders]
     status = run_logged(command, log, seconds + 120, suite.env)
-    if status == 0:
+    runs = re.search(r'^stat::number_of_executed_units: *(\d+)',
+                     log.read_text(encoding='utf-8', errors='replace'), re.M)
+    if status == 0 and runs:
+        say(f'  {path.name}: {runs[1]} executions, {len(list(work.iterdir()))} inputs found')
         return Count(passed=1)
     show_failure(f'{suite.name}: {path.name}, status {status}; put the crash file from {work} '
                  f'into {os.path.relpath(corpus, ROOT)}', log)
