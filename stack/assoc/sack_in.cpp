@@ -23,7 +23,7 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
   }
   if (!outstanding_.plausible(*sack)) {
     ctx.counters.add(Counter::k_drop_bad_sack);
-    if (!sack->cum_tsn_ack.before(outstanding_.next_tsn())) {
+    if (outstanding_.acknowledges_unsent(*sack)) {  // 12.4
       protocol_violation(ctx, "a SACK acknowledges data that was never sent");
     }
     return;

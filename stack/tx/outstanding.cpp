@@ -40,6 +40,16 @@ bool Outstanding::plausible(const wire::SackChunk& sack) const {
   return true;
 }
 
+bool Outstanding::acknowledges_unsent(const wire::SackChunk& sack) const {
+  const Tsn last_sent = next_tsn_ - 1;
+  if (sack.cum_tsn_ack.after(last_sent)) return true;
+  for (size_t i = 0; i < sack.gap_count(); ++i) {
+    const wire::GapBlock gap = sack.gap(i);
+    if (gap.start <= gap.end && (sack.cum_tsn_ack + gap.end).after(last_sent)) return true;
+  }
+  return false;
+}
+
 void Outstanding::snapshot(SackOutcome& outcome) const {
   for (size_t i = 0; i < kMaxPaths; ++i) outcome.paths[i].flight_before = path_flight_[i];
 }

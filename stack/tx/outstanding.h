@@ -58,6 +58,8 @@ class Outstanding {
   // Is the SACK possible at all: a cumulative TSN that was sent, gap blocks ascending and within
   // what was sent? (A peer that acknowledges what was never sent breaks the protocol.)
   [[nodiscard]] bool plausible(const wire::SackChunk& sack) const;
+  // Does it acknowledge a TSN that was never sent, in a gap block or without?
+  [[nodiscard]] bool acknowledges_unsent(const wire::SackChunk& sack) const;
   // For a plausible SACK that is not older than cum_ack(). `in_fast_recovery` widens the miss
   // indications (7.2.4). Chunks passed by the cumulative TSN leave through pop_acked().
   void process(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome);

@@ -129,6 +129,28 @@ TEST_F(Section12, ALargeUnknownChunkIsReportedInPart) {
   EXPECT_EQ(causes(answer), std::vector{CauseCode::kUnrecognizedChunkType});
 }
 
+TEST_F(Section12, AnAckOfATsnNeverSentEndsTheAssociation) {
+  struct Row {
+    Tsn cum;
+    std::vector<wire::GapBlock> gaps;
+  };
+  for (int i = 0; i < 4; ++i) {
+    bring_to(AssocState::kEstablished);
+    for (int n = 0; n < 3; ++n) ASSERT_EQ(host().send(now, "x"), Status::kOk);
+    listen();
+    const Row rows[] = {{host_tsn + 3, {}},  // the first that was not sent
+                        {host_tsn - 1, {{2, 4}}},
+                        {host_tsn - 1, {{2, 2}, {4, 4}}},
+                        {host_tsn + 1, {{65535, 65535}}}};
+    tell(sack(rows[i].cum, rows[i].gaps));
+    const Packet answer = hear_one();
+    EXPECT_EQ(answer.names(), "ABORT") << i;
+    EXPECT_EQ(causes(answer), std::vector{CauseCode::kProtocolViolation});
+    EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kPeerViolation);
+    EXPECT_EQ(host().shard().association_count(), 0u);
+  }
+}
+
 TEST_F(Section12, AnInitAckIsSmall) {
   send_init();
   const Packet answer = hear_one();

@@ -427,5 +427,74 @@ TEST_F(Section5States, AStaleCookieErrorIsDropped) {
   expect_dropped_except_in(AssocState::kCookieEchoed, stale_cookie, 0, Counter::k_drop_bad_chunk);
 }
 
+// ---------------------------------------------------------------- what makes no sense, in any
+// state
+
+// A chunk of that type whose value is so many bytes of 1.
+Write of_size(ChunkType type, size_t size) {
+  return [=](PacketWriter& w) {
+    uint8_t* const at = w.reserve_chunk(type, 0, size);
+    if (at != nullptr) std::fill_n(at, size, uint8_t{1});
+    return at != nullptr;
+  };
+}
+
+TEST_F(Section5States, MalformedChunksOfASetUpChangeNothing) {
+  for (const AssocState state : kAllStates) {
+    bring_to(state);
+    const std::string before = all_of_it();
+    const auto expect_nothing = [&](VerificationTag tag, const Write& write, size_t i) {
+      tell(tag, write);
+      EXPECT_EQ(hear(), "") << state_name(state) << " " << i;
+      EXPECT_EQ(all_of_it(), before) << state_name(state) << " " << i;
+    };
+    for (const size_t size : {0, 1, 4, 12, 15}) {
+      expect_nothing(VerificationTag(0), of_size(ChunkType::kInit, size), size);
+      expect_nothing(host_tag, of_size(ChunkType::kInitAck, size), size);
+    }
+    for (const size_t size : {0, 1, 4, 40, 109, 200, 1000}) {
+      expect_nothing(host_tag, of_size(ChunkType::kCookieEcho, size), size);
+    }
+    for (const size_t size : {1, 4, 100}) {
+      expect_nothing(host_tag, of_size(ChunkType::kCookieAck, size), size);
+    }
+    peer_tag = VerificationTag(0);
+    expect_nothing(
+        VerificationTag(0), [&](PacketWriter& w) { return wire::write_init(w, init_fields(), {}); },
+        0);
+    host().shard().abort(now, host().assoc, {});
+    listen();
+  }
+}
+
+TEST_F(Section5States, ABadInitIsRefusedAndChangesNothing) {
+  for (const AssocState state : kAllStates) {
+    bring_to(state);
+    const std::string before = all_of_it();
+    wire::InitFields bad = init_fields();
+    bad.initiate_tag = kNewTag;
+    bad.inbound_streams = 0;
+    tell(VerificationTag(0), [&](PacketWriter& w) { return wire::write_init(w, bad, {}); });
+    const Packet answer = hear_one();
+    EXPECT_EQ(answer.names(), "ABORT") << state_name(state);
+    EXPECT_EQ(answer.header().verification_tag, kNewTag);
+    EXPECT_EQ(causes(answer), std::vector{CauseCode::kInvalidMandatoryParameter});
+    EXPECT_EQ(all_of_it(), before) << state_name(state);
+  }
+}
+
+TEST_F(Section5States, AnInitInShutdownAckSentDrawsTheShutdownAckAgain) {
+  bring_to(AssocState::kShutdownAckSent);
+  for (const bool with_new_address : {false, true}) {
+    if (with_new_address) peer_list = {kTwo};
+    peer_tag = kNewTag;
+    send_init();
+    const Packet answer = hear_one();
+    EXPECT_EQ(answer.names(), "SHUTDOWN ACK");
+    EXPECT_EQ(answer.header().verification_tag, VerificationTag(0x11223344)) << "its own";
+    EXPECT_EQ(host().state(), AssocState::kShutdownAckSent);
+  }
+}
+
 }  // namespace
 }  // namespace trunkline::test
