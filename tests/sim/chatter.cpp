@@ -274,7 +274,7 @@ void Chatter::got_message(Host& host, TimePoint now, Side& side, Event& event) {
     // The association is aborted; its last event follows.
     return;
   }
-  simulator_.ledger().check_kept(now, event);
+  simulator_.ledger().check_kept(now, side.record, event);
   side.kept_bytes += event.size();
   Kept kept;
   kept.take_at =
@@ -286,7 +286,7 @@ void Chatter::got_message(Host& host, TimePoint now, Side& side, Event& event) {
 void Chatter::take_kept(Host& host, TimePoint now, Side& side) {
   while (!side.kept.empty() && side.kept.front().take_at <= now) {
     Kept& first = side.kept.front();
-    simulator_.ledger().check_kept(now, first.event);
+    simulator_.ledger().check_kept(now, side.record, first.event);
     const size_t bytes = first.event.size();
     side.kept_bytes -= bytes;
     side.kept.pop_front();

@@ -22,6 +22,9 @@ class Chatter final : public Application {
   void on_event(Host& host, TimePoint now, RecordId record, Event& event) override;
   [[nodiscard]] TimePoint next_action() const override { return next_action_; }
   void act(Host& host, TimePoint now) override;
+  [[nodiscard]] uint32_t window_of(PortNumber) const override {
+    return plan_.hosts[host_].profile.a_rwnd;
+  }
 
   // Nothing is left to do or to wait for.
   [[nodiscard]] bool finished() const;

@@ -109,6 +109,8 @@ uint32_t Ledger::new_flow(RecordId sender) {
 RecordId Ledger::add(AssocRecord record) {
   const auto id = static_cast<RecordId>(records_.size());
   record.flow = new_flow(id);
+  record.hostile = is_hostile(record.local_port.value, record.peer_port.value);
+  ++living_[record.host];
   records_.push_back(record);
   return id;
 }
@@ -137,6 +139,8 @@ void Ledger::host_crashing(HostIndex host) {
 void Ledger::host_crashed(TimePoint now, HostIndex host) {
   now_ = now;
   crashing_[host] = false;
+  pending_[host] = 0;
+  living_[host] = 0;
   for (AssocRecord& record : records_) {
     if (record.host == host && record.ended == Ended::kNot) {
       record.ended = Ended::kCrashed;
@@ -200,6 +204,7 @@ void Ledger::accepted(TimePoint now, const Outgoing& outgoing) {
     message.ordinal = flows_[message.flow].accepted_ordered[message.stream.value]++;
   }
   ++record.pending;
+  ++pending_[record.host];
   ++record.accepted;
   ++accepted_;
   record.dry_promised = false;
@@ -315,6 +320,7 @@ void Ledger::check_lifecycle(TimePoint now, AssocRecord& record, const Event& ev
       if (!record.established) fail(now, record, what + " before kAccepted or kConnected");
       return;
   }
+  --living_[record.host];
   record.reason = event.reason;
   if (event.kind != EventKind::kConnectFailed && !record.established) {
     fail(now, record, what + " before kAccepted or kConnected");
@@ -367,6 +373,7 @@ void Ledger::bind(TimePoint now, Flow& flow, uint32_t flow_id, RecordId receiver
 
 void Ledger::message_event(TimePoint now, RecordId receiver, const Event& event) {
   AssocRecord& record = records_[receiver];
+  if (record.hostile) return;
   const MessageId id = event.ppid.value ^ key_;
   if (id >= messages_.size()) return fail(now, record, "got a message that nobody sent");
   Message& message = messages_[id];
@@ -396,9 +403,10 @@ void Ledger::message_event(TimePoint now, RecordId receiver, const Event& event)
   }
 }
 
-void Ledger::check_kept(TimePoint now, const Event& event) {
+void Ledger::check_kept(TimePoint now, RecordId record, const Event& event) {
   now_ = now;
   if (event.borrowed) verdict_.fail(now, "keep() left the message borrowed");
+  if (records_[record].hostile) return;
   static_cast<void>(check_pieces(now, event.ppid.value ^ key_, event));
 }
 
@@ -421,8 +429,9 @@ void Ledger::send_event(TimePoint now, RecordId sender, const Event& event) {
   }
   message.fate = acknowledged ? Fate::kAcknowledged : Fate::kFailed;
   --record.pending;
+  --pending_[record.host];
   ++(acknowledged ? record.acknowledged : record.failed);
-  if (acknowledged && message.deliveries == 0 && !record.replayed) {
+  if (acknowledged && message.deliveries == 0 && !record.replayed && !record.hostile) {
     fail(now, record, "acknowledged and not delivered: " + name(id));
   }
   if (!acknowledged && event.reason == Reason::kNone) {
@@ -432,7 +441,7 @@ void Ledger::send_event(TimePoint now, RecordId sender, const Event& event) {
 
 void Ledger::must_have_delivered_all(TimePoint now, RecordId record_id) {
   const AssocRecord& record = records_[record_id];
-  if (record.replayed) return;
+  if (record.replayed || record.hostile) return;
   for (MessageId id = 0; id < messages_.size(); ++id) {
     const Message& message = messages_[id];
     if (message.sender != record_id || message.fate == Fate::kRefused) continue;

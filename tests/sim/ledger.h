@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ struct AssocRecord {
   // is valid (section 5.1.5), and acknowledgements of the first association's data may count for
   // it.
   bool replayed = false;
+  // An intruder spoke in the peer's name: only the order of events and the payloads are judged.
+  bool hostile = false;
   Ended ended = Ended::kNot;
   Reason reason = Reason::kNone;
   uint32_t restarts = 0;
@@ -79,6 +82,15 @@ class Ledger final : private PieceOwner {
   void host_crashing(HostIndex host);
   void host_crashed(TimePoint now, HostIndex host);
 
+  // Associations with this port at either end are hostile.
+  void expect_intruder(uint16_t port) { hostile_ports_.insert(port); }
+  [[nodiscard]] bool is_hostile(uint16_t a, uint16_t b) const {
+    return hostile_ports_.contains(a) || hostile_ports_.contains(b);
+  }
+  // What a host's shards must hold now: messages accepted and not ended, associations alive.
+  [[nodiscard]] uint64_t pending(HostIndex host) const { return pending_[host]; }
+  [[nodiscard]] uint32_t living(HostIndex host) const { return living_[host]; }
+
   // -- messages
   struct Outgoing {
     MessageId message = 0;
@@ -95,7 +107,7 @@ class Ledger final : private PieceOwner {
                  HostIndex peer_host);
   void mark_replayed(RecordId record) { records_[record].replayed = true; }
   // Checks the bytes of a message that was kept and is about to be let go.
-  void check_kept(TimePoint now, const Event& event);
+  void check_kept(TimePoint now, RecordId record, const Event& event);
 
   // -- at the end
   // Everything accepted by this side must have been delivered and acknowledged.
@@ -158,6 +170,9 @@ class Ledger final : private PieceOwner {
   std::vector<Flow> flows_;
   std::deque<Message> messages_;
   std::vector<bool> crashing_ = std::vector<bool>(256, false);
+  std::vector<uint64_t> pending_ = std::vector<uint64_t>(256, 0);  // by host
+  std::vector<uint32_t> living_ = std::vector<uint32_t>(256, 0);   // by host
+  std::set<uint16_t> hostile_ports_;
   uint64_t payloads_out_ = 0;
   uint64_t delivered_ = 0;
   uint64_t accepted_ = 0;

@@ -373,10 +373,10 @@ TEST_F(LedgerTest, KeptMessagesAreCheckedAgain) {
     void release(Piece*) noexcept override {}
   } nobody;
   kept.payload = Payload(&piece, &nobody);
-  ledger_.check_kept(kNow, kept);
+  ledger_.check_kept(kNow, 0, kept);
   expect_good();
   a.content[50] = static_cast<uint8_t>(a.content[50] + 1);
-  ledger_.check_kept(kNow, kept);
+  ledger_.check_kept(kNow, 0, kept);
   expect_caught("differs at byte 50");
 }
 

@@ -29,10 +29,11 @@ enum class Scenario : uint8_t {
   kPartition,
   kMultihoming,  // two paths, one of which fails
   kAttacker,     // somebody off the path forges packets
+  kHostile,      // somebody on the path, who knows the tags, breaks an association on purpose
   kExhaustion,   // pools far too small
   kMixed,
 };
-inline constexpr size_t kScenarioCount = 16;
+inline constexpr size_t kScenarioCount = 17;
 
 [[nodiscard]] std::string_view scenario_name(Scenario scenario);
 // False for an unknown name.
@@ -89,7 +90,8 @@ struct AssocPlan {
   uint16_t client_shard = 0;
   uint16_t server_shard = 0;
   bool ipv6 = false;
-  bool dual = false;  // addresses of both families: two paths; `ipv6` says the primary one
+  bool dual = false;     // addresses of both families: two paths; `ipv6` says the primary one
+  bool hostile = false;  // an intruder speaks in both sides' names: nothing is promised but order
   bool close_endpoint = false;  // the client closes its endpoint once it is connected
   bool both_connect = false;    // set-up collision (section 5.2.1)
   bool reconnect = false;       // the client tries again after it was lost
@@ -165,6 +167,9 @@ struct Plan {
   Expectations expect;
   // How often a forged packet is sent, mean; zero: never.
   Duration forge_every{};
+  // The same for a packet of the intruder, in the hostile associations and up to a moment.
+  Duration intrude_every{};
+  Duration intrude_until{};
   Duration limit = std::chrono::hours(2);
 
   [[nodiscard]] HostIndex host_count() const { return static_cast<HostIndex>(hosts.size()); }

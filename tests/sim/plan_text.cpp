@@ -9,9 +9,9 @@ namespace trunkline::sim {
 namespace {
 
 constexpr std::string_view kNames[kScenarioCount] = {
-    "data_loss",   "reorder_dup", "corruption", "delay", "stalls", "shutdown",
-    "abort",       "restart",     "collision",  "crash", "setup",  "partition",
-    "multihoming", "attacker",    "exhaustion", "mixed"};
+    "data_loss",   "reorder_dup", "corruption", "delay",      "stalls", "shutdown",
+    "abort",       "restart",     "collision",  "crash",      "setup",  "partition",
+    "multihoming", "attacker",    "hostile",    "exhaustion", "mixed"};
 
 std::string text_of(Duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(duration).count()) +
@@ -60,7 +60,7 @@ std::string Plan::describe() const {
   for (const AssocPlan& a : assocs) {
     out += "assoc " + std::to_string(a.client) + ":" + std::to_string(a.client_port) + " > " +
            std::to_string(a.server) + ":" + std::to_string(a.server_port) +
-           (a.ipv6 ? " ipv6" : " ipv4") + (a.dual ? " dual" : "") +
+           (a.ipv6 ? " ipv6" : " ipv4") + (a.dual ? " dual" : "") + (a.hostile ? " hostile" : "") +
            (a.both_connect ? " both connect" : "");
     for (const SidePlan* side : {&a.client_side, &a.server_side}) {
       out +=

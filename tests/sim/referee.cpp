@@ -15,12 +15,9 @@ namespace {
 
 using wire::ChunkType;
 
-uint64_t hash_of(const wire::ChunkView& chunk) {
-  // Everything but the I bit, which a retransmission may add.
-  uint64_t hash =
-      0xcbf29ce484222325ull ^ (chunk.flags & ~unsigned{wire::DataChunk::kImmediateFlag});
-  const uint8_t* at = chunk.value.data();
-  size_t left = chunk.value.size();
+uint64_t hash_of_bytes(std::span<const uint8_t> bytes, uint64_t hash = 0xcbf29ce484222325ull) {
+  const uint8_t* at = bytes.data();
+  size_t left = bytes.size();
   for (; left >= 8; left -= 8, at += 8) {
     uint64_t word = 0;
     std::copy_n(at, 8, reinterpret_cast<uint8_t*>(&word));
@@ -29,6 +26,12 @@ uint64_t hash_of(const wire::ChunkView& chunk) {
   }
   for (; left > 0; --left, ++at) hash = (hash ^ *at) * 0x100000001b3ull;
   return hash;
+}
+
+// Everything but the I bit, which a retransmission may add.
+uint64_t hash_of(const wire::ChunkView& chunk) {
+  return hash_of_bytes(chunk.value, 0xcbf29ce484222325ull ^
+                                        (chunk.flags & ~unsigned{wire::DataChunk::kImmediateFlag}));
 }
 
 // With header and padding: what cwnd may grow by (section 7.2.1).
@@ -58,9 +61,53 @@ bool Referee::knows_tag(uint32_t tag) const {
   return false;
 }
 
-bool Referee::accepted(HostIndex host, HostIndex peer, PortNumber local_port,
+void Referee::given(HostIndex from, HostIndex to, std::span<const uint8_t> bytes) {
+  const auto header = wire::CommonHeader::parse(bytes);
+  if (!header) return;
+  wire::ChunkCursor cursor(bytes.subspan(wire::kCommonHeaderSize));
+  const auto first = cursor.next();
+  if (!first || first->type != ChunkType::kCookieEcho || !wire::verify_checksum(bytes)) return;
+  Direction& made = direction(to, from, header->destination_port.value, header->source_port.value);
+  const uint64_t hash = hash_of_bytes(first->value);
+  for (const SentCookie& cookie : made.cookies) {
+    if (cookie.hash == hash) made.echoed = cookie;
+  }
+}
+
+void Referee::crashed(HostIndex host) {
+  for (auto& [key, direction] : directions_) {
+    if (key >> 40 != host) continue;
+    direction.cookies.clear();
+    direction.echoed.reset();
+  }
+}
+
+std::optional<Referee::Unacknowledged> Referee::unacknowledged(HostIndex from, HostIndex to,
+                                                               PortNumber source,
+                                                               PortNumber destination) {
+  const Direction& data = direction(from, to, source.value, destination.value);
+  // After a restart the old sequence stands here until the new one begins.
+  if (!data.started || data.mixed || !data.announced.back().begun ||
+      hostile_ports_.contains(source.value) || hostile_ports_.contains(destination.value)) {
+    return std::nullopt;
+  }
+  Unacknowledged out{0, data.flight};
+  for (const SentChunk& chunk : data.window) out.outstanding += chunk.bytes;
+  return out;
+}
+
+bool Referee::accepted(TimePoint now, HostIndex host, HostIndex peer, PortNumber local_port,
                        PortNumber peer_port) {
   Direction& mine = direction(host, peer, local_port.value, peer_port.value);
+  const Context context{now, host, peer, local_port.value, peer_port.value};
+  if (!mine.echoed) {
+    fail(context, "an association without a cookie of this host's making (section 5.1.5)");
+  } else if (const auto limits = limits_.find(host); limits != limits_.end()) {
+    const Duration life = limits->second.cookie_life * (mine.longer_life ? 2 : 1);
+    if (life.count() > 0 && now - mine.echoed->sent > life) {
+      fail(context, "an association by a cookie that has expired (section 5.1.5)");
+    }
+  }
   // Another INIT would have been answered with another announcement.
   const bool replayed = mine.started && mine.announced.back().begun;
   if (replayed) {
@@ -83,9 +130,12 @@ void Referee::sent(TimePoint now, HostIndex from, HostIndex to, bool ipv6,
   const wire::PacketShape shape = wire::inspect(chunks);
   check_form(context, ipv6, bytes, shape);
   check_order(context, chunks);
-  check_tag(context, header->verification_tag.value, shape);
+  const bool hostile = hostile_ports_.contains(context.source_port) ||
+                       hostile_ports_.contains(context.destination_port);
+  if (!hostile) check_tag(context, header->verification_tag.value, shape);
   wire::ChunkCursor cursor(chunks);
   while (const auto chunk = cursor.next()) {
+    if (hostile && chunk->type != ChunkType::kInitAck) continue;
     switch (chunk->type) {
       case ChunkType::kData:
         sent_data(context, *chunk);
@@ -181,6 +231,9 @@ void Referee::note_announcement(const Context& context, const wire::ChunkView& c
   }
   Direction& mine =
       direction(context.from, context.to, context.source_port, context.destination_port);
+  if (chunk.type == ChunkType::kInitAck) {
+    mine.cookies.push_back({hash_of_bytes(init.init.cookie), context.now});
+  }
   const uint32_t tag = init.init.initiate_tag.value;
   const bool known = std::any_of(mine.announced.begin(), mine.announced.end(),
                                  [&](const auto& a) { return a.tag == tag; });
@@ -353,6 +406,10 @@ void Referee::delivered(TimePoint now, HostIndex from, HostIndex to,
   const auto header = wire::CommonHeader::parse(bytes);
   if (!header) return;
   const Context context{now, from, to, header->source_port.value, header->destination_port.value};
+  if (hostile_ports_.contains(context.source_port) ||
+      hostile_ports_.contains(context.destination_port)) {
+    return;
+  }
   wire::ChunkCursor cursor(bytes.subspan(wire::kCommonHeaderSize));
   bool has_data = false;
   while (const auto chunk = cursor.next()) {
@@ -376,6 +433,9 @@ void Referee::delivered(TimePoint now, HostIndex from, HostIndex to,
         auto& windows =
             direction(to, from, context.destination_port, context.source_port).peer_windows;
         windows.push_back(init.init.a_rwnd);
+        if (init.init.cookie_preservative_ms) {
+          direction(to, from, context.destination_port, context.source_port).longer_life = true;
+        }
         break;
       }
       default:

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -32,7 +33,8 @@ struct PacketLimits {
   uint8_t sack_frequency = 2;
   Duration slack{};
   Duration rto_min{};
-  uint32_t paths = 1;  // an association may have so many: each has a congestion window
+  Duration cookie_life{};  // zero: not judged
+  uint32_t paths = 1;      // an association may have so many: each has a congestion window
 };
 
 class Referee {
@@ -48,7 +50,24 @@ class Referee {
   // `host` accepted an association. The same valid cookie may come twice, the second time after the
   // first association is over: then tags and TSNs begin again.
   // True if that has happened.
-  bool accepted(HostIndex host, HostIndex peer, PortNumber local_port, PortNumber peer_port);
+  bool accepted(TimePoint now, HostIndex host, HostIndex peer, PortNumber local_port,
+                PortNumber peer_port);
+  // A packet goes to the stack of `to`, wherever it came from: which cookie has it seen?
+  void given(HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
+  // Its cookies are worth nothing any more.
+  void crashed(HostIndex host);
+
+  // Associations with this port at either end: only the form of their packets is judged.
+  void expect_intruder(uint16_t port) { hostile_ports_.insert(port); }
+  // Payload bytes that no cumulative TSN has passed, and those of them that no gap block covers; if
+  // the packets tell.
+  struct Unacknowledged {
+    uint64_t outstanding = 0;
+    uint64_t flight = 0;
+  };
+  [[nodiscard]] std::optional<Unacknowledged> unacknowledged(HostIndex from, HostIndex to,
+                                                             PortNumber source,
+                                                             PortNumber destination);
 
   // Tags in forged packets: answers to them may carry them.
   void allow_tag(uint32_t tag) { foreign_tags_.insert(tag); }
@@ -66,6 +85,10 @@ class Referee {
     bool delivered = false;
     bool gap_acked = false;
   };
+  struct SentCookie {
+    uint64_t hash = 0;
+    TimePoint sent;
+  };
   struct Announcement {
     uint32_t tag = 0;
     Tsn initial_tsn;
@@ -75,6 +98,9 @@ class Referee {
   struct Direction {
     std::vector<Announcement> announced;  // INIT and INIT ACK of the sender
     std::vector<uint32_t> peer_windows;   // a_rwnd of INIT and INIT ACK that reached the sender
+    std::vector<SentCookie> cookies;      // in INIT ACKs of the sender
+    std::optional<SentCookie> echoed;     // the last of them that came back
+    bool longer_life = false;             // the peer asked for a longer life of its cookie
     bool started = false;
     bool mixed = false;            // a cookie came twice: packets of two associations look alike
     Tsn base;                      // the first TSN that the sender does not know to be received
@@ -120,6 +146,7 @@ class Referee {
   std::map<HostIndex, PacketLimits> limits_;
   std::map<uint64_t, Direction> directions_;
   std::set<uint32_t> foreign_tags_;
+  std::set<uint16_t> hostile_ports_;
   uint64_t data_chunks_ = 0;
   uint64_t retransmissions_ = 0;
 };

@@ -9,6 +9,7 @@
 
 #include "chatter.h"
 #include "forger.h"
+#include "intruder.h"
 #include "simulator.h"
 
 namespace trunkline::sim {
@@ -42,6 +43,8 @@ class Run {
     const bool pauses =
         std::any_of(plan_.incidents.begin(), plan_.incidents.end(),
                     [](const IncidentPlan& i) { return i.what == Incident::kPause; });
+    const bool dual = std::any_of(plan_.assocs.begin(), plan_.assocs.end(),
+                                  [](const AssocPlan& assoc) { return assoc.dual; });
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       const HostPlan& plan = plan_.hosts[i];
       HostConfig config;
@@ -51,14 +54,9 @@ class Run {
       config.shard.max_outstanding_chunks = plan.max_outstanding_chunks;
       config.shard.max_queued_messages = plan.max_queued_messages;
       config.shard.out_of_blue_replies_per_second = plan.out_of_blue_replies;
-      config.limits = {plan.profile.path_mtu,
-                       plan.profile.one_data_per_packet,
-                       !pauses,
-                       plan.profile.sack_delay,
-                       plan.profile.sack_frequency,
-                       plan.poll,
-                       plan.profile.rto_min,
-                       plan_.scenario == Scenario::kMultihoming ? 2u : 1u};
+      config.limits = {plan.profile.path_mtu,   plan.profile.one_data_per_packet, !pauses,
+                       plan.profile.sack_delay, plan.profile.sack_frequency,      plan.poll,
+                       plan.profile.rto_min,    plan.profile.valid_cookie_life,   dual ? 2u : 1u};
       config.shards = plan.shards;
       config.spread = plan.spread;
       config.hand_over = plan.hand_over;
@@ -75,6 +73,16 @@ class Run {
                     [this, incident](TimePoint now) { happen(now, incident); });
     }
     incidents_left_ = plan_.incidents.size();
+    for (const AssocPlan& assoc : plan_.assocs) {
+      if (!assoc.hostile) continue;
+      simulator_.ledger().expect_intruder(assoc.client_port);
+      simulator_.referee().expect_intruder(assoc.client_port);
+    }
+    if (plan_.intrude_every.count() > 0) {
+      intruder_ = std::make_unique<Intruder>(simulator_);
+      simulator_.tap([this](const Simulator::Seen& packet) { intruder_->observe(packet); });
+      plan_intrusion(simulator_.now(), simulator_.now() + plan_.intrude_until);
+    }
     if (plan_.forge_every.count() > 0) {
       forger_ = std::make_unique<Forger>(simulator_);
       plan_forgery(simulator_.now());
@@ -126,6 +134,17 @@ class Run {
     });
   }
 
+  void plan_intrusion(TimePoint now, TimePoint until) {
+    const auto mean = static_cast<uint64_t>(plan_.intrude_every.count());
+    const TimePoint next =
+        now + Duration(static_cast<int64_t>(1 + simulator_.random().below(2 * mean)));
+    if (next > until) return;
+    simulator_.at(next, [this, until](TimePoint when) {
+      intruder_->intrude(when);
+      if (!done() && ++forged_ < 300) plan_intrusion(when, until);
+    });
+  }
+
   bool done() {
     // A crash that comes after all is over would be no crash.
     if (incidents_left_ > 0 && !plan_.expect.all_close) return false;
@@ -148,10 +167,14 @@ class Run {
     ledger.finish(now);
     const Expectations& expect = plan_.expect;
     size_t established = 0;
+    const auto friendly =
+        static_cast<size_t>(std::count_if(plan_.assocs.begin(), plan_.assocs.end(),
+                                          [](const AssocPlan& assoc) { return !assoc.hostile; }));
     for (RecordId id = 0; id < ledger.record_count(); ++id) {
       const AssocRecord& record = ledger.record(id);
-      established += record.established;
+      established += record.established && !record.hostile;
       const bool lost = record.ended == Ended::kLost || record.ended == Ended::kConnectFailed;
+      if (record.hostile) continue;
       const std::string who = "host " + std::to_string(record.host) + " port " +
                               std::to_string(record.local_port.value) + ": ";
       if (lost && expect.all_close && !guarded(record) && !aborted_at_the_end(record)) {
@@ -171,9 +194,9 @@ class Run {
         ledger.must_have_delivered_all(now, id);
       }
     }
-    if (expect.all_close && guarded_ == 0 && established != 2 * plan_.assocs.size()) {
+    if (expect.all_close && guarded_ == 0 && established != 2 * friendly) {
       simulator_.verdict().fail(now, std::to_string(established) + " ends were established, not " +
-                                         std::to_string(2 * plan_.assocs.size()));
+                                         std::to_string(2 * friendly));
     }
   }
 
@@ -222,6 +245,10 @@ class Run {
     out.retransmissions = simulator_.referee().retransmissions();
     out.accepted = simulator_.ledger().accepted_count();
     out.guarded = guarded_;
+    for (HostIndex i = 0; i < plan_.host_count(); ++i) {
+      out.hand_overs += simulator_.host(i).hand_overs();
+    }
+    out.what = verdict.what();
     out.steps = simulator_.steps();
     out.simulated = simulator_.now() - start;
     if (out.passed) return out;
@@ -239,6 +266,7 @@ class Run {
   Simulator simulator_;
   std::vector<std::unique_ptr<Chatter>> chatters_;  // they hold payload of the hosts' shards
   std::unique_ptr<Forger> forger_;
+  std::unique_ptr<Intruder> intruder_;
   size_t forged_ = 0;
   size_t incidents_left_ = 0;
   uint64_t guarded_ = 0;

@@ -11,12 +11,14 @@ namespace trunkline::sim {
 
 struct RunResult {
   bool passed = false;
+  std::string what;    // went wrong
   std::string report;  // of a failure: what, when, the plan, the last packets, how to replay
   uint64_t trace_hash = 0;
   uint64_t packets = 0;
   uint64_t messages = 0;         // delivered
   uint64_t retransmissions = 0;  // DATA chunks
   uint64_t accepted = 0;         // messages, by send()
+  uint64_t hand_overs = 0;       // of packets between shards
   uint64_t guarded = 0;          // ends that the shutdown guard timer cut short
   uint64_t steps = 0;
   Duration simulated{};

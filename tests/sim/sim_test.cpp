@@ -1,39 +1,42 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The default run: seeds that once failed, then 2,000 others spread over the scenarios, each of
-// which must end as its plan expects, and the proof that a seed gives the same bytes every time.
+// The default campaign, which is what simrun runs without options: seeds that once failed, then
+// 20,000 others spread over the scenarios (2,000 under sanitizers), each of which must end as its
+// plan expects; and the proof that a seed gives the same bytes every time.
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <sstream>
 #include <string>
 
-#include "runner.h"
+#include "campaign.h"
+#include "shrink.h"
 
 namespace trunkline::sim {
 namespace {
 
-// 15 scenarios; together at least 2,000 seeds.
-constexpr uint64_t kSeedsPerScenario = 140;
-
 class Scenarios : public testing::TestWithParam<Scenario> {};
 
 TEST_P(Scenarios, EverySeedEndsWell) {
-  uint64_t messages = 0;
-  uint64_t packets = 0;
-  uint64_t guarded = 0;
-  for (uint64_t seed = 1; seed <= kSeedsPerScenario; ++seed) {
-    const RunResult result = run_scenario(GetParam(), seed);
-    ASSERT_TRUE(result.passed) << result.report;
-    messages += result.messages;
-    packets += result.packets;
-    guarded += result.guarded;
+  Campaign campaign;
+  campaign.scenarios = {GetParam()};
+  campaign.runs = kDefaultSeeds;
+  campaign.max_failures = 1;
+  const CampaignResult result = run_campaign(campaign);
+  for (const auto& failure : result.failures) {
+    ADD_FAILURE() << failure.report;
+    const Shrunk small = shrink(draw_plan(failure.scenario, failure.seed), failure.seed);
+    ADD_FAILURE() << "made smaller, it fails by: " << small.what << "\n"
+                  << plan_as_test(small.plan, failure.seed);
   }
+  if (!result.failures.empty()) return;
+  EXPECT_EQ(result.runs, kDefaultSeeds);
   // The guard timer may end a shutdown under heavy loss, but that must stay rare.
-  EXPECT_LE(guarded, kSeedsPerScenario / 10);
+  EXPECT_LE(result.guarded, kDefaultSeeds / 10);
   // A scenario in which nothing happens would pass, too.
-  EXPECT_GT(packets, kSeedsPerScenario * 4);
+  EXPECT_GT(result.packets, kDefaultSeeds * 4);
+  EXPECT_GT(result.hand_overs, kDefaultSeeds / 2);
   if (GetParam() != Scenario::kSetup) {
-    EXPECT_GT(messages, kSeedsPerScenario * 10);
+    EXPECT_GT(result.messages, kDefaultSeeds * 10);
   }
 }
 
@@ -45,12 +48,6 @@ TEST_P(Scenarios, TheSameSeedGivesTheSameBytes) {
     EXPECT_EQ(first.packets, second.packets);
     EXPECT_NE(first.trace_hash, run_scenario(GetParam(), seed + 1000).trace_hash);
   }
-}
-
-std::vector<Scenario> all_scenarios() {
-  std::vector<Scenario> all;
-  for (size_t i = 0; i < kScenarioCount; ++i) all.push_back(static_cast<Scenario>(i));
-  return all;
 }
 
 INSTANTIATE_TEST_SUITE_P(Sim, Scenarios, testing::ValuesIn(all_scenarios()),

@@ -1,40 +1,37 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Runs simulations from the command line: one seed to look at, or many to search. Exits with 1 when
-// a seed fails, after printing its report.
-#include <chrono>
+// Runs simulations from the command line: one seed to look at, or many to search; without options,
+// the default campaign. A failing seed is made smaller and printed. Exits with 1 when one fails.
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
-#include "runner.h"
+#include "campaign.h"
+#include "shrink.h"
 
 namespace {
 
-using trunkline::sim::kScenarioCount;
-using trunkline::sim::RunResult;
-using trunkline::sim::Scenario;
+using namespace trunkline::sim;  // NOLINT(google-build-using-namespace)
 
 struct Options {
-  uint64_t first = 1;
-  uint64_t count = 1;
-  bool all_scenarios = true;
-  Scenario scenario = Scenario::kDataLoss;
-  bool verbose = false;
-  uint64_t max_failures = 5;
+  Campaign campaign;
+  bool small = true;
+  bool one_seed = false;
 };
 
 [[noreturn]] void usage(const char* why) {
   std::fprintf(stderr, "%s%s", why, *why == 0 ? "" : "\n");
   std::fprintf(stderr,
-               "usage: simrun [--scenario NAME] [--seed N] [--first N] [--seeds N] [-v]\n"
-               "  --seed N       run seed N of each scenario, or of the one named\n"
-               "  --seeds N      run N seeds, from --first (default 1) on\n"
-               "  --failures N   stop after N failures (default 5)\n"
-               "  -v             print every packet and event\n"
+               "usage: simrun [OPTION...]; without any, the campaign that the tests run\n"
+               "  --seeds N         run N seeds, over all scenarios or the one named\n"
+               "  --scenario NAME   only this one\n"
+               "  --first N         begin with seed N (default 1)\n"
+               "  --seed N          only seed N, of each scenario or the one named\n"
+               "  --failures N      stop after N failures (default 5)\n"
+               "  --no-shrink       print a failing seed as it is\n"
+               "  -v                print every packet and event\n"
                "scenarios:");
-  for (size_t i = 0; i < kScenarioCount; ++i) {
-    const auto name = scenario_name(static_cast<Scenario>(i));
+  for (const Scenario scenario : all_scenarios()) {
+    const auto name = scenario_name(scenario);
     std::fprintf(stderr, " %.*s", static_cast<int>(name.size()), name.data());
   }
   std::fprintf(stderr, "\n");
@@ -50,78 +47,73 @@ uint64_t number(const char* text) {
 
 Options parse(int argc, char** argv) {
   Options options;
+  Campaign& campaign = options.campaign;
+  campaign.scenarios = all_scenarios();
+  campaign.runs = kDefaultSeeds * kScenarioCount;
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
     if (name == "-v") {
-      options.verbose = true;
+      campaign.verbose = true;
+      continue;
+    }
+    if (name == "--no-shrink") {
+      options.small = false;
       continue;
     }
     if (name.rfind("--", 0) != 0 || i + 1 >= argc) usage("");
     const char* const value = argv[++i];
     if (name == "--seed") {
-      options.first = number(value);
-      options.count = 1;
+      campaign.first = number(value);
+      options.one_seed = true;
     } else if (name == "--seeds") {
-      options.count = number(value);
+      campaign.runs = number(value);
     } else if (name == "--first") {
-      options.first = number(value);
+      campaign.first = number(value);
     } else if (name == "--failures") {
-      options.max_failures = number(value);
+      campaign.max_failures = number(value);
     } else if (name == "--scenario") {
-      options.all_scenarios = false;
-      if (!scenario_from_name(value, options.scenario)) usage("no such scenario");
+      campaign.scenarios.resize(1);
+      if (!scenario_from_name(value, campaign.scenarios[0])) usage("no such scenario");
     } else {
       usage("no such option");
     }
   }
+  if (options.one_seed) campaign.runs = campaign.scenarios.size();
   return options;
+}
+
+void print_failure(const CampaignResult::Failure& failure, bool small) {
+  std::printf("%s\n", failure.report.c_str());
+  if (!small) return;
+  const Shrunk shrunk = shrink(draw_plan(failure.scenario, failure.seed), failure.seed);
+  std::printf("made smaller in %llu runs, it fails by: %s\nas a test for found_test.cpp:\n\n%s\n",
+              static_cast<unsigned long long>(shrunk.runs), shrunk.what.c_str(),
+              plan_as_test(shrunk.plan, failure.seed).c_str());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Options options = parse(argc, argv);
-  uint64_t runs = 0;
-  uint64_t failures = 0;
-  uint64_t packets = 0;
-  uint64_t messages = 0;
-  uint64_t retransmissions = 0;
-  double simulated = 0;
-  double slowest = 0;
-  std::string slowest_run;
-  const auto start = std::chrono::steady_clock::now();
-  const auto seconds_since = [](auto from) {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+  Options options = parse(argc, argv);
+  const uint64_t runs = options.campaign.runs;
+  options.campaign.progress = [runs](uint64_t done, uint64_t failed) {
+    std::fprintf(stderr, "sim: %llu of %llu, %llu failed\n", static_cast<unsigned long long>(done),
+                 static_cast<unsigned long long>(runs), static_cast<unsigned long long>(failed));
   };
-  for (uint64_t i = 0; i < options.count && failures < options.max_failures; ++i) {
-    for (size_t s = 0; s < kScenarioCount && failures < options.max_failures; ++s) {
-      const auto scenario = static_cast<Scenario>(s);
-      if (!options.all_scenarios && scenario != options.scenario) continue;
-      const auto run_start = std::chrono::steady_clock::now();
-      const RunResult result = run_scenario(scenario, options.first + i, options.verbose);
-      const double took = seconds_since(run_start);
-      if (took > slowest) {
-        slowest = took;
-        slowest_run =
-            std::string(scenario_name(scenario)) + " " + std::to_string(options.first + i);
-      }
-      ++runs;
-      packets += result.packets;
-      messages += result.messages;
-      retransmissions += result.retransmissions;
-      simulated += std::chrono::duration<double>(result.simulated).count();
-      if (result.passed) continue;
-      ++failures;
-      std::printf("%s\n", result.report.c_str());
-    }
+  const CampaignResult total = run_campaign(options.campaign);
+  bool small = options.small && !options.campaign.verbose;
+  for (const auto& failure : total.failures) {
+    print_failure(failure, small);
+    small = false;  // one is enough to begin with
   }
-  const double took = seconds_since(start);
   std::printf(
-      "sim: runs=%llu failed=%llu messages=%llu packets=%llu retransmissions=%llu "
+      "sim: runs=%llu failed=%zu messages=%llu packets=%llu retransmissions=%llu hand_overs=%llu "
       "simulated_s=%.0f real_s=%.2f runs_per_s=%.0f slowest=%.1fms (%s)\n",
-      static_cast<unsigned long long>(runs), static_cast<unsigned long long>(failures),
-      static_cast<unsigned long long>(messages), static_cast<unsigned long long>(packets),
-      static_cast<unsigned long long>(retransmissions), simulated, took,
-      static_cast<double>(runs) / took, slowest * 1e3, slowest_run.c_str());
-  return failures == 0 ? 0 : 1;
+      static_cast<unsigned long long>(total.runs), total.failures.size(),
+      static_cast<unsigned long long>(total.messages),
+      static_cast<unsigned long long>(total.packets),
+      static_cast<unsigned long long>(total.retransmissions),
+      static_cast<unsigned long long>(total.hand_overs), total.simulated_s, total.real_s,
+      static_cast<double>(total.runs) / total.real_s, total.slowest_s * 1e3, total.slowest.c_str());
+  return total.failures.empty() ? 0 : 1;
 }

@@ -124,6 +124,7 @@ void Host::crash(TimePoint now) {
   simulator_.note(now, "host " + std::to_string(index_) + " crashes");
   never_crashed_ = false;
   simulator_.ledger().host_crashing(index_);
+  simulator_.referee().crashed(index_);
   application_.crashed(*this, now);
   shards_.clear();
   directory_.reset();
@@ -195,6 +196,7 @@ void Host::receive(TimePoint now, uint16_t index) {
       if (owner >= config_.shards || ++waiting.hand_overs > 2) {
         return simulator_.verdict().fail(now, "a packet that is handed over without end");
       }
+      ++hand_overs_;
       waiting.ready = now + config_.hand_over;
       auto& theirs = inboxes_[owner];
       const auto place = std::upper_bound(
@@ -215,6 +217,7 @@ void Host::give(TimePoint now, Shard& shard, std::vector<Waiting>& burst) {
   for (const Waiting& waiting : burst) {
     burst_.push_back(as_input(waiting));
     const NetPacket& packet = *waiting.packet;
+    simulator_.referee().given(packet.from, index_, packet.bytes);
     if (!packet.damaged) simulator_.referee().delivered(now, packet.from, index_, packet.bytes);
   }
   shard.receive(now, burst_);
@@ -234,7 +237,7 @@ void Host::drain_events(TimePoint now, Shard& shard) {
     const HostIndex peer = simulator_.network().host_of(event.path).value_or(index_);
     const bool replayed =
         event.kind == EventKind::kAccepted &&
-        simulator_.referee().accepted(index_, peer, event.local_port, event.peer_port);
+        simulator_.referee().accepted(now, index_, peer, event.local_port, event.peer_port);
     const RecordId record = simulator_.ledger().event(now, index_, boot_, event, peer);
     if (record == kNoRecord || simulator_.verdict().failed()) return;
     if (replayed) simulator_.ledger().mark_replayed(record);
@@ -280,7 +283,89 @@ void Host::iterate(TimePoint now) {
       drain_events(now, *shard);
       busy = busy || shard->next_deadline() <= now || shard->has_output();
     }
-    if (!busy || verdict.failed()) return;
+    if (verdict.failed()) return;
+    if (!busy) break;
+  }
+  check_accounts(now);
+  if (++iterations_ % 16 == 0) audit(now);
+}
+
+// The ledger knows what was accepted and has not ended, and who lives.
+void Host::check_accounts(TimePoint now) {
+  uint64_t messages = 0;
+  for (const auto& shard : shards_) messages += shard->pool_usage().messages_used;
+  const Ledger& ledger = simulator_.ledger();
+  const std::string who = "host " + std::to_string(index_) + ": ";
+  if (messages != ledger.pending(index_)) {
+    simulator_.verdict().fail(now, who + std::to_string(messages) +
+                                       " messages in the pools, the ledger knows " +
+                                       std::to_string(ledger.pending(index_)));
+  }
+  if (association_count() != ledger.living(index_)) {
+    simulator_.verdict().fail(now, who + std::to_string(association_count()) +
+                                       " associations, the ledger knows " +
+                                       std::to_string(ledger.living(index_)));
+  }
+}
+
+void Host::audit(TimePoint now) {
+  for (const auto& shard : shards_) audit(now, *shard);
+}
+
+void Host::audit(TimePoint now, const Shard& shard) {
+  Verdict& verdict = simulator_.verdict();
+  const std::string who = "host " + std::to_string(index_) + ": ";
+  const Shard::PoolUsage usage = shard.pool_usage();
+  constexpr uint64_t kBlock = 512;
+  const uint64_t held = usage.receive_blocks_used * kBlock;
+  uint64_t charged = 0;
+  uint64_t windows = 0;
+  uint64_t hidden = 0;
+  uint64_t up = 0;
+  bool any_closed = false;
+  AssocStatus status;
+  for (const AssocId id : shard.associations()) {
+    if (!shard.status(id, status)) {
+      verdict.fail(now, who + "an association without a status");
+      return;
+    }
+    const uint64_t whole = application_.window_of(status.local_port);
+    if (status.a_rwnd > whole) verdict.fail(now, who + "a window larger than the buffer");
+    charged += whole - status.a_rwnd;
+    windows += whole;
+    if (status.a_rwnd == 0) {
+      any_closed = true;
+      hidden += std::min<uint64_t>(whole / 2, status.paths[0].mtu);
+    }
+    up += status.state == AssocState::kEstablished ||
+          status.state == AssocState::kShutdownPending ||
+          status.state == AssocState::kShutdownReceived;
+    uint64_t flight = 0;
+    for (const PathStatus& path : status.paths) flight += path.flight;
+    if (flight > status.outstanding_bytes) verdict.fail(now, who + "more in flight than was sent");
+    const auto peer = simulator_.network().host_of(status.paths[0].remote);
+    const auto seen = simulator_.referee().unacknowledged(index_, peer.value_or(index_),
+                                                          status.local_port, status.peer_port);
+    if (seen && flight > seen->flight) verdict.fail(now, who + "more in flight than it may know");
+    if (seen && seen->outstanding != status.outstanding_bytes) {
+      verdict.fail(now, who + std::to_string(status.outstanding_bytes) +
+                            " bytes outstanding, by the packets " +
+                            std::to_string(seen->outstanding));
+    }
+  }
+  // Every byte of the buffers is charged to a window. A closed one may still have room for less
+  // than a packet, or hold a burst of packets too many, with the smallest messages, of a slow
+  // reader.
+  const uint64_t most = windows + kBurst * kRoom / 20 * kBlock;
+  const bool exact = any_closed ? held + hidden >= charged && held <= most : held == charged;
+  if (!exact) {
+    verdict.fail(now, who + std::to_string(held) + " bytes held, the windows are charged with " +
+                          std::to_string(charged));
+  }
+  if (shard.counters().get(Counter::k_curr_estab) != up) {
+    verdict.fail(now, who + "curr_estab is " +
+                          std::to_string(shard.counters().get(Counter::k_curr_estab)) + ", not " +
+                          std::to_string(up));
   }
 }
 
@@ -405,6 +490,7 @@ void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& pack
   if (to) referee_.sent(now, from, *to, packet.destination.is_ipv6(), bytes);
   entry.fate = network_.send(now, from, packet.source, packet.destination, bytes);
   remember(std::move(entry));
+  if (tap_) tap_({packet.source, packet.destination, bytes});
 }
 
 const Simulator::Seen* Simulator::any_seen_packet(SeededRandom& random) const {

@@ -32,6 +32,8 @@ class Application {
   virtual void on_event(Host& host, TimePoint now, RecordId record, Event& event) = 0;
   [[nodiscard]] virtual TimePoint next_action() const = 0;
   virtual void act(Host& host, TimePoint now) = 0;
+  // The receive buffer of an association on this port.
+  [[nodiscard]] virtual uint32_t window_of(PortNumber local_port) const = 0;
 };
 
 // At which shard of a host a packet arrives. The port knows nothing of owners.
@@ -64,6 +66,7 @@ class Host {
   [[nodiscard]] bool alive() const { return !shards_.empty(); }
   [[nodiscard]] HostIndex index() const { return index_; }
   [[nodiscard]] uint32_t boot() const { return boot_; }
+  [[nodiscard]] uint64_t hand_overs() const { return hand_overs_; }
   [[nodiscard]] const HostConfig& config() const { return config_; }
   Shard& shard(uint16_t index = 0) { return *shards_[index]; }
   [[nodiscard]] uint16_t shard_count() const { return static_cast<uint16_t>(shards_.size()); }
@@ -72,7 +75,10 @@ class Host {
   [[nodiscard]] size_t association_count() const;
   Simulator& simulator() { return simulator_; }
 
-  // The audits that hold when every association is gone.
+  // What must be so whenever the worker rests, and what is looked at now and then.
+  void check_accounts(TimePoint now);
+  void audit(TimePoint now);
+  // What holds when every association is gone.
   void check_empty(TimePoint now);
 
  private:
@@ -87,6 +93,7 @@ class Host {
   void receive(TimePoint now, uint16_t shard);
   void give(TimePoint now, Shard& shard, std::vector<Waiting>& burst);
   [[nodiscard]] PacketIn as_input(const Waiting& waiting) const;
+  void audit(TimePoint now, const Shard& shard);
   void drain_events(TimePoint now, Shard& shard);
   bool transmit(TimePoint now, Shard& shard);
 
@@ -102,6 +109,8 @@ class Host {
   SeededRandom arrivals_;
   TimePoint paused_until_;
   uint32_t boot_ = 0;
+  uint64_t hand_overs_ = 0;
+  uint64_t iterations_ = 0;
   bool never_crashed_ = true;
 };
 
@@ -143,6 +152,8 @@ class Simulator {
     std::vector<uint8_t> bytes;
   };
   [[nodiscard]] const Seen* any_seen_packet(SeededRandom& random) const;
+  // Shows every packet that a host sends.
+  void tap(std::function<void(const Seen&)> tap) { tap_ = std::move(tap); }
   // Delivers a packet that no host has sent. The referee does not judge it.
   void inject(TimePoint now, const IpAddress& source, const IpAddress& destination,
               std::vector<uint8_t> bytes);
@@ -185,6 +196,7 @@ class Simulator {
   std::deque<Remembered> remembered_;
   std::vector<Seen> seen_;
   size_t next_seen_ = 0;
+  std::function<void(const Seen&)> tap_;
   TimePoint now_ = TimePoint::from_ns(1'000'000'000);
   uint64_t steps_ = 0;
   uint64_t packets_ = 0;
