@@ -29,7 +29,7 @@ HOME = ROOT / 'build-mutants'
 SOURCE, BUILD = HOME / 'src', HOME / 'build'
 PARTS = ('meson.build', 'meson_options.txt', 'stack', 'client', 'dpdk_app', 'devtools', 'tests',
          'config')
-SIM = ['tests/sim/simrun', '--failures', '1']  # the seeds of the default run
+SIM = ['tests/sim/simrun', '--failures', '1', '--no-shrink']  # the seeds of the default run
 KEYS = {'name', 'rule', 'file', 'find', 'replace', 'tests', 'sim'}
 
 
@@ -93,7 +93,7 @@ def build(*targets):
     return status == 0, output
 
 
-def configure():
+def configure(mutations):
     copy_sources()
     if not (BUILD / 'build.ninja').is_file():
         status = subprocess.run(
@@ -101,7 +101,8 @@ def configure():
              '-Ddpdk=disabled', '-Dwerror=false'], stdout=subprocess.DEVNULL, check=False).returncode
         if status != 0:
             raise SystemExit('mutate: meson failed')
-    ok, output = build()
+    only_sim = all(m.get('sim') for m in mutations)
+    ok, output = build(*(['tests/sim/simrun'] if only_sim else []))
     if not ok:
         raise SystemExit(f'mutate: the sources do not build:\n{output[-2000:]}')
 
@@ -186,7 +187,7 @@ def main():
                 wrong += 1
         print(f'{len(mutations)} mutations, {wrong} do not fit')
         return 1 if wrong else 0
-    configure()
+    configure(mutations)
     where = programs()
     missed = 0
     for mutation in mutations:

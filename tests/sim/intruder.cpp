@@ -8,6 +8,7 @@
 #include "wire/chunk.h"
 #include "wire/common_header.h"
 #include "wire/crc32c.h"
+#include "wire/init_chunk.h"
 
 namespace trunkline::sim {
 namespace {
@@ -59,10 +60,10 @@ uint32_t Intruder::about(uint32_t tsn) {
 
 void Intruder::observe(const Simulator::Seen& packet) {
   const auto header = wire::CommonHeader::parse(packet.bytes);
-  if (!header ||
-      !simulator_.ledger().is_hostile(header->source_port.value, header->destination_port.value)) {
-    return;
-  }
+  if (!header) return;
+  const bool hostile =
+      simulator_.ledger().is_hostile(header->source_port.value, header->destination_port.value);
+  if (!hostile && !everybody_) return;
   const uint32_t ports = uint32_t{header->source_port.value} << 16 | header->destination_port.value;
   auto place = std::find_if(sides_.begin(), sides_.end(), [&](const Side& known) {
     return known.ports == ports && known.last.source == packet.source &&
@@ -72,9 +73,16 @@ void Intruder::observe(const Simulator::Seen& packet) {
   Side& side = *place;
   side.ports = ports;
   side.last = packet;
-  if (header->verification_tag.value != 0) side.tag = header->verification_tag.value;
   wire::ChunkCursor cursor(std::span(packet.bytes).subspan(wire::kCommonHeaderSize));
+  const bool ours = own_tags_.contains(header->verification_tag.value);
+  if (header->verification_tag.value != 0 && !ours) side.tag = header->verification_tag.value;
   while (const auto chunk = cursor.next()) {
+    if (ours && chunk->type == ChunkType::kInitAck) {
+      const auto answer = wire::InitChunk::parse(*chunk, true);
+      if (!answer.ok()) continue;
+      side.early_cookie.assign(answer.init.cookie.begin(), answer.init.cookie.end());
+      side.early_tag = answer.init.initiate_tag.value;
+    }
     if (chunk->value.size() < 4) continue;
     if (chunk->type == ChunkType::kData) side.tsn = load_be32(chunk->value.data());
     if (chunk->type == ChunkType::kSack) side.cum = load_be32(chunk->value.data());
@@ -190,20 +198,32 @@ void Intruder::add_data(Bytes& out, const Side& side) {
   put_chunk(out, ChunkType::kData, static_cast<uint8_t>(random_.below(16)), value);
 }
 
-// Beginnings without ends, two beginnings, middles of nothing, other SSNs or streams on the way.
+// A message in fragments, mostly with something wrong: beginnings without ends, two of them,
+// middles of nothing, other SSNs, streams or flags on the way.
 void Intruder::add_fragments(Bytes& out, const Side& side) {
   uint32_t tsn = about(side.tsn);
-  const auto stream = static_cast<uint32_t>(random_.below(3));
-  const auto ssn = static_cast<uint32_t>(random_.below(4));
-  for (uint64_t left = 1 + random_.below(6); left > 0; --left) {
+  auto stream = static_cast<uint16_t>(random_.below(3));
+  auto ssn = static_cast<uint16_t>(random_.below(4));
+  bool unordered = random_.below(2) == 0;
+  const uint64_t count = 2 + random_.below(4);
+  for (uint64_t i = 0; i < count; ++i) {
+    if (i > 0 && random_.below(4) == 0) ++stream;
+    if (i > 0 && random_.below(6) == 0) ++ssn;
+    if (i > 0 && random_.below(8) == 0) unordered = !unordered;
+    uint32_t flags = (i == 0 ? 2u : 0u) | (i + 1 == count ? 1u : 0u) | (unordered ? 4u : 0u);
+    if (random_.below(8) == 0) flags ^= 1u << random_.below(2);
     Bytes value;
     put32(value, tsn);
-    put16(value, random_.below(8) == 0 ? stream + 1 : stream);
-    put16(value, random_.below(8) == 0 ? ssn + 1 : ssn);
+    put16(value, stream);
+    put16(value, ssn);
     put32(value, 7);
-    value.resize(value.size() + 1 + random_.below(100));
-    put_chunk(out, ChunkType::kData, static_cast<uint8_t>(random_.below(8)), value);
-    tsn += random_.below(4) == 0 ? 2 : 1;
+    // An unordered message has no SSN (6.6).
+    const auto mark = intruder_mark(stream, unordered ? uint16_t{0} : ssn, unordered);
+    for (uint64_t left = 1 + random_.below(8); left > 0; --left) {
+      value.insert(value.end(), mark.begin(), mark.end());
+    }
+    put_chunk(out, ChunkType::kData, static_cast<uint8_t>(flags), value);
+    tsn += random_.below(8) == 0 ? 2 : 1;
   }
 }
 
@@ -282,6 +302,114 @@ void Intruder::add_heartbeat(Bytes& out) {
   value.insert(value.end(), info.begin(), info.end());
   put_chunk(out, random_.below(2) == 0 ? ChunkType::kHeartbeat : ChunkType::kHeartbeatAck, 0,
             value);
+}
+
+// ---------------------------------------------------------------- what must change nothing
+
+void Intruder::ask_for_cookie(TimePoint now, const IpAddress& client, const IpAddress& server,
+                              uint16_t client_port, uint16_t server_port) {
+  uint32_t tag = 0;
+  while (tag == 0 || simulator_.referee().knows_tag(tag)) tag = random_.u32();
+  own_tags_.insert(tag);
+  simulator_.referee().allow_tag(tag);
+  Bytes packet;
+  put16(packet, client_port);
+  put16(packet, server_port);
+  put32(packet, 0);
+  put32(packet, 0);
+  Bytes value;
+  put32(value, tag);
+  put32(value, 50'000);
+  put16(value, 5);
+  put16(value, 5);
+  put32(value, random_.u32());
+  put_chunk(packet, ChunkType::kInit, 0, value);
+  wire::write_checksum(packet);
+  simulator_.inject(now, client, server, std::move(packet));
+}
+
+Intruder::Side* Intruder::reverse_of(const Side& side) {
+  const uint32_t ports = side.ports << 16 | side.ports >> 16;
+  for (Side& other : sides_) {
+    if (other.ports == ports && other.last.source == side.last.destination &&
+        other.last.destination == side.last.source) {
+      return &other;
+    }
+  }
+  return nullptr;
+}
+
+// Whether the receiver of this side's packets has the association, and nobody ends it.
+bool Intruder::established(const Side& side) {
+  const auto host = simulator_.network().host_of(side.last.destination);
+  if (!host || !simulator_.host(*host).alive()) return false;
+  Host& to = simulator_.host(*host);
+  AssocStatus status;
+  for (uint16_t i = 0; i < to.shard_count(); ++i) {
+    for (const AssocId id : to.shard(i).associations()) {
+      if (to.shard(i).status(id, status) && status.state == AssocState::kEstablished &&
+          status.local_tag.value == side.tag && status.peer_port.value == side.ports >> 16 &&
+          status.local_port.value == (side.ports & 0xffff)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+void Intruder::bother(TimePoint now) {
+  if (sides_.empty()) return;
+  const Side& from = sides_[random_.below(sides_.size())];
+  const Side* const to = reverse_of(from);
+  if (to == nullptr || from.tag == to->tag || !established(from)) return;
+  Bytes packet = begin(from, from.tag);
+  if (add_harmless(packet, from, *to)) send(now, from, std::move(packet));
+}
+
+// In the name of `from`, to who speaks as `to` and has the tag that `from` uses.
+bool Intruder::add_harmless(Bytes& out, const Side& from, const Side& to) {
+  const auto use_other_tag = [&] { store_be32(out.data() + 4, to.tag); };
+  Bytes value;
+  switch (random_.below(9)) {
+    case 0:  // 8.5.1 B: a T bit that lies
+      put_chunk(out, ChunkType::kAbort, 1, {});
+      return true;
+    case 1:
+      use_other_tag();
+      put_chunk(out, ChunkType::kAbort, 0, {});
+      return true;
+    case 2:  // 8.5.1 C, 9.2: nobody waits for it
+      if (random_.below(2) == 0) use_other_tag();
+      put_chunk(out, ChunkType::kShutdownComplete, load_be32(out.data() + 4) == to.tag ? 1 : 0, {});
+      return true;
+    case 3:  // 9.2
+      put_chunk(out, ChunkType::kShutdownAck, 0, {});
+      return true;
+    case 4:  // 5.2.5
+      put_chunk(out, ChunkType::kCookieAck, 0, {});
+      return true;
+    case 5:  // 8.3: an answer to what was not asked
+      add_heartbeat(out);
+      return out[wire::kCommonHeaderSize] == static_cast<uint8_t>(ChunkType::kHeartbeatAck);
+    case 6:  // 6.2.1 D i: an old SACK
+      if (from.cum == 0) return false;
+      put32(value, from.cum - 1000 - static_cast<uint32_t>(random_.below(1000)));
+      put32(value, 0);
+      put32(value, 0);
+      put_chunk(out, ChunkType::kSack, 0, value);
+      return true;
+    case 7:  // 5.1.5: a seal that is broken
+      if (from.cookie.empty()) return false;
+      value = from.cookie;
+      value[random_.below(value.size())] ^= 0x10;
+      put_chunk(out, ChunkType::kCookieEcho, 0, value);
+      return true;
+    default:  // 5.2.4: a good cookie of before, without nonces and with other tags
+      if (to.early_cookie.empty()) return false;
+      store_be32(out.data() + 4, to.early_tag);
+      put_chunk(out, ChunkType::kCookieEcho, 0, to.early_cookie);
+      return true;
+  }
 }
 
 }  // namespace trunkline::sim

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "simulator.h"
@@ -20,6 +21,12 @@ class Intruder {
   void observe(const Simulator::Seen& packet);
   // One or a few packets in somebody's name.
   void intrude(TimePoint now);
+  // A packet with a right tag, or the other one, that must change nothing. Where nobody is hostile.
+  void bother(TimePoint now);
+  // Asks the server of this association for a cookie before the association exists; `tag`: its own.
+  void ask_for_cookie(TimePoint now, const IpAddress& client, const IpAddress& server,
+                      uint16_t client_port, uint16_t server_port);
+  void everybody() { everybody_ = true; }
 
  private:
   // What is known of one side of an association.
@@ -30,6 +37,8 @@ class Intruder {
     uint32_t tsn = 0;  // the last one it sent
     uint32_t cum = 0;  // what it acknowledged
     std::vector<uint8_t> cookie;
+    std::vector<uint8_t> early_cookie;  // that it made for us before there was an association
+    uint32_t early_tag = 0;
   };
   using Bytes = std::vector<uint8_t>;
 
@@ -50,7 +59,13 @@ class Intruder {
 
   Simulator& simulator_;
   SeededRandom random_;
+  Side* reverse_of(const Side& side);
+  bool established(const Side& side);
+  bool add_harmless(Bytes& out, const Side& from, const Side& to);
+
   std::vector<Side> sides_;
+  std::set<uint32_t> own_tags_;
+  bool everybody_ = false;  // watches, and bothers, all associations
 };
 
 }  // namespace trunkline::sim

@@ -373,7 +373,7 @@ void Ledger::bind(TimePoint now, Flow& flow, uint32_t flow_id, RecordId receiver
 
 void Ledger::message_event(TimePoint now, RecordId receiver, const Event& event) {
   AssocRecord& record = records_[receiver];
-  if (record.hostile) return;
+  if (record.hostile) return check_splice(now, record, event);
   const MessageId id = event.ppid.value ^ key_;
   if (id >= messages_.size()) return fail(now, record, "got a message that nobody sent");
   Message& message = messages_[id];
@@ -400,6 +400,37 @@ void Ledger::message_event(TimePoint now, RecordId receiver, const Event& event)
   if (check_pieces(now, id, event)) {
     ++record.received;
     ++delivered_;
+  }
+}
+
+std::array<uint8_t, kMarkSize> intruder_mark(uint16_t stream, uint16_t ssn, bool unordered) {
+  return {0xb0,
+          0x05,
+          unordered ? uint8_t{1} : uint8_t{0},
+          static_cast<uint8_t>(stream >> 8),
+          static_cast<uint8_t>(stream),
+          static_cast<uint8_t>(ssn >> 8),
+          static_cast<uint8_t>(ssn),
+          0x5a};
+}
+
+// A message that consists of an intruder's fragments only: all must be of one message (6.9).
+void Ledger::check_splice(TimePoint now, const AssocRecord& record, const Event& event) {
+  if (event.size() % kMarkSize != 0) return;
+  std::vector<uint8_t> bytes;
+  for (const Piece* piece = event.pieces(); piece != nullptr; piece = piece->next) {
+    bytes.insert(bytes.end(), piece->data, piece->data + piece->length);
+    if (event.borrowed) break;
+  }
+  for (size_t at = 0; at < bytes.size(); at += kMarkSize) {
+    if (bytes[at] != 0xb0 || bytes[at + 1] != 0x05 || bytes[at + 7] != 0x5a) return;
+  }
+  for (size_t at = kMarkSize; at < bytes.size(); at += kMarkSize) {
+    if (std::equal(bytes.begin(), bytes.begin() + kMarkSize,
+                   bytes.begin() + static_cast<ptrdiff_t>(at))) {
+      continue;
+    }
+    return fail(now, record, "fragments of different messages were joined (section 6.9)");
   }
 }
 

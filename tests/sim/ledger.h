@@ -9,6 +9,7 @@
 // and end as `struct Event` says.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -65,6 +66,11 @@ struct AssocRecord {
   uint64_t received = 0;
   bool dry_promised = false;  // kSenderDry came and nothing was accepted since
 };
+
+// What an intruder's fragments consist of, so that pieces of different messages can be told apart.
+inline constexpr size_t kMarkSize = 8;
+[[nodiscard]] std::array<uint8_t, kMarkSize> intruder_mark(uint16_t stream, uint16_t ssn,
+                                                           bool unordered);
 
 class Ledger final : private PieceOwner {
  public:
@@ -151,6 +157,7 @@ class Ledger final : private PieceOwner {
     std::map<uint16_t, uint32_t> delivered_ordered;  // by stream
   };
 
+  void check_splice(TimePoint now, const AssocRecord& record, const Event& event);
   void release(Piece* head) noexcept override;
   RecordId find(HostIndex host, uint32_t boot, AssocId assoc) const;
   RecordId add(AssocRecord record);

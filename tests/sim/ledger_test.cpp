@@ -380,5 +380,66 @@ TEST_F(LedgerTest, KeptMessagesAreCheckedAgain) {
   expect_caught("differs at byte 50");
 }
 
+TEST_F(LedgerTest, CountsWhatEachHostHolds) {
+  EXPECT_EQ(ledger_.living(kClient), 1u);
+  Sent a = send();
+  Sent b = send();
+  EXPECT_EQ(ledger_.pending(kClient), 2u);
+  deliver(a);
+  end(a);
+  EXPECT_EQ(ledger_.pending(kClient), 1u);
+  end(b, EventKind::kSendFailed);
+  EXPECT_EQ(ledger_.pending(kClient), 0u);
+  Event lost = event(EventKind::kLost);
+  lost.reason = Reason::kReset;
+  tell(kClient, lost);
+  EXPECT_EQ(ledger_.living(kClient), 0u);
+  EXPECT_EQ(ledger_.living(kServer), 1u);
+  expect_good();
+}
+
+class HostileLedgerTest : public testing::Test {
+ protected:
+  HostileLedgerTest() {
+    ledger_.expect_intruder(1000);
+    Event accepted;
+    accepted.kind = EventKind::kAccepted;
+    accepted.assoc = AssocId{1, 0, 0};
+    accepted.outbound_streams = accepted.inbound_streams = 10;
+    accepted.local_port = PortNumber(2000);
+    accepted.peer_port = PortNumber(1000);
+    ledger_.event(kNow, kServer, 1, accepted, kClient);
+  }
+  void deliver(const std::vector<uint8_t>& bytes) {
+    Event event;
+    event.kind = EventKind::kMessage;
+    event.assoc = AssocId{1, 0, 0};
+    event.borrowed = true;
+    event.borrowed_piece = {bytes.data(), static_cast<uint32_t>(bytes.size()), nullptr};
+    ledger_.event(kNow, kServer, 1, event, kClient);
+  }
+  static std::vector<uint8_t> marks(uint16_t first_stream, uint16_t second_stream) {
+    const auto one = intruder_mark(first_stream, 3, false);
+    const auto two = intruder_mark(second_stream, 3, false);
+    std::vector<uint8_t> out(one.begin(), one.end());
+    out.insert(out.end(), two.begin(), two.end());
+    return out;
+  }
+
+  Verdict verdict_;
+  Ledger ledger_{verdict_, 1};
+};
+
+TEST_F(HostileLedgerTest, WhatAnIntruderSaysMayBeDelivered) {
+  deliver({1, 2, 3});
+  deliver(marks(5, 5));
+  EXPECT_FALSE(verdict_.failed()) << verdict_.what();
+}
+
+TEST_F(HostileLedgerTest, CatchesFragmentsOfDifferentMessagesInOne) {
+  deliver(marks(5, 6));
+  EXPECT_NE(verdict_.what().find("joined"), std::string::npos) << verdict_.what();
+}
+
 }  // namespace
 }  // namespace trunkline::sim

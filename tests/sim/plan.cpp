@@ -281,6 +281,30 @@ class Drawer {
       }
     }
     maybe_heal();
+    if (dice_.percent(3)) idle_for_long();
+  }
+
+  // Heartbeats get lost now and then, never many in a row: over minutes they are more than the
+  // association would forgive at once (8.3).
+  void idle_for_long() {
+    plan_.incidents.clear();
+    plan_.assocs.resize(1);
+    for (LinkPlan& link : plan_.links) {
+      link.faults = LinkFaults{.delay = link.faults.delay, .loss = 8 * kPercent};
+    }
+    for (HostPlan& host : plan_.hosts) {
+      Profile& profile = host.profile;
+      profile.association_max_retrans = 8;
+      profile.path_max_retrans = 100;
+      profile.heartbeat_interval = milliseconds(500);
+      profile.rto_initial = profile.rto_min = milliseconds(200);
+      profile.rto_max = seconds(1);
+    }
+    AssocPlan& assoc = plan_.assocs[0];
+    assoc.client_side.traffic.pattern = assoc.server_side.traffic.pattern = Pattern::kSilent;
+    assoc.server_side.ending = Ending::kPassive;
+    assoc.client_side.ending = Ending::kShutdownAt;
+    assoc.client_side.ending_after = seconds(120);
   }
 
   void named_drops(HostIndex from, HostIndex to, std::initializer_list<wire::ChunkType> types,
@@ -306,6 +330,37 @@ class Drawer {
       if (dice_.percent(20)) link.faults.loss = 5 * kPercent;
     }
     maybe_heal();
+    if (dice_.below(300) == 0) many_messages();
+  }
+
+  // More than a stream has sequence numbers (6.6).
+  void many_messages() {
+    plan_.incidents.clear();
+    plan_.assocs.resize(1);
+    for (LinkPlan& link : plan_.links) {
+      link.faults = LinkFaults{
+          .delay = milliseconds(1), .reorder = 5 * kPercent, .reorder_by = milliseconds(2)};
+    }
+    for (HostPlan& host : plan_.hosts) {
+      host.poll = host.hand_over = Duration{};
+      host.meddles = false;
+      host.profile.path_mtu = 9000;
+      host.profile.a_rwnd = 512 * 1024;
+      host.profile.send_buffer = 8 * 1024;
+      host.profile.one_data_per_packet = host.profile.nagle = false;
+      host.profile.max_burst = 0;
+    }
+    AssocPlan& assoc = plan_.assocs[0];
+    TrafficPlan& traffic = assoc.client_side.traffic;
+    traffic = {};
+    traffic.pattern = Pattern::kBursts;
+    traffic.burst = 2000;
+    traffic.gap = milliseconds(1);
+    traffic.messages = 66'000;
+    traffic.min_size = traffic.max_size = 4;
+    assoc.server_side.traffic.pattern = Pattern::kSilent;
+    assoc.client_side.ending = Ending::kWhenAllDone;
+    assoc.server_side.ending = Ending::kPassive;
   }
 
   void corruption() {
@@ -606,6 +661,12 @@ class Drawer {
     for (HostPlan& host : plan_.hosts) {
       // The answers to forged packets must not cost the real peer its own.
       host.out_of_blue_replies = 100'000'000;
+      // What bothers an association must find it as it was when it was sent.
+      host.poll = host.hand_over = Duration{};
+    }
+    // Cookies are asked for before that.
+    for (AssocPlan& assoc : plan_.assocs) {
+      assoc.connect_after = std::max<Duration>(assoc.connect_after, milliseconds(1));
     }
     if (dice_.percent(40)) light_loss();
   }

@@ -235,8 +235,9 @@ void Referee::note_announcement(const Context& context, const wire::ChunkView& c
     mine.cookies.push_back({hash_of_bytes(init.init.cookie), context.now});
   }
   const uint32_t tag = init.init.initiate_tag.value;
-  const bool known = std::any_of(mine.announced.begin(), mine.announced.end(),
-                                 [&](const auto& a) { return a.tag == tag; });
+  const bool known = std::any_of(mine.announced.begin(), mine.announced.end(), [&](const auto& a) {
+    return a.tag == tag && a.initial_tsn == init.init.initial_tsn;
+  });
   if (known) return;
   mine.announced.push_back({tag, init.init.initial_tsn, false});
   mine.mixed = false;

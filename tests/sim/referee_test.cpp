@@ -7,6 +7,7 @@
 #include <array>
 #include <functional>
 
+#include "wire/cookie_chunk.h"
 #include "wire/crc32c.h"
 #include "wire/data_chunk.h"
 #include "wire/init_chunk.h"
@@ -323,6 +324,80 @@ TEST_F(RefereeTest, ARestartBeginsAnotherSequence) {
   pass(1, 0x33333333, data(7000));
   pass(1, 0x33333333, sack(900));
   expect_good();
+}
+
+// ---------------------------------------------------------------- cookies
+
+class CookieRefereeTest : public RefereeTest {
+ protected:
+  CookieRefereeTest() {
+    PacketLimits limits;
+    limits.cookie_life = milliseconds(100);
+    referee_.set_limits(1, limits);
+  }
+  void echo(std::vector<uint8_t> cookie) {
+    const auto bytes = packet(0, kServerTag, [&](PacketWriter& writer) {
+      ASSERT_TRUE(wire::write_cookie_echo(writer, cookie));
+    });
+    referee_.given(0, 1, bytes);
+  }
+  void accept() {
+    static_cast<void>(referee_.accepted(now_, 1, 0, PortNumber(2000), PortNumber(1000)));
+  }
+};
+
+TEST_F(CookieRefereeTest, ACookieOfTheHostsOwnIsGood) {
+  echo({1, 2, 3, 0, 0, 0, 0, 0});
+  now_ = now_ + milliseconds(100);
+  accept();
+  expect_good();
+}
+
+TEST_F(CookieRefereeTest, CatchesAnAssociationWithoutACookie) {
+  accept();
+  expect_caught("without a cookie");
+}
+
+TEST_F(CookieRefereeTest, CatchesACookieThatWasTamperedWith) {
+  echo({1, 2, 3, 0, 0, 0, 0, 1});
+  accept();
+  expect_caught("without a cookie");
+}
+
+TEST_F(CookieRefereeTest, CatchesACookieFromBeforeACrash) {
+  referee_.crashed(1);
+  echo({1, 2, 3, 0, 0, 0, 0, 0});
+  accept();
+  expect_caught("without a cookie");
+}
+
+TEST_F(CookieRefereeTest, CatchesACookieThatHasExpired) {
+  echo({1, 2, 3, 0, 0, 0, 0, 0});
+  now_ = now_ + milliseconds(101);
+  accept();
+  expect_caught("expired");
+}
+
+TEST_F(RefereeTest, KnowsWhatIsUnacknowledged) {
+  for (uint32_t i = 0; i < 3; ++i) pass(0, kServerTag, data(kClientTsn + i));
+  pass(1, kClientTag, sack(kClientTsn, 9000, {{2, 2}}));
+  const auto known = referee_.unacknowledged(0, 1, PortNumber(1000), PortNumber(2000));
+  ASSERT_TRUE(known.has_value());
+  EXPECT_EQ(known->outstanding, 200u);
+  EXPECT_EQ(known->flight, 100u);
+  expect_good();
+}
+
+TEST_F(RefereeTest, JudgesOnlyTheFormOfHostilePackets) {
+  referee_.expect_intruder(1000);
+  lose(1, kClientTag, sack(kClientTsn + 77));
+  lose(0, 99, data(kClientTsn + 50));
+  expect_good();
+  EXPECT_FALSE(referee_.unacknowledged(0, 1, PortNumber(1000), PortNumber(2000)).has_value());
+  auto bytes = packet(0, 99, data(kClientTsn));
+  bytes.back() ^= 1;
+  sent(0, bytes);
+  expect_caught("checksum");
 }
 
 }  // namespace

@@ -83,6 +83,13 @@ class Run {
       simulator_.tap([this](const Simulator::Seen& packet) { intruder_->observe(packet); });
       plan_intrusion(simulator_.now(), simulator_.now() + plan_.intrude_until);
     }
+    if (plan_.forge_every.count() > 0 && intruder_ == nullptr) {
+      intruder_ = std::make_unique<Intruder>(simulator_);
+      intruder_->everybody();
+      simulator_.tap([this](const Simulator::Seen& packet) { intruder_->observe(packet); });
+      simulator_.at(simulator_.now() + Duration(1),
+                    [this](TimePoint now) { ask_for_cookies(now); });
+    }
     if (plan_.forge_every.count() > 0) {
       forger_ = std::make_unique<Forger>(simulator_);
       plan_forgery(simulator_.now());
@@ -129,9 +136,22 @@ class Run {
     const auto mean = static_cast<uint64_t>(plan_.forge_every.count());
     const Duration wait(static_cast<int64_t>(simulator_.random().below(2 * mean)));
     simulator_.at(now + wait, [this](TimePoint when) {
-      forger_->forge(when);
+      if (simulator_.random().below(3) == 0) {
+        intruder_->bother(when);
+      } else {
+        forger_->forge(when);
+      }
       if (!done() && ++forged_ < 300) plan_forgery(when);
     });
+  }
+
+  void ask_for_cookies(TimePoint now) {
+    for (const AssocPlan& assoc : plan_.assocs) {
+      const std::vector<IpAddress>& client = plan_.hosts[assoc.client].addresses;
+      const std::vector<IpAddress>& server = plan_.hosts[assoc.server].addresses;
+      intruder_->ask_for_cookie(now, client[assoc.ipv6 ? 1 : 0], server[assoc.ipv6 ? 1 : 0],
+                                assoc.client_port, assoc.server_port);
+    }
   }
 
   void plan_intrusion(TimePoint now, TimePoint until) {
@@ -172,6 +192,7 @@ class Run {
                                           [](const AssocPlan& assoc) { return !assoc.hostile; }));
     for (RecordId id = 0; id < ledger.record_count(); ++id) {
       const AssocRecord& record = ledger.record(id);
+      replayed_ += record.replayed;
       established += record.established && !record.hostile;
       const bool lost = record.ended == Ended::kLost || record.ended == Ended::kConnectFailed;
       if (record.hostile) continue;
@@ -194,7 +215,7 @@ class Run {
         ledger.must_have_delivered_all(now, id);
       }
     }
-    if (expect.all_close && guarded_ == 0 && established != 2 * friendly) {
+    if (expect.all_close && guarded_ + crossed_ == 0 && established != 2 * friendly) {
       simulator_.verdict().fail(now, std::to_string(established) + " ends were established, not " +
                                          std::to_string(2 * friendly));
     }
@@ -228,7 +249,7 @@ class Run {
           other.peer_host == record.host && other.peer_port == record.local_port &&
           other.ended == Ended::kClosed && other.received == record.acknowledged &&
           record.received == other.acknowledged) {
-        ++guarded_;
+        ++crossed_;
         return true;
       }
     }
@@ -245,6 +266,8 @@ class Run {
     out.retransmissions = simulator_.referee().retransmissions();
     out.accepted = simulator_.ledger().accepted_count();
     out.guarded = guarded_;
+    out.crossed = crossed_;
+    out.replayed = replayed_;
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       out.hand_overs += simulator_.host(i).hand_overs();
     }
@@ -270,6 +293,8 @@ class Run {
   size_t forged_ = 0;
   size_t incidents_left_ = 0;
   uint64_t guarded_ = 0;
+  uint64_t crossed_ = 0;
+  uint64_t replayed_ = 0;
 };
 
 }  // namespace

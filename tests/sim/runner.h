@@ -19,7 +19,10 @@ struct RunResult {
   uint64_t retransmissions = 0;  // DATA chunks
   uint64_t accepted = 0;         // messages, by send()
   uint64_t hand_overs = 0;       // of packets between shards
-  uint64_t guarded = 0;          // ends that the shutdown guard timer cut short
+  // Endings that are excused, see README.md.
+  uint64_t guarded = 0;
+  uint64_t crossed = 0;
+  uint64_t replayed = 0;
   uint64_t steps = 0;
   Duration simulated{};
 };

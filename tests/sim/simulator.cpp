@@ -90,6 +90,14 @@ std::string describe_event(HostIndex host, const Event& event) {
 
 }  // namespace
 
+void WrappingRandom::fill(std::span<uint8_t> out) {
+  random_.fill(out);
+  if (out.size() != 4 || random_.below(6) != 0) return;
+  // As u32() puts them together.
+  const uint32_t value = 0xffffff80u | static_cast<uint32_t>(near_++ % 128);
+  for (size_t i = 0; i < 4; ++i) out[i] = static_cast<uint8_t>(value >> (8 * i));
+}
+
 // ---------------------------------------------------------------- Host
 
 Host::Host(Simulator& simulator, HostIndex index, HostConfig config, Application& application)
@@ -110,6 +118,8 @@ void Host::start(TimePoint now) {
   randoms_.emplace_back(seed);
   directory_ = make_directory(randoms_.back(), config_.shard.max_associations * config_.shards);
   inboxes_.resize(config_.shards);
+  t3_expirations_ = 0;
+  t3_of_.clear();
   for (uint16_t i = 0; i < config_.shards; ++i) {
     ShardConfig config = config_.shard;
     config.index = i;
@@ -287,6 +297,7 @@ void Host::iterate(TimePoint now) {
     if (!busy) break;
   }
   check_accounts(now);
+  check_expired(now);
   if (++iterations_ % 16 == 0) audit(now);
 }
 
@@ -305,6 +316,49 @@ void Host::check_accounts(TimePoint now) {
     simulator_.verdict().fail(now, who + std::to_string(association_count()) +
                                        " associations, the ledger knows " +
                                        std::to_string(ledger.living(index_)));
+  }
+}
+
+// Section 7.2.3: right after T3 has expired the window is one packet.
+void Host::check_expired(TimePoint now) {
+  uint64_t expirations = 0;
+  for (const auto& shard : shards_) expirations += shard->counters().get(Counter::k_t3_expirations);
+  if (expirations == t3_expirations_) return;
+  t3_expirations_ = expirations;
+  AssocStatus status;
+  for (const auto& shard : shards_) {
+    for (const AssocId id : shard->associations()) {
+      if (!shard->status(id, status)) continue;
+      for (size_t i = 0; i < status.paths.size(); ++i) {
+        const PathStatus& path = status.paths[i];
+        const uint64_t key = uint64_t{id.shard} << 56 | uint64_t{id.slot} << 32 | id.generation;
+        uint64_t& before = t3_of_[{key, i}];
+        if (path.t3_expirations > before && path.cwnd > path.mtu) {
+          simulator_.verdict().fail(now, "host " + std::to_string(index_) + ": T3 expired, and " +
+                                             "cwnd is still " + std::to_string(path.cwnd) +
+                                             " (section 7.2.3)");
+        }
+        before = path.t3_expirations;
+      }
+    }
+  }
+}
+
+// Section 6.3.1 C5: no round trip is shorter than the way is long, unless something that was sent
+// twice was measured.
+void Host::check_paths(TimePoint now, const AssocStatus& status) {
+  for (const PathStatus& path : status.paths) {
+    const auto peer = simulator_.network().host_of(path.remote);
+    if (!peer || path.srtt.count() == 0) continue;
+    const bool ipv6 = path.remote.is_ipv6();
+    const Duration way = simulator_.network().link(index_, *peer, ipv6).delay +
+                         simulator_.network().link(*peer, index_, ipv6).delay;
+    if (path.srtt + std::chrono::microseconds(1) < way) {
+      simulator_.verdict().fail(
+          now, "host " + std::to_string(index_) + ": a smoothed round trip of " +
+                   std::to_string(path.srtt.count() / 1000) + " us, where the way takes " +
+                   std::to_string(way.count() / 1000) + " us (section 6.3.1 C5)");
+    }
   }
 }
 
@@ -340,6 +394,9 @@ void Host::audit(TimePoint now, const Shard& shard) {
     up += status.state == AssocState::kEstablished ||
           status.state == AssocState::kShutdownPending ||
           status.state == AssocState::kShutdownReceived;
+    if (!simulator_.ledger().is_hostile(status.local_port.value, status.peer_port.value)) {
+      check_paths(now, status);
+    }
     uint64_t flight = 0;
     for (const PathStatus& path : status.paths) flight += path.flight;
     if (flight > status.outstanding_bytes) verdict.fail(now, who + "more in flight than was sent");

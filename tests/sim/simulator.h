@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,6 +49,17 @@ struct HostConfig {
   PacketLimits limits;
   bool checksum_by_port = false;  // the port fills in and checks the checksums
   Duration poll{};                // the worker looks only at multiples of this; 0: at once
+};
+
+// A seed's sequence, in which many numbers of four bytes lie just before zero: TSNs that wrap.
+class WrappingRandom final : public RandomSource {
+ public:
+  explicit WrappingRandom(uint64_t seed) : random_(seed), near_(seed) {}
+  void fill(std::span<uint8_t> out) override;
+
+ private:
+  SeededRandom random_;
+  uint64_t near_;  // each of them once: they are tags, too
 };
 
 class Host {
@@ -94,6 +106,8 @@ class Host {
   void give(TimePoint now, Shard& shard, std::vector<Waiting>& burst);
   [[nodiscard]] PacketIn as_input(const Waiting& waiting) const;
   void audit(TimePoint now, const Shard& shard);
+  void check_paths(TimePoint now, const AssocStatus& status);
+  void check_expired(TimePoint now);
   void drain_events(TimePoint now, Shard& shard);
   bool transmit(TimePoint now, Shard& shard);
 
@@ -101,7 +115,7 @@ class Host {
   HostIndex index_;
   HostConfig config_;
   Application& application_;
-  std::deque<SeededRandom> randoms_;
+  std::deque<WrappingRandom> randoms_;
   DirectoryPtr directory_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::deque<Waiting>> inboxes_;  // by shard, in the order in which they are ready
@@ -111,6 +125,8 @@ class Host {
   uint32_t boot_ = 0;
   uint64_t hand_overs_ = 0;
   uint64_t iterations_ = 0;
+  uint64_t t3_expirations_ = 0;                            // of all shards, at the last look
+  std::map<std::pair<uint64_t, size_t>, uint64_t> t3_of_;  // by association and path
   bool never_crashed_ = true;
 };
 
