@@ -190,6 +190,10 @@ def main():
     configure(mutations)
     where = programs()
     missed = 0
+    if any(m.get('sim') for m in mutations):
+        status, output = run(SIM, 1200)
+        if status != 0:
+            raise SystemExit(f'mutate: the default seeds fail without a mutation:\n{output[-1500:]}')
     for mutation in mutations:
         started = time.monotonic()
         problem = judge(mutation, where)

@@ -252,7 +252,14 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
   if (mine.mixed) return;
   const Tsn next = mine.base + static_cast<uint32_t>(mine.window.size());
   const uint64_t hash = hash_of(chunk);
-  if (mine.started && data->tsn.before(next) && data->tsn.at_or_after(mine.base)) {
+  const auto fresh = std::find_if(mine.announced.begin(), mine.announced.end(), [&](const auto& a) {
+    return a.initial_tsn == data->tsn && !a.begun;
+  });
+  const bool begins = fresh != mine.announced.end();
+  const bool known = mine.started && data->tsn.before(next) && data->tsn.at_or_after(mine.base) &&
+                     // A new sequence may begin where the old one was.
+                     !(begins && mine.window[data->tsn.distance_from(mine.base)].hash != hash);
+  if (known) {
     ++retransmissions_;
     SentChunk& before = mine.window[data->tsn.distance_from(mine.base)];
     if (before.hash != hash) {
@@ -263,10 +270,6 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
     return;
   }
   if (!mine.started || data->tsn != next) {
-    const auto fresh =
-        std::find_if(mine.announced.begin(), mine.announced.end(),
-                     [&](const auto& a) { return a.initial_tsn == data->tsn && !a.begun; });
-    const bool begins = fresh != mine.announced.end();
     if (mine.started && !begins && data->tsn.before(mine.base)) {
       return fail(context, "TSN " + std::to_string(data->tsn.value) +
                                " sent again after it was acknowledged");
