@@ -7,6 +7,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lib import cases, matrix, netns, uml
+from lib.cable import Cable
 from lib.daemon import Daemon, af_packet_port
 from lib.peers import Here
 
@@ -16,32 +17,30 @@ BOOK_PORT = 4444
 
 
 class Setting:
-    """Made once: the namespace, the kernel behind the TAP, the daemon in front of it."""
-    namespace = None
+    """Made once: the daemon's namespace, the kernel behind a TAP, the cable between them."""
+    near = None
     kernel = None
+    cable = None
     daemon = None
 
 
 def setup(t):
     cases.program('dpdk_app/trunklined')
-    Setting.namespace = netns.Namespace('kernel')
-    Setting.namespace.add_tap('tap0')
-    Setting.namespace.sysctl('net/ipv6/conf/tap0/disable_ipv6', '1')  # the TAP is the daemon's
-    Setting.kernel = uml.Uml(Setting.namespace, 'tap0', [KERNEL[4] + '/24', KERNEL[6] + '/64'],
-                             t.folder)
-    Setting.daemon = Daemon(Setting.namespace, t.folder, [
-        af_packet_port('tap0', [OURS[4] + '/24', OURS[6] + '/64'])])
-
-
-def daemon_lives():
-    assert Setting.daemon.alive(), f'trunklined ended; log: {Setting.daemon.process.log}'
+    Setting.near, middle = netns.Namespace('near'), netns.Namespace('middle')
+    netns.veth(Setting.near, middle, names=('v0', 'near0'))
+    Setting.near.sysctl('net/ipv6/conf/v0/disable_ipv6', '1')  # this end is the daemon's
+    middle.add_tap('far0')
+    Setting.cable = Cable(middle, 'near0', 'far0', tick=0.1)
+    Setting.kernel = uml.Uml(middle, 'far0', [KERNEL[4] + '/24', KERNEL[6] + '/64'], t.folder)
+    Setting.daemon = Daemon(Setting.near, t.folder, [
+        af_packet_port('v0', [OURS[4] + '/24', OURS[6] + '/64'])], matrix.DAEMON)
 
 
 def world(t):
-    ours = matrix.Side('trunkpeer', Here(Setting.namespace, t), OURS,
+    ours = matrix.Side('trunkpeer', Here(Setting.near, t), OURS,
                        ('--attach', Setting.daemon.clients), binds=False)
     theirs = matrix.Side('kernel_peer', Setting.kernel, KERNEL)
-    return matrix.World(ours, theirs, Setting.daemon.capture, daemon_lives)
+    return matrix.World(ours, theirs, Setting.daemon, Setting.cable)
 
 
 def book_lines():
@@ -55,8 +54,8 @@ def check_server(server):
     cases.check_equal(got, [f'Message received: DATA {i}' for i in range(5)], 'messages')
 
 
-def case_book_ours_serves(t):
-    here = Here(Setting.namespace, t)
+def case_book_ours_serves_ipv4(t):
+    here = Here(Setting.near, t)
     server = here.start([cases.program('client/examples/book_server'), '--connections', 1,
                          '--socket', Setting.daemon.clients])
     server.expect(f'Listening on port {BOOK_PORT}')
@@ -65,8 +64,8 @@ def case_book_ours_serves(t):
     check_server(server)
 
 
-def case_book_kernel_serves(t):
-    here = Here(Setting.namespace, t)
+def case_book_kernel_serves_ipv4(t):
+    here = Here(Setting.near, t)
     server = Setting.kernel.start([cases.program('tests/e2e/peers/book_server')])
     server.expect(f'Listening on port {BOOK_PORT}')
     client = here.start([cases.program('client/examples/book_client'), KERNEL[4],
@@ -81,5 +80,6 @@ def case_daemon_stops_cleanly(t):
 
 
 if __name__ == '__main__':
-    cases.main(__doc__, [*matrix.make_cases(world), case_book_ours_serves, case_book_kernel_serves,
-                         case_daemon_stops_cleanly], needs=uml.missing, setup=setup)
+    cases.main(__doc__, [*matrix.make_cases(world), case_book_ours_serves_ipv4,
+                         case_book_kernel_serves_ipv4, case_daemon_stops_cleanly],
+               needs=uml.missing, setup=setup)

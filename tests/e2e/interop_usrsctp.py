@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lib import cases, matrix, netns
+from lib.cable import Cable
 from lib.daemon import Daemon, af_packet_port
 from lib.peers import Here
 
@@ -14,38 +15,45 @@ THEIRS = {4: '10.9.0.2', 6: 'fd00:9::2'}
 
 
 class Setting:
-    """Made once: a cable, the daemon at one end, usrsctp's namespace at the other."""
-    daemon = None
+    """Made once: the daemon's namespace, usrsctp's, and between them one with the cable."""
     near = None
     far = None
+    cable = None
+    daemon = None
     sockets = ()
 
 
 def setup(t):
     cases.program('dpdk_app/trunklined')
     Setting.near, Setting.far = netns.Namespace('near'), netns.Namespace('far')
-    netns.veth(Setting.near, Setting.far, [], [THEIRS[4] + '/24', THEIRS[6] + '/64'])
+    middle = netns.Namespace('middle')
+    netns.veth(Setting.near, middle, names=('v0', 'near0'))
+    netns.veth(middle, Setting.far, [], [THEIRS[4] + '/24', THEIRS[6] + '/64'], ('far0', 'v0'))
     Setting.near.sysctl('net/ipv6/conf/v0/disable_ipv6', '1')  # this end is the daemon's
+    Setting.cable = Cable(middle, 'near0', 'far0')
     Setting.sockets = Setting.far.quiet_sctp()
     Setting.daemon = Daemon(Setting.near, t.folder, [
-        af_packet_port('v0', [OURS[4] + '/24', OURS[6] + '/64'])])
-
-
-def daemon_lives():
-    assert Setting.daemon.alive(), f'trunklined ended; log: {Setting.daemon.process.log}'
+        af_packet_port('v0', [OURS[4] + '/24', OURS[6] + '/64'])], matrix.DAEMON)
 
 
 def world(t):
     ours = matrix.Side('trunkpeer', Here(Setting.near, t), OURS,
                        ('--attach', Setting.daemon.clients), binds=False)
     theirs = matrix.Side('usrsctp_peer', Here(Setting.far, t), THEIRS)
-    return matrix.World(ours, theirs, Setting.daemon.capture, daemon_lives)
+    return matrix.World(ours, theirs, Setting.daemon, Setting.cable)
 
 
-def case_ping(t):
+def ping(family):
     """The daemon answers ARP, neighbour solicitations and echo requests."""
-    for family in (4, 6):
-        assert Setting.far.ping(OURS[family]), f'no echo reply from {OURS[family]}'
+    assert Setting.far.ping(OURS[family]), f'no echo reply from {OURS[family]}'
+
+
+def case_ping_ipv4(t):
+    ping(4)
+
+
+def case_ping_ipv6(t):
+    ping(6)
 
 
 def case_daemon_stops_cleanly(t):
@@ -53,5 +61,4 @@ def case_daemon_stops_cleanly(t):
 
 
 if __name__ == '__main__':
-    cases.main(__doc__, [case_ping, *matrix.make_cases(world), case_daemon_stops_cleanly],
-               needs=netns.missing, setup=setup)
+    cases.main(__doc__, [case_ping_ipv4, case_ping_ipv6, *matrix.make_cases(world), case_daemon_stops_cleanly], needs=netns.missing, setup=setup)

@@ -13,22 +13,12 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lib import cases, netns
 from lib.capture_check import check
+from lib.cases import until
 from lib.daemon import Daemon, af_packet_port, memif_port
 from lib.peers import SIZE_LIST, Here, Peer
 
 A = ['10.8.0.1/24', 'fd00:8::1/64']
 B = ['10.8.0.2/24', 'fd00:8::2/64']
-
-
-def until(condition, what, timeout=15):
-    deadline = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f'{what}: not within {timeout} s')
-        time.sleep(0.05)
 
 
 def ask(daemon, *words):

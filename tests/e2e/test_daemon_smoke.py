@@ -15,22 +15,11 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lib import cases, netns, processes
+from lib.cases import until
 from lib.daemon import Daemon, af_packet_port, check_config, memif_port
 
 KERNEL = ['10.9.0.2/24', 'fd00:9::2/64']
 OURS = ['10.9.0.1/24', 'fd00:9::1/64']
-
-
-def until(condition, what, timeout=15):
-    """Waits for a condition; its last value."""
-    deadline = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f'{what}: not within {timeout} s')
-        time.sleep(0.05)
 
 
 def on_veth(t, port=None, **more):

@@ -8,10 +8,10 @@ import os
 import pathlib
 import signal
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lib import cases, netns
+from lib.cases import until
 from lib.daemon import Daemon, memif_port
 from lib.peers import Here
 
@@ -89,14 +89,6 @@ class App:
 
     def said(self):
         return [line for line in self.process.lines if not line.startswith('{')]
-
-
-def until(condition, what, timeout=15):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f'{what}: not within {timeout} s')
-        time.sleep(0.02)
 
 
 def check_whole(report):

@@ -33,7 +33,8 @@ KEEP = {'arp', 'data', 'eth', 'ethertype', 'frame', 'icmp', 'icmpv6', 'ip', 'ipv
         'ipv6.dstopts'}
 FIELDS = ['frame.number', 'ip.src', 'ipv6.src', 'sctp.chunk_type', '_ws.expert.group',
           '_ws.expert.message', 'sctp.checksum.status', 'sctp.chunk_length',
-          'icmp.type', 'icmpv6.type']
+          'icmp.type', 'icmpv6.type', 'frame.time_epoch', 'sctp.srcport', 'sctp.dstport',
+          'sctp.data_tsn_raw', 'sctp.sack_cumulative_tsn_ack_raw', 'sctp.sack_a_rwnd']
 
 
 class CaptureError(AssertionError):
@@ -59,7 +60,8 @@ def _config(folder):
 
 
 def decode(path):
-    """One dict per SCTP packet: number, source, chunks (names), findings (group, message)."""
+    """One dict per SCTP packet: number, time (s), source, ports (from, to), chunks (names), tsns,
+    acks (cumulative), windows, findings (group, message)."""
     with tempfile.TemporaryDirectory() as folder:
         command = ['tshark', '-n', '-r', str(path), '-o', 'sctp.checksum:CRC 32c',
                    '-o', 'sctp.tsn_analysis:TRUE', '-Y', 'sctp || ip.proto == 132 || ipv6.nxt == 132',
@@ -75,7 +77,7 @@ def decode(path):
 
 
 def _packet(fields):
-    number, ip4, ip6, chunks, groups, messages, checksum, lengths, icmp4, icmp6 = fields
+    number, ip4, ip6, chunks, groups, messages, checksum, lengths, icmp4, icmp6, *rest = fields
     # An ICMP error quotes the packet it is about: the outer header comes first.
     source = (ip4 or ip6).split(';')[0]
     if icmp4 or icmp6:
@@ -92,12 +94,24 @@ def _packet(fields):
         findings.append(('Malformed', 'a chunk shorter than its header'))  # tshark has no finding
     if not names:
         findings.append(('Malformed', 'no chunk in the packet'))
-    return {'number': int(number), 'source': source, 'chunks': names, 'findings': findings}
+    epoch, from_port, to_port, tsns, acks, windows = rest
+    return {'number': int(number), 'source': source, 'chunks': names, 'findings': findings,
+            'time': float(epoch), 'ports': tuple(_numbers(f'{from_port};{to_port}')),
+            'tsns': _numbers(tsns), 'acks': _numbers(acks), 'windows': _numbers(windows)}
+
+
+def _numbers(text):
+    return [int(word) for word in text.split(';') if word]
 
 
 def check(path, allow_sequence=False, sent_by=None):
     """Counter of chunk types of the capture (from the addresses in sent_by, when given, which
     also limits what is judged). Raises CaptureError on findings and on an empty capture."""
+    return count(judged(path, allow_sequence, sent_by))
+
+
+def judged(path, allow_sequence=False, sent_by=None):
+    """The packets, as decode() gives them, once they have passed; see check()."""
     packets = decode(path)
     if sent_by is not None:
         packets = [p for p in packets if p['source'] in sent_by]
@@ -108,6 +122,10 @@ def check(path, allow_sequence=False, sent_by=None):
         raise CaptureError(f'{path}: {len(bad)} findings: ' + '; '.join(bad[:5]))
     if not packets:
         raise CaptureError(f'{path}: no SCTP packet in it')
+    return packets
+
+
+def count(packets):
     counts = collections.Counter(name for p in packets for name in p['chunks'])
     counts['packets'] = len(packets)
     return counts

@@ -63,6 +63,18 @@ def check_equal(got, wanted, what):
         raise AssertionError(f'{what}: got {got!r}, wanted {wanted!r}')
 
 
+def until(condition, what, timeout=15):
+    """Waits for a condition; its value. `what` names it when it does not come."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f'{what}: not within {timeout} s')
+        time.sleep(0.02)
+
+
 def _alarm(_number, _frame):
     raise CaseTimeOut()
 

@@ -52,7 +52,7 @@ class Peer:
     def kill(self):
         """Gone at once, without a word to its peer where the peer lives in user space."""
         self._job.send_signal(9)
-        self._job.wait(5)
+        self._job.wait(15)
 
     def wait(self, timeout=60):
         """(exit status, report); the report is {} when the program never got to print it."""

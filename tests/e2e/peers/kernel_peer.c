@@ -63,8 +63,9 @@ static int set_options(int fd, const struct Options* o) {
   const int on = 1;
   const int nodelay = o->nagle ? 0 : 1;
   const int space = 1 << 20;
+  const int room = o->receive_buffer != 0 ? o->receive_buffer : space;
   setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &space, sizeof(space));
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &space, sizeof(space));
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
   if (o->family == AF_INET6) {
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
   }
@@ -132,6 +133,13 @@ static int kernel_start(const struct Options* o) {
   return listen(listener, 16) == 0 ? 0 : peer_fail("listen: %s", strerror(errno));
 }
 
+// When the program is killed, its kernel shall say no more than one ABORT, which a test can lose;
+// without this it would keep the association and repeat its SHUTDOWN.
+static void die_at_once(int fd) {
+  const struct linger now = {.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
 static int kernel_open(const struct Options* o) {
   filled = 0;
   announced = false;
@@ -142,6 +150,7 @@ static int kernel_open(const struct Options* o) {
   if (association < 0) {
     return -1;
   }
+  die_at_once(association);
   uint8_t packed[kMaxAddresses * sizeof(struct sockaddr_in6)];
   pack(o->remote, o->remote_count, packed);
   if (sctp_connectx(association, (struct sockaddr*)packed, o->remote_count, NULL) != 0 &&
@@ -168,6 +177,7 @@ static void accept_one(struct Event* event) {
     return;
   }
   fcntl(association, F_SETFL, O_NONBLOCK);
+  die_at_once(association);
   note_address(&address);
   struct sctp_status status;
   socklen_t length = sizeof(status);
@@ -278,15 +288,7 @@ static void kernel_shutdown(void) {
   shutdown(association, SHUT_WR);
 }
 
-static void kernel_abort(void) {
-  if (association >= 0) {
-    const struct linger now = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(association, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-    close(association);
-    association = -1;
-  }
-}
-
+// An association that still lives is aborted: see die_at_once.
 static void kernel_close(void) {
   if (association >= 0) {
     close(association);
@@ -303,6 +305,6 @@ static void kernel_finish(void) {
 int main(int argc, char** argv) {
   static const struct Transport kTransport = {
       "kernel",    kernel_start,    kernel_open,  kernel_send,  kernel_receive,
-      kernel_wait, kernel_shutdown, kernel_abort, kernel_close, kernel_finish};
+      kernel_wait, kernel_shutdown, kernel_close, kernel_close, kernel_finish};
   return peer_main(argc, argv, &kTransport);
 }

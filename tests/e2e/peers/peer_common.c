@@ -31,7 +31,8 @@ struct State {
   struct Pending** last;
   uint8_t* buffer;
   uint64_t deadline_ms;
-  uint64_t end_at_ms;  // when to shut down or abort; 0: work is not done yet
+  uint64_t end_at_ms;   // when to shut down or abort; 0: work is not done yet
+  uint64_t send_at_ms;  // when the next message of its own may go
   // Of the association under way.
   uint32_t sent, received;
   bool up, ending, over;
@@ -42,6 +43,7 @@ struct State {
   uint16_t streams_out, streams_in;
   uint32_t end_error;
   const char* end;
+  const char* end_reason;
 };
 
 static char first_error[256];
@@ -134,10 +136,23 @@ static void queue_echo(struct State* s, const struct Event* e) {
   s->last = &p->next;
 }
 
-static void take_end(struct State* s, const char* how, uint32_t error) {
+static void take_end(struct State* s, const char* how, const struct Event* e) {
   s->end = how;
-  s->end_error = error;
+  s->end_error = e != NULL ? e->error : 0;
+  s->end_reason = e != NULL && e->reason != NULL ? e->reason : "";
   s->over = true;
+}
+
+static void pause_if_due(const struct State* s) {
+  const struct Options* o = s->options;
+  if (o->pause_after == 0 || s->total_received != o->pause_after) {
+    return;
+  }
+  printf("PAUSED\n");
+  fflush(stdout);
+  nanosleep(&(struct timespec){o->pause_ms / 1000, o->pause_ms % 1000 * 1000000L}, NULL);
+  printf("RESUMED\n");
+  fflush(stdout);
 }
 
 static void take_event(struct State* s, const struct Event* e) {
@@ -147,6 +162,7 @@ static void take_event(struct State* s, const struct Event* e) {
       if (s->options->mode == kModeEcho) {
         queue_echo(s, e);
       }
+      pause_if_due(s);
       break;
     case kEventUp:
       s->up = true;
@@ -159,13 +175,13 @@ static void take_event(struct State* s, const struct Event* e) {
       s->up = true;
       break;
     case kEventShutdownDone:
-      take_end(s, "shutdown", 0);
+      take_end(s, "shutdown", NULL);
       break;
     case kEventLost:
-      take_end(s, "lost", e->error);
+      take_end(s, "lost", e);
       break;
     case kEventRefused:
-      take_end(s, "refused", e->error);
+      take_end(s, "refused", e);
       peer_fail("the association could not be set up (error %u)", e->error);
       break;
     case kEventPath:
@@ -202,13 +218,17 @@ static bool send_some(struct State* s) {
     if (o->mode == kModePing && s->sent - s->received >= o->window) {
       return true;
     }
-    const uint16_t stream = (uint16_t)(s->sent % usable_streams(s));
+    if (peer_now_ms() < s->send_at_ms) {
+      return true;
+    }
+    const uint16_t stream = (uint16_t)((o->first_stream + s->sent) % usable_streams(s));
     const uint32_t sequence = s->next_out[stream];
     const uint32_t size = size_of(s, sequence);
     pattern_write(s->buffer, size, o->seed, stream, sequence);
     if (s->transport->send(stream, o->ppid + stream, o->unordered, s->buffer, size) != kSendDone) {
       return false;
     }
+    s->send_at_ms = peer_now_ms() + (uint64_t)o->interval_ms;
     s->next_out[stream]++;
     s->sent++;
     s->total_sent++;
@@ -243,7 +263,7 @@ static void end_if_done(struct State* s) {
   s->ending = true;
   if (s->options->end == kEndAbort) {
     s->transport->abort();
-    take_end(s, "aborted", 0);
+    take_end(s, "aborted", NULL);
   } else {
     s->transport->shutdown();
   }
@@ -306,14 +326,14 @@ static void report(const struct State* s) {
       "\"sent\":%llu,\"received\":%llu,\"bytes_sent\":%llu,\"bytes_received\":%llu,"
       "\"corrupt\":%llu,\"misordered\":%llu,\"wrong_ppid\":%llu,\"wrong_size\":%llu,"
       "\"streams_out\":%u,\"streams_in\":%u,\"restarts\":%d,\"path_events\":%d,"
-      "\"send_failures\":%d,\"end\":\"%s\",\"end_error\":%u}\n",
+      "\"send_failures\":%d,\"end\":\"%s\",\"end_error\":%u,\"end_reason\":\"%s\"}\n",
       s->transport->name, s->options->listen ? "listen" : "connect", all_good(s) ? "true" : "false",
       first_error, s->associations, (unsigned long long)s->total_sent,
       (unsigned long long)s->total_received, (unsigned long long)s->bytes_sent,
       (unsigned long long)s->bytes_received, (unsigned long long)s->corrupt,
       (unsigned long long)s->misordered, (unsigned long long)s->wrong_ppid,
       (unsigned long long)s->wrong_size, s->streams_out, s->streams_in, s->restarts, s->path_events,
-      s->send_failures, s->end, s->end_error);
+      s->send_failures, s->end, s->end_error, s->end_reason);
   fflush(stdout);
 }
 
@@ -322,7 +342,7 @@ int peer_main(int argc, char** argv, const struct Transport* transport) {
   if (options_parse(argc, argv, &options) != 0) {
     return 2;
   }
-  struct State s = {.options = &options, .transport = transport, .end = "none"};
+  struct State s = {.options = &options, .transport = transport, .end = "none", .end_reason = ""};
   s.last = &s.first;
   s.next_out = calloc(kMaxStreams + 1, sizeof(uint32_t));
   s.next_in = calloc(kMaxStreams + 1, sizeof(uint32_t));
@@ -332,10 +352,11 @@ int peer_main(int argc, char** argv, const struct Transport* transport) {
   }
   s.deadline_ms = peer_now_ms() + (uint64_t)options.timeout_s * 1000;
   if (transport->start(&options) == 0) {
+    printf("STARTED\n");
     if (options.listen) {
       printf("LISTENING %u\n", options.port);
-      fflush(stdout);
     }
+    fflush(stdout);
     for (int i = 0; i < options.associations && run_association(&s) == 0; i++) {
     }
   }

@@ -43,12 +43,20 @@ struct Options {
   struct sockaddr_storage remote[kMaxAddresses];
   int remote_count;
   uint16_t streams;
+  uint16_t first_stream;  // of the first message; the next ones go round from there
   uint32_t sizes[kMaxSizes];
   int size_count;
   uint32_t count;   // messages to send (ping, source) or to expect (echo, sink; 0: until the end)
   uint32_t window;  // ping: messages under way at most
+  int interval_ms;  // between two messages that it sends of its own
+  // After so many messages received (0: never), it does nothing at all for a while: it neither
+  // reads nor sends, and its stack closes the window.
+  uint32_t pause_after;
+  int pause_ms;
+  int receive_buffer;  // bytes; 0: large
   bool unordered;
   bool nagle;
+  bool ignore_strays;
   uint32_t ppid;  // stream n uses ppid + n
   uint32_t seed;
   int associations;                            // how many a listener serves, one after the other
@@ -57,9 +65,11 @@ struct Options {
   int sack_delay_ms;
   int init_attempts;
   int max_retransmissions;
-  int end_delay_ms;    // between the last message and shutdown or abort
-  int timeout_s;       // for everything
-  const char* attach;  // ring API: the daemon's socket
+  int end_delay_ms;     // between the last message and shutdown or abort
+  int stay_ms;          // after the end
+  int timeout_s;        // for everything
+  const char* attach;   // ring API: the daemon's socket
+  const char* profile;  // ring API: which of the daemon's; NULL: its default
 };
 
 enum EventKind {
@@ -85,6 +95,7 @@ struct Event {
   bool unordered;
   uint16_t streams_out, streams_in;
   uint32_t error;
+  const char* reason;  // kEventLost, kEventRefused: the stack's words, if it has any
 };
 
 // Results of Transport.send.

@@ -18,7 +18,14 @@ static const char kUsage[] =
     "  --end-delay MS  --associations N (1)  --timeout S (30)\n"
     "  --rto INITIAL,MIN,MAX (ms)  --heartbeat MS  --sack-delay MS  --nagle\n"
     "  --init-attempts N  --max-retransmissions N\n"
-    "  --attach PATH  the daemon's socket (ring API only)\n";
+    "  --first-stream N (0)  --interval MS  between two messages of its own\n"
+    "  --ignore-strays  no ABORT for packets of no association: another process shares the\n"
+    "      address (usrsctp; the others need no such help)\n"
+    "  --stay MS  after the end, to answer what the peer repeats (usrsctp; for the others someone\n"
+    "      else does)\n"
+    "  --pause-after N  --pause MS  stand still once N messages have come\n"
+    "  --receive-buffer BYTES  of the socket, or of the ring API's slots\n"
+    "  --attach PATH  the daemon's socket  --profile NAME  (ring API only)\n";
 
 static int bad(const char* what, const char* value) {
   fprintf(stderr, "bad %s: %s\n%s", what, value, kUsage);
@@ -107,11 +114,26 @@ struct NumberOption {
   long low, high;
 };
 static const struct NumberOption kNumbers[] = {
-    {"port", 1, 65535},       {"local-port", 0, 65535},       {"streams", 1, kMaxStreams},
-    {"count", 0, 100000000},  {"window", 1, 1000000},         {"ppid", 0, 0x7fffffff},
-    {"seed", 0, 0x7fffffff},  {"end-delay", 0, 60000},        {"associations", 1, 100000},
-    {"timeout", 1, 3600},     {"heartbeat", 1, 3600000},      {"sack-delay", 0, 500},
-    {"init-attempts", 1, 64}, {"max-retransmissions", 1, 64},
+    {"port", 1, 65535},
+    {"local-port", 0, 65535},
+    {"streams", 1, kMaxStreams},
+    {"count", 0, 100000000},
+    {"window", 1, 1000000},
+    {"ppid", 0, 0x7fffffff},
+    {"seed", 0, 0x7fffffff},
+    {"end-delay", 0, 60000},
+    {"associations", 1, 100000},
+    {"timeout", 1, 3600},
+    {"heartbeat", 1, 3600000},
+    {"sack-delay", 0, 500},
+    {"init-attempts", 1, 64},
+    {"max-retransmissions", 1, 64},
+    {"first-stream", 0, kMaxStreams - 1},
+    {"interval", 0, 60000},
+    {"pause-after", 0, 100000000},
+    {"pause", 0, 60000},
+    {"receive-buffer", 4096, 1 << 24},
+    {"stay", 0, 60000},
 };
 
 static void set_number(struct Options* o, int which, long value) {
@@ -155,8 +177,26 @@ static void set_number(struct Options* o, int which, long value) {
     case 12:
       o->init_attempts = (int)value;
       break;
-    default:
+    case 13:
       o->max_retransmissions = (int)value;
+      break;
+    case 14:
+      o->first_stream = (uint16_t)value;
+      break;
+    case 15:
+      o->interval_ms = (int)value;
+      break;
+    case 16:
+      o->pause_after = (uint32_t)value;
+      break;
+    case 17:
+      o->pause_ms = (int)value;
+      break;
+    case 18:
+      o->receive_buffer = (int)value;
+      break;
+    default:
+      o->stay_ms = (int)value;
       break;
   }
 }
@@ -164,7 +204,7 @@ static void set_number(struct Options* o, int which, long value) {
 enum { kNumberCount = (int)(sizeof(kNumbers) / sizeof(kNumbers[0])) };
 
 struct Texts {
-  char *connect, *local, *sizes, *rto, *mode, *end, *attach, *family;
+  char *connect, *local, *sizes, *rto, *mode, *end, *attach, *profile, *family;
   bool listen;
 };
 
@@ -178,17 +218,20 @@ static int collect(int argc, char** argv, struct Options* options, struct Texts*
     kMode,
     kEnd,
     kAttach,
+    kProfile,
     kFamily,
     kUnordered,
     kNagle,
+    kIgnoreStrays,
     kEndOfList
   };
-  static const char* const kNames[] = {"listen", "connect", "local",  "sizes",     "rto",  "mode",
-                                       "end",    "attach",  "family", "unordered", "nagle"};
+  static const char* const kNames[] = {"listen",    "connect", "local",        "sizes",   "rto",
+                                       "mode",      "end",     "attach",       "profile", "family",
+                                       "unordered", "nagle",   "ignore-strays"};
   struct option table[kEndOfList + 1];
   memset(table, 0, sizeof(table));
   for (int i = 0; i < kEndOfList; i++) {
-    const bool flag = i == kListen || i == kUnordered || i == kNagle;
+    const bool flag = i == kListen || i == kUnordered || i == kNagle || i == kIgnoreStrays;
     table[i] = (struct option){i < kNumberCount ? kNumbers[i].name : kNames[i - kNumberCount],
                                flag ? no_argument : required_argument, NULL, i};
   }
@@ -226,6 +269,9 @@ static int collect(int argc, char** argv, struct Options* options, struct Texts*
       case kAttach:
         texts->attach = optarg;
         break;
+      case kProfile:
+        texts->profile = optarg;
+        break;
       case kFamily:
         texts->family = optarg;
         break;
@@ -234,6 +280,9 @@ static int collect(int argc, char** argv, struct Options* options, struct Texts*
         break;
       case kNagle:
         options->nagle = true;
+        break;
+      case kIgnoreStrays:
+        options->ignore_strays = true;
         break;
       default:
         return bad("option", argv[optind - 1]);
@@ -264,6 +313,7 @@ int options_parse(int argc, char** argv, struct Options* options) {
   }
   options->listen = texts.listen;
   options->attach = texts.attach;
+  options->profile = texts.profile;
   options->mode = texts.listen ? kModeEcho : kModePing;
   options->end = texts.listen ? kEndWait : kEndShutdown;
   const uint16_t own_port = texts.listen ? options->port : options->local_port;

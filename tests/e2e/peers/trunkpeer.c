@@ -9,7 +9,7 @@
 #include "peer_common.h"
 #include "trunkline/trunkline.h"
 
-enum { kBurst = 64 };
+enum { kBurst = 64, kSlot = 2048 };  // kSlot: about what the daemon gives by default
 
 static tl_client* client;
 static tl_lane* lane;
@@ -29,7 +29,8 @@ static int refuse_foreign_options(const struct Options* o) {
 }
 
 static int ring_start(const struct Options* o) {
-  const tl_options wanted = {.name = "trunkpeer", .lanes = 1};
+  const tl_options wanted = {
+      .name = "trunkpeer", .lanes = 1, .rx_slots = (uint32_t)o->receive_buffer / kSlot};
   if (refuse_foreign_options(o) != 0) {
     return -1;
   }
@@ -37,7 +38,8 @@ static int ring_start(const struct Options* o) {
     return peer_fail("attach: %s", tl_last_error());
   }
   if (o->listen) {
-    const tl_listen_options how = {.port = o->port, .affinity = TL_ANY_WORKER};
+    const tl_listen_options how = {
+        .port = o->port, .profile = o->profile, .affinity = TL_ANY_WORKER};
     if (tl_listen(lane, &how, &listener) < 0) {
       return peer_fail("listen: %s", tl_last_error());
     }
@@ -73,6 +75,7 @@ static int ring_open(const struct Options* o) {
                                   .peer_port = o->port,
                                   .local_port = o->local_port,
                                   .outbound_streams = o->streams,
+                                  .profile = o->profile,
                                   .affinity = TL_ANY_WORKER};
   if (tl_connect(lane, &how, &association) < 0) {
     return peer_fail("connect: %s", tl_last_error());
@@ -104,6 +107,7 @@ static void take_message(tl_event* from, struct Event* event) {
 static void translate(tl_event* from, struct Event* event) {
   event->kind = kEventOther;
   event->error = from->cause;
+  event->reason = from->reason != TL_REASON_NONE ? tl_reason_name(from->reason) : NULL;
   switch (from->kind) {
     case TL_EVENT_ACCEPTED:
     case TL_EVENT_CONNECTED:

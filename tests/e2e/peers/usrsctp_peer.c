@@ -18,6 +18,7 @@ static struct socket* association;
 static bool announced;
 static uint8_t buffer[kMaxMessage + 4096];
 static size_t filled;
+static int stay_ms;
 
 // usrsctp's threads tell the main thread that something happened.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -79,8 +80,9 @@ static int set_options(struct socket* s, const struct Options* o) {
   const int on = 1;
   const int nodelay = o->nagle ? 0 : 1;
   const int space = 1 << 20;
+  const int room = o->receive_buffer != 0 ? o->receive_buffer : space;
   usrsctp_setsockopt(s, SOL_SOCKET, SO_SNDBUF, &space, sizeof(space));
-  usrsctp_setsockopt(s, SOL_SOCKET, SO_RCVBUF, &space, sizeof(space));
+  usrsctp_setsockopt(s, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
   if (set_option(s, SCTP_INITMSG, &init, sizeof(init), "SCTP_INITMSG") != 0 ||
       set_option(s, SCTP_NODELAY, &nodelay, sizeof(nodelay), "SCTP_NODELAY") != 0 ||
       set_option(s, SCTP_RECVRCVINFO, &on, sizeof(on), "SCTP_RECVRCVINFO") != 0 ||
@@ -138,7 +140,9 @@ static void debug_out(const char* format, ...) {
 }
 
 static int user_start(const struct Options* o) {
+  stay_ms = o->stay_ms;
   usrsctp_init(0, NULL, debug_out);
+  usrsctp_sysctl_set_sctp_blackhole(o->ignore_strays ? 2 : 0);
   if (!o->listen) {
     return 0;
   }
@@ -294,6 +298,8 @@ static void user_abort(void) {
 }
 
 static void user_finish(void) {
+  // This stack ends with its program, and then nobody answers a SHUTDOWN ACK any more.
+  nanosleep(&(struct timespec){stay_ms / 1000, stay_ms % 1000 * 1000000L}, NULL);
   if (listener != NULL) {
     usrsctp_close(listener);
   }
