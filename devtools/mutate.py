@@ -141,6 +141,9 @@ def judge(mutation, where):
     unknown = [test for test in tests if test not in where]
     if unknown:
         return f'no such test: {", ".join(unknown)}'
+    targets = sorted({os.path.relpath(where[test], BUILD) for test in tests})
+    if targets:
+        build(*targets)  # the mutation before this one may still be in them
     for test in tests:
         passed, output = run_test(where[test], test)
         if not passed:
@@ -153,7 +156,6 @@ def judge(mutation, where):
             if not ok:
                 return f'does not build:\n{output[-1500:]}'
             return None if run(SIM, 600)[0] != 0 else 'the default seeds do not find it'
-        targets = sorted({os.path.relpath(where[test], BUILD) for test in tests})
         ok, output = build(*targets)
         if not ok:
             return f'does not build:\n{output[-1500:]}'
