@@ -4,6 +4,7 @@
 // state that did not expect them. Whole conversations are in assoc/ending_test.cpp.
 #include "support/states.h"
 #include "wire/abort_chunk.h"
+#include "wire/crc32c.h"
 #include "wire/error_chunk.h"
 #include "wire/heartbeat_chunk.h"
 
@@ -412,6 +413,49 @@ TEST_F(Section9Shutdown, AnAckInShutdownAckSentEndsItToo) {
   EXPECT_EQ(host().shard().association_count(), 0u);
   EXPECT_TRUE(host().shard().next_deadline().is_never());
   EXPECT_EQ(host().events.back().kind, EventKind::kClosed);
+}
+
+TEST_F(Section9Shutdown, MalformedEndingsEndNothingInAnyState) {
+  const auto raw = [](ChunkType type, size_t size) {
+    return [=](PacketWriter& w) {
+      uint8_t* const at = w.reserve_chunk(type, 0, size);
+      if (at != nullptr) std::fill(at, at + size, uint8_t{0});
+      return at != nullptr;
+    };
+  };
+  const auto complete = [](PacketWriter& w) { return wire::write_shutdown_complete(w, false); };
+  for (const AssocState state : kStates) {
+    enter(state);
+    const AssocStatus before = host().status();
+    std::vector<Write> writes;
+    for (const size_t size : {0u, 3u, 5u, 8u}) writes.push_back(raw(ChunkType::kShutdown, size));
+    for (const size_t size : {1u, 4u}) {
+      writes.push_back(raw(ChunkType::kShutdownComplete, size));
+      if (!opening(state)) writes.push_back(raw(ChunkType::kShutdownAck, size));
+    }
+    writes.push_back(raw(ChunkType::kAbort, 3));  // a cause of no length
+    writes.push_back([&](PacketWriter& w) { return complete(w) && complete(w); });
+    writes.push_back([&](PacketWriter& w) { return wire::write_cookie_ack(w) && complete(w); });
+    writes.push_back([&](PacketWriter& w) { return complete(w) && wire::write_shutdown_ack(w); });
+    for (size_t i = 0; i < writes.size(); ++i) {
+      tell(writes[i]);
+      EXPECT_EQ(hear(), "") << state_name(state) << ", " << i;
+      EXPECT_EQ(host().state(), state) << i;
+      EXPECT_EQ(host().status().cum_tsn_ack, before.cum_tsn_ack);
+      EXPECT_EQ(host().count(EventKind::kLost) + host().count(EventKind::kClosed) +
+                    host().count(EventKind::kConnectFailed),
+                0u)
+          << state_name(state) << ", " << i;
+    }
+    // Whole again, cut on the way: the packet's last chunk says more than there is.
+    Packet cut = packet(host_tag, shutdown_up_to(last_tsn()));
+    cut.bytes.resize(cut.bytes.size() - 4);
+    wire::write_checksum(cut.bytes);
+    host().receive(now, cut);
+    EXPECT_EQ(hear(), "");
+    EXPECT_EQ(host().state(), state);
+    leave();
+  }
 }
 
 TEST_F(Section9Shutdown, DataIsTakenInNoStateBehindShutdownReceived) {
