@@ -168,6 +168,8 @@ class Association {
                    const wire::ChunkView& chunk);
   void accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
                        const wire::InitChunk& init_ack);
+  void drop_unlisted_paths(ShardContext& ctx, const IpAddress& source,
+                           std::span<const IpAddress> listed);
   void keep_for_echo(const wire::InitChunk& init_ack);
   void on_cookie_ack(ShardContext& ctx, TimePoint now);
   void on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t staleness_us);

@@ -83,7 +83,7 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
 
   std::array<uint8_t, CookieJar::kMaxSize> sealed;
   const size_t size = ctx.cookies.seal(now, cookie, sealed);
-  const wire::InitFields fields{cookie.local_tag, profile_.a_rwnd, ours,
+  const wire::InitFields fields{cookie.local_tag, profile_.a_rwnd, cookie.outbound_streams,
                                 profile_.max_inbound_streams, cookie.local_initial_tsn};
   std::vector<IpAddress> announced = local_.announced_to(peer);
   if (announced.size() == 1 && announced[0] == local) announced.clear();

@@ -11,9 +11,11 @@ namespace trunkline {
 void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
   ++packets_received_;
   // A SACK owed to an earlier packet of this burst goes out as it stands: the peer is entitled to
-  // one for every second packet (6.2), and its window grows by them. A SHUTDOWN likewise (9.2).
+  // one for every second packet (6.2), and its window grows by them. A SHUTDOWN likewise (9.2). But
+  // none ahead of the COOKIE ACK (3.3.12).
   const bool owed = sack_due_ || (pending_ & kPendingShutdown) != 0;
-  if (owed && packet.shape.has_data) flush_acknowledgement(ctx, now);
+  const bool opens = (pending_ & kPendingCookieAck) != 0;
+  if (owed && packet.shape.has_data && !opens) flush_acknowledgement(ctx, now);
 
   DataSeen data;
   wire::ChunkCursor chunks(packet.chunks);

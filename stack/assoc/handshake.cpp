@@ -51,18 +51,29 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   wire::InitParseResult parsed = wire::InitChunk::parse(chunk, true);
   const wire::InitChunk& init_ack = parsed.init;
   if (parsed.ok()) parsed.error = wire::validate_init(init_ack, true);
-  if (parsed.error == wire::InitParseError::kTooShort ||
-      parsed.error == wire::InitParseError::kZeroTag) {
-    // No tag to answer with. A zero tag ends the association (3.3.3).
-    ctx.counters.add(Counter::k_drop_bad_init_ack);
-    if (parsed.error == wire::InitParseError::kZeroTag) {
-      end_with_abort(ctx, Reason::kPeerViolation, 0);
-    }
+  if (!parsed.ok()) ctx.counters.add(Counter::k_drop_bad_init_ack);
+  const auto refuse = [&](VerificationTag tag, const auto& write) {
+    queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, tag, profile_.dscp,
+                primary().packet_size(), write);
+  };
+  if (parsed.error == wire::InitParseError::kTooShort) return;  // no tag to answer with
+  if (parsed.error == wire::InitParseError::kZeroTag) {
+    // Nor here: it is reflected, and the attempt is over (3.3.3).
+    refuse(packet.header.verification_tag,
+           [](wire::PacketWriter& writer) { return wire::write_abort(writer, true); });
+    end_with_abort(ctx, Reason::kPeerViolation, 0);
+    return;
+  }
+  if (parsed.error == wire::InitParseError::kSmallWindow) {
+    // The one mistake that must not cost the attempt (3.3.3): T1 asks again.
+    refuse(init_ack.initiate_tag, [&](wire::PacketWriter& writer) {
+      return wire::begin_abort(writer, false) &&
+             append_init_error(writer, parsed.error, init_ack) && writer.end_chunk();
+    });
     return;
   }
   peer_tag_ = init_ack.initiate_tag;
   if (!parsed.ok()) {
-    ctx.counters.add(Counter::k_drop_bad_init_ack);
     state_ = AssocState::kCookieEchoed;  // the peer's tag is known now: it can be told
     if (const Path* const from = find_path(packet.source)) primary_ = from->index;  // 5.1.2 B
     abort_with(ctx, Reason::kPeerViolation, init_error_cause(parsed.error),
@@ -89,6 +100,7 @@ void Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet
   tsns_ = TsnTracker(init_ack.initial_tsn);
   outbound_streams_ = std::min(outbound_streams_, init_ack.inbound_streams);
   inbound_streams_ = std::min(profile_.max_inbound_streams, init_ack.outbound_streams);
+  drop_unlisted_paths(ctx, packet.source, init_ack.address_list());
   PeerAddresses peers = collect_peer_addresses(local_, packet.source, init_ack.address_list());
   for (const IpAddress& peer : peers.list()) {
     if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
@@ -98,6 +110,31 @@ void Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet
   // only what our user named is confirmed without a HEARTBEAT (5.4).
   const Path* const from = find_path(packet.source);
   if (from != nullptr && from->index < named_count_) setup_path_ = from->index;
+}
+
+// The peer's addresses are the one that its INIT ACK came from and those that it lists (3.3.3).
+// What our user named beside them is not the peer's.
+void Association::drop_unlisted_paths(ShardContext& ctx, const IpAddress& source,
+                                      std::span<const IpAddress> listed) {
+  const auto is_peers = [&](const Path* path) {
+    return path->remote == source ||
+           std::find(listed.begin(), listed.end(), path->remote) != listed.end();
+  };
+  const auto named = std::count_if(paths_.begin(), paths_.begin() + named_count_, is_peers);
+  if (named == 0) return;  // the COOKIE ECHO may go nowhere else
+  uint8_t kept = 0;
+  for (Path* const path : paths()) {
+    if (!is_peers(path)) {
+      ctx.paths.destroy(path);
+      continue;
+    }
+    path->index = kept;
+    paths_[kept++] = path;
+  }
+  path_count_ = kept;
+  named_count_ = static_cast<uint8_t>(named);
+  primary_ = 0;
+  setup_path_ = 0;
 }
 
 // What is not understood in the INIT ACK is reported in the COOKIE ECHO's packet, behind it

@@ -32,6 +32,13 @@ std::array<uint8_t, HeartbeatInfo::kSize> encode(const HeartbeatInfo& info) {
   return out;
 }
 
+// All 64 bits are random; zero is left out, which says that no HEARTBEAT is under way.
+uint64_t draw_nonce(RandomSource& random) {
+  uint64_t nonce = 0;
+  while (nonce == 0) nonce = random.u64();
+  return nonce;
+}
+
 }  // namespace
 
 // Answered the way it came: to its source, from the address it was sent to (6.4).
@@ -157,12 +164,12 @@ bool Association::fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, P
 bool Association::add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
                                 Path& path) {
   path.send_heartbeat = false;
-  path.heartbeat_nonce = ctx.random.u64() | 1;
+  path.heartbeat_nonce = draw_nonce(ctx.random);
+  path.heartbeat_sent_at = now;
   if (path.state == PathState::kUnconfirmed) next_probe_at_ = now + path.rto.value();
   const HeartbeatInfo info{path.heartbeat_nonce, now, path.index, path.remote};
   if (!wire::write_heartbeat(writer, encode(info))) return false;
   path.heartbeat_outstanding = true;
-  path.heartbeat_sent_at = now;
   path.heartbeat_due = now + path.rto.value();
   ++path.heartbeats_sent;
   ctx.counters.add(Counter::k_heartbeats_sent);

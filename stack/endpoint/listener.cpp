@@ -43,7 +43,8 @@ void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint,
   std::array<uint8_t, CookieJar::kMaxSize> sealed;
   const size_t size = ctx.cookies.seal(now, cookie, sealed);
 
-  const wire::InitFields fields{tag, profile.a_rwnd, profile.outbound_streams,
+  // No more streams than the peer takes (3.3.3).
+  const wire::InitFields fields{tag, profile.a_rwnd, cookie.outbound_streams,
                                 profile.max_inbound_streams, initial_tsn};
   std::vector<IpAddress> announced = endpoint.announced_to(packet.source);
   if (announced.size() == 1 && announced[0] == packet.destination) announced.clear();

@@ -112,15 +112,25 @@ void ShardCore::steer(TimePoint now, const InboundPacket& packet, wire::TagClass
 }
 
 void ShardCore::on_matched(TimePoint now, const InboundPacket& packet, Association& association) {
-  const size_t known = association.paths().size();
-  association.on_packet(ctx, now, packet);
-  if (association.is_dead() || association.paths().size() == known) return;
-  // An INIT ACK told more of the peer's addresses. Where another association has one of them, all
-  // stay out of the directory: packets from there still find theirs by tag.
+  if (association.state() != AssocState::kCookieWait) {
+    return association.on_packet(ctx, now, packet);
+  }
+  // An INIT ACK says which addresses the peer has: fewer than our user named, or more. Where
+  // another association has one of them, all stay out of the directory: packets from there still
+  // find theirs by tag.
   std::array<IpAddress, kMaxPaths> peers;
-  size_t count = 0;
-  for (const Path* path : association.paths()) peers[count++] = path->remote;
-  register_paths(association, std::span(peers).first(count));
+  const auto list = [&] {
+    size_t count = 0;
+    for (const Path* path : association.paths()) peers[count++] = path->remote;
+    return std::span<const IpAddress>(peers).first(count);
+  };
+  const std::span<const IpAddress> before = list();
+  association.on_packet(ctx, now, packet);
+  for (const IpAddress& peer : before) {
+    if (association.has_address(peer)) continue;
+    directory_.erase({association.local().endpoint, association.peer_port(), peer}, association.id);
+  }
+  if (!association.is_dead()) register_paths(association, list());
 }
 
 Association* ShardCore::find_by_tag(const InboundPacket& packet, bool source_too) const {

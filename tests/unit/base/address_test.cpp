@@ -176,7 +176,7 @@ TEST(Address, OnlyUnicastCanBeAPeer) {
     EXPECT_TRUE(IpAddress::parse(text)->is_unicast()) << text;
   }
   for (const char* text : {"0.0.0.0", "0.1.2.3", "224.0.0.1", "239.1.1.1", "240.0.0.1",
-                           "255.255.255.255", "::", "ff00::", "ff02::1"}) {
+                           "255.255.255.255", "::", "ff00::", "ff02::1", "::ffff:192.0.2.1"}) {
     EXPECT_FALSE(IpAddress::parse(text)->is_unicast()) << text;
   }
 }

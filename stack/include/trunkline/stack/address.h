@@ -45,7 +45,8 @@ class IpAddress {
   }
   [[nodiscard]] AddressScope scope() const;
   [[nodiscard]] bool is_unspecified() const;
-  // Multicast, broadcast or unspecified: never the address of a peer (RFC 9260 section 8.4, 1).
+  // Not so: multicast, broadcast, unspecified, IPv4-mapped. None of these is ever the address of a
+  // peer (RFC 9260 sections 8.4 rule 1, 3.3.2.1.2).
   [[nodiscard]] bool is_unicast() const;
   [[nodiscard]] std::string to_string() const;
 
