@@ -335,7 +335,7 @@ TEST_F(Section3Cookie, IsSmall) {
     }
     send_init();
     take_init_ack(hear_one());
-    EXPECT_LE(cookie.size(), 120 + 17 * addresses);
+    EXPECT_EQ(cookie.size(), 104 + 5 * addresses);
   }
 }
 
