@@ -59,8 +59,8 @@ class Referee {
 
   // Associations with this port at either end: only the form of their packets is judged.
   void expect_intruder(uint16_t port) { hostile_ports_.insert(port); }
-  // Payload bytes that no cumulative TSN has passed, and those of them that no gap block covers; if
-  // the packets tell.
+  // Payload bytes that no cumulative TSN has passed, and the DATA chunks among them that no gap
+  // block covers, in bytes with header and padding; if the packets tell.
   struct Unacknowledged {
     uint64_t outstanding = 0;
     uint64_t flight = 0;
