@@ -45,7 +45,7 @@ Association::Association(const LocalEnd& local, const Profile& profile, PortNumb
       peer_port_(peer_port),
       state_(AssocState::kCookieWait),
       local_tag_(local_tag),
-      last_advertised_(profile.a_rwnd),
+      offered_(profile.a_rwnd),
       local_initial_tsn_(initial_tsn),
       tsns_(Tsn(0)),
       outstanding_(initial_tsn) {}
@@ -64,7 +64,7 @@ Association::Association(const LocalEnd& local, const Profile& profile, const Co
       peer_tag_(cookie.peer_tag),
       told_rwnd_(cookie.peer_rwnd),
       peer_rwnd_(cookie.peer_rwnd),
-      last_advertised_(profile.a_rwnd),
+      offered_(profile.a_rwnd),
       local_initial_tsn_(cookie.local_initial_tsn),
       tsns_(cookie.peer_initial_tsn),
       outstanding_(cookie.local_initial_tsn) {}
@@ -93,12 +93,23 @@ Path& Association::data_path() const {
   return primary();
 }
 
+// The next one that shares neither end, or else the next one (6.4.1).
 Path& Association::alternate_to(const Path& path) const {
+  Path* found = nullptr;
   for (size_t i = 1; i < path_count_; ++i) {
     Path* const other = paths_[(path.index + i) % path_count_];
-    if (other->usable()) return *other;
+    if (!other->usable()) continue;
+    if (!(other->local == path.local)) return *other;
+    if (found == nullptr) found = other;
   }
-  return *paths_[path.index];
+  return found != nullptr ? *found : *paths_[path.index];
+}
+
+// Where a chunk goes that is sent again: lost in time, by another way; found missing by what came
+// behind it, by its own (6.4).
+Path& Association::path_again(const TxChunk& chunk) const {
+  Path& last = *paths_[chunk.path];
+  return chunk.fast_retransmitted && last.usable() ? last : alternate_to(last);
 }
 
 uint32_t Association::fragment_limit() const {
@@ -115,7 +126,7 @@ void Association::mark_ready(ShardContext& ctx) {
 
 void Association::schedule(ShardContext& ctx) {
   if (dead_) return;
-  TimePoint earliest = std::min({t1_, t2_, guard_, sack_at_, retry_at_});
+  TimePoint earliest = std::min({t1_, t2_, guard_, sack_at_, retry_at_, probe_at_});
   for (const Path* path : paths()) {
     earliest = std::min({earliest, path->t3, path->heartbeat_due});
   }

@@ -145,6 +145,7 @@ class Association {
   [[nodiscard]] Path& data_path() const;  // where new DATA goes
   [[nodiscard]] Path& alternate_to(const Path& path) const;
   [[nodiscard]] Path& sack_path() const;
+  [[nodiscard]] Path& path_again(const TxChunk& chunk) const;
   [[nodiscard]] uint32_t fragment_limit() const;  // user bytes in the largest DATA chunk (AMDCS)
   void mark_ready(ShardContext& ctx);
   void schedule(ShardContext& ctx);  // arms the wheel for the earliest deadline
@@ -202,7 +203,8 @@ class Association {
   [[nodiscard]] uint64_t held_bytes() const { return received_.held_bytes() + kept_bytes_; }
   [[nodiscard]] uint32_t window() const;      // what is really left
   [[nodiscard]] uint32_t advertised() const;  // the same, without silly windows
-  bool write_sack_chunk(ShardContext& ctx, wire::PacketWriter& writer);
+  bool write_sack_chunk(wire::PacketWriter& writer) const;
+  void note_sack_sent(ShardContext& ctx);
   // What is owed to an earlier packet of the burst, as a packet of its own.
   void flush_acknowledgement(ShardContext& ctx, TimePoint now);
 
@@ -231,7 +233,8 @@ class Association {
   void write_shutdown_chunk(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
                             const Path& path);
   void send_shutdown_ack(ShardContext& ctx, TimePoint now);
-  void on_shutdown(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
+  void on_shutdown(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                   const wire::ChunkView& chunk);
   void on_shutdown_ack(ShardContext& ctx, const InboundPacket& packet);
   void on_shutdown_complete(ShardContext& ctx, const InboundPacket& packet,
                             const wire::ChunkView& chunk);
@@ -261,16 +264,19 @@ class Association {
   struct Composition;
   bool fill_init(ShardContext& ctx, TimePoint now, PacketOut& out);
   bool fill_cookie_echo(TimePoint now, PacketOut& out);
-  bool wants_sack_with_data() const;
   void add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
+  void add_data(ShardContext& ctx, TimePoint now, Composition& packet);
+  void add_old_and_new(ShardContext& ctx, TimePoint now, Composition& packet);
   void add_retransmissions(ShardContext& ctx, TimePoint now, Composition& packet);
   void add_new_data(ShardContext& ctx, TimePoint now, Composition& packet);
   [[nodiscard]] uint32_t next_fragment_size(const TxMessage& message,
                                             const wire::PacketWriter& writer) const;
-  [[nodiscard]] bool window_allows(const Path& path, uint32_t size) const;
+  [[nodiscard]] bool window_allows(TimePoint now, const Path& path, uint32_t size);
+  void plan_probe(TimePoint now, const Path& path);
   void start_t3(TimePoint now, Path& path, bool restart);
   bool finish_packet(wire::PacketWriter& writer, const Path& path, PacketOut& out);
-  [[nodiscard]] Path* transmit_path();
+  [[nodiscard]] Path* path_for_data() const;
+  [[nodiscard]] Path* transmit_path() const;
 
   const LocalEnd& local_;
   const Profile& profile_;
@@ -285,6 +291,8 @@ class Association {
   bool probing_window_ = false;  // the chunk in flight is a zero window probe
   bool window_closed_ = false;   // the last SACK said a_rwnd 0
   bool probe_answered_ = false;  // a SACK came since T3 was started for it
+  bool probe_due_ = false;       // the closed window has been left alone for long enough
+  uint8_t probes_ = 0;           // sent since it closed
   bool sender_dry_owed_ = false;
   uint8_t pending_ = 0;  // PendingChunk
   uint8_t packets_since_sack_ = 0;
@@ -309,7 +317,7 @@ class Association {
   Tsn fast_recovery_exit_;
   uint32_t told_rwnd_ = 0;  // the peer's last a_rwnd
   uint32_t peer_rwnd_ = 0;  // what of it is left, as far as we can know
-  uint32_t last_advertised_ = 0;
+  uint32_t offered_ = 0;    // what the peer has not used of the window last told
   uint32_t cookie_extension_ms_ = 0;
   uint64_t kept_bytes_ = 0;
   Tsn local_initial_tsn_;
@@ -324,6 +332,7 @@ class Association {
   TimePoint sack_at_ = TimePoint::never();
   TimePoint retry_at_ = TimePoint::never();  // a pool was empty
   TimePoint next_probe_at_;                  // of an address that is not confirmed (5.4)
+  TimePoint probe_at_ = TimePoint::never();  // when to probe the closed window
   TimePoint established_at_;
   TimePoint setup_sent_at_;
   // While in COOKIE-ECHOED: the peer's cookie, then the parameters of its INIT ACK to report.

@@ -171,7 +171,7 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   local_tag_ = cookie.local_tag;
   peer_tag_ = cookie.peer_tag;
   peer_rwnd_ = told_rwnd_ = cookie.peer_rwnd;
-  last_advertised_ = profile_.a_rwnd;
+  offered_ = profile_.a_rwnd;
   outbound_streams_ = cookie.outbound_streams;
   inbound_streams_ = cookie.inbound_streams;
   local_tie_ = 0;
@@ -182,10 +182,12 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   in_fast_recovery_ = false;
   probing_window_ = false;
   window_closed_ = false;
+  probe_due_ = false;
+  probes_ = 0;
   sender_dry_owed_ = false;
   starved_ = 0;
   packets_since_sack_ = 0;
-  t1_ = t2_ = guard_ = sack_at_ = TimePoint::never();
+  t1_ = t2_ = guard_ = sack_at_ = probe_at_ = TimePoint::never();
   next_probe_at_ = std::min(next_probe_at_, now + profile_.rto_initial);
   for (Path* path : paths()) {
     path->congestion.reset();

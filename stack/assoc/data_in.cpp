@@ -9,6 +9,11 @@
 #include "wire/sack_chunk.h"
 
 namespace trunkline {
+namespace {
+
+constexpr Duration kLongestSackDelay = std::chrono::milliseconds(500);  // 6.2, whatever was asked
+
+}  // namespace
 
 void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataSeen& data) {
   const auto parsed = wire::DataChunk::parse(chunk);
@@ -65,26 +70,26 @@ void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataS
 }
 
 // The advertised window binds (6.2): with nothing left of it, only what fills a gap comes in, and
-// the highest fragment held behind it gives way. False: the chunk is dropped, as if it had never
+// the highest fragments held behind it give way. False: the chunk is dropped, as if it had never
 // come.
 bool Association::make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data) {
+  if (advertised() > 0) return true;
+  const bool fills_gap = chunk.tsn.before(tsns_.highest());
   while (window() == 0) {
     const std::optional<Tsn> victim = received_.last_fragment();
-    if (victim && victim->after(chunk.tsn) && tsns_.forget(*victim, ctx.disorder)) {
-      received_.drop_last_fragment(ctx.blocks);
-      continue;
-    }
-    if (chunk.tsn == tsns_.cum_tsn() + 1 && kept_bytes_ == 0 && !tsns_.has_gaps()) {
-      // All that fills the window is one unfinished message: it would never end.
-      abort_for_memory(ctx);
-      return false;
-    }
-    if (chunk.tsn.before(tsns_.highest())) break;  // it fills a gap: better in than lost
-    ctx.counters.add(Counter::k_drop_data_no_window);
+    if (!victim || !victim->after(chunk.tsn) || !tsns_.forget(*victim, ctx.disorder)) break;
+    received_.drop_last_fragment(ctx.blocks);
     data.immediate = true;
+  }
+  if (fills_gap) return true;  // better in than lost, even beyond the window
+  if (chunk.tsn == tsns_.cum_tsn() + 1 && kept_bytes_ == 0 && !tsns_.has_gaps()) {
+    // All that fills the window is one unfinished message: it would never end.
+    abort_for_memory(ctx);
     return false;
   }
-  return true;
+  ctx.counters.add(Counter::k_drop_data_no_window);
+  data.immediate = true;
+  return false;
 }
 
 void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data) {
@@ -122,6 +127,7 @@ void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, D
   }
   starved_ = 0;
   tsns_.record(chunk.tsn, ctx.disorder);
+  offered_ -= std::min(offered_, static_cast<uint32_t>(chunk.payload.size()));
   data.fresh = true;
   ctx.counters.add(chunk.unordered ? Counter::k_in_unorder_chunks : Counter::k_in_order_chunks);
   deliver_ready(ctx);
@@ -148,7 +154,8 @@ void Association::after_data(TimePoint now, const InboundPacket& packet, const D
   if (state_ == AssocState::kShutdownSent) {  // 9.2: each one is answered with a SHUTDOWN
     pending_ |= kPendingShutdown;
     t2_ = TimePoint::never();
-    if (tsns_.has_gaps() || tsns_.has_duplicates()) sack_due_ = true;
+    // What a SHUTDOWN has no field for, a SACK tells beside it: gaps, the window (6.2).
+    if (tsns_.has_gaps() || data.immediate) sack_due_ = true;
     return;
   }
   ++packets_since_sack_;
@@ -158,7 +165,7 @@ void Association::after_data(TimePoint now, const InboundPacket& packet, const D
       packets_since_sack_ >= profile_.sack_frequency || profile_.sack_delay == Duration{0}) {
     sack_due_ = true;
   } else if (sack_at_.is_never()) {
-    sack_at_ = now + profile_.sack_delay;
+    sack_at_ = now + std::min(profile_.sack_delay, kLongestSackDelay);
   }
   // The COOKIE ACK that is due goes to an address that takes no SACK (5.4), and one packet is all
   // that this one may draw (12.4): the SACK waits.
@@ -180,35 +187,39 @@ uint32_t Association::window() const {
   return held >= profile_.a_rwnd ? 0 : static_cast<uint32_t>(profile_.a_rwnd - held);
 }
 
+// The window as a SACK tells it. It closes with what comes in, and opens only by a packet or half
+// the buffer, lest the peer fill it with crumbs (6.2, receiver's SWS; RFC 1122 section 4.2.3.3).
+// Without a late reader there is nobody who would open it any further.
 uint32_t Association::advertised() const {
-  // Less than a packet is told as nothing, lest the peer send crumbs (6.2, receiver's SWS).
   const uint32_t left = window();
-  return left < std::min(profile_.a_rwnd / 2, primary().pmdcs()) ? 0 : left;
+  const uint32_t step = std::min(profile_.a_rwnd / 2, primary().pmdcs());
+  const bool crumb = left > offered_ && left - offered_ < step;
+  return crumb && kept_bytes_ > 0 ? offered_ : left;
 }
 
-bool Association::write_sack_chunk(ShardContext& ctx, wire::PacketWriter& writer) {
+bool Association::write_sack_chunk(wire::PacketWriter& writer) const {
   std::array<wire::GapBlock, TsnDisorder::kMaxBlocks> gaps;
   const size_t gap_count = tsns_.gap_blocks(gaps);
-  const uint32_t left = advertised();
-  if (!wire::write_sack(writer, tsns_.cum_tsn(), left, std::span(gaps).first(gap_count),
-                        tsns_.duplicates())) {
-    return false;
-  }
+  return wire::write_sack(writer, tsns_.cum_tsn(), advertised(), std::span(gaps).first(gap_count),
+                          tsns_.duplicates());
+}
+
+// The SACK that was written is on its way.
+void Association::note_sack_sent(ShardContext& ctx) {
   ctx.counters.add(Counter::k_out_ctrl_chunks);
-  if (gap_count > 0) ctx.counters.add(Counter::k_gap_sacks_sent);
+  if (tsns_.has_gaps()) ctx.counters.add(Counter::k_gap_sacks_sent);
   tsns_.clear_duplicates(ctx.disorder);
-  last_advertised_ = left;
+  offered_ = advertised();
   sack_due_ = false;
   packets_since_sack_ = 0;
   sack_at_ = TimePoint::never();
-  return true;
 }
 
 void Association::flush_acknowledgement(ShardContext& ctx, TimePoint now) {
   Path& path = sack_path();
   if (queue_reply(ctx, path.local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
                   path.packet_size(), [&](wire::PacketWriter& writer) {
-                    if (sack_due_) write_sack_chunk(ctx, writer);
+                    if (sack_due_ && write_sack_chunk(writer)) note_sack_sent(ctx);
                     if ((pending_ & kPendingShutdown) != 0)
                       write_shutdown_chunk(ctx, now, writer, path);
                     return !writer.empty();
@@ -226,7 +237,7 @@ void Association::on_message_consumed(ShardContext& ctx, size_t bytes) {
       static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
   kept_bytes_ -= std::min(kept_bytes_, charge);
   // Tell the peer once the window has opened by a quarter of the buffer (6.2).
-  const bool worth_telling = window() >= last_advertised_ + profile_.a_rwnd / 4;
+  const bool worth_telling = advertised() >= offered_ + profile_.a_rwnd / 4;
   if (worth_telling && first_data_seen_ && takes_data()) {
     sack_due_ = true;
     mark_ready(ctx);

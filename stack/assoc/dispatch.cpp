@@ -70,7 +70,7 @@ bool Association::on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket
       on_error(ctx, now, chunk);
       return true;
     case ChunkType::kShutdown:
-      on_shutdown(ctx, now, chunk);
+      on_shutdown(ctx, now, packet, chunk);
       return true;
     case ChunkType::kShutdownAck:
       if (wire::is_shutdown_ack(chunk)) {

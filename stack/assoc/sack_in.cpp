@@ -13,9 +13,9 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
     ctx.counters.add(Counter::k_drop_bad_sack);
     return;
   }
-  if (!sends_data() && state_ != AssocState::kShutdownSent &&
-      state_ != AssocState::kShutdownAckSent) {
-    return;  // nothing was sent yet that it could be about
+  if (!sends_data()) {  // section 6: nothing of ours is under way
+    ctx.counters.add(Counter::k_drop_sack_state);
+    return;
   }
   if (sack->cum_tsn_ack.before(outstanding_.cum_ack())) {
     ctx.counters.add(Counter::k_drop_old_sack);  // 6.2.1 D i

@@ -65,7 +65,8 @@ void Association::send_shutdown_ack(ShardContext& ctx, TimePoint now) {
   mark_ready(ctx);
 }
 
-void Association::on_shutdown(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
+void Association::on_shutdown(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                              const wire::ChunkView& chunk) {
   const auto shutdown_chunk = wire::ShutdownChunk::parse(chunk);
   if (!shutdown_chunk) {
     ctx.counters.add(Counter::k_drop_bad_chunk);
@@ -106,6 +107,11 @@ void Association::on_shutdown(ShardContext& ctx, TimePoint now, const wire::Chun
       break;
     default:
       break;
+  }
+  // The answer goes the way that the question came (6.4).
+  const Path* const from = find_path(packet.source);
+  if ((pending_ & kPendingShutdownAck) != 0 && from != nullptr && from->usable()) {
+    setup_path_ = from->index;
   }
 }
 

@@ -23,6 +23,11 @@ void Association::on_timer(ShardContext& ctx, TimePoint now) {
     retry_at_ = TimePoint::never();
     mark_ready(ctx);
   }
+  if (probe_at_ <= now) {
+    probe_at_ = TimePoint::never();
+    probe_due_ = true;
+    mark_ready(ctx);
+  }
   if (t1_ <= now) on_t1(ctx);
   if (!dead_ && t2_ <= now) on_t2(ctx);
   for (size_t i = 0; !dead_ && i < path_count_; ++i) {
@@ -49,7 +54,11 @@ void Association::on_t3(ShardContext& ctx, Path& path) {
       return;
     }
   }
-  path.congestion.on_t3_expiry();
+  if (alive) {
+    path.congestion.on_idle(1);  // the window was closed, not the network full (6.1 A, 7.2.1)
+  } else {
+    path.congestion.on_t3_expiry();
+  }
   path.one_packet = true;
   path.rto.on_expiry(profile_);
   peer_rwnd_ += static_cast<uint32_t>(outstanding_.mark_lost(path.index));  // 6.2.1 C

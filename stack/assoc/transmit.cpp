@@ -20,6 +20,9 @@ constexpr Duration kPoolRetry = std::chrono::milliseconds(5);
 // A message is cut to the space that is left in a packet only if that saves more than it costs.
 constexpr uint32_t kSmallestUsefulShare = 2;
 
+// The interval of window probes has reached any RTO.Max long before.
+constexpr uint8_t kMostProbesCounted = 16;
+
 }  // namespace
 
 struct Association::Composition {
@@ -49,12 +52,7 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     // A COOKIE ACK may go to an address that is not confirmed; DATA may not (5.4).
     const bool may_carry_data = path.usable() || (pending_ & kPendingCookieAck) == 0;
     add_control(ctx, now, packet.writer, path);
-    if (sends_data() && may_carry_data) {
-      // A small packet leaves room in cwnd: cwnd alone would let a second one out.
-      const bool in_order = !path.one_packet || outstanding_.flight(path.index) == 0;
-      if (in_order) add_retransmissions(ctx, now, packet);
-      if (in_order && !outstanding_.has_retransmissions()) add_new_data(ctx, now, packet);
-    }
+    if (may_carry_data && &path == path_for_data()) add_data(ctx, now, packet);
     filled = !packet.writer.empty() && finish_packet(packet.writer, path, out);
   }
   schedule(ctx);
@@ -101,24 +99,21 @@ bool Association::fill_cookie_echo(TimePoint now, PacketOut& out) {
   return finish_packet(writer, path, out);
 }
 
-// Where the next packet goes: as what it will carry demands (6.4).
-Path* Association::transmit_path() {
-  if ((pending_ & kPendingCookieAck) != 0) return paths_[cookie_ack_path_];
-  if ((pending_ & (kPendingShutdown | kPendingShutdownAck)) != 0) return paths_[setup_path_];
-  if (sends_data()) {
-    if (const TxChunk* chunk = outstanding_.next_retransmission()) {
-      Path* const last = paths_[chunk->path];
-      return chunk->fast_retransmitted && last->usable() ? last : &alternate_to(*last);
-    }
-    if (!queue_.empty()) return &data_path();
-  }
-  if (sack_due_) return &sack_path();
-  return &data_path();
+// Where DATA would go now; nullptr if there is none to send.
+Path* Association::path_for_data() const {
+  if (!sends_data()) return nullptr;
+  if (const TxChunk* chunk = outstanding_.next_retransmission()) return &path_again(*chunk);
+  return queue_.empty() ? nullptr : &data_path();
 }
 
-bool Association::wants_sack_with_data() const {
-  return packets_since_sack_ > 0 && sends_data() &&
-         (outstanding_.has_retransmissions() || !queue_.empty());
+// Where the next packet goes: as what it will carry demands. A SACK goes where the DATA came from,
+// and takes ours along only if that goes there too (6.4, 6.7).
+Path* Association::transmit_path() const {
+  if ((pending_ & kPendingCookieAck) != 0) return paths_[cookie_ack_path_];
+  if ((pending_ & (kPendingShutdown | kPendingShutdownAck)) != 0) return paths_[setup_path_];
+  if (sack_due_) return &sack_path();
+  Path* const path = path_for_data();
+  return path != nullptr ? path : &data_path();
 }
 
 void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
@@ -130,7 +125,7 @@ void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWrit
     if (unconfirmed) add_heartbeat(ctx, now, writer, path);
   }
   if (unconfirmed) return;  // nothing else may go there (5.4)
-  if (sack_due_ || wants_sack_with_data()) write_sack_chunk(ctx, writer);
+  if (sack_due_ && write_sack_chunk(writer)) note_sack_sent(ctx);
   if ((pending_ & kPendingShutdown) != 0) write_shutdown_chunk(ctx, now, writer, path);
   if ((pending_ & kPendingShutdownAck) != 0 && wire::write_shutdown_ack(writer)) {
     pending_ &= static_cast<uint8_t>(~kPendingShutdownAck);
@@ -140,14 +135,36 @@ void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWrit
   }
 }
 
+// A SACK that is owed and not due yet rides with DATA, if there is room for both; it does not
+// travel alone (6.1, 6.2).
+void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet) {
+  // A small packet leaves room in cwnd: cwnd alone would let a second one out.
+  if (packet.path.one_packet && outstanding_.flight(packet.path.index) > 0) return;
+  const wire::PacketWriter before = packet.writer;
+  const bool rides =
+      packets_since_sack_ > 0 && &packet.path == &sack_path() && write_sack_chunk(packet.writer);
+  add_old_and_new(ctx, now, packet);
+  if (rides && packet.has_data) note_sack_sent(ctx);
+  if (rides && !packet.has_data) {
+    packet.writer = before;
+    add_old_and_new(ctx, now, packet);
+  }
+}
+
+// Nothing new before all that is to be sent again (6.1 C).
+void Association::add_old_and_new(ShardContext& ctx, TimePoint now, Composition& packet) {
+  add_retransmissions(ctx, now, packet);
+  if (outstanding_.has_retransmissions() || &data_path() != &packet.path) return;
+  add_new_data(ctx, now, packet);
+}
+
 void Association::add_retransmissions(ShardContext& ctx, TimePoint now, Composition& packet) {
   TxChunk* chunk = outstanding_.next_retransmission();
-  if (chunk != nullptr) decay_idle_window(now, packet.path);
   while (chunk != nullptr) {
     // One packet of a fast retransmission goes out whatever cwnd says (7.2.4 rule 3).
     const bool allowed = fast_retransmit_now_ ||
                          outstanding_.flight(packet.path.index) < packet.path.congestion.cwnd();
-    if (!allowed) break;
+    if (!allowed || &path_again(*chunk) != &packet.path) break;
     wire::DataChunk header;
     header.unordered = chunk->message->unordered;
     header.beginning = chunk->beginning;
@@ -158,12 +175,12 @@ void Association::add_retransmissions(ShardContext& ctx, TimePoint now, Composit
     header.ppid = chunk->message->ppid;
     uint8_t* const at = wire::write_data_header(packet.writer, header, chunk->size);
     if (at == nullptr) break;
+    if (!packet.has_data) decay_idle_window(now, packet.path);
     PayloadCursor payload = chunk->payload;
     payload.read(at, chunk->size);
-    const bool earliest = chunk == outstanding_.front();
     outstanding_.retransmit(chunk, now, packet.path.index);
     peer_rwnd_ -= std::min<uint32_t>(peer_rwnd_, chunk->size);
-    start_t3(now, packet.path, earliest);
+    start_t3(now, packet.path, outstanding_.earliest(packet.path.index) == chunk);
     packet.path.last_sent_at = now;
     packet.has_data = true;
     ++retransmitted_;
@@ -181,16 +198,16 @@ void Association::add_new_data(ShardContext& ctx, TimePoint now, Composition& pa
       queue_.bytes() < fragment_limit()) {
     return;
   }
-  decay_idle_window(now, packet.path);
   bool added = false;
   while (TxMessage* message = queue_.front()) {
     const uint32_t size = next_fragment_size(*message, packet.writer);
-    if (size == 0 || !window_allows(packet.path, size)) break;
+    if (size == 0 || !window_allows(now, packet.path, size)) break;
     TxChunk* const chunk = ctx.chunks.make();
     if (chunk == nullptr) {
       retry_at_ = now + kPoolRetry;
       break;
     }
+    if (!added) decay_idle_window(now, packet.path);
     const bool probe = peer_rwnd_ < size;
     chunk->message = message;
     chunk->size = static_cast<uint16_t>(size);
@@ -223,6 +240,8 @@ void Association::add_new_data(ShardContext& ctx, TimePoint now, Composition& pa
     if (probe) {
       probing_window_ = true;
       probe_answered_ = false;
+      probe_due_ = false;
+      if (probes_ < kMostProbesCounted) ++probes_;
       ctx.counters.add(Counter::k_zero_window_probes);
       break;
     }
@@ -247,10 +266,27 @@ uint32_t Association::next_fragment_size(const TxMessage& message,
   return share >= limit / kSmallestUsefulShare ? share : 0;
 }
 
-// Rules A and B of section 6.1. A closed window lets one chunk through when nothing is in flight.
-bool Association::window_allows(const Path& path, uint32_t size) const {
+// Rules A and B of section 6.1. A window that is closed, or too small for the chunk, lets one
+// through now and then when nothing is in flight. The chunk is never cut to fit it: crumbs would
+// be all that the peer gets (SWS).
+bool Association::window_allows(TimePoint now, const Path& path, uint32_t size) {
   if (outstanding_.flight(path.index) >= path.congestion.cwnd()) return false;
-  return peer_rwnd_ >= size || outstanding_.flight() == 0;
+  if (outstanding_.span() >= kMaxSendWindow) return false;
+  if (peer_rwnd_ >= size) {
+    probe_at_ = TimePoint::never();
+    probe_due_ = false;
+    probes_ = 0;
+    return true;
+  }
+  if (outstanding_.flight() > 0) return false;
+  if (!probe_due_ && probe_at_.is_never()) plan_probe(now, path);
+  return probe_due_;
+}
+
+// The first an RTO after the window was found closed, the others at twice the interval each.
+void Association::plan_probe(TimePoint now, const Path& path) {
+  const Duration interval = path.rto.value() * (int64_t{1} << probes_);
+  probe_at_ = now + std::min(interval, profile_.rto_max);
 }
 
 void Association::start_t3(TimePoint now, Path& path, bool restart) {

@@ -3,6 +3,9 @@
 // past its head only when there are gaps.
 #include "tx/outstanding.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "wire/data_chunk.h"
 
 namespace trunkline {
@@ -66,14 +69,14 @@ void Outstanding::unflight(TxChunk* chunk) {
 }
 
 // Counts a chunk as acknowledged, once, whether by a gap block or by the cumulative TSN.
-void Outstanding::ack(TxChunk* chunk, SackOutcome& outcome) {
+void Outstanding::ack(TxChunk* chunk, TimePoint resent_at, SackOutcome& outcome) {
   if (chunk->state == TxChunk::State::kInFlight) unflight(chunk);
   if (chunk->state == TxChunk::State::kRetransmit) --retransmit_count_;
   SackOutcome::PerPath& path = outcome.paths[chunk->path];
   path.acked += wire_size(*chunk);
-  // 6.3.1 C5: neither a chunk sent twice nor one behind it tells the round trip.
-  outcome.ambiguous = outcome.ambiguous || chunk->retransmitted;
-  if (!outcome.ambiguous) path.rtt_from = chunk->sent_at;
+  // 6.3.1 C5: the round trip is not told by a chunk that was sent twice, nor by one that waited
+  // while another with a lower TSN was.
+  if (!chunk->retransmitted && chunk->sent_at >= resent_at) path.rtt_from = chunk->sent_at;
   outcome.newly_acked = true;
   if (highest_newly_acked_.before(chunk->tsn)) highest_newly_acked_ = chunk->tsn;
 }
@@ -84,10 +87,11 @@ void Outstanding::ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome) {
   for (TxChunk* chunk = chunks_.front(); chunk != nullptr && chunk->tsn.at_or_before(cum_tsn_ack);
        chunk = chunks_.next(chunk)) {
     if (chunk->tsn.at_or_before(cum_ack_)) continue;  // acked before, not yet popped
+    if (chunk->retransmitted) resent_at_ = std::max(resent_at_, chunk->sent_at);
     if (chunk->state == TxChunk::State::kGapAcked) {
       --gap_acked_count_;
     } else {
-      ack(chunk, outcome);
+      ack(chunk, resent_at_, outcome);
       outcome.paths[chunk->path].first_acked = true;
     }
     bytes_ -= chunk->size;
@@ -116,19 +120,24 @@ void Outstanding::process(const wire::SackChunk& sack, bool in_fast_recovery,
 // Marks what the gap blocks cover, and takes back what they no longer cover (reneging).
 void Outstanding::apply_gaps(const wire::SackChunk& sack, SackOutcome& outcome) {
   size_t block = 0;
+  TimePoint resent_at = resent_at_;
   for (TxChunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunks_.next(chunk)) {
     if (chunk->tsn.at_or_before(cum_ack_)) continue;
     const uint32_t offset = chunk->tsn.distance_from(cum_ack_);
     while (block < sack.gap_count() && sack.gap(block).end < offset) ++block;
     if (block == sack.gap_count() && gap_acked_count_ == 0) break;
     const bool covered = block < sack.gap_count() && sack.gap(block).start <= offset;
+    if (chunk->retransmitted) resent_at = std::max(resent_at, chunk->sent_at);
     if (covered && chunk->state != TxChunk::State::kGapAcked) {
-      ack(chunk, outcome);
+      ack(chunk, resent_at, outcome);
       chunk->state = TxChunk::State::kGapAcked;
+      chunk->misses = 0;
       ++gap_acked_count_;
     } else if (!covered && chunk->state == TxChunk::State::kGapAcked) {
       put_in_flight(chunk);         // 6.2.1 D iii
       chunk->retransmitted = true;  // its round trip means nothing any more
+      chunk->reneged = true;
+      ++reneged_count_;
       --gap_acked_count_;
       outcome.paths[chunk->path].reneged = true;
     }
@@ -137,15 +146,21 @@ void Outstanding::apply_gaps(const wire::SackChunk& sack, SackOutcome& outcome) 
 
 void Outstanding::count_misses(const wire::SackChunk& sack, bool in_fast_recovery,
                                SackOutcome& outcome) {
-  if (sack.gap_count() == 0) return;
+  if (sack.gap_count() == 0 && reneged_count_ == 0) return;
   // Missing TSNs lie before the end of the last block; of those, the ones before the highest TSN
-  // newly acknowledged count, or all of them in fast recovery when the cumulative TSN moved.
-  Tsn limit = cum_ack_ + sack.gap(sack.gap_count() - 1).end;
-  if (!(in_fast_recovery && outcome.cum_advanced)) limit = highest_newly_acked_;
-  for (TxChunk* chunk = chunks_.front(); chunk != nullptr && chunk->tsn.before(limit);
+  // newly acknowledged count, or all of them in fast recovery when the cumulative TSN moved. What
+  // was taken back counts wherever it lies (6.2.1 D iii). One SACK is one indication.
+  Tsn limit = highest_newly_acked_;
+  if (in_fast_recovery && outcome.cum_advanced && sack.gap_count() > 0) {
+    limit = cum_ack_ + sack.gap(sack.gap_count() - 1).end;
+  }
+  for (TxChunk* chunk = chunks_.front();
+       chunk != nullptr && (reneged_count_ > 0 || chunk->tsn.before(limit));
        chunk = chunks_.next(chunk)) {
+    const bool reneged = std::exchange(chunk->reneged, false);
+    if (reneged) --reneged_count_;
     if (chunk->tsn.at_or_before(cum_ack_) || chunk->state != TxChunk::State::kInFlight) continue;
-    if (chunk->fast_retransmitted) continue;
+    if (chunk->fast_retransmitted || !(reneged || chunk->tsn.before(limit))) continue;
     if (++chunk->misses < kMissesForLoss) continue;
     chunk->state = TxChunk::State::kRetransmit;
     chunk->fast_retransmitted = true;

@@ -17,6 +17,10 @@ namespace trunkline {
 
 inline constexpr size_t kMaxPaths = 8;  // destination addresses of a peer that are used
 
+// TSNs that may be outstanding at once. A gap block names no more; and while no stream has more
+// messages under way than that, its SSNs are told apart (6.1).
+inline constexpr uint32_t kMaxSendWindow = 65535;
+
 // What a SACK said, by path index.
 struct SackOutcome {
   struct PerPath {
@@ -31,8 +35,6 @@ struct SackOutcome {
   std::array<PerPath, kMaxPaths> paths;
   bool cum_advanced = false;
   bool newly_acked = false;
-  bool ambiguous =
-      false;  // a chunk that was sent twice is among them: no round trip from later ones
 };
 
 class Outstanding {
@@ -49,6 +51,8 @@ class Outstanding {
   [[nodiscard]] uint32_t flight(size_t path) const { return path_flight_[path]; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }  // in flight or to be sent again
   [[nodiscard]] size_t size() const { return chunks_.size(); }
+  // The TSNs from the first that is not acknowledged to the last that was sent.
+  [[nodiscard]] uint32_t span() const { return next_tsn_.distance_from(cum_ack_ + 1); }
   [[nodiscard]] const TxChunk* front() const { return chunks_.front(); }
   [[nodiscard]] bool has_retransmissions() const { return retransmit_count_ > 0; }
 
@@ -84,12 +88,13 @@ class Outstanding {
   void restart(Tsn initial_tsn) {
     next_tsn_ = initial_tsn;
     cum_ack_ = initial_tsn - 1;
+    resent_at_ = {};
   }
 
  private:
   void snapshot(SackOutcome& outcome) const;
   void put_in_flight(TxChunk* chunk);
-  void ack(TxChunk* chunk, SackOutcome& outcome);
+  void ack(TxChunk* chunk, TimePoint resent_at, SackOutcome& outcome);
   void unflight(TxChunk* chunk);
   void ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome);
   void apply_gaps(const wire::SackChunk& sack, SackOutcome& outcome);
@@ -104,6 +109,8 @@ class Outstanding {
   std::array<uint32_t, kMaxPaths> path_flight_{};
   size_t retransmit_count_ = 0;
   size_t gap_acked_count_ = 0;
+  size_t reneged_count_ = 0;  // by the SACK that is being processed
+  TimePoint resent_at_;       // the latest retransmission of what cum_ack_ has passed
 };
 
 }  // namespace trunkline

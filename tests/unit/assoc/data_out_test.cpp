@@ -164,6 +164,8 @@ TEST_F(DataOut, AClosedWindowIsProbedWithOneChunkWithoutEnd) {
   tell(sack(last_tsn(), {}, 0));
   send("probe");
   send("more");
+  EXPECT_EQ(hear(), "");
+  wait(seconds(1));
   EXPECT_EQ(hear(), "DATA") << "rule A: one, while nothing is in flight";
   EXPECT_EQ(host().count(Counter::k_zero_window_probes), 1u);
   tell(sack(host_tsn, {}, 0));

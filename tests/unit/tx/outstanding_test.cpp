@@ -250,8 +250,31 @@ TEST(Outstanding, ARenegedChunkIsInFlightAgainAndTold) {
   EXPECT_FALSE(s.sack(1).paths[0].reneged);
   const SackOutcome last = s.sack(6);
   EXPECT_EQ(last.paths[0].acked, 5 * 116u);
-  EXPECT_EQ(last.paths[0].rtt_from, at_ms(20))
-      << "no round trip from what was taken back, or later";
+  EXPECT_EQ(last.paths[0].rtt_from, at_ms(50)) << "no round trip from what was taken back";
+}
+
+// 6.2.1 D iii: wherever the chunk lies, and once for one SACK.
+TEST(Outstanding, TakingAChunkBackIsOneMissIndication) {
+  Sender s;
+  s.send(8);
+  s.sack(1, {{2, 7}});  // chunks 2 to 7; chunk 1 misses once
+  s.sack(1, {{2, 6}});
+  EXPECT_EQ(s.state(7), State::kInFlight);
+  EXPECT_EQ(s.chunks[7].misses, 1) << "behind all that is acknowledged";
+  s.sack(1, {{2, 3}});
+  EXPECT_EQ(s.chunks[4].misses, 1);
+  EXPECT_EQ(s.chunks[6].misses, 1);
+  EXPECT_EQ(s.chunks[7].misses, 1);
+  s.sack(1);
+  EXPECT_EQ(s.chunks[2].misses, 1) << "by a SACK without gap blocks, too";
+  EXPECT_EQ(s.chunks[1].misses, 1) << "no indication for what was missing before";
+  s.sack(1, {{7, 7}});
+  EXPECT_EQ(s.chunks[4].misses, 2);
+  s.sack(1, {{3, 3}, {7, 7}});
+  const SackOutcome both = s.sack(1, {{6, 6}});  // takes back two, acknowledges one
+  EXPECT_EQ(s.chunks[3].misses, 1) << "counted anew since it was acknowledged";
+  EXPECT_EQ(s.state(4), State::kRetransmit) << "third miss";
+  EXPECT_TRUE(both.paths[0].lost);
 }
 
 TEST(Outstanding, AShutdownsCumulativeTsnTakesNothingBack) {
@@ -278,8 +301,21 @@ TEST(Outstanding, RoundTripsComeOnlyFromChunksSentOnce) {
   s.out.retransmit(&s.chunks[2], at_ms(100), 0);
   s.send(1, 100, 0, 110);
   const SackOutcome outcome = s.sack(4);
-  EXPECT_TRUE(outcome.ambiguous);
-  EXPECT_FALSE(outcome.paths[0].rtt_from.has_value()) << "nor from what waited behind it (C5)";
+  EXPECT_EQ(outcome.paths[0].rtt_from, at_ms(110)) << "sent after the retransmission";
+}
+
+// C5: while a lower TSN was sent again, a chunk may have waited for it.
+TEST(Outstanding, NoRoundTripFromWhatWaitedWhileALowerTsnWasSentAgain) {
+  Sender s;
+  s.send(5, 100, 0, 10);
+  s.out.mark_lost(0);
+  s.out.retransmit(&s.chunks[0], at_ms(50), 0);
+  EXPECT_FALSE(s.sack(0, {{3, 3}}).paths[0].rtt_from.has_value()) << "acknowledged behind it";
+  EXPECT_FALSE(s.sack(1, {{2, 2}}).paths[0].rtt_from.has_value());
+  EXPECT_FALSE(s.sack(4).paths[0].rtt_from.has_value()) << "and after it has left";
+  s.send(1, 100, 0, 60);
+  EXPECT_FALSE(s.sack(5).paths[0].rtt_from.has_value());
+  EXPECT_EQ(s.sack(6).paths[0].rtt_from, at_ms(60)) << "sent since";
 }
 
 TEST(Outstanding, T3MarksWhatIsInFlightOnItsPathOnly) {
