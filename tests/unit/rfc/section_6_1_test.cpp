@@ -227,10 +227,10 @@ TEST_F(Section61, WhatIsSentAgainGoesBeforeWhatIsNew) {
 TEST_F(Section61, NothingNewWhileSomethingWaitsToBeSentAgain) {
   setup.profile.max_burst = 0;
   be_opened();
-  for (int i = 0; i < 3; ++i) send(kLimit);
+  for (int i = 0; i < 3; ++i) send(1000);
   ASSERT_EQ(listen().size(), 3u);
-  send(10);
   wait(seconds(1));
+  send(10);  // there would be room for it beside any of the others
   EXPECT_EQ(tsns(hear_one()), std::vector<uint32_t>{0});
   std::vector<uint32_t> order;
   for (const uint32_t acked : {0u, 1u, 2u}) {
