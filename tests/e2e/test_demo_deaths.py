@@ -126,7 +126,7 @@ def killed_client(t, on_death, told):
             {one['peer_port'] for one in associations(daemon)}
         assert 5000 not in ports and daemon.alive(), ports
     for app in (second_client, second_server):
-        report = app.end(0)
+        report = app.end(0, timeout=80)  # 300,000 messages on a busy machine
         cases.check_equal(report['received'], report['sent'], 'messages of the second pair')
     clients = world.client.ask('status')['clients']
     cases.check_equal(clients, [], 'clients that the daemon still has')
@@ -203,4 +203,4 @@ def case_no_daemon(t):
 if __name__ == '__main__':
     cases.main(__doc__, [case_killed_client_is_aborted, case_killed_client_is_shut_down,
                          case_killed_server_application, case_killed_daemon, case_stopped_daemon,
-                         case_no_daemon], needs=netns.missing)
+                         case_no_daemon], needs=netns.missing, timeout=120)
