@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One packet of an association: its chunks in their order, each to its handler; then, once, what
 // the packet as a whole asks for (RFC 9260 sections 6.2, 6.10).
+#include <utility>
+
 #include "assoc/context.h"
 #include "assoc/errors.h"
 #include "base/bytes.h"
@@ -18,9 +20,15 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
   if (owed && packet.shape.has_data && !opens) flush_acknowledgement(ctx, now);
 
   DataSeen data;
+  bool sack_seen = false;
   wire::ChunkCursor chunks(packet.chunks);
   while (const auto chunk = chunks.next()) {
     if (chunk->type != wire::ChunkType::kData) ctx.counters.add(Counter::k_in_ctrl_chunks);
+    // Each may cost a walk over all that is outstanding, and nobody has two things to say at once.
+    if (chunk->type == wire::ChunkType::kSack && std::exchange(sack_seen, true)) {
+      ctx.counters.add(Counter::k_drop_old_sack);
+      continue;
+    }
     if (!on_chunk(ctx, now, packet, *chunk, data) || dead_) break;
   }
   if (dead_) return ctx.answers.clear();  // the ABORT or SHUTDOWN COMPLETE is the answer

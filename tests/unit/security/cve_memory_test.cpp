@@ -372,6 +372,19 @@ TEST_F(CveClass5MemoryAccounting, AStormOfSacksSendsNothing) {
   }
   EXPECT_EQ(hear(), "");
   EXPECT_EQ(picture(), before);
+  EXPECT_EQ(host().count(Counter::k_drop_old_sack), 200u * 79u);
+}
+
+// A SACK may cost a walk over all that is outstanding: once a packet is enough.
+TEST_F(CveClass5MemoryAccounting, OfAPacketsSacksTheFirstCounts) {
+  open();
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(host().send(now, "x"), Status::kOk);
+  listen();
+  tell([&](PacketWriter& w) { return sack(host_tsn)(w) && sack(host_tsn + 2)(w); });
+  EXPECT_EQ(host().count(EventKind::kSendAcknowledged), 1u);
+  EXPECT_EQ(host().count(Counter::k_drop_old_sack), 1u);
+  tell(sack(host_tsn + 2));
+  EXPECT_EQ(host().count(EventKind::kSendAcknowledged), 3u);
 }
 
 // Set-ups of our own that nobody answers: as many as there is room for, each with an end.

@@ -80,7 +80,7 @@ namespace trunkline {
   X(drop_bad_chunk, "chunks whose fixed part is malformed")                                     \
   X(drop_unknown_chunk, "chunks of a type that is not known")                                   \
   X(drop_bad_sack, "SACKs that acknowledge what was never sent, or are malformed")              \
-  X(drop_old_sack, "SACKs older than one already processed")                                    \
+  X(drop_old_sack, "SACKs older than one already processed, or second in a packet")             \
   X(drop_sack_state, "SACKs in a state in which nothing waits for one")                         \
   X(drop_answer_too_long, "answers that do not fit the one packet that they may fill")          \
   X(drop_answer_limit, "HEARTBEATs beyond the answers that one packet may draw")                \
