@@ -161,18 +161,19 @@ void Association::after_data(TimePoint now, const InboundPacket& packet, const D
   ++packets_since_sack_;
   const bool first = !first_data_seen_;
   first_data_seen_ = true;
+  const TimePoint later = now + std::min(profile_.sack_delay, kLongestSackDelay);
   if (first || data.immediate || tsns_.has_gaps() ||
       packets_since_sack_ >= profile_.sack_frequency || profile_.sack_delay == Duration{0}) {
     sack_due_ = true;
   } else if (sack_at_.is_never()) {
-    sack_at_ = now + std::min(profile_.sack_delay, kLongestSackDelay);
+    sack_at_ = later;
   }
   // The COOKIE ACK that is due goes to an address that takes no SACK (5.4), and one packet is all
   // that this one may draw (12.4): the SACK waits.
   const bool apart = (pending_ & kPendingCookieAck) != 0 && !paths_[cookie_ack_path_]->usable();
   if (sack_due_ && apart) {
     sack_due_ = false;
-    sack_at_ = now + profile_.sack_delay;
+    sack_at_ = later;
   }
 }
 
