@@ -194,6 +194,8 @@ TEST_F(HostileTrafficTest, TheDaemonsOwnWordsMeanNothingToIt) {
     __atomic_store_n(&channel_->submission_produced.value, ++produced, __ATOMIC_SEQ_CST);
     traffic();
     ++completed;  // each send ends in one entry of its own
+    EXPECT_EQ(channel_->submission_consumed.value, produced);
+    EXPECT_EQ(channel_->completion_produced.value, completed);
     __atomic_store_n(&channel_->completion_consumed.value, completed, __ATOMIC_SEQ_CST);
     channel_->submission_consumed.value = i * 7919;
     channel_->completion_produced.value = ~i;
