@@ -131,6 +131,18 @@ def run_test(program, test):
     return status == 0 and '[  PASSED  ] 0 tests' not in output, output
 
 
+def check_sound(mutations, where):
+    """Everything that is to notice a mutation must pass without one."""
+    if any(m.get('sim') for m in mutations):
+        status, output = run(SIM, 1200)
+        if status != 0:
+            raise SystemExit(f'mutate: the default seeds fail without a mutation:\n{output[-1500:]}')
+    named = {test for m in mutations for test in m.get('tests', []) if test in where}
+    failing = [test for test in sorted(named) if not run_test(where[test], test)[0]]
+    if failing:
+        raise SystemExit(f'mutate: these fail without a mutation: {", ".join(failing)}')
+
+
 def judge(mutation, where):
     """None if it was noticed, else what is wrong."""
     try:
@@ -141,13 +153,6 @@ def judge(mutation, where):
     unknown = [test for test in tests if test not in where]
     if unknown:
         return f'no such test: {", ".join(unknown)}'
-    targets = sorted({os.path.relpath(where[test], BUILD) for test in tests})
-    if targets:
-        build(*targets)  # the mutation before this one may still be in them
-    for test in tests:
-        passed, output = run_test(where[test], test)
-        if not passed:
-            return f'{test} fails without the mutation:\n{output[-1500:]}'
     target = SOURCE / mutation['file']
     try:
         put(target, text.encode())
@@ -156,6 +161,8 @@ def judge(mutation, where):
             if not ok:
                 return f'does not build:\n{output[-1500:]}'
             return None if run(SIM, 600)[0] != 0 else 'the default seeds do not find it'
+        # What the mutation before this one left behind is built anew, too.
+        targets = sorted({os.path.relpath(where[test], BUILD) for test in tests})
         ok, output = build(*targets)
         if not ok:
             return f'does not build:\n{output[-1500:]}'
@@ -192,10 +199,7 @@ def main():
     configure(mutations)
     where = programs()
     missed = 0
-    if any(m.get('sim') for m in mutations):
-        status, output = run(SIM, 1200)
-        if status != 0:
-            raise SystemExit(f'mutate: the default seeds fail without a mutation:\n{output[-1500:]}')
+    check_sound(mutations, where)
     for mutation in mutations:
         started = time.monotonic()
         problem = judge(mutation, where)
