@@ -49,7 +49,6 @@ class Runs {
     total_.hand_overs += result.hand_overs;
     total_.guarded += result.guarded;
     total_.crossed += result.crossed;
-    total_.replayed += result.replayed;
     total_.simulated_s += std::chrono::duration<double>(result.simulated).count();
     if (took > total_.slowest_s) {
       total_.slowest_s = took;

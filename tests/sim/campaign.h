@@ -48,7 +48,6 @@ struct CampaignResult {
   uint64_t hand_overs = 0;
   uint64_t guarded = 0;
   uint64_t crossed = 0;
-  uint64_t replayed = 0;
   double simulated_s = 0;
   double real_s = 0;
   double slowest_s = 0;

@@ -339,10 +339,11 @@ Intruder::Side* Intruder::reverse_of(const Side& side) {
   return nullptr;
 }
 
-// Whether the receiver of this side's packets has the association, and nobody ends it.
-bool Intruder::established(const Side& side) {
+// The tag that the receiver of this side's packets puts into its own; zero unless it has the
+// association, and nobody ends it.
+uint32_t Intruder::peer_tag_of(const Side& side) {
   const auto host = simulator_.network().host_of(side.last.destination);
-  if (!host || !simulator_.host(*host).alive()) return false;
+  if (!host || !simulator_.host(*host).alive()) return 0;
   Host& to = simulator_.host(*host);
   AssocStatus status;
   for (uint16_t i = 0; i < to.shard_count(); ++i) {
@@ -350,20 +351,24 @@ bool Intruder::established(const Side& side) {
       if (to.shard(i).status(id, status) && status.state == AssocState::kEstablished &&
           status.local_tag.value == side.tag && status.peer_port.value == side.ports >> 16 &&
           status.local_port.value == (side.ports & 0xffff)) {
-        return true;
+        return status.peer_tag.value;
       }
     }
   }
-  return false;
+  return 0;
 }
 
 void Intruder::bother(TimePoint now) {
   if (sides_.empty()) return;
   const Side& from = sides_[random_.below(sides_.size())];
-  const Side* const to = reverse_of(from);
-  if (to == nullptr || from.tag == to->tag || !established(from)) return;
+  const Side* const known = reverse_of(from);
+  if (known == nullptr) return;
+  Side to = *known;
+  to.tag = peer_tag_of(from);
+  // Two tags may be the same by chance: then no T bit lies.
+  if (to.tag == 0 || to.tag == from.tag) return;
   Bytes packet = begin(from, from.tag);
-  if (add_harmless(packet, from, *to)) send(now, from, std::move(packet));
+  if (add_harmless(packet, from, to)) send(now, from, std::move(packet));
 }
 
 // In the name of `from`, to who speaks as `to` and has the tag that `from` uses.

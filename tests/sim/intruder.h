@@ -60,7 +60,7 @@ class Intruder {
   Simulator& simulator_;
   SeededRandom random_;
   Side* reverse_of(const Side& side);
-  bool established(const Side& side);
+  uint32_t peer_tag_of(const Side& side);
   bool add_harmless(Bytes& out, const Side& from, const Side& to);
 
   std::vector<Side> sides_;

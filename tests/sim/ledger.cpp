@@ -365,7 +365,6 @@ void Ledger::bind(TimePoint now, Flow& flow, uint32_t flow_id, RecordId receiver
     flow.receiver = receiver;
     to.peer_flow = flow_id;
   }
-  if (from.replayed || to.replayed) return;
   if (flow.receiver != receiver || to.peer_flow != flow_id) {
     fail(now, to, "got a message of another association or from before a restart");
   }
@@ -390,7 +389,7 @@ void Ledger::message_event(TimePoint now, RecordId receiver, const Event& event)
   }
   if (!message.unordered) {
     uint32_t& next = flow.delivered_ordered[message.stream.value];
-    if (message.ordinal != next && !records_[message.sender].replayed) {
+    if (message.ordinal != next) {
       return fail(now, record,
                   "out of order: " + name(id) + " is number " + std::to_string(message.ordinal) +
                       " of its stream, expected " + std::to_string(next));
@@ -462,7 +461,7 @@ void Ledger::send_event(TimePoint now, RecordId sender, const Event& event) {
   --record.pending;
   --pending_[record.host];
   ++(acknowledged ? record.acknowledged : record.failed);
-  if (acknowledged && message.deliveries == 0 && !record.replayed && !record.hostile) {
+  if (acknowledged && message.deliveries == 0 && !record.hostile) {
     fail(now, record, "acknowledged and not delivered: " + name(id));
   }
   if (!acknowledged && event.reason == Reason::kNone) {
@@ -472,7 +471,7 @@ void Ledger::send_event(TimePoint now, RecordId sender, const Event& event) {
 
 void Ledger::must_have_delivered_all(TimePoint now, RecordId record_id) {
   const AssocRecord& record = records_[record_id];
-  if (record.replayed || record.hostile) return;
+  if (record.hostile) return;
   for (MessageId id = 0; id < messages_.size(); ++id) {
     const Message& message = messages_[id];
     if (message.sender != record_id || message.fate == Fate::kRefused) continue;

@@ -46,10 +46,6 @@ struct AssocRecord {
   bool connecting = false;  // made by connect(), nothing heard yet
   bool established = false;
   bool connector = false;
-  // Accepted by a cookie that had been accepted before, with the same tags and TSNs: by RFC 9260 it
-  // is valid (section 5.1.5), and acknowledgements of the first association's data may count for
-  // it.
-  bool replayed = false;
   // An intruder spoke in the peer's name: only the order of events and the payloads are judged.
   bool hostile = false;
   Ended ended = Ended::kNot;
@@ -111,7 +107,6 @@ class Ledger final : private PieceOwner {
   // -- what the stack says. Before the application sees the event; finds or makes the record.
   RecordId event(TimePoint now, HostIndex host, uint32_t boot, const Event& event,
                  HostIndex peer_host);
-  void mark_replayed(RecordId record) { records_[record].replayed = true; }
   // Checks the bytes of a message that was kept and is about to be let go.
   void check_kept(TimePoint now, RecordId record, const Event& event);
 

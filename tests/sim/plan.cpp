@@ -339,7 +339,7 @@ class Drawer {
     plan_.assocs.resize(1);
     for (LinkPlan& link : plan_.links) {
       link.faults = LinkFaults{
-          .delay = milliseconds(1), .reorder = 5 * kPercent, .reorder_by = milliseconds(2)};
+          .delay = milliseconds(1), .reorder = 50 * kPercent, .reorder_by = milliseconds(2)};
     }
     for (HostPlan& host : plan_.hosts) {
       host.poll = host.hand_over = Duration{};

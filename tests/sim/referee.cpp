@@ -87,8 +87,8 @@ std::optional<Referee::Unacknowledged> Referee::unacknowledged(HostIndex from, H
                                                                PortNumber destination) {
   const Direction& data = direction(from, to, source.value, destination.value);
   // After a restart the old sequence stands here until the new one begins.
-  if (!data.started || data.mixed || !data.announced.back().begun ||
-      hostile_ports_.contains(source.value) || hostile_ports_.contains(destination.value)) {
+  if (!data.started || !data.announced.back().begun || hostile_ports_.contains(source.value) ||
+      hostile_ports_.contains(destination.value)) {
     return std::nullopt;
   }
   Unacknowledged out{0, data.chunk_flight};
@@ -96,7 +96,7 @@ std::optional<Referee::Unacknowledged> Referee::unacknowledged(HostIndex from, H
   return out;
 }
 
-bool Referee::accepted(TimePoint now, HostIndex host, HostIndex peer, PortNumber local_port,
+void Referee::accepted(TimePoint now, HostIndex host, HostIndex peer, PortNumber local_port,
                        PortNumber peer_port) {
   Direction& mine = direction(host, peer, local_port.value, peer_port.value);
   const Context context{now, host, peer, local_port.value, peer_port.value};
@@ -109,14 +109,11 @@ bool Referee::accepted(TimePoint now, HostIndex host, HostIndex peer, PortNumber
     }
   }
   // Another INIT would have been answered with another announcement.
-  const bool replayed = mine.started && mine.announced.back().begun;
-  if (replayed) {
-    mine.mixed = true;
-    direction(peer, host, peer_port.value, local_port.value).mixed = true;
+  if (mine.started && mine.announced.back().begun) {
+    fail(context, "an association by a cookie that has made one before (RFC 5062 section 6)");
   }
   mine.started = false;
   for (Announcement& announcement : mine.announced) announcement.begun = false;
-  return replayed;
 }
 
 void Referee::sent(TimePoint now, HostIndex from, HostIndex to, bool ipv6,
@@ -240,7 +237,6 @@ void Referee::note_announcement(const Context& context, const wire::ChunkView& c
   });
   if (known) return;
   mine.announced.push_back({tag, init.init.initial_tsn, false});
-  mine.mixed = false;
 }
 
 void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
@@ -249,7 +245,6 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
   ++data_chunks_;
   Direction& mine =
       direction(context.from, context.to, context.source_port, context.destination_port);
-  if (mine.mixed) return;
   const Tsn next = mine.base + static_cast<uint32_t>(mine.window.size());
   const uint64_t hash = hash_of(chunk);
   const auto fresh = std::find_if(mine.announced.begin(), mine.announced.end(), [&](const auto& a) {
@@ -269,7 +264,9 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
     before.sent_at[before.times++ % before.sent_at.size()] = context.now;
     return;
   }
-  if (!mine.started || data->tsn != next) {
+  // By chance the first TSN of a new sequence is the next one of the old.
+  const bool over = begins && mine.shutdown_sent;
+  if (!mine.started || over || data->tsn != next) {
     if (mine.started && !begins && data->tsn.before(mine.base)) {
       return fail(context, "TSN " + std::to_string(data->tsn.value) +
                                " sent again after it was acknowledged");
@@ -346,8 +343,8 @@ void Referee::sack_paid(const Context& context) {
   Direction& theirs =
       direction(context.to, context.from, context.destination_port, context.source_port);
   const auto limits = limits_.find(context.from);
-  if (limits != limits_.end() && limits->second.check_sacks && !theirs.mixed &&
-      !theirs.sack_due.is_never() && context.now > theirs.sack_due + limits->second.slack) {
+  if (limits != limits_.end() && limits->second.check_sacks && !theirs.sack_due.is_never() &&
+      context.now > theirs.sack_due + limits->second.slack) {
     fail(context, "SACK " + std::to_string((context.now - theirs.sack_due).count() / 1000) +
                       " us later than section 6.2 allows");
   }
@@ -375,7 +372,7 @@ void Referee::sent_sack(const Context& context, const wire::ChunkView& chunk) {
   sack_paid(context);
   const Direction& theirs =
       direction(context.to, context.from, context.destination_port, context.source_port);
-  if (!theirs.started || theirs.mixed) return;
+  if (!theirs.started) return;
   const auto delivered = [&](Tsn tsn) {
     if (tsn.before(theirs.base)) return true;
     const uint32_t index = tsn.distance_from(theirs.base);

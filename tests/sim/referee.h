@@ -47,10 +47,8 @@ class Referee {
   // Only what arrives undamaged at a host that lives.
   void delivered(TimePoint now, HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
 
-  // `host` accepted an association. The same valid cookie may come twice, the second time after the
-  // first association is over: then tags and TSNs begin again.
-  // True if that has happened.
-  bool accepted(TimePoint now, HostIndex host, HostIndex peer, PortNumber local_port,
+  // `host` accepted an association: by a cookie of its own, in time, and for the first time.
+  void accepted(TimePoint now, HostIndex host, HostIndex peer, PortNumber local_port,
                 PortNumber peer_port);
   // A packet goes to the stack of `to`, wherever it came from: which cookie has it seen?
   void given(HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
@@ -102,7 +100,6 @@ class Referee {
     std::optional<SentCookie> echoed;     // the last of them that came back
     bool longer_life = false;             // the peer asked for a longer life of its cookie
     bool started = false;
-    bool mixed = false;            // a cookie came twice: packets of two associations look alike
     Tsn base;                      // the first TSN that the sender does not know to be received
     std::deque<SentChunk> window;  // from base on
     uint64_t flight = 0;           // payload bytes in window, neither acknowledged nor gap-acked

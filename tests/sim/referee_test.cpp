@@ -341,9 +341,7 @@ class CookieRefereeTest : public RefereeTest {
     });
     referee_.given(0, 1, bytes);
   }
-  void accept() {
-    static_cast<void>(referee_.accepted(now_, 1, 0, PortNumber(2000), PortNumber(1000)));
-  }
+  void accept() { referee_.accepted(now_, 1, 0, PortNumber(2000), PortNumber(1000)); }
 };
 
 TEST_F(CookieRefereeTest, ACookieOfTheHostsOwnIsGood) {
@@ -376,6 +374,15 @@ TEST_F(CookieRefereeTest, CatchesACookieThatHasExpired) {
   now_ = now_ + milliseconds(101);
   accept();
   expect_caught("expired");
+}
+
+TEST_F(CookieRefereeTest, CatchesACookieThatWorksTwice) {
+  echo({1, 2, 3, 0, 0, 0, 0, 0});
+  accept();
+  pass(1, kClientTag, data(kServerTsn));
+  expect_good();
+  accept();
+  expect_caught("made one before");
 }
 
 TEST_F(RefereeTest, KnowsWhatIsUnacknowledged) {

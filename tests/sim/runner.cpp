@@ -192,7 +192,6 @@ class Run {
                                           [](const AssocPlan& assoc) { return !assoc.hostile; }));
     for (RecordId id = 0; id < ledger.record_count(); ++id) {
       const AssocRecord& record = ledger.record(id);
-      replayed_ += record.replayed;
       established += record.established && !record.hostile;
       const bool lost = record.ended == Ended::kLost || record.ended == Ended::kConnectFailed;
       if (record.hostile) continue;
@@ -267,7 +266,6 @@ class Run {
     out.accepted = simulator_.ledger().accepted_count();
     out.guarded = guarded_;
     out.crossed = crossed_;
-    out.replayed = replayed_;
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       out.hand_overs += simulator_.host(i).hand_overs();
     }
@@ -294,7 +292,6 @@ class Run {
   size_t incidents_left_ = 0;
   uint64_t guarded_ = 0;
   uint64_t crossed_ = 0;
-  uint64_t replayed_ = 0;
 };
 
 }  // namespace

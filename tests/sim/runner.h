@@ -22,7 +22,6 @@ struct RunResult {
   // Endings that are excused, see README.md.
   uint64_t guarded = 0;
   uint64_t crossed = 0;
-  uint64_t replayed = 0;
   uint64_t steps = 0;
   Duration simulated{};
 };

@@ -33,7 +33,6 @@ TEST_P(Scenarios, EverySeedEndsWell) {
   // What is excused must stay rare.
   EXPECT_LE(result.guarded, kDefaultSeeds / 10);
   EXPECT_LE(result.crossed, kDefaultSeeds / 100 + 1);
-  EXPECT_LE(result.replayed, kDefaultSeeds / 100 + 1);
   // A scenario in which nothing happens would pass, too.
   EXPECT_GT(result.packets, kDefaultSeeds * 4);
   EXPECT_GT(result.hand_overs, kDefaultSeeds / 2);

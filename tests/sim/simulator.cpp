@@ -245,12 +245,11 @@ void Host::drain_events(TimePoint now, Shard& shard) {
     if (!shard.next_event(event)) return;
     simulator_.note_event(now, index_, event);
     const HostIndex peer = simulator_.network().host_of(event.path).value_or(index_);
-    const bool replayed =
-        event.kind == EventKind::kAccepted &&
-        simulator_.referee().accepted(now, index_, peer, event.local_port, event.peer_port);
+    if (event.kind == EventKind::kAccepted) {
+      simulator_.referee().accepted(now, index_, peer, event.local_port, event.peer_port);
+    }
     const RecordId record = simulator_.ledger().event(now, index_, boot_, event, peer);
     if (record == kNoRecord || simulator_.verdict().failed()) return;
-    if (replayed) simulator_.ledger().mark_replayed(record);
     application_.on_event(*this, now, record, event);
   }
 }
@@ -288,6 +287,7 @@ void Host::iterate(TimePoint now) {
       busy = busy || (!inbox.empty() && inbox.front().ready <= now);
     for (const auto& shard : shards_) {
       shard->advance(now);
+      check_expired(now);
       drain_events(now, *shard);
       while (!verdict.failed() && transmit(now, *shard)) busy = true;
       drain_events(now, *shard);
@@ -297,7 +297,6 @@ void Host::iterate(TimePoint now) {
     if (!busy) break;
   }
   check_accounts(now);
-  check_expired(now);
   if (++iterations_ % 16 == 0) audit(now);
 }
 
