@@ -91,7 +91,7 @@ std::optional<Referee::Unacknowledged> Referee::unacknowledged(HostIndex from, H
       hostile_ports_.contains(destination.value)) {
     return std::nullopt;
   }
-  Unacknowledged out{0, data.chunk_flight};
+  Unacknowledged out{0, data.chunk_flight, data.window_closed};
   for (const SentChunk& chunk : data.window) out.outstanding += chunk.bytes;
   return out;
 }

@@ -62,6 +62,7 @@ class Referee {
   struct Unacknowledged {
     uint64_t outstanding = 0;
     uint64_t flight = 0;
+    bool window_closed = false;  // at any time
   };
   [[nodiscard]] std::optional<Unacknowledged> unacknowledged(HostIndex from, HostIndex to,
                                                              PortNumber source,

@@ -331,12 +331,16 @@ void Host::check_expired(TimePoint now) {
     const bool probed = shard->counters().get(Counter::k_zero_window_probes) > 0;
     for (const AssocId id : shard->associations()) {
       if (!shard->status(id, status)) continue;
+      const auto peer = simulator_.network().host_of(status.paths[0].remote);
+      const auto seen = simulator_.referee().unacknowledged(index_, peer.value_or(index_),
+                                                            status.local_port, status.peer_port);
+      // Where a window was closed, what expires may be a probe (6.1 A).
+      const bool judged = seen && !seen->window_closed;
       for (size_t i = 0; i < status.paths.size(); ++i) {
         const PathStatus& path = status.paths[i];
         const uint64_t key = uint64_t{id.shard} << 56 | uint64_t{id.slot} << 32 | id.generation;
         uint64_t& before = t3_of_[{key, i}];
-        const bool loss = path.t3_expirations > before && path.error_count > 0 && !probed;
-        if (loss && path.cwnd > path.mtu) {
+        if (judged && path.t3_expirations > before && path.cwnd > path.mtu) {
           simulator_.verdict().fail(now, "host " + std::to_string(index_) + ": T3 expired, and " +
                                              "cwnd is still " + std::to_string(path.cwnd) +
                                              " (section 7.2.3)");
@@ -414,11 +418,11 @@ void Host::audit(TimePoint now, const Shard& shard) {
                             std::to_string(seen->outstanding));
     }
   }
-  // Every byte of the buffers is charged to a window. What a window tells may lag behind its room
-  // by less than a packet (6.2, receiver's SWS); a closed one may hold a burst of packets too many,
-  // with the smallest messages, of a slow reader.
+  // Every byte of the buffers is charged to a window, which opens by a packet at least. A closed
+  // one may hide a burst of packets too many, with the smallest messages, of a slow reader.
   const uint64_t most = windows + kBurst * kRoom / 20 * kBlock;
-  const bool exact = held + hidden >= charged && held <= (any_closed ? most : charged);
+  const bool open_fits = held <= charged && (held > 0 || charged == 0);
+  const bool exact = charged <= held + hidden && (any_closed ? held <= most : open_fits);
   if (!exact) {
     verdict.fail(now, who + std::to_string(held) + " bytes held, the windows are charged with " +
                           std::to_string(charged));
