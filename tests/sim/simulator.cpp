@@ -328,7 +328,6 @@ void Host::check_expired(TimePoint now) {
   t3_expirations_ = expirations;
   AssocStatus status;
   for (const auto& shard : shards_) {
-    const bool probed = shard->counters().get(Counter::k_zero_window_probes) > 0;
     for (const AssocId id : shard->associations()) {
       if (!shard->status(id, status)) continue;
       const auto peer = simulator_.network().host_of(status.paths[0].remote);
