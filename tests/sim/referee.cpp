@@ -79,6 +79,9 @@ void Referee::crashed(HostIndex host) {
     if (key >> 40 != host) continue;
     direction.cookies.clear();
     direction.echoed.reset();
+    // It may draw the same tag and TSN again.
+    direction.started = false;
+    for (Announcement& announcement : direction.announced) announcement.begun = false;
   }
 }
 

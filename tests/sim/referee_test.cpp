@@ -328,6 +328,15 @@ TEST_F(RefereeTest, ARestartBeginsAnotherSequence) {
 
 // ---------------------------------------------------------------- cookies
 
+TEST_F(RefereeTest, AfterACrashTheSameTagAndTsnMayBeDrawnAgain) {
+  for (uint32_t i = 0; i < 4; ++i) pass(0, kServerTag, data(kClientTsn + i));
+  pass(1, kClientTag, sack(kClientTsn + 3));
+  referee_.crashed(0);
+  set_up();
+  pass(0, kServerTag, data(kClientTsn, 100, 0x66));
+  expect_good();
+}
+
 class CookieRefereeTest : public RefereeTest {
  protected:
   CookieRefereeTest() {
