@@ -35,9 +35,12 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
   if (chunks.end() != wire::CursorEnd::kClean) ctx.counters.add(Counter::k_drop_chunk_length);
   if (data.any) after_data(now, packet, data);
   if (state_ == AssocState::kShutdownSent) {
-    // Any packet shows that the peer is still at work on its queue: it gets all its time (9.2).
+    // Any packet shows that the peer is still at work on its queue: it gets all its time (9.2). Not
+    // so a HEARTBEAT: where they come faster than T2 runs, a lost SHUTDOWN would never be repeated.
     error_count_ = 0;
-    if (!t2_.is_never()) t2_ = now + paths_[setup_path_]->rto.value();
+    const bool at_work =
+        packet.shape.chunk_count > 1 || packet.shape.first_type != wire::ChunkType::kHeartbeat;
+    if (at_work && !t2_.is_never()) t2_ = now + paths_[setup_path_]->rto.value();
   }
   flush_answers(ctx, now, packet);
   mark_ready(ctx);

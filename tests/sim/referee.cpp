@@ -124,6 +124,7 @@ void Referee::sent(TimePoint now, HostIndex from, HostIndex to, bool ipv6,
   const auto header = wire::CommonHeader::parse(bytes);
   Context context{now, from, to, 0, 0};
   if (!header) return fail(context, "a packet shorter than the common header");
+  context.tag = header->verification_tag.value;
   context.source_port = header->source_port.value;
   context.destination_port = header->destination_port.value;
   const auto chunks = bytes.subspan(wire::kCommonHeaderSize);
@@ -254,7 +255,10 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
     return a.initial_tsn == data->tsn && !a.begun;
   });
   const bool begins = fresh != mine.announced.end();
-  const bool known = mine.started && data->tsn.before(next) && data->tsn.at_or_after(mine.base) &&
+  // Another association, after a restart: its TSNs may lie among the old ones, or behind them.
+  const bool other = begins && mine.data_tag != context.tag;
+  const bool known = mine.started && !other && data->tsn.before(next) &&
+                     data->tsn.at_or_after(mine.base) &&
                      // A new sequence may begin where the old one was.
                      !(begins && mine.window[data->tsn.distance_from(mine.base)].hash != hash);
   if (known) {
@@ -269,7 +273,7 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
   }
   // By chance the first TSN of a new sequence is the next one of the old.
   const bool over = begins && mine.shutdown_sent;
-  if (!mine.started || over || data->tsn != next) {
+  if (!mine.started || over || other || data->tsn != next) {
     if (mine.started && !begins && data->tsn.before(mine.base)) {
       return fail(context, "TSN " + std::to_string(data->tsn.value) +
                                " sent again after it was acknowledged");
@@ -278,6 +282,7 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
       return fail(context, "TSN " + std::to_string(data->tsn.value) + " out of sequence");
     fresh->begun = true;
     mine.started = true;
+    mine.data_tag = context.tag;
     mine.base = data->tsn;
     mine.window.clear();
     mine.flight = 0;

@@ -101,6 +101,7 @@ class Referee {
     std::optional<SentCookie> echoed;     // the last of them that came back
     bool longer_life = false;             // the peer asked for a longer life of its cookie
     bool started = false;
+    uint32_t data_tag = 0;         // the receiver's tag that DATA carries
     Tsn base;                      // the first TSN that the sender does not know to be received
     std::deque<SentChunk> window;  // from base on
     uint64_t flight = 0;           // payload bytes in window, neither acknowledged nor gap-acked
@@ -120,6 +121,7 @@ class Referee {
     HostIndex to;
     uint16_t source_port;
     uint16_t destination_port;
+    uint32_t tag = 0;
   };
 
   Direction& direction(HostIndex from, HostIndex to, uint16_t source_port,

@@ -49,7 +49,8 @@ class Section5Unexpected : public States {
     VerificationTag host_tag;
   };
   Issued issue(VerificationTag tag) {
-    const auto said = init_of(answer_to_init(tag));
+    const Packet answer = answer_to_init(tag);
+    const auto said = init_of(answer);
     return {{said.cookie.begin(), said.cookie.end()}, said.initiate_tag};
   }
   std::string echo(const Issued& issued) {

@@ -200,13 +200,26 @@ TEST_F(Section9Shutdown, AnyPacketOfThePeerRestartsT2AndItsCount) {
   for (int i = 0; i < 20; ++i) {
     wait(rto - milliseconds(1));
     EXPECT_EQ(hear(), "");
-    tell(write_plain_heartbeat);
-    EXPECT_EQ(hear(), "HEARTBEAT ACK");
+    tell(wire::write_cookie_ack);
+    EXPECT_EQ(hear(), "");
     EXPECT_EQ(host().status().error_count, 0u);
   }
   wait(rto);
   EXPECT_EQ(hear(), "SHUTDOWN");
   EXPECT_EQ(host().state(), AssocState::kShutdownSent);
+}
+
+// A peer that never got the SHUTDOWN goes on with its HEARTBEATs, perhaps faster than T2 runs.
+TEST_F(Section9Shutdown, AHeartbeatClearsTheCountAndDoesNotPutTheShutdownOff) {
+  enter(AssocState::kShutdownSent);
+  wait(seconds(1));
+  ASSERT_EQ(hear(), "SHUTDOWN");
+  wait(host().status().paths[0].rto - milliseconds(1));
+  tell(write_plain_heartbeat);
+  EXPECT_EQ(hear(), "HEARTBEAT ACK");
+  EXPECT_EQ(host().status().error_count, 0u);
+  wait(milliseconds(1));
+  EXPECT_EQ(hear(), "SHUTDOWN");
 }
 
 TEST_F(Section9Shutdown, EachPacketWithDataIsAnsweredAtOnceAndRestartsT2) {
