@@ -249,7 +249,8 @@ TEST_F(Section8Faults, AHeartbeatTellsWhenAndWhereItWent) {
     std::array<uint8_t, 8> time{};
     store_be64(time.data(), static_cast<uint64_t>(now.ns()));
     EXPECT_NE(std::search(info.begin(), info.end(), time.begin(), time.end()), info.end());
-    const auto address = ip(kSecond).bytes();
+    const IpAddress second = ip(kSecond);
+    const auto address = second.bytes();
     EXPECT_NE(std::search(info.begin(), info.end(), address.begin(), address.end()), info.end());
   }
 }
