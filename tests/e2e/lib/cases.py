@@ -27,7 +27,8 @@ import traceback
 from . import netns, processes
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-BUILD = pathlib.Path(os.environ.get('TRUNKLINE_BUILD', ROOT / 'build'))
+# Absolute: peers run from it with another working folder.
+BUILD = pathlib.Path(os.environ.get('TRUNKLINE_BUILD', ROOT / 'build')).resolve()
 
 
 class Skip(Exception):
