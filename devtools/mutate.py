@@ -12,6 +12,7 @@ The mutations are in tests/mutations/*.toml:
   replace = '''what stands there instead'''
   tests = ["DataIn.SecondPacketIsAcknowledged"]   # each of them must fail
   sim = true                            # or instead of tests: the default seeds must find it
+  also = [{file = ..., find = ..., replace = ...}]  # where two places guard the same rule
 
 Everything happens in build-mutants/. Exit status 0: each mutation was noticed.
 """
@@ -30,7 +31,7 @@ SOURCE, BUILD = HOME / 'src', HOME / 'build'
 PARTS = ('meson.build', 'meson_options.txt', 'stack', 'client', 'dpdk_app', 'devtools', 'tests',
          'config')
 SIM = ['tests/sim/simrun', '--failures', '1', '--no-shrink']  # the seeds of the default run
-KEYS = {'name', 'rule', 'file', 'find', 'replace', 'tests', 'sim'}
+KEYS = {'name', 'rule', 'file', 'find', 'replace', 'also', 'tests', 'sim'}
 
 
 def load(names):
@@ -52,12 +53,16 @@ def load(names):
 
 
 def mutated(mutation):
-    """The mutated file's text; a mutation that no longer fits the sources says so."""
-    text = (ROOT / mutation['file']).read_text(encoding='utf-8')
-    count = text.count(mutation['find'])
-    if count != 1:
-        raise ValueError(f'the text to find is {count} times in {mutation["file"]}, not once')
-    return text.replace(mutation['find'], mutation['replace'])
+    """{file: its mutated text}; a mutation that no longer fits the sources says so."""
+    texts = {}
+    for edit in (mutation, *mutation.get('also', [])):
+        file = edit['file']
+        text = texts.get(file) or (ROOT / file).read_text(encoding='utf-8')
+        count = text.count(edit['find'])
+        if count != 1:
+            raise ValueError(f'the text to find is {count} times in {file}, not once')
+        texts[file] = text.replace(edit['find'], edit['replace'])
+    return texts
 
 
 def copy_sources():
@@ -146,16 +151,16 @@ def check_sound(mutations, where):
 def judge(mutation, where):
     """None if it was noticed, else what is wrong."""
     try:
-        text = mutated(mutation)
+        texts = mutated(mutation)
     except (OSError, ValueError) as error:
         return str(error)
     tests = mutation.get('tests', [])
     unknown = [test for test in tests if test not in where]
     if unknown:
         return f'no such test: {", ".join(unknown)}'
-    target = SOURCE / mutation['file']
     try:
-        put(target, text.encode())
+        for file, text in texts.items():
+            put(SOURCE / file, text.encode())
         if mutation.get('sim'):
             ok, output = build('tests/sim/simrun')
             if not ok:
@@ -169,7 +174,8 @@ def judge(mutation, where):
         missed = [test for test in tests if run_test(where[test], test)[0]]
         return f'not noticed by {", ".join(missed)}' if missed else None
     finally:
-        put(target, (ROOT / mutation['file']).read_bytes())
+        for file in texts:
+            put(SOURCE / file, (ROOT / file).read_bytes())
 
 
 def main():
