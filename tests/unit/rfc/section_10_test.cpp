@@ -38,9 +38,9 @@ class Section10Icmp : public InEveryState {
 };
 
 TEST_F(Section10Icmp, ProtocolUnreachableWithThePeersTagEndsItLikeAnAbort) {
-  for (const AssocState state : kStates) {
+  for (const AssocState state : kOpenStates) {
     if (state == AssocState::kCookieWait) continue;  // there is no such tag yet
-    enter(state);
+    reach(state);
     quote(sent(peer_tag), 8);  // as little as a router of IPv4 may quote
     EXPECT_EQ(hear(), "") << state_name(state);
     EXPECT_EQ(host().shard().association_count(), 0u) << state_name(state);
@@ -52,8 +52,8 @@ TEST_F(Section10Icmp, ProtocolUnreachableWithThePeersTagEndsItLikeAnAbort) {
 }
 
 TEST_F(Section10Icmp, AnyOtherTagProvesNothing) {
-  for (const AssocState state : kStates) {
-    enter(state);
+  for (const AssocState state : kOpenStates) {
+    reach(state);
     const std::string what(state_name(state));
     for (const VerificationTag tag :
          {VerificationTag(peer_tag.value ^ 1), host_tag, VerificationTag(0)}) {

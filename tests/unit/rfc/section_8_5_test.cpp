@@ -122,8 +122,8 @@ TEST_F(Section8Life, EveryPacketCarriesTheTagThatItsReceiverChose) {
 }
 
 TEST_F(Section8Tags, InEveryStateAWrongTagCountsForNothing) {
-  for (const AssocState state : kStates) {
-    enter(state);
+  for (const AssocState state : kOpenStates) {
+    reach(state);
     const Before before = look();
     const uint64_t dropped = host().count(Counter::k_drop_bad_tag);
     size_t told = 0;
@@ -164,9 +164,9 @@ TEST_F(Section8Tags, InEveryStateAnAbortNeedsTheTagThatItsTBitNames) {
     VerificationTag tag;
     bool ends;
   };
-  for (const AssocState state : kStates) {
+  for (const AssocState state : kOpenStates) {
     for (size_t i = 0; i < 8; ++i) {
-      enter(state);
+      reach(state);
       const bool peer_known = state != AssocState::kCookieWait;
       const VerificationTag stray(0x0badcafe);
       const VerificationTag zero(0);
@@ -207,7 +207,7 @@ TEST_F(Section8Tags, AnAbortBehindOtherChunksNeedsItsTagToo) {
 }
 
 TEST_F(Section8Tags, WhatFollowsAReflectedAbortIsNotRead) {
-  enter(AssocState::kShutdownAckSent);
+  reach(AssocState::kShutdownAckSent);
   const Write more = data({});
   tell(peer_tag, [&](PacketWriter& w) { return wire::write_abort(w, true) && more(w); });
   EXPECT_EQ(hear(), "");
@@ -216,8 +216,8 @@ TEST_F(Section8Tags, WhatFollowsAReflectedAbortIsNotRead) {
 }
 
 TEST_F(Section8Tags, OurAbortCarriesThePeersTagOnceItIsKnown) {
-  for (const AssocState state : kStates) {
-    enter(state);
+  for (const AssocState state : kOpenStates) {
+    reach(state);
     ASSERT_EQ(host().shard().abort(now, host().assoc, {}), Status::kOk);
     if (state == AssocState::kCookieWait) {
       EXPECT_EQ(hear(), "") << "there is no tag to say";
@@ -233,10 +233,10 @@ TEST_F(Section8Tags, OurAbortCarriesThePeersTagOnceItIsKnown) {
 
 // 8.5.1 C
 TEST_F(Section8Tags, OnlyShutdownAckSentHeedsAShutdownComplete) {
-  for (const AssocState state : kStates) {
+  for (const AssocState state : kOpenStates) {
     for (const bool reflected : {false, true}) {
       for (const bool right : {false, true}) {
-        enter(state);
+        reach(state);
         const Before before = look();
         const VerificationTag tag = reflected == right ? peer_tag : host_tag;
         tell(tag, [&](PacketWriter& w) { return wire::write_shutdown_complete(w, reflected); });
@@ -257,7 +257,7 @@ TEST_F(Section8Tags, OnlyShutdownAckSentHeedsAShutdownComplete) {
 
 TEST_F(Section8Tags, AShutdownCompleteFromAnAssociationCarriesThePeersTag) {
   for (const AssocState state : {AssocState::kShutdownSent, AssocState::kShutdownAckSent}) {
-    enter(state);
+    reach(state);
     tell(wire::write_shutdown_ack);
     const Packet complete = hear_one();
     EXPECT_EQ(complete.names(), "SHUTDOWN COMPLETE");
@@ -286,7 +286,7 @@ TEST_F(Section8Tags, OurCookieEchoCarriesTheTagOfTheInitAck) {
 // 8.5.1 E, 9.2
 TEST_F(Section8Tags, AShutdownAckWhileOpeningIsOutOfTheBlueAndT1GoesOn) {
   for (const AssocState state : {AssocState::kCookieWait, AssocState::kCookieEchoed}) {
-    enter(state);
+    reach(state);
     const TimePoint t1 = host().shard().next_deadline();
     for (const VerificationTag tag : {VerificationTag(0xdeadbeef), host_tag}) {
       const Before before = look();

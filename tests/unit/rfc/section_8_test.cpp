@@ -294,8 +294,8 @@ class Section8Heartbeat : public InEveryState {};
 
 TEST_F(Section8Heartbeat, IsAnsweredFromCookieEchoedToShutdownSent) {
   const std::vector<uint8_t> info = {9, 8, 7, 6, 5};
-  for (const AssocState state : kStates) {
-    enter(state);
+  for (const AssocState state : kOpenStates) {
+    reach(state);
     tell([&](PacketWriter& w) { return wire::write_heartbeat(w, info); });
     const std::vector<Packet> said = listen();
     const bool answers = state != AssocState::kCookieWait && state != AssocState::kShutdownAckSent;

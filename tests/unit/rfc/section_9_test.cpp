@@ -49,9 +49,9 @@ TEST_F(Section9Abort, IsAloneWithItsCauseHoweverMuchDataWaits) {
 
 TEST_F(Section9Abort, EveryEndThatWeDecideOnIsToldToThePeer) {
   // A peer that breaks the protocol, in each state that knows its tag.
-  for (const AssocState state : kStates) {
+  for (const AssocState state : kOpenStates) {
     if (opening(state)) continue;
-    enter(state);
+    reach(state);
     tell(shutdown_up_to(last_tsn() + 1));
     const Packet abort = hear_one();
     EXPECT_EQ(abort.names(), "ABORT") << state_name(state);
@@ -62,8 +62,8 @@ TEST_F(Section9Abort, EveryEndThatWeDecideOnIsToldToThePeer) {
 }
 
 TEST_F(Section9Abort, EndsTheAssociationAndItsReasonReachesTheUser) {
-  for (const AssocState state : kStates) {
-    enter(state);
+  for (const AssocState state : kOpenStates) {
+    reach(state);
     tell(write_reasoned_abort);
     EXPECT_EQ(hear(), "") << state_name(state);
     EXPECT_EQ(host().shard().association_count(), 0u);
@@ -109,7 +109,7 @@ TEST_F(Section9Abort, APacketWithAnAbortIsNeverAnsweredWhateverElseItAsksFor) {
   };
   size_t i = 0;
   for (const Row& row : rows) {
-    enter(row.state);
+    reach(row.state);
     tell([&](PacketWriter& w) { return row.before(w) && wire::write_abort(w, false); });
     EXPECT_EQ(hear(), "") << "row " << i++;
     leave();
@@ -172,7 +172,7 @@ TEST_F(Section9Shutdown, WaitsUntilEverythingIsAcknowledged) {
 
 TEST_F(Section9Shutdown, T2SendsItAgainWithBackOffUpToTheLimit) {
   setup.profile.association_max_retrans = 3;
-  enter(AssocState::kShutdownSent);
+  reach(AssocState::kShutdownSent);
   ASSERT_EQ(host().status().paths[0].rto, seconds(1));
   EXPECT_EQ(times_of(ChunkType::kShutdown), (std::vector<int64_t>{1000, 3000, 7000}));
   EXPECT_EQ(host().count(Counter::k_t2_expirations), 4u);
@@ -180,7 +180,7 @@ TEST_F(Section9Shutdown, T2SendsItAgainWithBackOffUpToTheLimit) {
 }
 
 TEST_F(Section9Shutdown, T2TellsWhatHasComeSince) {
-  enter(AssocState::kShutdownSent);
+  reach(AssocState::kShutdownSent);
   tell_data();
   EXPECT_EQ(told_cum(hear_one()), peer_tsn - 1);
   tell_data();
@@ -192,7 +192,7 @@ TEST_F(Section9Shutdown, T2TellsWhatHasComeSince) {
 
 TEST_F(Section9Shutdown, AnyPacketOfThePeerRestartsT2AndItsCount) {
   setup.profile.association_max_retrans = 1;
-  enter(AssocState::kShutdownSent);
+  reach(AssocState::kShutdownSent);
   wait(seconds(1));
   ASSERT_EQ(hear(), "SHUTDOWN");
   ASSERT_EQ(host().status().error_count, 1u);
@@ -211,7 +211,7 @@ TEST_F(Section9Shutdown, AnyPacketOfThePeerRestartsT2AndItsCount) {
 
 // A peer that never got the SHUTDOWN goes on with its HEARTBEATs, perhaps faster than T2 runs.
 TEST_F(Section9Shutdown, AHeartbeatClearsTheCountAndDoesNotPutTheShutdownOff) {
-  enter(AssocState::kShutdownSent);
+  reach(AssocState::kShutdownSent);
   wait(seconds(1));
   ASSERT_EQ(hear(), "SHUTDOWN");
   wait(host().status().paths[0].rto - milliseconds(1));
@@ -223,7 +223,7 @@ TEST_F(Section9Shutdown, AHeartbeatClearsTheCountAndDoesNotPutTheShutdownOff) {
 }
 
 TEST_F(Section9Shutdown, EachPacketWithDataIsAnsweredAtOnceAndRestartsT2) {
-  enter(AssocState::kShutdownSent);
+  reach(AssocState::kShutdownSent);
   for (int i = 0; i < 5; ++i) {
     wait(milliseconds(900));
     const Write first = data({});
@@ -247,7 +247,7 @@ TEST_F(Section9Shutdown, EachPacketWithDataIsAnsweredAtOnceAndRestartsT2) {
 }
 
 TEST_F(Section9Shutdown, GapsAndDuplicatesAreToldByASackBesideIt) {
-  enter(AssocState::kShutdownSent);
+  reach(AssocState::kShutdownSent);
   const Tsn missing = peer_tsn;
   const Write late = data({});
   tell_data();
@@ -271,7 +271,7 @@ TEST_F(Section9Shutdown, GapsAndDuplicatesAreToldByASackBesideIt) {
 }
 
 TEST_F(Section9Shutdown, TheGuardAbortsAfterFiveTimesRtoMax) {
-  enter(AssocState::kShutdownSent);
+  reach(AssocState::kShutdownSent);
   const TimePoint begin = now;
   std::vector<Packet> last;
   while (host().shard().association_count() > 0) {
@@ -293,7 +293,7 @@ TEST_F(Section9Shutdown, TheGuardAbortsAfterFiveTimesRtoMax) {
 }
 
 TEST_F(Section9Shutdown, TheAckIsAnsweredOnceAndAllIsForgotten) {
-  enter(AssocState::kShutdownSent);
+  reach(AssocState::kShutdownSent);
   tell(wire::write_shutdown_ack);
   EXPECT_EQ(hear(), "SHUTDOWN COMPLETE");
   EXPECT_EQ(host().shard().association_count(), 0u);
@@ -304,7 +304,7 @@ TEST_F(Section9Shutdown, TheAckIsAnsweredOnceAndAllIsForgotten) {
 // ---------------------------------------------------------------- 9.2: the other side
 
 TEST_F(Section9Shutdown, InShutdownReceivedTheUserHasNoSayButThePeerHas) {
-  enter(AssocState::kShutdownReceived);
+  reach(AssocState::kShutdownReceived);
   EXPECT_EQ(shut(), Status::kClosing);
   EXPECT_EQ(hear(), "");
   EXPECT_EQ(host().state(), AssocState::kShutdownReceived);
@@ -351,7 +351,7 @@ TEST_F(Section9Shutdown, WithNothingOutstandingTheAckGoesAtOnceAndAgainUpToTheLi
 }
 
 TEST_F(Section9Shutdown, TheCompleteStopsT2AndAllIsForgotten) {
-  enter(AssocState::kShutdownAckSent);
+  reach(AssocState::kShutdownAckSent);
   tell([](PacketWriter& w) { return wire::write_shutdown_complete(w, false); });
   EXPECT_EQ(hear(), "");
   EXPECT_EQ(host().shard().association_count(), 0u);
@@ -362,9 +362,9 @@ TEST_F(Section9Shutdown, TheCompleteStopsT2AndAllIsForgotten) {
 // ---------------------------------------------------------------- 9.2: out of turn
 
 TEST_F(Section9Shutdown, NoStateOfClosingTakesNewMessages) {
-  for (const AssocState state : kStates) {
+  for (const AssocState state : kOpenStates) {
     if (opening(state) || state == AssocState::kEstablished) continue;
-    enter(state);
+    reach(state);
     EXPECT_EQ(host().send(now, "new"), Status::kClosing) << state_name(state);
     EXPECT_EQ(shut(), Status::kClosing) << state_name(state);
     EXPECT_EQ(hear(), "") << state_name(state);
@@ -374,7 +374,7 @@ TEST_F(Section9Shutdown, NoStateOfClosingTakesNewMessages) {
 }
 
 TEST_F(Section9Shutdown, AnInitInShutdownAckSentDrawsTheAckAgain) {
-  enter(AssocState::kShutdownAckSent);
+  reach(AssocState::kShutdownAckSent);
   const AssocStatus before = host().status();
   const IpAddress known = peer_address;
   // From an address of the association, and from another one with such an address in its list.
@@ -395,7 +395,7 @@ TEST_F(Section9Shutdown, AnInitInShutdownAckSentDrawsTheAckAgain) {
 
 TEST_F(Section9Shutdown, WhileOpeningAShutdownIsDiscarded) {
   for (const AssocState state : {AssocState::kCookieWait, AssocState::kCookieEchoed}) {
-    enter(state);
+    reach(state);
     const TimePoint t1 = host().shard().next_deadline();
     tell(shutdown_up_to(last_tsn()));
     EXPECT_EQ(hear(), "") << state_name(state);
@@ -408,7 +408,7 @@ TEST_F(Section9Shutdown, WhileOpeningAShutdownIsDiscarded) {
 }
 
 TEST_F(Section9Shutdown, AShutdownInShutdownSentIsAnsweredWithTheAck) {
-  enter(AssocState::kShutdownSent);
+  reach(AssocState::kShutdownSent);
   wait(milliseconds(600));
   tell(shutdown_up_to(last_tsn()));
   EXPECT_EQ(hear(), "SHUTDOWN ACK");
@@ -420,7 +420,7 @@ TEST_F(Section9Shutdown, AShutdownInShutdownSentIsAnsweredWithTheAck) {
 }
 
 TEST_F(Section9Shutdown, AnAckInShutdownAckSentEndsItToo) {
-  enter(AssocState::kShutdownAckSent);
+  reach(AssocState::kShutdownAckSent);
   tell(wire::write_shutdown_ack);
   EXPECT_EQ(hear(), "SHUTDOWN COMPLETE");
   EXPECT_EQ(host().shard().association_count(), 0u);
@@ -437,8 +437,8 @@ TEST_F(Section9Shutdown, MalformedEndingsEndNothingInAnyState) {
     };
   };
   const auto complete = [](PacketWriter& w) { return wire::write_shutdown_complete(w, false); };
-  for (const AssocState state : kStates) {
-    enter(state);
+  for (const AssocState state : kOpenStates) {
+    reach(state);
     const AssocStatus before = host().status();
     std::vector<Write> writes;
     for (const size_t size : {0u, 3u, 5u, 8u}) writes.push_back(raw(ChunkType::kShutdown, size));
@@ -472,8 +472,8 @@ TEST_F(Section9Shutdown, MalformedEndingsEndNothingInAnyState) {
 }
 
 TEST_F(Section9Shutdown, DataIsTakenInNoStateBehindShutdownReceived) {
-  for (const AssocState state : kStates) {
-    enter(state);
+  for (const AssocState state : kOpenStates) {
+    reach(state);
     const Tsn cum = host().status().cum_tsn_ack;
     tell_data();
     listen();

@@ -11,12 +11,6 @@
 
 namespace trunkline::test {
 
-inline constexpr AssocState kAllStates[] = {
-    AssocState::kCookieWait,      AssocState::kCookieEchoed, AssocState::kEstablished,
-    AssocState::kShutdownPending, AssocState::kShutdownSent, AssocState::kShutdownReceived,
-    AssocState::kShutdownAckSent,
-};
-
 class States : public Peer {
  protected:
   // A new association, of another peer port each time, in that state; nothing is left to send. In
@@ -36,23 +30,6 @@ class States : public Peer {
     if (state > AssocState::kEstablished) go_on_to(state);
     ASSERT_EQ(host().state(), state);
     EXPECT_EQ(hear(), "");
-  }
-  // From ESTABLISHED.
-  void go_on_to(AssocState state) {
-    const bool busy =
-        state == AssocState::kShutdownPending || state == AssocState::kShutdownReceived;
-    if (busy) {
-      ASSERT_EQ(host().send(now, "under way"), Status::kOk);
-    }
-    listen();
-    if (state == AssocState::kShutdownPending || state == AssocState::kShutdownSent) {
-      ASSERT_EQ(host().shard().shutdown(now, host().assoc), Status::kOk);
-    } else {
-      tell([&](PacketWriter& w) {
-        return wire::write_shutdown(w, host().status().next_tsn - 1 - busy);
-      });
-    }
-    listen();
   }
   void take_init(const Packet& init) {
     ASSERT_EQ(init.names(), "INIT");

@@ -189,6 +189,16 @@ class Pair : public ::testing::Test {
   uint64_t crashes_ = 0;
 };
 
+// Those in which there is an association, and all.
+inline constexpr std::array kOpenStates = {
+    AssocState::kCookieWait,      AssocState::kCookieEchoed, AssocState::kEstablished,
+    AssocState::kShutdownPending, AssocState::kShutdownSent, AssocState::kShutdownReceived,
+    AssocState::kShutdownAckSent};
+inline constexpr std::array kEveryState = {
+    AssocState::kClosed,           AssocState::kCookieWait,      AssocState::kCookieEchoed,
+    AssocState::kEstablished,      AssocState::kShutdownPending, AssocState::kShutdownSent,
+    AssocState::kShutdownReceived, AssocState::kShutdownAckSent};
+
 // One host, and a peer that is played by the test.
 class Peer : public ::testing::Test {
  protected:
@@ -283,7 +293,7 @@ class Peer : public ::testing::Test {
     peer_tsn = Tsn(1000);
     peer_ssn = 0;
   }
-  // Brings a host without associations into the state, CLOSED to SHUTDOWN-ACK-SENT. What it said on
+  // Brings a host into the state by a new association, CLOSED to SHUTDOWN-ACK-SENT. What it said on
   // the way is heard; in SHUTDOWN-PENDING and SHUTDOWN-RECEIVED one DATA chunk is in flight.
   void reach(AssocState state) {
     using enum AssocState;
@@ -294,29 +304,31 @@ class Peer : public ::testing::Test {
       if (state == kCookieWait) {
         EXPECT_EQ(hear(), "INIT");
         host_tag = host().status().local_tag;
+        host_tsn = host().status().next_tsn;
       } else {
         EXPECT_EQ(answer_up_to_cookie_echo().names(), "COOKIE ECHO");
       }
     } else {
       open();
-      const bool waits = state == kShutdownPending || state == kShutdownReceived;
-      if (waits) {
-        ASSERT_EQ(host().send(now, "in flight"), Status::kOk);
-        EXPECT_EQ(hear(), "DATA");
-      }
-      if (state == kShutdownPending || state == kShutdownSent) {
-        ASSERT_EQ(host().shard().shutdown(now, host().assoc), Status::kOk);
-      } else if (state != kEstablished) {
-        tell([&](PacketWriter& w) { return wire::write_shutdown(w, host_tsn - 1); });
-      }
-      listen();
+      go_on_to(state);
     }
     ASSERT_EQ(host().state(), state) << state_name(state);
   }
-  static constexpr std::array<AssocState, 8> kEveryState = {
-      AssocState::kClosed,           AssocState::kCookieWait,      AssocState::kCookieEchoed,
-      AssocState::kEstablished,      AssocState::kShutdownPending, AssocState::kShutdownSent,
-      AssocState::kShutdownReceived, AssocState::kShutdownAckSent};
+  // The same, from ESTABLISHED.
+  void go_on_to(AssocState state) {
+    using enum AssocState;
+    const bool waits = state == kShutdownPending || state == kShutdownReceived;
+    if (waits) {
+      ASSERT_EQ(host().send(now, "in flight"), Status::kOk);
+      EXPECT_EQ(hear(), "DATA");
+    }
+    if (state == kShutdownPending || state == kShutdownSent) {
+      ASSERT_EQ(host().shard().shutdown(now, host().assoc), Status::kOk);
+    } else if (state != kEstablished) {
+      tell([&](PacketWriter& w) { return wire::write_shutdown(w, last_tsn() - (waits ? 1 : 0)); });
+    }
+    listen();
+  }
 
   struct Data {
     std::string text = "x";

@@ -7,12 +7,6 @@
 
 namespace trunkline::test {
 
-inline constexpr AssocState kOpenStates[] = {
-    AssocState::kCookieWait,      AssocState::kCookieEchoed,     AssocState::kEstablished,
-    AssocState::kShutdownPending, AssocState::kShutdownReceived, AssocState::kShutdownSent,
-    AssocState::kShutdownAckSent,
-};
-
 inline std::string plain_name(AssocState state) {
   std::string out(state_name(state));
   std::replace(out.begin(), out.end(), '-', '_');
@@ -21,45 +15,6 @@ inline std::string plain_name(AssocState state) {
 
 class Staged : public Peer {
  protected:
-  void reach(AssocState state) {
-    switch (state) {
-      case AssocState::kCookieWait:
-        ASSERT_EQ(host().connect(now, {peer_address}, peer_port).status, Status::kOk);
-        listen();
-        host_tag = host().status().local_tag;
-        break;
-      case AssocState::kCookieEchoed:
-        ASSERT_EQ(host().connect(now, {peer_address}, peer_port).status, Status::kOk);
-        ASSERT_EQ(answer_up_to_cookie_echo().names(), "COOKIE ECHO");
-        break;
-      case AssocState::kEstablished:
-        open();
-        break;
-      case AssocState::kShutdownPending:
-        open();
-        ASSERT_EQ(host().send(now, "not acknowledged"), Status::kOk);
-        ASSERT_EQ(host().shard().shutdown(now, host().assoc), Status::kOk);
-        break;
-      case AssocState::kShutdownReceived:
-        open();
-        ASSERT_EQ(host().send(now, "not acknowledged"), Status::kOk);
-        listen();
-        tell([&](PacketWriter& w) { return wire::write_shutdown(w, host_tsn - 1); });
-        break;
-      case AssocState::kShutdownSent:
-        open();
-        ASSERT_EQ(host().shard().shutdown(now, host().assoc), Status::kOk);
-        break;
-      case AssocState::kShutdownAckSent:
-        open();
-        tell([&](PacketWriter& w) { return wire::write_shutdown(w, host_tsn - 1); });
-        break;
-      default:
-        break;
-    }
-    listen();
-    ASSERT_EQ(host().state(), state);
-  }
   // Everything about the host's associations but how many packets they have seen.
   std::string picture() {
     std::string out;
