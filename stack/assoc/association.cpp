@@ -246,7 +246,7 @@ bool Association::sends_data() const {
 }
 
 Status Association::send(ShardContext& ctx, const SendRequest& request, Payload& payload) {
-  if (state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed) {
+  if (is_opening()) {
     return Status::kNotEstablished;
   }
   if (is_closing()) return Status::kClosing;

@@ -106,6 +106,9 @@ class Association {
 
   // -- seen by the shard and by operators
   [[nodiscard]] AssocState state() const { return state_; }
+  [[nodiscard]] bool is_opening() const {
+    return state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
+  }
   [[nodiscard]] bool is_dead() const { return dead_; }
   [[nodiscard]] const LocalEnd& local() const { return local_; }
   [[nodiscard]] const Profile& profile() const { return profile_; }

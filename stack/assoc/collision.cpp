@@ -31,7 +31,7 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   for (const IpAddress& address : peers.list()) {
     if (!has_address(address)) added[added_count++] = address;
   }
-  const bool opening = state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
+  const bool opening = is_opening();
   if (added_count > 0 && state_ != AssocState::kCookieWait) {
     queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, init.initiate_tag,
                 profile_.dscp, primary().packet_size(), [&](wire::PacketWriter& writer) {
@@ -104,7 +104,7 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
     return CookieAction::kStale;
   }
   if (local_matches) {  // B or D
-    const bool opening = state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
+    const bool opening = is_opening();
     if (!peer_matches) peer_tag_ = cookie.peer_tag;  // B
     if (opening) {
       if (!peer_matches) {

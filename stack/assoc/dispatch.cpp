@@ -107,7 +107,7 @@ bool Association::on_unknown_chunk(ShardContext& ctx, const wire::ChunkView& chu
                                    DataSeen& data) {
   ctx.counters.add(Counter::k_drop_unknown_chunk);
   const wire::UnknownAction action = wire::unknown_chunk_action(chunk.type);
-  const bool opening = state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
+  const bool opening = is_opening();
   if (wire::reports(action) && !opening && data.may_answer()) {
     report_error(ctx, [&](wire::PacketWriter& writer) {
       return wire::append_unrecognized_chunk(writer, chunk.whole);

@@ -8,9 +8,8 @@ namespace trunkline {
 
 void Association::end_with_abort(ShardContext& ctx, Reason reason, uint16_t cause,
                                  std::span<const uint8_t> said) {
-  const bool opening =
-      !accepted_ && (state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed);
-  terminate(ctx, opening ? EventKind::kConnectFailed : EventKind::kLost, reason, cause, said);
+  terminate(ctx, is_opening() && !accepted_ ? EventKind::kConnectFailed : EventKind::kLost, reason,
+            cause, said);
 }
 
 void Association::abort(ShardContext& ctx, std::span<const uint8_t> reason) {
@@ -51,13 +50,13 @@ void Association::on_abort(ShardContext& ctx, const InboundPacket& packet,
   const auto first = causes.next();
   const uint16_t cause = first ? static_cast<uint16_t>(first->code) : uint16_t{0};
   const bool user_speaks = first && first->code == wire::CauseCode::kUserInitiatedAbort;
-  const bool opening = state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
+  const bool opening = is_opening();
   end_with_abort(ctx, opening ? Reason::kRefused : Reason::kReset, cause,
                  user_speaks ? first->value : std::span<const uint8_t>{});
 }
 
 void Association::on_protocol_unreachable(ShardContext& ctx) {
-  const bool opening = state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
+  const bool opening = is_opening();
   end_with_abort(ctx, opening ? Reason::kRefused : Reason::kReset, 0);
 }
 
@@ -67,7 +66,7 @@ void Association::on_error(ShardContext& ctx, TimePoint now, const wire::ChunkVi
     ctx.counters.add(Counter::k_drop_bad_chunk);
     return;
   }
-  const bool opening = state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed;
+  const bool opening = is_opening();
   bool told = false;
   wire::CauseCursor causes = error->cursor();
   while (const auto cause = causes.next()) {

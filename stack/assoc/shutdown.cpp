@@ -72,7 +72,7 @@ void Association::on_shutdown(ShardContext& ctx, TimePoint now, const InboundPac
     ctx.counters.add(Counter::k_drop_bad_chunk);
     return;
   }
-  if (state_ == AssocState::kCookieWait || state_ == AssocState::kCookieEchoed) {
+  if (is_opening()) {
     ctx.counters.add(Counter::k_drop_unexpected_shutdown);
     return;
   }

@@ -38,7 +38,7 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     filled = fill_init(ctx, now, out);
   } else if ((pending_ & kPendingCookieEcho) != 0) {
     filled = fill_cookie_echo(now, out);
-  } else if (state_ != AssocState::kCookieWait && state_ != AssocState::kCookieEchoed) {
+  } else if (!is_opening()) {
     for (Path* path : paths()) {
       if (!path->send_heartbeat || (pending_ & kPendingCookieAck) != 0) continue;
       filled = fill_heartbeat(ctx, now, *path, out);

@@ -99,9 +99,7 @@ void ShardCore::steer(TimePoint now, const InboundPacket& packet, wire::TagClass
   if (tag_class == wire::TagClass::kOwn) {
     if (Association* const association = find_by_tag(packet)) {
       // 8.5.1 E: our own tag, but an answer to something older than this association.
-      const bool opening = association->state() == AssocState::kCookieWait ||
-                           association->state() == AssocState::kCookieEchoed;
-      if (opening && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
+      if (association->is_opening() && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
         return answer_out_of_blue(ctx, now, budget_, endpoints.find(association->local().endpoint),
                                   packet);
       }
@@ -189,9 +187,7 @@ void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::T
     first.chunks = chunks.next()->whole;
     return association->on_packet(ctx, now, first);
   }
-  const bool opening = association->state() == AssocState::kCookieWait ||
-                       association->state() == AssocState::kCookieEchoed;
-  if (opening && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
+  if (association->is_opening() && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
     return answer_out_of_blue(ctx, now, budget_, endpoint, packet);  // 8.5.1 E
   }
   ctx.counters.add(Counter::k_drop_bad_tag);
