@@ -72,6 +72,20 @@ class Loss(Fault):
         return [(side, frame)]
 
 
+class LoseFirst(Fault):
+    """Loses the first packet that begins with this chunk, whoever sends it."""
+
+    def __init__(self, chunk):
+        self.lost = False
+        self._chunk = chunk
+
+    def take(self, side, chunk, frame):
+        if chunk == self._chunk and not self.lost:
+            self.lost = True
+            return []
+        return [(side, frame)]
+
+
 class Cut(Fault):
     """Nothing passes; with until_init, until the far side begins anew with an INIT."""
 

@@ -4,12 +4,13 @@ up at the same moment, closes its window, takes its time with SACKs."""
 import statistics
 
 from . import cases, trace
-from .cable import FAR, NEAR, Crossing, Cut, Loss
+from .cable import FAR, NEAR, Crossing, Cut, LoseFirst, Loss
 from .capture_check import CHUNKS, count
 from .matrix import PEER_TIMERS, associations, check_all_sizes, start, watched
 from .peers import SIZE_LIST, SIZES, exchange
 
-HEARTBEAT_ACK = next(number for number, name in CHUNKS.items() if name == 'HEARTBEAT_ACK')
+NUMBERS = {name: number for number, name in CHUNKS.items()}
+HEARTBEAT_ACK = NUMBERS['HEARTBEAT_ACK']
 ENDLESS = 100000000
 PORT, OTHER_PORT = 4444, 4445
 # What the profiles of matrix.py say, in seconds.
@@ -38,6 +39,16 @@ def loss(t, world, family, ours_listen, more=()):
 
 def loss_unordered(t, world, family, ours_listen):
     loss(t, world, family, ours_listen, ['--unordered'])
+
+
+def shutdown_ack_lost(t, world, family, ours_listen):
+    """The SHUTDOWN is repeated, and answered again: both applications see an orderly end."""
+    words = ['--size', 100, '--count', 10]
+    with watched(t, world), world.cable.fault(LoseFirst(NUMBERS['SHUTDOWN_ACK'])) as lossy:
+        ours, theirs = start(world, family, ours_listen, words, [*words, *PEER_TIMERS])
+        peers = (ours, theirs) if ours_listen else (theirs, ours)
+        exchange(*peers, 'shutdown', 'shutdown')
+    assert lossy.lost, 'no SHUTDOWN ACK was seen'
 
 
 def _lose_peer(world, ours, theirs):
@@ -217,5 +228,6 @@ def delayed_sack(t, world, family, ours_listen):
             assert len(times) == 1 or not in_time, f'{sender} sent TSN {tsn} again for nothing'
 
 
-SCENARIOS = [loss, loss_unordered, vanishes, vanishes_idle, restarts, closed_window, delayed_sack]
+SCENARIOS = [loss, loss_unordered, shutdown_ack_lost, vanishes, vanishes_idle, restarts, closed_window,
+             delayed_sack]
 WITHOUT_ROLES = [collision]

@@ -189,14 +189,28 @@ static void accept_one(struct Event* event) {
   announced = true;
 }
 
+static bool association_lives(void) {
+  struct sctp_status status;
+  socklen_t length = sizeof(status);
+  memset(&status, 0, sizeof(status));
+  return getsockopt(association, IPPROTO_SCTP, SCTP_STATUS, &status, &length) == 0 &&
+         status.sstat_state != SCTP_CLOSED;
+}
+
 // One recvmsg into the buffer; -1 when there is nothing, or the association is gone.
 static ssize_t read_part(struct msghdr* header, struct Event* event) {
   const ssize_t got = recvmsg(association, header, MSG_DONTWAIT);
   if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) {
     return got;
   }
-  // The end of file follows SHUTDOWN_COMP, and an error follows COMM_LOST: both were read before.
-  event->kind = got == 0 ? kEventShutdownDone : kEventLost;
+  if (got == 0 && association_lives()) {
+    // The end of file comes with the peer's SHUTDOWN. To close now would be an ABORT (die_at_once),
+    // which ends the peer's association badly when our SHUTDOWN ACK was lost.
+    event->kind = kEventOther;
+    usleep(2000);  // poll() does not wait for an end that can be read already
+    return -1;
+  }
+  event->kind = got == 0 ? kEventShutdownDone : kEventLost;  // COMM_LOST was read before an error
   if (got < 0 && !announced) {
     event->kind = kEventRefused;
     event->error = (uint32_t)errno;
