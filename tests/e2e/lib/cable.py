@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A cable with faults: joins two devices of a namespace, frame by frame, and can lose, cut or hold
-the SCTP packets in it. ARP, neighbour discovery and ICMP always pass.
+the SCTP packets in it. ARP, neighbour discovery and ICMP always pass, unless it is pulled.
 
     cable = Cable(namespace, 'near0', 'far0')
     with cable.fault(Loss()) as loss:       # two of a hundred, each way
         ...
     with cable.fault(Cut()):                # both ends are alone
         ...
+    cable.pull()                            # nothing passes at all; or one direction: pull((NEAR,))
+    cable.put_back()
 
 Not every kernel has netem; and no netem can make two INITs cross for certain.
 """
@@ -45,6 +47,7 @@ def first_chunk(frame):
 class Fault:
     """What becomes of an SCTP packet: take() gives the (side it came from, frame) pairs that go on
     now. This one changes nothing. Called by the cable's thread alone."""
+    everything = False  # True: it judges every frame, and `chunk` is None for what is no SCTP
 
     def take(self, side, chunk, frame):
         return [(side, frame)]
@@ -97,6 +100,18 @@ class Cut(Fault):
         if self._until_init and side == FAR and chunk == INIT:
             self.mended.set()
         return [(side, frame)] if self.mended.is_set() else []
+
+
+class Pulled(Fault):
+    """What these sides send is lost, to the last frame. Neither end sees its carrier go: a failure
+    somewhere between them, which only SCTP itself can notice."""
+    everything = True
+
+    def __init__(self, sides):
+        self._sides = sides
+
+    def take(self, side, chunk, frame):
+        return [] if side in self._sides else [(side, frame)]
 
 
 class Crossing(Fault):
@@ -155,6 +170,12 @@ class Cable:
         finally:
             self._fault = Fault()
 
+    def pull(self, sides=(NEAR, FAR)):
+        self._fault = Pulled(sides)
+
+    def put_back(self):
+        self._fault = Fault()
+
     def _carry(self):
         tick_at = 0
         while True:
@@ -175,7 +196,9 @@ class Cable:
             except OSError:
                 continue  # the device is down: an error of its own for each change
             chunk = first_chunk(frame)
-            going = [(side, frame)] if chunk is None else self._fault.take(side, chunk, frame)
+            fault = self._fault
+            judged = fault.everything or chunk is not None
+            going = fault.take(side, chunk, frame) if judged else [(side, frame)]
             for source, packet in going:
                 if chunk is not None:
                     self.passed[source, first_chunk(packet)] += 1

@@ -6,6 +6,8 @@ device is its vec0. One boot (about two seconds) runs any number of commands:
     job = kernel.start([program, ...])      # job.expect('text'), job.wait() -> exit status
     kernel.power_off()
 
+With a list of TAPs it has as many devices, vec0, vec1, ..., and a list of addresses for each.
+
 Its root file system is the host's, so programs run from where they were built. /run is its own.
 It is slow (timers of 10 ms, hundreds of messages a second): a peer for correctness.
 """
@@ -82,9 +84,13 @@ class Job:
 
 
 class Uml:
-    """One booted kernel."""
+    """One booted kernel; `taps` is one name and a list of addresses, or a list of each."""
 
-    def __init__(self, namespace, tap, addresses, log_folder, mem='256M', boot_timeout=40):
+    def __init__(self, namespace, taps, addresses, log_folder, mem='256M', boot_timeout=40):
+        if isinstance(taps, str):
+            taps, addresses = [taps], [addresses]
+        devices = [f'vec{i}:transport=tap,ifname={tap},depth=64' for i, tap in enumerate(taps)]
+        given = [f'vec{i}={address}' for i, own in enumerate(addresses) for address in own]
         self.log = pathlib.Path(log_folder) / 'uml.log'
         self.jobs = {}
         self._news = threading.Condition()
@@ -95,7 +101,7 @@ class Uml:
         self._process = namespace.start(
             [PROGRAM, f'mem={mem}', 'root=/dev/root', 'rootfstype=hostfs', 'rootflags=/', 'rw',
              f'init={INIT}', f'uml_dir={self._folder}/', 'umid=peer', 'con=null', 'con0=fd:0,fd:1',
-             'quiet', f'vec0:transport=tap,ifname={tap},depth=64', f'TL_ADDRS={",".join(addresses)}'],
+             'quiet', *devices, f'TL_ADDRS={",".join(given)}'],
             self.log, stdin=subprocess.PIPE, env={'TMPDIR': self._folder},
             death_signal=signal.SIGTERM)  # it has processes of its own to end
         self._guard()

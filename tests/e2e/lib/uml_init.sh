@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The init of the user-mode Linux that lib/uml.py boots; its root is the host's file system, so it
-# writes nowhere but in the tmpfs that it mounts on /run. It sets up SCTP and vec0's addresses
-# (TL_ADDRS), says "@ready", then takes orders from its console, one a line:
+# writes nowhere but in the tmpfs that it mounts on /run. It sets up SCTP and its devices'
+# addresses (TL_ADDRS: vec0=10.9.0.2/24,vec1=...), says "@ready", then takes orders from its console, one a line:
 #   run ID COMMAND     starts COMMAND; answers "@out ID LINE" for each line, "@done ID STATUS"
 #   kill ID SIGNAL     signals the command
 #   off                powers off (so does the end of the console)
@@ -17,12 +17,14 @@ ln -s /usr/lib/uml/modules /run/m/lib/modules
 modprobe -d /run/m -a hmac ipv6 sctp || echo "@error modprobe"  # without hmac, listen() fails
 echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad
 echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
-echo 0 > /proc/sys/net/ipv6/conf/vec0/accept_dad
+for conf in /proc/sys/net/ipv6/conf/vec*; do echo 0 > "$conf/accept_dad"; done
 ip link set lo up
-for address in ${TL_ADDRS//,/ }; do
-  case $address in *:*) ip addr add "$address" dev vec0 nodad ;; *) ip addr add "$address" dev vec0 ;; esac
+for given in ${TL_ADDRS//,/ }; do
+  device=${given%%=*} address=${given#*=}
+  case $address in *:*) nodad=nodad ;; *) nodad='' ;; esac
+  ip addr add "$address" dev "$device" $nodad
+  ip link set "$device" up
 done
-ip link set vec0 up
 run() {
   mkfifo "/run/out.$1"
   sed -u "s/^/@out $1 /" <"/run/out.$1" >/dev/console &

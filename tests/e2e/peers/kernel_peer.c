@@ -35,9 +35,10 @@ static int set_timers(int fd, const struct Options* o) {
       return -1;
     }
   }
-  if (o->heartbeat_ms != 0) {
+  if (o->heartbeat_ms != 0 || o->path_retransmissions != 0) {
     struct sctp_paddrparams path = {.spp_hbinterval = (uint32_t)o->heartbeat_ms,
-                                    .spp_flags = SPP_HB_ENABLE};
+                                    .spp_pathmaxrxt = (uint16_t)o->path_retransmissions,
+                                    .spp_flags = o->heartbeat_ms != 0 ? SPP_HB_ENABLE : 0};
     path.spp_address.ss_family = (sa_family_t)o->family;
     if (set_option(fd, SCTP_PEER_ADDR_PARAMS, &path, sizeof(path), "SCTP_PEER_ADDR_PARAMS") != 0) {
       return -1;

@@ -11,6 +11,7 @@
 
 #include "peer_options.h"
 #include "peer_pattern.h"
+#include "peer_steady.h"
 
 // A message that an echoing peer could not send back yet.
 struct Pending {
@@ -57,6 +58,10 @@ int peer_fail(const char* format, ...) {
   }
   va_end(arguments);
   return -1;
+}
+
+const char* peer_error(void) {
+  return first_error;
 }
 
 void peer_note_peer(const char* text) {
@@ -357,6 +362,11 @@ int peer_main(int argc, char** argv, const struct Transport* transport) {
       printf("LISTENING %u\n", options.port);
     }
     fflush(stdout);
+    if (options.mode == kModeSteady) {
+      const int status = steady_run(&options, transport);
+      transport->finish();
+      return status;
+    }
     for (int i = 0; i < options.associations && run_association(&s) == 0; i++) {
     }
   }

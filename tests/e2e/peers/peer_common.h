@@ -23,6 +23,7 @@ enum Mode {
   kModeEcho,    // sends back what comes
   kModeSource,  // only sends
   kModeSink,    // only receives
+  kModeSteady,  // sends and receives at a rate (peer_steady.h)
 };
 
 enum End {
@@ -49,6 +50,8 @@ struct Options {
   uint32_t count;   // messages to send (ping, source) or to expect (echo, sink; 0: until the end)
   uint32_t window;  // ping: messages under way at most
   int interval_ms;  // between two messages that it sends of its own
+  int rate;         // steady: messages a second
+  const char* log;  // steady: where the arrivals are written; NULL: nowhere
   // After so many messages received (0: never), it does nothing at all for a while: it neither
   // reads nor sends, and its stack closes the window.
   uint32_t pause_after;
@@ -64,12 +67,13 @@ struct Options {
   int heartbeat_ms;
   int sack_delay_ms;
   int init_attempts;
-  int max_retransmissions;
-  int end_delay_ms;     // between the last message and shutdown or abort
-  int stay_ms;          // after the end
-  int timeout_s;        // for everything
-  const char* attach;   // ring API: the daemon's socket
-  const char* profile;  // ring API: which of the daemon's; NULL: its default
+  int max_retransmissions;   // of the association
+  int path_retransmissions;  // of each path
+  int end_delay_ms;          // between the last message and shutdown or abort
+  int stay_ms;               // after the end
+  int timeout_s;             // for everything
+  const char* attach;        // ring API: the daemon's socket
+  const char* profile;       // ring API: which of the daemon's; NULL: its default
 };
 
 enum EventKind {
@@ -96,6 +100,8 @@ struct Event {
   uint16_t streams_out, streams_in;
   uint32_t error;
   const char* reason;  // kEventLost, kEventRefused: the stack's words, if it has any
+  char address[46];    // kEventPath: whose state changed, and the stack's word for the new one
+  const char* path_state;
 };
 
 // Results of Transport.send.
@@ -121,6 +127,9 @@ int peer_main(int argc, char** argv, const struct Transport* transport);
 
 // Remembers the first error, for the JSON line. printf-like. Returns -1.
 int peer_fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
+// The first error that peer_fail() was told; "" when there was none.
+const char* peer_error(void);
 
 // A transport reports the address that it accepted or connected.
 void peer_note_peer(const char* text);

@@ -4,6 +4,7 @@
 #ifndef TRUNKLINE_PEER_NOTIFY_H
 #define TRUNKLINE_PEER_NOTIFY_H
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "peer_common.h"
@@ -34,6 +35,35 @@ static void notify_association(const struct sctp_assoc_change* change, struct Ev
   }
 }
 
+static const char* notify_path_state(uint32_t state) {
+  switch (state) {
+    case SCTP_ADDR_AVAILABLE:
+      return "active";
+    case SCTP_ADDR_UNREACHABLE:
+      return "inactive";
+    case SCTP_ADDR_CONFIRMED:
+      return "confirmed";
+#ifdef SCTP_ADDR_PF  // the kernel's, since 5.5
+    case SCTP_ADDR_PF:
+      return "potentially failed";
+#endif
+    default:
+      return "changed";
+  }
+}
+
+static void notify_path(const struct sctp_paddr_change* change, struct Event* event) {
+  // In a packed structure: a copy has the alignment that its members want.
+  struct sockaddr_storage address;
+  memcpy(&address, &change->spc_aaddr, sizeof(address));
+  const void* bytes = address.ss_family == AF_INET6
+                          ? (const void*)&((const struct sockaddr_in6*)&address)->sin6_addr
+                          : (const void*)&((const struct sockaddr_in*)&address)->sin_addr;
+  inet_ntop(address.ss_family, bytes, event->address, sizeof(event->address));
+  event->kind = kEventPath;
+  event->path_state = notify_path_state((uint32_t)change->spc_state);
+}
+
 static void notify_read(const uint8_t* data, size_t size, struct Event* event) {
   event->kind = kEventOther;
   union sctp_notification note;
@@ -47,7 +77,7 @@ static void notify_read(const uint8_t* data, size_t size, struct Event* event) {
       event->kind = kEventPeerShutdown;
       break;
     case SCTP_PEER_ADDR_CHANGE:
-      event->kind = kEventPath;
+      notify_path(&note.sn_paddr_change, event);
       break;
     case SCTP_SEND_FAILED_EVENT:
       event->kind = kEventSendFailed;

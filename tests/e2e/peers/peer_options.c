@@ -10,14 +10,14 @@
 
 static const char kUsage[] =
     "usage: PEER --listen | --connect ADDR[,ADDR] [options]\n"
-    "  --mode ping|echo|source|sink  default: echo for a listener, ping else\n"
+    "  --mode ping|echo|source|sink|steady  default: echo for a listener, ping else\n"
     "  --port N (4444)  --local-port N  --local ADDR[,ADDR]  --family 4|6\n"
     "  --streams N (10)  --sizes N[,N] (100)  --count N (100)  --window N (32)\n"
     "  --unordered  --ppid N (1000; stream n uses N + n)  --seed N\n"
     "  --end shutdown|abort|wait  default: wait for a listener, shutdown else\n"
     "  --end-delay MS  --associations N (1)  --timeout S (30)\n"
     "  --rto INITIAL,MIN,MAX (ms)  --heartbeat MS  --sack-delay MS  --nagle\n"
-    "  --init-attempts N  --max-retransmissions N\n"
+    "  --init-attempts N  --max-retransmissions N  --path-retransmissions N\n"
     "  --first-stream N (0)  --interval MS  between two messages of its own\n"
     "  --ignore-strays  no ABORT for packets of no association: another process shares the\n"
     "      address (usrsctp; the others need no such help)\n"
@@ -25,6 +25,7 @@ static const char kUsage[] =
     "      else does)\n"
     "  --pause-after N  --pause MS  stand still once N messages have come\n"
     "  --receive-buffer BYTES  of the socket, or of the ring API's slots\n"
+    "  --rate N  messages a second  --log FILE  of arrivals (steady mode, see peer_steady.c)\n"
     "  --attach PATH  the daemon's socket  --profile NAME  (ring API only)\n";
 
 static int bad(const char* what, const char* value) {
@@ -87,8 +88,8 @@ static int parse_rto(const char* text, struct Options* options) {
 }
 
 static int parse_mode(const char* text, struct Options* options) {
-  static const char* const kNames[] = {"ping", "echo", "source", "sink"};
-  for (int i = 0; i < 4; i++) {
+  static const char* const kNames[] = {"ping", "echo", "source", "sink", "steady"};
+  for (int i = 0; i < 5; i++) {
     if (strcmp(text, kNames[i]) == 0) {
       options->mode = (enum Mode)i;
       return 0;
@@ -134,6 +135,8 @@ static const struct NumberOption kNumbers[] = {
     {"pause", 0, 60000},
     {"receive-buffer", 4096, 1 << 24},
     {"stay", 0, 60000},
+    {"rate", 1, 1000000},
+    {"path-retransmissions", 1, 64},
 };
 
 static void set_number(struct Options* o, int which, long value) {
@@ -195,8 +198,14 @@ static void set_number(struct Options* o, int which, long value) {
     case 18:
       o->receive_buffer = (int)value;
       break;
-    default:
+    case 19:
       o->stay_ms = (int)value;
+      break;
+    case 20:
+      o->rate = (int)value;
+      break;
+    default:
+      o->path_retransmissions = (int)value;
       break;
   }
 }
@@ -204,7 +213,7 @@ static void set_number(struct Options* o, int which, long value) {
 enum { kNumberCount = (int)(sizeof(kNumbers) / sizeof(kNumbers[0])) };
 
 struct Texts {
-  char *connect, *local, *sizes, *rto, *mode, *end, *attach, *profile, *family;
+  char *connect, *local, *sizes, *rto, *mode, *end, *attach, *profile, *family, *log;
   bool listen;
 };
 
@@ -220,14 +229,15 @@ static int collect(int argc, char** argv, struct Options* options, struct Texts*
     kAttach,
     kProfile,
     kFamily,
+    kLog,
     kUnordered,
     kNagle,
     kIgnoreStrays,
     kEndOfList
   };
-  static const char* const kNames[] = {"listen",    "connect", "local",        "sizes",   "rto",
-                                       "mode",      "end",     "attach",       "profile", "family",
-                                       "unordered", "nagle",   "ignore-strays"};
+  static const char* const kNames[] = {"listen", "connect",   "local",  "sizes",        "rto",
+                                       "mode",   "end",       "attach", "profile",      "family",
+                                       "log",    "unordered", "nagle",  "ignore-strays"};
   struct option table[kEndOfList + 1];
   memset(table, 0, sizeof(table));
   for (int i = 0; i < kEndOfList; i++) {
@@ -275,6 +285,9 @@ static int collect(int argc, char** argv, struct Options* options, struct Texts*
       case kFamily:
         texts->family = optarg;
         break;
+      case kLog:
+        texts->log = optarg;
+        break;
       case kUnordered:
         options->unordered = true;
         break;
@@ -297,6 +310,7 @@ int options_parse(int argc, char** argv, struct Options* options) {
                               .sizes = {100},
                               .size_count = 1,
                               .count = 100,
+                              .rate = 1000,
                               .window = 32,
                               .ppid = 1000,
                               .seed = 1,
@@ -314,6 +328,7 @@ int options_parse(int argc, char** argv, struct Options* options) {
   options->listen = texts.listen;
   options->attach = texts.attach;
   options->profile = texts.profile;
+  options->log = texts.log;
   options->mode = texts.listen ? kModeEcho : kModePing;
   options->end = texts.listen ? kEndWait : kEndShutdown;
   const uint16_t own_port = texts.listen ? options->port : options->local_port;

@@ -78,6 +78,10 @@ static enum PatternVerdict check_short(const uint8_t* data, uint32_t size, uint3
   return shift != 0 && !unordered ? kPatternMisordered : kPatternGood;
 }
 
+uint32_t pattern_sequence(const uint8_t* data) {
+  return get32(data + 8);
+}
+
 enum PatternVerdict pattern_check(const uint8_t* data, uint32_t size, uint32_t seed,
                                   uint16_t stream, uint32_t sequence, bool unordered) {
   if (size == 0) {

@@ -19,4 +19,7 @@ void pattern_write(uint8_t* data, uint32_t size, uint32_t seed, uint16_t stream,
 enum PatternVerdict pattern_check(const uint8_t* data, uint32_t size, uint32_t seed,
                                   uint16_t stream, uint32_t sequence, bool unordered);
 
+// The sequence number in the header of a message of 24 bytes or more.
+uint32_t pattern_sequence(const uint8_t* data);
+
 #endif

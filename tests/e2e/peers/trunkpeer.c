@@ -9,7 +9,11 @@
 #include "peer_common.h"
 #include "trunkline/trunkline.h"
 
-enum { kBurst = 64, kSlot = 2048 };  // kSlot: about what the daemon gives by default
+enum {
+  kBurst = 64,
+  kSlot = 2048,
+  kSteadySlots = 8192
+};  // kSlot: about what the daemon gives by default
 
 static tl_client* client;
 static tl_lane* lane;
@@ -22,7 +26,8 @@ static bool over;  // the association has had its last event
 
 static int refuse_foreign_options(const struct Options* o) {
   if (o->local_count != 0 || o->rto_initial_ms != 0 || o->heartbeat_ms != 0 ||
-      o->sack_delay_ms != 0 || o->nagle || o->init_attempts != 0 || o->max_retransmissions != 0) {
+      o->sack_delay_ms != 0 || o->nagle || o->init_attempts != 0 || o->max_retransmissions != 0 ||
+      o->path_retransmissions != 0) {
     return peer_fail("addresses and timers are the daemon's configuration");
   }
   return 0;
@@ -30,7 +35,11 @@ static int refuse_foreign_options(const struct Options* o) {
 
 static int ring_start(const struct Options* o) {
   const tl_options wanted = {
-      .name = "trunkpeer", .lanes = 1, .rx_slots = (uint32_t)o->receive_buffer / kSlot};
+      .name = "trunkpeer",
+      .lanes = 1,
+      .rx_slots = (uint32_t)o->receive_buffer / kSlot,
+      // An outage of some seconds fills slots, not the application's patience.
+      .tx_slots = o->mode == kModeSteady ? kSteadySlots : 0};
   if (refuse_foreign_options(o) != 0) {
     return -1;
   }
@@ -136,6 +145,8 @@ static void translate(tl_event* from, struct Event* event) {
       break;
     case TL_EVENT_PATH_CHANGED:
       event->kind = kEventPath;
+      event->path_state = tl_path_state_name(from->path_state);
+      tl_address_text(&from->address, event->address, sizeof(event->address));
       break;
     case TL_EVENT_DAEMON_GONE:
       event->kind = kEventLost;
