@@ -246,10 +246,19 @@ int tl_assoc_streams(const tl_lane* lane, tl_assoc handle, uint16_t* outbound, u
   return 0;
 }
 
+int tl_assoc_worker(const tl_lane* lane, tl_assoc handle, uint32_t* worker) {
+  if (lane == nullptr) return no_lane();
+  if (worker == nullptr) return missing("worker");
+  const Assoc* const assoc = lane->find(handle);
+  if (assoc == nullptr) return lane->no_assoc(handle);
+  *worker = assoc->channel;
+  return 0;
+}
+
 int tl_assoc_set_user(tl_lane* lane, tl_assoc handle, uint64_t user) {
   if (lane == nullptr) return no_lane();
   Assoc* const assoc = lane->find(handle);
-  if (assoc == nullptr) return fail(-ENOTCONN, "no such association on this lane, or it is over");
+  if (assoc == nullptr) return lane->no_assoc(handle);
   assoc->user = user;
   return 0;
 }

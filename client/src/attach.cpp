@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -136,7 +137,8 @@ tl_client::~tl_client() {
   if (socket >= 0) close(socket);
 }
 
-tl_lane::tl_lane(tl_client& owner, uint32_t lane_index) : client(owner), index(lane_index) {
+tl_lane::tl_lane(tl_client& owner, uint32_t lane_index)
+    : client(owner), index(lane_index), next_worker_(owner.first_worker + lane_index) {
   const tlr_geometry& g = owner.geometry;
   channels.reserve(g.workers);
   for (uint32_t worker = 0; worker < g.workers; ++worker) {
@@ -168,6 +170,9 @@ int open_client(uint8_t* base, size_t size, const tlr_geometry& geometry, int so
   client->geometry = geometry;
   client->socket = socket;
   client->owns_mapping = own;
+  // Many clients of one association each must not meet at the first worker. A test counts.
+  if (own) [[maybe_unused]]
+    const ssize_t n = getrandom(&client->first_worker, 4, 0);
   client->lane_fds = std::move(lane_fds);
   client->doorbells = std::move(doorbells);
   for (uint32_t i = 0; i < geometry.lanes; ++i) {

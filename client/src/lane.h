@@ -25,6 +25,7 @@ struct tl_client {
   std::vector<int> doorbells;  // event fds, per worker
   std::vector<std::unique_ptr<tl_lane>> lanes;
   std::atomic<uint32_t> lanes_open{0};
+  uint32_t first_worker = 0;      // where the first connect of the first lane goes
   std::atomic<bool> gone{false};  // the daemon hung up; set by any lane, read by all
 
   ~tl_client();
@@ -64,13 +65,42 @@ struct Assoc {
   uint32_t connect_slot = kNone;
 };
 
+// At every worker, or at none.
+enum class ListenerState : uint8_t {
+  kOpening,
+  kOpen,
+  kClosed,  // what had been accepted before is the application's
+  kFailed,  // the application never had it: what some workers have accepted meanwhile is aborted
+};
+
 struct Listener {
   uint64_t user = 0;
   uint32_t pending = 0;  // workers that have not answered
   uint8_t status = 0;    // the first refusal
-  bool open = false;
+  uint32_t refused_by = 0;
+  ListenerState state = ListenerState::kOpening;
   std::vector<uint32_t> slots;  // body per channel
 };
+
+// What must be asked of a worker though its ring may have no room at the moment.
+struct Chore {
+  uint32_t channel = 0;
+  uint8_t op = 0;  // TLR_OP_UNLISTEN or TLR_OP_ABORT
+  uint32_t listener = 0;
+  uint32_t wire_index = 0;
+  uint32_t wire_generation = 0;
+};
+
+// A handle: generation, lane, index in the lane's table. Generation 0 names nothing.
+inline constexpr uint32_t kIndexBits = 26;
+inline constexpr uint32_t kIndexMask = (1u << kIndexBits) - 1;
+static_assert(TLR_MAX_LANES <= 1u << (32 - kIndexBits));
+constexpr uint32_t index_of(uint64_t handle) {
+  return static_cast<uint32_t>(handle) & kIndexMask;
+}
+constexpr uint32_t lane_of(uint64_t handle) {
+  return static_cast<uint32_t>(handle) >> kIndexBits;
+}
 
 // An operation that a call waits for.
 struct Waiting {
@@ -154,9 +184,15 @@ struct tl_lane {
   [[nodiscard]] const Assoc* find(tl_assoc handle) const {
     return const_cast<tl_lane*>(this)->find(handle);
   }
-  [[nodiscard]] static tl_assoc handle_of(const Assoc& assoc, uint32_t index) {
-    return static_cast<tl_assoc>(assoc.generation) << 32 | index;
+  [[nodiscard]] tl_assoc handle_of(const Assoc& assoc, uint32_t at) const {
+    return static_cast<tl_assoc>(assoc.generation) << 32 | index << trunkline::client::kIndexBits |
+           at;
   }
+  [[nodiscard]] tl_listener listener_handle(uint32_t at) const {
+    return (static_cast<tl_listener>(index) << 32) + at + 1;
+  }
+  // Says why find() gave nothing.
+  [[nodiscard]] int no_assoc(tl_assoc handle) const;
 
   tl_client& client;
   uint32_t index;
@@ -196,13 +232,16 @@ struct tl_lane {
   // Submits it and waits for its answer: 0 or the refusal as errno. The slots stay the caller's
   // unless it is -ETIMEDOUT or -EPIPE.
   int run(uint32_t at, tlr_submission& entry, uint32_t slot);
-  void submit_unlisten(uint32_t at, uint32_t listener_index, uint64_t context);
+  // Takes a failed listener back from all workers, and what they have accepted for it.
+  void undo_listen(uint32_t listener_index);
+  void do_chores();
 
   std::vector<Assoc> assocs_;
   std::vector<uint32_t> free_assocs_;
   std::vector<trunkline::client::Listener> listeners_;
   std::deque<trunkline::client::Waiting> waiting_;
   std::deque<tl_event> stash_;
+  std::vector<trunkline::client::Chore> chores_;
   uint32_t next_waiting_ = 1;
   uint32_t next_channel_ = 0;  // where the next poll begins
   uint32_t next_worker_ = 0;   // where the next connect goes

@@ -108,6 +108,7 @@ int tl_lane::listen(const tl_listen_options& options, tl_listener* out) {
   for (Channel& channel : channels) {
     if (const int error = check_operation(channel, 1); error != 0) return error;
   }
+  do_chores();
   const auto id = static_cast<uint32_t>(listeners_.size());
   Listener& listener = listeners_.emplace_back();
   listener.user = options.user;
@@ -140,42 +141,73 @@ int tl_lane::listen(const tl_listen_options& options, tl_listener* out) {
   }
   const uint8_t status = listeners_[id].status;
   if (error == 0 && status == TLR_STATUS_OK) {
-    listeners_[id].open = true;
-    *out = static_cast<tl_listener>(id) + 1;
+    listeners_[id].state = ListenerState::kOpen;
+    *out = listener_handle(id);
     return 0;
   }
-  // Some workers may listen already, or will when they come to it.
-  for (uint32_t at = 0; at < channels.size(); ++at) {
-    submit_unlisten(at, id, ticket(Ticket::kQuiet, kNone));
-  }
+  undo_listen(id);
   if (error != 0) return error;
-  return failf(error_of_status(status), "listen on port %u: %s", options.port,
-               text_of_status(status));
+  return failf(error_of_status(status), "listen on port %u, worker %u: %s", options.port,
+               listeners_[id].refused_by, text_of_status(status));
 }
 
-void tl_lane::submit_unlisten(uint32_t at, uint32_t listener_index, uint64_t context) {
-  Channel& channel = channels[at];
-  if (!channel.can_submit()) return;
-  tlr_submission& entry = channel.next_submission();
-  entry.op = TLR_OP_UNLISTEN;
-  entry.context = context;
-  entry.slot = TLR_NO_SLOT;
-  entry.argument = ticket(Ticket::kListen, listener_index);
-  channel.publish();
+// Some workers listen already, or will when they come to it, and peers may have found them.
+void tl_lane::undo_listen(uint32_t id) {
+  listeners_[id].state = ListenerState::kFailed;
+  for (uint32_t at = 0; at < channels.size(); ++at) {
+    chores_.push_back({at, TLR_OP_UNLISTEN, id, 0, 0});
+  }
+  const tl_listener listener = listener_handle(id);
+  std::vector<tl_assoc> unwanted;
+  for (const tl_event& event : stash_) {
+    if (event.kind == TL_EVENT_ACCEPTED && event.listener == listener) {
+      unwanted.push_back(event.assoc);
+    }
+  }
+  const auto is_unwanted = [&](tl_event& event) {
+    if (std::find(unwanted.begin(), unwanted.end(), event.assoc) == unwanted.end()) return false;
+    release(&event, 1);
+    return true;
+  };
+  stash_.erase(std::remove_if(stash_.begin(), stash_.end(), is_unwanted), stash_.end());
+  for (const tl_assoc handle : unwanted) {
+    const Assoc* const assoc = find(handle);
+    if (assoc == nullptr) continue;  // it has ended already
+    chores_.push_back({assoc->channel, TLR_OP_ABORT, 0, assoc->wire_index, assoc->wire_generation});
+    free_assoc(index_of(handle));
+  }
+  do_chores();
+}
+
+void tl_lane::do_chores() {
+  const auto done = [this](const Chore& chore) {
+    Channel& channel = channels[chore.channel];
+    if (!channel.can_submit()) return false;
+    tlr_submission& entry = channel.next_submission();
+    entry.op = chore.op;
+    entry.context = ticket(Ticket::kQuiet, kNone);
+    entry.slot = TLR_NO_SLOT;
+    entry.argument = ticket(Ticket::kListen, chore.listener);
+    entry.assoc_index = chore.wire_index;
+    entry.assoc_generation = chore.wire_generation;
+    channel.publish();
+    return true;
+  };
+  chores_.erase(std::remove_if(chores_.begin(), chores_.end(), done), chores_.end());
 }
 
 int tl_lane::unlisten(tl_listener handle) {
-  const uint64_t id = handle - 1;
-  if (handle == 0 || id >= listeners_.size() || !listeners_[id].open) {
+  const auto id = static_cast<uint32_t>(handle) - 1;
+  if (handle == 0 || handle != listener_handle(id) || id >= listeners_.size() ||
+      listeners_[id].state != ListenerState::kOpen) {
     return fail(-ENOENT, "no such listener on this lane");
   }
-  for (Channel& channel : channels) {
-    if (const int error = check_operation(channel, 0); error != 0) return error;
-  }
-  listeners_[id].open = false;
+  if (client.gone.load(std::memory_order_relaxed)) return fail(-EPIPE, kGoneText);
+  listeners_[id].state = ListenerState::kClosed;
   for (uint32_t at = 0; at < channels.size(); ++at) {
-    submit_unlisten(at, static_cast<uint32_t>(id), ticket(Ticket::kQuiet, kNone));
+    chores_.push_back({at, TLR_OP_UNLISTEN, id, 0, 0});
   }
+  do_chores();
   return 0;
 }
 
@@ -211,10 +243,16 @@ int tl_lane::connect(const tl_connect_options& options, tl_assoc* out) {
     body.addresses[i].family = address.family;
     std::memcpy(body.addresses[i].bytes, address.bytes, sizeof(address.bytes));
   }
-  const uint32_t at =
-      options.affinity != TL_ANY_WORKER ? options.affinity : next_worker_++ % workers;
+  const bool any = options.affinity == TL_ANY_WORKER;
+  uint32_t at = any ? next_worker_++ % workers : options.affinity;
+  int error = check_operation(channels[at], 1);
+  // One whose rings are full does not stop the others.
+  for (uint32_t i = 1; any && error == -EAGAIN && i < workers; ++i) {
+    at = (at + 1) % workers;
+    error = check_operation(channels[at], 1);
+  }
+  if (error != 0) return error;
   Channel& channel = channels[at];
-  if (const int error = check_operation(channel, 1); error != 0) return error;
 
   const uint32_t local = take_assoc();
   Assoc& assoc = assocs_[local];
@@ -238,7 +276,7 @@ int tl_lane::connect(const tl_connect_options& options, tl_assoc* out) {
 
 int tl_lane::end(tl_assoc handle, bool abort, const char* reason) {
   Assoc* const assoc = find(handle);
-  if (assoc == nullptr) return fail(-ENOTCONN, "no such association on this lane, or it is over");
+  if (assoc == nullptr) return no_assoc(handle);
   if (assoc->phase == Phase::kConnecting) {
     return fail(-ENOTCONN, "not established yet: wait for TL_EVENT_CONNECTED");
   }
@@ -287,7 +325,7 @@ void copy_path(const tlr_path_info& from, tl_path_info& to) {
 
 int tl_lane::query(tl_assoc handle, tl_assoc_info* out) {
   const Assoc* const assoc = find(handle);
-  if (assoc == nullptr) return fail(-ENOTCONN, "no such association on this lane, or it is over");
+  if (assoc == nullptr) return no_assoc(handle);
   if (assoc->phase == Phase::kConnecting) {
     return fail(-ENOTCONN, "not established yet: wait for TL_EVENT_CONNECTED");
   }
@@ -340,7 +378,7 @@ int tl_lane::query(tl_assoc handle, tl_assoc_info* out) {
 
 int tl_lane::heartbeat(tl_assoc handle, const tl_address& address) {
   const Assoc* const assoc = find(handle);
-  if (assoc == nullptr) return fail(-ENOTCONN, "no such association on this lane, or it is over");
+  if (assoc == nullptr) return no_assoc(handle);
   if (assoc->phase == Phase::kConnecting) {
     return fail(-ENOTCONN, "not established yet: wait for TL_EVENT_CONNECTED");
   }

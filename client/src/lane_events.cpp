@@ -49,12 +49,15 @@ int tl_lane::poll(tl_event* events, size_t max) {
   }
   // Looked at before the rings, so that what the daemon wrote last is not missed.
   const bool gone = client.gone.load(std::memory_order_acquire);
+  // Before the rings, too: a worker whose ring never runs dry must not hide that another has room.
+  tell_writable(sink);
   const auto workers = static_cast<uint32_t>(channels.size());
   for (uint32_t i = 0; i < workers; ++i) {
     poll_channel((next_channel_ + i) % workers, sink);
   }
   next_channel_ = (next_channel_ + 1) % workers;
   tell_writable(sink);
+  if (!chores_.empty()) do_chores();
   if (sink.count != 0 || max == 0) {
     idle_polls_ = 0;
     return static_cast<int>(sink.count);
@@ -99,6 +102,7 @@ void tl_lane::pump() {
       if (sink.count < 32) break;
     }
   }
+  if (!chores_.empty()) do_chores();
 }
 
 void tl_lane::translate(uint32_t at, const tlr_completion& entry, Sink& sink) {
@@ -161,6 +165,10 @@ void tl_lane::take_opened(uint32_t at, const tlr_completion& entry, Sink& sink) 
   const auto value = static_cast<uint32_t>(entry.context);
   const bool accepted = entry.kind == TLR_ACCEPTED;
   uint32_t local = kNone;
+  if (accepted && value < listeners_.size() && listeners_[value].state == ListenerState::kFailed) {
+    chores_.push_back({at, TLR_OP_ABORT, 0, entry.assoc_index, entry.assoc_generation});
+    return;
+  }
   if (accepted) {
     local = take_assoc();
     assocs_[local].user = value < listeners_.size() ? listeners_[value].user : 0;
@@ -188,7 +196,7 @@ void tl_lane::take_opened(uint32_t at, const tlr_completion& entry, Sink& sink) 
   event.kind = accepted ? TL_EVENT_ACCEPTED : TL_EVENT_CONNECTED;
   event.assoc = handle_of(assoc, local);
   event.user = assoc.user;
-  event.listener = accepted ? static_cast<tl_listener>(value) + 1 : 0;
+  event.listener = accepted ? listener_handle(value) : 0;
   event.outbound_streams = entry.outbound_streams;
   event.inbound_streams = entry.inbound_streams;
   event.local_port = entry.local_port;
@@ -309,7 +317,10 @@ void tl_lane::take_operation(uint32_t at, const tlr_completion& entry) {
       Listener& listener = listeners_[value];
       if (listener.slots[at] != kNone) channel.free_slots(listener.slots[at]);
       listener.slots[at] = kNone;
-      if (listener.status == TLR_STATUS_OK) listener.status = entry.status;
+      if (listener.status == TLR_STATUS_OK && entry.status != TLR_STATUS_OK) {
+        listener.status = entry.status;
+        listener.refused_by = at;
+      }
       if (listener.pending > 0) --listener.pending;
       return;
     }
@@ -387,7 +398,8 @@ bool tl_lane::writable(Assoc& assoc) {
 }
 
 void tl_lane::tell_writable(Sink& sink) {
-  for (Channel& channel : channels) {
+  for (uint32_t at = 0; at < channels.size(); ++at) {
+    Channel& channel = channels[(next_channel_ + at) % channels.size()];
     for (size_t i = 0; i < channel.blocked.size() && !sink.full();) {
       const uint32_t local = channel.blocked[i];
       Assoc& assoc = assocs_[local];

@@ -13,12 +13,20 @@ static_assert(static_cast<int>(TL_SEND_SACK_IMMEDIATELY) ==
               static_cast<int>(TLR_SEND_SACK_IMMEDIATELY));
 
 tl_lane::Assoc* tl_lane::find(tl_assoc handle) {
-  const auto at = static_cast<uint32_t>(handle);
-  if (at >= assocs_.size()) return nullptr;
+  const uint32_t at = index_of(handle);
+  if (at >= assocs_.size() || lane_of(handle) != index) return nullptr;
   Assoc& assoc = assocs_[at];
   const bool same = assoc.generation == static_cast<uint32_t>(handle >> 32) &&
                     assoc.phase != Phase::kFree && assoc.phase != Phase::kOver;
   return same ? &assoc : nullptr;
+}
+
+int tl_lane::no_assoc(tl_assoc handle) const {
+  if (handle != 0 && lane_of(handle) != index) {
+    return failf(-ENOTCONN, "this is lane %u, and the association belongs to lane %u", index,
+                 lane_of(handle));
+  }
+  return fail(-ENOTCONN, "no such association on this lane, or it is over");
 }
 
 // What is wrong with the message itself.
@@ -100,8 +108,8 @@ int tl_lane::send_burst(tl_assoc handle, const tl_message* messages, size_t coun
     return fail(-EPIPE, "the daemon is gone: detach, and attach again once it runs");
   }
   Assoc* const assoc = find(handle);
-  if (assoc == nullptr) return fail(-ENOTCONN, "no such association on this lane, or it is over");
-  const auto assoc_index = static_cast<uint32_t>(handle);
+  if (assoc == nullptr) return no_assoc(handle);
+  const auto assoc_index = index_of(handle);
   Channel& channel = channels[assoc->channel];
   size_t taken = 0;
   int error = 0;
@@ -124,13 +132,13 @@ int tl_lane::send_burst(tl_assoc handle, const tl_message* messages, size_t coun
 
 int tl_lane::buffer_alloc(tl_assoc handle, uint32_t length, tl_buffer* out) {
   Assoc* const assoc = find(handle);
-  if (assoc == nullptr) return fail(-ENOTCONN, "no such association on this lane, or it is over");
+  if (assoc == nullptr) return no_assoc(handle);
   const tl_message plain{};
   int error = check_send(*assoc, plain, length);
   if (error != 0) return error;
   Channel& channel = channels[assoc->channel];
   const uint32_t slots = tlr_slots_for(length, channel.slot_size());
-  error = check_room(*assoc, static_cast<uint32_t>(handle), slots, length, slots);
+  error = check_room(*assoc, index_of(handle), slots, length, slots);
   if (error != 0) return error;
   const uint32_t slot = channel.take_slots(slots, length);
   *out = tl_buffer{};
@@ -148,7 +156,7 @@ int tl_lane::send_buffer(tl_assoc handle, tl_buffer* buffer, const tl_message& h
     return fail(-EPIPE, "the daemon is gone: detach, and attach again once it runs");
   }
   Assoc* const assoc = find(handle);
-  if (assoc == nullptr) return fail(-ENOTCONN, "no such association on this lane, or it is over");
+  if (assoc == nullptr) return no_assoc(handle);
   if (buffer->channel != assoc->channel) {
     return fail(-EINVAL, "the buffer was made for an association of another worker");
   }
@@ -159,9 +167,9 @@ int tl_lane::send_buffer(tl_assoc handle, tl_buffer* buffer, const tl_message& h
   const TxNote& note = channel.note(buffer->slot);
   int error = check_send(*assoc, how, note.length);
   if (error != 0) return error;
-  error = check_room(*assoc, static_cast<uint32_t>(handle), note.slot_count, note.length, 0);
+  error = check_room(*assoc, index_of(handle), note.slot_count, note.length, 0);
   if (error != 0) return error;
-  submit_send(*assoc, static_cast<uint32_t>(handle), buffer->slot, how);
+  submit_send(*assoc, index_of(handle), buffer->slot, how);
   channel.publish();
   *buffer = tl_buffer{};
   return 0;

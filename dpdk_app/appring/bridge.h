@@ -62,6 +62,7 @@ class BasicBridge {
 
  private:
   static constexpr uint32_t kNone = 0xffffffff;
+  static constexpr size_t kNoTurn = SIZE_MAX;  // nobody has had a turn yet
 
   // What the bridge knows of an association, at index AssocId::slot.
   struct Assoc {
@@ -84,9 +85,9 @@ class BasicBridge {
     PortNumber port;
     uint32_t uid = 0;
     uint32_t associations = 0;
-    size_t next_listener = 0;
-    uint32_t send_buffer = 0;
-    uint32_t max_message_size = 0;
+    const Profile* own_profile = nullptr;  // as configured
+    const Profile* profile = nullptr;      // of new associations: what the listeners named, or own
+    size_t next_listener = kNoTurn;        // whose turn it is
     std::vector<Listener> listeners;
   };
   struct Client {
@@ -133,14 +134,18 @@ class BasicBridge {
                                 uint64_t context);
   [[nodiscard]] uint8_t read_open_body(Channel& channel, const tlr_submission& submission,
                                        bool connect, tlr_open_body& out);
-  [[nodiscard]] uint8_t make_endpoint(const Channel& channel, uint16_t port, const Profile* profile,
-                                      uint32_t& index);
+  [[nodiscard]] uint8_t make_endpoint(const Channel& channel, uint16_t port, uint32_t& index);
+  // From an endpoint with that local port, which is made if it is not there.
+  [[nodiscard]] uint8_t connect_from(TimePoint now, const Channel& channel, uint16_t port,
+                                     ConnectRequest& request, uint32_t& index, AssocId& id);
+  template <typename Which>
+  size_t remove_listeners(Endpoint& endpoint, Which which);
   [[nodiscard]] uint32_t find_endpoint(uint16_t port) const;
   [[nodiscard]] const Profile* find_profile(std::string_view name) const;
   void stop_listening(Endpoint& endpoint);
   [[nodiscard]] uint64_t limits_of(const Endpoint& endpoint, const IpAddress& peer) const;
-  [[nodiscard]] static uint64_t limits_word(uint32_t send_buffer, uint32_t max_message_size) {
-    return static_cast<uint64_t>(send_buffer) << 32 | max_message_size;
+  [[nodiscard]] static uint64_t limits_word(const Profile& profile) {
+    return static_cast<uint64_t>(profile.send_buffer) << 32 | profile.max_message_size;
   }
   void release_endpoint(uint32_t index);
   void accept(TimePoint now, Event& event);

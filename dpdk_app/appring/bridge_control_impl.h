@@ -40,22 +40,22 @@ uint32_t BasicBridge<ShardT>::find_endpoint(uint16_t port) const {
   return kNone;
 }
 
-// `profile`: what the application named, or null.
+// As the configuration says, whoever asks and on whichever worker: endpoints of one port come and
+// go at each worker at its own time, and must not differ.
 template <typename ShardT>
-uint8_t BasicBridge<ShardT>::make_endpoint(const Channel& channel, uint16_t port,
-                                           const Profile* profile, uint32_t& index) {
+uint8_t BasicBridge<ShardT>::make_endpoint(const Channel& channel, uint16_t port, uint32_t& index) {
   EndpointConfig config;
   config.port = PortNumber(port);
   config.addresses = config_.local_addresses;
-  config.profile = config_.default_profile;
+  const Profile* profile = &config_.default_profile;
   for (const NamedEndpoint& named : config_.endpoints) {
     if (port == 0 || named.port != PortNumber(port)) continue;
     config.addresses = named.addresses;
     config.out_of_blue = named.out_of_blue;
     const Profile* const its_own = find_profile(named.profile);
-    if (its_own != nullptr) config.profile = *its_own;
+    if (its_own != nullptr) profile = its_own;
   }
-  if (profile != nullptr) config.profile = *profile;
+  config.profile = *profile;
   config.peer_profiles = config_.peers;
 
   index = 0;
@@ -70,8 +70,8 @@ uint8_t BasicBridge<ShardT>::make_endpoint(const Channel& channel, uint16_t port
   endpoint.id = result.endpoint;
   endpoint.port = result.port;
   endpoint.uid = channel.client().identity.uid;
-  endpoint.send_buffer = config.profile.send_buffer;
-  endpoint.max_message_size = config.profile.max_message_size;
+  endpoint.own_profile = profile;
+  endpoint.profile = profile;
   return TLR_STATUS_OK;
 }
 
@@ -79,14 +79,14 @@ uint8_t BasicBridge<ShardT>::make_endpoint(const Channel& channel, uint16_t port
 template <typename ShardT>
 uint64_t BasicBridge<ShardT>::limits_of(const Endpoint& endpoint, const IpAddress& peer) const {
   const Profile* const its_own = profile_of_peer(config_.peers, peer);
-  if (its_own == nullptr) return limits_word(endpoint.send_buffer, endpoint.max_message_size);
-  return limits_word(its_own->send_buffer, its_own->max_message_size);
+  return limits_word(its_own != nullptr ? *its_own : *endpoint.profile);
 }
 
 template <typename ShardT>
 void BasicBridge<ShardT>::stop_listening(Endpoint& endpoint) {
   if (!endpoint.listening) return;
   endpoint.listening = false;
+  endpoint.profile = endpoint.own_profile;
   [[maybe_unused]] const Status status = shard_.set_listening(
       endpoint.id, false, static_cast<uint64_t>(&endpoint - endpoints_.data()));
 }
@@ -129,23 +129,44 @@ uint8_t BasicBridge<ShardT>::listen(Channel& channel, const tlr_open_body& body,
   }
   uint32_t index = find_endpoint(body.local_port);
   if (index == kNone) {
-    const uint8_t status = make_endpoint(channel, body.local_port, profile, index);
+    const uint8_t status = make_endpoint(channel, body.local_port, index);
     if (status != TLR_STATUS_OK) return refuse(RingCounter::k_refuse_listen, status);
   } else if (endpoints_[index].uid != channel.client().identity.uid) {
     return refuse(RingCounter::k_refuse_port_in_use, TLR_STATUS_ALREADY_EXISTS);
   }
   Endpoint& endpoint = endpoints_[index];
   if (!endpoint.listening) {
-    const Status status = shard_.set_listening(endpoint.id, true, index);
+    const Status status = shard_.set_listening(endpoint.id, true, index, profile);
     if (status != Status::kOk) {
       release_endpoint(index);
       return refuse(RingCounter::k_refuse_listen, wire_status(status));
     }
     endpoint.listening = true;
+    if (profile != nullptr) endpoint.profile = profile;
+  } else if (profile != nullptr && profile != endpoint.profile) {
+    // Whoever listens first says with which profile, and all listeners have the same.
+    return refuse(RingCounter::k_refuse_port_in_use, TLR_STATUS_ALREADY_EXISTS);
   }
   endpoint.listeners.push_back({&channel, context, body.affinity});
   ++channel.listeners;
   return TLR_STATUS_OK;
+}
+
+// The turn stays with whom it was.
+template <typename ShardT>
+template <typename Which>
+size_t BasicBridge<ShardT>::remove_listeners(Endpoint& endpoint, Which which) {
+  size_t gone = 0;
+  for (size_t at = 0; at < endpoint.listeners.size();) {
+    if (!which(endpoint.listeners[at])) {
+      ++at;
+      continue;
+    }
+    endpoint.listeners.erase(endpoint.listeners.begin() + static_cast<ptrdiff_t>(at));
+    if (endpoint.next_listener != kNoTurn && endpoint.next_listener > at) --endpoint.next_listener;
+    ++gone;
+  }
+  return gone;
 }
 
 template <typename ShardT>
@@ -153,7 +174,7 @@ void BasicBridge<ShardT>::handle_unlisten(Channel& channel, const tlr_submission
   uint8_t status = TLR_STATUS_NO_LISTENER;
   for (uint32_t i = 0; i < endpoints_.size() && status != TLR_STATUS_OK; ++i) {
     Endpoint& endpoint = endpoints_[i];
-    const size_t gone = std::erase_if(endpoint.listeners, [&](const Listener& listener) {
+    const size_t gone = remove_listeners(endpoint, [&](const Listener& listener) {
       return listener.channel == &channel && listener.context == submission.argument;
     });
     if (gone == 0) continue;
@@ -207,37 +228,51 @@ uint8_t BasicBridge<ShardT>::connect(TimePoint now, Channel& channel, const tlr_
   if (any_port ? !rights.connect_from_any : !rights.may_use(body.local_port)) {
     return refuse(RingCounter::k_refuse_port, TLR_STATUS_NOT_PERMITTED);
   }
-  uint32_t index = any_port ? kNone : find_endpoint(body.local_port);
-  if (index == kNone) {
-    const uint8_t status = make_endpoint(channel, body.local_port, nullptr, index);
-    if (status != TLR_STATUS_OK) return refuse(RingCounter::k_refuse_connect, status);
-  } else if (endpoints_[index].uid != channel.client().identity.uid) {
-    return refuse(RingCounter::k_refuse_port_in_use, TLR_STATUS_NOT_PERMITTED);
-  }
-
-  const Endpoint& endpoint = endpoints_[index];
   ConnectRequest request;
-  request.endpoint = endpoint.id;
   request.peer_addresses = std::span(addresses).first(body.address_count);
   request.peer_port = PortNumber(body.peer_port);
   request.outbound_streams = body.outbound_streams;
-  request.user = profile != nullptr ? limits_word(profile->send_buffer, profile->max_message_size)
-                                    : limits_of(endpoint, addresses[0]);
   request.profile = profile;
-  const ConnectResult result = shard_.connect(now, request);
-  if (result.status != Status::kOk) {
-    release_endpoint(index);
-    return refuse(RingCounter::k_refuse_connect, wire_status(result.status));
+  // A port that was chosen here may be another worker's, with the same peer: then another is tried.
+  constexpr int kTries = 8;
+  uint32_t index = kNone;
+  AssocId id;
+  uint8_t status = TLR_STATUS_ALREADY_EXISTS;
+  for (int i = 0; i < kTries && status == TLR_STATUS_ALREADY_EXISTS; ++i) {
+    status = connect_from(now, channel, body.local_port, request, index, id);
+    if (!any_port) break;
   }
-  Assoc* const assoc = record(result.assoc, channel, index);
+  if (status != TLR_STATUS_OK) return status;
+  Assoc* const assoc = record(id, channel, index);
   if (assoc == nullptr) {
-    end_association(now, result.assoc, true);
+    end_association(now, id, true);
     release_endpoint(index);
     return refuse(RingCounter::k_refuse_association_limit, TLR_STATUS_NO_RESOURCES);
   }
   assoc->connecting = true;
   assoc->connect_context = context;
   return TLR_STATUS_OK;
+}
+
+template <typename ShardT>
+uint8_t BasicBridge<ShardT>::connect_from(TimePoint now, const Channel& channel, uint16_t port,
+                                          ConnectRequest& request, uint32_t& index, AssocId& id) {
+  index = port == 0 ? kNone : find_endpoint(port);
+  if (index == kNone) {
+    const uint8_t status = make_endpoint(channel, port, index);
+    if (status != TLR_STATUS_OK) return refuse(RingCounter::k_refuse_connect, status);
+  } else if (endpoints_[index].uid != channel.client().identity.uid) {
+    return refuse(RingCounter::k_refuse_port_in_use, TLR_STATUS_NOT_PERMITTED);
+  }
+  const Endpoint& endpoint = endpoints_[index];
+  request.endpoint = endpoint.id;
+  request.user = request.profile != nullptr ? limits_word(*request.profile)
+                                            : limits_of(endpoint, request.peer_addresses[0]);
+  const ConnectResult result = shard_.connect(now, request);
+  id = result.assoc;
+  if (result.status == Status::kOk) return TLR_STATUS_OK;
+  release_endpoint(index);
+  return refuse(RingCounter::k_refuse_connect, wire_status(result.status));
 }
 
 // Ends the connect operation in the entry that was reserved for it.
@@ -284,11 +319,16 @@ void BasicBridge<ShardT>::finish_association(Channel& channel, Assoc& assoc) {
   release_endpoint(endpoint);
 }
 
-// Lanes whose affinity is this worker first; among equals, in turn.
+// Lanes whose affinity is this worker first; among equals, in turn. Each worker has its own turns;
+// they begin at different lanes, so that the first association of every worker does not go to the
+// same one.
 template <typename ShardT>
 typename BasicBridge<ShardT>::Listener* BasicBridge<ShardT>::choose_listener(Endpoint& endpoint) {
   Listener* second_choice = nullptr;
   const size_t n = endpoint.listeners.size();
+  if (endpoint.next_listener == kNoTurn) {
+    endpoint.next_listener = config_.worker * n / config_.workers;
+  }
   for (size_t i = 0; i < n; ++i) {
     const size_t at = (endpoint.next_listener + i) % n;
     Listener& listener = endpoint.listeners[at];
@@ -407,7 +447,7 @@ void BasicBridge<ShardT>::end_client(TimePoint now, Client& client) {
   std::erase_if(dirty_, is_its);
   for (uint32_t i = 0; i < endpoints_.size(); ++i) {
     Endpoint& endpoint = endpoints_[i];
-    std::erase_if(endpoint.listeners, [&](const Listener& l) { return is_its(l.channel); });
+    remove_listeners(endpoint, [&](const Listener& l) { return is_its(l.channel); });
     if (endpoint.listeners.empty()) stop_listening(endpoint);
     release_endpoint(i);
   }

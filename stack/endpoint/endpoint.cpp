@@ -35,7 +35,8 @@ const Profile& Endpoint::profile_for(const IpAddress& peer) const {
     if (!has_prefix(peer, candidate)) continue;
     if (best == nullptr || candidate.prefix_length > best->prefix_length) best = &candidate;
   }
-  return best != nullptr ? best->profile : profile;
+  if (best != nullptr) return best->profile;
+  return listening_profile != nullptr ? *listening_profile : profile;
 }
 
 bool Endpoint::has_address(const IpAddress& address) const {
@@ -47,7 +48,24 @@ bool EndpointTable::taken(PortNumber port, const std::vector<IpAddress>& address
                      [&](const IpAddress& address) { return find(address, port) != nullptr; });
 }
 
-EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& random) {
+PortNumber EndpointTable::free_port(const std::vector<IpAddress>& addresses, RandomSource& random,
+                                    PortShare share) const {
+  constexpr uint32_t kCount = 65536 - kFirstDynamicPort;
+  for (uint32_t part = 0; part < share.count; ++part) {
+    const uint32_t first = (share.index + part) % share.count;
+    const uint32_t size = (kCount - first + share.count - 1) / share.count;
+    const uint32_t start = random.u32() % size;
+    for (uint32_t i = 0; i < size; ++i) {
+      const uint32_t offset = (start + i) % size * share.count + first;
+      const PortNumber candidate(static_cast<uint16_t>(kFirstDynamicPort + offset));
+      if (!taken(candidate, addresses)) return candidate;
+    }
+  }
+  return {};
+}
+
+EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& random,
+                                  PortShare share) {
   if (config.addresses.empty() ||
       !std::all_of(config.addresses.begin(), config.addresses.end(),
                    [](const IpAddress& address) { return address.is_unicast(); })) {
@@ -55,12 +73,7 @@ EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& ra
   }
   PortNumber port = config.port;
   if (port.value == 0) {
-    constexpr uint32_t kCount = 65536 - kFirstDynamicPort;
-    const uint32_t start = random.u32() % kCount;
-    for (uint32_t i = 0; i < kCount && port.value == 0; ++i) {
-      const PortNumber candidate(static_cast<uint16_t>(kFirstDynamicPort + (start + i) % kCount));
-      if (!taken(candidate, config.addresses)) port = candidate;
-    }
+    port = free_port(config.addresses, random, share);
     if (port.value == 0) return {Status::kOutOfResources, {}, {}};
   } else if (taken(port, config.addresses)) {
     return {Status::kAlreadyExists, {}, {}};

@@ -13,6 +13,7 @@ namespace trunkline {
 
 struct Endpoint : LocalEnd {
   Profile profile;
+  const Profile* listening_profile = nullptr;  // takes the place of `profile`; null: none does
   std::vector<PeerProfile> peer_profiles;
   bool listening = false;
   bool closing = false;
@@ -26,10 +27,18 @@ struct Endpoint : LocalEnd {
   [[nodiscard]] bool has_address(const IpAddress& address) const;
 };
 
+// Which part of the dynamic ports a table takes its free ones from first: shards that see only
+// their own endpoints would otherwise choose the same port for one peer.
+struct PortShare {
+  uint16_t index = 0;
+  uint16_t count = 1;
+};
+
 class EndpointTable {
  public:
-  // Port 0 asks for a free one of the dynamic range, searched from a random place.
-  EndpointResult add(const EndpointConfig& config, RandomSource& random);
+  // Port 0 asks for a free one of the dynamic range, searched from a random place in its share,
+  // then in those of others.
+  EndpointResult add(const EndpointConfig& config, RandomSource& random, PortShare share = {});
   [[nodiscard]] Endpoint* find(EndpointId id) const;
   [[nodiscard]] Endpoint* find(const IpAddress& local, PortNumber port) const;
   // Forgets an endpoint that is closing and has no association left.
@@ -39,6 +48,9 @@ class EndpointTable {
   static constexpr uint32_t kNone = UINT32_MAX;
 
   [[nodiscard]] bool taken(PortNumber port, const std::vector<IpAddress>& addresses) const;
+  // 0: all are taken.
+  [[nodiscard]] PortNumber free_port(const std::vector<IpAddress>& addresses, RandomSource& random,
+                                     PortShare share) const;
 
   std::vector<std::unique_ptr<Endpoint>> endpoints_;  // by id; empty where forgotten
   std::vector<uint32_t> next_on_port_;                // by id: chains of endpoints on one port

@@ -14,12 +14,9 @@ EndpointResult Shard::add_endpoint(const EndpointConfig& config) {
   return core_->add_endpoint(config);
 }
 
-Status Shard::set_listening(EndpointId endpoint, bool listening, uint64_t user) {
-  Endpoint* const found = core_->endpoints.find(endpoint);
-  if (found == nullptr || found->closing) return Status::kNoSuchEndpoint;
-  found->listening = listening;
-  found->user = user;
-  return Status::kOk;
+Status Shard::set_listening(EndpointId endpoint, bool listening, uint64_t user,
+                            const Profile* profile) {
+  return core_->set_listening(endpoint, listening, user, profile);
 }
 
 Status Shard::close_endpoint(EndpointId endpoint) {

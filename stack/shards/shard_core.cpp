@@ -87,7 +87,17 @@ const Profile& ShardCore::interned(const Profile& profile) {
 }
 
 EndpointResult ShardCore::add_endpoint(const EndpointConfig& config) {
-  return endpoints.add(config, ctx.random);
+  return endpoints.add(config, ctx.random, {ctx.config.index, ctx.config.count});
+}
+
+Status ShardCore::set_listening(EndpointId id, bool listening, uint64_t user,
+                                const Profile* profile) {
+  Endpoint* const endpoint = endpoints.find(id);
+  if (endpoint == nullptr || endpoint->closing) return Status::kNoSuchEndpoint;
+  endpoint->listening = listening;
+  endpoint->user = user;
+  endpoint->listening_profile = profile != nullptr ? &interned(*profile) : nullptr;
+  return Status::kOk;
 }
 
 Status ShardCore::close_endpoint(EndpointId id) {

@@ -34,6 +34,7 @@ class ShardCore {
   // -- commands
   EndpointResult add_endpoint(const EndpointConfig& config);
   ConnectResult connect(TimePoint now, const ConnectRequest& request);
+  Status set_listening(EndpointId id, bool listening, uint64_t user, const Profile* profile);
   Status close_endpoint(EndpointId id);
 
   // -- time and output

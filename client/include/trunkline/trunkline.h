@@ -49,7 +49,8 @@ extern "C" {
 typedef struct tl_client tl_client; /* one attachment to a daemon */
 typedef struct tl_lane tl_lane;     /* one thread's rings */
 
-/* Names an association of one lane. Never reused while the lane lives; 0 names nothing. */
+/* Names an association of one lane, and on that lane only. Never reused while the lane lives; 0
+ * names nothing. */
 typedef uint64_t tl_assoc;
 /* Names a listener of one lane; 0 names nothing. */
 typedef uint64_t tl_listener;
@@ -350,6 +351,10 @@ TL_API int tl_assoc_query(tl_lane* lane, tl_assoc assoc, tl_assoc_info* out);
 /* Negotiated streams without asking the daemon. -ENOTCONN. */
 TL_API int tl_assoc_streams(const tl_lane* lane, tl_assoc assoc, uint16_t* outbound,
                             uint16_t* inbound);
+/* The worker that owns the association, without asking the daemon: as long as the association lives
+ * it stays there. Buffers, order and speed of two associations of one worker have much in common,
+ * those of two workers nothing. -ENOTCONN. */
+TL_API int tl_assoc_worker(const tl_lane* lane, tl_assoc assoc, uint32_t* worker);
 /* Changes the user word of the events that later calls of tl_poll() give; those of the burst in
  * hand (a message beside its TL_EVENT_ACCEPTED, say) still carry the old one. -ENOTCONN. */
 TL_API int tl_assoc_set_user(tl_lane* lane, tl_assoc assoc, uint64_t user);

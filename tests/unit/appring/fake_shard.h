@@ -72,10 +72,12 @@ class FakeShard final : public PieceOwner {
     listening[id] = config.listening;
     return {Status::kOk, EndpointId(id), stored.port};
   }
-  Status set_listening(EndpointId endpoint, bool on, uint64_t user) {
+  Status set_listening(EndpointId endpoint, bool on, uint64_t user,
+                       const Profile* profile = nullptr) {
     if (!endpoints.contains(endpoint.value)) return Status::kNoSuchEndpoint;
     listening[endpoint.value] = on;
     endpoints[endpoint.value].user = user;
+    if (profile != nullptr) endpoints[endpoint.value].profile = *profile;
     return Status::kOk;
   }
   Status close_endpoint(EndpointId endpoint) {

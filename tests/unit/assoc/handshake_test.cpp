@@ -422,6 +422,28 @@ TEST_F(CookieEcho, AfterTheEndpointStoppedListeningIsRefused) {
   EXPECT_EQ(host().shard().association_count(), 0u);
 }
 
+// An association keeps the profile it began with, whoever listens later.
+TEST_F(CookieEcho, AListenerBringsItsOwnProfile) {
+  const auto accept = [&] {
+    send_init();
+    take_init_ack(hear_one());
+    tell(cookie_echo());
+    EXPECT_EQ(hear(), "COOKIE ACK");
+    const Seen event = host().last(EventKind::kAccepted);
+    peer_port = PortNumber(static_cast<uint16_t>(peer_port.value + 1));
+    return std::pair(event.assoc, event.inbound_streams);
+  };
+  Profile narrow;
+  narrow.max_inbound_streams = 1;
+  ASSERT_EQ(host().shard().set_listening(host().endpoint, true, 0, &narrow), Status::kOk);
+  const auto [first, first_streams] = accept();
+  EXPECT_EQ(first_streams, 1);
+  ASSERT_EQ(host().shard().set_listening(host().endpoint, true, 0), Status::kOk);
+  const auto [second, second_streams] = accept();
+  EXPECT_GT(second_streams, 1);
+  EXPECT_EQ(host().status(first).inbound_streams, 1);
+}
+
 // ---------------------------------------------------------------- INIT ACK made by hand
 
 class InitAck : public Peer {

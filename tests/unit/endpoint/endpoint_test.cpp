@@ -77,6 +77,43 @@ TEST(EndpointTable, PortZeroGivesEveryDynamicPortAndThenNone) {
   EXPECT_EQ(table.add(config(0, {ip("192.0.2.2")}), random).status, Status::kOk);
 }
 
+// Tables that know nothing of each other choose different ports as long as they can, and none can
+// say which.
+TEST(EndpointTable, FreePortsOfDifferentSharesDiffer) {
+  for (uint16_t count = 2; count <= 5; ++count) {
+    std::set<uint16_t> given;
+    std::set<uint16_t> firsts;
+    for (uint16_t index = 0; index < count; ++index) {
+      SeededRandom random(7);  // the worst: all draw the same numbers
+      EndpointTable table;
+      for (uint32_t i = 0; i < 500; ++i) {
+        const auto result = table.add(config(0, {ip("192.0.2.1")}), random, {index, count});
+        ASSERT_EQ(result.status, Status::kOk);
+        ASSERT_GE(result.port.value, 49152);
+        ASSERT_TRUE(given.insert(result.port.value).second) << index << " of " << count;
+      }
+      for (uint64_t seed = 0; seed < 8; ++seed) {
+        SeededRandom other(seed);
+        EndpointTable fresh;
+        firsts.insert(fresh.add(config(0, {ip("192.0.2.1")}), other, {index, count}).port.value);
+      }
+    }
+    EXPECT_GT(firsts.size(), 7u * count);
+  }
+}
+
+TEST(EndpointTable, AShareThatIsUsedUpTakesFromTheOthers) {
+  SeededRandom random(3);
+  EndpointTable table;
+  std::set<uint16_t> given;
+  for (uint32_t i = 0; i < 300; ++i) {  // 256 are its own
+    const auto result = table.add(config(0, {ip("192.0.2.1")}), random, {1, 64});
+    ASSERT_EQ(result.status, Status::kOk);
+    ASSERT_TRUE(given.insert(result.port.value).second);
+    EXPECT_EQ((result.port.value - 49152) % 64, i < 256 ? 1 : 2);
+  }
+}
+
 TEST(EndpointTable, AForgottenEndpointFreesItsPortAndId) {
   SeededRandom random(3);
   EndpointTable table;
@@ -120,6 +157,11 @@ TEST(Endpoint, TheLongestPrefixChoosesTheProfile) {
   for (const auto& [peer, streams] : cases) {
     EXPECT_EQ(endpoint.profile_for(ip(peer)).outbound_streams, streams) << peer;
   }
+  // What a listener named stands in for the endpoint's own, not for a peer's.
+  const Profile named = with_streams(77);
+  endpoint.listening_profile = &named;
+  EXPECT_EQ(endpoint.profile_for(ip("192.0.2.1")).outbound_streams, 77);
+  EXPECT_EQ(endpoint.profile_for(ip("10.200.0.1")).outbound_streams, 8);
 }
 
 TEST(Endpoint, SpeaksFromAnAddressOfTheSameFamilyAndScope) {

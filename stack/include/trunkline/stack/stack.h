@@ -214,7 +214,8 @@ enum class OutOfBlue : uint8_t {
 };
 
 struct EndpointConfig {
-  PortNumber port;                   // 0: a free one of 49152 to 65535 is chosen
+  PortNumber port;                   // 0: a free one of 49152 to 65535 is chosen, other shards
+                                     // choosing others as long as there are enough
   std::vector<IpAddress> addresses;  // local, at least one
   Profile profile;
   std::vector<PeerProfile> peer_profiles;
@@ -286,7 +287,10 @@ class Shard {
 
   // -- endpoints
   EndpointResult add_endpoint(const EndpointConfig& config);
-  Status set_listening(EndpointId endpoint, bool listening, uint64_t user);
+  // `profile`: of the associations that begin from now on, where no PeerProfile names the peer;
+  // null: the endpoint's own.
+  Status set_listening(EndpointId endpoint, bool listening, uint64_t user,
+                       const Profile* profile = nullptr);
   // Refuses new associations and forgets the endpoint once its last association is gone.
   Status close_endpoint(EndpointId endpoint);
 
