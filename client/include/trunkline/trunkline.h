@@ -21,6 +21,19 @@
  * -EPIPE once the daemon is gone: nothing but tl_poll() (which hands out what had arrived) and
  * tl_detach() makes sense then.
  *
+ * Several workers: the daemon deals associations to its workers (tl_limits.workers), each a thread
+ * on a core of its own, and an association stays where it began. A lane reaches all of them, so a
+ * program of one thread need not know. One that has a thread for each worker keeps everything of an
+ * association on two cores, the worker's and its own:
+ *
+ *   options.lanes = W;                      W: as many as the daemon has workers
+ *   thread w: tl_lane_open(client, &lane);
+ *             listen.affinity = w;          what worker w accepts comes to this lane
+ *             connect.affinity = w;         what this thread opens lives at worker w
+ *
+ * Where no lane prefers the worker, accepted associations go to the listening lanes in turn, and
+ * connects with TL_ANY_WORKER to the workers in turn. tl_assoc_worker() tells where one lives.
+ *
  * Ports and payload protocol identifiers are in host order everywhere. Times are in microseconds
  * where a name says _us, in milliseconds where it says _ms. Version 0: the API may change.
  */
@@ -126,13 +139,17 @@ typedef struct tl_listen_options {
   uint64_t user;       /* comes back in TL_EVENT_ACCEPTED as the new association's user word */
 } tl_listen_options;
 
-/* Listens on all local addresses of the daemon's endpoint with that port. Several lanes, also of
- * several processes of one user, may listen on one port: new associations are dealt out in turn.
- * Waits until the daemon has answered (at most 5 s).
- * -EACCES: the configuration does not grant this port to this user. -EADDRINUSE: the port belongs
- * to another user. -ENOENT: no profile of that name. -EINVAL: port 0. -ENOMEM. -ETIMEDOUT. */
+/* Listens on all local addresses of the daemon's endpoint with that port, at all workers or at
+ * none. Several lanes, also of several processes of one user, may listen on one port: new
+ * associations are dealt out in turn, first to lanes whose affinity is the worker that has the
+ * association. Waits until all workers have answered (at most 5 s); what some of them accepted
+ * before another refused is aborted and not told. -EACCES: the configuration does not grant this
+ * port to this user. -EADDRINUSE: the port belongs to another user, or others listen on it with
+ * another profile than this one names. -ENOENT: no profile of that name. -EINVAL: port 0. -ENOMEM.
+ * -ETIMEDOUT. */
 TL_API int tl_listen(tl_lane* lane, const tl_listen_options* options, tl_listener* out);
-/* Accepts no more; associations already accepted live on. -ENOENT: no such listener. */
+/* Accepts no more; associations already accepted live on, and those that a worker accepted before
+ * it heard of this are still told. -ENOENT: no such listener. */
 TL_API int tl_unlisten(tl_lane* lane, tl_listener listener);
 
 typedef struct tl_connect_options {
@@ -142,7 +159,7 @@ typedef struct tl_connect_options {
   uint16_t local_port;         /* 0: a free one */
   uint16_t outbound_streams;   /* to ask for; 0: as the profile says */
   const char* profile;         /* NULL: the peer's as configured, or the default */
-  uint32_t affinity;           /* the worker that shall own it, or TL_ANY_WORKER */
+  uint32_t affinity;           /* the worker that shall own it, or TL_ANY_WORKER: in turn */
   uint64_t user;               /* comes back with each event of the association */
 } tl_connect_options;
 
@@ -275,8 +292,10 @@ typedef struct tl_event {
   uint32_t channel; /* the library's */
 } tl_event;
 
-/* Hands out up to `max` events, oldest first within each association. Never waits. Returns how
- * many; 0: nothing happened; -EPIPE: the daemon is gone and everything was handed out. */
+/* Hands out up to `max` events. Never waits. Those of one association come in the order in which
+ * they happened; those of associations of one worker, too; there is no order between workers, whose
+ * rings take turns to come first. TL_EVENT_WRITABLE may come before what happened earlier. Returns
+ * how many; 0: nothing happened; -EPIPE: the daemon is gone and everything was handed out. */
 TL_API int tl_poll(tl_lane* lane, tl_event* events, size_t max);
 /* Gives back the payload of events that have one; others are left alone, so a whole burst may be
  * passed. Until then their slots cannot be used, and a lane without slots stops receiving: the
@@ -352,8 +371,7 @@ TL_API int tl_assoc_query(tl_lane* lane, tl_assoc assoc, tl_assoc_info* out);
 TL_API int tl_assoc_streams(const tl_lane* lane, tl_assoc assoc, uint16_t* outbound,
                             uint16_t* inbound);
 /* The worker that owns the association, without asking the daemon: as long as the association lives
- * it stays there. Buffers, order and speed of two associations of one worker have much in common,
- * those of two workers nothing. -ENOTCONN. */
+ * it stays there. -ENOTCONN. */
 TL_API int tl_assoc_worker(const tl_lane* lane, tl_assoc assoc, uint32_t* worker);
 /* Changes the user word of the events that later calls of tl_poll() give; those of the burst in
  * hand (a message beside its TL_EVENT_ACCEPTED, say) still carry the old one. -ENOTCONN. */

@@ -391,25 +391,19 @@ class Victim {
     tl_lane* lane = nullptr;
     if (tl_attach(socket_path.c_str(), nullptr, &client) != 0) _exit(2);
     if (tl_lane_open(client, &lane) != 0) _exit(3);
-    tl_address address{};
-    tl_address_parse("192.0.2.7", &address);
-    tl_connect_options options{};
-    options.addresses = &address;
-    options.address_count = 1;
-    options.peer_port = 5000;
-    options.affinity = TL_ANY_WORKER;
-    tl_assoc assoc = 0;
-    if (tl_connect(lane, &options, &assoc) != 0) _exit(4);
-    tl_event event{};
-    while (tl_poll(lane, &event, 1) != 1) {
-      if (tl_wait(lane, 10'000) < 0) _exit(5);
-    }
-    if (event.kind != TL_EVENT_CONNECTED) _exit(6);
-    const std::string text(700, 'v');
-    tl_message message{};
-    message.data = text.data();
-    message.length = static_cast<uint32_t>(text.size());
-    while (tl_send(lane, assoc, &message) == 0) {
+    // An association at every worker, each with as much on its way as may be.
+    tl_limits limits{};
+    tl_limits_of(client, &limits);
+    for (uint32_t worker = 0; worker < limits.workers; ++worker) {
+      tl_assoc assoc = 0;
+      if (dial(lane, &assoc, {.affinity = worker}) != 0) _exit(4);
+      tl_event event{};
+      while (tl_poll(lane, &event, 1) != 1) {
+        if (tl_wait(lane, 10'000) < 0) _exit(5);
+      }
+      if (event.kind != TL_EVENT_CONNECTED) _exit(6);
+      while (send_text(lane, assoc, std::string(700, 'v')) == 0) {
+      }
     }
     if (write(ready_[1], "r", 1) != 1) _exit(7);
     while (true) pause();
@@ -420,32 +414,31 @@ class Victim {
   int ready_[2] = {-1, -1};
 };
 
-TEST_F(AttachTest, AKilledClientTakesOnlyItsOwn) {
+class KilledClientTest : public AttachTest, public ::testing::WithParamInterface<uint32_t> {};
+
+TEST_P(KilledClientTest, TakesOnlyItsOwn) {
+  const uint32_t workers = GetParam();
   Victim victim(config.socket_path);  // forked before there are threads
-  MiniDaemon daemon(config);
+  MiniDaemon daemon(config, workers);
   for (auto& shard : daemon.shards) shard->hold_acknowledgements = true;
   daemon.start();
   tl_client* client = nullptr;
   ASSERT_EQ(try_attach(&client), 0) << tl_last_error();
   tl_lane* lane = nullptr;
   ASSERT_EQ(tl_lane_open(client, &lane), 0);
-  tl_listen_options options{};
-  options.port = 5000;
-  options.affinity = TL_ANY_WORKER;
-  tl_listener listener = 0;
-  ASSERT_EQ(tl_listen(lane, &options, &listener), 0) << tl_last_error();
+  ASSERT_EQ(open_listener(lane), 0) << tl_last_error();
   victim.go();
   while (!victim.ready()) std::this_thread::yield();
-  // Killed when some of its messages have arrived and none is acknowledged. The peer learns of it.
-  bool lost = false;
+  // Killed when some of its messages have arrived and none is acknowledged. The peers learn of it.
+  size_t lost = 0;
   size_t messages = 0;
-  while (!lost) {
+  while (lost < workers) {
     ASSERT_EQ(tl_wait(lane, 20'000), 1) << tl_last_error();
     tl_event events[16];
     const int n = tl_poll(lane, events, 16);
     ASSERT_GE(n, 0);
     for (int i = 0; i < n; ++i) {
-      lost |= events[i].kind == TL_EVENT_LOST;
+      lost += events[i].kind == TL_EVENT_LOST ? 1 : 0;
       messages += events[i].kind == TL_EVENT_MESSAGE ? 1 : 0;
     }
     tl_event_release(lane, events, static_cast<size_t>(n));
@@ -454,9 +447,33 @@ TEST_F(AttachTest, AKilledClientTakesOnlyItsOwn) {
   daemon.pause();
   EXPECT_GT(messages, 0U);
   EXPECT_TRUE(daemon.turn_until([&] { return daemon.server->clients().size() == 1; }));
-  EXPECT_EQ(daemon.bridges[0]->associations(), 0U);
-  EXPECT_EQ(daemon.shards[0]->aborts, 1U);
+  for (uint32_t worker = 0; worker < workers; ++worker) {
+    EXPECT_EQ(daemon.bridges[worker]->associations(), 0U);
+    EXPECT_EQ(daemon.shards[worker]->aborts, 1U);
+    EXPECT_EQ(daemon.bridges[worker]->counters().get(RingCounter::k_ring_clients_removed), 1U);
+  }
   tl_detach(client);
+}
+
+INSTANTIATE_TEST_SUITE_P(Workers, KilledClientTest, ::testing::Values(1, 2, 3));
+
+// A client's memory stays until the last worker has let go of it, in whatever order they come.
+TEST_F(AttachTest, TheSegmentOutlivesTheSlowestWorker) {
+  MiniDaemon daemon(config, 3);
+  daemon.start();
+  tl_client* client = nullptr;
+  ASSERT_EQ(try_attach(&client), 0) << tl_last_error();
+  daemon.pause();
+  tl_detach(client);
+  daemon.server->poll(std::chrono::milliseconds(0));
+  for (const size_t worker : {2U, 0U, 1U}) {
+    ASSERT_EQ(daemon.server->clients().size(), 1U) << worker;
+    EXPECT_TRUE(daemon.server->clients()[0].leaving);
+    daemon.bridges[worker]->drain_submissions(daemon.now);
+    daemon.server->poll(std::chrono::milliseconds(0));
+  }
+  EXPECT_EQ(daemon.server->clients().size(), 0U);
+  EXPECT_EQ(daemon.server->counters().detached, 1U);
 }
 
 }  // namespace

@@ -68,15 +68,7 @@ TEST_F(EndpointTest, PortsThatAreNotGrantedAreRefused) {
   turn();
   EXPECT_EQ(only(poll(lane), TL_EVENT_CONNECT_FAILED).event.error, -EACCES);
   EXPECT_EQ(counter(RingCounter::k_refuse_port), 3U);
-  tl_address address{};
-  ASSERT_EQ(tl_address_parse("192.0.2.7", &address), 0);
-  tl_connect_options options{};
-  options.addresses = &address;
-  options.address_count = 1;
-  options.peer_port = 3000;
-  options.local_port = 3005;
-  options.affinity = TL_ANY_WORKER;
-  ASSERT_EQ(tl_connect(lane, &options, &assoc), 0);
+  ASSERT_EQ(dial(lane, &assoc, {.port = 3000, .local_port = 3005}), 0);
   turn();
   EXPECT_EQ(count(poll(lane), TL_EVENT_CONNECTED), 1U);
 }
@@ -125,14 +117,7 @@ TEST_F(EndpointTest, AcceptsGoToTheLaneOfThisWorkerFirst) {
   tl_lane* const here = lane_of(attach());
   tl_lane* const client = lane_of(attach());
   ASSERT_EQ(listen(any, 5000), 0);
-  tl_listener listener = 0;
-  ASSERT_EQ(with_daemon([&] {
-              tl_listen_options options{};
-              options.port = 5000;
-              options.affinity = 0;
-              return tl_listen(here, &options, &listener);
-            }),
-            0);
+  ASSERT_EQ(with_daemon([&] { return open_listener(here, {.affinity = 0}); }), 0);
   for (int i = 0; i < 4; ++i) {
     tl_assoc assoc = 0;
     ASSERT_EQ(connect(client, 5000, &assoc), 0);

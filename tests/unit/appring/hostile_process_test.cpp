@@ -52,24 +52,13 @@ void spoil(const tl_client& client, std::minstd_rand& random) {
     tl_lane* lane = nullptr;
     if (tl_attach(socket_path.c_str(), nullptr, &client) != 0) _exit(2);
     if (tl_lane_open(client, &lane) != 0) _exit(3);
-    tl_address address{};
-    tl_address_parse("192.0.2.7", &address);
-    tl_connect_options options{};
-    options.addresses = &address;
-    options.address_count = 1;
-    options.peer_port = 5000;
-    options.affinity = TL_ANY_WORKER;
     tl_assoc assoc = 0;
-    if (tl_connect(lane, &options, &assoc) != 0) _exit(4);
-    const std::string text(700, 'v');
-    tl_message message{};
-    message.data = text.data();
-    message.length = static_cast<uint32_t>(text.size());
+    if (dial(lane, &assoc) != 0) _exit(4);
     tl_event event{};
     while (tl_poll(lane, &event, 1) != 1) {
       if (tl_wait(lane, 10'000) < 0) _exit(5);
     }
-    for (int i = 0; i < 3; ++i) tl_send(lane, assoc, &message);
+    for (int i = 0; i < 3; ++i) send_text(lane, assoc, std::string(700, 'v'));
     spoil(*client, random);
     // The library may stumble over what is in there now; the sockets and mappings go with a new
     // process image no sooner than this.
@@ -108,21 +97,10 @@ TEST_F(HostileProcessTest, ComesAgainAndAgainAndDisturbsNobody) {
   MiniDaemon daemon(config);
   daemon.start();
   tl_lane* const peer = attach();
-  tl_listen_options listening{};
-  listening.port = 5000;
-  listening.affinity = TL_ANY_WORKER;
-  tl_listener listener = 0;
-  ASSERT_EQ(tl_listen(peer, &listening, &listener), 0) << tl_last_error();
+  ASSERT_EQ(open_listener(peer), 0) << tl_last_error();
   tl_lane* const good = attach();
-  tl_address address{};
-  ASSERT_EQ(tl_address_parse("192.0.2.7", &address), 0);
-  tl_connect_options options{};
-  options.addresses = &address;
-  options.address_count = 1;
-  options.peer_port = 5000;
-  options.affinity = TL_ANY_WORKER;
   tl_assoc assoc = 0;
-  ASSERT_EQ(tl_connect(good, &options, &assoc), 0) << tl_last_error();
+  ASSERT_EQ(dial(good, &assoc), 0) << tl_last_error();
   tl_assoc good_at_peer = 0;
   tl_event events[16];
   while (good_at_peer == 0) {

@@ -25,43 +25,26 @@ class HostileStackTest : public RealStackTest {
     peer_ = attach(right, setup);
     std::atomic<bool> done{false};
     std::thread application([&] {
-      tl_listen_options options{};
-      options.port = 5000;
-      options.affinity = TL_ANY_WORKER;
-      tl_listener listener = 0;
-      EXPECT_EQ(tl_listen(peer_, &options, &listener), 0) << tl_last_error();
+      EXPECT_EQ(open_listener(peer_), 0) << tl_last_error();
       done.store(true);
     });
     while (!done.load()) turn();
     application.join();
     good_lane_ = attach(left, setup);
-    good_ = dial(good_lane_);
+    good_ = join(good_lane_);
     good_at_peer_ = accepted_.back();
   }
   // An association of `lane` with the peer, up at both ends.
-  tl_assoc dial(tl_lane* lane) {
-    tl_address address{};
-    EXPECT_EQ(tl_address_parse("10.1.0.2", &address), 0);
-    tl_connect_options options{};
-    options.addresses = &address;
-    options.address_count = 1;
-    options.peer_port = 5000;
-    options.affinity = TL_ANY_WORKER;
+  tl_assoc join(tl_lane* lane) {
     tl_assoc assoc = 0;
-    EXPECT_EQ(tl_connect(lane, &options, &assoc), 0) << tl_last_error();
+    EXPECT_EQ(dial(lane, &assoc, {.peer = "10.1.0.2"}), 0) << tl_last_error();
     const size_t before = accepted_.size();
     tl_event event{};
     while (tl_poll(lane, &event, 1) != 1 || event.kind != TL_EVENT_CONNECTED) turn();
     while (accepted_.size() == before) traffic();
     return assoc;
   }
-  static int send(tl_lane* lane, tl_assoc assoc, const std::string& text) {
-    tl_message message{};
-    message.data = text.data();
-    message.length = static_cast<uint32_t>(text.size());
-    return tl_send(lane, assoc, &message);
-  }
-  static std::string text_of(uint64_t number) {
+  static std::string numbered(uint64_t number) {
     std::string text = std::to_string(number) + ":";
     text.resize(text.size() + number * 37 % 2500, 't');
     return text;
@@ -69,12 +52,12 @@ class HostileStackTest : public RealStackTest {
   // A message of the good client, one of its peer, a turn, and what has come at both ends.
   void traffic() {
     if (good_ != 0) {
-      if (send(good_lane_, good_, text_of(sent_)) == 0) ++sent_;
-      if (send(peer_, good_at_peer_, text_of(echoes_sent_)) == 0) ++echoes_sent_;
+      if (send_text(good_lane_, good_, numbered(sent_)) == 0) ++sent_;
+      if (send_text(peer_, good_at_peer_, numbered(echoes_sent_)) == 0) ++echoes_sent_;
       collect(good_lane_, [&](const tl_event& event, const std::string& text) {
         EXPECT_NE(event.kind, TL_EVENT_LOST);
         if (event.kind != TL_EVENT_MESSAGE) return;
-        EXPECT_EQ(text, text_of(echoes_));
+        EXPECT_EQ(text, numbered(echoes_));
         ++echoes_;
       });
     }
@@ -87,7 +70,7 @@ class HostileStackTest : public RealStackTest {
       }
       if (event.kind != TL_EVENT_MESSAGE) return;
       if (event.assoc == good_at_peer_) {
-        EXPECT_EQ(text, text_of(received_));
+        EXPECT_EQ(text, numbered(received_));
         ++received_;
       } else {
         ++of_others_;
@@ -104,9 +87,7 @@ class HostileStackTest : public RealStackTest {
     tl_event events[16];
     const int n = tl_poll(lane, events, 16);
     for (int i = 0; i < n; ++i) {
-      std::string text(events[i].data != nullptr ? events[i].length : 0, '?');
-      if (!text.empty()) tl_event_copy(lane, &events[i], text.data(), text.size());
-      take(events[i], text);
+      take(events[i], text_of(lane, events[i]));
     }
     if (n > 0) tl_event_release(lane, events, static_cast<size_t>(n));
   }
@@ -118,8 +99,8 @@ class HostileStackTest : public RealStackTest {
     setup.seals = seals;
     tl_lane* const lane = attach(left, setup);
     appring::RingClient& ring = *clients_.back()->ring;
-    const tl_assoc bad = dial(lane);
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(send(lane, bad, std::string(2000, 'h')), 0);
+    const tl_assoc bad = join(lane);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(send_text(lane, bad, std::string(2000, 'h')), 0);
     left.bridge.drain_submissions(now_);
     const uint64_t before = faults_;
     while (faults_ == before) {

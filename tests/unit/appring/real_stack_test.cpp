@@ -67,32 +67,19 @@ TEST_F(RealStackTest, AClientGoesWithMessagesInFlight) {
   appring::RingClient& ring = *clients_[1]->ring;
   std::atomic<bool> listening{false};
   std::thread application([&] {
-    tl_listen_options options{};
-    options.port = 5000;
-    options.affinity = TL_ANY_WORKER;
-    tl_listener listener = 0;
-    EXPECT_EQ(tl_listen(server, &options, &listener), 0) << tl_last_error();
+    EXPECT_EQ(open_listener(server), 0) << tl_last_error();
     listening.store(true);
   });
   while (!listening.load()) turn();
   application.join();
-  tl_address address{};
-  ASSERT_EQ(tl_address_parse("10.1.0.1", &address), 0);
-  tl_connect_options options{};
-  options.addresses = &address;
-  options.address_count = 1;
-  options.peer_port = 5000;
-  options.affinity = TL_ANY_WORKER;
   tl_assoc assoc = 0;
-  ASSERT_EQ(tl_connect(client, &options, &assoc), 0);
+  ASSERT_EQ(dial(client, &assoc, {.peer = "10.1.0.1"}), 0);
   tl_event event{};
   while (tl_poll(client, &event, 1) != 1) turn();
   ASSERT_EQ(event.kind, TL_EVENT_CONNECTED);
-  const std::string text(5000, 't');
-  tl_message message{};
-  message.data = text.data();
-  message.length = static_cast<uint32_t>(text.size());
-  for (int i = 0; i < 3; ++i) ASSERT_EQ(tl_send(client, assoc, &message), 0) << tl_last_error();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(send_text(client, assoc, std::string(5000, 't')), 0) << tl_last_error();
+  }
   right.bridge.drain_submissions(now_);
   EXPECT_EQ(ring.channel(0, 0).tx_in_use(), 30U);
   EXPECT_EQ(right.bridge.client_of(right.shard.associations().at(0)), ring.identity.id);

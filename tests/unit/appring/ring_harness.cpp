@@ -181,29 +181,12 @@ int RingHarness::with_daemon(const std::function<int()>& call) {
 
 int RingHarness::listen(tl_lane* lane, uint16_t port, tl_listener* out, uint64_t user,
                         const char* profile) {
-  tl_listener listener = 0;
-  const int result = with_daemon([&] {
-    tl_listen_options options{};
-    options.port = port;
-    options.user = user;
-    options.profile = profile;
-    options.affinity = TL_ANY_WORKER;
-    return tl_listen(lane, &options, &listener);
-  });
-  if (out != nullptr) *out = listener;
-  return result;
+  return with_daemon(
+      [&] { return open_listener(lane, {.port = port, .user = user, .profile = profile}, out); });
 }
 
 int RingHarness::connect(tl_lane* lane, uint16_t port, tl_assoc* out, uint64_t user) {
-  tl_address address{};
-  EXPECT_EQ(tl_address_parse("192.0.2.7", &address), 0);
-  tl_connect_options options{};
-  options.addresses = &address;
-  options.address_count = 1;
-  options.peer_port = port;
-  options.affinity = TL_ANY_WORKER;
-  options.user = user;
-  return tl_connect(lane, &options, out);
+  return dial(lane, out, {.port = port, .user = user});
 }
 
 RingHarness::Pair RingHarness::join(tl_lane* client, tl_lane* server, uint16_t port) {
@@ -226,14 +209,7 @@ RingHarness::Pair RingHarness::join(tl_lane* client, tl_lane* server, uint16_t p
 
 int RingHarness::send(tl_lane* lane, tl_assoc assoc, std::string_view text, uint16_t stream,
                       uint16_t flags, uint64_t context) {
-  tl_message message{};
-  message.data = text.data();
-  message.length = static_cast<uint32_t>(text.size());
-  message.stream = stream;
-  message.flags = flags;
-  message.ppid = 46;
-  message.context = context;
-  return tl_send(lane, assoc, &message);
+  return send_text(lane, assoc, text, stream, flags, context);
 }
 
 }  // namespace trunkline::test

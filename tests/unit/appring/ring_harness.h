@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "application.h"
 #include "appring/bridge.h"
 #include "fake_shard.h"
 #include "lane.h"

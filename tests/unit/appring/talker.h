@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "trunkline/trunkline.h"
+#include "application.h"
 
 namespace trunkline::test {
 
@@ -33,29 +33,18 @@ class Talker {
   static constexpr size_t kAssociations = 2;
   static constexpr uint64_t kStreams = 10;
 
-  Talker(tl_lane* lane, bool listens, const char* peer = "192.0.2.7")
+  Talker(tl_lane* lane, bool listens, const char* peer = kPeer)
       : lane_(lane), listens_(listens), peer_(peer) {}
 
   void run() {
     if (listens_) {
-      tl_listen_options options{};
-      options.port = 5000;
-      options.affinity = TL_ANY_WORKER;
-      tl_listener listener = 0;
-      ASSERT_EQ(tl_listen(lane_, &options, &listener), 0) << tl_last_error();
+      ASSERT_EQ(open_listener(lane_), 0) << tl_last_error();
       listening.store(true);
     } else {
       while (!listening.load()) std::this_thread::yield();
-      tl_address address{};
-      ASSERT_EQ(tl_address_parse(peer_, &address), 0);
-      tl_connect_options options{};
-      options.addresses = &address;
-      options.address_count = 1;
-      options.peer_port = 5000;
-      options.affinity = TL_ANY_WORKER;
       for (size_t i = 0; i < kAssociations; ++i) {
         tl_assoc assoc = 0;
-        ASSERT_EQ(tl_connect(lane_, &options, &assoc), 0) << tl_last_error();
+        ASSERT_EQ(dial(lane_, &assoc, {.peer = peer_}), 0) << tl_last_error();
       }
     }
     uint64_t turns = 0;

@@ -119,13 +119,7 @@ class ApiTest : public ::testing::Test {
   }
   void TearDown() override { tl_detach(client); }
 
-  int listen(uint16_t port) {
-    tl_listen_options options{};
-    options.port = port;
-    options.affinity = TL_ANY_WORKER;
-    tl_listener listener = 0;
-    return tl_listen(lane, &options, &listener);
-  }
+  int listen(uint16_t port) { return open_listener(lane, {.port = port}); }
   tl_connect_options connect_options() {
     EXPECT_EQ(tl_address_parse("192.0.2.7", &address), 0);
     tl_connect_options options{};
@@ -193,9 +187,8 @@ TEST_F(ApiTest, ConnectOptionsAreChecked) {
 
 TEST_F(ApiTest, NothingWorksBeforeConnected) {
   daemon.pause();
-  tl_connect_options options = connect_options();
   tl_assoc assoc = 0;
-  ASSERT_EQ(tl_connect(lane, &options, &assoc), 0);
+  ASSERT_EQ(dial(lane, &assoc), 0);
   tl_message message{};
   message.data = "x";
   message.length = 1;
@@ -214,9 +207,8 @@ TEST_F(ApiTest, NothingWorksBeforeConnected) {
 
 TEST_F(ApiTest, ExchangesMessages) {
   ASSERT_EQ(listen(5000), 0) << tl_last_error();
-  tl_connect_options options = connect_options();
   tl_assoc assoc = 0;
-  ASSERT_EQ(tl_connect(lane, &options, &assoc), 0);
+  ASSERT_EQ(dial(lane, &assoc), 0);
   const tl_assoc server = next(TL_EVENT_ACCEPTED).assoc;
   next(TL_EVENT_CONNECTED);
   std::string text(16384, 'm');
@@ -246,9 +238,8 @@ TEST_F(ApiTest, EpollWakesAnArmedLane) {
   ASSERT_EQ(tl_arm(lane), 0);
   epoll_event ready{};
   EXPECT_EQ(epoll_wait(epoll, &ready, 1, 0), 0);
-  tl_connect_options options = connect_options();
   tl_assoc assoc = 0;
-  ASSERT_EQ(tl_connect(lane, &options, &assoc), 0);
+  ASSERT_EQ(dial(lane, &assoc), 0);
   EXPECT_EQ(epoll_wait(epoll, &ready, 1, 20'000), 1);
   next(TL_EVENT_CONNECTED);
   // Polling empties it: no more readiness until the next arm and event.
@@ -262,9 +253,8 @@ TEST_F(ApiTest, EpollWakesAnArmedLane) {
 
 TEST_F(ApiTest, ArmSeesWhatIsThereAlready) {
   ASSERT_EQ(listen(5000), 0);
-  tl_connect_options options = connect_options();
   tl_assoc assoc = 0;
-  ASSERT_EQ(tl_connect(lane, &options, &assoc), 0);
+  ASSERT_EQ(dial(lane, &assoc), 0);
   while (tl_arm(lane) == 0) std::this_thread::yield();
   EXPECT_EQ(tl_arm(lane), 1);
   EXPECT_EQ(tl_wait(lane, -1), 1);
@@ -274,9 +264,8 @@ TEST_F(ApiTest, ArmSeesWhatIsThereAlready) {
 
 TEST_F(ApiTest, ADaemonThatEndsIsToldOnce) {
   ASSERT_EQ(listen(5000), 0);
-  tl_connect_options options = connect_options();
   tl_assoc assoc = 0;
-  ASSERT_EQ(tl_connect(lane, &options, &assoc), 0);
+  ASSERT_EQ(dial(lane, &assoc), 0);
   next(TL_EVENT_ACCEPTED);
   next(TL_EVENT_CONNECTED);
   daemon.stop();
@@ -292,7 +281,7 @@ TEST_F(ApiTest, ADaemonThatEndsIsToldOnce) {
   message.data = "x";
   message.length = 1;
   EXPECT_EQ(tl_send(lane, assoc, &message), -EPIPE);
-  EXPECT_EQ(tl_connect(lane, &options, &assoc), -EPIPE);
+  EXPECT_EQ(dial(lane, &assoc), -EPIPE);
   EXPECT_EQ(listen(5001), -EPIPE);
   tl_lane* other = nullptr;
   EXPECT_EQ(tl_lane_open(client, &other), -EPIPE);
@@ -303,9 +292,8 @@ TEST_F(ApiTest, ADaemonThatEndsIsToldOnce) {
 // An application that only ever polls notices, too, and gets what had arrived first.
 TEST_F(ApiTest, APollingApplicationNoticesTheEnd) {
   ASSERT_EQ(listen(5000), 0);
-  tl_connect_options options = connect_options();
   tl_assoc assoc = 0;
-  ASSERT_EQ(tl_connect(lane, &options, &assoc), 0);
+  ASSERT_EQ(dial(lane, &assoc), 0);
   next(TL_EVENT_ACCEPTED);
   next(TL_EVENT_CONNECTED);
   tl_message message{};
@@ -359,10 +347,8 @@ TEST_F(TwoWorkersTest, ListensOnBothAndConnectsWhereAsked) {
   tl_limits_of(client, &limits);
   EXPECT_EQ(limits.workers, 2U);
   for (uint32_t worker = 0; worker < 2; ++worker) {
-    tl_connect_options options = connect_options();
-    options.affinity = worker;
     tl_assoc assoc = 0;
-    ASSERT_EQ(tl_connect(lane, &options, &assoc), 0);
+    ASSERT_EQ(dial(lane, &assoc, {.affinity = worker}), 0);
     EXPECT_EQ(next(TL_EVENT_CONNECTED).assoc, assoc);
     tl_assoc_info info{};
     ASSERT_EQ(tl_assoc_query(lane, assoc, &info), 0) << tl_last_error();
