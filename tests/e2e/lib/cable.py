@@ -114,6 +114,14 @@ class Pulled(Fault):
         return [] if side in self._sides else [(side, frame)]
 
 
+class WithoutIpv4(Fault):
+    """Every IPv4 packet is lost; IPv6 passes."""
+    everything = True
+
+    def take(self, side, chunk, frame):
+        return [] if frame[12:14] == b'\x08\x00' else [(side, frame)]
+
+
 class Crossing(Fault):
     """Holds each side's first INIT until the other side has sent one as well, so that they
     cross."""

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 
 from . import cases
+from .cable import WithoutIpv4
 from .capture_check import count, judged
 from .peers import SIZE_LIST, SIZES, Peer, exchange
 
@@ -29,6 +30,7 @@ PROFILES = {
     'brief': {'association_max_retrans': 4, 'path_max_retrans': 4, 'heartbeat_interval': '60s'},
     'beating': {'association_max_retrans': 4, 'path_max_retrans': 4,
                 'heartbeat_interval': '200ms'},
+    'leaving': {'path_max_retrans': 1},
     'patient': {'association_max_retrans': 100, 'path_max_retrans': 100},
     # Fewer time-outs than fit into five seconds of a closed window.
     'probing': {'association_max_retrans': 8, 'path_max_retrans': 8},
@@ -54,6 +56,9 @@ class Side:
 
     def _local(self, family):
         return ['--local', self.addresses[family]] if self.binds else []
+
+    def both(self):
+        return f'{self.addresses[4]},{self.addresses[6]}'
 
     def listen(self, family, *arguments):
         return Peer(self.place, self.program, '--listen', '--family', family,
@@ -181,6 +186,35 @@ def connecter_aborts(t, world, family, ours_listen):
     assert counts['ABORT'], counts
 
 
+def ipv4_fails_beside_ipv6(t, world, ours_listen):
+    """Both families in one association: once both paths are proven, IPv4 dies, and the rest goes
+    over IPv6."""
+    words = ['--family', 6, '--count', 120, '--interval', 20, '--sizes', '64,300,3000']
+    ours, theirs = ['--profile', 'leaving'], PEER_TIMERS
+
+    def peer(side, role, more):
+        local = ['--local', side.both()] if side.binds else []
+        return Peer(side.place, side.program, *role, *local, *side.arguments, *words, *more)
+    with watched(t, world):
+        connect = ['--connect', (world.ours if ours_listen else world.theirs).both()]
+        if ours_listen:
+            server = peer(world.ours, ['--listen'], ours)
+            client = peer(world.theirs, connect, theirs)
+        else:
+            server = peer(world.theirs, ['--listen'], theirs)
+            client = peer(world.ours, connect, ours)
+
+        def states():
+            found = associations(world)
+            return {p['remote']: p['state'] for p in found[0]['paths']} if found else {}
+        ipv4, ipv6 = (world.theirs.addresses[family] for family in (4, 6))
+        cases.until(lambda: states() == {ipv4: 'ACTIVE', ipv6: 'ACTIVE'}, 'two paths, both active')
+        with world.cable.fault(WithoutIpv4()):
+            cases.until(lambda: states().get(ipv4) not in ('ACTIVE', None), 'the IPv4 path fails')
+            cases.check_equal(states()[ipv6], 'ACTIVE', 'the IPv6 path')
+            exchange(server, client, 'shutdown', 'shutdown')
+
+
 SCENARIOS = [sizes, unordered, streams, listener_shuts_down, listener_aborts, connecter_aborts]
 
 
@@ -198,4 +232,8 @@ def make_cases(world_of, families=(4, 6)):
         for scenario in matrix_faults.WITHOUT_ROLES:
             made.append((f'ipv{family}_{scenario.__name__}',
                          lambda t, s=scenario, f=family: s(t, world_of(t), f)))
+    for ours_listen in (True, False):
+        role = 'ours_listens' if ours_listen else 'theirs_listens'
+        made.append((f'{role}_ipv4_fails_beside_ipv6',
+                     lambda t, o=ours_listen: ipv4_fails_beside_ipv6(t, world_of(t), o)))
     return made

@@ -57,6 +57,15 @@ static int set_timers(int fd, const struct Options* o) {
   return 0;
 }
 
+static bool only_ipv6(const struct sockaddr_storage* addresses, int count) {
+  for (int i = 0; i < count; i++) {
+    if (addresses[i].ss_family != AF_INET6) {
+      return false;
+    }
+  }
+  return true;
+}
+
 static int set_options(int fd, const struct Options* o) {
   const struct sctp_initmsg init = {.sinit_num_ostreams = o->streams,
                                     .sinit_max_instreams = o->streams,
@@ -67,7 +76,8 @@ static int set_options(int fd, const struct Options* o) {
   const int room = o->receive_buffer != 0 ? o->receive_buffer : space;
   setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &space, sizeof(space));
   setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
-  if (o->family == AF_INET6) {
+  if (o->family == AF_INET6 && only_ipv6(o->local, o->local_count) &&
+      only_ipv6(o->remote, o->remote_count)) {
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
   }
   if (set_option(fd, SCTP_INITMSG, &init, sizeof(init), "SCTP_INITMSG") != 0 ||
