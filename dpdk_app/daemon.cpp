@@ -28,6 +28,10 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
+// The directory's room for each association: four addresses on either side. Who has more takes from
+// those who have fewer.
+constexpr uint32_t kAddressPairs = 16;
+
 // Written by the signal handler, read by the control loop.
 int signal_pipe = -1;
 
@@ -192,7 +196,7 @@ class App {
       : config_(config),
         eal_(config),
         ports_(open_ports(config)),
-        directory_(make_directory(random_, config.limits.max_associations * 4)),
+        directory_(make_directory(random_, config.limits.max_associations * kAddressPairs)),
         worker_(worker_config(config), ports_, clock_, *directory_),
         thread_(worker_, kFirstWorkerLcore),
         links_(worker_, ports_),

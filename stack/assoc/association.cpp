@@ -15,15 +15,18 @@ IpAddress LocalEnd::address_towards(const IpAddress& remote, const IpAddress& pr
   for (const IpAddress& address : addresses) {
     if (address.family() != remote.family()) continue;
     if (address == preferred) return address;
-    // A loopback address reaches loopback only; otherwise a wider scope may reach a narrower one.
+    if (!fits(address, remote)) continue;
     const bool same_scope = address.scope() == remote.scope();
-    if (same_scope && (found.is_none() || found.scope() != remote.scope())) found = address;
-    if (found.is_none() && address.scope() != AddressScope::kLoopback &&
-        remote.scope() != AddressScope::kLoopback) {
-      found = address;
-    }
+    if (found.is_none() || (same_scope && found.scope() != remote.scope())) found = address;
   }
   return found;
+}
+
+// A loopback address reaches loopback only; otherwise a wider scope may reach a narrower one.
+bool LocalEnd::fits(const IpAddress& local, const IpAddress& remote) {
+  if (local.family() != remote.family()) return false;
+  return local.scope() == remote.scope() ||
+         (local.scope() != AddressScope::kLoopback && remote.scope() != AddressScope::kLoopback);
 }
 
 std::vector<IpAddress> LocalEnd::announced_to(const IpAddress& remote) const {

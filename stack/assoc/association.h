@@ -40,6 +40,8 @@ struct LocalEnd {
   // is one. None if there is no such address.
   [[nodiscard]] IpAddress address_towards(const IpAddress& remote,
                                           const IpAddress& preferred = {}) const;
+  // May packets go between the two: of one family, and of scopes that reach each other?
+  [[nodiscard]] static bool fits(const IpAddress& local, const IpAddress& remote);
   // The addresses that mean something to that peer: INIT and INIT ACK announce these.
   [[nodiscard]] std::vector<IpAddress> announced_to(const IpAddress& remote) const;
 };

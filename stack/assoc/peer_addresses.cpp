@@ -25,6 +25,12 @@ PeerAddresses collect_peer_addresses(const LocalEnd& local, const IpAddress& sou
   return out;
 }
 
+PeerAddresses addresses_of(const Association& association) {
+  PeerAddresses out;
+  for (const Path* path : association.paths()) out.addresses[out.count++] = path->remote;
+  return out;
+}
+
 wire::CauseCode init_error_cause(wire::InitParseError error) {
   switch (error) {
     case wire::InitParseError::kMissingCookie:

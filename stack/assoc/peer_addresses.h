@@ -25,6 +25,9 @@ struct PeerAddresses {
 [[nodiscard]] PeerAddresses collect_peer_addresses(const LocalEnd& local, const IpAddress& source,
                                                    std::span<const IpAddress> listed);
 
+// What an association has.
+[[nodiscard]] PeerAddresses addresses_of(const Association& association);
+
 // The cause that an ABORT for this error carries, and the cause itself.
 [[nodiscard]] wire::CauseCode init_error_cause(wire::InitParseError error);
 [[nodiscard]] bool append_init_error(wire::PacketWriter& writer, wire::InitParseError error,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Open addressing with a keyed hash, since peers choose their addresses and ports; removal closes
-// the gap behind it, so that there are no tombstones.
+// Chains of entries behind a keyed hash, since peers choose their addresses and ports.
 #include "shards/directory.h"
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+#include <cstdlib>
+#include <new>
 
 #include "base/bytes.h"
 
@@ -13,73 +13,202 @@ namespace trunkline {
 namespace {
 
 SipKey draw_key(RandomSource& random) {
-  return {random.u64(), random.u64()};
+  const uint64_t first = random.u64();
+  return {first, random.u64()};
+}
+
+// Zeroed pages cost nothing until something is written to them.
+template <typename T>
+T* zeroed(size_t count) {
+  void* const memory = std::calloc(count, sizeof(T));
+  if (memory == nullptr) std::abort();
+  return static_cast<T*>(memory);
 }
 
 }  // namespace
 
+// Beside the entries in use there is room for some that wait: address changes need both the old and
+// the new for a moment, and a shard that does not run keeps what others retire.
 Directory::Directory(RandomSource& random, uint32_t max_entries)
     : address_key_(draw_key(random)),
       tag_key_(draw_key(random)),
-      limit_(max_entries),
-      slots_(std::bit_ceil(std::max<size_t>(16, size_t{max_entries} * 3 / 2))) {}
+      limit_(std::min(max_entries, UINT32_MAX / 2)),
+      capacity_(limit_ + limit_ / 4 + 4 * kReclaimAt),
+      bucket_count_(std::bit_ceil(std::max<uint32_t>(16, limit_ / 4))),
+      entries_(static_cast<Entry*>(::operator new(sizeof(Entry) * (size_t{capacity_} + 1),
+                                                  std::align_val_t(alignof(Entry))))),
+      buckets_(zeroed<std::atomic<Index>>(bucket_count_)) {}
 
-size_t Directory::home(const DirectoryKey& key) const {
-  uint8_t bytes[4 + 2 + 1 + 16] = {};
-  store_be32(bytes, key.endpoint.value);
-  store_be16(bytes + 4, key.peer_port.value);
-  bytes[6] = static_cast<uint8_t>(key.peer.family());
-  copy_bytes(bytes + 7, key.peer.bytes());
-  return SipHash::of(address_key_, bytes) & (slots_.size() - 1);
+Directory::~Directory() {
+  ::operator delete(entries_, std::align_val_t(alignof(Entry)));
+  std::free(static_cast<void*>(buckets_));
 }
 
-size_t Directory::locate(const DirectoryKey& key) const {
-  size_t at = home(key);
-  while (slots_[at].assoc.is_valid() && !(slots_[at].key == key)) {
-    at = (at + 1) & (slots_.size() - 1);
-  }
-  return at;
+std::atomic<Directory::Index>& Directory::bucket_of(const DirectoryKey& key) const {
+  uint8_t bytes[2 + 2 + 1 + 16 + 16] = {};
+  store_be16(bytes, key.local_port.value);
+  store_be16(bytes + 2, key.peer_port.value);
+  bytes[4] = static_cast<uint8_t>(key.peer.family());
+  copy_bytes(bytes + 5, key.local.bytes());
+  copy_bytes(bytes + 21, key.peer.bytes());
+  return buckets_[SipHash::of(address_key_, bytes) & (bucket_count_ - 1)];
 }
+
+// -- readers
 
 std::optional<AssocId> Directory::find(const DirectoryKey& key) const {
-  const Slot& slot = slots_[locate(key)];
-  if (!slot.assoc.is_valid()) return std::nullopt;
-  return slot.assoc;
-}
-
-bool Directory::insert_all(EndpointId endpoint, PortNumber peer_port,
-                           std::span<const IpAddress> peers, AssocId assoc) {
-  size_t fresh = 0;
-  for (const IpAddress& peer : peers) {
-    const Slot& slot = slots_[locate({endpoint, peer_port, peer})];
-    if (!slot.assoc.is_valid()) ++fresh;
-    if (slot.assoc.is_valid() && !(slot.assoc == assoc)) return false;
-  }
-  if (used_ + fresh > limit_) return false;
-  for (const IpAddress& peer : peers) {
-    const DirectoryKey key{endpoint, peer_port, peer};
-    Slot& slot = slots_[locate(key)];
-    if (slot.assoc.is_valid()) continue;  // listed twice
-    slot = {key, assoc};
-    ++used_;
-  }
-  return true;
-}
-
-void Directory::erase(const DirectoryKey& key, AssocId assoc) {
-  size_t hole = locate(key);
-  if (!slots_[hole].assoc.is_valid() || !(slots_[hole].assoc == assoc)) return;
-  const size_t mask = slots_.size() - 1;
-  --used_;
-  for (size_t at = (hole + 1) & mask; slots_[at].assoc.is_valid(); at = (at + 1) & mask) {
-    // An entry may move into the hole unless its home lies behind the hole.
-    if (((at - home(slots_[at].key)) & mask) >= ((at - hole) & mask)) {
-      slots_[hole] = slots_[at];
-      hole = at;
+  Index at = bucket_of(key).load(std::memory_order_acquire);
+  while (at != 0) {
+    const Entry& entry = entries_[at];
+    if (entry.key == key) {
+      const Entry& first = entries_[entry.first];
+      if (first.visible.load(std::memory_order_acquire) != 0) return first.assoc;
     }
+    at = entry.next.load(std::memory_order_acquire);
   }
-  slots_[hole] = {};
+  return std::nullopt;
 }
+
+// -- writers: under the lock from here on
+
+Directory::Reader& Directory::join() {
+  const SpinGuard guard(lock_);
+  for (const auto& reader : readers_) {
+    if (reader->seen_.load(std::memory_order_acquire) != Reader::kAbsent) continue;
+    reader->seen_.store(epoch_.load(std::memory_order_relaxed), std::memory_order_release);
+    return *reader;
+  }
+  readers_.push_back(std::make_unique<Reader>());
+  Reader& fresh = *readers_.back();
+  fresh.seen_.store(epoch_.load(std::memory_order_relaxed), std::memory_order_release);
+  return fresh;
+}
+
+void Directory::leave(Reader& self) {
+  const SpinGuard guard(lock_);
+  self.seen_.store(Reader::kAbsent, std::memory_order_release);
+}
+
+Directory::Claim Directory::claim(Reader& self, std::span<const DirectoryKey> keys, AssocId assoc,
+                                  Batch old) {
+  const SpinGuard guard(lock_);
+  for (const DirectoryKey& key : keys) {
+    if (const auto other = other_than(assoc, key)) return {Claim::Outcome::kTaken, *other, 0};
+  }
+  const uint32_t before = old != 0 ? count(old) : 0;
+  const size_t after = size() - before + keys.size();
+  if (keys.empty() || after > limit_ || !make_room(self, keys.size())) {
+    return {Claim::Outcome::kFull, {}, 0};
+  }
+  const Index first = take();
+  Index at = first;
+  for (const DirectoryKey& key : keys) {
+    Index sibling = 0;
+    if (&key != &keys.back()) sibling = take();
+    std::atomic<Index>& bucket = bucket_of(key);
+    Entry* const entry = ::new (static_cast<void*>(&entries_[at])) Entry;
+    entry->key = key;
+    entry->next.store(bucket.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    entry->first = first;
+    entry->sibling = sibling;
+    entry->assoc = assoc;
+    bucket.store(at, std::memory_order_release);
+    at = sibling;
+  }
+  entries_[first].visible.store(1, std::memory_order_release);  // all of them, now
+  if (old != 0) unlink(old);
+  used_.store(static_cast<uint32_t>(after), std::memory_order_relaxed);
+  if (retiring_.size >= kReclaimAt) reclaim(self);
+  return {Claim::Outcome::kDone, {}, first};
+}
+
+void Directory::withdraw(Reader& self, Batch batch) {
+  if (batch == 0) return;
+  // Not found any more from here on, however long the lock may take.
+  entries_[batch].visible.store(0, std::memory_order_release);
+  const SpinGuard guard(lock_);
+  used_.store(static_cast<uint32_t>(size() - count(batch)), std::memory_order_relaxed);
+  unlink(batch);
+  if (retiring_.size >= kReclaimAt) reclaim(self);
+}
+
+std::optional<AssocId> Directory::other_than(AssocId assoc, const DirectoryKey& key) const {
+  const auto found = find(key);
+  return found && !(*found == assoc) ? found : std::nullopt;
+}
+
+uint32_t Directory::count(Batch batch) const {
+  uint32_t n = 0;
+  for (Index at = batch; at != 0; at = entries_[at].sibling) ++n;
+  return n;
+}
+
+bool Directory::make_room(Reader& self, size_t wanted) {
+  const auto left = [&] { return size_t{free_.size} + (capacity_ - touched_); };
+  if (left() < wanted) reclaim(self);
+  return left() >= wanted;
+}
+
+// Only after make_room().
+Directory::Index Directory::take() {
+  if (free_.head == 0) return ++touched_;
+  const Index taken = free_.head;
+  free_.head = entries_[taken].sibling;
+  if (free_.head == 0) free_.tail = 0;
+  --free_.size;
+  return taken;
+}
+
+void Directory::splice(EntryList& from, EntryList& to) {
+  if (from.head == 0) return;
+  (to.tail != 0 ? entries_[to.tail].sibling : to.head) = from.head;
+  to.tail = from.tail;
+  to.size += from.size;
+  from = {};
+}
+
+// Out of the chains. A reader that stands on an entry goes on from it as before.
+void Directory::unlink(Batch batch) {
+  entries_[batch].visible.store(0, std::memory_order_release);
+  EntryList gone{batch, batch, 0};
+  for (Index at = batch; at != 0; at = entries_[at].sibling) {
+    std::atomic<Index>* link = &bucket_of(entries_[at].key);
+    while (link->load(std::memory_order_relaxed) != at) {
+      link = &entries_[link->load(std::memory_order_relaxed)].next;
+    }
+    link->store(entries_[at].next.load(std::memory_order_relaxed), std::memory_order_release);
+    gone.tail = at;
+    ++gone.size;
+  }
+  retired_.store(retired_.load(std::memory_order_relaxed) + gone.size, std::memory_order_relaxed);
+  splice(gone, retiring_);
+}
+
+// What was unlinked before a round began may be used again once every shard has been seen outside
+// of find() in it. One round at a time; the entries that retire meanwhile wait for the next.
+void Directory::reclaim(Reader& self) {
+  quiescent(self);
+  for (int round = 0; round < 2; ++round) {
+    if (waiting_.head != 0) {
+      if (!all_have_reached(waiting_epoch_)) return;
+      retired_.store(retired_.load(std::memory_order_relaxed) - waiting_.size,
+                     std::memory_order_relaxed);
+      splice(waiting_, free_);
+    }
+    if (retiring_.head == 0) return;
+    splice(retiring_, waiting_);
+    waiting_epoch_ = epoch_.fetch_add(1, std::memory_order_acq_rel) + 1;
+    quiescent(self);
+  }
+}
+
+bool Directory::all_have_reached(uint64_t epoch) const {
+  return std::all_of(readers_.begin(), readers_.end(), [epoch](const auto& reader) {
+    return reader->seen_.load(std::memory_order_acquire) >= epoch;
+  });
+}
+
+// -- the public face
 
 void DirectoryDeleter::operator()(Directory* directory) const {
   delete directory;

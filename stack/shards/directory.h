@@ -1,60 +1,150 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The directory: (endpoint, peer address, peer port) to association, for every address of every
-// association from COOKIE-WAIT on. The one structure that shards share, and with it the key that
-// tells from a verification tag which shard owns it. All addresses of an association are in it, or
-// none. Every shard is given the same endpoints in the same order, so that their ids agree.
+// The directory: the packet's addresses and ports to association, for every pair of a local and a
+// peer address of every association from COOKIE-WAIT on. The one structure that shards share, and
+// with it the key that tells from a verification tag which shard owns it.
+//
+// Readers take no lock and never wait or begin again: a chain of entries per bucket, walked by
+// indices that only grow shorter behind a reader. Writers, when an association or its addresses
+// come or go, take turns. All entries of an association hang on the first of them, which one store
+// makes visible, and one store makes invisible: a reader sees all its addresses or none.
+//
+// An entry that was unlinked is used again only after each shard has been seen outside of find()
+// since (quiescent-state based reclamation). A shard says so whenever it is asked to do something;
+// one that sleeps holds up nothing but these entries.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "base/siphash.h"
+#include "base/spin_lock.h"
 #include "trunkline/stack/stack.h"
 
 namespace trunkline {
 
+// As in a packet that comes from the peer: local is its destination.
 struct DirectoryKey {
-  EndpointId endpoint;
-  PortNumber peer_port;
+  IpAddress local;
   IpAddress peer;
+  PortNumber local_port;
+  PortNumber peer_port;
   bool operator==(const DirectoryKey&) const = default;
 };
 
 class Directory {
  public:
+  // What a shard says about itself: that it holds no entry now. Written by the shard, read by
+  // whoever frees entries; on a cache line of its own.
+  class alignas(64) Reader {
+    friend class Directory;
+    static constexpr uint64_t kAbsent = UINT64_MAX;
+    std::atomic<uint64_t> seen_ = kAbsent;  // the epoch that it had reached outside of find()
+  };
+
+  // The entries of one association. Held by the shard that owns it; the zero batch has none.
+  using Batch = uint32_t;
+
+  struct Claim {
+    enum class Outcome : uint8_t { kDone, kTaken, kFull };
+    Outcome outcome = Outcome::kDone;
+    AssocId by;       // kTaken: who has one of the addresses
+    Batch batch = 0;  // kDone
+  };
+
   Directory(RandomSource& random, uint32_t max_entries);
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  ~Directory();
 
+  // -- any number of shards at once, between join() and leave()
   [[nodiscard]] std::optional<AssocId> find(const DirectoryKey& key) const;
-  // Inserts the association under each address, unless one of them is taken by another: then
-  // nothing changes. Also false when the table is full.
-  bool insert_all(EndpointId endpoint, PortNumber peer_port, std::span<const IpAddress> peers,
-                  AssocId assoc);
-  void erase(const DirectoryKey& key, AssocId assoc);
-
+  // No find() of this shard is under way.
+  void quiescent(Reader& self) const {
+    const uint64_t now = epoch_.load(std::memory_order_acquire);
+    if (self.seen_.load(std::memory_order_relaxed) == now) return;
+    self.seen_.store(now, std::memory_order_release);
+  }
   // The owner of a tag: a keyed hash through a table of buckets, so that tags stay unpredictable.
   [[nodiscard]] uint16_t owner(VerificationTag tag, uint16_t shard_count) const {
     constexpr uint64_t kBuckets = 1024;
     const uint64_t bucket = SipHash::of(tag_key_, uint64_t{tag.value}) % kBuckets;
     return static_cast<uint16_t>(bucket * shard_count / kBuckets);
   }
-  [[nodiscard]] size_t size() const { return used_; }
+
+  // -- writers, one at a time: they wait for each other. `self` is the caller's.
+  [[nodiscard]] Reader& join();
+  void leave(Reader& self);
+  // Puts the association in under each key, each given once, in place of what `old` holds: readers
+  // see it under the old keys until they see it under all new ones. Nothing changes if another
+  // association has one of them, or if there is no room.
+  [[nodiscard]] Claim claim(Reader& self, std::span<const DirectoryKey> keys, AssocId assoc,
+                            Batch old = 0);
+  void withdraw(Reader& self, Batch batch);
+
+  // Entries that can be found, and those that wait until no shard can hold them any more.
+  [[nodiscard]] size_t size() const { return used_.load(std::memory_order_relaxed); }
+  [[nodiscard]] size_t waiting() const { return retired_.load(std::memory_order_relaxed); }
 
  private:
-  struct Slot {
+  using Index = uint32_t;  // of entries_; 0: none
+  static constexpr uint32_t kReclaimAt = 64;
+
+  // A cache line: an association of one address pair is found with this and its bucket.
+  struct alignas(64) Entry {
+    // Written before the entry is linked, and not again before no reader can hold it.
     DirectoryKey key;
-    AssocId assoc;  // not valid: the slot is free
+    std::atomic<uint16_t> visible = 0;  // of the first of a batch: counts for all of them
+    std::atomic<Index> next = 0;        // in its bucket; kept when the entry is unlinked
+    Index first = 0;                    // of its batch
+    Index sibling = 0;                  // writers': the next of its batch, or of a list below
+    AssocId assoc;                      // of the first of a batch
+  };
+  static_assert(sizeof(Entry) == 64);
+  static_assert(std::atomic<Index>::is_always_lock_free);
+  static_assert(std::atomic<uint16_t>::is_always_lock_free);
+  static_assert(std::atomic<uint64_t>::is_always_lock_free);
+
+  // Writers': entries linked by `sibling`.
+  struct EntryList {
+    Index head = 0;
+    Index tail = 0;
+    uint32_t size = 0;
   };
 
-  [[nodiscard]] size_t home(const DirectoryKey& key) const;
-  [[nodiscard]] size_t locate(const DirectoryKey& key) const;  // its slot, or a free one
+  [[nodiscard]] std::atomic<Index>& bucket_of(const DirectoryKey& key) const;
+  [[nodiscard]] std::optional<AssocId> other_than(AssocId assoc, const DirectoryKey& key) const;
+  [[nodiscard]] uint32_t count(Batch batch) const;
+  [[nodiscard]] bool make_room(Reader& self, size_t wanted);
+  [[nodiscard]] Index take();
+  void splice(EntryList& from, EntryList& to);
+  void unlink(Batch batch);
+  void reclaim(Reader& self);
+  [[nodiscard]] bool all_have_reached(uint64_t epoch) const;
 
-  SipKey address_key_;
-  SipKey tag_key_;
-  size_t used_ = 0;
-  size_t limit_;
-  std::vector<Slot> slots_;  // a power of two, linear probing
+  const SipKey address_key_;
+  const SipKey tag_key_;
+  const uint32_t limit_;     // entries that can be found
+  const uint32_t capacity_;  // and those that wait beside them
+  const uint32_t bucket_count_;
+  Entry* const entries_;               // from 1 to capacity_; never touched before they are used
+  std::atomic<Index>* const buckets_;  // zeroed by the system, a page at a time when first used
+
+  // Read by all, written by the holder of the lock when entries are retired.
+  alignas(64) std::atomic<uint64_t> epoch_ = 1;
+
+  alignas(64) SpinLock lock_;  // for all that follows
+  std::vector<std::unique_ptr<Reader>> readers_;
+  std::atomic<uint32_t> used_ = 0;     // written under the lock, read by operators
+  std::atomic<uint32_t> retired_ = 0;  // likewise
+  uint32_t touched_ = 0;
+  EntryList free_;
+  EntryList retiring_;  // unlinked, not yet in a round
+  EntryList waiting_;   // until every shard has reached waiting_epoch_
+  uint64_t waiting_epoch_ = 0;
 };
 
 }  // namespace trunkline

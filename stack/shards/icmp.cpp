@@ -23,17 +23,22 @@ std::optional<VerificationTag> quoted_init_tag(std::span<const uint8_t> sent) {
 
 }  // namespace
 
+// The association whose packet is quoted, whichever shard has it.
+std::optional<AssocId> ShardCore::find_quoted(const PacketIn& sent) const {
+  if (sent.bytes.size() < kQuoted) return std::nullopt;
+  return directory_.find({sent.source, sent.destination, PortNumber(load_be16(sent.bytes.data())),
+                          PortNumber(load_be16(sent.bytes.data() + 2))});
+}
+
+uint16_t ShardCore::steer_quoted(const PacketIn& sent) const {
+  const auto id = find_quoted(sent);
+  return id ? id->shard : ctx.config.index;
+}
+
 void ShardCore::protocol_unreachable(const PacketIn& sent) {
   const std::span<const uint8_t> bytes = sent.bytes;
-  Association* association = nullptr;
-  if (bytes.size() >= kQuoted) {
-    const Endpoint* const endpoint =
-        endpoints.find(sent.source, PortNumber(load_be16(bytes.data())));
-    if (endpoint != nullptr) {
-      association =
-          find_by_address(*endpoint, sent.destination, PortNumber(load_be16(bytes.data() + 2)));
-    }
-  }
+  const auto id = find_quoted(sent);
+  Association* const association = id ? find(*id) : nullptr;
   if (association == nullptr) {  // ICMP5
     ctx.counters.add(Counter::k_drop_icmp);
     return;

@@ -27,7 +27,12 @@ uint16_t Shard::steer(const PacketIn& packet) const {
   return core_->steer(packet);
 }
 
+uint16_t Shard::steer_quoted(const PacketIn& sent) const {
+  return core_->steer_quoted(sent);
+}
+
 void Shard::receive(TimePoint now, std::span<const PacketIn> burst) {
+  core_->quiescent();
   for (const PacketIn& packet : burst) {
     core_->receive(now, packet);
     core_->reap();
@@ -85,6 +90,7 @@ Status Shard::request_heartbeat(TimePoint now, AssocId assoc, IpAddress peer_add
 }
 
 void Shard::advance(TimePoint now) {
+  core_->quiescent();
   core_->advance(now);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "wire/crc32c.h"
 
@@ -22,6 +23,8 @@ ShardCore::ShardCore(const ShardConfig& config, Directory& directory, RandomSour
                      TimePoint now)
     : ctx(config, random, now),
       directory_(directory),
+      reader_(directory.join()),
+      batches_(config.max_associations),
       pool_(config.max_associations),
       generations_(config.max_associations),
       tags_(config.max_associations),
@@ -33,13 +36,12 @@ ShardCore::~ShardCore() {
   while (!ctx.events.empty()) ctx.events.pop();
   reap();
   while (Association* association = all_.front()) destroy(association);
+  directory_.leave(reader_);
 }
 
 void ShardCore::destroy(Association* association) {
   const LocalEnd& local = association->local();
-  for (const Path* path : association->paths()) {
-    directory_.erase({local.endpoint, association->peer_port(), path->remote}, association->id);
-  }
+  directory_.withdraw(reader_, std::exchange(batches_[association->id.slot], 0));
   tags_.erase(association->local_tag(), association);
   all_.remove(association);
   association->release(ctx);
@@ -122,11 +124,9 @@ ConnectResult ShardCore::connect(TimePoint now, const ConnectRequest& request) {
   const std::span<const IpAddress> peers =
       request.peer_addresses.first(std::min(request.peer_addresses.size(), kMaxPaths));
   for (const IpAddress& peer : peers) {
-    if (!peer.is_unicast() || endpoint->address_towards(peer).is_none()) {
-      return refuse(Status::kInvalidAddress);
-    }
-    // Whichever shard has it.
-    if (directory_.find({endpoint->endpoint, request.peer_port, peer})) {
+    const IpAddress local = endpoint->address_towards(peer);
+    if (!peer.is_unicast() || local.is_none()) return refuse(Status::kInvalidAddress);
+    if (directory_.find({local, peer, endpoint->port, request.peer_port})) {
       return refuse(Status::kAlreadyExists);
     }
   }
@@ -138,10 +138,16 @@ ConnectResult ShardCore::connect(TimePoint now, const ConnectRequest& request) {
   ++endpoint->associations;
   const uint16_t streams =
       request.outbound_streams != 0 ? request.outbound_streams : profile.outbound_streams;
-  if (!association->start_connect(ctx, now, peers, streams) ||
-      !register_paths(*association, peers)) {
+  if (!association->start_connect(ctx, now, peers, streams)) {
     destroy(association);
     return refuse(Status::kOutOfResources);
+  }
+  // Whichever shard has one of the addresses, be it since a moment ago.
+  using Outcome = Directory::Claim::Outcome;
+  const Outcome outcome = claim_addresses(*association, peers);
+  if (outcome != Outcome::kDone) {
+    destroy(association);
+    return refuse(outcome == Outcome::kTaken ? Status::kAlreadyExists : Status::kOutOfResources);
   }
   return {Status::kOk, association->id};
 }

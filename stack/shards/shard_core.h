@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "assoc/context.h"
+#include "assoc/peer_addresses.h"
 #include "endpoint/endpoint.h"
 #include "endpoint/init_limiter.h"
 #include "endpoint/listener.h"
@@ -26,10 +27,14 @@ class ShardCore {
 
   // -- packets (steering.cpp)
   [[nodiscard]] uint16_t steer(const PacketIn& packet) const;
+  [[nodiscard]] uint16_t steer_quoted(const PacketIn& sent) const;
   void receive(TimePoint now, const PacketIn& packet);
 
   // -- what ICMP says (icmp.cpp)
   void protocol_unreachable(const PacketIn& sent);
+
+  // Between verbs no shard holds anything of the directory's; asked for often enough.
+  void quiescent() { directory_.quiescent(reader_); }
 
   // -- commands
   EndpointResult add_endpoint(const EndpointConfig& config);
@@ -67,14 +72,25 @@ class ShardCore {
   void on_matched(TimePoint now, const InboundPacket& packet, Association& association);
   void on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
   [[nodiscard]] Association* find_by_tag(const InboundPacket& packet, bool source_too = true) const;
-  [[nodiscard]] Association* find_by_address(const Endpoint& endpoint, const IpAddress& peer,
-                                             PortNumber peer_port) const;
-  [[nodiscard]] uint16_t owner_by_address(const Endpoint& endpoint,
-                                          std::span<const IpAddress> peers,
-                                          PortNumber peer_port) const;
-  [[nodiscard]] Association* find_by_list(const Endpoint& endpoint,
-                                          const InboundPacket& packet) const;
-  bool register_paths(Association& association, std::span<const IpAddress> peers);
+  // What the directory says, seen from here.
+  struct Known {
+    Association* association = nullptr;
+    std::optional<AssocId> elsewhere;  // another shard has it: nothing may be said in its name
+    [[nodiscard]] bool none() const { return association == nullptr && !elsewhere; }
+  };
+  [[nodiscard]] std::optional<AssocId> look_up(const Endpoint* endpoint,
+                                               const InboundPacket& packet,
+                                               const IpAddress& peer) const;
+  [[nodiscard]] Known find_by_address(const Endpoint* endpoint, const InboundPacket& packet,
+                                      const IpAddress& peer) const;
+  [[nodiscard]] Known find_by_list(const Endpoint* endpoint, const InboundPacket& packet) const;
+  [[nodiscard]] std::optional<AssocId> find_quoted(const PacketIn& sent) const;
+  void on_cookie_elsewhere(TimePoint now, const InboundPacket& packet, const Cookie& cookie);
+
+  // addresses.cpp
+  Directory::Claim::Outcome claim_addresses(const Association& association,
+                                            std::span<const IpAddress> peers);
+  void update_addresses(const Association& association, const PeerAddresses& before);
 
   // shard_core.cpp
   template <typename... Args>
@@ -85,6 +101,9 @@ class ShardCore {
   size_t transmit_replies(std::span<PacketOut> room);
 
   Directory& directory_;
+  Directory::Reader& reader_;
+  std::vector<Directory::Batch> batches_;  // by slot: what the directory has of the association
+  std::vector<DirectoryKey> keys_;         // scratch of claim_addresses()
   Pool<Association> pool_;
   std::vector<uint32_t> generations_;  // by slot; odd while the slot is in use
   TagTable tags_;

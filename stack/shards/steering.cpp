@@ -4,7 +4,6 @@
 // cookie, has been checked.
 #include <algorithm>
 
-#include "assoc/peer_addresses.h"
 #include "shards/shard_core.h"
 #include "wire/cookie_chunk.h"
 #include "wire/crc32c.h"
@@ -12,7 +11,10 @@
 namespace trunkline {
 
 // First the tag, which names its owner; where nobody has that tag, and for what carries no tag of
-// ours, the directory. Nothing is checked here: whoever gets the packet does that.
+// ours, the directory. The owner of the tag is asked once, by the shard where the packet came in.
+// So, while nothing changes, two hand-overs are enough from anywhere; where an association moves
+// between them, receive() finds that it is not here. Nothing is checked here: whoever gets the
+// packet does that.
 uint16_t ShardCore::steer(const PacketIn& in) const {
   const uint16_t here = ctx.config.index;
   if (ctx.config.count == 1 || in.hand_overs >= 2) return here;
@@ -25,33 +27,23 @@ uint16_t ShardCore::steer(const PacketIn& in) const {
   const wire::TagClass tag_class = wire::tag_class(packet.shape);
   if (tag_class == wire::TagClass::kOwn || tag_class == wire::TagClass::kByCookie) {
     const uint16_t owner = directory_.owner(header->verification_tag, ctx.config.count);
-    // Who is not the owner either got it by the directory.
-    if (owner != here) return in.hand_overs == 0 ? owner : here;
+    if (owner != here && in.hand_overs == 0) return owner;
     // A cookie is opened where it was made.
     if (tag_class == wire::TagClass::kByCookie || find_by_tag(packet) != nullptr) return here;
-  } else if (in.hand_overs > 0) {
-    return here;
   }
   const Endpoint* const endpoint = endpoints.find(in.destination, header->destination_port);
-  if (endpoint == nullptr) return here;
-  if (tag_class == wire::TagClass::kZero) {
+  auto known = look_up(endpoint, packet, in.source);
+  if (!known && tag_class == wire::TagClass::kZero) {
     // Any address of the list may belong to an association that exists (5.1.2 D).
     wire::ChunkCursor chunks(packet.chunks);
     const wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), false);
     if (!parsed.ok()) return here;
-    const PeerAddresses peers =
-        collect_peer_addresses(*endpoint, in.source, parsed.init.address_list());
-    return owner_by_address(*endpoint, peers.list(), header->source_port);
+    for (const IpAddress& address : parsed.init.address_list()) {
+      known = look_up(endpoint, packet, address);
+      if (known) break;
+    }
   }
-  return owner_by_address(*endpoint, {&in.source, 1}, header->source_port);
-}
-
-uint16_t ShardCore::owner_by_address(const Endpoint& endpoint, std::span<const IpAddress> peers,
-                                     PortNumber peer_port) const {
-  for (const IpAddress& peer : peers) {
-    if (const auto id = directory_.find({endpoint.endpoint, peer_port, peer})) return id->shard;
-  }
-  return ctx.config.index;
+  return known ? known->shard : here;
 }
 
 void ShardCore::receive(TimePoint now, const PacketIn& in) {
@@ -113,22 +105,10 @@ void ShardCore::on_matched(TimePoint now, const InboundPacket& packet, Associati
   if (association.state() != AssocState::kCookieWait) {
     return association.on_packet(ctx, now, packet);
   }
-  // An INIT ACK says which addresses the peer has: fewer than our user named, or more. Where
-  // another association has one of them, all stay out of the directory: packets from there still
-  // find theirs by tag.
-  std::array<IpAddress, kMaxPaths> peers;
-  const auto list = [&] {
-    size_t count = 0;
-    for (const Path* path : association.paths()) peers[count++] = path->remote;
-    return std::span<const IpAddress>(peers).first(count);
-  };
-  const std::span<const IpAddress> before = list();
+  // An INIT ACK says which addresses the peer has: fewer than our user named, or more.
+  const PeerAddresses before = addresses_of(association);
   association.on_packet(ctx, now, packet);
-  for (const IpAddress& peer : before) {
-    if (association.has_address(peer)) continue;
-    directory_.erase({association.local().endpoint, association.peer_port(), peer}, association.id);
-  }
-  if (!association.is_dead()) register_paths(association, list());
+  if (!association.is_dead()) update_addresses(association, before);
 }
 
 Association* ShardCore::find_by_tag(const InboundPacket& packet, bool source_too) const {
@@ -139,34 +119,47 @@ Association* ShardCore::find_by_tag(const InboundPacket& packet, bool source_too
   });
 }
 
-Association* ShardCore::find_by_address(const Endpoint& endpoint, const IpAddress& peer,
-                                        PortNumber peer_port) const {
-  const auto id = directory_.find({endpoint.endpoint, peer_port, peer});
-  return id ? find(*id) : nullptr;
+// What the directory has for `peer` at the packet's source port. The peer's other addresses may be
+// of another family than the packet: then any address of ours that reaches them will do, since all
+// of them are in the directory.
+std::optional<AssocId> ShardCore::look_up(const Endpoint* endpoint, const InboundPacket& packet,
+                                          const IpAddress& peer) const {
+  IpAddress local = packet.destination;
+  if (endpoint != nullptr && !LocalEnd::fits(local, peer)) local = endpoint->address_towards(peer);
+  return directory_.find({local, peer, packet.header.destination_port, packet.header.source_port});
+}
+
+ShardCore::Known ShardCore::find_by_address(const Endpoint* endpoint, const InboundPacket& packet,
+                                            const IpAddress& peer) const {
+  const auto id = look_up(endpoint, packet, peer);
+  if (!id) return {};
+  if (id->shard != ctx.config.index) return {nullptr, id};
+  return {find(*id), std::nullopt};
 }
 
 // An INIT ACK belongs to the association that has any address of its list (5.1.2 D): a peer may
 // answer from another address than the one that was asked.
-Association* ShardCore::find_by_list(const Endpoint& endpoint, const InboundPacket& packet) const {
-  if (packet.shape.first_type != wire::ChunkType::kInitAck) return nullptr;
+ShardCore::Known ShardCore::find_by_list(const Endpoint* endpoint,
+                                         const InboundPacket& packet) const {
+  if (packet.shape.first_type != wire::ChunkType::kInitAck) return {};
   wire::ChunkCursor chunks(packet.chunks);
   const wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), true);
   for (const IpAddress& address : parsed.init.address_list()) {
-    Association* const found = find_by_address(endpoint, address, packet.header.source_port);
-    if (found != nullptr) return found;
+    const Known known = find_by_address(endpoint, packet, address);
+    if (!known.none()) return known;
   }
-  return nullptr;
+  return {};
 }
 
 // No association has this tag. The one with these addresses and ports judges what is left (8.5.1).
 void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class) {
   const Endpoint* const endpoint =
       endpoints.find(packet.destination, packet.header.destination_port);
-  Association* const association =
-      endpoint != nullptr ? find_by_address(*endpoint, packet.source, packet.header.source_port)
-                          : nullptr;
-  if (association == nullptr) {
-    Association* const listed = endpoint != nullptr ? find_by_list(*endpoint, packet) : nullptr;
+  Known known = find_by_address(endpoint, packet, packet.source);
+  Association* const association = known.association;
+  if (association == nullptr && !known.elsewhere) {
+    known = find_by_list(endpoint, packet);
+    Association* const listed = known.association;
     if (listed != nullptr && listed->local_tag() == packet.header.verification_tag) {
       return on_matched(now, packet, *listed);
     }
@@ -177,7 +170,11 @@ void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::T
       ctx.counters.add(Counter::k_drop_bad_tag);
       return;
     }
-    return answer_out_of_blue(ctx, now, budget_, endpoint, packet);
+    if (!known.elsewhere) return answer_out_of_blue(ctx, now, budget_, endpoint, packet);
+  }
+  if (known.elsewhere) {
+    ctx.counters.add(Counter::k_drop_elsewhere);
+    return;
   }
   if (tag_class == wire::TagClass::kReflected &&
       packet.header.verification_tag == association->peer_tag()) {
@@ -205,7 +202,7 @@ void ShardCore::refuse_stranger(TimePoint now, const InboundPacket& packet,
 bool ShardCore::init_is_within_rate(TimePoint now, const InboundPacket& packet,
                                     const Endpoint& endpoint) {
   const bool known = endpoint.is_configured_peer(packet.source) ||
-                     directory_.find({endpoint.endpoint, packet.header.source_port, packet.source});
+                     look_up(&endpoint, packet, packet.source).has_value();
   switch (init_limiter_.judge(now, packet.source, known)) {
     case InitLimiter::Verdict::kSourceRate:
       ctx.counters.add(Counter::k_drop_init_source_rate);
@@ -244,9 +241,14 @@ void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
   // Any address of the list may belong to an association that exists (5.1.2 D).
   const PeerAddresses peers = collect_peer_addresses(*endpoint, packet.source, init.address_list());
   for (const IpAddress& peer : peers.list()) {
-    Association* const known = find_by_address(*endpoint, peer, packet.header.source_port);
-    if (known == nullptr) continue;
-    known->on_unexpected_init(ctx, now, packet, init, draw_tag(), Tsn(ctx.random.u32()));
+    const Known known = find_by_address(endpoint, packet, peer);
+    if (known.none()) continue;
+    if (known.elsewhere) {
+      ctx.counters.add(Counter::k_drop_elsewhere);
+      return;
+    }
+    known.association->on_unexpected_init(ctx, now, packet, init, draw_tag(),
+                                          Tsn(ctx.random.u32()));
     return;
   }
   if (!endpoint->listening) {
@@ -277,18 +279,12 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
     return;
   }
   for (const IpAddress& peer : cookie.peers()) {
-    const auto id = directory_.find({endpoint->endpoint, packet.header.source_port, peer});
-    if (id && id->shard != ctx.config.index) {
-      // Two INITs were answered here and there, and the other one was faster. Its association has
-      // neither this cookie's tag nor its nonces: nothing of 5.2.4 is left but to discard.
-      if (now - cookie.created > cookie.lifespan)
-        return send_stale_cookie(ctx, now, packet, cookie);
-      ctx.counters.add(Counter::k_drop_cookie_collision);
-      return;
-    }
-    Association* const known = id ? find(*id) : nullptr;
+    const Known there = find_by_address(endpoint, packet, peer);
+    if (there.elsewhere) return on_cookie_elsewhere(now, packet, cookie);
+    Association* const known = there.association;
     if (known == nullptr) continue;
     const VerificationTag old_tag = known->local_tag();
+    const PeerAddresses before = addresses_of(*known);
     switch (known->on_cookie(ctx, now, packet, cookie)) {
       case Association::CookieAction::kDiscard:
         ctx.counters.add(Counter::k_drop_cookie_collision);
@@ -303,10 +299,19 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
         break;
     }
     spent_.remember(cookie);
-    register_paths(*known, cookie.peers());
+    update_addresses(*known, before);
     return known->on_packet(ctx, now, packet);
   }
   accept(now, packet, cookie);
+}
+
+// Two INITs were answered here and there, or one was while another shard called the peer, and the
+// other shard was faster. Its association has neither this cookie's tag, which names this shard,
+// nor its nonces, which are this shard's: of 5.2.4 nothing is left but to discard.
+void ShardCore::on_cookie_elsewhere(TimePoint now, const InboundPacket& packet,
+                                    const Cookie& cookie) {
+  if (now - cookie.created > cookie.lifespan) return send_stale_cookie(ctx, now, packet, cookie);
+  ctx.counters.add(Counter::k_drop_cookie_collision);
 }
 
 void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie) {
@@ -327,24 +332,22 @@ void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie&
   Association* const association = make_association(*endpoint, profile, cookie, endpoint->user);
   if (association != nullptr) {
     ++endpoint->associations;
-    if (register_paths(*association, cookie.peers()) &&
+    const auto outcome = claim_addresses(*association, cookie.peers());
+    if (outcome == Directory::Claim::Outcome::kDone &&
         association->start_accepted(ctx, now, packet, cookie)) {
       spent_.remember(cookie);
       return association->on_packet(ctx, now, packet);
     }
-    for (const IpAddress& peer : cookie.peers()) {
-      directory_.erase({endpoint->endpoint, cookie.peer_port, peer}, association->id);
-    }
     destroy(association);
+    // Since the directory was asked, another shard has become faster: no lack of memory, and no
+    // ABORT, which would end what lives there.
+    if (outcome == Directory::Claim::Outcome::kTaken) {
+      return on_cookie_elsewhere(now, packet, cookie);
+    }
   }
   ctx.counters.add(Counter::k_drop_no_association_memory);
   refuse_init(ctx, packet, cookie.peer_tag,
               [](wire::PacketWriter& writer) { return wire::append_out_of_resource(writer); });
-}
-
-bool ShardCore::register_paths(Association& association, std::span<const IpAddress> peers) {
-  return directory_.insert_all(association.local().endpoint, association.peer_port(), peers,
-                               association.id);
 }
 
 }  // namespace trunkline

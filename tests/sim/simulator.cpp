@@ -116,7 +116,8 @@ void Host::start(TimePoint now) {
   ++boot_;
   const uint64_t seed = simulator_.seed() * 1000003 + index_ * 257ull + boot_ * 65537ull;
   randoms_.emplace_back(seed);
-  directory_ = make_directory(randoms_.back(), config_.shard.max_associations * config_.shards);
+  directory_ =
+      make_directory(randoms_.back(), config_.shard.max_associations * config_.shards * 16);
   inboxes_.resize(config_.shards);
   t3_expirations_ = 0;
   t3_of_.clear();

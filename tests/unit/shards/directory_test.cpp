@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The directory and the tag table against containers of the standard library: all addresses or
-// none, removal that leaves no hole, fullness, doubles; and the owner of a tag.
+// none, fullness, when an entry is used again, doubles; and the owner of a tag. Threads that race
+// for it are race_test.cpp's.
 #include "shards/directory.h"
 
 #include <gtest/gtest.h>
@@ -8,6 +9,7 @@
 #include <array>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "shards/tag_table.h"
@@ -15,142 +17,230 @@
 namespace trunkline {
 namespace {
 
+using Outcome = Directory::Claim::Outcome;
+
 IpAddress address(uint32_t n) {
   return IpAddress::ipv4(10, static_cast<uint8_t>(n >> 16), static_cast<uint8_t>(n >> 8),
                          static_cast<uint8_t>(n));
 }
 
-DirectoryKey key(uint32_t endpoint, uint16_t port, uint32_t n) {
-  return {EndpointId(endpoint), PortNumber(port), address(n)};
+// Of the local address 10.255.0.`local` and port 2905.
+DirectoryKey key(uint32_t peer, uint16_t peer_port = 2905, uint8_t local = 1) {
+  return {IpAddress::ipv4(10, 255, 0, local), address(peer), PortNumber(2905),
+          PortNumber(peer_port)};
 }
 
-AssocId assoc(uint32_t slot) {
-  return {1, slot, 0};
+AssocId assoc(uint32_t slot, uint32_t generation = 1) {
+  return {generation, slot, static_cast<uint16_t>(slot % 3)};
 }
 
-TEST(Directory, FindsWhatWasInsertedUnderEachAddress) {
-  SeededRandom random(1);
-  Directory directory(random, 100);
-  const IpAddress peers[] = {address(1), address(2), *IpAddress::parse("2001:db8::1")};
-  ASSERT_TRUE(directory.insert_all(EndpointId(7), PortNumber(2905), peers, assoc(3)));
-  EXPECT_EQ(directory.size(), 3u);
-  for (const IpAddress& peer : peers) {
-    EXPECT_EQ(directory.find({EndpointId(7), PortNumber(2905), peer}), assoc(3));
-    EXPECT_FALSE(directory.find({EndpointId(8), PortNumber(2905), peer}).has_value());
-    EXPECT_FALSE(directory.find({EndpointId(7), PortNumber(2906), peer}).has_value());
+// A directory and the shards that use it.
+struct Shared {
+  explicit Shared(uint32_t max_entries, uint64_t seed = 1, size_t shards = 1)
+      : random(seed), directory(random, max_entries) {
+    for (size_t i = 0; i < shards; ++i) readers.push_back(&directory.join());
   }
-  EXPECT_FALSE(directory.find(key(7, 2905, 3)).has_value());
+  Directory::Claim claim(const std::vector<DirectoryKey>& keys, AssocId who,
+                         Directory::Batch old = 0) {
+    return directory.claim(*readers[0], keys, who, old);
+  }
+  void withdraw(Directory::Batch batch) { directory.withdraw(*readers[0], batch); }
+
+  SeededRandom random;
+  Directory directory;
+  std::vector<Directory::Reader*> readers;
+};
+
+TEST(Directory, FindsWhatWasClaimedUnderEachKey) {
+  Shared shared(100);
+  const std::vector<DirectoryKey> keys = {key(1), key(2), key(1, 2905, 2), key(2, 2905, 2)};
+  ASSERT_EQ(shared.claim(keys, assoc(3)).outcome, Outcome::kDone);
+  EXPECT_EQ(shared.directory.size(), 4u);
+  for (const DirectoryKey& each : keys) EXPECT_EQ(shared.directory.find(each), assoc(3));
+  EXPECT_FALSE(shared.directory.find(key(3)).has_value());
+  EXPECT_FALSE(shared.directory.find(key(1, 2906)).has_value());
+  EXPECT_FALSE(shared.directory.find(key(1, 2905, 3)).has_value());
+  DirectoryKey other_port = key(1);
+  other_port.local_port = PortNumber(2906);
+  EXPECT_FALSE(shared.directory.find(other_port).has_value());
+}
+
+TEST(Directory, TheTwoSidesAreToldApart) {
+  Shared shared(100);
+  const DirectoryKey there{address(1), address(2), PortNumber(3), PortNumber(4)};
+  ASSERT_EQ(shared.claim({there}, assoc(1)).outcome, Outcome::kDone);
+  EXPECT_FALSE(
+      shared.directory.find({address(2), address(1), PortNumber(4), PortNumber(3)}).has_value());
+  EXPECT_FALSE(
+      shared.directory.find({address(2), address(1), PortNumber(3), PortNumber(4)}).has_value());
 }
 
 TEST(Directory, AnIpv6AddressIsNotTheIpv4AddressOfTheSameBytes) {
-  SeededRandom random(1);
-  Directory directory(random, 100);
-  std::array<uint8_t, 16> bytes{192, 0, 2, 1};
-  const IpAddress six = IpAddress::from_ipv6(bytes);
-  const IpAddress four[] = {IpAddress::ipv4(192, 0, 2, 1)};
-  ASSERT_TRUE(directory.insert_all(EndpointId(1), PortNumber(1), four, assoc(1)));
-  EXPECT_FALSE(directory.find({EndpointId(1), PortNumber(1), six}).has_value());
+  Shared shared(100);
+  const std::array<uint8_t, 16> bytes{10, 0, 0, 1};
+  DirectoryKey six = key(1);
+  six.peer = IpAddress::from_ipv6(bytes);
+  ASSERT_EQ(shared.claim({key(1)}, assoc(1)).outcome, Outcome::kDone);
+  EXPECT_FALSE(shared.directory.find(six).has_value());
 }
 
-TEST(Directory, AllAddressesOrNone) {
-  SeededRandom random(2);
-  Directory directory(random, 100);
-  const IpAddress first[] = {address(5)};
-  ASSERT_TRUE(directory.insert_all(EndpointId(0), PortNumber(1), first, assoc(1)));
-  const IpAddress second[] = {address(3), address(4), address(5)};
-  EXPECT_FALSE(directory.insert_all(EndpointId(0), PortNumber(1), second, assoc(2)));
-  EXPECT_EQ(directory.size(), 1u);
-  EXPECT_FALSE(directory.find(key(0, 1, 3)).has_value());
-  EXPECT_FALSE(directory.find(key(0, 1, 4)).has_value());
-  EXPECT_EQ(directory.find(key(0, 1, 5)), assoc(1));
-  EXPECT_TRUE(directory.insert_all(EndpointId(0), PortNumber(2), second, assoc(2)))
+TEST(Directory, AllKeysOrNoneAndWhoHasTheOtherOneIsTold) {
+  Shared shared(100);
+  ASSERT_EQ(shared.claim({key(5)}, assoc(1)).outcome, Outcome::kDone);
+  const std::vector<DirectoryKey> keys = {key(3), key(4), key(5)};
+  const Directory::Claim refused = shared.claim(keys, assoc(2));
+  EXPECT_EQ(refused.outcome, Outcome::kTaken);
+  EXPECT_EQ(refused.by, assoc(1));
+  EXPECT_EQ(shared.directory.size(), 1u);
+  EXPECT_FALSE(shared.directory.find(key(3)).has_value());
+  EXPECT_FALSE(shared.directory.find(key(4)).has_value());
+  EXPECT_EQ(shared.directory.find(key(5)), assoc(1));
+  EXPECT_EQ(shared.claim({key(3), key(5, 2906)}, assoc(2)).outcome, Outcome::kDone)
       << "another port is another peer";
 }
 
-TEST(Directory, AnAddressTwiceAndAnAddressAgainAreHarmless) {
-  SeededRandom random(3);
-  Directory directory(random, 100);
-  const IpAddress twice[] = {address(1), address(1), address(2)};
-  ASSERT_TRUE(directory.insert_all(EndpointId(0), PortNumber(1), twice, assoc(1)));
-  EXPECT_EQ(directory.size(), 2u);
-  ASSERT_TRUE(directory.insert_all(EndpointId(0), PortNumber(1), twice, assoc(1)));
-  EXPECT_EQ(directory.size(), 2u);
+TEST(Directory, AnotherLifeOfTheSameSlotIsAnother) {
+  Shared shared(100);
+  ASSERT_EQ(shared.claim({key(5)}, assoc(1, 1)).outcome, Outcome::kDone);
+  EXPECT_EQ(shared.claim({key(5)}, assoc(1, 3)).outcome, Outcome::kTaken);
+}
+
+TEST(Directory, NewAddressesTakeThePlaceOfTheOld) {
+  Shared shared(100);
+  const Directory::Claim first = shared.claim({key(1), key(2)}, assoc(1));
+  const Directory::Claim second = shared.claim({key(2), key(3), key(4)}, assoc(1), first.batch);
+  ASSERT_EQ(second.outcome, Outcome::kDone);
+  EXPECT_FALSE(shared.directory.find(key(1)).has_value());
+  for (const uint32_t n : {2u, 3u, 4u}) EXPECT_EQ(shared.directory.find(key(n)), assoc(1));
+  EXPECT_EQ(shared.directory.size(), 3u);
+  EXPECT_EQ(shared.claim({key(1)}, assoc(2)).outcome, Outcome::kDone) << "free again";
+  const Directory::Claim refused = shared.claim({key(1), key(5)}, assoc(1), second.batch);
+  EXPECT_EQ(refused.outcome, Outcome::kTaken);
+  for (const uint32_t n : {2u, 3u, 4u}) EXPECT_EQ(shared.directory.find(key(n)), assoc(1));
+  EXPECT_FALSE(shared.directory.find(key(5)).has_value());
+  shared.withdraw(second.batch);
+  EXPECT_EQ(shared.directory.size(), 1u);
+  EXPECT_FALSE(shared.directory.find(key(3)).has_value());
 }
 
 TEST(Directory, FullIsARefusalThatChangesNothing) {
-  SeededRandom random(4);
-  Directory directory(random, 10);
+  Shared shared(10);
+  std::vector<Directory::Batch> batches;
   for (uint32_t n = 0; n < 9; ++n) {
-    const IpAddress peers[] = {address(n)};
-    ASSERT_TRUE(directory.insert_all(EndpointId(0), PortNumber(1), peers, assoc(n)));
+    const Directory::Claim claim = shared.claim({key(n)}, assoc(n));
+    ASSERT_EQ(claim.outcome, Outcome::kDone);
+    batches.push_back(claim.batch);
   }
-  const IpAddress two[] = {address(100), address(101)};
-  EXPECT_FALSE(directory.insert_all(EndpointId(0), PortNumber(1), two, assoc(50)));
-  EXPECT_EQ(directory.size(), 9u);
-  EXPECT_FALSE(directory.find(key(0, 1, 100)).has_value());
-  EXPECT_TRUE(
-      directory.insert_all(EndpointId(0), PortNumber(1), std::span(two).first(1), assoc(50)));
-  EXPECT_FALSE(
-      directory.insert_all(EndpointId(0), PortNumber(1), std::span(two).last(1), assoc(50)));
-  directory.erase(key(0, 1, 4), assoc(4));
-  EXPECT_TRUE(
-      directory.insert_all(EndpointId(0), PortNumber(1), std::span(two).last(1), assoc(50)));
+  EXPECT_EQ(shared.claim({key(100), key(101)}, assoc(50)).outcome, Outcome::kFull);
+  EXPECT_EQ(shared.directory.size(), 9u);
+  EXPECT_FALSE(shared.directory.find(key(100)).has_value());
+  EXPECT_EQ(shared.claim({key(100)}, assoc(50)).outcome, Outcome::kDone);
+  EXPECT_EQ(shared.claim({key(101)}, assoc(51)).outcome, Outcome::kFull);
+  EXPECT_EQ(shared.claim({key(4), key(101)}, assoc(51)).outcome, Outcome::kTaken)
+      << "said rather than full";
+  EXPECT_EQ(shared.claim({key(102)}, assoc(4), batches[4]).outcome, Outcome::kDone)
+      << "an exchange needs no room";
+  EXPECT_EQ(shared.claim({}, assoc(51)).outcome, Outcome::kFull) << "nothing could be found";
+  shared.withdraw(batches[5]);
+  EXPECT_EQ(shared.claim({key(101)}, assoc(51)).outcome, Outcome::kDone);
 }
 
-TEST(Directory, OnlyTheOwnerOfAnEntryErasesIt) {
-  SeededRandom random(5);
-  Directory directory(random, 10);
-  const IpAddress peers[] = {address(1)};
-  ASSERT_TRUE(directory.insert_all(EndpointId(0), PortNumber(1), peers, assoc(1)));
-  directory.erase(key(0, 1, 1), assoc(2));
-  directory.erase(key(0, 1, 1), {2, 1, 0});  // the same slot in another life
-  directory.erase(key(0, 1, 2), assoc(1));
-  EXPECT_EQ(directory.find(key(0, 1, 1)), assoc(1));
-  EXPECT_EQ(directory.size(), 1u);
-  directory.erase(key(0, 1, 1), assoc(1));
-  EXPECT_EQ(directory.size(), 0u);
+// Held up by a shard that does not run, entries wait; nothing but room is lost, and all of it comes
+// back when that shard runs or leaves.
+TEST(Directory, AShardThatDoesNotRunHoldsUpMemoryOnly) {
+  for (const bool leaves : {false, true}) {
+    Shared shared(100, 1, 2);
+    Directory::Reader& sleeper = *shared.readers[1];
+    size_t done = 0;
+    while (done < 10000) {
+      const Directory::Claim claim = shared.claim({key(1), key(2)}, assoc(1));
+      if (claim.outcome != Outcome::kDone) break;
+      shared.withdraw(claim.batch);
+      ++done;
+    }
+    EXPECT_GT(done, 100u);
+    EXPECT_LT(done, 1000u) << "its memory is bounded";
+    EXPECT_EQ(shared.directory.waiting(), 2 * done);
+    EXPECT_FALSE(shared.directory.find(key(1)).has_value());
+    EXPECT_EQ(shared.claim({key(1), key(2)}, assoc(1)).outcome, Outcome::kFull);
+    leaves ? shared.directory.leave(sleeper) : shared.directory.quiescent(sleeper);
+    for (int i = 0; i < 10000; ++i) {
+      const Directory::Claim claim = shared.claim({key(1), key(2)}, assoc(1));
+      ASSERT_EQ(claim.outcome, Outcome::kDone) << i;
+      shared.withdraw(claim.batch);
+      shared.directory.quiescent(sleeper);
+    }
+  }
+}
+
+TEST(Directory, AnEntryIsUsedAgainOnlyAfterEveryShardWasQuietOnce) {
+  Shared shared(16, 1, 3);
+  const Directory::Batch batch = shared.claim({key(1)}, assoc(1)).batch;
+  shared.withdraw(batch);
+  // Rounds begin only when there is enough to collect.
+  const auto churn = [&] {
+    bool again = false;
+    for (uint32_t n = 0; n < 70; ++n) {
+      const Directory::Claim claim = shared.claim({key(2)}, assoc(2));
+      again = again || claim.batch == batch;
+      shared.withdraw(claim.batch);
+    }
+    return again;
+  };
+  EXPECT_FALSE(churn());
+  shared.directory.quiescent(*shared.readers[1]);
+  EXPECT_FALSE(churn());
+  shared.directory.quiescent(*shared.readers[2]);
+  EXPECT_TRUE(churn());
 }
 
 TEST(Directory, RandomUseAgainstAMap) {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
-    SeededRandom random(seed);
     constexpr uint32_t kLimit = 60;
-    Directory directory(random, kLimit);
-    std::map<uint32_t, uint32_t> model;  // address to slot
-    for (int step = 0; step < 20000; ++step) {
-      if (random.below(2) == 0) {
-        std::vector<IpAddress> peers;
-        std::multiset<uint32_t> fresh;  // an address named twice may be counted twice
-        bool taken = false;
-        const auto slot = static_cast<uint32_t>(random.below(40));
-        for (uint64_t n = random.below(4) + 1; n > 0; --n) {
-          const auto peer = static_cast<uint32_t>(random.below(100));
-          peers.push_back(address(peer));
-          const auto known = model.find(peer);
-          taken = taken || (known != model.end() && known->second != slot);
-          if (known == model.end()) fresh.insert(peer);
+    constexpr uint32_t kKeys = 100;
+    constexpr uint32_t kAssociations = 40;
+    Shared shared(kLimit, seed);
+    std::map<uint32_t, uint32_t> model;                 // key to association
+    std::vector<Directory::Batch> held(kAssociations);  // what each has
+    for (int step = 0; step < 3000; ++step) {
+      const auto who = static_cast<uint32_t>(shared.random.below(kAssociations));
+      std::set<uint32_t> wanted;
+      if (shared.random.below(3) != 0) {
+        for (uint64_t n = shared.random.below(4) + 1; n > 0; --n) {
+          wanted.insert(static_cast<uint32_t>(shared.random.below(kKeys)));
         }
-        const bool fits = model.size() + fresh.size() <= kLimit;
-        ASSERT_EQ(directory.insert_all(EndpointId(1), PortNumber(9), peers, assoc(slot)),
-                  !taken && fits);
-        if (!taken && fits) {
-          for (const uint32_t peer : fresh) model[peer] = slot;
-        }
-      } else {
-        const auto peer = static_cast<uint32_t>(random.below(100));
-        const auto known = model.find(peer);
-        const uint32_t slot = known != model.end() && random.below(8) != 0
-                                  ? known->second
-                                  : static_cast<uint32_t>(random.below(40));
-        directory.erase(key(1, 9, peer), assoc(slot));
-        if (known != model.end() && known->second == slot) model.erase(known);
       }
-      ASSERT_EQ(directory.size(), model.size());
-      for (uint32_t peer = 0; peer < 100; ++peer) {
-        const auto known = model.find(peer);
-        const auto found = directory.find(key(1, 9, peer));
+      const auto forget = [&] { std::erase_if(model, [&](auto& e) { return e.second == who; }); };
+      if (wanted.empty()) {
+        shared.withdraw(std::exchange(held[who], 0));
+        forget();
+      } else {
+        std::vector<DirectoryKey> keys;
+        bool taken = false;
+        for (const uint32_t n : wanted) {
+          keys.push_back(key(n));
+          const auto known = model.find(n);
+          taken = taken || (known != model.end() && known->second != who);
+        }
+        size_t others = 0;
+        for (const auto& [n, owner] : model) others += owner != who ? 1 : 0;
+        const Outcome expected = taken                           ? Outcome::kTaken
+                                 : others + keys.size() > kLimit ? Outcome::kFull
+                                                                 : Outcome::kDone;
+        const Directory::Claim claim = shared.claim(keys, assoc(who), held[who]);
+        ASSERT_EQ(claim.outcome, expected) << step;
+        if (expected == Outcome::kDone) {
+          held[who] = claim.batch;
+          forget();
+          for (const uint32_t n : wanted) model[n] = who;
+        }
+      }
+      ASSERT_EQ(shared.directory.size(), model.size());
+      for (uint32_t n = 0; n < kKeys; ++n) {
+        const auto known = model.find(n);
+        const auto found = shared.directory.find(key(n));
         ASSERT_EQ(found.has_value(), known != model.end()) << step;
-        ASSERT_TRUE(!found || found->slot == known->second);
+        ASSERT_TRUE(!found || *found == assoc(known->second));
       }
     }
   }

@@ -50,6 +50,7 @@ namespace trunkline {
   X(restarts, "associations that the peer restarted")                                           \
   X(inits_answered, "INIT ACKs sent")                                                           \
   X(oob_aborts_sent, "ABORTs sent to out-of-the-blue packets")                                  \
+  X(directory_full, "times that the directory had no room for an association's addresses")      \
   /* Drops: packets */                                                                          \
   X(drop_runt, "packets shorter than a common header and a chunk")                              \
   X(drop_zero_port, "packets with port number 0")                                               \
@@ -74,6 +75,7 @@ namespace trunkline {
   X(drop_unexpected_cookie_ack, "COOKIE ACKs outside COOKIE-ECHOED")                            \
   X(drop_unexpected_shutdown, "shutdown chunks that the state does not expect")                 \
   X(drop_no_association_memory, "set-ups refused because a table or pool is full")              \
+  X(drop_elsewhere, "packets of an association that another shard has come to own meanwhile")   \
   X(drop_icmp, "ICMP errors that quote no packet of an association, or not its tag")            \
   X(drop_reply_queue_full, "stateless replies withheld because their queue is full")            \
   /* Drops: chunks */                                                                           \

@@ -254,7 +254,7 @@ struct EndpointResult {
 
 struct ShardConfig {
   uint16_t index = 0;
-  uint16_t count = 1;  // shards that share the directory
+  uint16_t count = 1;  // shards that share the directory; each drives its verbs now and then
   uint32_t max_associations = 4096;
   uint64_t receive_buffer_bytes = 64ull << 20;     // payload held for reassembly and slow readers
   uint32_t max_outstanding_chunks = 262144;        // DATA chunks in flight, over all associations
@@ -267,7 +267,9 @@ struct ShardConfig {
   uint32_t spent_cookies = 16384;              // remembered against replay; 0: none
 };
 
-// The one structure that shards share: (local port, peer address, peer port) to association.
+// The one structure that shards share, whatever threads they run on: addresses and ports of both
+// sides to association. `max_entries`: an association has one for each pair of a local and a peer
+// address, 64 bytes each; memory that was never needed is never touched.
 class Directory;
 struct DirectoryDeleter {
   void operator()(Directory* directory) const;
@@ -297,10 +299,14 @@ class Shard {
   // Which shard a packet that lies here must be given to: this one, or another, where it is asked
   // again with `hand_overs` counted. Two hand-overs lead to the right one from anywhere.
   [[nodiscard]] uint16_t steer(const PacketIn& packet) const;
+  // Likewise for what ICMP says of `sent`, as far as it is quoted: who has the association that the
+  // packet, from one of our addresses to a peer's, belonged to. One hand-over is enough.
+  [[nodiscard]] uint16_t steer_quoted(const PacketIn& sent) const;
 
   // -- in: a burst of packets. Nothing of `burst` is kept after the events have been drained.
   void receive(TimePoint now, std::span<const PacketIn> burst);
 
+  // To the shard that steer_quoted() names.
   // ICMP or ICMPv6 says that SCTP is not spoken where `sent` went: a packet from one of our
   // addresses to a peer's, quoted as far as the message goes. If it proves that it was ours, the
   // association ends as by an ABORT (section 10). No other ICMP message concerns the stack.
