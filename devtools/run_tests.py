@@ -207,7 +207,7 @@ def run_fuzz(suite, path, seconds):
     work.mkdir(parents=True)
     corpus = ROOT / 'tests/fuzz/corpus' / path.name.removeprefix('fuzz_')
     folders = [str(work)] + ([str(corpus)] if corpus.is_dir() else [])
-    command = [*no_randomised_layout(), str(path), f'-max_total_time={seconds}', '-timeout=10',
+    command = [*no_randomised_layout(), str(path), f'-max_total_time={seconds}', '-timeout=60',
                '-rss_limit_mb=2048', '-print_final_stats=1', f'-artifact_prefix={work}/', *folders]
     status = run_logged(command, log, seconds + 120, suite.env)
     runs = re.search(r'^stat::number_of_executed_units: *(\d+)',
