@@ -167,9 +167,9 @@ void Directory::splice(EntryList& from, EntryList& to) {
   from = {};
 }
 
-// Out of the chains. A reader that stands on an entry goes on from it as before.
+// Out of the chains. A reader that stands on an entry goes on from it as before. One that was
+// replaced stays visible to it: that reader may have passed the new one before it could be seen.
 void Directory::unlink(Batch batch) {
-  entries_[batch].visible.store(0, std::memory_order_release);
   EntryList gone{batch, batch, 0};
   for (Index at = batch; at != 0; at = entries_[at].sibling) {
     std::atomic<Index>* link = &bucket_of(entries_[at].key);
