@@ -3,6 +3,7 @@
 #include "daemon.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -20,7 +21,7 @@
 #include "eal.h"
 #include "link_watch.h"
 #include "unix_path.h"
-#include "worker/worker.h"
+#include "worker/group.h"
 
 namespace trunkline {
 namespace {
@@ -83,54 +84,14 @@ std::vector<std::unique_ptr<port::Port>> open_ports(const config::Config& config
   std::vector<std::unique_ptr<port::Port>> out;
   for (const config::Port& one : config.ports) {
     const auto index = static_cast<uint16_t>(out.size());
-    out.push_back(std::make_unique<port::Port>(one, index, shares_cores(config)));
+    out.push_back(
+        std::make_unique<port::Port>(one, index, config.workers.count, shares_cores(config)));
     const port::Port& port = *out.back();
-    spdlog::info("port {}: {} ({}), {}, checksum offload: {}{}", one.name, one.device,
-                 port.capabilities().driver, port.mac().to_string(),
-                 port.offloads().rx_sctp_checksum ? "receive " : "",
+    spdlog::info("port {}: {} ({}), {}, {} queue pair{}, checksum offload: {}{}", one.name,
+                 one.device, port.capabilities().driver, port.mac().to_string(), port.queues(),
+                 port.queues() == 1 ? "" : "s", port.offloads().rx_sctp_checksum ? "receive " : "",
                  port.offloads().tx_sctp_checksum ? "send" : "software");
   }
-  return out;
-}
-
-worker::WorkerConfig worker_config(const config::Config& config) {
-  worker::WorkerConfig out;
-  out.idle = config.idle;
-  out.max_neighbours = config.limits.max_neighbours;
-  out.shared_cores = shares_cores(config);
-  out.shard.max_associations = config.limits.max_associations;
-  out.shard.receive_buffer_bytes = config.limits.receive_buffer;
-  out.shard.max_outstanding_chunks = config.limits.max_outstanding_chunks;
-  out.shard.max_queued_messages = config.limits.max_queued_messages;
-  out.shard.out_of_blue_replies_per_second = config.limits.out_of_blue_replies_per_second;
-  out.shard.inits_per_second_per_source = config.limits.inits_per_second_per_source;
-  out.shard.inits_per_second = config.limits.inits_per_second;
-  out.shard.spent_cookies = config.limits.spent_cookies;
-
-  appring::BridgeConfig& bridge = out.bridge;
-  for (const config::Port& port : config.ports) {
-    for (const config::Prefix& prefix : port.addresses) {
-      bridge.local_addresses.push_back(prefix.address);
-    }
-  }
-  bridge.default_profile = config.profiles[0].profile;
-  for (const config::NamedProfile& profile : config.profiles) {
-    bridge.profiles.push_back({profile.name, profile.profile});
-  }
-  for (const config::Endpoint& endpoint : config.endpoints) {
-    bridge.endpoints.push_back({PortNumber(endpoint.port), endpoint.addresses,
-                                config.profiles[endpoint.profile].name, endpoint.out_of_blue});
-  }
-  for (const config::Peer& peer : config.peers) {
-    for (const config::Prefix& prefix : peer.addresses) {
-      bridge.peers.push_back(
-          {prefix.address, prefix.length, config.profiles[peer.profile].profile});
-    }
-  }
-  bridge.on_death = config.clients.on_death == config::OnDeath::kAbort
-                        ? appring::ClientDeath::kAbort
-                        : appring::ClientDeath::kShutdown;
-  bridge.max_associations = config.limits.max_associations;
   return out;
 }
 
@@ -166,28 +127,36 @@ appring::AttachConfig attach_config(const config::Config& config) {
   return out;
 }
 
-// The worker's thread, stopped and joined at the end of the scope.
-class WorkerThread {
+// The workers' threads, stopped and joined at the end of the scope.
+class WorkerThreads {
  public:
-  WorkerThread(worker::Worker& worker, unsigned lcore) : worker_(worker), lcore_(lcore) {
+  explicit WorkerThreads(worker::WorkerGroup& workers) : workers_(workers) {
     const auto run = [](void* argument) {
       static_cast<worker::Worker*>(argument)->run();
       return 0;
     };
-    if (rte_eal_remote_launch(run, &worker_, lcore_) != 0) {
-      throw std::runtime_error("the worker's lcore does not start");
+    for (; started_ < workers_.size(); ++started_) {
+      if (rte_eal_remote_launch(run, &workers_[started_], lcore_of(started_)) == 0) continue;
+      stop();
+      throw std::runtime_error(fmt::format("the lcore of worker {} does not start", started_));
     }
   }
-  ~WorkerThread() {
-    worker_.stop();
-    rte_eal_wait_lcore(lcore_);
-  }
-  WorkerThread(const WorkerThread&) = delete;
-  WorkerThread& operator=(const WorkerThread&) = delete;
+  ~WorkerThreads() { stop(); }
+  WorkerThreads(const WorkerThreads&) = delete;
+  WorkerThreads& operator=(const WorkerThreads&) = delete;
 
  private:
-  worker::Worker& worker_;
-  unsigned lcore_;
+  static unsigned lcore_of(size_t worker) {
+    return kFirstWorkerLcore + static_cast<unsigned>(worker);
+  }
+  // A worker that sleeps notices within its longest rest.
+  void stop() {
+    for (size_t i = 0; i < started_; ++i) workers_[i].stop();
+    for (size_t i = 0; i < started_; ++i) rte_eal_wait_lcore(lcore_of(i));
+  }
+
+  worker::WorkerGroup& workers_;
+  size_t started_ = 0;
 };
 
 class App {
@@ -197,11 +166,11 @@ class App {
         eal_(config),
         ports_(open_ports(config)),
         directory_(make_directory(random_, config.limits.max_associations * kAddressPairs)),
-        worker_(worker_config(config), ports_, clock_, *directory_),
-        thread_(worker_, kFirstWorkerLcore),
-        links_(worker_, ports_),
-        captures_(worker_, clock_, ports_, config.capture_directory),
-        verbs_{config, worker_, ports_, nullptr, &captures_, Clock::now(), false},
+        workers_(config, ports_, clock_, *directory_),
+        threads_(workers_),
+        links_(workers_, ports_),
+        captures_(workers_, clock_, ports_, config.capture_directory),
+        verbs_{config, workers_, ports_, nullptr, &captures_, Clock::now(), false},
         server_(
             config.control.socket, config.control.socket_mode,
             [this](auto connection, const control::Json& request, control::Fd& passed) {
@@ -210,7 +179,8 @@ class App {
             [this](auto connection) { static_cast<void>(captures_.end(connection)); }) {
     links_.check();
     static_cast<void>(prepare_socket_path(config.clients.socket));
-    appring::BridgeMailbox* const mailboxes[] = {&worker_.bridge_mailbox()};
+    std::vector<appring::BridgeMailbox*> mailboxes;
+    for (size_t i = 0; i < workers_.size(); ++i) mailboxes.push_back(&workers_[i].bridge_mailbox());
     attach_ = std::make_unique<appring::AttachServer>(attach_config(config), mailboxes);
     verbs_.attach = attach_.get();
     if (config.clients.allow.empty()) {
@@ -250,10 +220,9 @@ class App {
   bool close_associations(bool abort, milliseconds patience) {
     const auto until = Clock::now() + patience;
     size_t left = 0;
-    const auto ask = [&](auto&& work) { return worker_.mailbox().call(work); };
-    bool answered = ask([&](worker::Worker& worker) {
+    bool answered = workers_.ask_each([&](worker::Worker& worker) {
       worker.bridge().close_all(worker.now(), abort);
-      left = worker.shard().association_count();
+      left += worker.shard().association_count();
     });
     while (answered && left > 0 && Clock::now() < until && !hurried_) {
       turn(milliseconds(10));
@@ -261,9 +230,11 @@ class App {
         spdlog::warn("second signal: ending at once");
         hurried_ = true;
       }
-      answered = ask([&](worker::Worker& worker) { left = worker.shard().association_count(); });
+      left = 0;
+      answered = workers_.ask_each(
+          [&](worker::Worker& worker) { left += worker.shard().association_count(); });
     }
-    if (!answered) spdlog::error("the worker does not answer");
+    if (!answered) spdlog::error("a worker does not answer");
     return answered && left == 0;
   }
 
@@ -275,7 +246,7 @@ class App {
     if (!close_associations(true, milliseconds(500))) {
       spdlog::warn("some associations did not end");
     }
-    // The ABORTs are in queues now; a turn or two of the worker sends them.
+    // The ABORTs are in queues now; a turn or two of the workers sends them.
     std::this_thread::sleep_for(milliseconds(20));
   }
 
@@ -293,8 +264,8 @@ class App {
   SecureRandom random_;
   std::vector<std::unique_ptr<port::Port>> ports_;
   DirectoryPtr directory_;
-  worker::Worker worker_;
-  WorkerThread thread_;
+  worker::WorkerGroup workers_;
+  WorkerThreads threads_;
   LinkWatch links_;
   control::Captures captures_;
   control::Daemon verbs_;

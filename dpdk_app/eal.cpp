@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <stdexcept>
 
@@ -46,11 +47,25 @@ void refuse_used_prefix(const std::string& prefix) {
   }
 }
 
+// DPDK would say that it cannot set a thread's affinity, and not whose.
+void check_cores(const config::Config& config, const std::vector<unsigned>& cpus) {
+  const auto check = [&](std::string_view key, uint16_t core) {
+    if (std::find(cpus.begin(), cpus.end(), core) != cpus.end()) return;
+    throw std::runtime_error(
+        fmt::format("{}: this process may not use core {}; it has {} of them, the highest is {}",
+                    key, core, cpus.size(), cpus.back()));
+  };
+  if (config.eal.control_core) check("eal.control_core", *config.eal.control_core);
+  for (const uint16_t core : config.workers.cores) check("workers.cores", core);
+}
+
 }  // namespace
 
 Eal::Eal(const config::Config& config) {
   refuse_used_prefix(config.eal.file_prefix);
-  std::vector<std::string> arguments = eal_arguments(config, usable_cpus());
+  const std::vector<unsigned> cpus = usable_cpus();
+  check_cores(config, cpus);
+  std::vector<std::string> arguments = eal_arguments(config, cpus);
   arguments.insert(arguments.begin(), "trunklined");
   std::vector<char*> argv;
   std::string line;

@@ -16,7 +16,7 @@ inline constexpr unsigned kFirstWorkerLcore = 1;
 // The arguments after the program's name. `cpus` are those that this process may use.
 [[nodiscard]] std::vector<std::string> eal_arguments(const config::Config& config,
                                                      const std::vector<unsigned>& cpus);
-// Whether the worker may have to share its core.
+// Whether workers may have to share their cores.
 [[nodiscard]] bool shares_cores(const config::Config& config);
 
 class Eal {

@@ -7,7 +7,7 @@
 namespace trunkline {
 
 bool shares_cores(const config::Config& config) {
-  return !config.eal.worker_core.has_value();
+  return config.workers.cores.empty();
 }
 
 std::vector<std::string> eal_arguments(const config::Config& config,
@@ -18,9 +18,14 @@ std::vector<std::string> eal_arguments(const config::Config& config,
   const auto place = [&](unsigned lcore, const std::optional<uint16_t>& core) {
     return core ? fmt::format("{}@{}", lcore, *core) : fmt::format("{}@({})", lcore, all);
   };
+  std::string lcores = place(kControlLcore, eal.control_core);
+  for (unsigned i = 0; i < config.workers.count; ++i) {
+    const std::vector<uint16_t>& cores = config.workers.cores;
+    const auto core = cores.empty() ? std::nullopt : std::optional<uint16_t>(cores[i]);
+    lcores += "," + place(kFirstWorkerLcore + i, core);
+  }
   std::vector<std::string> out{
-      "--lcores=" + place(kControlLcore, eal.control_core) + "," +
-          place(kFirstWorkerLcore, eal.worker_core),
+      "--lcores=" + lcores,
       "--file-prefix=" + eal.file_prefix,
       "-m",
       fmt::format("{}", eal.memory_mib),

@@ -19,8 +19,9 @@ constexpr milliseconds kGrace(10000);
 
 }  // namespace
 
-LinkWatch::LinkWatch(worker::Worker& worker, std::span<const std::unique_ptr<port::Port>> ports)
-    : worker_(worker), ports_(ports), states_(ports.size()) {}
+LinkWatch::LinkWatch(worker::WorkerGroup& workers,
+                     std::span<const std::unique_ptr<port::Port>> ports)
+    : workers_(workers), ports_(ports), states_(ports.size()) {}
 
 bool LinkWatch::impatient() const {
   const auto now = Clock::now();
@@ -38,7 +39,11 @@ void LinkWatch::check() {
     State& state = states_[i];
     const bool lost = state.was_up && now - state.changed >= kRetry;
     const bool stuck = ports_[i]->wants_restart() && (lost || now - state.changed >= kGrace);
-    if ((!ports_[i]->started() || stuck) && now >= state.next_start) start_port(i);
+    if ((!ports_[i]->started() || stuck) && now >= state.next_start) {
+      start_port(i);
+    } else if (ports_[i]->started() && !state.polled_by_all) {
+      poll_port(i);
+    }
     follow_link(i);
   }
   next_ = std::min(next_, Clock::now() + (impatient() ? kQuickPeriod : kPeriod));
@@ -49,10 +54,11 @@ void LinkWatch::start_port(size_t index) {
   State& state = states_[index];
   state.next_start = Clock::now() + kRetry;
   if (state.polled) {
-    const bool answered = worker_.mailbox().call(
-        [&](worker::Worker& worker) { worker.port(index).set_polling(false); });
+    const bool answered =
+        workers_.ask_each([&](worker::Worker& worker) { worker.port(index).set_polling(false); });
     if (!answered) return;
     state.polled = false;
+    state.polled_by_all = false;
   }
   port.stop();
   // What a driver says about a peer that is not there yet would be repeated at every attempt.
@@ -70,8 +76,14 @@ void LinkWatch::start_port(size_t index) {
   state.reported = true;
   state.was_up = false;
   state.changed = Clock::now();
-  state.polled =
-      worker_.mailbox().call([&](worker::Worker& worker) { worker.port(index).set_polling(true); });
+  poll_port(index);
+}
+
+void LinkWatch::poll_port(size_t index) {
+  State& state = states_[index];
+  state.polled = true;  // by some at least, even if one of them does not answer
+  state.polled_by_all =
+      workers_.ask_each([&](worker::Worker& worker) { worker.port(index).set_polling(true); });
 }
 
 void LinkWatch::follow_link(size_t index) {
@@ -80,7 +92,7 @@ void LinkWatch::follow_link(size_t index) {
   const bool up = port.started() && port.link_up();
   if (up == state.up) return;
   const bool answered =
-      worker_.mailbox().call([&](worker::Worker& worker) { worker.set_link(index, up); });
+      workers_.ask_each([&](worker::Worker& worker) { worker.set_link(index, up); });
   if (!answered) return;
   state.up = up;
   state.was_up = state.was_up || up;

@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "port/port.h"
-#include "worker/worker.h"
+#include "worker/group.h"
 
 namespace trunkline {
 
 class LinkWatch {
  public:
-  LinkWatch(worker::Worker& worker, std::span<const std::unique_ptr<port::Port>> ports);
+  LinkWatch(worker::WorkerGroup& workers, std::span<const std::unique_ptr<port::Port>> ports);
 
   // Does what is due; cheap when nothing is.
   void check();
@@ -25,7 +25,8 @@ class LinkWatch {
  private:
   using Clock = std::chrono::steady_clock;
   struct State {
-    bool polled = false;
+    bool polled = false;  // by a worker or several
+    bool polled_by_all = false;
     bool up = false;
     bool was_up = false;  // since it was started
     bool reported = false;
@@ -33,9 +34,10 @@ class LinkWatch {
     Clock::time_point next_start;
   };
   void start_port(size_t index);
+  void poll_port(size_t index);
   void follow_link(size_t index);
 
-  worker::Worker& worker_;
+  worker::WorkerGroup& workers_;
   std::span<const std::unique_ptr<port::Port>> ports_;
   std::vector<State> states_;
   Clock::time_point next_;

@@ -19,6 +19,7 @@ namespace {
 
 constexpr size_t kFlushAt = 256 * 1024;
 constexpr uint32_t kSnapLength = 65535;
+constexpr int64_t kSettle = 20'000'000;  // nanoseconds
 
 int64_t time_of_day_ns() {
   timespec now{};
@@ -28,8 +29,8 @@ int64_t time_of_day_ns() {
 
 }  // namespace
 
-Writer::Writer(WriterConfig config, std::shared_ptr<Tap> tap)
-    : config_(std::move(config)), tap_(std::move(tap)) {
+Writer::Writer(WriterConfig config, std::vector<std::shared_ptr<Tap>> taps)
+    : config_(std::move(config)), taps_(std::move(taps)), fronts_(taps_.size()) {
   struct stat found {};
   may_block_ = fstat(config_.fd, &found) == 0 && !S_ISREG(found.st_mode);
   append_section_header(out_, config_.application, config_.comment);
@@ -48,10 +49,9 @@ void Writer::finish() {
   if (!thread_.joinable()) return;
   stop_.store(true, std::memory_order_release);
   thread_.join();
-  drain();
-  const uint64_t lost = tap_->lost();
+  drain(INT64_MAX);
   for (uint32_t i = 0; i < config_.interfaces.size(); ++i) {
-    append_statistics(out_, i, time_of_day_ns(), packets() + lost, lost);
+    append_statistics(out_, i, time_of_day_ns(), packets() + lost(), lost());
   }
   flush();
   close(config_.fd);
@@ -60,33 +60,57 @@ void Writer::finish() {
 void Writer::run() {
   flush();  // a reader sees at once that the capture runs
   while (!stop_.load(std::memory_order_acquire)) {
-    const size_t written = drain();
+    // With several workers, what is this young may still be overtaken by another one's.
+    const bool several = taps_.size() > 1;
+    const size_t written =
+        drain(several ? time_of_day_ns() - config_.time_offset_ns - kSettle : INT64_MAX);
     if (done() || !flush()) break;
     if (written == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   done_.store(true, std::memory_order_release);
 }
 
-size_t Writer::drain() {
+uint64_t Writer::lost() const {
+  uint64_t lost = 0;
+  for (const auto& tap : taps_) lost += tap->lost();
+  return lost;
+}
+
+Writer::Front* Writer::oldest() {
+  Front* first = nullptr;
+  for (size_t i = 0; i < taps_.size(); ++i) {
+    Front& front = fronts_[i];
+    if (!front.there) front.there = taps_[i]->pop(front.record, front.frame);
+    if (!front.there) continue;
+    if (first == nullptr || front.record.time_ns < first->record.time_ns) first = &front;
+  }
+  return first;
+}
+
+void Writer::write_packet(const Front& front) {
+  PacketRecord packet;
+  packet.interface = front.record.port;
+  packet.time_ns = front.record.time_ns + config_.time_offset_ns;
+  packet.direction = front.record.direction;
+  packet.original_length = front.record.length;
+  packet.bytes = front.frame;
+  if (front.record.drop != 0) packet.comment = net::kNetCounterInfo[front.record.drop - 1].name;
+  append_packet(out_, packet);
+  packets_.store(packets() + 1, std::memory_order_relaxed);
+}
+
+size_t Writer::drain(int64_t until) {
+  const auto full = [this] { return config_.max_packets != 0 && packets() >= config_.max_packets; };
   size_t count = 0;
-  Tap::Record record;
-  while (!(config_.max_packets != 0 && packets() >= config_.max_packets) &&
-         tap_->pop(record, frame_)) {
-    PacketRecord packet;
-    packet.interface = record.port;
-    packet.time_ns = record.time_ns + config_.time_offset_ns;
-    packet.direction = record.direction;
-    packet.original_length = record.length;
-    packet.bytes = frame_;
-    if (record.drop != 0) packet.comment = net::kNetCounterInfo[record.drop - 1].name;
-    append_packet(out_, packet);
-    packets_.store(packets() + 1, std::memory_order_relaxed);
+  while (!full()) {
+    Front* const front = oldest();
+    if (front == nullptr || front->record.time_ns > until) break;
+    write_packet(*front);
+    front->there = false;
     ++count;
     if (out_.size() >= kFlushAt && !flush()) break;
   }
-  if (config_.max_packets != 0 && packets() >= config_.max_packets) {
-    done_.store(true, std::memory_order_release);
-  }
+  if (full()) done_.store(true, std::memory_order_release);
   return count;
 }
 

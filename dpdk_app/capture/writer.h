@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The thread that empties a tap into a pcapng file. Made and asked by the control thread.
+// The thread that empties taps into a pcapng file, in the order of time. Made and asked by the
+// control thread.
 #pragma once
 
 #include <atomic>
@@ -28,31 +29,44 @@ struct WriterConfig {
 
 class Writer {
  public:
-  Writer(WriterConfig config, std::shared_ptr<Tap> tap);
+  // One tap for each worker.
+  Writer(WriterConfig config, std::vector<std::shared_ptr<Tap>> taps);
   ~Writer();
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
   // True once the limit is reached or the file cannot be written.
   [[nodiscard]] bool done() const { return done_.load(std::memory_order_acquire); }
-  // Writes what is left in the tap, then the statistics, and closes the file. The worker must not
-  // push any more.
+  // Writes what is left in the taps, then the statistics, and closes the file. Nothing may be
+  // pushed any more.
   void finish();
   [[nodiscard]] uint64_t packets() const { return packets_.load(std::memory_order_relaxed); }
+  // Frames that did not fit into a tap.
+  [[nodiscard]] uint64_t lost() const;
   // errno of the write that failed, 0: none.
   [[nodiscard]] int error() const { return error_.load(std::memory_order_relaxed); }
 
  private:
+  // The oldest frame of a tap, taken out of it.
+  struct Front {
+    bool there = false;
+    Tap::Record record;
+    std::vector<uint8_t> frame;
+  };
+
   void run();
-  // Writes all records that are there; returns how many.
-  size_t drain();
+  // Writes all records that are there and not younger than `until`, oldest first; returns how many.
+  size_t drain(int64_t until);
+  // The oldest of all taps, or null.
+  Front* oldest();
+  void write_packet(const Front& front);
   bool flush();
 
   WriterConfig config_;
-  std::shared_ptr<Tap> tap_;
-  bool may_block_ = false;  // a pipe or the like
+  std::vector<std::shared_ptr<Tap>> taps_;
+  std::vector<Front> fronts_;  // of each tap
+  bool may_block_ = false;     // a pipe or the like
   std::vector<uint8_t> out_;
-  std::vector<uint8_t> frame_;
   std::atomic<bool> stop_{false};  // control thread writes, writer reads
   std::atomic<bool> done_{false};  // writer writes, control thread reads
   std::atomic<uint64_t> packets_{0};

@@ -25,15 +25,22 @@ struct Eal {
   bool huge_pages = true;
   uint32_t memory_mib = 512;
   std::optional<uint16_t> control_core;  // none: wherever the scheduler likes
-  std::optional<uint16_t> worker_core;
-  bool pci = true;  // false: do not even look at the PCI bus
+  bool pci = true;                       // false: do not even look at the PCI bus
   std::vector<std::string> extra_args;
+};
+
+struct Workers {
+  static constexpr uint16_t kMost = 64;
+
+  uint16_t count = 1;
+  std::vector<uint16_t> cores;  // one for each worker, or none: wherever the scheduler likes
+  bool misdirect = false;       // for tests: every packet is handed to a wrong worker first
 };
 
 struct Port {
   std::string name;
-  std::string device;  // a DPDK device: "net_memif0,role=server,..." or "0000:3b:00.0"
-  uint16_t queues = 1;
+  std::string device;   // a DPDK device: "net_memif0,role=server,..." or "0000:3b:00.0"
+  uint16_t queues = 0;  // 0: as many as there are workers and the driver has
   uint16_t rx_descriptors = 1024;
   uint16_t tx_descriptors = 1024;
   uint32_t buffers = 8192;  // mbufs in this port's pool
@@ -133,6 +140,7 @@ enum class Idle : uint8_t { kAdaptive, kSpin };
 struct Config {
   std::string file;
   Eal eal;
+  Workers workers;
   std::vector<Port> ports;             // at least one
   std::vector<NamedProfile> profiles;  // [0] is "default"
   std::vector<Endpoint> endpoints;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 #include "config/sections.h"
@@ -147,6 +148,35 @@ void check_peers(Loading& loading) {
   }
 }
 
+// What "qpairs=" of an af_packet says: this many queues its sockets make.
+std::optional<unsigned> queue_pairs(const Port& port) {
+  if (!port.device.starts_with("net_af_packet")) return std::nullopt;
+  constexpr std::string_view kKey = ",qpairs=";
+  const size_t at = port.device.find(kKey);
+  if (at == std::string::npos) return 1;
+  return static_cast<unsigned>(std::strtoul(port.device.c_str() + at + kKey.size(), nullptr, 10));
+}
+
+void check_workers(Loading& loading) {
+  const Config& config = loading.config;
+  for (size_t i = 0; i < config.workers.cores.size(); ++i) {
+    if (config.eal.control_core != config.workers.cores[i]) continue;
+    loading.mistakes.add(loading.core_places[i],
+                         fmt::format("core {} is also eal.control_core; a polling worker needs a "
+                                     "core of its own, or leave both out to share",
+                                     config.workers.cores[i]));
+  }
+  for (size_t i = 0; i < config.ports.size(); ++i) {
+    const Port& port = config.ports[i];
+    const auto pairs = queue_pairs(port);
+    if (!pairs || port.queues <= *pairs) continue;
+    loading.mistakes.add(port_field(port, i),
+                         fmt::format("{} queues need qpairs={} in the device's arguments, which "
+                                     "have {}",
+                                     port.queues, port.queues, *pairs));
+  }
+}
+
 }  // namespace
 
 void cross_check(Loading& loading) {
@@ -173,14 +203,7 @@ void cross_check(Loading& loading) {
                                   "about {} MiB; raise eal.memory or lower ports[].buffers",
                                   config.eal.memory_mib, (buffers >> 20) + 1));
   }
-  if (config.eal.control_core && config.eal.worker_core &&
-      *config.eal.control_core == *config.eal.worker_core) {
-    loading.mistakes.add_at_key(
-        "eal.worker_core",
-        fmt::format("core {} is also control_core; a polling worker needs a core "
-                    "of its own, or leave both out to share",
-                    *config.eal.worker_core));
-  }
+  check_workers(loading);
 }
 
 }  // namespace trunkline::config

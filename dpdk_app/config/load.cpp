@@ -20,11 +20,12 @@ namespace {
 void load_document(const YAML::Node& root, Loading& loading) {
   const Field at{root, "", root.Mark().line + 1};
   const Map top(at,
-                {"eal", "ports", "profiles", "endpoints", "peers", "clients", "control", "logging",
-                 "limits", "capture", "idle", "drain_timeout"},
+                {"eal", "workers", "ports", "profiles", "endpoints", "peers", "clients", "control",
+                 "logging", "limits", "capture", "idle", "drain_timeout"},
                 loading.mistakes);
   if (!root.IsMap()) return;
   if (const auto field = top.find("eal")) load_eal(*field, loading);
+  if (const auto field = top.find("workers")) load_workers(*field, loading);
   if (const auto field = top.require("ports", "\"ports:\" with a list of them")) {
     load_ports(*field, loading);
   }
@@ -171,7 +172,7 @@ LoadResult parse_config(const std::string& text, const std::string& name) {
     } else if (documents.size() > 1) {
       mistakes.add(documents[1].Mark().line + 1, "", "there must be one document in the file");
     } else {
-      Loading loading{result.config, mistakes, {}, {}, {}};
+      Loading loading{result.config, mistakes, {}, {}, {}, {}};
       load_document(documents[0], loading);
     }
   } catch (const YAML::Exception& error) {

@@ -20,9 +20,9 @@ constexpr std::array<Generated, 15> kGenerated{{{"--no-huge", "huge_pages: false
                                                 {"--huge-dir", "huge_pages"},
                                                 {"-m", "memory"},
                                                 {"--file-prefix", "file_prefix"},
-                                                {"--lcores", "control_core and worker_core"},
-                                                {"-l", "control_core and worker_core"},
-                                                {"-c", "control_core and worker_core"},
+                                                {"--lcores", "control_core and workers.cores"},
+                                                {"-l", "control_core and workers.cores"},
+                                                {"-c", "control_core and workers.cores"},
                                                 {"--vdev", "ports"},
                                                 {"-a", "ports"},
                                                 {"--allow", "ports"},
@@ -145,10 +145,8 @@ void load_port(const Field& at, Loading& loading) {
 void load_eal(const Field& at, Loading& loading) {
   Mistakes& mistakes = loading.mistakes;
   Eal& eal = loading.config.eal;
-  const Map map(
-      at,
-      {"file_prefix", "huge_pages", "memory", "control_core", "worker_core", "pci", "extra_args"},
-      mistakes);
+  const Map map(at, {"file_prefix", "huge_pages", "memory", "control_core", "pci", "extra_args"},
+                mistakes);
   map.text("file_prefix", eal.file_prefix);
   if (const auto field = map.find("file_prefix")) {
     static_cast<void>(check_name(*field, eal.file_prefix, mistakes));
@@ -159,7 +157,6 @@ void load_eal(const Field& at, Loading& loading) {
   map.bytes("memory", memory, 64ull << 20, 1ull << 40);
   eal.memory_mib = static_cast<uint32_t>(memory >> 20);
   read_core(map, "control_core", eal.control_core);
-  read_core(map, "worker_core", eal.worker_core);
   const auto field = map.find("extra_args");
   if (!field) return;
   for (const Field& item : items(*field, "DPDK arguments such as --log-level=pmd:8", mistakes)) {

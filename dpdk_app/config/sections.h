@@ -28,9 +28,11 @@ struct Loading {
   };
   std::vector<EndpointPlace> endpoint_places;
   std::vector<Field> peer_places;
+  std::vector<Field> core_places;  // in the order of config.workers.cores
 };
 
 void load_eal(const Field& at, Loading& loading);
+void load_workers(const Field& at, Loading& loading);
 void load_ports(const Field& at, Loading& loading);
 void load_profiles(const Field& at, Loading& loading);
 void load_endpoints(const Field& at, Loading& loading);

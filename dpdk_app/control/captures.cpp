@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -56,30 +57,34 @@ std::string Captures::begin(Server::ConnectionId connection, Request request) {
   }
   config.time_offset_ns = time_of_day_ns() - clock_.now().ns();
   config.max_packets = request.max_packets;
-  running.tap = std::make_shared<capture::Tap>(kTapSize, std::move(request.filter));
-  running.writer = std::make_unique<capture::Writer>(std::move(config), running.tap);
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    running.taps.push_back(
+        std::make_shared<capture::Tap>(std::bit_floor(kTapSize / workers_.size()), request.filter));
+  }
+  running.writer = std::make_unique<capture::Writer>(std::move(config), running.taps);
   if (request.duration) running.until = std::chrono::steady_clock::now() + *request.duration;
-  const auto tap = running.tap;
-  if (!worker_.mailbox().call([&](worker::Worker& worker) { worker.add_tap(tap); })) {
-    return "the worker does not answer";
+  const auto add = [&](worker::Worker& worker) { worker.add_tap(running.taps[worker.index()]); };
+  if (!workers_.ask_each(add)) {
+    static_cast<void>(finish(running));
+    return "a worker does not answer";
   }
   running_.push_back(std::move(running));
   return {};
 }
 
 Json Captures::finish(Running& running) {
-  // Once the worker has let the tap go, nothing is pushed any more.
-  const bool answered =
-      worker_.mailbox().call([&](worker::Worker& worker) { worker.remove_tap(running.tap.get()); });
+  // Once a worker has let its tap go, nothing is pushed any more.
+  const bool answered = workers_.ask_each(
+      [&](worker::Worker& worker) { worker.remove_tap(running.taps[worker.index()].get()); });
   running.writer->finish();
   Json answer = Json::object({{"ok", running.writer->error() == 0},
                               {"packets", running.writer->packets()},
-                              {"lost", running.tap->lost()}});
+                              {"lost", running.writer->lost()}});
   if (!running.path.empty()) answer.set("file", running.path);
   if (running.writer->error() != 0) {
     answer.set("error", fmt::format("writing failed: {}", std::strerror(running.writer->error())));
   } else if (!answered) {
-    answer.set("warning", "the worker did not answer; the last packets may be missing");
+    answer.set("warning", "a worker did not answer; the last packets may be missing");
   }
   return answer;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Captures under way: which connection asked for them, when they end, and the steps of ending one
-// (the worker lets the tap go, then the writer closes the file). Control thread only.
+// (the workers let their taps go, then the writer closes the file). Control thread only.
 #pragma once
 
 #include <chrono>
@@ -12,15 +12,15 @@
 #include "capture/writer.h"
 #include "control/server.h"
 #include "port/port.h"
-#include "worker/worker.h"
+#include "worker/group.h"
 
 namespace trunkline::control {
 
 class Captures {
  public:
-  Captures(worker::Worker& worker, const worker::TscClock& clock,
+  Captures(worker::WorkerGroup& workers, const worker::TscClock& clock,
            std::span<const std::unique_ptr<port::Port>> ports, std::string directory)
-      : worker_(worker), clock_(clock), ports_(ports), directory_(std::move(directory)) {}
+      : workers_(workers), clock_(clock), ports_(ports), directory_(std::move(directory)) {}
 
   struct Request {
     capture::Filter filter;
@@ -46,7 +46,7 @@ class Captures {
  private:
   struct Running {
     Server::ConnectionId connection = 0;
-    std::shared_ptr<capture::Tap> tap;
+    std::vector<std::shared_ptr<capture::Tap>> taps;  // one for each worker
     std::unique_ptr<capture::Writer> writer;
     std::optional<std::chrono::steady_clock::time_point> until;
     std::string path;  // empty: a file of the client's
@@ -56,7 +56,7 @@ class Captures {
 
   Json finish(Running& running);
 
-  worker::Worker& worker_;
+  worker::WorkerGroup& workers_;
   const worker::TscClock& clock_;
   std::span<const std::unique_ptr<port::Port>> ports_;
   std::string directory_;

@@ -11,6 +11,7 @@ namespace trunkline::control {
 namespace {
 
 using worker::Worker;
+using worker::WorkerCounter;
 
 constexpr size_t kPage = 32;  // associations that a worker describes at a time
 
@@ -18,7 +19,7 @@ Json failure(std::string text) {
   return Json::object({{"ok", false}, {"error", std::move(text)}});
 }
 Json not_answered() {
-  return failure("the worker does not answer; is it starved of its core?");
+  return failure("a worker does not answer; is it starved of its core?");
 }
 
 double milliseconds_of(Duration value) {
@@ -42,63 +43,106 @@ Json describe_port(Daemon& daemon, size_t index) {
                        {"addresses", std::move(addresses)}});
 }
 
-Json status(Daemon& daemon) {
+// What one worker counts, copied by itself.
+struct Snapshot {
   size_t associations = 0;
   Shard::PoolUsage pools;
-  worker::WorkerCounters counters;
-  std::vector<port::PortCounters> ports(daemon.ports.size());
-  std::vector<size_t> neighbours(daemon.ports.size());
-  const bool answered = daemon.worker.mailbox().call([&](Worker& worker) {
-    associations = worker.shard().association_count();
-    pools = worker.shard().pool_usage();
-    counters = worker.counters();
-    for (size_t i = 0; i < ports.size(); ++i) {
-      ports[i] = worker.port(i).counters();
-      neighbours[i] = worker.port(i).neighbours().size();
+  Counters stack;
+  net::NetCounters net;
+  appring::RingCounters ring;
+  worker::WorkerCounters own;
+  std::vector<port::PortCounters> ports;
+  std::vector<size_t> neighbours;  // of each port
+};
+
+// Nothing: a worker does not answer.
+std::optional<std::vector<Snapshot>> take_snapshots(Daemon& daemon) {
+  std::vector<Snapshot> out;
+  const bool answered = daemon.workers.ask_each([&](Worker& worker) {
+    Snapshot& one = out.emplace_back();
+    one.associations = worker.shard().association_count();
+    one.pools = worker.shard().pool_usage();
+    one.stack = worker.shard().counters();
+    one.net = worker.net_counters();
+    one.ring = worker.bridge().counters();
+    one.own = worker.counters();
+    for (size_t i = 0; i < worker.port_count(); ++i) {
+      one.ports.push_back(worker.port(i).counters());
+      one.neighbours.push_back(worker.port(i).neighbours().size());
     }
   });
-  if (!answered) return not_answered();
+  if (!answered) return std::nullopt;
+  return out;
+}
+
+template <typename Get>
+uint64_t sum(const std::vector<Snapshot>& workers, Get&& get) {
+  uint64_t total = 0;
+  for (const Snapshot& worker : workers) total += get(worker);
+  return total;
+}
+
+Json describe_worker(size_t index, const Snapshot& worker) {
+  const auto own = [&](WorkerCounter counter) { return worker.own.get(counter); };
+  return Json::object({{"index", index},
+                       {"associations", worker.associations},
+                       {"packets_in", worker.stack.get(Counter::k_in_sctp_packs)},
+                       {"packets_out", worker.stack.get(Counter::k_out_sctp_packs)},
+                       {"iterations", own(WorkerCounter::k_iterations)},
+                       {"busy_iterations", own(WorkerCounter::k_busy_iterations)},
+                       {"receive_blocks_used", worker.pools.receive_blocks_used},
+                       {"chunks_used", worker.pools.chunks_used},
+                       {"messages_used", worker.pools.messages_used}});
+}
+
+Json describe_clients(Daemon& daemon) {
+  Json clients = Json::array();
+  if (daemon.attach == nullptr) return clients;
+  for (const appring::ClientInfo& client : daemon.attach->clients()) {
+    clients.push(Json::object({{"id", client.id},
+                               {"name", client.name},
+                               {"pid", client.pid},
+                               {"uid", client.uid},
+                               {"gid", client.gid},
+                               {"lanes", client.lanes},
+                               {"bytes", client.bytes},
+                               {"leaving", client.leaving}}));
+  }
+  return clients;
+}
+
+Json status(Daemon& daemon) {
+  const auto snapshots = take_snapshots(daemon);
+  if (!snapshots) return not_answered();
   const auto up = std::chrono::steady_clock::now() - daemon.started;
-  Json out =
-      Json::object({{"ok", true},
-                    {"version", TRUNKLINE_VERSION},
-                    {"pid", getpid()},
-                    {"config", daemon.config.file},
-                    {"state", daemon.draining ? "draining" : "running"},
-                    {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(up).count()},
-                    {"idle", daemon.config.idle == config::Idle::kSpin ? "spin" : "adaptive"},
-                    {"associations", associations},
-                    {"max_associations", daemon.config.limits.max_associations}});
+  Json out = Json::object(
+      {{"ok", true},
+       {"version", TRUNKLINE_VERSION},
+       {"pid", getpid()},
+       {"config", daemon.config.file},
+       {"state", daemon.draining ? "draining" : "running"},
+       {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(up).count()},
+       {"idle", daemon.config.idle == config::Idle::kSpin ? "spin" : "adaptive"},
+       {"associations", sum(*snapshots, [](const Snapshot& one) { return one.associations; })},
+       {"max_associations", daemon.config.limits.max_associations}});
   Json list = Json::array();
   for (size_t i = 0; i < daemon.ports.size(); ++i) {
+    const auto total = [&](port::PortCounter counter) {
+      return sum(*snapshots, [&](const Snapshot& one) { return one.ports[i].get(counter); });
+    };
     Json port = describe_port(daemon, i);
-    port.set("rx_packets", ports[i].get(port::PortCounter::k_rx_packets));
-    port.set("tx_packets", ports[i].get(port::PortCounter::k_tx_packets));
-    port.set("neighbours", neighbours[i]);
+    port.set("rx_packets", total(port::PortCounter::k_rx_packets));
+    port.set("tx_packets", total(port::PortCounter::k_tx_packets));
+    port.set("neighbours", sum(*snapshots, [&](const Snapshot& one) { return one.neighbours[i]; }));
     list.push(std::move(port));
   }
   out.set("ports", std::move(list));
-  const uint64_t turns = counters.get(worker::WorkerCounter::k_iterations);
-  const uint64_t busy = counters.get(worker::WorkerCounter::k_busy_iterations);
-  Json worker = Json::object({{"index", 0}, {"iterations", turns}, {"busy_iterations", busy}});
-  worker.set("receive_blocks_used", pools.receive_blocks_used);
-  worker.set("chunks_used", pools.chunks_used);
-  worker.set("messages_used", pools.messages_used);
-  out.set("workers", Json(Json::Array{std::move(worker)}));
-  Json clients = Json::array();
-  if (daemon.attach != nullptr) {
-    for (const appring::ClientInfo& client : daemon.attach->clients()) {
-      clients.push(Json::object({{"id", client.id},
-                                 {"name", client.name},
-                                 {"pid", client.pid},
-                                 {"uid", client.uid},
-                                 {"gid", client.gid},
-                                 {"lanes", client.lanes},
-                                 {"bytes", client.bytes},
-                                 {"leaving", client.leaving}}));
-    }
+  Json workers = Json::array();
+  for (size_t i = 0; i < snapshots->size(); ++i) {
+    workers.push(describe_worker(i, (*snapshots)[i]));
   }
-  out.set("clients", std::move(clients));
+  out.set("workers", std::move(workers));
+  out.set("clients", describe_clients(daemon));
   return out;
 }
 
@@ -126,6 +170,7 @@ struct Described {
 Json describe_association(const Described& described, TimePoint now, bool all) {
   const AssocStatus& s = described.status;
   Json out = Json::object({{"id", id_text(s.id)},
+                           {"worker", s.id.shard},
                            {"state", state_name(s.state)},
                            {"local_port", s.local_port.value},
                            {"peer_port", s.peer_port.value},
@@ -156,28 +201,37 @@ Json describe_association(const Described& described, TimePoint now, bool all) {
   return out;
 }
 
-Json list_associations(Daemon& daemon) {
+// All associations of one worker, a page at a time, so that it is never away from its packets for
+// long. False: it does not answer.
+bool list_of_worker(Worker& worker, Json& list) {
   std::vector<AssocId> ids;
   TimePoint now;
-  if (!daemon.worker.mailbox().call([&](Worker& worker) {
-        ids = worker.shard().associations();
-        now = worker.now();
+  if (!worker.mailbox().call([&](Worker& own) {
+        ids = own.shard().associations();
+        now = own.now();
       })) {
-    return not_answered();
+    return false;
   }
-  Json list = Json::array();
   for (size_t first = 0; first < ids.size(); first += kPage) {
     std::vector<Described> page;
-    const bool answered = daemon.worker.mailbox().call([&](Worker& worker) {
+    const bool answered = worker.mailbox().call([&](Worker& own) {
       for (size_t i = first; i < std::min(first + kPage, ids.size()); ++i) {
         Described one;
-        if (!worker.shard().status(ids[i], one.status)) continue;  // gone meanwhile
-        one.client = worker.bridge().client_of(ids[i]);
+        if (!own.shard().status(ids[i], one.status)) continue;  // gone meanwhile
+        one.client = own.bridge().client_of(ids[i]);
         page.push_back(std::move(one));
       }
     });
-    if (!answered) return not_answered();
+    if (!answered) return false;
     for (const Described& one : page) list.push(describe_association(one, now, false));
+  }
+  return true;
+}
+
+Json list_associations(Daemon& daemon) {
+  Json list = Json::array();
+  for (size_t i = 0; i < daemon.workers.size(); ++i) {
+    if (!list_of_worker(daemon.workers[i], list)) return not_answered();
   }
   return Json::object({{"ok", true}, {"associations", std::move(list)}});
 }
@@ -194,7 +248,10 @@ std::optional<Json> find_association(Daemon& daemon, const Json& request, Descri
                     text));
   }
   bool found = false;
-  if (!daemon.worker.mailbox().call([&](Worker& worker) {
+  if (id->shard >= daemon.workers.size()) {
+    return failure(fmt::format("there is no association {}: no worker {}", text, id->shard));
+  }
+  if (!daemon.workers[id->shard].mailbox().call([&](Worker& worker) {
         found = worker.shard().status(*id, out.status);
         out.client = worker.bridge().client_of(*id);
         now = worker.now();
@@ -230,59 +287,80 @@ void add_device_counters(Json& list, const port::Port& port) {
               "frames that the device could not send");
 }
 
-Json list_counters(Daemon& daemon) {
-  Counters stack;
-  net::NetCounters net;
-  appring::RingCounters ring;
-  worker::WorkerCounters own;
-  std::vector<port::PortCounters> ports(daemon.ports.size());
-  const bool answered = daemon.worker.mailbox().call([&](Worker& worker) {
-    stack = worker.shard().counters();
-    net = worker.net_counters();
-    ring = worker.bridge().counters();
-    own = worker.counters();
-    for (size_t i = 0; i < ports.size(); ++i) ports[i] = worker.port(i).counters();
-  });
-  if (!answered) return not_answered();
-  Json list = Json::array();
+void add_attach_counters(Json& list, const appring::AttachCounters& attach) {
+  add_counter(list, "attach", "attached", attach.attached, "clients let in");
+  add_counter(list, "attach", "detached", attach.detached, "clients that are gone");
+  add_counter(list, "attach", "refused_permission", attach.refused_permission,
+              "clients that the configuration does not allow");
+  add_counter(list, "attach", "refused_limit", attach.refused_limit,
+              "clients beyond the limit of clients, lanes or memory");
+  add_counter(list, "attach", "refused_request", attach.refused_request,
+              "clients with a malformed request or another version");
+  add_counter(list, "attach", "refused_timeout", attach.refused_timeout,
+              "clients that connected and asked for nothing");
+  add_counter(list, "attach", "ended_fault", attach.ended_fault,
+              "clients ended for bad indices or lost memory");
+}
+
+// The sums of these workers' counters.
+void add_worker_counters(Json& list, const std::vector<Snapshot>& workers) {
   for (size_t i = 0; i < kCounterCount; ++i) {
     const auto counter = static_cast<Counter>(i);
-    add_counter(list, "stack", counter_name(counter), stack.get(counter), counter_text(counter));
+    add_counter(list, "stack", counter_name(counter),
+                sum(workers, [&](const Snapshot& one) { return one.stack.get(counter); }),
+                counter_text(counter));
   }
   for (size_t i = 0; i < net::kNetCounterCount; ++i) {
-    add_counter(list, "net", net::kNetCounterInfo[i].name, net.get(static_cast<net::NetCounter>(i)),
+    const auto counter = static_cast<net::NetCounter>(i);
+    add_counter(list, "net", net::kNetCounterInfo[i].name,
+                sum(workers, [&](const Snapshot& one) { return one.net.get(counter); }),
                 net::kNetCounterInfo[i].text);
   }
   for (size_t i = 0; i < appring::kRingCounterCount; ++i) {
     const auto counter = static_cast<appring::RingCounter>(i);
-    add_counter(list, "ring", counter_name(counter), ring.get(counter), counter_text(counter));
+    add_counter(list, "ring", counter_name(counter),
+                sum(workers, [&](const Snapshot& one) { return one.ring.get(counter); }),
+                counter_text(counter));
   }
   for (size_t i = 0; i < worker::kWorkerCounterCount; ++i) {
+    const auto counter = static_cast<WorkerCounter>(i);
     add_counter(list, "worker", worker::kWorkerCounterInfo[i].name,
-                own.get(static_cast<worker::WorkerCounter>(i)), worker::kWorkerCounterInfo[i].text);
+                sum(workers, [&](const Snapshot& one) { return one.own.get(counter); }),
+                worker::kWorkerCounterInfo[i].text);
   }
-  for (size_t p = 0; p < ports.size(); ++p) {
-    const std::string layer = "port." + daemon.ports[p]->config().name;
-    for (size_t i = 0; i < port::kPortCounterCount; ++i) {
-      add_counter(list, layer, port::kPortCounterInfo[i].name,
-                  ports[p].get(static_cast<port::PortCounter>(i)), port::kPortCounterInfo[i].text);
+}
+
+void add_port_counters(Json& list, const std::vector<Snapshot>& workers, const port::Port& port) {
+  const std::string layer = "port." + port.config().name;
+  for (size_t i = 0; i < port::kPortCounterCount; ++i) {
+    const auto counter = static_cast<port::PortCounter>(i);
+    add_counter(
+        list, layer, port::kPortCounterInfo[i].name,
+        sum(workers, [&](const Snapshot& one) { return one.ports[port.index()].get(counter); }),
+        port::kPortCounterInfo[i].text);
+  }
+}
+
+Json list_counters(Daemon& daemon, const Json& request) {
+  auto snapshots = take_snapshots(daemon);
+  if (!snapshots) return not_answered();
+  const bool one_only = request.has("worker");
+  if (one_only) {
+    const uint64_t index = request["worker"].as_uint();
+    if (index >= snapshots->size()) {
+      return failure(fmt::format("there is no worker {}; there are {}, numbered from 0", index,
+                                 snapshots->size()));
     }
-    add_device_counters(list, *daemon.ports[p]);
+    snapshots = std::vector<Snapshot>{(*snapshots)[index]};
   }
-  if (daemon.attach != nullptr) {
-    const appring::AttachCounters& attach = daemon.attach->counters();
-    add_counter(list, "attach", "attached", attach.attached, "clients let in");
-    add_counter(list, "attach", "detached", attach.detached, "clients that are gone");
-    add_counter(list, "attach", "refused_permission", attach.refused_permission,
-                "clients that the configuration does not allow");
-    add_counter(list, "attach", "refused_limit", attach.refused_limit,
-                "clients beyond the limit of clients, lanes or memory");
-    add_counter(list, "attach", "refused_request", attach.refused_request,
-                "clients with a malformed request or another version");
-    add_counter(list, "attach", "refused_timeout", attach.refused_timeout,
-                "clients that connected and asked for nothing");
-    add_counter(list, "attach", "ended_fault", attach.ended_fault,
-                "clients ended for bad indices or lost memory");
+  Json list = Json::array();
+  add_worker_counters(list, *snapshots);
+  for (const auto& port : daemon.ports) {
+    add_port_counters(list, *snapshots, *port);
+    if (!one_only) add_device_counters(list, *port);
+  }
+  if (daemon.attach != nullptr && !one_only) {
+    add_attach_counters(list, daemon.attach->counters());
   }
   return Json::object({{"ok", true}, {"counters", std::move(list)}});
 }
@@ -349,7 +427,7 @@ std::optional<Json> serve(Daemon& daemon, Server::ConnectionId connection, const
   if (verb == "status") return status(daemon);
   if (verb == "assoc-list") return list_associations(daemon);
   if (verb == "assoc-show") return show_association(daemon, request);
-  if (verb == "counters") return list_counters(daemon);
+  if (verb == "counters") return list_counters(daemon, request);
   if (verb == "capture") return begin_capture(daemon, connection, request, passed);
   if (verb == "capture-end") {
     auto ended = daemon.captures->end(connection);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What trunkctl can ask: one function per verb, from a JSON request to a JSON answer. Whatever
-// belongs to the worker is copied by the worker itself, through its mailbox.
+// belongs to a worker is copied by the worker itself, through its mailbox.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@ namespace trunkline::control {
 // What the verbs look at; all of it outlives them.
 struct Daemon {
   const config::Config& config;
-  worker::Worker& worker;
+  worker::WorkerGroup& workers;
   std::span<const std::unique_ptr<port::Port>> ports;
   appring::AttachServer* attach = nullptr;
   Captures* captures = nullptr;

@@ -31,6 +31,10 @@ struct Offloads {
 
 [[nodiscard]] Offloads choose_offloads(const PortCapabilities& can);
 
+// How many queue pairs to use: `asked`, or, if that is 0, one for each worker as far as the port
+// has them.
+[[nodiscard]] uint16_t choose_queues(const PortCapabilities& can, uint16_t asked, uint16_t workers);
+
 // Empty when the port can have this many queue pairs and this MTU; else what is wrong.
 [[nodiscard]] std::string check_request(const PortCapabilities& can, uint16_t queues, uint16_t mtu);
 

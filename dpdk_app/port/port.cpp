@@ -63,7 +63,7 @@ rte_mempool* make_pool(const std::string& name, uint32_t count, uint16_t frame_s
   const auto room = static_cast<uint16_t>(
       kHeadroom + std::max<int>(2048, RTE_ALIGN_CEIL(frame_size + kFrameOverhead, 64)));
   rte_mempool* pool =
-      rte_pktmbuf_pool_create_by_ops(name.c_str(), count, 256, 0, room, SOCKET_ID_ANY,
+      rte_pktmbuf_pool_create_by_ops(name.c_str(), count, kPoolCache, 0, room, SOCKET_ID_ANY,
                                      shared_cores ? "ring_mt_rts" : "ring_mp_mc");
   if (pool == nullptr) {
     throw std::runtime_error(
@@ -74,13 +74,13 @@ rte_mempool* make_pool(const std::string& name, uint32_t count, uint16_t frame_s
   return pool;
 }
 
-Port::Port(const config::Port& config, uint16_t index, bool shared_cores)
+Port::Port(const config::Port& config, uint16_t index, uint16_t workers, bool shared_cores)
     : config_(config), index_(index) {
   memif_client_ = config_.device.starts_with("net_memif") &&
                   device_argument(config_.device, "role") != "server";
   try {
     probe();
-    configure(shared_cores);
+    configure(workers, shared_cores);
   } catch (...) {
     close();
     throw;
@@ -118,12 +118,13 @@ void Port::probe() {
   probed_ = true;
 }
 
-void Port::configure(bool shared_cores) {
+void Port::configure(uint16_t workers, bool shared_cores) {
   rte_eth_dev_info info{};
   check(rte_eth_dev_info_get(id_, &info), config_, "asking for capabilities");
   capabilities_ = read_capabilities(info);
   offloads_ = choose_offloads(capabilities_);
-  if (const std::string wrong = check_request(capabilities_, config_.queues, config_.mtu);
+  queues_ = choose_queues(capabilities_, config_.queues, workers);
+  if (const std::string wrong = check_request(capabilities_, queues_, config_.mtu);
       !wrong.empty()) {
     throw std::runtime_error(fmt::format("port {}: {}", config_.name, wrong));
   }
@@ -134,16 +135,18 @@ void Port::configure(bool shared_cores) {
   if (offloads_.tx_sctp_checksum) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_SCTP_CKSUM;
   // Drivers without the limit in dev_info refuse another MTU than 1500 here; they do not care.
   if (info.max_mtu == UINT16_MAX && config_.mtu + 18u > info.max_rx_pktlen) conf.rxmode.mtu = 0;
-  check(rte_eth_dev_configure(id_, config_.queues, config_.queues, &conf), config_, "configuring");
+  check(rte_eth_dev_configure(id_, queues_, queues_, &conf), config_, "configuring");
 
   uint16_t rx_descriptors = config_.rx_descriptors;
   uint16_t tx_descriptors = config_.tx_descriptors;
   check(rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx_descriptors, &tx_descriptors), config_,
         "choosing ring sizes");
-  pool_ = make_pool(fmt::format("rx_{}", index_), config_.buffers, config_.mtu, shared_cores);
+  // What workers keep in their caches comes on top of what was asked for.
+  pool_ = make_pool(fmt::format("rx_{}", index_), config_.buffers + (workers - 1u) * kMostCached,
+                    config_.mtu, shared_cores);
   const int socket = rte_eth_dev_socket_id(id_);
   const auto node = socket < 0 ? SOCKET_ID_ANY : socket;
-  for (uint16_t queue = 0; queue < config_.queues; ++queue) {
+  for (uint16_t queue = 0; queue < queues_; ++queue) {
     check(rte_eth_rx_queue_setup(id_, queue, rx_descriptors, static_cast<unsigned>(node), nullptr,
                                  pool_),
           config_, "setting up a receive queue");

@@ -21,15 +21,20 @@ namespace trunkline::port {
 inline constexpr uint16_t kHeadroom = RTE_PKTMBUF_HEADROOM;
 inline constexpr uint16_t kBurst = 32;
 
-// An mbuf pool. Where threads share cores a preempted one must not stop the others, which the
-// default ring of DPDK does.
+// What each lcore that frees into a pool may keep in its cache of it.
+inline constexpr uint32_t kPoolCache = 256;
+inline constexpr uint32_t kMostCached = kPoolCache * 3 / 2;
+
+// An mbuf pool. Any worker may free what another one took: packets are handed over. Where threads
+// share cores a preempted one must not stop the others, which the default ring of DPDK does.
 [[nodiscard]] rte_mempool* make_pool(const std::string& name, uint32_t count, uint16_t frame_size,
                                      bool shared_cores);
 
 class Port {
  public:
   // Throws std::runtime_error with what is wrong and, where it is known, what would help.
-  Port(const config::Port& config, uint16_t index, bool shared_cores);
+  // `workers` poll it and free its buffers.
+  Port(const config::Port& config, uint16_t index, uint16_t workers, bool shared_cores);
   ~Port();
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
@@ -55,17 +60,20 @@ class Port {
 
   [[nodiscard]] const config::Port& config() const { return config_; }
   [[nodiscard]] uint16_t index() const { return index_; }
+  // Pairs of a receive and a send queue.
+  [[nodiscard]] uint16_t queues() const { return queues_; }
   [[nodiscard]] const PortCapabilities& capabilities() const { return capabilities_; }
   [[nodiscard]] const Offloads& offloads() const { return offloads_; }
   [[nodiscard]] const net::MacAddress& mac() const { return mac_; }
 
  private:
   void probe();
-  void configure(bool shared_cores);
+  void configure(uint16_t workers, bool shared_cores);
   void set_up_filters();
 
   config::Port config_;
   uint16_t index_;
+  uint16_t queues_ = 1;
   uint16_t id_ = RTE_MAX_ETHPORTS;
   bool started_ = false;
   bool probed_ = false;

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -32,6 +33,7 @@ struct Options {
   bool json = false;
   std::string id;
   bool nonzero = false;
+  std::optional<uint32_t> worker;
   double watch = 0;
   bool watching = false;
   std::string port;
@@ -54,7 +56,9 @@ int show_counters(const Options& options) {
   std::signal(SIGINT, on_interrupt);
   Json before;
   while (true) {
-    const Json answer = ask(options, Json::object({{"verb", "counters"}}));
+    Json request = Json::object({{"verb", "counters"}});
+    if (options.worker) request.set("worker", *options.worker);
+    const Json answer = ask(options, request);
     if (options.json) {
       print_json(trunkline::trunkctl::select_counters(answer, options.nonzero));
     } else if (options.watching) {
@@ -151,6 +155,7 @@ void declare(CLI::App& app, Options& options) {
       ->required();
   CLI::App* counters = app.add_subcommand("counters", "every counter; each drop has a name");
   counters->add_flag("--nonzero,-n", options.nonzero, "only those that are not 0");
+  counters->add_option("--worker", options.worker, "of this worker; else the sum of all");
   CLI::Option* watch = counters
                            ->add_option("--watch,-w", options.watch,
                                         "again and again, every so many seconds, with rates")

@@ -83,6 +83,13 @@ void print_status(const Json& answer) {
                number(port["rx_packets"]), number(port["tx_packets"]), joined(port["addresses"])});
   }
   ports.print();
+  Table workers({"WORKER", "ASSOCIATIONS", "PACKETS IN", "PACKETS OUT"});
+  for (const Json& worker : answer["workers"].as_array()) {
+    workers.add({number(worker["index"]), number(worker["associations"]),
+                 number(worker["packets_in"]), number(worker["packets_out"])});
+  }
+  fmt::print("\n");
+  workers.print();
   Table clients({"CLIENT", "NAME", "PID", "UID", "LANES", "MEMORY"});
   for (const Json& client : answer["clients"].as_array()) {
     clients.add({number(client["id"]), client["name"].as_string(), number(client["pid"]),
@@ -98,8 +105,8 @@ void print_status(const Json& answer) {
 }
 
 void print_associations(const Json& answer) {
-  Table table({"ID", "STATE", "LOCAL", "PEER", "PATHS", "STREAMS", "SENT", "RECEIVED", "RETRANS",
-               "QUEUED"});
+  Table table({"ID", "WORKER", "STATE", "LOCAL", "PEER", "PATHS", "STREAMS", "SENT", "RECEIVED",
+               "RETRANS", "QUEUED"});
   for (const Json& assoc : answer["associations"].as_array()) {
     std::string local = "?";
     std::string peer = "?";
@@ -117,7 +124,7 @@ void print_associations(const Json& answer) {
                  ? fmt::format("{}:{}", address, port.as_uint())
                  : fmt::format("[{}]:{}", address, port.as_uint());
     };
-    table.add({assoc["id"].as_string(), assoc["state"].as_string(),
+    table.add({assoc["id"].as_string(), number(assoc["worker"]), assoc["state"].as_string(),
                with_port(local, assoc["local_port"]), with_port(peer, assoc["peer_port"]),
                fmt::format("{}/{}", active, paths.size()),
                fmt::format("{}/{}", assoc["outbound_streams"].as_uint(),

@@ -18,11 +18,13 @@ class PortQueue {
  public:
   static constexpr size_t kBacklog = 512;  // frames; a power of two
 
-  // Worker `worker` of `workers` polls every workers-th receive queue and sends on its own.
+  // Queue q of port p belongs to worker (p + q) % workers: where ports have fewer queues than there
+  // are workers, the paths of an association, each on its port, still reach different workers. A
+  // worker polls all of its receive queues, and sends on its first one.
   PortQueue(port::Port& port, uint16_t worker, uint16_t workers, const net::RouteTable& routes,
             net::NetCounters& counters, uint32_t max_neighbours)
       : port_(port),
-        first_queue_(worker),
+        first_queue_(static_cast<uint16_t>((worker + workers - port.index() % workers) % workers)),
         queue_step_(workers),
         neighbours_({.max_entries = max_neighbours}),
         responder_(routes.port(port.index()), routes, neighbours_, counters) {}
@@ -30,7 +32,9 @@ class PortQueue {
   // The receive queues are first_queue(), first_queue() + queue_step(), ... below queues().
   [[nodiscard]] uint16_t first_queue() const { return first_queue_; }
   [[nodiscard]] uint16_t queue_step() const { return queue_step_; }
-  [[nodiscard]] uint16_t queues() const { return polling_ ? port_.config().queues : uint16_t{0}; }
+  [[nodiscard]] uint16_t queues() const { return polling_ ? port_.queues() : uint16_t{0}; }
+  // Without a queue to send on, frames must go through another worker.
+  [[nodiscard]] bool can_send() const { return first_queue_ < port_.queues(); }
   uint16_t receive(uint16_t queue, rte_mbuf** out);
   // Takes the frame. send_all() puts what was given since on the wire.
   void send(rte_mbuf* frame) {

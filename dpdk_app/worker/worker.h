@@ -25,18 +25,9 @@
 #include "worker/counters.h"
 #include "worker/mailbox.h"
 #include "worker/port_queue.h"
+#include "worker/worker_config.h"
 
 namespace trunkline::worker {
-
-struct WorkerConfig {
-  uint16_t index = 0;
-  uint16_t count = 1;
-  config::Idle idle = config::Idle::kAdaptive;
-  uint32_t max_neighbours = 1024;
-  bool shared_cores = true;
-  ShardConfig shard;
-  appring::BridgeConfig bridge;
-};
 
 class Worker {
  public:
@@ -53,6 +44,8 @@ class Worker {
   void stop() { stop_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] Mailbox& mailbox() { return mailbox_; }
   [[nodiscard]] appring::BridgeMailbox& bridge_mailbox() { return bridge_.mailbox(); }
+
+  [[nodiscard]] uint16_t index() const { return config_.index; }
 
   // -- the worker's thread: closures in the mailbox, and tests
   [[nodiscard]] TimePoint now() const { return now_; }

@@ -37,5 +37,17 @@ TEST(Capabilities, RequestsThatCannotBeMet) {
   EXPECT_EQ(check_request(can, 1, 9000), "");
 }
 
+TEST(Capabilities, QueuesFollowTheWorkersAsFarAsThePortHasThem) {
+  PortCapabilities can;
+  can.max_rx_queues = 4;
+  can.max_tx_queues = 3;
+  EXPECT_EQ(choose_queues(can, 0, 1), 1);
+  EXPECT_EQ(choose_queues(can, 0, 2), 2);
+  EXPECT_EQ(choose_queues(can, 0, 8), 3);
+  EXPECT_EQ(choose_queues(can, 5, 1), 5);  // what was asked for is refused later, not changed
+  can.max_rx_queues = 0;
+  EXPECT_EQ(choose_queues(can, 0, 2), 1);
+}
+
 }  // namespace
 }  // namespace trunkline::port

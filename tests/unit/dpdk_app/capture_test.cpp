@@ -173,7 +173,7 @@ TEST(Writer, WritesAllAndEndsAtItsLimit) {
   record.port = 1;
   record.drop = 1 + static_cast<uint32_t>(net::NetCounter::k_drop_fragment);
   for (int i = 0; i < 5; ++i) tap->push(record, frame);
-  Writer writer(std::move(config), tap);
+  Writer writer(std::move(config), {tap});
   writer.finish();
   EXPECT_TRUE(writer.done());
   EXPECT_EQ(writer.packets(), 3u);
@@ -185,11 +185,39 @@ TEST(Writer, WritesAllAndEndsAtItsLimit) {
   EXPECT_NE(text.find("drop_fragment"), std::string::npos);
 }
 
+// Workers push into taps of their own; the file is in the order of time.
+TEST(Writer, MergesTapsInTheOrderOfTime) {
+  const TemporaryFile file;
+  std::vector<std::shared_ptr<Tap>> taps;
+  for (int i = 0; i < 3; ++i) taps.push_back(std::make_shared<Tap>(1 << 14, Filter{}));
+  WriterConfig config;
+  config.fd = file.fd;
+  config.interfaces = {{"left", "net_null0"}};
+  const size_t owner[] = {2, 0, 0, 1, 2, 1, 0, 2};
+  Tap::Record record;
+  record.length = 4;
+  for (uint8_t i = 0; i < 8; ++i) {
+    record.time_ns = 1000 + i;
+    taps[owner[i]]->push(record, Bytes{0xf0, 0xf1, 0xf2, i});
+  }
+  Writer writer(std::move(config), taps);
+  writer.finish();
+  EXPECT_EQ(writer.packets(), 8u);
+  const Bytes bytes = file.read();
+  Bytes order;
+  for (size_t i = 0; i + 3 < bytes.size(); ++i) {
+    if (bytes[i] == 0xf0 && bytes[i + 1] == 0xf1 && bytes[i + 2] == 0xf2) {
+      order.push_back(bytes[i + 3]);
+    }
+  }
+  EXPECT_EQ(order, (Bytes{0, 1, 2, 3, 4, 5, 6, 7}));
+}
+
 TEST(Writer, FailureIsReported) {
   auto tap = std::make_shared<Tap>(1 << 12, Filter{});
   WriterConfig config;
   config.fd = open("/dev/full", O_WRONLY);
-  Writer writer(std::move(config), tap);
+  Writer writer(std::move(config), {tap});
   writer.finish();
   EXPECT_EQ(writer.error(), ENOSPC);
   EXPECT_TRUE(writer.done());
@@ -206,7 +234,7 @@ TEST(Writer, StalledPipeIsGivenUp) {
   for (int i = 0; i < 200; ++i) tap->push(record, frame);  // more than a pipe holds
   WriterConfig config;
   config.fd = ends[1];
-  Writer writer(std::move(config), tap);
+  Writer writer(std::move(config), {tap});
   writer.finish();
   EXPECT_EQ(writer.error(), ETIMEDOUT);
   close(ends[0]);

@@ -31,7 +31,7 @@ TEST(Config, LeastFileHasTheDefaults) {
   EXPECT_TRUE(port.is_virtual());
   EXPECT_EQ(port.mtu, 1500);
   EXPECT_EQ(port.vlan, 0);
-  EXPECT_EQ(port.queues, 1);
+  EXPECT_EQ(port.queues, 0);
   ASSERT_EQ(port.addresses.size(), 2u);
   EXPECT_EQ(port.addresses[0].address, IpAddress::ipv4(192, 0, 2, 1));
   EXPECT_EQ(port.addresses[0].length, 24);
@@ -173,7 +173,7 @@ clients:
 
 TEST(Config, TheDaemonsOwnSections) {
   const Config config = good(kPort + R"(
-eal: {file_prefix: abc, huge_pages: false, memory: 96MiB, worker_core: 5, extra_args: ["--x=1"]}
+eal: {file_prefix: abc, huge_pages: false, memory: 96MiB, control_core: 0, extra_args: ["--x=1"]}
 control: {socket: /run/c.sock, socket_mode: 0660}
 logging: {level: error, file: /tmp/log}
 limits: {max_associations: 7, receive_buffer: 2MiB, out_of_blue_replies_per_second: 0,
@@ -185,8 +185,7 @@ drain_timeout: 250ms
   EXPECT_EQ(config.eal.file_prefix, "abc");
   EXPECT_FALSE(config.eal.huge_pages);
   EXPECT_EQ(config.eal.memory_mib, 96u);
-  EXPECT_EQ(config.eal.worker_core, 5);
-  EXPECT_FALSE(config.eal.control_core.has_value());
+  EXPECT_EQ(config.eal.control_core, 0);
   EXPECT_EQ(config.eal.extra_args, std::vector<std::string>{"--x=1"});
   EXPECT_EQ(config.control.socket_mode, 0660u);
   EXPECT_EQ(config.logging.level, LogLevel::kError);
@@ -197,6 +196,16 @@ drain_timeout: 250ms
   EXPECT_EQ(config.limits.spent_cookies, 99u);
   EXPECT_EQ(config.idle, Idle::kSpin);
   EXPECT_EQ(config.drain_timeout, milliseconds(250));
+}
+
+TEST(Config, Workers) {
+  EXPECT_EQ(good(kPort).workers.count, 1u);
+  EXPECT_EQ(good(kPort).ports[0].queues, 0u);
+  EXPECT_EQ(good(kPort + "\nworkers: {count: 3}").workers.count, 3u);
+  EXPECT_EQ(good(kPort + "\nworkers: {cores: [4, 2]}").workers.count, 2u);
+  const Config config = good(kPort + "\nworkers: {count: 2, cores: [7, 3], misdirect: true}");
+  EXPECT_EQ(config.workers.cores, (std::vector<uint16_t>{7, 3}));
+  EXPECT_TRUE(config.workers.misdirect);
 }
 
 TEST(Config, JsonIsYamlToo) {

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From the configuration to each worker's part of it. Pure.
+#include "worker/worker_config.h"
+
+namespace trunkline::worker {
+
+uint64_t share_of(uint64_t limit, uint16_t workers) {
+  if (workers <= 1 || limit == 0) return limit;
+  const uint64_t part = (limit + workers - 1) / workers;
+  return part + (part + 7) / 8;
+}
+
+WorkerConfig worker_config(const config::Config& config, uint16_t index) {
+  const uint16_t count = config.workers.count;
+  const auto part = [&](uint32_t limit) { return static_cast<uint32_t>(share_of(limit, count)); };
+  WorkerConfig out;
+  out.index = index;
+  out.count = count;
+  out.misdirect = config.workers.misdirect;
+  out.idle = config.idle;
+  out.max_neighbours = config.limits.max_neighbours;
+  out.shared_cores = config.workers.cores.empty();
+  out.shard.index = index;
+  out.shard.count = count;
+  out.shard.max_associations = part(config.limits.max_associations);
+  out.shard.receive_buffer_bytes = share_of(config.limits.receive_buffer, count);
+  out.shard.max_outstanding_chunks = part(config.limits.max_outstanding_chunks);
+  out.shard.max_queued_messages = part(config.limits.max_queued_messages);
+  out.shard.out_of_blue_replies_per_second = part(config.limits.out_of_blue_replies_per_second);
+  // One source's INITs mostly come to one worker.
+  out.shard.inits_per_second_per_source = config.limits.inits_per_second_per_source;
+  out.shard.inits_per_second = part(config.limits.inits_per_second);
+  out.shard.spent_cookies = part(config.limits.spent_cookies);
+
+  appring::BridgeConfig& bridge = out.bridge;
+  bridge.worker = index;
+  bridge.workers = count;
+  for (const config::Port& port : config.ports) {
+    for (const config::Prefix& prefix : port.addresses) {
+      bridge.local_addresses.push_back(prefix.address);
+    }
+  }
+  bridge.default_profile = config.profiles[0].profile;
+  for (const config::NamedProfile& profile : config.profiles) {
+    bridge.profiles.push_back({profile.name, profile.profile});
+  }
+  for (const config::Endpoint& endpoint : config.endpoints) {
+    bridge.endpoints.push_back({PortNumber(endpoint.port), endpoint.addresses,
+                                config.profiles[endpoint.profile].name, endpoint.out_of_blue});
+  }
+  for (const config::Peer& peer : config.peers) {
+    for (const config::Prefix& prefix : peer.addresses) {
+      bridge.peers.push_back(
+          {prefix.address, prefix.length, config.profiles[peer.profile].profile});
+    }
+  }
+  bridge.on_death = config.clients.on_death == config::OnDeath::kAbort
+                        ? appring::ClientDeath::kAbort
+                        : appring::ClientDeath::kShutdown;
+  bridge.max_associations = out.shard.max_associations;
+  return out;
+}
+
+}  // namespace trunkline::worker

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How the daemon's limits are divided among its workers.
+#include "worker/worker_config.h"
+
+#include <gtest/gtest.h>
+
+namespace trunkline::worker {
+namespace {
+
+TEST(WorkerConfig, OneWorkerHasEverything) {
+  EXPECT_EQ(share_of(4096, 1), 4096u);
+  EXPECT_EQ(share_of(0, 1), 0u);
+}
+
+TEST(WorkerConfig, SharesHoldTheWholeWithAMargin) {
+  EXPECT_EQ(share_of(4096, 2), 2048u + 256u);
+  EXPECT_EQ(share_of(4096, 4), 1024u + 128u);
+  for (const uint16_t workers : {uint16_t{2}, uint16_t{3}, uint16_t{5}, uint16_t{64}}) {
+    for (const uint64_t limit : {1u, 2u, 63u, 64u, 65u, 4097u, 1u << 20}) {
+      EXPECT_GE(share_of(limit, workers) * workers, limit);
+      EXPECT_LE(share_of(limit, workers), (limit + workers) * 9 / 8 / workers + 2);
+    }
+  }
+}
+
+// 0 switches a rate limit off: it stays off.
+TEST(WorkerConfig, NoLimitStaysNone) {
+  EXPECT_EQ(share_of(0, 3), 0u);
+}
+
+TEST(WorkerConfig, EachWorkerIsToldItsPlace) {
+  config::Config config;
+  config.workers.count = 2;
+  config.profiles.push_back({"default", Profile{}});
+  config.limits.max_associations = 100;
+  config.limits.inits_per_second = 1000;
+  config.limits.inits_per_second_per_source = 7;
+  const WorkerConfig second = worker_config(config, 1);
+  EXPECT_EQ(second.index, 1);
+  EXPECT_EQ(second.count, 2);
+  EXPECT_EQ(second.shard.index, 1);
+  EXPECT_EQ(second.shard.count, 2);
+  EXPECT_EQ(second.bridge.worker, 1);
+  EXPECT_EQ(second.bridge.workers, 2);
+  EXPECT_EQ(second.shard.max_associations, 57u);
+  EXPECT_EQ(second.bridge.max_associations, 57u);
+  EXPECT_EQ(second.shard.inits_per_second, 563u);
+  EXPECT_EQ(second.shard.inits_per_second_per_source, 7u);
+}
+
+}  // namespace
+}  // namespace trunkline::worker
