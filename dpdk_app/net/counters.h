@@ -13,6 +13,8 @@ namespace trunkline::net {
 // clang-format off
 #define TRUNKLINE_NET_COUNTERS(X)                                                              \
   X(in_sctp, "SCTP packets handed to the stack")                                               \
+  X(in_fragments, "IP fragments of SCTP packets")                                              \
+  X(in_reassembled, "SCTP packets put together from fragments")                                \
   X(out_sctp, "SCTP packets put on a wire or looped back")                                     \
   X(out_looped, "SCTP packets to one of our own addresses")                                    \
   X(arp_requests_in, "ARP requests for one of our addresses, answered")                        \
@@ -36,7 +38,15 @@ namespace trunkline::net {
   X(drop_ip_checksum, "IPv4 headers with a wrong checksum")                                    \
   X(drop_ip_source, "IP packets from an address that is not unicast, or is our own")           \
   X(drop_not_our_address, "IP packets to an address that no port has")                         \
-  X(drop_fragment, "IP fragments: reassembly is not done")                                     \
+  X(drop_fragment_protocol, "IP fragments of something else than SCTP")                        \
+  X(drop_fragment_malformed, "IP fragments with an impossible length or offset")               \
+  X(drop_fragment_tiny, "first IP fragments that do not hold all headers")                     \
+  X(drop_fragment_too_long, "IP fragments of packets that are too long to be put together")    \
+  X(drop_fragment_too_many, "IP fragments of packets cut into too many")                       \
+  X(drop_fragment_overlap, "IP fragments of packets in which two of them overlap")             \
+  X(drop_fragment_duplicate, "IP fragments that came twice")                                   \
+  X(drop_fragment_timeout, "IP fragments whose others did not come in time")                   \
+  X(drop_fragment_full, "IP fragments given up for newer ones, for want of room")              \
   X(drop_source_route, "IPv4 source routes and IPv6 routing headers with segments left")       \
   X(drop_extension_header, "IPv6 extension headers that are too many, too long or unknown")    \
   X(drop_ip_protocol, "IP packets that are neither SCTP nor ICMP")                             \

@@ -2,8 +2,6 @@
 // Parsing of link-layer and IP headers.
 #include "net/frame.h"
 
-#include <optional>
-
 #include "net/bytes.h"
 
 namespace trunkline::net {
@@ -12,7 +10,6 @@ namespace {
 // Extension headers that a packet for us may carry (RFC 8200 section 4.1).
 constexpr uint8_t kHopByHop = 0;
 constexpr uint8_t kRouting = 43;
-constexpr uint8_t kFragment = 44;
 constexpr uint8_t kDestinationOptions = 60;
 constexpr unsigned kMostExtensionHeaders = 8;
 
@@ -43,6 +40,18 @@ bool has_source_route(std::span<const uint8_t> options) {
   return false;
 }
 
+// `units`: the offset in units of 8 bytes.
+void note_fragment(unsigned units, uint8_t protocol, bool more, Frame& frame) {
+  // Of the later fragments of an IPv6 packet only the first header is known.
+  if (protocol != kProtocolSctp && !(frame.source.is_ipv6() && protocol == kDestinationOptions)) {
+    return drop(frame, NetCounter::k_drop_fragment_protocol);
+  }
+  frame.kind = FrameKind::kFragment;
+  frame.fragment_offset = static_cast<uint16_t>(units * 8);
+  frame.fragment_protocol = protocol;
+  frame.more_fragments = more;
+}
+
 void parse_ipv4(std::span<const uint8_t> bytes, bool checksum_good, Frame& frame) {
   const std::span<const uint8_t> ip = bytes.subspan(frame.l3_offset);
   if (ip.size() < kIpv4Header) return drop(frame, NetCounter::k_drop_ip_header);
@@ -61,42 +70,56 @@ void parse_ipv4(std::span<const uint8_t> bytes, bool checksum_good, Frame& frame
   if (has_source_route(ip.subspan(kIpv4Header, header - kIpv4Header))) {
     return drop(frame, NetCounter::k_drop_source_route);
   }
-  if ((load_be16(&ip[6]) & 0x3fff) != 0) return drop(frame, NetCounter::k_drop_fragment);
-  frame.kind = kind_of(ip[9], false);
-  frame.drop = NetCounter::k_drop_ip_protocol;
   frame.payload_offset = static_cast<uint16_t>(frame.l3_offset + header);
   frame.payload_length = static_cast<uint16_t>(total - header);
+  const uint16_t fragment = load_be16(&ip[6]);
+  if ((fragment & 0x3fff) != 0) {
+    frame.fragment_id = load_be16(&ip[4]);
+    frame.header_length = static_cast<uint16_t>(header);
+    return note_fragment(fragment & 0x1fffu, ip[9], (fragment & 0x2000) != 0, frame);
+  }
+  frame.kind = kind_of(ip[9], false);
+  frame.drop = NetCounter::k_drop_ip_protocol;
 }
 
-struct Upper {
+// A walk along the extension headers of an IPv6 packet, or of the part of it that was fragmented.
+struct Walk {
   uint8_t protocol = 0;
-  size_t offset = 0;  // from the start of the IPv6 header
+  size_t offset = 0;  // from the start of `bytes`
+  NetCounter drop = NetCounter::k_drop_extension_header;
+  bool fragment = false;  // stopped at a fragment header that means it
+  bool refused = false;
 };
 
-// Walks the extension headers within `ip`; notes the reason in `frame` when it can't.
-std::optional<Upper> skip_extension_headers(std::span<const uint8_t> ip, Frame& frame) {
-  Upper upper{ip[6], kIpv6Header};
-  for (unsigned seen = 0;; ++seen) {
-    const bool options = upper.protocol == kHopByHop || upper.protocol == kDestinationOptions;
+void walk_extension_headers(std::span<const uint8_t> bytes, bool in_fragment, Walk& walk) {
+  bool first = !in_fragment;
+  for (unsigned seen = 0;; ++seen, first = false) {
+    const uint8_t protocol = walk.protocol;
+    const bool known = protocol == kHopByHop || protocol == kDestinationOptions ||
+                       protocol == kRouting || protocol == kProtocolFragment;
+    if (!known) return;
+    walk.refused = true;
     // Hop-by-hop options come first or not at all (RFC 8200 section 4.1).
-    if (upper.protocol == kHopByHop && seen != 0) break;
-    if (upper.protocol == kFragment) {
-      drop(frame, NetCounter::k_drop_fragment);
-      return std::nullopt;
+    if (protocol == kHopByHop && !first) return;
+    if (protocol == kProtocolFragment && in_fragment) return;
+    if (seen == kMostExtensionHeaders || bytes.size() - walk.offset < 8) return;
+    const uint8_t* const at = &bytes[walk.offset];
+    size_t length = (static_cast<size_t>(at[1]) + 1) * 8;
+    if (protocol == kProtocolFragment) {
+      length = kFragmentHeader;
+      in_fragment = true;                                 // a second one is refused
+      walk.fragment = (load_be16(at + 2) & 0xfff9) != 0;  // not one that is a packet of its own
     }
-    if (!options && upper.protocol != kRouting) return upper;
-    if (seen == kMostExtensionHeaders || ip.size() - upper.offset < 8) break;
-    const size_t length = (static_cast<size_t>(ip[upper.offset + 1]) + 1) * 8;
-    if (length > ip.size() - upper.offset) break;
-    if (upper.protocol == kRouting && ip[upper.offset + 3] != 0) {
-      drop(frame, NetCounter::k_drop_source_route);
-      return std::nullopt;
+    if (length > bytes.size() - walk.offset) return;
+    if (protocol == kRouting && at[3] != 0) {
+      walk.drop = NetCounter::k_drop_source_route;
+      return;
     }
-    upper.protocol = ip[upper.offset];
-    upper.offset += length;
+    walk.refused = false;
+    if (walk.fragment) return;
+    walk.protocol = at[0];
+    walk.offset += length;
   }
-  drop(frame, NetCounter::k_drop_extension_header);
-  return std::nullopt;
 }
 
 void parse_ipv6(std::span<const uint8_t> bytes, Frame& frame) {
@@ -111,15 +134,49 @@ void parse_ipv6(std::span<const uint8_t> bytes, Frame& frame) {
   frame.destination = IpAddress::from_ipv6(ip.subspan<24, 16>());
   frame.hop_limit = ip[7];
   frame.traffic_class = static_cast<uint8_t>(load_be16(ip.data()) >> 4);
-  const auto upper = skip_extension_headers(ip, frame);
-  if (!upper) return;
-  frame.kind = kind_of(upper->protocol, true);
-  frame.drop = NetCounter::k_drop_ip_protocol;
-  frame.payload_offset = static_cast<uint16_t>(frame.l3_offset + upper->offset);
-  frame.payload_length = static_cast<uint16_t>(ip.size() - upper->offset);
+  Walk walk{ip[6], kIpv6Header};
+  walk_extension_headers(ip, false, walk);
+  if (walk.refused) return drop(frame, walk.drop);
+  if (walk.fragment) {
+    const uint8_t* const at = &ip[walk.offset];
+    walk.offset += kFragmentHeader;
+    frame.fragment_id = load_be32(at + 4);
+    // The headers in front of this one stay in the packet; this one goes.
+    frame.header_length = static_cast<uint16_t>(walk.offset - kFragmentHeader - kIpv6Header);
+    const uint16_t field = load_be16(at + 2);
+    note_fragment(field >> 3, at[0], (field & 1) != 0, frame);
+  } else {
+    frame.kind = kind_of(walk.protocol, true);
+    frame.drop = NetCounter::k_drop_ip_protocol;
+  }
+  frame.payload_offset = static_cast<uint16_t>(frame.l3_offset + walk.offset);
+  frame.payload_length = static_cast<uint16_t>(ip.size() - walk.offset);
 }
 
 }  // namespace
+
+std::optional<size_t> find_sctp(uint8_t protocol, std::span<const uint8_t> payload) {
+  Walk walk{protocol, 0};
+  walk_extension_headers(payload, true, walk);
+  if (walk.refused || walk.protocol != kProtocolSctp) return std::nullopt;
+  return walk.offset;
+}
+
+std::optional<size_t> find_quoted_sctp(std::span<const uint8_t> packet) {
+  if (packet.size() < kIpv6Header) return std::nullopt;
+  Walk walk{packet[6], kIpv6Header};
+  walk_extension_headers(packet, false, walk);
+  if (!walk.refused && walk.fragment) {
+    const uint8_t* const at = &packet[walk.offset];
+    if (load_be16(at + 2) >> 3 != 0) return std::nullopt;
+    const size_t behind = walk.offset + kFragmentHeader;
+    const auto sctp = find_sctp(at[0], packet.subspan(behind));
+    if (!sctp) return std::nullopt;
+    return behind + *sctp;
+  }
+  if (walk.refused || walk.protocol != kProtocolSctp) return std::nullopt;
+  return walk.offset;
+}
 
 Frame parse_frame(std::span<const uint8_t> bytes, uint16_t vlan, bool ip_checksum_known_good) {
   Frame frame;

@@ -66,6 +66,26 @@ void HeaderTemplate::write(uint8_t* out, size_t payload_length, uint8_t dscp) co
   store_be16(l3 + 10, checksum_fold(uint64_t{checksum_} + total + l3[1]));
 }
 
+void HeaderTemplate::write_fragment(uint8_t* out, size_t payload_length, uint8_t dscp,
+                                    const FragmentField& field) const {
+  uint8_t* const l3 = out + l2_size_;
+  if (ipv6_) {
+    write(out, kFragmentHeader + payload_length, dscp);
+    uint8_t* const header = l3 + kIpv6Header;
+    header[0] = l3[6];
+    header[1] = 0;
+    store_be16(header + 2, static_cast<uint16_t>(field.offset | (field.more ? 1 : 0)));
+    store_be32(header + 4, field.id);
+    l3[6] = kProtocolFragment;
+    return;
+  }
+  write(out, payload_length, dscp);
+  store_be16(l3 + 4, static_cast<uint16_t>(field.id));
+  store_be16(l3 + 6, static_cast<uint16_t>(field.offset / 8 | (field.more ? 0x2000 : 0)));  // no DF
+  store_be16(l3 + 10, 0);
+  store_be16(l3 + 10, checksum_fold(checksum_add({l3, kIpv4Header})));
+}
+
 uint64_t pseudo_header_sum(const IpAddress& source, const IpAddress& destination, size_t length,
                            uint8_t protocol) {
   return checksum_add(source.bytes()) + checksum_add(destination.bytes()) + length + protocol;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "net/fragment.h"
 #include "net/frame.h"
 #include "net/mac.h"
 #include "trunkline/stack/address.h"
@@ -28,7 +29,7 @@ struct IpFields {
 };
 
 // Everything in front of an IP payload. DF is set and the identification is 0 (RFC 6864 section
-// 4.1): we never fragment.
+// 4.1), but for fragments.
 class HeaderTemplate {
  public:
   HeaderTemplate() = default;
@@ -40,6 +41,11 @@ class HeaderTemplate {
   void set_destination_mac(const MacAddress& mac);
   // Writes size() bytes at `out`, for a payload of `payload_length` bytes behind them.
   void write(uint8_t* out, size_t payload_length, uint8_t dscp) const;
+
+  // The same for one fragment: with IPv6 a fragment header of 8 bytes more.
+  [[nodiscard]] size_t fragment_size() const { return size_ + (ipv6_ ? kFragmentHeader : 0); }
+  void write_fragment(uint8_t* out, size_t payload_length, uint8_t dscp,
+                      const FragmentField& field) const;
 
  private:
   std::array<uint8_t, kLongestHeader> bytes_{};

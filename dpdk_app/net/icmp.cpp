@@ -33,28 +33,49 @@ std::optional<PacketIn> quoted_ipv4(std::span<const uint8_t> quoted) {
   return out;
 }
 
-// We send no extension headers: SCTP comes first.
 std::optional<PacketIn> quoted_ipv6(std::span<const uint8_t> quoted) {
-  constexpr size_t kHeader = 40;
-  if (quoted.size() < kHeader || quoted[0] >> 4 != 6 || quoted[6] != kSctp) return std::nullopt;
-  const size_t length = kHeader + load_be16(&quoted[4]);
+  if (quoted.size() < kIpv6Header || quoted[0] >> 4 != 6) return std::nullopt;
+  const size_t length = kIpv6Header + load_be16(&quoted[4]);
+  quoted = quoted.first(std::min(quoted.size(), length));
+  const auto sctp = find_quoted_sctp(quoted);
+  if (!sctp) return std::nullopt;
   PacketIn out;
   out.source = IpAddress::from_ipv6(quoted.subspan<8, 16>());
   out.destination = IpAddress::from_ipv6(quoted.subspan<24, 16>());
-  out.bytes = quoted.first(std::min(quoted.size(), length)).subspan(kHeader);
+  out.bytes = quoted.subspan(*sctp);
   return out;
+}
+
+// What the type and code say, and the MTU; nothing when it does not concern us.
+std::optional<IcmpError> error_of(std::span<const uint8_t> message, bool ipv6) {
+  const uint8_t type = message[0];
+  const uint8_t code = message[1];
+  IcmpError out;
+  // Parameter problem, unrecognized next header; destination unreachable, protocol unreachable.
+  if (ipv6 ? type == 4 && code == 1 : type == 3 && code == 2) return out;
+  out.kind = IcmpErrorKind::kTooBig;
+  if (ipv6 && type == 2) {  // RFC 4443 section 3.2: the code means nothing
+    out.mtu = static_cast<uint16_t>(std::min(load_be32(&message[4]), uint32_t{UINT16_MAX}));
+    return out;
+  }
+  if (!ipv6 && type == 3 && code == 4) {  // RFC 1191 section 4
+    out.mtu = load_be16(&message[6]);
+    return out;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<PacketIn> protocol_unreachable(std::span<const uint8_t> message, bool ipv6) {
+std::optional<IcmpError> parse_icmp_error(std::span<const uint8_t> message, bool ipv6) {
   if (message.size() < kIcmpHeader) return std::nullopt;
-  // Destination unreachable, protocol unreachable; parameter problem, unrecognized next header.
-  const uint8_t type = ipv6 ? 4 : 3;
-  const uint8_t code = ipv6 ? 1 : 2;
-  if (message[0] != type || message[1] != code) return std::nullopt;
+  auto out = error_of(message, ipv6);
+  if (!out) return std::nullopt;
   const auto quoted = message.subspan(kIcmpHeader);
-  return ipv6 ? quoted_ipv6(quoted) : quoted_ipv4(quoted);
+  const auto sent = ipv6 ? quoted_ipv6(quoted) : quoted_ipv4(quoted);
+  if (!sent) return std::nullopt;
+  out->sent = *sent;
+  return out;
 }
 
 IcmpKind classify_icmp(std::span<const uint8_t> message) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ICMP and ICMPv6: echo replies (RFC 792, RFC 4443) and Neighbor Discovery (RFC 4861), as pure
-// functions on messages. Of errors only those matter that say that SCTP is not spoken; path MTU
-// discovery does not use them.
+// functions on messages. Of errors only those matter that say that SCTP is not spoken, or that a
+// packet was too big.
 #pragma once
 
 #include <cstdint>
@@ -27,11 +27,22 @@ enum class IcmpKind : uint8_t { kMalformed, kEcho, kNeighborMessage, kOther };
 [[nodiscard]] IcmpKind classify_icmpv6(std::span<const uint8_t> message, const IpAddress& source,
                                        const IpAddress& destination);
 
-// For a verified message of kind kOther: the SCTP packet that it quotes, if it says that its
-// destination does not speak SCTP ("protocol unreachable", "unrecognized next header type"). All
-// other errors are to be ignored (RFC 9260 section 10).
-[[nodiscard]] std::optional<PacketIn> protocol_unreachable(std::span<const uint8_t> message,
-                                                           bool ipv6);
+enum class IcmpErrorKind : uint8_t {
+  kProtocolUnreachable,  // "protocol unreachable", "unrecognized next header type"
+  kTooBig,               // "fragmentation needed", "packet too big"
+};
+
+struct IcmpError {
+  IcmpErrorKind kind = IcmpErrorKind::kProtocolUnreachable;
+  PacketIn sent;     // the SCTP packet that it quotes, as far as it does; source: our address
+  uint16_t mtu = 0;  // kTooBig: of the next hop, bytes of IP packet; 0: not told
+};
+
+// For a verified message of kind kOther: the error, if it is one of these and quotes a packet of
+// SCTP; all others are to be ignored (RFC 9260 section 10). Nothing in it is proven: whoever can
+// send to us can write it.
+[[nodiscard]] std::optional<IcmpError> parse_icmp_error(std::span<const uint8_t> message,
+                                                        bool ipv6);
 
 // Turns a verified echo request into its reply, in place.
 void make_echo_reply(std::span<uint8_t> message);

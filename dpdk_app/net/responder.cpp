@@ -23,6 +23,7 @@ size_t Responder::handle(TimePoint now, const Frame& frame, std::span<uint8_t> b
       return handle_icmpv6(now, frame, buffer, actions);
     case FrameKind::kDropped:
     case FrameKind::kSctp:
+    case FrameKind::kFragment:
       break;
   }
   return 0;
@@ -84,15 +85,15 @@ size_t Responder::turn_around(const Frame& frame, std::span<uint8_t> buffer,
   return header.size() + frame.payload_length;
 }
 
-std::optional<PacketIn> Responder::told_unreachable(const Frame& frame,
-                                                    std::span<const uint8_t> buffer) {
+std::optional<IcmpError> Responder::told_error(const Frame& frame,
+                                               std::span<const uint8_t> buffer) {
   const auto message = buffer.subspan(frame.payload_offset, frame.payload_length);
   const bool ipv6 = frame.kind == FrameKind::kIcmpv6;
   if (!ipv6 && frame.kind != FrameKind::kIcmp) return std::nullopt;
   const IcmpKind kind =
       ipv6 ? classify_icmpv6(message, frame.source, frame.destination) : classify_icmp(message);
   if (kind != IcmpKind::kOther) return std::nullopt;
-  return protocol_unreachable(message, ipv6);
+  return parse_icmp_error(message, ipv6);
 }
 
 size_t Responder::handle_icmp(TimePoint now, const Frame& frame, std::span<uint8_t> buffer) {

@@ -9,6 +9,7 @@
 
 #include "net/counters.h"
 #include "net/frame.h"
+#include "net/icmp.h"
 #include "net/neighbour.h"
 #include "net/route.h"
 #include "trunkline/stack/stack.h"
@@ -30,10 +31,9 @@ class Responder {
   size_t handle(TimePoint now, const Frame& frame, std::span<uint8_t> buffer, size_t length,
                 NeighbourActions& actions);
 
-  // The SCTP packet that an ICMP error in `frame` quotes since its destination does not speak SCTP;
-  // nothing for any other frame. What it says is not proven: see Shard::protocol_unreachable().
-  static std::optional<PacketIn> told_unreachable(const Frame& frame,
-                                                  std::span<const uint8_t> buffer);
+  // What an ICMP error in `frame` says of an SCTP packet of ours; nothing for any other frame. It
+  // is not proven: see Shard::protocol_unreachable() and Shard::packet_too_big().
+  static std::optional<IcmpError> told_error(const Frame& frame, std::span<const uint8_t> buffer);
 
   // A whole frame that asks for `what`; 0 when the port has no address of that family.
   size_t build_question(const NeighbourActions::Solicit& what, std::span<uint8_t> out);

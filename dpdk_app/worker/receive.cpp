@@ -77,6 +77,8 @@ bool Worker::take_frame(PortQueue& queue, rte_mbuf* mbuf, PacketIn& packet) {
   std::optional<net::NetCounter> drop;
   if (frame.kind == net::FrameKind::kDropped) {
     drop = frame.drop;
+  } else if (frame.kind == net::FrameKind::kFragment) {
+    drop = net::NetCounter::k_drop_fragment_full;
   } else {
     drop = net::judge_addresses(frame, local, routes_);
   }
@@ -104,8 +106,10 @@ bool Worker::take_frame(PortQueue& queue, rte_mbuf* mbuf, PacketIn& packet) {
 void Worker::respond(PortQueue& queue, const net::Frame& frame, rte_mbuf* mbuf) {
   const std::span<uint8_t> buffer(rte_pktmbuf_mtod(mbuf, uint8_t*),
                                   rte_pktmbuf_data_len(mbuf) + rte_pktmbuf_tailroom(mbuf));
-  if (const auto sent = net::Responder::told_unreachable(frame, buffer)) {
-    shard_.protocol_unreachable(now_, *sent);
+  if (const auto error = net::Responder::told_error(frame, buffer)) {
+    if (error->kind == net::IcmpErrorKind::kProtocolUnreachable) {
+      shard_.protocol_unreachable(now_, error->sent);
+    }
     deliver_events();
     rte_pktmbuf_free(mbuf);
     return;

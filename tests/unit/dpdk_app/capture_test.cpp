@@ -171,7 +171,7 @@ TEST(Writer, WritesAllAndEndsAtItsLimit) {
   Tap::Record record;
   record.length = 60;
   record.port = 1;
-  record.drop = 1 + static_cast<uint32_t>(net::NetCounter::k_drop_fragment);
+  record.drop = 1 + static_cast<uint32_t>(net::NetCounter::k_drop_fragment_overlap);
   for (int i = 0; i < 5; ++i) tap->push(record, frame);
   Writer writer(std::move(config), {tap});
   writer.finish();
@@ -182,7 +182,7 @@ TEST(Writer, WritesAllAndEndsAtItsLimit) {
   const std::vector<uint32_t> wanted{0x0a0d0d0a, 1, 1, 6, 6, 6, 5, 5};
   EXPECT_EQ(block_types(bytes), wanted);
   const std::string text(bytes.begin(), bytes.end());
-  EXPECT_NE(text.find("drop_fragment"), std::string::npos);
+  EXPECT_NE(text.find("drop_fragment_overlap"), std::string::npos);
 }
 
 // Workers push into taps of their own; the file is in the order of time.

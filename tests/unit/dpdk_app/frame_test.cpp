@@ -120,18 +120,108 @@ TEST(Frame, Ipv4OptionsAreSkipped) {
   EXPECT_EQ(parse(ipv4_frame(kPayload, how)).kind, FrameKind::kSctp);
 }
 
-TEST(Frame, Fragments) {
-  for (const unsigned bits : {0x2000u, 0x0001u, 0x2010u}) {
+TEST(Frame, Ipv4Fragments) {
+  struct Case {
+    unsigned bits;
+    uint16_t offset;
+    bool more;
+  };
+  for (const Case& c : {Case{0x2000, 0, true}, Case{0x0001, 8, false}, Case{0x2010, 128, true},
+                        Case{0x1fff, 65528, false}, Case{0x6001, 8, true}}) {
     Ipv4Options how;
-    how.fragment = bits;
-    expect_drop(ipv4_frame(kPayload, how), NetCounter::k_drop_fragment);
+    how.fragment = c.bits;
+    Bytes bytes = ipv4_frame(kPayload, how);
+    const Frame frame = parse(bytes);
+    ASSERT_EQ(frame.kind, FrameKind::kFragment) << c.bits;
+    EXPECT_EQ(frame.fragment_offset, c.offset);
+    EXPECT_EQ(frame.more_fragments, c.more);
+    EXPECT_EQ(frame.fragment_protocol, 132);
+    EXPECT_EQ(frame.header_length, 20);
+    EXPECT_EQ(frame.payload_offset, 34);
+    EXPECT_EQ(frame.payload_length, kPayload.size());
   }
   Ipv4Options whole;
   whole.fragment = 0x4000;  // DF
   EXPECT_EQ(parse(ipv4_frame(kPayload, whole)).kind, FrameKind::kSctp);
-  Bytes fragment{132, 0, 0, 1, 0, 0, 0, 0};
-  add(fragment, kPayload);
-  expect_drop(ipv6_frame(44, fragment), NetCounter::k_drop_fragment);
+  Ipv4Options other;
+  other.fragment = 0x2000;
+  for (const unsigned protocol : {1u, 17u, 60u}) {
+    other.protocol = protocol;
+    expect_drop(ipv4_frame(kPayload, other), NetCounter::k_drop_fragment_protocol);
+  }
+}
+
+Bytes fragment_header(unsigned next, unsigned offset_and_more) {
+  return {static_cast<uint8_t>(next),
+          0,
+          static_cast<uint8_t>(offset_and_more >> 8),
+          static_cast<uint8_t>(offset_and_more),
+          0xde,
+          0xad,
+          0xbe,
+          0xef};
+}
+
+TEST(Frame, Ipv6Fragments) {
+  Bytes first = fragment_header(132, 1);
+  add(first, kPayload);
+  Frame frame = parse(ipv6_frame(44, first));
+  ASSERT_EQ(frame.kind, FrameKind::kFragment);
+  EXPECT_EQ(frame.fragment_id, 0xdeadbeef);
+  EXPECT_EQ(frame.fragment_offset, 0);
+  EXPECT_TRUE(frame.more_fragments);
+  EXPECT_EQ(frame.header_length, 0);
+  EXPECT_EQ(frame.payload_offset, 62);
+  EXPECT_EQ(frame.payload_length, kPayload.size());
+  // Behind options; options may also be in the part that was fragmented.
+  Bytes later{44, 0, 1, 4, 0, 0, 0, 0};
+  add(later, fragment_header(60, 0xfff8));
+  add(later, kPayload);
+  frame = parse(ipv6_frame(0, later));
+  ASSERT_EQ(frame.kind, FrameKind::kFragment);
+  EXPECT_EQ(frame.fragment_offset, 65528);
+  EXPECT_FALSE(frame.more_fragments);
+  EXPECT_EQ(frame.fragment_protocol, 60);
+  EXPECT_EQ(frame.header_length, 8);
+  for (size_t length = 0; length < 16; ++length) {
+    expect_drop(ipv6_frame(0, Bytes(later.begin(), later.begin() + static_cast<long>(length))),
+                NetCounter::k_drop_extension_header);
+  }
+  Bytes other = fragment_header(58, 1);
+  add(other, kPayload);
+  expect_drop(ipv6_frame(44, other), NetCounter::k_drop_fragment_protocol);
+}
+
+// RFC 6946: a fragment that is all of its packet needs no others.
+TEST(Frame, Ipv6AtomicFragmentIsAPacket) {
+  for (const unsigned reserved : {0u, 2u, 6u}) {
+    Bytes atomic = fragment_header(132, reserved);
+    add(atomic, kPayload);
+    const Frame frame = parse(ipv6_frame(44, atomic));
+    ASSERT_EQ(frame.kind, FrameKind::kSctp);
+    EXPECT_EQ(frame.payload_offset, 62);
+    EXPECT_EQ(frame.payload_length, kPayload.size());
+  }
+  Bytes twice = fragment_header(44, 0);
+  add(twice, fragment_header(132, 0));
+  add(twice, kPayload);
+  expect_drop(ipv6_frame(44, twice), NetCounter::k_drop_extension_header);
+  twice[3] = 0;
+  twice[11] = 1;
+  expect_drop(ipv6_frame(44, twice), NetCounter::k_drop_extension_header);
+}
+
+TEST(Frame, SctpBehindHeadersOfTheFragmentedPart) {
+  EXPECT_EQ(find_sctp(132, kPayload), 0u);
+  EXPECT_EQ(find_sctp(132, {}), 0u);
+  Bytes options{132, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  EXPECT_EQ(find_sctp(60, options), 16u);
+  for (size_t length = 0; length < options.size(); ++length) {
+    EXPECT_EQ(find_sctp(60, std::span(options).first(length)), std::nullopt) << length;
+  }
+  EXPECT_EQ(find_sctp(0, options), std::nullopt) << "hop-by-hop options stay in front";
+  EXPECT_EQ(find_sctp(44, fragment_header(132, 0)), std::nullopt);
+  EXPECT_EQ(find_sctp(6, kPayload), std::nullopt);
 }
 
 TEST(Frame, Ipv6ExtensionHeaders) {

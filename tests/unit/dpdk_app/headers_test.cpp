@@ -59,6 +59,46 @@ TEST(Headers, TemplateIsReadBackForEveryLengthAndDscp) {
   }
 }
 
+TEST(Headers, DscpIsWhereIpv4AndIpv6HaveIt) {
+  constexpr uint8_t kExpedited = 46;
+  Bytes out(54 + 8);
+  HeaderTemplate(kPeerMac, kOurMac, 0, {ip("192.0.2.1"), ip("192.0.2.77")})
+      .write(out.data(), 8, kExpedited);
+  EXPECT_EQ(out[15], 0xb8);  // type of service
+  HeaderTemplate(kPeerMac, kOurMac, 0, {ip("2001:db8::1"), ip("2001:db8::77")})
+      .write(out.data(), 8, kExpedited);
+  EXPECT_EQ(out[14], 0x6b);  // version, upper half of the traffic class
+  EXPECT_EQ(out[15], 0x80);  // lower half, flow label 0
+}
+
+TEST(Headers, FragmentsAreReadBack) {
+  for (const bool v6 : {false, true}) {
+    const IpFields fields{ip(v6 ? "2001:db8::1" : "192.0.2.1"),
+                          ip(v6 ? "2001:db8::77" : "192.0.2.77"), kProtocolSctp, 0, 64};
+    const HeaderTemplate header(kPeerMac, kOurMac, 101, fields);
+    ASSERT_EQ(header.fragment_size(), header.size() + (v6 ? 8 : 0));
+    for (const FragmentField& field :
+         {FragmentField{0x89abcdef, 0, true}, FragmentField{0x89abcdef, 1232, true},
+          FragmentField{0x89abcdef, 65528, false}}) {
+      Bytes out(header.fragment_size() + 64);
+      header.write_fragment(out.data(), 64, 46, field);
+      const Frame frame = parse_frame(out, 101, false);
+      ASSERT_EQ(frame.kind, FrameKind::kFragment);
+      EXPECT_EQ(frame.fragment_id, v6 ? 0x89abcdefu : 0xcdefu);
+      EXPECT_EQ(frame.fragment_offset, field.offset);
+      EXPECT_EQ(frame.more_fragments, field.more);
+      EXPECT_EQ(frame.fragment_protocol, 132);
+      EXPECT_EQ(frame.payload_length, 64);
+      EXPECT_EQ(frame.payload_offset, header.fragment_size());
+      EXPECT_EQ(frame.traffic_class, 46 << 2);
+      EXPECT_EQ(v6 ? 0 : out[18 + 6] & 0x40, 0) << "DF";
+    }
+    Bytes whole(header.size());
+    header.write(whole.data(), 0, 0);
+    EXPECT_EQ(v6 ? 0x40 : whole[18 + 6], 0x40) << "DF, and no fragment";
+  }
+}
+
 TEST(Headers, DestinationMacIsSetLater) {
   HeaderTemplate header(MacAddress{}, kOurMac, 0, {ip("192.0.2.1"), ip("192.0.2.77")});
   header.set_destination_mac(kPeerMac);

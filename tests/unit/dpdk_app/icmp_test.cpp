@@ -76,6 +76,12 @@ Bytes quoting_ipv6(uint8_t type, uint8_t code, size_t quoted = SIZE_MAX) {
   return icmpv6(out, kPeer, kUs);
 }
 
+std::optional<PacketIn> protocol_unreachable(const Bytes& message, bool ipv6) {
+  const auto error = parse_icmp_error(message, ipv6);
+  if (!error || error->kind != IcmpErrorKind::kProtocolUnreachable) return std::nullopt;
+  return error->sent;
+}
+
 TEST(Icmp, ProtocolUnreachableShowsWhatItQuotes) {
   const Bytes message = quoting_ipv4(3, 2);
   const auto sent = protocol_unreachable(message, false);
@@ -134,6 +140,84 @@ TEST(Icmp, AQuoteThatIsNoSctpPacketIsIgnored) {
   EXPECT_FALSE(protocol_unreachable(altered(good6, 0, 0x45), true)) << "version";
   EXPECT_FALSE(protocol_unreachable(altered(good6, 6, 17), true)) << "UDP";
   EXPECT_EQ(protocol_unreachable(altered(good6, 5, 3), true)->bytes.size(), 3u);
+}
+
+// The same message with other bytes 4 to 7, where "too big" has its MTU.
+Bytes with_mtu(Bytes message, uint32_t mtu, bool ipv6) {
+  for (size_t i = 0; i < 4; ++i) message[4 + i] = static_cast<uint8_t>(mtu >> (24 - 8 * i));
+  return ipv6 ? icmpv6(message, kPeer, kUs) : icmp(message);
+}
+
+TEST(Icmp, TooBigTellsTheMtuAndWhatItQuotes) {
+  struct Case {
+    uint32_t field;
+    uint16_t ipv4;
+    uint16_t ipv6;
+  };
+  // RFC 1191 leaves the upper half of the field unused; old routers leave all of it zero.
+  for (const Case& c : {Case{0, 0, 0}, Case{1280, 1280, 1280}, Case{0xabcd0500, 0x0500, 0xffff},
+                        Case{0xffff, 0xffff, 0xffff}, Case{0x10000, 0, 0xffff}}) {
+    const Bytes message = with_mtu(quoting_ipv4(3, 4), c.field, false);
+    ASSERT_EQ(classify_icmp(message), IcmpKind::kOther);
+    const auto error = parse_icmp_error(message, false);
+    ASSERT_TRUE(error.has_value());
+    EXPECT_EQ(error->kind, IcmpErrorKind::kTooBig);
+    EXPECT_EQ(error->mtu, c.ipv4);
+    EXPECT_EQ(error->sent.source, ip("192.0.2.1"));
+    EXPECT_EQ(error->sent.destination, ip("192.0.2.77"));
+    EXPECT_EQ(error->sent.bytes.size(), 16u);
+    const Bytes message6 = with_mtu(quoting_ipv6(2, 0), c.field, true);
+    ASSERT_EQ(classify_icmpv6(message6, ip(kPeer), ip(kUs)), IcmpKind::kOther);
+    const auto error6 = parse_icmp_error(message6, true);
+    ASSERT_TRUE(error6.has_value());
+    EXPECT_EQ(error6->kind, IcmpErrorKind::kTooBig);
+    EXPECT_EQ(error6->mtu, c.ipv6);
+    EXPECT_EQ(error6->sent.bytes.size(), 16u);
+  }
+  EXPECT_TRUE(parse_icmp_error(quoting_ipv6(2, 9), true).has_value()) << "the code means nothing";
+  EXPECT_FALSE(parse_icmp_error(quoting_ipv4(3, 3), false).has_value());
+  EXPECT_FALSE(parse_icmp_error(quoting_ipv4(2, 0), false).has_value());
+  EXPECT_FALSE(parse_icmp_error(quoting_ipv6(3, 4), true).has_value());
+}
+
+TEST(Icmp, AQuoteIsReadBehindOptionsAndExtensionHeaders) {
+  Bytes packet{0x47, 0, 0, 36, 0, 0, 0x40, 0, 64, 132, 0, 0};
+  add(packet, ip("192.0.2.1"));
+  add(packet, ip("192.0.2.77"));
+  add(packet, Bytes{7, 7, 4, 0, 0, 0, 0, 1});  // record route
+  for (uint8_t i = 0; i < 8; ++i) packet.push_back(i);
+  Bytes message{3, 4, 0, 0, 0, 0, 5, 0};
+  add(message, packet);
+  const Bytes whole = icmp(message);
+  const auto error = parse_icmp_error(whole, false);
+  ASSERT_TRUE(error.has_value());
+  ASSERT_EQ(error->sent.bytes.size(), 8u);
+  EXPECT_EQ(error->sent.bytes[7], 7);
+
+  const auto quoting = [](unsigned next, const Bytes& headers) {
+    Bytes out{2, 0, 0, 0, 0, 0, 5, 0, 0x60, 0, 0, 0, 0x10, 0, static_cast<uint8_t>(next), 64};
+    add(out, ip(kUs));
+    add(out, ip(kPeer));
+    add(out, headers);
+    add(out, Bytes{0, 1, 2, 3, 4, 5, 6, 7});
+    return icmpv6(out, kPeer, kUs);
+  };
+  const Bytes options = quoting(60, {132, 0, 1, 4, 0, 0, 0, 0});
+  ASSERT_TRUE(parse_icmp_error(options, true).has_value());
+  EXPECT_EQ(parse_icmp_error(options, true)->sent.bytes.size(), 8u);
+  EXPECT_EQ(parse_icmp_error(options, true)->sent.bytes[0], 0);
+  const Bytes first = quoting(44, {132, 0, 0, 1, 9, 9, 9, 9});
+  ASSERT_TRUE(parse_icmp_error(first, true).has_value()) << "our own first fragment";
+  EXPECT_EQ(parse_icmp_error(first, true)->sent.bytes.size(), 8u);
+  const Bytes later = quoting(44, {132, 0, 0, 9, 9, 9, 9, 9});
+  EXPECT_FALSE(parse_icmp_error(later, true).has_value()) << "which has no ports";
+  // Cut within the headers.
+  for (size_t size = 8; size < 8 + 40 + 8; ++size) {
+    Bytes cut(options.begin(), options.begin() + static_cast<long>(size));
+    EXPECT_FALSE(parse_icmp_error(cut, true).has_value()) << size;
+    cut.assign(first.begin(), first.begin() + static_cast<long>(size));
+    EXPECT_FALSE(parse_icmp_error(cut, true).has_value()) << size;
+  }
 }
 
 TEST(Icmpv6, EchoReply) {
