@@ -209,6 +209,8 @@ struct tl_lane {
   void take_connect_failed(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
   void take_message(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
   void take_send_failed(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void take_text(uint32_t at, const tlr_completion& entry, tl_event& event);
+  void drop_text(uint32_t at, const tlr_completion& entry);
   void take_ended(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
   void take_operation(uint32_t at, const tlr_completion& entry);
   void take_notice(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);

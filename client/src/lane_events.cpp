@@ -208,9 +208,8 @@ void tl_lane::take_opened(uint32_t at, const tlr_completion& entry, Sink& sink) 
 void tl_lane::take_connect_failed(uint32_t at, const tlr_completion& entry, Sink& sink) {
   const auto local = static_cast<uint32_t>(entry.context);
   channels[at].end_operations(1);
-  if (local >= assocs_.size()) return;
+  if (local >= assocs_.size() || assocs_[local].connect_slot == kNone) return drop_text(at, entry);
   Assoc& assoc = assocs_[local];
-  if (assoc.connect_slot == kNone) return;
   channels[at].free_slots(assoc.connect_slot);
   assoc.connect_slot = kNone;
   tl_event& event = sink.next();
@@ -220,6 +219,7 @@ void tl_lane::take_connect_failed(uint32_t at, const tlr_completion& entry, Sink
   event.error = error_of_status(entry.status);
   event.assoc = handle_of(assoc, local);
   event.user = assoc.user;
+  take_text(at, entry, event);
   free_assoc(local);
 }
 
@@ -290,9 +290,28 @@ void tl_lane::take_send_failed(uint32_t at, const tlr_completion& entry, Sink& s
   send_ended(note.assoc, note);
 }
 
+// Of an association that the application has no more.
+void tl_lane::drop_text(uint32_t at, const tlr_completion& entry) {
+  if (entry.length == 0 || !channels[at].rx_valid(entry.slot)) return;
+  channels[at].return_slot(entry.slot);
+  channels[at].publish_returns();
+}
+
+// What the peer's user said; the slot goes back by tl_event_release().
+void tl_lane::take_text(uint32_t at, const tlr_completion& entry, tl_event& event) {
+  const Channel& channel = channels[at];
+  if (entry.length == 0 || !channel.rx_valid(entry.slot)) return;
+  event.data = channel.rx_data(entry.slot);
+  event.length = entry.length <= channel.slot_size() ? entry.length : channel.slot_size();
+  event.data_length = event.length;
+  event.piece_count = 1;
+  event.slot = entry.slot;
+  event.channel = at;
+}
+
 void tl_lane::take_ended(uint32_t at, const tlr_completion& entry, Sink& sink) {
   const uint32_t local = local_index(at, entry);
-  if (local == kNone) return;
+  if (local == kNone) return drop_text(at, entry);
   Assoc& assoc = assocs_[local];
   tl_event& event = sink.next();
   event.kind = entry.kind == TLR_CLOSED ? TL_EVENT_CLOSED : TL_EVENT_LOST;
@@ -300,6 +319,7 @@ void tl_lane::take_ended(uint32_t at, const tlr_completion& entry, Sink& sink) {
   event.cause = entry.cause;
   event.assoc = handle_of(assoc, local);
   event.user = assoc.user;
+  take_text(at, entry, event);
   assoc.phase = Phase::kOver;
   if (assoc.sends == 0) free_assoc(local);
 }

@@ -114,6 +114,7 @@ class BasicBridge {
   void finish_send(Event& event, Assoc* assoc);
   void notify_or_keep(TimePoint now, Channel& channel, Event& event, Assoc& assoc);
   [[nodiscard]] bool try_notify(Channel& channel, Event& event);
+  void attach_text(Channel& channel, Event& event, tlr_completion& out);
   void keep(TimePoint now, Channel& channel, Event& event);
   void retry_backlog(TimePoint now, Channel& channel);
   [[nodiscard]] static bool is_final(EventKind kind);

@@ -287,6 +287,7 @@ void BasicBridge<ShardT>::finish_connect(Channel& channel, Assoc& assoc, Event& 
   out.assoc_index = event.assoc.slot;
   out.assoc_generation = event.assoc.generation;
   fill_notification(event, out);
+  attach_text(channel, event, out);
   channel.complete(out);
   mark_dirty(channel);
   assoc.connecting = false;

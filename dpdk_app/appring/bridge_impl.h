@@ -380,10 +380,23 @@ bool BasicBridge<ShardT>::try_notify(Channel& channel, Event& event) {
   } else {
     if (!channel.has_room(1)) return false;
     fill_notification(event, out);
+    attach_text(channel, event, out);
     channel.notify(out);
   }
   mark_dirty(channel);
   return true;
+}
+
+// What the peer's user said when it aborted (RFC 9260 section 11.1.4). The end of an association is
+// told without it rather than late.
+template <typename ShardT>
+void BasicBridge<ShardT>::attach_text(Channel& channel, Event& event, tlr_completion& out) {
+  if (!is_final(event.kind) || event.size() == 0) return;
+  if (!channel.put_text(out, event.pieces(), event.size())) {
+    count(RingCounter::k_drop_abort_reason);
+  }
+  event.payload.reset();
+  event.borrowed = false;
 }
 
 // The lane has no room: the event waits in the daemon, bounded. What an application can do without
@@ -392,6 +405,10 @@ bool BasicBridge<ShardT>::try_notify(Channel& channel, Event& event) {
 template <typename ShardT>
 void BasicBridge<ShardT>::keep(TimePoint now, Channel& channel, Event& event) {
   if (is_final(event.kind)) {
+    if (event.size() != 0 && !shard_.keep(now, event)) {
+      event.borrowed = false;
+      count(RingCounter::k_drop_abort_reason);
+    }
     [[maybe_unused]] const bool kept = channel.backlog_push(event, 0);
     return;
   }

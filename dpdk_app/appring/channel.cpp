@@ -103,6 +103,16 @@ void Channel::take_returns() {
 
 bool Channel::put_message(tlr_completion& completion, const Piece* pieces, size_t size) {
   if (!fits_message(size) || size == 0 || !has_room(1)) return false;
+  if (!lend(completion, pieces, size)) return false;
+  notify(completion);
+  return true;
+}
+
+bool Channel::put_text(tlr_completion& completion, const Piece* pieces, size_t size) {
+  return lend(completion, pieces, std::min<size_t>(size, slot_size_));
+}
+
+bool Channel::lend(tlr_completion& completion, const Piece* pieces, size_t size) {
   const uint32_t count = tlr_slots_for(static_cast<uint32_t>(size), slot_size_);
   if (rx_free_.size() < count) {
     take_returns();
@@ -112,9 +122,11 @@ bool Channel::put_message(tlr_completion& completion, const Piece* pieces, size_
   uint32_t slot = head;
   uint32_t filled = 0;  // bytes of the current slot
   rx_free_.pop_back();
-  for (const Piece* piece = pieces; piece != nullptr; piece = piece->next) {
+  size_t rest = size;
+  for (const Piece* piece = pieces; piece != nullptr && rest > 0; piece = piece->next) {
     const uint8_t* from = piece->data;
-    uint32_t left = piece->length;
+    auto left = static_cast<uint32_t>(std::min<size_t>(piece->length, rest));
+    rest -= left;
     while (left > 0) {
       if (filled == slot_size_) {
         const uint32_t next = rx_free_.back();
@@ -135,7 +147,6 @@ bool Channel::put_message(tlr_completion& completion, const Piece* pieces, size_
   completion.slot = head;
   completion.length = static_cast<uint32_t>(size);
   completion.slot_count = static_cast<uint16_t>(count);
-  notify(completion);
   return true;
 }
 

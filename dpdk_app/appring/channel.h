@@ -100,6 +100,8 @@ class Channel final : public PieceOwner {
   void notify(const tlr_completion& completion) { put(completion); }
   // Writes a message: copies it into RX slots. False: no entry or not enough slots.
   [[nodiscard]] bool put_message(tlr_completion& completion, const Piece* pieces, size_t size);
+  // Attaches what goes with another event, cut to one slot. False: no slot is free.
+  [[nodiscard]] bool put_text(tlr_completion& completion, const Piece* pieces, size_t size);
   // Could ever hold a message of this size.
   [[nodiscard]] bool fits_message(size_t size) const {
     return size <= static_cast<uint64_t>(rx_slots_) * slot_size_;
@@ -183,6 +185,8 @@ class Channel final : public PieceOwner {
   }
   void refresh_consumed();
   void take_returns();
+  // Copies the first `size` bytes into RX slots and names them. False: not enough are free.
+  [[nodiscard]] bool lend(tlr_completion& completion, const Piece* pieces, size_t size);
 
   RingClient& client_;
   int wake_fd_;

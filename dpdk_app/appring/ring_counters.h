@@ -45,6 +45,7 @@ namespace trunkline::appring {
   X(refuse_bad_return, "returned slots that were not lent, or were returned twice")              \
   X(refuse_lost_segment, "segments whose memory vanished (SIGBUS); the client is ended")         \
   /* Losses to keep within bounds */                                                             \
+  X(drop_abort_reason, "what peers said when they aborted, dropped for want of room in the lane") \
   X(drop_lane_backlog, "notifications dropped because the lane does not poll")                   \
   X(abort_lane_backlog, "associations aborted because the lane does not poll")                   \
   X(abort_no_receive_memory, "associations aborted because the shard could not keep a message")  \

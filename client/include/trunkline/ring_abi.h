@@ -261,13 +261,15 @@ TLR_STATIC_ASSERT(sizeof(tlr_info_body) == 88 + 72 * 16, "info body");
 enum tlr_completion_kind {
   TLR_ACCEPTED = 1,       /* context: the listener's; streams, ports, address, limits */
   TLR_CONNECTED = 2,      /* context: the operation's; streams, ports, address, limits */
-  TLR_CONNECT_FAILED = 3, /* context: the operation's; status, reason, cause */
+  TLR_CONNECT_FAILED = 3, /* context: the operation's; status, reason, cause; text as in LOST */
   TLR_MESSAGE = 4,        /* slot, length, slot_count: RX slots; stream, ppid, flags */
   TLR_SENDS_DONE = 5,     /* tlr_sends_done */
   TLR_SEND_FAILED = 6,    /* context; slot: the TX slots with the payload; status, reason */
   TLR_PEER_SHUTDOWN = 7,  /* the peer takes no more messages */
   TLR_CLOSED = 8,         /* last one of its association */
-  TLR_LOST = 9,           /* last one of its association; reason, cause */
+  TLR_LOST = 9,           /* last one of its association; reason, cause; length: bytes of the Upper
+                             Layer Abort Reason that the peer's user gave, in the RX slot `slot`;
+                             0: there is none, or no slot was free for it, and no slot is lent */
   TLR_RESTARTED = 10,     /* streams */
   TLR_PATH_CHANGED = 11,  /* address, path_state */
   TLR_REMOTE_ERROR = 12,  /* cause */

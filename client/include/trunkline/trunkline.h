@@ -230,7 +230,8 @@ enum tl_event_kind {
   TL_EVENT_NONE = 0,
   TL_EVENT_ACCEPTED,       /* a peer set it up: streams, ports, address (of the peer), listener */
   TL_EVENT_CONNECTED,      /* streams, ports, address */
-  TL_EVENT_CONNECT_FAILED, /* error, reason, cause; the association is over */
+  TL_EVENT_CONNECT_FAILED, /* error, reason, cause, and what the peer said as in TL_EVENT_LOST; the
+                              association is over */
   TL_EVENT_MESSAGE,        /* data, length, stream, ppid, flags; release it */
   TL_EVENT_SENT,           /* context; only for messages with TL_SEND_NOTIFY */
   TL_EVENT_SEND_FAILED,    /* context, error, reason, stream, ppid, and the unsent payload in data
@@ -238,7 +239,9 @@ enum tl_event_kind {
   TL_EVENT_WRITABLE,       /* a send that met -EAGAIN may be tried again */
   TL_EVENT_PEER_SHUTDOWN,  /* the peer takes no more messages (RFC 6458 section 6.1.5) */
   TL_EVENT_CLOSED,         /* shut down in order; the association is over */
-  TL_EVENT_LOST,           /* reason, cause; the association is over */
+  TL_EVENT_LOST,           /* reason, cause; in data and length what the peer's user gave as its
+                              reason to abort (section 3.3.10.12), bytes without a NUL, cut to one
+                              slot; release it; the association is over */
   TL_EVENT_RESTARTED,      /* the peer restarted (section 5.2.4): streams may differ now */
   TL_EVENT_PATH_CHANGED,   /* address, path_state (RFC 6458 section 6.1.2) */
   TL_EVENT_REMOTE_ERROR,   /* cause (RFC 6458 section 6.1.3) */

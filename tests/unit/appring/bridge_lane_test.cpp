@@ -76,6 +76,108 @@ TEST_F(LaneTest, LaterEventsStayBehindAWaitingMessage) {
 
 // A lane that never polls: notifications are dropped, then associations; nothing grows, and the
 // end of each association is told in the end.
+// ---------------------------------------------------------------- why the peer aborted
+
+class SaidTest : public LaneTest {
+ protected:
+  // The association's end, as the stack tells it when the peer's user gave a reason.
+  void end(AssocId id, EventKind kind, const std::string& text) {
+    Event event;
+    event.kind = kind;
+    event.assoc = id;
+    event.reason = Reason::kReset;
+    event.borrowed = true;
+    event.borrowed_piece = shard.said(text);
+    shard.assocs.erase(id.slot);
+    shard.push(std::move(event));
+  }
+};
+
+TEST_F(SaidTest, ComesWithTheEnd) {
+  tl_lane* const lane = lane_of(attach());
+  const Pair pair = join(lane, lane);
+  ASSERT_EQ(tl_abort(lane, pair.client, "enough"), 0);
+  turn();
+  const auto events = poll(lane);
+  ASSERT_EQ(count(events, TL_EVENT_LOST), 2U);
+  for (const Got& got : events) {
+    if (got.event.kind != TL_EVENT_LOST) continue;
+    EXPECT_EQ(got.text, got.event.assoc == pair.server ? "enough" : "");
+  }
+  shard.answer_connects = false;
+  tl_assoc assoc = 0;
+  ASSERT_EQ(connect(lane, 5000, &assoc), 0);
+  turn();
+  end(shard.assocs.begin()->second.id, EventKind::kConnectFailed, bytes(600, 'z'));
+  turn();
+  const auto refused = poll(lane);
+  EXPECT_EQ(only(refused, TL_EVENT_CONNECT_FAILED).text, bytes(512, 'z'));  // one slot
+  EXPECT_EQ(counter(RingCounter::k_refuse_bad_return), 0U);
+}
+
+TEST_F(SaidTest, WaitsWithTheEventForRoom) {
+  ClientSetup slow;
+  slow.geometry.rx_slots = 32;
+  tl_lane* const reader = lane_of(attach(slow));
+  join(lane_of(attach()), reader);
+  const AssocId id = shard.assocs.at(1).id;  // the accepted end
+  for (int i = 0; i < 33; ++i) {
+    shard.inject(id, std::vector<uint8_t>(10, 'm'), 0, 0,
+                 [&](Event& event) { bridge.deliver(now, event); });
+  }
+  end(id, EventKind::kLost, "too late");
+  turn();
+  EXPECT_EQ(count(poll(reader), TL_EVENT_MESSAGE), 32U);
+  turn();
+  const auto rest = poll(reader);
+  EXPECT_EQ(count(rest, TL_EVENT_MESSAGE), 1U);
+  EXPECT_EQ(only(rest, TL_EVENT_LOST).text, "too late");
+  EXPECT_EQ(counter(RingCounter::k_drop_abort_reason), 0U);
+  EXPECT_EQ(shard.chains_out, 0U);
+}
+
+TEST_F(SaidTest, GoesWithoutASlotOrMemoryForIt) {
+  ClientSetup slow;
+  slow.geometry.rx_slots = 32;
+  tl_lane* const reader = lane_of(attach(slow));
+  tl_lane* const writer = lane_of(attach());
+  join(writer, reader);
+  const AssocId id = shard.assocs.at(1).id;
+  for (int i = 0; i < 32; ++i) {
+    shard.inject(id, std::vector<uint8_t>(10, 'm'), 0, 0,
+                 [&](Event& event) { bridge.deliver(now, event); });
+  }
+  end(id, EventKind::kLost, "lost");
+  turn();
+  const auto events = poll(reader);
+  EXPECT_EQ(only(events, TL_EVENT_LOST).text, "");
+  EXPECT_EQ(counter(RingCounter::k_drop_abort_reason), 1U);
+  // The same when it would have to wait and the shard has no buffer.
+  turn();
+  tl_assoc assoc = 0;
+  ASSERT_EQ(connect(writer, 5000, &assoc), 0);
+  turn();
+  poll(reader);
+  AssocId second;
+  for (const auto& [slot, entry] : shard.assocs) {
+    if (entry.endpoint == EndpointId(1)) second = entry.id;
+  }
+  for (int i = 0; i < 33; ++i) {
+    shard.inject(second, std::vector<uint8_t>(10, 'm'), 0, 0,
+                 [&](Event& event) { bridge.deliver(now, event); });
+  }
+  shard.keep_fails = true;
+  end(second, EventKind::kLost, "lost");
+  turn();
+  poll(reader);
+  turn();
+  const auto rest = poll(reader);
+  EXPECT_EQ(only(rest, TL_EVENT_LOST).text, "");
+  EXPECT_EQ(counter(RingCounter::k_drop_abort_reason), 2U);
+}
+
+// ---------------------------------------------------------------- patience and its end
+
 TEST_F(LaneTest, ALaneThatNeverPollsIsBounded) {
   tl_lane* const idle = lane_of(attach());
   tl_lane* const writer = lane_of(attach());

@@ -153,7 +153,10 @@ class FakeShard final : public PieceOwner {
     last_abort_reason.assign(reason.begin(), reason.end());
     const uint32_t peer = assoc->peer;
     end(id.slot, EventKind::kLost, Reason::kLocalAbort);
-    if (assocs.contains(peer)) end(peer, EventKind::kLost, Reason::kReset);
+    if (!assocs.contains(peer)) return Status::kOk;
+    end(peer, EventKind::kLost, Reason::kReset);
+    events_.back().borrowed = !reason.empty();
+    events_.back().borrowed_piece = said(last_abort_reason);
     return Status::kOk;
   }
   Status request_heartbeat(TimePoint, AssocId id, IpAddress address) {
@@ -179,7 +182,7 @@ class FakeShard final : public PieceOwner {
   bool keep(TimePoint, Event& event) {
     if (keep_fails) {
       event.payload.reset();
-      events_.push_back(lost_event(event.assoc));
+      if (find(event.assoc) != nullptr) events_.push_back(lost_event(event.assoc));
       return false;
     }
     Assoc* const assoc = find(event.assoc);
@@ -232,6 +235,12 @@ class FakeShard final : public PieceOwner {
     events_.push_back(std::move(event));
   }
   void push(Event event) { events_.push_back(std::move(event)); }
+  // Bytes that outlive all events.
+  Piece said(const std::string& text) {
+    said_.push_back(text);
+    return {reinterpret_cast<const uint8_t*>(said_.back().data()),
+            static_cast<uint32_t>(text.size()), nullptr};
+  }
   // Everything of it fails, then it ends.
   void end(uint32_t slot, EventKind kind, Reason reason) {
     Assoc& assoc = assocs.at(slot);
@@ -393,6 +402,7 @@ class FakeShard final : public PieceOwner {
   }
 
   std::deque<Event> events_;
+  std::deque<std::string> said_;
   std::map<uint32_t, PortNumber> connect_ports_;
   std::map<uint32_t, std::deque<Queued>> unacknowledged_;
   uint32_t last_endpoint_ = 0;
