@@ -16,7 +16,7 @@ class TalkTest : public RealStackTest {
   using RealStackTest::RealStackTest;
 
   void talk() {
-    Talker::listening.store(false);
+    Talker::reset();
     ClientSetup setup;
     setup.limits.backlog = 1024;
     tl_lane* const server_lane = attach(left, setup);

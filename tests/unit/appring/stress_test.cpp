@@ -31,7 +31,7 @@ class StressTest : public RingHarness {
 };
 
 TEST_F(StressTest, TwoApplicationsAndAWorker) {
-  Talker::listening.store(false);
+  Talker::reset();
   shard.window = 16 * 1024;
   ClientSetup setup;
   setup.limits.backlog = 1024;  // more than the shard's window, as in a real configuration
@@ -60,7 +60,7 @@ TEST_F(StressTest, TwoApplicationsAndAWorker) {
 
 // Two lanes of one client, each with its own thread, on one listener port.
 TEST_F(StressTest, TwoLanesOfOneClient) {
-  Talker::listening.store(false);
+  Talker::reset();
   shard.window = 16 * 1024;
   ClientSetup setup;
   setup.geometry.lanes = 2;

@@ -33,18 +33,22 @@ class Talker {
   static constexpr size_t kAssociations = 2;
   static constexpr uint64_t kStreams = 10;
 
-  Talker(tl_lane* lane, bool listens, const char* peer = kPeer)
-      : lane_(lane), listens_(listens), peer_(peer) {}
+  // Talkers of different pairs use different ports. Call reset() before the threads begin.
+  Talker(tl_lane* lane, bool listens, const char* peer = kPeer, size_t pair = 0)
+      : lane_(lane), listens_(listens), peer_(peer), pair_(pair) {}
+  static void reset() {
+    for (auto& one : listening) one.store(false);
+  }
 
   void run() {
     if (listens_) {
-      ASSERT_EQ(open_listener(lane_), 0) << tl_last_error();
-      listening.store(true);
+      ASSERT_EQ(open_listener(lane_, {.port = port()}), 0) << tl_last_error();
+      listening.at(pair_).store(true);
     } else {
-      while (!listening.load()) std::this_thread::yield();
+      while (!listening.at(pair_).load()) std::this_thread::yield();
       for (size_t i = 0; i < kAssociations; ++i) {
         tl_assoc assoc = 0;
-        ASSERT_EQ(dial(lane_, &assoc, {.peer = peer_}), 0) << tl_last_error();
+        ASSERT_EQ(dial(lane_, &assoc, {.peer = peer_, .port = port()}), 0) << tl_last_error();
       }
     }
     uint64_t turns = 0;
@@ -58,7 +62,7 @@ class Talker {
     }
   }
 
-  static inline std::atomic<bool> listening{false};
+  static inline std::array<std::atomic<bool>, 4> listening{};
   uint64_t received = 0;
   uint64_t sent_events = 0;
   uint64_t writable_events = 0;
@@ -72,6 +76,7 @@ class Talker {
     std::array<uint64_t, kStreams> expected{};
   };
 
+  uint16_t port() const { return static_cast<uint16_t>(5000 + pair_); }
   bool done() const {
     if (sides_.size() < kAssociations) return false;
     for (const Side& side : sides_) {
@@ -172,6 +177,7 @@ class Talker {
   tl_lane* lane_;
   bool listens_;
   const char* peer_;
+  size_t pair_;
   std::vector<Side> sides_;
 };
 
