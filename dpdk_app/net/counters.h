@@ -68,7 +68,7 @@ namespace trunkline::net {
   X(drop_neighbour_queue, "packets beyond what a neighbour's queue holds while it resolves")   \
   X(drop_neighbour_unreachable, "packets to a neighbour that does not answer")                 \
   X(drop_neighbour_table, "packets to a neighbour that the full table cannot take")            \
-  X(drop_no_buffer, "packets not sent because the port's buffers are used up")                 \
+  X(drop_no_buffer, "packets lost because all buffers are used up")                            \
   X(drop_too_long, "packets longer than the port's MTU")                                       \
   X(drop_loop_full, "packets to ourselves beyond what the loop holds")
 // clang-format on

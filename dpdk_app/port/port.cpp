@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <stdexcept>
+#include <utility>
 
+#include "trunkline/stack/random.h"
 #include "unix_path.h"
 
 namespace trunkline::port {
@@ -32,6 +34,18 @@ std::string device_argument(const std::string& device, std::string_view key) {
   return device.substr(start, device.find(',', start) - start);
 }
 
+// Our names of packet types, and DPDK's.
+constexpr std::pair<uint16_t, uint64_t> kRssBits[] = {
+    {kRssIpv4, RTE_ETH_RSS_IPV4},
+    {kRssIpv4Fragment, RTE_ETH_RSS_FRAG_IPV4},
+    {kRssIpv4Other, RTE_ETH_RSS_NONFRAG_IPV4_OTHER},
+    {kRssIpv4Sctp, RTE_ETH_RSS_NONFRAG_IPV4_SCTP},
+    {kRssIpv6, RTE_ETH_RSS_IPV6},
+    {kRssIpv6Fragment, RTE_ETH_RSS_FRAG_IPV6},
+    {kRssIpv6Other, RTE_ETH_RSS_NONFRAG_IPV6_OTHER},
+    {kRssIpv6Sctp, RTE_ETH_RSS_NONFRAG_IPV6_SCTP},
+};
+
 PortCapabilities read_capabilities(const rte_eth_dev_info& info) {
   PortCapabilities can;
   can.driver = info.driver_name;
@@ -43,8 +57,11 @@ PortCapabilities read_capabilities(const rte_eth_dev_info& info) {
   can.rx_sctp_checksum = (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCTP_CKSUM) != 0;
   can.tx_ipv4_checksum = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
   can.tx_sctp_checksum = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_SCTP_CKSUM) != 0;
-  can.rss_sctp = (info.flow_type_rss_offloads &
-                  (RTE_ETH_RSS_NONFRAG_IPV4_SCTP | RTE_ETH_RSS_NONFRAG_IPV6_SCTP)) != 0;
+  for (const auto& [type, bit] : kRssBits) {
+    if ((info.flow_type_rss_offloads & bit) != 0) can.rss_types |= type;
+  }
+  can.rss_key_size = info.hash_key_size;
+  can.redirection_size = info.reta_size;
   can.shared_memory = can.driver == "net_memif";
   return can;
 }
@@ -62,8 +79,10 @@ rte_mempool* make_pool(const std::string& name, uint32_t count, uint16_t frame_s
   // 2048 at least: memif copies whole buffers of that size faster than it chains.
   const auto room = static_cast<uint16_t>(
       kHeadroom + std::max<int>(2048, RTE_ALIGN_CEIL(frame_size + kFrameOverhead, 64)));
+  // The caches of a few lcores would hold all of a small pool.
+  const uint32_t cache = count < 4 * kMostCached ? 0 : kPoolCache;
   rte_mempool* pool =
-      rte_pktmbuf_pool_create_by_ops(name.c_str(), count, kPoolCache, 0, room, SOCKET_ID_ANY,
+      rte_pktmbuf_pool_create_by_ops(name.c_str(), count, cache, 0, room, SOCKET_ID_ANY,
                                      shared_cores ? "ring_mt_rts" : "ring_mp_mc");
   if (pool == nullptr) {
     throw std::runtime_error(
@@ -133,6 +152,7 @@ void Port::configure(uint16_t workers, bool shared_cores) {
   if (offloads_.rx_ipv4_checksum) conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
   if (offloads_.rx_sctp_checksum) conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCTP_CKSUM;
   if (offloads_.tx_sctp_checksum) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_SCTP_CKSUM;
+  ask_for_rss(conf);
   // Drivers without the limit in dev_info refuse another MTU than 1500 here; they do not care.
   if (info.max_mtu == UINT16_MAX && config_.mtu + 18u > info.max_rx_pktlen) conf.rxmode.mtu = 0;
   check(rte_eth_dev_configure(id_, queues_, queues_, &conf), config_, "configuring");
@@ -156,6 +176,36 @@ void Port::configure(uint16_t workers, bool shared_cores) {
   rte_ether_addr mac{};
   check(rte_eth_macaddr_get(id_, &mac), config_, "asking for the MAC address");
   mac_ = net::MacAddress::from(mac.addr_bytes);
+}
+
+void Port::ask_for_rss(rte_eth_conf& conf) {
+  SecureRandom random;
+  rss_ = choose_rss(capabilities_, queues_, random);
+  spdlog::info("port {}: {}", config_.name, describe(rss_, capabilities_, queues_));
+  if (rss_.types == 0) return;
+  conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+  for (const auto& [type, bit] : kRssBits) {
+    if ((rss_.types & type) != 0) conf.rx_adv_conf.rss_conf.rss_hf |= bit;
+  }
+  if (rss_.key.empty()) return;
+  conf.rx_adv_conf.rss_conf.rss_key = rss_.key.data();
+  conf.rx_adv_conf.rss_conf.rss_key_len = static_cast<uint8_t>(rss_.key.size());
+}
+
+// Drivers fill the table in turn by themselves; this holds for those that do not.
+void Port::set_up_redirection() {
+  if (rss_.redirection.empty()) return;
+  const auto size = static_cast<uint16_t>(rss_.redirection.size());
+  std::vector<rte_eth_rss_reta_entry64> table((size + 63u) / 64);
+  for (uint16_t i = 0; i < size; ++i) {
+    table[i / 64].mask |= uint64_t{1} << i % 64;
+    table[i / 64].reta[i % 64] = rss_.redirection[i];
+  }
+  const int result = rte_eth_dev_rss_reta_update(id_, table.data(), size);
+  if (result < 0 && result != -ENOTSUP) {
+    spdlog::warn("port {}: the redirection table was refused ({}): the driver's own is used",
+                 config_.name, rte_strerror(-result));
+  }
 }
 
 void Port::set_up_filters() {
@@ -189,6 +239,7 @@ bool Port::start() {
   if (started_) return true;
   if (rte_eth_dev_start(id_) < 0) return false;
   started_ = true;
+  set_up_redirection();
   set_up_filters();
   return true;
 }

@@ -69,6 +69,8 @@ class Port {
  private:
   void probe();
   void configure(uint16_t workers, bool shared_cores);
+  void ask_for_rss(rte_eth_conf& conf);
+  void set_up_redirection();
   void set_up_filters();
 
   config::Port config_;
@@ -80,6 +82,7 @@ class Port {
   bool memif_client_ = false;
   PortCapabilities capabilities_;
   Offloads offloads_;
+  RssChoice rss_;
   net::MacAddress mac_;
   rte_mempool* pool_ = nullptr;
 };

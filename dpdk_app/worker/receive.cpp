@@ -61,7 +61,7 @@ size_t Worker::receive_burst(PortQueue& port, uint16_t queue) {
   return count;
 }
 
-bool Worker::take_frame(PortQueue& queue, rte_mbuf* mbuf, PacketIn& packet) {
+bool Worker::take_frame(PortQueue& queue, rte_mbuf*& mbuf, PacketIn& packet) {
   if (mbuf->nb_segs > 1 && rte_pktmbuf_linearize(mbuf) != 0) {
     drop_frame(queue, mbuf, net::NetCounter::k_drop_segmented);
     return false;
@@ -77,8 +77,6 @@ bool Worker::take_frame(PortQueue& queue, rte_mbuf* mbuf, PacketIn& packet) {
   std::optional<net::NetCounter> drop;
   if (frame.kind == net::FrameKind::kDropped) {
     drop = frame.drop;
-  } else if (frame.kind == net::FrameKind::kFragment) {
-    drop = net::NetCounter::k_drop_fragment_full;
   } else {
     drop = net::judge_addresses(frame, local, routes_);
   }
@@ -92,6 +90,7 @@ bool Worker::take_frame(PortQueue& queue, rte_mbuf* mbuf, PacketIn& packet) {
     rte_pktmbuf_free(mbuf);
     return false;
   }
+  if (frame.kind == net::FrameKind::kFragment) return take_fragment(frame, mbuf, packet);
   if (frame.kind != net::FrameKind::kSctp) {
     respond(queue, frame, mbuf);
     return false;
@@ -100,6 +99,26 @@ bool Worker::take_frame(PortQueue& queue, rte_mbuf* mbuf, PacketIn& packet) {
   packet.destination = frame.destination;
   packet.bytes = bytes.subspan(frame.payload_offset, frame.payload_length);
   packet.checksum = checksum_state(mbuf, offloads.rx_sctp_checksum);
+  return true;
+}
+
+bool Worker::take_fragment(const net::Frame& frame, rte_mbuf*& mbuf, PacketIn& packet) {
+  const uint8_t* const bytes = rte_pktmbuf_mtod(mbuf, const uint8_t*);
+  const auto whole =
+      reassembler_.add(now_, frame, {bytes + frame.payload_offset, frame.payload_length});
+  rte_pktmbuf_free(mbuf);
+  if (!whole) return false;
+  mbuf = rte_pktmbuf_alloc(joined_pool_);
+  if (mbuf == nullptr) {
+    net_counters_.add(net::NetCounter::k_drop_no_buffer);
+    return false;
+  }
+  char* const at = rte_pktmbuf_append(mbuf, static_cast<uint16_t>(whole->size()));
+  std::copy(whole->begin(), whole->end(), reinterpret_cast<uint8_t*>(at));
+  packet.source = frame.source;
+  packet.destination = frame.destination;
+  packet.bytes = {reinterpret_cast<const uint8_t*>(at), whole->size()};
+  packet.checksum = ChecksumState::kUnchecked;
   return true;
 }
 

@@ -24,6 +24,10 @@ constexpr Duration kLongestWait = microseconds(100);      // under traffic
 constexpr Duration kLongestIdleWait = microseconds(500);  // associations, but no traffic
 constexpr Duration kLongestQuietWait = milliseconds(5);   // no association
 
+constexpr net::ReassemblyLimits kReassembly;
+// What the reassembler made and the stack or another worker has not done with yet.
+constexpr uint32_t kJoinedBuffers = 64;
+
 net::RouteTable make_routes(std::span<const std::unique_ptr<port::Port>> ports) {
   std::vector<net::LocalPort> out;
   for (const auto& port : ports) {
@@ -67,6 +71,7 @@ Worker::Worker(const WorkerConfig& config, std::span<const std::unique_ptr<port:
       routes_(make_routes(ports)),
       ports_(make_queues(ports, config_, routes_, net_counters_)),
       output_(routes_, tables_of(ports_)),
+      reassembler_(kReassembly, random_, net_counters_),
       shard_(config_.shard, directory, random_, clock.now()),
       bridge_(config_.bridge, shard_),
       now_(clock.now()) {
@@ -82,6 +87,8 @@ Worker::Worker(const WorkerConfig& config, std::span<const std::unique_ptr<port:
   });
   tx_pool_ =
       port::make_pool(fmt::format("tx_{}", config_.index), buffers, mtu, config_.shared_cores);
+  joined_pool_ = port::make_pool(fmt::format("joined_{}", config_.index), kJoinedBuffers,
+                                 kReassembly.packet_size, config_.shared_cores);
 }
 
 Worker::~Worker() {
@@ -93,7 +100,7 @@ Worker::~Worker() {
   }
   for (; loop_head_ < loop_tail_; ++loop_head_) rte_pktmbuf_free(loop_[loop_head_ % kLoop].mbuf);
   for (size_t i = 0; i < spare_count_; ++i) rte_pktmbuf_free(spares_[i]);
-  // The pool goes with the ports: a driver may still hold frames until they are closed.
+  // The pools go with the ports: a driver may still hold frames until they are closed.
 }
 
 void Worker::run() {
@@ -145,6 +152,7 @@ void Worker::housekeep() {
   }
   if (now_ < next_neighbours_) return;
   next_neighbours_ = now_ + kNeighbourPeriod;
+  reassembler_.expire(now_);
   for (const auto& queue : ports_) {
     queue->neighbours().advance(now_, actions_);
     apply(*queue, actions_);

@@ -17,6 +17,7 @@
 #include "net/counters.h"
 #include "net/frame.h"
 #include "net/output.h"
+#include "net/reassembly.h"
 #include "net/route.h"
 #include "port/poll_guard.h"
 #include "port/port.h"
@@ -67,8 +68,10 @@ class Worker {
   size_t receive_port(PortQueue& port);
   size_t receive_burst(PortQueue& port, uint16_t queue);
   size_t receive_looped();
-  // False: the mbuf has been used up or dropped. True: `packet` is SCTP for the stack.
-  bool take_frame(PortQueue& queue, rte_mbuf* frame, PacketIn& packet);
+  // False: the mbuf has been used up or dropped. True: `packet` is SCTP for the stack and lies in
+  // `mbuf`, which may be another one than before.
+  bool take_frame(PortQueue& queue, rte_mbuf*& mbuf, PacketIn& packet);
+  bool take_fragment(const net::Frame& frame, rte_mbuf*& mbuf, PacketIn& packet);
   void respond(PortQueue& queue, const net::Frame& frame, rte_mbuf* mbuf);
   void drop_frame(PortQueue& queue, rte_mbuf* mbuf, net::NetCounter why);
   void deliver_events();
@@ -110,6 +113,8 @@ class Worker {
   net::NeighbourActions actions_;
 
   SecureRandom random_;
+  net::Reassembler reassembler_;
+  rte_mempool* joined_pool_ = nullptr;  // for what the reassembler put together
   Shard shard_;
   appring::Bridge bridge_;
   Event event_;
