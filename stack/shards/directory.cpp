@@ -105,14 +105,14 @@ Directory::Claim Directory::claim(Reader& self, std::span<const DirectoryKey> ke
   for (const DirectoryKey& key : keys) {
     Index sibling = 0;
     if (&key != &keys.back()) sibling = take();
-    std::atomic<Index>& bucket = bucket_of(key);
+    std::atomic<Index>& link = link_for(key, old);
     Entry* const entry = ::new (static_cast<void*>(&entries_[at])) Entry;
     entry->key = key;
-    entry->next.store(bucket.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    entry->next.store(link.load(std::memory_order_relaxed), std::memory_order_relaxed);
     entry->first = first;
     entry->sibling = sibling;
     entry->assoc = assoc;
-    bucket.store(at, std::memory_order_release);
+    link.store(at, std::memory_order_release);
     at = sibling;
   }
   entries_[first].visible.store(1, std::memory_order_release);  // all of them, now
@@ -135,6 +135,18 @@ void Directory::withdraw(Reader& self, Batch batch) {
 std::optional<AssocId> Directory::other_than(AssocId assoc, const DirectoryKey& key) const {
   const auto found = find(key);
   return found && !(*found == assoc) ? found : std::nullopt;
+}
+
+// Where a new entry goes: right behind the one that it replaces, so that a reader on its way comes
+// to the old one, or finds the new one in its place; else to the front.
+std::atomic<Directory::Index>& Directory::link_for(const DirectoryKey& key, Batch old) const {
+  std::atomic<Index>& bucket = bucket_of(key);
+  if (old == 0) return bucket;
+  for (Index at = bucket.load(std::memory_order_relaxed); at != 0;
+       at = entries_[at].next.load(std::memory_order_relaxed)) {
+    if (entries_[at].first == old && entries_[at].key == key) return entries_[at].next;
+  }
+  return bucket;
 }
 
 uint32_t Directory::count(Batch batch) const {
@@ -167,8 +179,8 @@ void Directory::splice(EntryList& from, EntryList& to) {
   from = {};
 }
 
-// Out of the chains. A reader that stands on an entry goes on from it as before. One that was
-// replaced stays visible to it: that reader may have passed the new one before it could be seen.
+// Out of the chains. A reader that stands on an entry goes on from it as before; to that reader an
+// entry that was replaced stays visible.
 void Directory::unlink(Batch batch) {
   EntryList gone{batch, batch, 0};
   for (Index at = batch; at != 0; at = entries_[at].sibling) {

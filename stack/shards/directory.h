@@ -117,6 +117,7 @@ class Directory {
 
   [[nodiscard]] std::atomic<Index>& bucket_of(const DirectoryKey& key) const;
   [[nodiscard]] std::optional<AssocId> other_than(AssocId assoc, const DirectoryKey& key) const;
+  [[nodiscard]] std::atomic<Index>& link_for(const DirectoryKey& key, Batch old) const;
   [[nodiscard]] uint32_t count(Batch batch) const;
   [[nodiscard]] bool make_room(Reader& self, size_t wanted);
   [[nodiscard]] Index take();
