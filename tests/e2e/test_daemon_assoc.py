@@ -145,6 +145,27 @@ def case_within_one_daemon(t):
     daemon.stop()
 
 
+def lanes_over_workers(t, misdirect):
+    """A lane for each worker at both ends: each has the associations of its own worker only."""
+    here, a, b = pair(t, {'workers': {'count': 2, 'misdirect': misdirect}})
+    server = Peer(here, 'lanes_peer', '--listen', a.clients, 2, 40)
+    client = Peer(here, 'lanes_peer', '--connect', b.clients, 2, 40, '10.8.0.1')
+    client.finish(lanes=[20, 20], foreign=0)
+    report = server.finish(foreign=0)
+    # Owners are drawn at random: that all 40 are on one side happens once in 2^39 runs.
+    assert min(report['lanes']) > 0 and sum(report['lanes']) == 40, report
+    for daemon in (a, b):
+        daemon.stop()
+
+
+def case_a_lane_for_each_worker(t):
+    lanes_over_workers(t, False)
+
+
+def case_a_lane_for_each_worker_misdirected(t):
+    lanes_over_workers(t, True)
+
+
 def case_second_port(t):
     """Two cables: an association of the second port's addresses uses the second cable only."""
     namespace = netns.Namespace('two')
@@ -288,7 +309,9 @@ def case_killed_under_traffic(t):
 
 if __name__ == '__main__':
     cases.main(__doc__, [case_memif_ipv4, case_memif_ipv6, case_trunkctl_shows_associations,
-                         case_within_one_daemon, case_second_port, case_through_a_router,
+                         case_within_one_daemon, case_a_lane_for_each_worker,
+                         case_a_lane_for_each_worker_misdirected, case_second_port,
+                         case_through_a_router,
                          case_sigterm_shuts_down, case_second_signal_ends_at_once,
                          case_drain_is_bounded, case_killed_under_traffic],
                needs=netns.missing, timeout=120)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fuzz target: a client's segment. The bytes are what a client does to its rings (descriptors,
-// indices, words anywhere), mixed with what the stack does meanwhile. Whatever it is, another
-// client's association lives on, and when the client is let go nothing of it is left.
+// Fuzz target: a client's segment. The bytes are what a client does to its rings at two workers
+// (descriptors, indices, words anywhere), mixed with what the stack does meanwhile. Whatever it is,
+// another client's associations live on, and when the client is let go nothing of it is left.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 #include <span>
@@ -43,10 +44,12 @@ class Input {
   std::span<const uint8_t> rest_;
 };
 
+constexpr uint32_t kWorkers = 2;
+
 tlr_geometry geometry() {
   tlr_geometry g{};
   g.lanes = 1;
-  g.workers = 1;
+  g.workers = kWorkers;
   g.submission_size = 16;
   g.completion_size = 32;
   g.return_size = 16;
@@ -58,12 +61,12 @@ tlr_geometry geometry() {
   return g;
 }
 
-// The client's view of its one channel.
+// The client's view of its channel at one worker.
 struct View {
-  explicit View(RingClient& client) {
+  View(RingClient& client, uint32_t worker) {
     const tlr_geometry g = client.segment->geometry();
     const tlr_layout layout = tlr_layout_of(&g);
-    uint8_t* const block = client.segment->channel(0, 0);
+    uint8_t* const block = client.segment->channel(0, worker);
     channel = reinterpret_cast<tlr_channel*>(block);
     submissions = reinterpret_cast<tlr_submission*>(block + layout.submissions);
     completions = reinterpret_cast<tlr_completion*>(block + layout.completions);
@@ -85,63 +88,47 @@ struct View {
 
 class World {
  public:
-  World() : bridge_(config(), shard_) {
-    shard_.max_associations = 16;
+  World() {
+    for (Worker& worker : workers_) worker.shard.max_associations = 16;
     good_ = add();
     bad_ = add();
-    open(View(*good_), TLR_OP_LISTEN);
-    open(View(*good_), TLR_OP_CONNECT);
-    open(View(*bad_), TLR_OP_CONNECT);
-    turn(SIZE_MAX);
-    FUZZ_CHECK(bridge_.associations() == 4);
-    good_assoc_ = shard_.assocs.at(0).id;
+    for (Worker& worker : workers_) {
+      open(View(*good_, worker.index), TLR_OP_LISTEN);
+      open(View(*good_, worker.index), TLR_OP_CONNECT);
+      open(View(*bad_, worker.index), TLR_OP_CONNECT);
+      turn(worker, SIZE_MAX);
+      FUZZ_CHECK(worker.bridge.associations() == 4);
+      worker.good_assoc = worker.shard.assocs.at(0).id;
+    }
   }
   ~World() {
     post(MailKind::kRemove, bad_.get());
-    for (int i = 0; i < 3; ++i) turn(SIZE_MAX);
-    FUZZ_CHECK(gone_ == bad_.get());
-    FUZZ_CHECK(bad_->channel(0, 0).tx_in_use() == 0);
-    // The good client's own association is as it was, and messages pass.
-    const View good(*good_);
-    FUZZ_CHECK(shard_.assocs.contains(0) && shard_.assocs.at(0).id == good_assoc_);
-    tlr_submission send{};
-    send.op = TLR_OP_SEND;
-    send.assoc_index = good_assoc_.slot;
-    send.assoc_generation = good_assoc_.generation;
-    send.slot = 3;
-    send.length = 4;
-    send.slot_count = 1;
-    for (int i = 0; i < 20; ++i) {  // until nothing waits any more
-      turn(SIZE_MAX);
-      poll_good();
+    for (Worker& worker : workers_) {
+      for (int i = 0; i < 3; ++i) turn(worker, SIZE_MAX);
+      FUZZ_CHECK(worker.gone == bad_.get());
+      FUZZ_CHECK(bad_->channel(0, worker.index).tx_in_use() == 0);
+      finish(worker);
     }
-    const uint64_t before = messages_out();
-    good.put(send);
-    for (int i = 0; i < 3; ++i) {
-      turn(SIZE_MAX);
-      poll_good();
-    }
-    FUZZ_CHECK(messages_out() == before + 1);
-    bridge_.close_all(now_, true);
-    for (int i = 0; i < 2; ++i) turn(SIZE_MAX);
-    FUZZ_CHECK(bridge_.associations() == 0);
-    FUZZ_CHECK(good_->channel(0, 0).tx_in_use() == 0);
   }
 
   void step(Input& in) {
-    const View bad(*bad_);
-    switch (in.number(1) % 12) {
+    const uint32_t what = in.number(1);
+    Worker& worker = workers_[what / 12 % kWorkers];
+    FakeShard& shard = worker.shard;
+    const View bad(*bad_, worker.index);
+    switch (what % 12) {
       case 0:
       case 1:
-        return put(bad, in);
+        return put(shard, bad, in);
       case 2: {  // a descriptor of nothing but input
         tlr_submission raw{};
         in.fill(&raw, sizeof(raw));
         return bad.put(raw);
       }
-      case 3: {  // a word anywhere in the channel
+      case 3: {  // a word anywhere from this channel on
         auto* const words = reinterpret_cast<uint32_t*>(bad.channel);
-        const size_t count = (bad_->segment->size() - TLR_PAGE) / sizeof(uint32_t);
+        const size_t before = bad_->segment->channel(0, worker.index) - bad_->segment->base();
+        const size_t count = (bad_->segment->size() - before) / sizeof(uint32_t);
         words[in.number(2) % count] = in.number(4);
         return;
       }
@@ -165,23 +152,34 @@ class World {
         return;
       case 9: {  // a message for it, or for its peer
         const uint32_t slot = in.number(1) % 16;
-        if (!shard_.assocs.contains(slot) || slot < 2) return;
+        if (!shard.assocs.contains(slot) || slot < 2) return;
         const std::vector<uint8_t> bytes(1 + in.number(2) % 9000, 0x42);
-        shard_.inject(shard_.assocs.at(slot).id, bytes, 1, 2,
-                      [&](Event& event) { bridge_.deliver(now_, event); });
+        shard.inject(shard.assocs.at(slot).id, bytes, 1, 2,
+                     [&](Event& event) { worker.bridge.deliver(now_, event); });
         return;
       }
       case 10:
-        return happen(in);
+        return happen(shard, in);
       default:
-        turn(in.number(1));
-        poll_good();
+        turn(worker, in.number(1));
+        poll_good(worker);
     }
   }
 
  private:
-  static appring::BridgeConfig config() {
+  struct Worker {
+    explicit Worker(uint32_t at) : index(at), bridge(config(at), shard) {}
+    uint32_t index;
+    FakeShard shard;  // outlives the bridge
+    FuzzBridge bridge;
+    AssocId good_assoc;
+    RingClient* gone = nullptr;
+  };
+
+  static appring::BridgeConfig config(uint32_t worker) {
     appring::BridgeConfig config;
+    config.worker = static_cast<uint16_t>(worker);
+    config.workers = kWorkers;
     config.max_associations = 16;
     config.local_addresses = {IpAddress::ipv4(192, 0, 2, 1)};
     config.burst = 8;
@@ -192,11 +190,41 @@ class World {
                                      geometry(), {8, 4, 16});
     FUZZ_CHECK(client != nullptr);
     post(MailKind::kAdd, client.get());
-    bridge_.drain_submissions(now_);
+    for (Worker& worker : workers_) worker.bridge.drain_submissions(now_);
     return client;
   }
   void post(MailKind kind, RingClient* client) {
-    FUZZ_CHECK(bridge_.mailbox().post_to_worker({kind, client}));
+    for (Worker& worker : workers_) {
+      FUZZ_CHECK(worker.bridge.mailbox().post_to_worker({kind, client}));
+    }
+  }
+  // The good client's own association is as it was, and messages pass.
+  void finish(Worker& worker) {
+    FakeShard& shard = worker.shard;
+    const View good(*good_, worker.index);
+    FUZZ_CHECK(shard.assocs.contains(0) && shard.assocs.at(0).id == worker.good_assoc);
+    tlr_submission send{};
+    send.op = TLR_OP_SEND;
+    send.assoc_index = worker.good_assoc.slot;
+    send.assoc_generation = worker.good_assoc.generation;
+    send.slot = 3;
+    send.length = 4;
+    send.slot_count = 1;
+    for (int i = 0; i < 20; ++i) {  // until nothing waits any more
+      turn(worker, SIZE_MAX);
+      poll_good(worker);
+    }
+    const uint64_t before = messages_out(worker);
+    good.put(send);
+    for (int i = 0; i < 3; ++i) {
+      turn(worker, SIZE_MAX);
+      poll_good(worker);
+    }
+    FUZZ_CHECK(messages_out(worker) == before + 1);
+    worker.bridge.close_all(now_, true);
+    for (int i = 0; i < 2; ++i) turn(worker, SIZE_MAX);
+    FUZZ_CHECK(worker.bridge.associations() == 0);
+    FUZZ_CHECK(good_->channel(0, worker.index).tx_in_use() == 0);
   }
   static void open(const View& view, uint8_t op) {
     tlr_open_body body{};
@@ -219,70 +247,69 @@ class World {
   static void poll(const View& view) {
     view.channel->completion_consumed.value = view.channel->completion_produced.value;
   }
-  [[nodiscard]] uint64_t messages_out() const {
-    return bridge_.counters().get(appring::RingCounter::k_ring_messages_out);
+  [[nodiscard]] static uint64_t messages_out(const Worker& worker) {
+    return worker.bridge.counters().get(appring::RingCounter::k_ring_messages_out);
   }
-  // As a correct client: messages are given back.
-  void poll_good() const {
-    const View good(*good_);
+  // As a correct client: payload is given back, of messages and of the reasons of aborts.
+  void poll_good(const Worker& worker) const {
+    const View good(*good_, worker.index);
     uint32_t& consumed = good.channel->completion_consumed.value;
     for (; consumed != good.channel->completion_produced.value; ++consumed) {
       const tlr_completion& entry = good.completions[consumed & 31];
-      if (entry.kind != TLR_MESSAGE) continue;
+      const bool ended = entry.kind == TLR_LOST || entry.kind == TLR_CONNECT_FAILED;
+      if (entry.kind != TLR_MESSAGE && (!ended || entry.length == 0)) continue;
       good.returns[good.channel->return_produced.value++ & 15] = entry.slot;
     }
   }
   // A descriptor that is nearly right.
-  void put(const View& bad, Input& in) {
+  static void put(const FakeShard& shard, const View& bad, Input& in) {
     tlr_submission s{};
     s.op = static_cast<uint8_t>(in.number(1) % 10);
     s.slot = in.number(1) % 18;
     s.length = in.number(2) % 9000;
     s.slot_count = tlr_slots_for(s.length, 512) + (in.number(1) % 16 == 0 ? 1u : 0u);
     s.assoc_index = in.number(1) % 18;
-    const auto it = shard_.assocs.find(s.assoc_index);
-    s.assoc_generation = it != shard_.assocs.end() ? it->second.id.generation : in.number(1);
+    const auto it = shard.assocs.find(s.assoc_index);
+    s.assoc_generation = it != shard.assocs.end() ? it->second.id.generation : in.number(1);
     s.stream = static_cast<uint16_t>(in.number(1) % 16);
     s.option = in.number(1) % 4;
     s.argument = in.number(1);
     bad.put(s);
   }
   // Something happens to an association of the bad client.
-  void happen(Input& in) {
+  static void happen(FakeShard& shard, Input& in) {
     const uint32_t slot = in.number(1) % 16;
-    const auto it = shard_.assocs.find(slot);
-    if (it == shard_.assocs.end() || slot < 2) return;  // 0 and 1 are the good client's pair
+    const auto it = shard.assocs.find(slot);
+    if (it == shard.assocs.end() || slot < 2) return;  // 0 and 1 are the good client's pair
     if (in.number(1) % 4 == 0) {
-      shard_.end(slot, EventKind::kLost, Reason::kTimedOut);
+      shard.end(slot, EventKind::kLost, Reason::kTimedOut);
     } else {
       constexpr EventKind kKinds[] = {EventKind::kPathChanged, EventKind::kRemoteError,
                                       EventKind::kSenderDry, EventKind::kRestarted,
                                       EventKind::kPeerShutdown};
-      shard_.push(it->second.id, kKinds[in.number(1) % 5]);
+      shard.push(it->second.id, kKinds[in.number(1) % 5]);
     }
   }
-  void turn(size_t limit) {
-    bridge_.drain_submissions(now_);
-    shard_.run([&](Event& event) { bridge_.deliver(now_, event); }, limit);
-    bridge_.flush();
-    bridge_.arm();
-    [[maybe_unused]] const bool more = bridge_.has_work();
-    bridge_.disarm();
+  void turn(Worker& worker, size_t limit) {
+    FuzzBridge& bridge = worker.bridge;
+    bridge.drain_submissions(now_);
+    worker.shard.run([&](Event& event) { bridge.deliver(now_, event); }, limit);
+    bridge.flush();
+    bridge.arm();
+    [[maybe_unused]] const bool more = bridge.has_work();
+    bridge.disarm();
     Mail mail;
-    while (bridge_.mailbox().take_from_worker(mail)) {
-      if (mail.kind == MailKind::kGone) gone_ = mail.client;
+    while (bridge.mailbox().take_from_worker(mail)) {
+      if (mail.kind == MailKind::kGone) worker.gone = mail.client;
       FUZZ_CHECK(mail.client == bad_.get());  // nobody else is at fault
     }
   }
 
-  // The shard outlives the bridge, the clients outlive the shard's payload.
+  // The clients outlive the shards' payload.
   std::unique_ptr<RingClient> good_;
   std::unique_ptr<RingClient> bad_;
-  FakeShard shard_;
-  FuzzBridge bridge_;
+  std::array<Worker, kWorkers> workers_{Worker(0), Worker(1)};
   TimePoint now_ = TimePoint::from_ns(1);
-  AssocId good_assoc_;
-  RingClient* gone_ = nullptr;
   uint32_t clients_ = 0;
 };
 
