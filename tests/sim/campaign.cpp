@@ -47,6 +47,8 @@ class Runs {
     total_.messages += result.messages;
     total_.retransmissions += result.retransmissions;
     total_.hand_overs += result.hand_overs;
+    total_.hand_over_losses += result.hand_over_losses;
+    total_.wide += result.wide ? 1 : 0;
     total_.guarded += result.guarded;
     total_.crossed += result.crossed;
     total_.simulated_s += std::chrono::duration<double>(result.simulated).count();

@@ -22,14 +22,14 @@ void Chatter::started(Host& host, TimePoint now) {
   sides_.clear();
   const HostPlan& mine = plan_.hosts[host_];
   std::vector<std::pair<uint16_t, EndpointId>> endpoints;
-  const auto endpoint_at = [&](uint16_t port, bool ipv4, bool ipv6, bool listening) {
+  const auto endpoint_at = [&](uint16_t port, const std::vector<IpAddress>& addresses,
+                               bool listening) {
     for (const auto& [known, id] : endpoints) {
       if (known == port) return id;
     }
     EndpointConfig config;
     config.port = PortNumber(port);
-    if (ipv4) config.addresses.push_back(mine.addresses[0]);
-    if (ipv6) config.addresses.push_back(mine.addresses[1]);
+    config.addresses = addresses;
     config.profile = mine.profile;
     config.listening = listening;
     config.user = port;
@@ -54,9 +54,9 @@ void Chatter::started(Host& host, TimePoint now) {
       side.peer_host = client ? assoc.server : assoc.client;
       side.local_port = client ? assoc.client_port : assoc.server_port;
       side.peer_port = client ? assoc.server_port : assoc.client_port;
-      side.endpoint =
-          endpoint_at(side.local_port, assoc.dual || !assoc.ipv6, assoc.dual || assoc.ipv6,
-                      mine.listening && (!client || assoc.both_connect));
+      side.endpoint = endpoint_at(side.local_port, plan_.addresses_of(assoc, client),
+                                  mine.listening && (!client || assoc.both_connect));
+      side.client = client;
       if (side.connector) {
         // After a restart the client is back at once.
         const bool again = host.boot() > 1;
@@ -117,12 +117,11 @@ Chatter::Side* Chatter::side_for(HostIndex peer_host, uint16_t local_port, uint1
 void Chatter::connect(Host& host, TimePoint now, Side& side) {
   side.connect_at = TimePoint::never();
   if (side.phase != Phase::kWaiting) return;  // the peer was faster
-  const std::vector<IpAddress>& addresses = plan_.hosts[side.peer_host].addresses;
-  const std::array<IpAddress, 2> peer = {addresses[side.assoc->ipv6 ? 1 : 0],
-                                         addresses[side.assoc->ipv6 ? 0 : 1]};
+  const std::vector<IpAddress> peer = plan_.addresses_of(*side.assoc, !side.client);
+  const size_t named = side.assoc->named > 0 ? side.assoc->named : peer.size();
   ConnectRequest request;
   request.endpoint = side.endpoint;
-  request.peer_addresses = {peer.data(), side.assoc->dual ? 2u : 1u};
+  request.peer_addresses = std::span(peer).first(std::min(named, peer.size()));
   request.peer_port = PortNumber(side.peer_port);
   request.outbound_streams = side.assoc->outbound_streams;
   request.user = side.local_port;
@@ -170,10 +169,15 @@ void Chatter::up(Host& host, TimePoint now, Side& side, const Event& event) {
   side.up_since = now;
   side.streams = std::min(side.plan->traffic.streams, event.outbound_streams);
   side.next_send = now;
+  if (side.assoc->close_in_one && !side.endpoint_closed) {
+    const auto shard = static_cast<uint16_t>(random_.below(host.shard_count()));
+    static_cast<void>(host.shard(shard).close_endpoint(side.endpoint));
+  }
   if (side.connector && side.assoc->close_endpoint && !side.endpoint_closed) {
     side.endpoint_closed = true;
     for (uint16_t i = 0; i < host.shard_count(); ++i) {
-      if (host.shard(i).close_endpoint(side.endpoint) != Status::kOk) fail(now, "close_endpoint()");
+      const Status status = host.shard(i).close_endpoint(side.endpoint);
+      if (status != Status::kOk && !side.assoc->close_in_one) fail(now, "close_endpoint()");
     }
   }
 }
@@ -391,7 +395,7 @@ void Chatter::meddle(Host& host, TimePoint now, Side& side) {
       break;
     }
     case 2: {
-      const IpAddress& peer = plan_.hosts[side.peer_host].addresses[side.assoc->ipv6 ? 1 : 0];
+      const IpAddress peer = plan_.addresses_of(*side.assoc, !side.client)[0];
       const Status status = shard.request_heartbeat(now, side.id, peer);
       const bool expected =
           status == Status::kOk || status == Status::kNotEstablished || status == Status::kClosing;

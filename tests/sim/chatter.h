@@ -49,6 +49,7 @@ class Chatter final : public Application {
     const AssocPlan* assoc = nullptr;
     const SidePlan* plan = nullptr;
     const SidePlan* peer_plan = nullptr;
+    bool client = false;
     bool connector = false;
     HostIndex peer_host = 0;
     uint16_t local_port = 0;

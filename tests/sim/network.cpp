@@ -15,14 +15,19 @@ size_t Network::AddressHash::operator()(const IpAddress& address) const {
   return hash;
 }
 
-void Network::attach(HostIndex host, const IpAddress& address) {
-  routes_[address] = host;
+void Network::attach(HostIndex host, const IpAddress& address, NetIndex net) {
+  routes_[address] = {host, net};
 }
 
 std::optional<HostIndex> Network::host_of(const IpAddress& address) const {
   const auto it = routes_.find(address);
   if (it == routes_.end()) return std::nullopt;
-  return it->second;
+  return it->second.host;
+}
+
+NetIndex Network::net_of(const IpAddress& address) const {
+  const auto it = routes_.find(address);
+  return it == routes_.end() ? NetIndex{0} : it->second.net;
 }
 
 void Network::drop_next(HostIndex from, HostIndex to, uint8_t chunk_type, uint32_t count) {
@@ -119,7 +124,7 @@ Fate Network::send(TimePoint now, HostIndex from, const IpAddress& source,
     ++totals_.lost;
     return Fate::kLost;
   }
-  Link& link = link_state(from, *to, destination.is_ipv6());
+  Link& link = link_state(from, *to, net_of(destination));
   if (drop_by_name(from, *to, bytes) || lose(link, bytes, destination)) {
     ++totals_.lost;
     return Fate::kLost;

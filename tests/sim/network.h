@@ -25,6 +25,9 @@
 namespace trunkline::sim {
 
 using HostIndex = uint8_t;
+// One of the networks that join the hosts; a packet goes by that of its destination's address.
+using NetIndex = uint8_t;
+inline constexpr NetIndex kMaxNets = 4;
 
 // Chances are in parts per million, so that a scenario can be printed and replayed exactly.
 struct LinkFaults {
@@ -66,14 +69,19 @@ class Network {
  public:
   explicit Network(uint64_t seed) : random_(seed) {}
 
-  void attach(HostIndex host, const IpAddress& address);
-  [[nodiscard]] std::optional<HostIndex> host_of(const IpAddress& address) const;
-
-  // The link of one direction and address family: two hosts with both have two paths between them.
-  LinkFaults& link(HostIndex from, HostIndex to, bool ipv6 = false) {
-    return link_state(from, to, ipv6).faults;
+  void attach(HostIndex host, const IpAddress& address, NetIndex net);
+  // By the family: IPv4 is the first network, IPv6 the second one.
+  void attach(HostIndex host, const IpAddress& address) {
+    attach(host, address, address.is_ipv6() ? 1 : 0);
   }
-  // The next `count` packets of either family that carry a chunk of this type vanish.
+  [[nodiscard]] std::optional<HostIndex> host_of(const IpAddress& address) const;
+  [[nodiscard]] NetIndex net_of(const IpAddress& address) const;  // 0 for one that nobody has
+
+  // The link of one direction and network: two hosts have a path for each network between them.
+  LinkFaults& link(HostIndex from, HostIndex to, NetIndex net = 0) {
+    return link_state(from, to, net).faults;
+  }
+  // The next `count` packets on any network that carry a chunk of this type vanish.
   void drop_next(HostIndex from, HostIndex to, uint8_t chunk_type, uint32_t count);
   // Ends all faults of all links; rate and delay stay.
   void heal();
@@ -120,7 +128,7 @@ class Network {
     size_t operator()(const IpAddress& address) const;
   };
 
-  Link& link_state(HostIndex from, HostIndex to, bool ipv6) { return links_[{from, to, ipv6}]; }
+  Link& link_state(HostIndex from, HostIndex to, NetIndex net) { return links_[{from, to, net}]; }
   [[nodiscard]] bool chance(uint32_t parts_per_million) {
     return parts_per_million > 0 && random_.below(1'000'000) < parts_per_million;
   }
@@ -131,8 +139,13 @@ class Network {
   std::optional<TimePoint> schedule(TimePoint now, Link& link, size_t wire_bytes, bool& reordered);
 
   SeededRandom random_;
-  std::unordered_map<IpAddress, HostIndex, AddressHash> routes_;
-  std::map<std::tuple<HostIndex, HostIndex, bool>, Link> links_;
+  struct Route {
+    HostIndex host = 0;
+    NetIndex net = 0;
+  };
+
+  std::unordered_map<IpAddress, Route, AddressHash> routes_;
+  std::map<std::tuple<HostIndex, HostIndex, NetIndex>, Link> links_;
   std::map<std::pair<HostIndex, HostIndex>, std::array<uint32_t, 256>> named_drops_;
   std::priority_queue<std::unique_ptr<NetPacket>, std::vector<std::unique_ptr<NetPacket>>, Later>
       in_flight_;

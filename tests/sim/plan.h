@@ -32,8 +32,10 @@ enum class Scenario : uint8_t {
   kHostile,      // somebody on the path, who knows the tags, breaks an association on purpose
   kExhaustion,   // pools far too small
   kMixed,
+  kSteering,  // packets at any shard; set-ups, collisions and restarts at two shards at once
+  kFailover,  // two to four paths, cut and put back in every order
 };
-inline constexpr size_t kScenarioCount = 17;
+inline constexpr size_t kScenarioCount = 19;
 
 [[nodiscard]] std::string_view scenario_name(Scenario scenario);
 // False for an unknown name.
@@ -89,10 +91,15 @@ struct AssocPlan {
   // Where each side connects; counted round where the host has fewer.
   uint16_t client_shard = 0;
   uint16_t server_shard = 0;
-  bool ipv6 = false;
-  bool dual = false;     // addresses of both families: two paths; `ipv6` says the primary one
+  // The networks on which each side has an address, counted from `net` on, which is that of the
+  // primary path. Of the server's addresses the client names the first `named`, or all for zero.
+  NetIndex net = 0;
+  uint8_t client_paths = 1;
+  uint8_t server_paths = 1;
+  uint8_t named = 0;
   bool hostile = false;  // an intruder speaks in both sides' names: nothing is promised but order
   bool close_endpoint = false;  // the client closes its endpoint once it is connected
+  bool close_in_one = false;    // each side does so in one shard only
   bool both_connect = false;    // set-up collision (section 5.2.1)
   bool reconnect = false;       // the client tries again after it was lost
   Duration connect_after{};
@@ -104,7 +111,7 @@ struct AssocPlan {
 
 struct HostPlan {
   Profile profile;
-  std::vector<IpAddress> addresses;
+  std::vector<IpAddress> addresses;  // one on each network
   bool listening = true;
   bool checksum_by_port = false;
   bool meddles = false;  // calls verbs that should change nothing
@@ -112,7 +119,8 @@ struct HostPlan {
   uint32_t out_of_blue_replies = 1000;
   uint16_t shards = 1;
   Spread spread = Spread::kByFlow;
-  Duration hand_over{};
+  Duration hand_over{};         // what the way to another shard takes, more or less
+  uint16_t hand_over_room = 0;  // packets on that way; zero: any number
   // What a shard has; enough, unless the scenario says otherwise.
   uint32_t max_associations = 64;
   uint64_t receive_buffer_bytes = 4u << 20;
@@ -138,14 +146,13 @@ struct IncidentPlan {
   Duration span{};
   uint8_t chunk = 0;
   uint32_t count = 0;
-  bool ipv4 = true;  // kCut, kRestore: which families
-  bool ipv6 = true;
+  uint8_t nets = 0xff;  // kCut, kRestore: which networks, a bit each
 };
 
 struct LinkPlan {
   HostIndex from = 0;
   HostIndex to = 0;
-  bool ipv6 = false;
+  NetIndex net = 0;
   LinkFaults faults;
 };
 
@@ -173,6 +180,10 @@ struct Plan {
   Duration limit = std::chrono::hours(2);
 
   [[nodiscard]] HostIndex host_count() const { return static_cast<HostIndex>(hosts.size()); }
+  // One side's addresses, the primary one first.
+  [[nodiscard]] std::vector<IpAddress> addresses_of(const AssocPlan& assoc, bool client) const;
+  // An association of several paths, an end of which has several shards.
+  [[nodiscard]] bool is_wide() const;
   [[nodiscard]] std::string describe() const;
 };
 

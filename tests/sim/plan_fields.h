@@ -68,6 +68,7 @@ struct Fields<HostPlan> {
       TRUNKLINE_FIELD(shards),
       TRUNKLINE_FIELD(spread),
       TRUNKLINE_FIELD(hand_over),
+      TRUNKLINE_FIELD(hand_over_room),
       TRUNKLINE_FIELD(max_associations),
       TRUNKLINE_FIELD(receive_buffer_bytes),
       TRUNKLINE_FIELD(max_outstanding_chunks),
@@ -93,7 +94,7 @@ struct Fields<LinkPlan> {
   static constexpr auto all = std::tuple{
       TRUNKLINE_FIELD(from),
       TRUNKLINE_FIELD(to),
-      TRUNKLINE_FIELD(ipv6),
+      TRUNKLINE_FIELD(net),
       TRUNKLINE_FIELD(faults),
   };
 };
@@ -140,10 +141,13 @@ struct Fields<AssocPlan> {
       TRUNKLINE_FIELD(server_port),
       TRUNKLINE_FIELD(client_shard),
       TRUNKLINE_FIELD(server_shard),
-      TRUNKLINE_FIELD(ipv6),
-      TRUNKLINE_FIELD(dual),
+      TRUNKLINE_FIELD(net),
+      TRUNKLINE_FIELD(client_paths),
+      TRUNKLINE_FIELD(server_paths),
+      TRUNKLINE_FIELD(named),
       TRUNKLINE_FIELD(hostile),
       TRUNKLINE_FIELD(close_endpoint),
+      TRUNKLINE_FIELD(close_in_one),
       TRUNKLINE_FIELD(both_connect),
       TRUNKLINE_FIELD(reconnect),
       TRUNKLINE_FIELD(connect_after),
@@ -158,9 +162,8 @@ template <>
 struct Fields<IncidentPlan> {
   using Type = IncidentPlan;
   static constexpr auto all = std::tuple{
-      TRUNKLINE_FIELD(what),  TRUNKLINE_FIELD(after), TRUNKLINE_FIELD(from),
-      TRUNKLINE_FIELD(to),    TRUNKLINE_FIELD(span),  TRUNKLINE_FIELD(chunk),
-      TRUNKLINE_FIELD(count), TRUNKLINE_FIELD(ipv4),  TRUNKLINE_FIELD(ipv6),
+      TRUNKLINE_FIELD(what), TRUNKLINE_FIELD(after), TRUNKLINE_FIELD(from),  TRUNKLINE_FIELD(to),
+      TRUNKLINE_FIELD(span), TRUNKLINE_FIELD(chunk), TRUNKLINE_FIELD(count), TRUNKLINE_FIELD(nets),
   };
 };
 

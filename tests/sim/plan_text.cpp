@@ -9,9 +9,9 @@ namespace trunkline::sim {
 namespace {
 
 constexpr std::string_view kNames[kScenarioCount] = {
-    "data_loss",   "reorder_dup", "corruption", "delay",      "stalls", "shutdown",
-    "abort",       "restart",     "collision",  "crash",      "setup",  "partition",
-    "multihoming", "attacker",    "hostile",    "exhaustion", "mixed"};
+    "data_loss", "reorder_dup", "corruption", "delay",    "stalls",    "shutdown",    "abort",
+    "restart",   "collision",   "crash",      "setup",    "partition", "multihoming", "attacker",
+    "hostile",   "exhaustion",  "mixed",      "steering", "failover"};
 
 std::string text_of(Duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(duration).count()) +
@@ -31,6 +31,22 @@ bool scenario_from_name(std::string_view name, Scenario& out) {
   return true;
 }
 
+std::vector<IpAddress> Plan::addresses_of(const AssocPlan& assoc, bool client) const {
+  const std::vector<IpAddress>& all = hosts[client ? assoc.client : assoc.server].addresses;
+  const size_t count =
+      std::min<size_t>(client ? assoc.client_paths : assoc.server_paths, all.size());
+  std::vector<IpAddress> out;
+  for (size_t i = 0; i < count; ++i) out.push_back(all[(assoc.net + i) % all.size()]);
+  return out;
+}
+
+bool Plan::is_wide() const {
+  return std::any_of(assocs.begin(), assocs.end(), [&](const AssocPlan& assoc) {
+    return std::max(assoc.client_paths, assoc.server_paths) > 1 &&
+           std::max(hosts[assoc.client].shards, hosts[assoc.server].shards) > 1;
+  });
+}
+
 std::string Plan::describe() const {
   std::string out;
   for (size_t i = 0; i < hosts.size(); ++i) {
@@ -43,14 +59,14 @@ std::string Plan::describe() const {
            (p.one_data_per_packet ? " one-data" : "") + (p.linear_backoff ? " linear" : "") +
            " heartbeat " + text_of(p.heartbeat_interval) + " amr " +
            std::to_string(p.association_max_retrans) + " shards " +
-           std::to_string(hosts[i].shards) +
-           (hosts[i].spread == Spread::kByPacket ? " by packet" : " by flow") + " hand-over " +
-           text_of(hosts[i].hand_over) + "\n";
+           std::to_string(hosts[i].shards) + " spread " +
+           std::to_string(static_cast<int>(hosts[i].spread)) + " hand-over " +
+           text_of(hosts[i].hand_over) + " room " + std::to_string(hosts[i].hand_over_room) + "\n";
   }
   for (const LinkPlan& link : links) {
     const LinkFaults& f = link.faults;
-    out += "link " + std::to_string(link.from) + ">" + std::to_string(link.to) +
-           (link.ipv6 ? " ipv6" : " ipv4") + ": delay " + text_of(f.delay) + " jitter " +
+    out += "link " + std::to_string(link.from) + ">" + std::to_string(link.to) + " net " +
+           std::to_string(link.net) + ": delay " + text_of(f.delay) + " jitter " +
            text_of(f.jitter) + " rate " + std::to_string(f.rate) + " loss " +
            std::to_string(f.loss) + " bad " + std::to_string(f.enter_bad) + " reorder " +
            std::to_string(f.reorder) + " by " + text_of(f.reorder_by) + " dup " +
@@ -59,9 +75,10 @@ std::string Plan::describe() const {
   }
   for (const AssocPlan& a : assocs) {
     out += "assoc " + std::to_string(a.client) + ":" + std::to_string(a.client_port) + " > " +
-           std::to_string(a.server) + ":" + std::to_string(a.server_port) +
-           (a.ipv6 ? " ipv6" : " ipv4") + (a.dual ? " dual" : "") + (a.hostile ? " hostile" : "") +
-           (a.both_connect ? " both connect" : "");
+           std::to_string(a.server) + ":" + std::to_string(a.server_port) + " net " +
+           std::to_string(a.net) + " paths " + std::to_string(a.client_paths) + "x" +
+           std::to_string(a.server_paths) + " named " + std::to_string(a.named) +
+           (a.hostile ? " hostile" : "") + (a.both_connect ? " both connect" : "");
     for (const SidePlan* side : {&a.client_side, &a.server_side}) {
       out +=
           "; pattern " + std::to_string(static_cast<int>(side->traffic.pattern)) + " " +
@@ -75,7 +92,7 @@ std::string Plan::describe() const {
     out += "incident " + std::to_string(static_cast<int>(i.what)) + " after " + text_of(i.after) +
            " " + std::to_string(i.from) + ">" + std::to_string(i.to) + " chunk " +
            std::to_string(i.chunk) + " count " + std::to_string(i.count) + " span " +
-           text_of(i.span) + (i.ipv4 ? "" : " ipv6 only") + (i.ipv6 ? "" : " ipv4 only") + "\n";
+           text_of(i.span) + " nets " + std::to_string(i.nets) + "\n";
   }
   return out;
 }

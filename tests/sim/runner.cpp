@@ -43,8 +43,10 @@ class Run {
     const bool pauses =
         std::any_of(plan_.incidents.begin(), plan_.incidents.end(),
                     [](const IncidentPlan& i) { return i.what == Incident::kPause; });
-    const bool dual = std::any_of(plan_.assocs.begin(), plan_.assocs.end(),
-                                  [](const AssocPlan& assoc) { return assoc.dual; });
+    uint32_t paths = 1;
+    for (const AssocPlan& assoc : plan_.assocs) {
+      paths = std::max<uint32_t>({paths, assoc.client_paths, assoc.server_paths});
+    }
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       const HostPlan& plan = plan_.hosts[i];
       HostConfig config;
@@ -56,17 +58,18 @@ class Run {
       config.shard.out_of_blue_replies_per_second = plan.out_of_blue_replies;
       config.limits = {plan.profile.path_mtu,   plan.profile.one_data_per_packet, !pauses,
                        plan.profile.sack_delay, plan.profile.sack_frequency,      plan.poll,
-                       plan.profile.rto_min,    plan.profile.valid_cookie_life,   dual ? 2u : 1u};
+                       plan.profile.rto_min,    plan.profile.valid_cookie_life,   paths};
       config.shards = plan.shards;
       config.spread = plan.spread;
       config.hand_over = plan.hand_over;
+      config.hand_over_room = plan.hand_over_room;
       config.checksum_by_port = plan.checksum_by_port;
       config.poll = plan.poll;
       chatters_.push_back(std::make_unique<Chatter>(simulator_, plan_, i));
       simulator_.add_host(config, *chatters_.back());
     }
     for (const LinkPlan& link : plan_.links) {
-      simulator_.network().link(link.from, link.to, link.ipv6) = link.faults;
+      simulator_.network().link(link.from, link.to, link.net) = link.faults;
     }
     for (const IncidentPlan& incident : plan_.incidents) {
       simulator_.at(simulator_.now() + incident.after,
@@ -107,12 +110,13 @@ class Run {
         break;
       case Incident::kCut:
       case Incident::kRestore:
-        for (const bool ipv6 : {false, true}) {
-          if (ipv6 ? !incident.ipv6 : !incident.ipv4) continue;
-          network.link(incident.from, incident.to, ipv6).cut = incident.what == Incident::kCut;
+        for (NetIndex net = 0; net < kMaxNets; ++net) {
+          if ((incident.nets >> net & 1) == 0) continue;
+          network.link(incident.from, incident.to, net).cut = incident.what == Incident::kCut;
         }
         simulator_.note(now, std::string(incident.what == Incident::kCut ? "cut " : "restored ") +
-                                 std::to_string(incident.from) + ">" + std::to_string(incident.to));
+                                 std::to_string(incident.from) + ">" + std::to_string(incident.to) +
+                                 " on nets " + std::to_string(incident.nets));
         break;
       case Incident::kCrash:
         if (host.alive()) host.crash(now);
@@ -147,10 +151,9 @@ class Run {
 
   void ask_for_cookies(TimePoint now) {
     for (const AssocPlan& assoc : plan_.assocs) {
-      const std::vector<IpAddress>& client = plan_.hosts[assoc.client].addresses;
-      const std::vector<IpAddress>& server = plan_.hosts[assoc.server].addresses;
-      intruder_->ask_for_cookie(now, client[assoc.ipv6 ? 1 : 0], server[assoc.ipv6 ? 1 : 0],
-                                assoc.client_port, assoc.server_port);
+      intruder_->ask_for_cookie(now, plan_.addresses_of(assoc, true)[0],
+                                plan_.addresses_of(assoc, false)[0], assoc.client_port,
+                                assoc.server_port);
     }
   }
 
@@ -265,9 +268,11 @@ class Run {
     out.retransmissions = simulator_.referee().retransmissions();
     out.accepted = simulator_.ledger().accepted_count();
     out.guarded = guarded_;
+    out.wide = plan_.is_wide();
     out.crossed = crossed_;
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       out.hand_overs += simulator_.host(i).hand_overs();
+      out.hand_over_losses += simulator_.host(i).hand_over_losses();
     }
     out.what = verdict.what();
     out.steps = simulator_.steps();

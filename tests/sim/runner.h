@@ -19,6 +19,8 @@ struct RunResult {
   uint64_t retransmissions = 0;  // DATA chunks
   uint64_t accepted = 0;         // messages, by send()
   uint64_t hand_overs = 0;       // of packets between shards
+  uint64_t hand_over_losses = 0;
+  bool wide = false;  // of several shards and several paths: Plan::is_wide()
   // Endings that are excused, see README.md.
   uint64_t guarded = 0;
   uint64_t crossed = 0;

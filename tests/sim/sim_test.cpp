@@ -56,6 +56,18 @@ INSTANTIATE_TEST_SUITE_P(Sim, Scenarios, testing::ValuesIn(all_scenarios()),
                            return std::string(scenario_name(param.param));
                          });
 
+// What several workers and several paths do to each other is rare: half of the seeds have both.
+TEST(DefaultRun, HasTenThousandSeedsOfSeveralShardsAndPaths) {
+  uint64_t wide = 0;
+  for (const Scenario scenario : all_scenarios()) {
+    for (uint64_t seed = 1; seed <= kDefaultSeeds; ++seed) {
+      wide += draw_plan(scenario, seed).is_wide() ? 1 : 0;
+    }
+  }
+  EXPECT_GE(wide, kDefaultRuns / 2);
+  RecordProperty("wide", static_cast<int>(wide));
+}
+
 TEST(Regressions, SeedsThatOnceFailedPass) {
   std::ifstream file(TRUNKLINE_REGRESSION_SEEDS);
   ASSERT_TRUE(file.is_open()) << TRUNKLINE_REGRESSION_SEEDS;

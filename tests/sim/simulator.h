@@ -38,14 +38,20 @@ class Application {
 };
 
 // At which shard of a host a packet arrives. The port knows nothing of owners.
-enum class Spread : uint8_t { kByFlow, kByPacket };
+enum class Spread : uint8_t {
+  kByFlow,     // addresses and ports
+  kByPacket,   // by chance
+  kByAddress,  // addresses only: each path of an association at another shard
+  kWrong,      // never where it belongs
+};
 
 struct HostConfig {
   std::vector<IpAddress> addresses;
   ShardConfig shard;  // index and count are filled in
   uint16_t shards = 1;
   Spread spread = Spread::kByFlow;
-  Duration hand_over{};  // what the way from one shard to another takes
+  Duration hand_over{};  // what the way from one shard to another takes: half of it more or less
+  uint16_t hand_over_room = 0;  // packets on the way from one shard to another; 0: any number
   PacketLimits limits;
   bool checksum_by_port = false;  // the port fills in and checks the checksums
   Duration poll{};                // the worker looks only at multiples of this; 0: at once
@@ -79,6 +85,7 @@ class Host {
   [[nodiscard]] HostIndex index() const { return index_; }
   [[nodiscard]] uint32_t boot() const { return boot_; }
   [[nodiscard]] uint64_t hand_overs() const { return hand_overs_; }
+  [[nodiscard]] uint64_t hand_over_losses() const { return hand_over_losses_; }
   [[nodiscard]] const HostConfig& config() const { return config_; }
   Shard& shard(uint16_t index = 0) { return *shards_[index]; }
   [[nodiscard]] uint16_t shard_count() const { return static_cast<uint16_t>(shards_.size()); }
@@ -102,10 +109,18 @@ class Host {
   };
 
   void receive(TimePoint now);
-  void receive(TimePoint now, uint16_t shard);
+  void receive(TimePoint now, uint16_t index);
+  void hand_over(TimePoint now, uint16_t from, uint16_t to, Waiting waiting);
+  std::deque<Waiting>& ring(uint16_t from, uint16_t to) {
+    return rings_[size_t{from} * config_.shards + to];
+  }
+  [[nodiscard]] TimePoint next_waiting() const;
+  [[nodiscard]] uint16_t place_of(const Waiting& waiting);
+  [[nodiscard]] uint16_t owner_of(const Waiting& waiting) const;
   void give(TimePoint now, Shard& shard, std::vector<Waiting>& burst);
   [[nodiscard]] PacketIn as_input(const Waiting& waiting) const;
   void audit(TimePoint now, const Shard& shard);
+  void check_owners(TimePoint now);
   void check_paths(TimePoint now, const AssocStatus& status);
   void check_expired(TimePoint now);
   void drain_events(TimePoint now, Shard& shard);
@@ -118,12 +133,14 @@ class Host {
   std::deque<WrappingRandom> randoms_;
   DirectoryPtr directory_;
   std::vector<std::unique_ptr<Shard>> shards_;
-  std::vector<std::deque<Waiting>> inboxes_;  // by shard, in the order in which they are ready
+  std::vector<std::deque<Waiting>> inboxes_;  // by shard: what the port gave it
+  std::vector<std::deque<Waiting>> rings_;    // by pair of shards: what one has for the other
   std::vector<PacketIn> burst_;
   SeededRandom arrivals_;
   TimePoint paused_until_;
   uint32_t boot_ = 0;
   uint64_t hand_overs_ = 0;
+  uint64_t hand_over_losses_ = 0;
   uint64_t iterations_ = 0;
   uint64_t t3_expirations_ = 0;                            // of all shards, at the last look
   std::map<std::pair<uint64_t, size_t>, uint64_t> t3_of_;  // by association and path

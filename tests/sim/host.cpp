@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A simulated host: the iteration of a worker as stack.h describes it, for each of its shards, and
+// what is looked at when it rests.
+#include <algorithm>
+#include <array>
+#include <set>
+#include <tuple>
+
+#include "shards/directory.h"
+#include "simulator.h"
+#include "wire/crc32c.h"
+
+namespace trunkline::sim {
+namespace {
+
+constexpr size_t kBurst = 32;
+constexpr size_t kRoom = 9000;
+// No iteration needs anywhere near that many rounds unless it spins.
+constexpr size_t kMaxRounds = 20000;
+constexpr uint8_t kReusedByte = 0xee;
+
+}  // namespace
+
+void WrappingRandom::fill(std::span<uint8_t> out) {
+  random_.fill(out);
+  if (out.size() != 4 || random_.below(6) != 0) return;
+  // As u32() puts them together.
+  const uint32_t value = 0xffffff80u | static_cast<uint32_t>(near_++ % 128);
+  for (size_t i = 0; i < 4; ++i) out[i] = static_cast<uint8_t>(value >> (8 * i));
+}
+
+Host::Host(Simulator& simulator, HostIndex index, HostConfig config, Application& application)
+    : simulator_(simulator),
+      index_(index),
+      config_(std::move(config)),
+      application_(application),
+      arrivals_(simulator.seed() * 31 + index) {
+  for (size_t i = 0; i < config_.addresses.size(); ++i) {
+    simulator_.network().attach(index_, config_.addresses[i], static_cast<NetIndex>(i));
+  }
+  simulator_.referee().set_limits(index_, config_.limits);
+}
+
+void Host::start(TimePoint now) {
+  ++boot_;
+  const uint64_t seed = simulator_.seed() * 1000003 + index_ * 257ull + boot_ * 65537ull;
+  randoms_.emplace_back(seed);
+  directory_ =
+      make_directory(randoms_.back(), config_.shard.max_associations * config_.shards * 16);
+  inboxes_.resize(config_.shards);
+  rings_.resize(size_t{config_.shards} * config_.shards);
+  t3_expirations_ = 0;
+  t3_of_.clear();
+  for (uint16_t i = 0; i < config_.shards; ++i) {
+    ShardConfig config = config_.shard;
+    config.index = i;
+    config.count = config_.shards;
+    randoms_.emplace_back(seed + 1 + i);
+    shards_.push_back(std::make_unique<Shard>(config, *directory_, randoms_.back(), now));
+  }
+  application_.started(*this, now);
+}
+
+void Host::crash(TimePoint now) {
+  simulator_.note(now, "host " + std::to_string(index_) + " crashes");
+  never_crashed_ = false;
+  simulator_.ledger().host_crashing(index_);
+  simulator_.referee().crashed(index_);
+  application_.crashed(*this, now);
+  shards_.clear();
+  directory_.reset();
+  randoms_.clear();
+  inboxes_.clear();
+  rings_.clear();
+  simulator_.ledger().host_crashed(now, index_);
+}
+
+TimePoint Host::next_wake(TimePoint now) const {
+  if (!alive()) return TimePoint::never();
+  TimePoint wake = application_.next_action();
+  for (const auto& shard : shards_) {
+    wake = std::min(wake, shard->has_output() ? now : shard->next_deadline());
+  }
+  wake = std::min(wake, next_waiting());
+  if (wake.is_never()) return wake;
+  wake = std::max({wake, paused_until_, now});
+  if (config_.poll.count() > 0) {
+    const int64_t poll = config_.poll.count();
+    wake = TimePoint::from_ns((wake.ns() + poll - 1) / poll * poll);
+  }
+  return wake;
+}
+
+TimePoint Host::next_waiting() const {
+  TimePoint next = TimePoint::never();
+  for (const auto* queues : {&inboxes_, &rings_}) {
+    for (const auto& queue : *queues) {
+      if (!queue.empty()) next = std::min(next, queue.front().ready);
+    }
+  }
+  return next;
+}
+
+void Host::deliver(TimePoint now, std::unique_ptr<NetPacket> packet) {
+  Waiting waiting{now, 0, std::move(packet)};
+  const uint16_t place = config_.shards > 1 ? place_of(waiting) : uint16_t{0};
+  inboxes_[place].push_back(std::move(waiting));
+}
+
+uint16_t Host::place_of(const Waiting& waiting) {
+  const NetPacket& packet = *waiting.packet;
+  uint64_t hash = simulator_.seed() + boot_;
+  switch (config_.spread) {
+    case Spread::kByPacket:
+      hash = arrivals_.below(config_.shards);
+      break;
+    case Spread::kByFlow:
+      for (size_t i = 0; i < 4 && i < packet.bytes.size(); ++i) hash = hash * 31 + packet.bytes[i];
+      [[fallthrough]];
+    case Spread::kByAddress:
+      for (const uint8_t byte : packet.source.bytes()) hash = hash * 31 + byte;
+      for (const uint8_t byte : packet.destination.bytes()) hash = hash * 31 + byte;
+      break;
+    case Spread::kWrong:
+      hash = owner_of(waiting) + 1 + arrivals_.below(config_.shards - 1u);
+      break;
+  }
+  return static_cast<uint16_t>(hash % config_.shards);
+}
+
+// Where it would end, asked of one shard after the other as workers do.
+uint16_t Host::owner_of(const Waiting& waiting) const {
+  PacketIn packet = as_input(waiting);
+  auto at = static_cast<uint16_t>(packet.bytes.size() % config_.shards);
+  while (packet.hand_overs < 3) {
+    const uint16_t next = shards_[at]->steer(packet);
+    if (next == at || next >= config_.shards) break;
+    at = next;
+    ++packet.hand_overs;
+  }
+  return at;
+}
+
+PacketIn Host::as_input(const Waiting& waiting) const {
+  const NetPacket& packet = *waiting.packet;
+  ChecksumState checksum = ChecksumState::kUnchecked;
+  if (config_.checksum_by_port) {
+    checksum = wire::verify_checksum(packet.bytes) ? ChecksumState::kGood : ChecksumState::kBad;
+  }
+  return {packet.source, packet.destination, packet.bytes, checksum, waiting.hand_overs};
+}
+
+size_t Host::association_count() const {
+  size_t count = 0;
+  for (const auto& shard : shards_) count += shard->association_count();
+  return count;
+}
+
+// The shards' turns come in another order each time.
+void Host::receive(TimePoint now) {
+  const size_t first = iterations_ % shards_.size();
+  for (size_t i = 0; i < shards_.size() && !simulator_.verdict().failed(); ++i) {
+    receive(now, static_cast<uint16_t>((first + i) % shards_.size()));
+  }
+}
+
+// Takes what is ready from the port and from each other shard, hands over what is for another one,
+// and gives the rest to this one.
+void Host::receive(TimePoint now, uint16_t index) {
+  std::vector<Waiting> burst;
+  const size_t sources = shards_.size() + 1;
+  const size_t first = iterations_ % sources;
+  for (size_t i = 0; i < sources; ++i) {
+    const size_t source = (first + i) % sources;
+    auto& queue =
+        source < shards_.size() ? ring(static_cast<uint16_t>(source), index) : inboxes_[index];
+    while (!queue.empty() && queue.front().ready <= now) {
+      Waiting waiting = std::move(queue.front());
+      queue.pop_front();
+      const uint16_t owner = shards_.size() > 1 ? shards_[index]->steer(as_input(waiting)) : index;
+      if (owner != index) {
+        hand_over(now, index, owner, std::move(waiting));
+        continue;
+      }
+      burst.push_back(std::move(waiting));
+      if (burst.size() == kBurst) give(now, *shards_[index], burst);
+    }
+  }
+  give(now, *shards_[index], burst);
+}
+
+// A ring for each pair of shards: it keeps the order, has room for so many, and loses what finds it
+// full. What lands at the owner meanwhile, or comes from a third one, overtakes.
+void Host::hand_over(TimePoint now, uint16_t from, uint16_t to, Waiting waiting) {
+  if (to >= config_.shards || ++waiting.hand_overs > 2) {
+    return simulator_.verdict().fail(now, "a packet that is handed over without end");
+  }
+  auto& way = ring(from, to);
+  if (config_.hand_over_room > 0 && way.size() >= config_.hand_over_room) {
+    ++hand_over_losses_;
+    simulator_.note(now, "host " + std::to_string(index_) + ": no room on the way from shard " +
+                             std::to_string(from) + " to " + std::to_string(to));
+    return;
+  }
+  ++hand_overs_;
+  const Duration usual = config_.hand_over;
+  const Duration takes =
+      usual / 2 +
+      Duration(static_cast<int64_t>(arrivals_.below(static_cast<uint64_t>(usual.count()) + 1)));
+  waiting.ready = std::max(now + takes, way.empty() ? now : way.back().ready);
+  way.push_back(std::move(waiting));
+}
+
+void Host::give(TimePoint now, Shard& shard, std::vector<Waiting>& burst) {
+  if (burst.empty()) return;
+  burst_.clear();
+  for (const Waiting& waiting : burst) {
+    burst_.push_back(as_input(waiting));
+    const NetPacket& packet = *waiting.packet;
+    simulator_.referee().given(packet.from, index_, packet.bytes);
+    if (!packet.damaged) simulator_.referee().delivered(now, packet.from, index_, packet.bytes);
+  }
+  shard.receive(now, burst_);
+  drain_events(now, shard);
+  // The port takes its buffers back.
+  for (const Waiting& waiting : burst) {
+    std::fill(waiting.packet->bytes.begin(), waiting.packet->bytes.end(), kReusedByte);
+  }
+  burst.clear();
+}
+
+void Host::drain_events(TimePoint now, Shard& shard) {
+  while (true) {
+    Event event;
+    if (!shard.next_event(event)) return;
+    simulator_.note_event(now, index_, event);
+    const HostIndex peer = simulator_.network().host_of(event.path).value_or(index_);
+    if (event.kind == EventKind::kAccepted) {
+      simulator_.referee().accepted(now, index_, peer, event.local_port, event.peer_port);
+    }
+    const RecordId record = simulator_.ledger().event(now, index_, boot_, event, peer);
+    if (record == kNoRecord || simulator_.verdict().failed()) return;
+    application_.on_event(*this, now, record, event);
+  }
+}
+
+bool Host::transmit(TimePoint now, Shard& shard) {
+  static thread_local std::vector<uint8_t> memory(kBurst * kRoom);
+  std::array<PacketOut, kBurst> out;
+  for (size_t i = 0; i < kBurst; ++i) {
+    out[i] = PacketOut{};
+    out[i].room = {memory.data() + i * kRoom, kRoom};
+    out[i].checksum_by_port = config_.checksum_by_port;
+  }
+  const size_t count = shard.transmit(now, out);
+  for (size_t i = 0; i < count; ++i) {
+    if (config_.checksum_by_port) {
+      wire::write_checksum(out[i].room.first(out[i].length));
+    }
+    simulator_.send_packet(now, index_, out[i]);
+  }
+  return count > 0;
+}
+
+void Host::iterate(TimePoint now) {
+  Verdict& verdict = simulator_.verdict();
+  for (size_t round = 0;; ++round) {
+    if (round > kMaxRounds) {
+      verdict.fail(now, "host " + std::to_string(index_) + " never comes to rest at one moment");
+      return;
+    }
+    receive(now);
+    if (!alive() || verdict.failed()) return;
+    if (application_.next_action() <= now) application_.act(*this, now);
+    bool busy = application_.next_action() <= now;
+    busy = busy || next_waiting() <= now;
+    for (const auto& shard : shards_) {
+      shard->advance(now);
+      check_expired(now);
+      drain_events(now, *shard);
+      while (!verdict.failed() && transmit(now, *shard)) busy = true;
+      drain_events(now, *shard);
+      busy = busy || shard->next_deadline() <= now || shard->has_output();
+    }
+    if (verdict.failed()) return;
+    if (!busy) break;
+  }
+  check_accounts(now);
+  if (++iterations_ % 16 == 0) audit(now);
+}
+
+// The ledger knows what was accepted and has not ended, and who lives.
+void Host::check_accounts(TimePoint now) {
+  uint64_t messages = 0;
+  for (const auto& shard : shards_) messages += shard->pool_usage().messages_used;
+  const Ledger& ledger = simulator_.ledger();
+  const std::string who = "host " + std::to_string(index_) + ": ";
+  if (messages != ledger.pending(index_)) {
+    simulator_.verdict().fail(now, who + std::to_string(messages) +
+                                       " messages in the pools, the ledger knows " +
+                                       std::to_string(ledger.pending(index_)));
+  }
+  if (association_count() != ledger.living(index_)) {
+    simulator_.verdict().fail(now, who + std::to_string(association_count()) +
+                                       " associations, the ledger knows " +
+                                       std::to_string(ledger.living(index_)));
+  }
+}
+
+// Section 7.2.3: right after T3 has expired the window is one packet, unless the peer answers with
+// a closed window: that counts as no error, and is no sign of congestion (6.1 A). Shards that have
+// probed one are not asked: an error may be a HEARTBEAT's.
+void Host::check_expired(TimePoint now) {
+  uint64_t expirations = 0;
+  for (const auto& shard : shards_) expirations += shard->counters().get(Counter::k_t3_expirations);
+  if (expirations == t3_expirations_) return;
+  t3_expirations_ = expirations;
+  AssocStatus status;
+  for (const auto& shard : shards_) {
+    for (const AssocId id : shard->associations()) {
+      if (!shard->status(id, status)) continue;
+      const auto peer = simulator_.network().host_of(status.paths[0].remote);
+      const auto seen = simulator_.referee().unacknowledged(index_, peer.value_or(index_),
+                                                            status.local_port, status.peer_port);
+      // Where a window was closed, what expires may be a probe (6.1 A).
+      const bool judged = seen && !seen->window_closed;
+      for (size_t i = 0; i < status.paths.size(); ++i) {
+        const PathStatus& path = status.paths[i];
+        const uint64_t key = uint64_t{id.shard} << 56 | uint64_t{id.slot} << 32 | id.generation;
+        uint64_t& before = t3_of_[{key, i}];
+        if (judged && path.t3_expirations > before && path.cwnd > path.mtu) {
+          simulator_.verdict().fail(now, "host " + std::to_string(index_) + ": T3 expired, and " +
+                                             "cwnd is still " + std::to_string(path.cwnd) +
+                                             " (section 7.2.3)");
+        }
+        before = path.t3_expirations;
+      }
+    }
+  }
+}
+
+// Section 6.3.1 C5: no round trip is shorter than the way is long, unless something that was sent
+// twice was measured.
+void Host::check_paths(TimePoint now, const AssocStatus& status) {
+  for (const PathStatus& path : status.paths) {
+    const auto peer = simulator_.network().host_of(path.remote);
+    if (!peer || path.srtt.count() == 0) continue;
+    Network& network = simulator_.network();
+    // With several paths the answer may come by a shorter one.
+    Duration back = network.link(*peer, index_, network.net_of(path.local)).delay;
+    for (NetIndex net = 0; status.paths.size() > 1 && net < config_.addresses.size(); ++net) {
+      back = std::min(back, network.link(*peer, index_, net).delay);
+    }
+    const Duration way = network.link(index_, *peer, network.net_of(path.remote)).delay + back;
+    if (path.srtt + std::chrono::microseconds(1) < way) {
+      simulator_.verdict().fail(
+          now, "host " + std::to_string(index_) + ": a smoothed round trip of " +
+                   std::to_string(path.srtt.count() / 1000) + " us, where the way takes " +
+                   std::to_string(way.count() / 1000) + " us (section 6.3.1 C5)");
+    }
+  }
+}
+
+void Host::audit(TimePoint now) {
+  for (const auto& shard : shards_) audit(now, *shard);
+  check_owners(now);
+}
+
+// Every association is in one shard, and says so.
+void Host::check_owners(TimePoint now) {
+  std::set<std::tuple<HostIndex, uint16_t, uint16_t>> seen;
+  const std::string who = "host " + std::to_string(index_) + ": ";
+  AssocStatus status;
+  for (uint16_t i = 0; i < shards_.size(); ++i) {
+    for (const AssocId id : shards_[i]->associations()) {
+      if (id.shard != i) simulator_.verdict().fail(now, who + "an association in a strange shard");
+      if (!shards_[i]->status(id, status)) continue;
+      const auto peer = simulator_.network().host_of(status.paths[0].remote);
+      if (!seen.emplace(peer.value_or(index_), status.local_port.value, status.peer_port.value)
+               .second) {
+        simulator_.verdict().fail(now, who + "two associations with the same peer and ports");
+      }
+    }
+  }
+}
+
+void Host::audit(TimePoint now, const Shard& shard) {
+  Verdict& verdict = simulator_.verdict();
+  const std::string who = "host " + std::to_string(index_) + ": ";
+  const Shard::PoolUsage usage = shard.pool_usage();
+  constexpr uint64_t kBlock = 512;
+  const uint64_t held = usage.receive_blocks_used * kBlock;
+  uint64_t charged = 0;
+  uint64_t windows = 0;
+  uint64_t hidden = 0;
+  uint64_t up = 0;
+  bool any_closed = false;
+  AssocStatus status;
+  for (const AssocId id : shard.associations()) {
+    if (!shard.status(id, status)) {
+      verdict.fail(now, who + "an association without a status");
+      return;
+    }
+    const uint64_t whole = application_.window_of(status.local_port);
+    if (status.a_rwnd > whole) verdict.fail(now, who + "a window larger than the buffer");
+    charged += whole - status.a_rwnd;
+    windows += whole;
+    any_closed = any_closed || status.a_rwnd == 0;
+    hidden += std::min<uint64_t>(whole / 2, status.paths[0].mtu);
+    up += status.state == AssocState::kEstablished ||
+          status.state == AssocState::kShutdownPending ||
+          status.state == AssocState::kShutdownReceived;
+    if (!simulator_.ledger().is_hostile(status.local_port.value, status.peer_port.value)) {
+      check_paths(now, status);
+    }
+    uint64_t flight = 0;
+    for (const PathStatus& path : status.paths) flight += path.flight;
+    // Chunks against payload: one byte of it is a chunk of twenty.
+    if (flight > 20 * status.outstanding_bytes) {
+      verdict.fail(now, who + "more in flight than was sent");
+    }
+    const auto peer = simulator_.network().host_of(status.paths[0].remote);
+    const auto seen = simulator_.referee().unacknowledged(index_, peer.value_or(index_),
+                                                          status.local_port, status.peer_port);
+    if (seen && flight > seen->flight) verdict.fail(now, who + "more in flight than it may know");
+    if (seen && seen->outstanding != status.outstanding_bytes) {
+      verdict.fail(now, who + std::to_string(status.outstanding_bytes) +
+                            " bytes outstanding, by the packets " +
+                            std::to_string(seen->outstanding));
+    }
+  }
+  // Every byte of the buffers is charged to a window, which opens by a packet at least. A closed
+  // one may hide a burst of packets too many, with the smallest messages, of a slow reader.
+  const uint64_t most = windows + kBurst * kRoom / 20 * kBlock;
+  const bool open_fits = held <= charged && (held > 0 || charged == 0);
+  const bool exact = charged <= held + hidden && (any_closed ? held <= most : open_fits);
+  if (!exact) {
+    verdict.fail(now, who + std::to_string(held) + " bytes held, the windows are charged with " +
+                          std::to_string(charged));
+  }
+  if (shard.counters().get(Counter::k_curr_estab) != up) {
+    verdict.fail(now, who + "curr_estab is " +
+                          std::to_string(shard.counters().get(Counter::k_curr_estab)) + ", not " +
+                          std::to_string(up));
+  }
+}
+
+void Host::check_empty(TimePoint now) {
+  Verdict& verdict = simulator_.verdict();
+  const std::string who = "host " + std::to_string(index_) + ": ";
+  if (directory_->size() != 0) {
+    verdict.fail(now, who + std::to_string(directory_->size()) + " entries left in the directory");
+  }
+  for (const auto& shard : shards_) {
+    if (shard->association_count() != 0) verdict.fail(now, who + "associations are left");
+    const Shard::PoolUsage usage = shard->pool_usage();
+    if (usage.receive_blocks_used + usage.chunks_used + usage.messages_used != 0) {
+      verdict.fail(now, who + "pools leak: " + std::to_string(usage.receive_blocks_used) +
+                            " receive blocks, " + std::to_string(usage.chunks_used) + " chunks, " +
+                            std::to_string(usage.messages_used) + " messages");
+    }
+    const Counters& counters = shard->counters();
+    if (counters.get(Counter::k_curr_estab) != 0) {
+      verdict.fail(now,
+                   who + "curr_estab is " + std::to_string(counters.get(Counter::k_curr_estab)));
+    }
+    if (shard->has_output()) verdict.fail(now, who + "has_output() without associations");
+  }
+}
+
+}  // namespace trunkline::sim
