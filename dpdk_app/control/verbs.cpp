@@ -88,6 +88,12 @@ Json describe_worker(size_t index, const Snapshot& worker) {
                        {"associations", worker.associations},
                        {"packets_in", worker.stack.get(Counter::k_in_sctp_packs)},
                        {"packets_out", worker.stack.get(Counter::k_out_sctp_packs)},
+                       {"handed_over_in", own(WorkerCounter::k_handed_over_in)},
+                       {"handed_over_out", own(WorkerCounter::k_handed_over_out)},
+                       {"hand_over_drops", own(WorkerCounter::k_drop_hand_over_full) +
+                                               own(WorkerCounter::k_drop_frame_hand_over_full) +
+                                               own(WorkerCounter::k_drop_icmp_hand_over_full) +
+                                               own(WorkerCounter::k_drop_news_hand_over_full)},
                        {"iterations", own(WorkerCounter::k_iterations)},
                        {"busy_iterations", own(WorkerCounter::k_busy_iterations)},
                        {"receive_blocks_used", worker.pools.receive_blocks_used},

@@ -70,7 +70,6 @@ namespace trunkline::net {
   X(drop_neighbour_table, "packets to a neighbour that the full table cannot take")            \
   X(drop_no_buffer, "packets lost because all buffers are used up")                            \
   X(drop_too_long, "packets longer than the port's MTU")                                       \
-  X(drop_loop_full, "packets to ourselves beyond what the loop holds")
 // clang-format on
 
 enum class NetCounter : uint16_t {

@@ -17,6 +17,13 @@ namespace trunkline::net {
 // A packet that waits, whatever it is to the caller (an mbuf).
 using PacketHandle = void*;
 
+// What a frame says about a neighbour.
+struct NeighbourNews {
+  bool create = false;     // a stranger that speaks to us: remember it
+  bool solicited = false;  // an answer to our question
+  bool override_cache = true;
+};
+
 // What the caller has to do now. Reused between calls, so that it allocates rarely.
 struct NeighbourActions {
   struct Solicit {
@@ -27,6 +34,13 @@ struct NeighbourActions {
     PacketHandle packet = nullptr;
     MacAddress mac;
   };
+  // For the tables of other workers: the answer to a question of theirs may arrive anywhere.
+  struct Lesson {
+    IpAddress address;
+    std::optional<MacAddress> mac;
+    NeighbourNews news;
+  };
+  std::vector<Lesson> lessons;
   std::vector<Solicit> solicit;
   std::vector<Ready> ready;           // these may go now
   std::vector<PacketHandle> dropped;  // the neighbour did not answer
@@ -34,9 +48,11 @@ struct NeighbourActions {
   uint32_t evicted = 0;
 
   [[nodiscard]] bool empty() const {
-    return solicit.empty() && ready.empty() && dropped.empty() && failed == 0 && evicted == 0;
+    return lessons.empty() && solicit.empty() && ready.empty() && dropped.empty() && failed == 0 &&
+           evicted == 0;
   }
   void clear() {
+    lessons.clear();
     solicit.clear();
     ready.clear();
     dropped.clear();
@@ -87,11 +103,7 @@ class NeighbourTable {
     return slots_[slot].generation == generation;
   }
 
-  struct News {
-    bool create = false;     // a stranger that speaks to us: remember it
-    bool solicited = false;  // an answer to our question
-    bool override_cache = true;
-  };
+  using News = NeighbourNews;
   // Asks for `address` before anybody wants to send there.
   void prime(TimePoint now, const IpAddress& address, NeighbourActions& actions);
   // `mac` claims to have `address`. False: nobody cares.

@@ -39,7 +39,7 @@ OutputVerdict Output::start(const IpAddress& source, const IpAddress& destinatio
       fresh.loop = true;
       Flow& flow = flows_[index_of(source, destination)];
       flow = fresh;
-      return {OutputKind::kLoop, NetCounter::k_drop_loop_full, 0, nullptr};
+      return {OutputKind::kLoop, NetCounter::k_drop_no_route, 0, nullptr};
     }
     case RouteKind::kPort:
       break;

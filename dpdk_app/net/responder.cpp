@@ -44,7 +44,7 @@ size_t Responder::handle_arp(TimePoint now, const Frame& frame, std::span<uint8_
     const bool answer = arp->operation == ArpOperation::kReply && for_us;
     const NeighbourTable::News news{arp->operation == ArpOperation::kRequest && for_us, answer,
                                     true};
-    known = neighbours_.learn(now, arp->sender, arp->sender_mac, news, actions);
+    known = learn(now, arp->sender, arp->sender_mac, news, actions);
   }
   if (arp->operation == ArpOperation::kReply) {
     if (!known) return drop(NetCounter::k_drop_arp_unexpected);
@@ -60,6 +60,16 @@ size_t Responder::handle_arp(TimePoint now, const Frame& frame, std::span<uint8_
   counters_.add(NetCounter::k_arp_requests_in);
   const ArpPacket reply{ArpOperation::kReply, port_.mac, arp->target, arp->sender_mac, arp->sender};
   return build_arp(reply, arp->sender_mac, port_.vlan, buffer);
+}
+
+// A stranger in an answer that nobody here asked for is not made known to all: it might be forged.
+bool Responder::learn(TimePoint now, const IpAddress& address, const std::optional<MacAddress>& mac,
+                      const NeighbourNews& news, NeighbourActions& actions) {
+  const bool known = neighbours_.learn(now, address, mac, news, actions);
+  NeighbourNews lesson = news;
+  lesson.create = known && (news.create || news.solicited);
+  actions.lessons.push_back({address, mac, lesson});
+  return known;
 }
 
 bool Responder::allow_ping(TimePoint now) {
@@ -134,7 +144,7 @@ size_t Responder::handle_neighbor(TimePoint now, const Frame& frame, std::span<u
     if (ours) return drop(NetCounter::k_drop_arp_conflict);
     const NeighbourTable::News news{false, message->solicited, message->override_cache};
     // Without a link address it can only confirm what is known (section 7.2.5).
-    if (!neighbours_.learn(now, message->target, message->link_address, news, actions)) {
+    if (!learn(now, message->target, message->link_address, news, actions)) {
       if (message->solicited) return drop(NetCounter::k_drop_nd_unexpected);
       counters_.add(NetCounter::k_announcements_in);  // RFC 4861 section 7.2.6
       return 0;
@@ -146,7 +156,7 @@ size_t Responder::handle_neighbor(TimePoint now, const Frame& frame, std::span<u
   counters_.add(NetCounter::k_neighbour_solicits_in);
   const bool detection = frame.source.is_unspecified();
   if (!detection && message->link_address && port_.on_link(frame.source)) {
-    neighbours_.learn(now, frame.source, message->link_address, {true, false, true}, actions);
+    learn(now, frame.source, message->link_address, {true, false, true}, actions);
   }
   const IpAddress to = detection ? all_nodes() : frame.source;
   const MacAddress to_mac = detection               ? multicast_mac(to)

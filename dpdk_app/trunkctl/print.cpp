@@ -83,10 +83,12 @@ void print_status(const Json& answer) {
                number(port["rx_packets"]), number(port["tx_packets"]), joined(port["addresses"])});
   }
   ports.print();
-  Table workers({"WORKER", "ASSOCIATIONS", "PACKETS IN", "PACKETS OUT"});
+  Table workers({"WORKER", "ASSOCIATIONS", "IN", "OUT", "HANDED IN", "HANDED OUT", "RING FULL"});
   for (const Json& worker : answer["workers"].as_array()) {
     workers.add({number(worker["index"]), number(worker["associations"]),
-                 number(worker["packets_in"]), number(worker["packets_out"])});
+                 number(worker["packets_in"]), number(worker["packets_out"]),
+                 number(worker["handed_over_in"]), number(worker["handed_over_out"]),
+                 number(worker["hand_over_drops"])});
   }
   fmt::print("\n");
   workers.print();

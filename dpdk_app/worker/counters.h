@@ -17,7 +17,19 @@ namespace trunkline::worker {
   X(wait_ns, "nanoseconds slept")                                                      \
   X(long_gaps, "turns that began more than 10 ms after the one before: lost the core") \
   X(capture_frames, "frames copied for captures")                                      \
-  X(mail, "requests of the control thread")
+  X(mail, "requests of the control thread")                                            \
+  X(handed_over_out, "SCTP packets given to another worker, which owns them")          \
+  X(handed_over_in, "SCTP packets taken from another worker")                          \
+  X(misdirected, "SCTP packets given to a wrong worker first: workers.misdirect")      \
+  X(spread_inits, "INITs given to another worker because a port has too few queues")   \
+  X(frames_handed_over, "frames given to a worker that has a queue to send them on")   \
+  X(icmp_handed_over, "ICMP messages given to the worker that they concern")           \
+  X(news_handed_over, "what was learnt of neighbours, told to another worker")         \
+  X(bells_rung, "workers woken because something was handed over to them")             \
+  X(drop_hand_over_full, "SCTP packets for a worker whose ring was full")              \
+  X(drop_frame_hand_over_full, "frames to send for a worker whose ring was full")      \
+  X(drop_icmp_hand_over_full, "ICMP messages for a worker whose ring was full")        \
+  X(drop_news_hand_over_full, "news of neighbours for a worker whose ring was full")
 // clang-format on
 
 enum class WorkerCounter : uint16_t {

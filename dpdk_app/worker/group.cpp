@@ -8,9 +8,22 @@ namespace trunkline::worker {
 
 WorkerGroup::WorkerGroup(const config::Config& config,
                          std::span<const std::unique_ptr<port::Port>> ports, const TscClock& clock,
-                         Directory& directory) {
+                         Directory& directory)
+    : hand_overs_(config.workers.count) {
   for (uint16_t i = 0; i < config.workers.count; ++i) {
-    workers_.push_back(std::make_unique<Worker>(worker_config(config, i), ports, clock, directory));
+    workers_.push_back(
+        std::make_unique<Worker>(worker_config(config, i), ports, clock, directory, hand_overs_));
+  }
+}
+
+WorkerGroup::~WorkerGroup() {
+  const uint16_t count = hand_overs_.workers();
+  workers_.clear();
+  for (size_t i = 0; i < size_t{count} * count; ++i) {
+    HandOvers::Ring& ring =
+        hand_overs_.ring(static_cast<uint16_t>(i / count), static_cast<uint16_t>(i % count));
+    ring.publish();
+    for (size_t left = ring.look(); left > 0; --left) rte_pktmbuf_free(ring.take().mbuf);
   }
 }
 

@@ -16,6 +16,8 @@ class WorkerGroup {
   // Makes as many workers as the configuration says. `ports`, `clock` and `directory` outlive them.
   WorkerGroup(const config::Config& config, std::span<const std::unique_ptr<port::Port>> ports,
               const TscClock& clock, Directory& directory);
+  // Once no worker runs any more.
+  ~WorkerGroup();
   WorkerGroup(const WorkerGroup&) = delete;
   WorkerGroup& operator=(const WorkerGroup&) = delete;
 
@@ -27,6 +29,7 @@ class WorkerGroup {
   [[nodiscard]] bool ask_each(const std::function<void(Worker&)>& work);
 
  private:
+  HandOvers hand_overs_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

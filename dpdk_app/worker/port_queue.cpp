@@ -31,7 +31,7 @@ void PortQueue::send_all() {
         std::min({waiting(), kBacklog - at, static_cast<size_t>(port::kBurst)}));
     std::array<uint32_t, port::kBurst> lengths{};
     for (size_t i = 0; i < run; ++i) lengths[i] = rte_pktmbuf_pkt_len(ring_[at + i]);
-    const uint16_t sent = port_.tx(first_queue_, &ring_[at], run);
+    const uint16_t sent = port_.tx(share_.first(), &ring_[at], run);
     uint64_t bytes = 0;
     for (size_t i = 0; i < sent; ++i) bytes += lengths[i];
     counters_.add(PortCounter::k_tx_packets, sent);

@@ -11,6 +11,7 @@
 #include "net/route.h"
 #include "port/counters.h"
 #include "port/port.h"
+#include "worker/queue_share.h"
 
 namespace trunkline::worker {
 
@@ -18,23 +19,16 @@ class PortQueue {
  public:
   static constexpr size_t kBacklog = 512;  // frames; a power of two
 
-  // Queue q of port p belongs to worker (p + q) % workers: where ports have fewer queues than there
-  // are workers, the paths of an association, each on its port, still reach different workers. A
-  // worker polls all of its receive queues, and sends on its first one.
   PortQueue(port::Port& port, uint16_t worker, uint16_t workers, const net::RouteTable& routes,
             net::NetCounters& counters, uint32_t max_neighbours)
       : port_(port),
-        first_queue_(static_cast<uint16_t>((worker + workers - port.index() % workers) % workers)),
-        queue_step_(workers),
+        share_(port.index(), port.queues(), worker, workers),
         neighbours_({.max_entries = max_neighbours}),
         responder_(routes.port(port.index()), routes, neighbours_, counters) {}
 
-  // The receive queues are first_queue(), first_queue() + queue_step(), ... below queues().
-  [[nodiscard]] uint16_t first_queue() const { return first_queue_; }
-  [[nodiscard]] uint16_t queue_step() const { return queue_step_; }
-  [[nodiscard]] uint16_t queues() const { return polling_ ? port_.queues() : uint16_t{0}; }
-  // Without a queue to send on, frames must go through another worker.
-  [[nodiscard]] bool can_send() const { return first_queue_ < port_.queues(); }
+  // Without a queue of its own this worker receives nothing, and its frames must go through
+  // another.
+  [[nodiscard]] const QueueShare& share() const { return share_; }
   uint16_t receive(uint16_t queue, rte_mbuf** out);
   // Takes the frame. send_all() puts what was given since on the wire.
   void send(rte_mbuf* frame) {
@@ -57,6 +51,7 @@ class PortQueue {
   void drop_all();
 
   [[nodiscard]] port::Port& port() { return port_; }
+  [[nodiscard]] const port::Port& port() const { return port_; }
   [[nodiscard]] net::NeighbourTable& neighbours() { return neighbours_; }
   [[nodiscard]] net::Responder& responder() { return responder_; }
   [[nodiscard]] port::PortCounters& counters() { return counters_; }
@@ -66,8 +61,7 @@ class PortQueue {
   void drop_full(rte_mbuf* frame);
 
   port::Port& port_;
-  uint16_t first_queue_;
-  uint16_t queue_step_;
+  QueueShare share_;
   bool polling_ = false;
   bool link_up_ = false;
   net::NeighbourTable neighbours_;

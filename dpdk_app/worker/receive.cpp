@@ -33,9 +33,11 @@ ChecksumState checksum_state(const rte_mbuf* mbuf, bool offloaded) {
 }  // namespace
 
 size_t Worker::receive_port(PortQueue& port) {
+  if (!port.polling()) return 0;
   size_t total = 0;
-  for (uint16_t queue = port.first_queue(); queue < port.queues();
-       queue = static_cast<uint16_t>(queue + port.queue_step())) {
+  const QueueShare& share = port.share();
+  for (uint16_t queue = share.first(); queue < share.queues();
+       queue = static_cast<uint16_t>(queue + share.step())) {
     total += receive_burst(port, queue);
   }
   return total;
@@ -47,17 +49,11 @@ size_t Worker::receive_burst(PortQueue& port, uint16_t queue) {
   const uint16_t count = port.receive(queue, mbufs.data());
   guard_.leave();
   if (count == 0) return 0;
-  std::array<rte_mbuf*, kBurst> held;
-  uint16_t taken = 0;
+  PacketIn packet;
   for (uint16_t i = 0; i < count; ++i) {
-    if (take_frame(port, mbufs[i], in_[taken])) held[taken++] = mbufs[i];
+    if (take_frame(port, mbufs[i], packet)) steer(packet, mbufs[i], Arrival::kFromPort, &port);
   }
-  if (taken > 0) {
-    net_counters_.add(net::NetCounter::k_in_sctp, taken);
-    shard_.receive(now_, {in_.data(), taken});
-    deliver_events();
-    rte_pktmbuf_free_bulk(held.data(), taken);
-  }
+  give_to_shard();
   return count;
 }
 
@@ -127,9 +123,8 @@ void Worker::respond(PortQueue& queue, const net::Frame& frame, rte_mbuf* mbuf) 
                                   rte_pktmbuf_data_len(mbuf) + rte_pktmbuf_tailroom(mbuf));
   if (const auto error = net::Responder::told_error(frame, buffer)) {
     if (error->kind == net::IcmpErrorKind::kProtocolUnreachable) {
-      shard_.protocol_unreachable(now_, error->sent);
+      return tell_unreachable(error->sent, mbuf);
     }
-    deliver_events();
     rte_pktmbuf_free(mbuf);
     return;
   }
@@ -146,6 +141,26 @@ void Worker::respond(PortQueue& queue, const net::Frame& frame, rte_mbuf* mbuf) 
   send_frame(queue, mbuf);
 }
 
+// The association that the message is about may be another worker's.
+void Worker::tell_unreachable(const PacketIn& sent, rte_mbuf* mbuf) {
+  const uint16_t owner = shard_.steer_quoted(sent);
+  if (owner == config_.index) {
+    shard_.protocol_unreachable(now_, sent);
+    deliver_events();
+    return rte_pktmbuf_free(mbuf);
+  }
+  HandOver message;
+  message.kind = HandOverKind::kUnreachable;
+  message.offset = static_cast<uint16_t>(sent.bytes.data() - rte_pktmbuf_mtod(mbuf, uint8_t*));
+  message.length = static_cast<uint16_t>(sent.bytes.size());
+  message.mbuf = mbuf;
+  message.source = sent.source;
+  message.destination = sent.destination;
+  if (hand_over(owner, message, WorkerCounter::k_drop_icmp_hand_over_full)) {
+    counters_.add(WorkerCounter::k_icmp_handed_over);
+  }
+}
+
 void Worker::drop_frame(PortQueue& queue, rte_mbuf* mbuf, net::NetCounter why) {
   net_counters_.add(why);
   if (!taps_.empty()) {
@@ -156,26 +171,13 @@ void Worker::drop_frame(PortQueue& queue, rte_mbuf* mbuf, net::NetCounter why) {
   rte_pktmbuf_free(mbuf);
 }
 
-size_t Worker::receive_looped() {
-  std::array<rte_mbuf*, kBurst> held;
-  // Only what was there when the turn began: answers to it wait for the next turn.
-  const size_t end = std::min(loop_tail_, loop_head_ + kBurst);
-  uint16_t count = 0;
-  for (; loop_head_ < end; ++loop_head_, ++count) {
-    const Looped& looped = loop_[loop_head_ % kLoop];
-    in_[count].source = looped.source;
-    in_[count].destination = looped.destination;
-    in_[count].bytes = {rte_pktmbuf_mtod(looped.mbuf, const uint8_t*),
-                        rte_pktmbuf_data_len(looped.mbuf)};
-    in_[count].checksum = ChecksumState::kGood;  // it never left this memory
-    held[count] = looped.mbuf;
-  }
-  if (count == 0) return 0;
-  net_counters_.add(net::NetCounter::k_in_sctp, count);
-  shard_.receive(now_, {in_.data(), count});
+void Worker::give_to_shard() {
+  if (in_count_ == 0) return;
+  net_counters_.add(net::NetCounter::k_in_sctp, in_count_);
+  shard_.receive(now_, {in_.data(), in_count_});
   deliver_events();
-  rte_pktmbuf_free_bulk(held.data(), count);
-  return count;
+  rte_pktmbuf_free_bulk(held_.data(), in_count_);
+  in_count_ = 0;
 }
 
 void Worker::deliver_events() {

@@ -8,15 +8,25 @@ namespace trunkline::worker {
 namespace {
 // Bounds one turn of the loop, so that a busy sender still receives.
 constexpr unsigned kMostBursts = 8;
+
+// So much waits for the other side that the stack should not be asked for more.
+bool is_crowded(HandOvers::Ring& ring) {
+  return ring.waiting() >= ring.size() / 2;
+}
 }  // namespace
 
 size_t Worker::transmit() {
   for (const auto& queue : ports_) {
-    if (queue->congested()) {
+    const QueueShare& share = queue->share();
+    const bool congested = share.has_queue()
+                               ? queue->congested()
+                               : is_crowded(hand_overs_.ring(config_.index, share.sender()));
+    if (congested) {
       queue->counters().add(port::PortCounter::k_tx_stalls);
       return 0;
     }
   }
+  if (is_crowded(hand_overs_.ring(config_.index, config_.index))) return 0;
   size_t total = 0;
   for (unsigned burst = 0; burst < kMostBursts && shard_.has_output(); ++burst) {
     if (!refill_spares()) {
@@ -97,12 +107,14 @@ void Worker::put_header(rte_mbuf* mbuf, const net::HeaderTemplate& header,
 }
 
 void Worker::loop_back(const PacketOut& packet, rte_mbuf* mbuf) {
-  if (loop_tail_ - loop_head_ == kLoop) {
-    return drop_packet(mbuf, net::NetCounter::k_drop_loop_full);
-  }
   net_counters_.add(net::NetCounter::k_out_sctp);
   net_counters_.add(net::NetCounter::k_out_looped);
-  loop_[loop_tail_++ % kLoop] = {mbuf, packet.source, packet.destination};
+  PacketIn in;
+  in.source = packet.source;
+  in.destination = packet.destination;
+  in.bytes = {rte_pktmbuf_mtod(mbuf, const uint8_t*), rte_pktmbuf_data_len(mbuf)};
+  in.checksum = ChecksumState::kGood;  // it never leaves this memory
+  steer(in, mbuf, Arrival::kLooped, nullptr);
 }
 
 void Worker::drop_packet(rte_mbuf* mbuf, net::NetCounter why) {
@@ -126,11 +138,19 @@ void Worker::send_frame(PortQueue& queue, rte_mbuf* mbuf) {
     }
     tap_frame(index, capture::Direction::kOut, mbuf, facts, 0);
   }
-  queue.send(mbuf);
+  if (queue.share().has_queue()) return queue.send(mbuf);
+  HandOver message;
+  message.kind = HandOverKind::kFrame;
+  message.port = index;
+  message.mbuf = mbuf;
+  if (hand_over(queue.share().sender(), message, WorkerCounter::k_drop_frame_hand_over_full)) {
+    counters_.add(WorkerCounter::k_frames_handed_over);
+  }
 }
 
 void Worker::apply(PortQueue& queue, net::NeighbourActions& actions) {
   if (actions.empty()) return;
+  tell_lessons(queue, actions);
   for (const net::NeighbourActions::Solicit& solicit : actions.solicit) {
     rte_mbuf* mbuf = rte_pktmbuf_alloc(tx_pool_);
     if (mbuf == nullptr) {

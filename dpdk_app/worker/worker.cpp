@@ -65,7 +65,7 @@ std::vector<net::NeighbourTable*> tables_of(const std::vector<std::unique_ptr<Po
 }  // namespace
 
 Worker::Worker(const WorkerConfig& config, std::span<const std::unique_ptr<port::Port>> ports,
-               const TscClock& clock, Directory& directory)
+               const TscClock& clock, Directory& directory, HandOvers& hand_overs)
     : config_(config),
       clock_(clock),
       routes_(make_routes(ports)),
@@ -74,9 +74,12 @@ Worker::Worker(const WorkerConfig& config, std::span<const std::unique_ptr<port:
       reassembler_(kReassembly, random_, net_counters_),
       shard_(config_.shard, directory, random_, clock.now()),
       bridge_(config_.bridge, shard_),
-      now_(clock.now()) {
+      now_(clock.now()),
+      hand_overs_(hand_overs),
+      handed_in_(config_.count) {
   uint16_t mtu = 0;
-  uint32_t buffers = 2048 + kLoop;
+  // Others free what they get of it, and so keep some in their caches.
+  uint32_t buffers = 3072 + (config_.count - 1u) * port::kMostCached;
   for (const auto& port : ports) {
     mtu = std::max(mtu, port->config().mtu);
     buffers += port->config().tx_descriptors + static_cast<uint32_t>(PortQueue::kBacklog);
@@ -98,7 +101,6 @@ Worker::~Worker() {
     apply(*queue, actions_);
     queue->drop_all();
   }
-  for (; loop_head_ < loop_tail_; ++loop_head_) rte_pktmbuf_free(loop_[loop_head_ % kLoop].mbuf);
   for (size_t i = 0; i < spare_count_; ++i) rte_pktmbuf_free(spares_[i]);
   // The pools go with the ports: a driver may still hold frames until they are closed.
 }
@@ -112,13 +114,14 @@ void Worker::run() {
 
 void Worker::iterate() {
   const TimePoint before = now_;
+  look_at_hand_overs();
   now_ = clock_.now();
   if (now_ - before > milliseconds(10)) counters_.add(WorkerCounter::k_long_gaps);
   counters_.add(WorkerCounter::k_iterations);
 
   // What was received comes before timers: after a lost time slice, the answer to what would time
   // out may be in the queue already.
-  size_t work = loop_head_ != loop_tail_ ? receive_looped() : 0;
+  size_t work = receive_hand_overs();
   for (const auto& queue : ports_) work += receive_port(*queue);
   work += bridge_.drain_submissions(now_);
   deliver_events();
@@ -128,6 +131,7 @@ void Worker::iterate() {
   guard_.enter();
   for (const auto& queue : ports_) queue->send_all();
   guard_.leave();
+  publish_hand_overs();
   deliver_events();
   bridge_.flush();
 
@@ -173,22 +177,28 @@ void Worker::rest() {
   for (const auto& queue : ports_) {
     if (!queue->idle()) return;  // frames wait for room in a send queue
   }
-  if (timeout.count() <= 0 || loop_head_ != loop_tail_ || shard_.has_output()) return;
+  if (timeout.count() <= 0 || shard_.has_output()) return;
   wait(timeout);
 }
 
 void Worker::wait(Duration timeout) {
+  publish_hand_overs();
+  Bell& bell = hand_overs_.bell(config_.index);
   bridge_.arm();
-  if (!bridge_.has_work() && !mailbox_.has_mail()) {
+  bell.arm();
+  if (!bridge_.has_work() && !mailbox_.has_mail() && hand_overs_.nothing_for(config_.index)) {
     counters_.add(WorkerCounter::k_waits);
-    pollfd fds[2] = {{bridge_.wait_fd(), POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}};
+    pollfd fds[3] = {
+        {bridge_.wait_fd(), POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}, {bell.fd(), POLLIN, 0}};
     const timespec limit{timeout.count() / 1'000'000'000, timeout.count() % 1'000'000'000};
-    ppoll(fds, 2, &limit, nullptr);
+    ppoll(fds, 3, &limit, nullptr);
     if (fds[0].revents != 0) bridge_.wait(Duration(0));  // takes what made it readable
+    if (fds[2].revents != 0) bell.acknowledge();
     const TimePoint woken = clock_.now();
     counters_.add(WorkerCounter::k_wait_ns, static_cast<uint64_t>((woken - now_).count()));
     now_ = woken;
   }
+  bell.disarm();
   bridge_.disarm();
 }
 
@@ -201,6 +211,7 @@ void Worker::set_link(size_t port, bool up) {
     queue.neighbours().clear(actions_);
     apply(queue, actions_);
     output_.invalidate();
+    if (!queue.share().speaks()) return;
     announce(queue);
     for (const auto& gateway : {routes_.port(port).gateway_v4, routes_.port(port).gateway_v6}) {
       if (gateway) queue.neighbours().prime(now_, *gateway, actions_);

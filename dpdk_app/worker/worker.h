@@ -24,6 +24,7 @@
 #include "trunkline/stack/stack.h"
 #include "worker/clock.h"
 #include "worker/counters.h"
+#include "worker/hand_over.h"
 #include "worker/mailbox.h"
 #include "worker/port_queue.h"
 #include "worker/worker_config.h"
@@ -32,9 +33,9 @@ namespace trunkline::worker {
 
 class Worker {
  public:
-  // `ports`, `clock` and `directory` outlive the worker.
+  // `ports`, `clock`, `directory` and `hand_overs` outlive the worker.
   Worker(const WorkerConfig& config, std::span<const std::unique_ptr<port::Port>> ports,
-         const TscClock& clock, Directory& directory);
+         const TscClock& clock, Directory& directory, HandOvers& hand_overs);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -62,19 +63,35 @@ class Worker {
 
  private:
   static constexpr uint16_t kBurst = port::kBurst;
+  // kHandedOver: another worker has looked at it already.
+  enum class Arrival : uint8_t { kFromPort, kLooped, kHandedOver };
 
   void iterate();
   // -- receive.cpp
   size_t receive_port(PortQueue& port);
   size_t receive_burst(PortQueue& port, uint16_t queue);
-  size_t receive_looped();
   // False: the mbuf has been used up or dropped. True: `packet` is SCTP for the stack and lies in
   // `mbuf`, which may be another one than before.
   bool take_frame(PortQueue& queue, rte_mbuf*& mbuf, PacketIn& packet);
   bool take_fragment(const net::Frame& frame, rte_mbuf*& mbuf, PacketIn& packet);
   void respond(PortQueue& queue, const net::Frame& frame, rte_mbuf* mbuf);
+  void tell_unreachable(const PacketIn& sent, rte_mbuf* mbuf);
   void drop_frame(PortQueue& queue, rte_mbuf* mbuf, net::NetCounter why);
   void deliver_events();
+  // Hands a full burst to the shard; the mbufs are held until its events have been delivered.
+  void give_to_shard();
+  // -- exchange.cpp
+  void look_at_hand_overs();
+  size_t receive_hand_overs();
+  void receive_hand_over(const HandOver& message);
+  // Gives a packet of a port, of the loopback or of another worker to its owner, which may be here.
+  void steer(const PacketIn& packet, rte_mbuf* mbuf, Arrival arrival, const PortQueue* queue);
+  [[nodiscard]] uint16_t spread(const PacketIn& packet) const;
+  void hand_over_packet(uint16_t to, const PacketIn& packet, rte_mbuf* mbuf);
+  // Takes the mbuf, if there is one. Full: counted as `full`.
+  bool hand_over(uint16_t to, const HandOver& message, WorkerCounter full);
+  void tell_lessons(const PortQueue& queue, const net::NeighbourActions& actions);
+  void publish_hand_overs();
   // -- transmit.cpp
   size_t transmit();
   void dispatch(const PacketOut& packet, rte_mbuf* mbuf);
@@ -91,13 +108,6 @@ class Worker {
   void wait(Duration timeout);
   void tap_frame(uint16_t port, capture::Direction direction, const rte_mbuf* mbuf,
                  const capture::FrameFacts& facts, uint32_t drop);
-
-  struct Looped {
-    rte_mbuf* mbuf = nullptr;
-    IpAddress source;
-    IpAddress destination;
-  };
-  static constexpr size_t kLoop = 512;
 
   WorkerConfig config_;
   const TscClock& clock_;
@@ -125,14 +135,15 @@ class Worker {
   uint32_t idle_turns_ = 0;
   bool checksum_by_port_ = false;
 
-  std::array<PacketIn, kBurst> in_;  // the burst under way
+  HandOvers& hand_overs_;
+  std::vector<size_t> handed_in_;    // by giver: what lay there when the turn began
+  std::array<PacketIn, kBurst> in_;  // the burst under way, and what holds its bytes
+  std::array<rte_mbuf*, kBurst> held_{};
+  uint16_t in_count_ = 0;
   rte_mempool* tx_pool_ = nullptr;
   std::array<rte_mbuf*, kBurst> spares_{};  // empty mbufs for the next packets
   std::array<PacketOut, kBurst> rooms_;
   size_t spare_count_ = 0;
-  std::array<Looped, kLoop> loop_{};
-  size_t loop_head_ = 0;
-  size_t loop_tail_ = 0;
   std::vector<std::shared_ptr<capture::Tap>> taps_;
 };
 

@@ -25,11 +25,22 @@ PROFILE = {'rto_initial': '500ms', 'rto_min': '300ms', 'rto_max': '2s', 'sack_de
 _count = 0
 
 
+def _workers():
+    """(how many, misdirected) from TRUNKLINE_WORKERS: "2", or "2,misdirect"."""
+    count, _, how = os.environ.get('TRUNKLINE_WORKERS', '1').partition(',')
+    if how not in ('', 'misdirect'):
+        raise ValueError(f'TRUNKLINE_WORKERS: N or N,misdirect, not {count},{how}')
+    return int(count), how == 'misdirect'
+
+
+WORKERS, MISDIRECT = _workers()
+
+
 def af_packet_port(device, addresses, name='port0', **more):
     """A port on a TAP or veth of the daemon's namespace; the addresses must not be the kernel's."""
     return {'name': name, 'addresses': addresses, **more,
             'device': f'net_af_packet_{name},iface={device},blocksz=4096,framesz=2048,framecnt=512,'
-                      'qpairs=1'}
+                      f'qpairs={WORKERS}'}
 
 
 def memif_port(path, role, addresses, name='port0', **more):
@@ -64,6 +75,7 @@ class Daemon:
         config = {
             'eal': {'file_prefix': self.prefix, 'huge_pages': False, 'memory': '256MiB',
                     'pci': False},
+            'workers': {'count': WORKERS, 'misdirect': MISDIRECT},
             'ports': [{'buffers': 2048, **port} for port in ports],
             'profiles': {'default': dict(PROFILE)},
             'clients': {'socket': self.clients,
@@ -101,12 +113,26 @@ class Daemon:
 
     def stop(self, timeout=15):
         """SIGTERM; it must end with status 0 and leave no socket, no runtime folder."""
+        self.check_hand_overs()
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout)
         cases.check_equal(status, 0, 'exit status of trunklined')
         left = [path for path in (self.clients, self.control) if os.path.exists(path)]
         left += [str(path) for path in self.runtime_folders()]
         cases.check_equal(left, [], 'left behind by trunklined')
+
+    def check_hand_overs(self):
+        """Where every packet is to arrive at a wrong worker, each must have been handed over."""
+        if WORKERS == 1:
+            return
+        seen = self.ask('counters')
+        if MISDIRECT and seen['worker.handed_over_in'] < seen['net.in_sctp']:
+            raise AssertionError(f'{seen["net.in_sctp"]} packets came to the stack, but only '
+                                 f'{seen["worker.handed_over_in"]} were handed over')
+        # So many tags do not all happen to name the worker that received their packets.
+        ended = seen['stack.active_estabs'] + seen['stack.passive_estabs']
+        if ended >= 30 and seen['worker.handed_over_in'] == 0:
+            raise AssertionError(f'{ended} associations, and no packet was handed over')
 
     def runtime_folders(self):
         return [path for path in pathlib.Path('/var/run/dpdk').glob(self.prefix)]
