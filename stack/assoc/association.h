@@ -122,6 +122,9 @@ class Association {
     return find_path(address) != nullptr;
   }
   void fill_status(AssocStatus& out) const;
+  // An address that the peer has just told of cannot be used: another association has it. Not for
+  // an address that our user named.
+  void forget_address(ShardContext& ctx, const IpAddress& remote);
   // Gives all memory back to the pools. The last call before destruction.
   void release(ShardContext& ctx);
 

@@ -137,6 +137,22 @@ void Association::drop_unlisted_paths(ShardContext& ctx, const IpAddress& source
   setup_path_ = 0;
 }
 
+void Association::forget_address(ShardContext& ctx, const IpAddress& remote) {
+  Path* const gone = find_path(remote);
+  if (gone == nullptr) return;
+  const uint8_t at = gone->index;
+  for (uint8_t i = at + 1; i < path_count_; ++i) {
+    paths_[i]->index = static_cast<uint8_t>(i - 1);
+    paths_[i - 1] = paths_[i];
+  }
+  --path_count_;
+  for (uint8_t* const used : {&primary_, &cookie_ack_path_, &setup_path_, &last_data_path_}) {
+    if (*used == at) *used = 0;
+    if (*used > at) --*used;
+  }
+  ctx.paths.destroy(gone);
+}
+
 // What is not understood in the INIT ACK is reported in the COOKIE ECHO's packet, behind it
 // (3.2.2). In a packet of its own it would meet a peer that knows no association yet, and draw an
 // ABORT.

@@ -7,8 +7,8 @@
 
 namespace trunkline {
 // Under each pair of addresses between which packets may go.
-Directory::Claim::Outcome ShardCore::claim_addresses(const Association& association,
-                                                     std::span<const IpAddress> peers) {
+Directory::Claim ShardCore::claim_addresses(const Association& association,
+                                            std::span<const IpAddress> peers) {
   const LocalEnd& local = association.local();
   keys_.clear();
   for (size_t i = 0; i < peers.size(); ++i) {
@@ -24,20 +24,27 @@ Directory::Claim::Outcome ShardCore::claim_addresses(const Association& associat
   if (claim.outcome == Directory::Claim::Outcome::kDone) batch = claim.batch;
   if (claim.outcome == Directory::Claim::Outcome::kFull)
     ctx.counters.add(Counter::k_directory_full);
-  return claim.outcome;
+  return claim;
 }
 
-// Where another association has one of the addresses that came, all of them stay out: packets from
-// there still find theirs by tag. What the association has no longer goes in any case.
-void ShardCore::update_addresses(const Association& association, const PeerAddresses& before) {
-  const PeerAddresses now = addresses_of(association);
-  if (std::ranges::equal(now.list(), before.list())) return;
-  if (claim_addresses(association, now.list()) == Directory::Claim::Outcome::kDone) return;
-  PeerAddresses kept;
-  for (const IpAddress& peer : before.list()) {
-    if (association.has_address(peer)) kept.addresses[kept.count++] = peer;
+// An address of which the peer has told, and that another association has, is not this one's: the
+// peer's word for it proves nothing. (Two shards called one peer at two of its addresses; or two
+// peers behind NATs list the same private address.)
+void ShardCore::update_addresses(Association& association, const PeerAddresses& before) {
+  using Outcome = Directory::Claim::Outcome;
+  if (std::ranges::equal(addresses_of(association).list(), before.list())) return;
+  const auto claim = [&] { return claim_addresses(association, addresses_of(association).list()); };
+  Directory::Claim said = claim();
+  for (; said.outcome == Outcome::kTaken; said = claim()) {
+    association.forget_address(ctx, said.peer);
   }
-  if (kept.count < before.count) static_cast<void>(claim_addresses(association, kept.list()));
+  if (said.outcome == Outcome::kDone) return;
+  // No room: it keeps to the addresses that it had.
+  for (const IpAddress& peer : addresses_of(association).list()) {
+    const auto had = before.list();
+    if (std::find(had.begin(), had.end(), peer) == had.end()) association.forget_address(ctx, peer);
+  }
+  static_cast<void>(claim());
 }
 
 }  // namespace trunkline

@@ -93,12 +93,14 @@ Directory::Claim Directory::claim(Reader& self, std::span<const DirectoryKey> ke
                                   Batch old) {
   const SpinGuard guard(lock_);
   for (const DirectoryKey& key : keys) {
-    if (const auto other = other_than(assoc, key)) return {Claim::Outcome::kTaken, *other, 0};
+    if (const auto other = other_than(assoc, key)) {
+      return {Claim::Outcome::kTaken, *other, key.peer};
+    }
   }
   const uint32_t before = old != 0 ? count(old) : 0;
   const size_t after = size() - before + keys.size();
   if (keys.empty() || after > limit_ || !make_room(self, keys.size())) {
-    return {Claim::Outcome::kFull, {}, 0};
+    return {Claim::Outcome::kFull, {}, {}};
   }
   const Index first = take();
   Index at = first;
@@ -119,7 +121,7 @@ Directory::Claim Directory::claim(Reader& self, std::span<const DirectoryKey> ke
   if (old != 0) unlink(old);
   used_.store(static_cast<uint32_t>(after), std::memory_order_relaxed);
   if (retiring_.size >= kReclaimAt) reclaim(self);
-  return {Claim::Outcome::kDone, {}, first};
+  return {Claim::Outcome::kDone, {}, {}, first};
 }
 
 void Directory::withdraw(Reader& self, Batch batch) {

@@ -51,7 +51,8 @@ class Directory {
   struct Claim {
     enum class Outcome : uint8_t { kDone, kTaken, kFull };
     Outcome outcome = Outcome::kDone;
-    AssocId by;       // kTaken: who has one of the addresses
+    AssocId by;       // kTaken: who has one of the addresses,
+    IpAddress peer;   // and which
     Batch batch = 0;  // kDone
   };
 

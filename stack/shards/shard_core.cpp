@@ -144,7 +144,7 @@ ConnectResult ShardCore::connect(TimePoint now, const ConnectRequest& request) {
   }
   // Whichever shard has one of the addresses, be it since a moment ago.
   using Outcome = Directory::Claim::Outcome;
-  const Outcome outcome = claim_addresses(*association, peers);
+  const Outcome outcome = claim_addresses(*association, peers).outcome;
   if (outcome != Outcome::kDone) {
     destroy(association);
     return refuse(outcome == Outcome::kTaken ? Status::kAlreadyExists : Status::kOutOfResources);

@@ -88,9 +88,9 @@ class ShardCore {
   void on_cookie_elsewhere(TimePoint now, const InboundPacket& packet, const Cookie& cookie);
 
   // addresses.cpp
-  Directory::Claim::Outcome claim_addresses(const Association& association,
-                                            std::span<const IpAddress> peers);
-  void update_addresses(const Association& association, const PeerAddresses& before);
+  Directory::Claim claim_addresses(const Association& association,
+                                   std::span<const IpAddress> peers);
+  void update_addresses(Association& association, const PeerAddresses& before);
 
   // shard_core.cpp
   template <typename... Args>

@@ -332,7 +332,7 @@ void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie&
   Association* const association = make_association(*endpoint, profile, cookie, endpoint->user);
   if (association != nullptr) {
     ++endpoint->associations;
-    const auto outcome = claim_addresses(*association, cookie.peers());
+    const auto outcome = claim_addresses(*association, cookie.peers()).outcome;
     if (outcome == Directory::Claim::Outcome::kDone &&
         association->start_accepted(ctx, now, packet, cookie)) {
       spent_.remember(cookie);

@@ -151,6 +151,39 @@ TEST_F(TwoShards, ASecondConnectToTheSamePeerIsRefusedByTheOtherShardToo) {
   EXPECT_EQ(z_[1]->shard().association_count(), 0u);
 }
 
+// Called at two of its addresses, the peer tells both callers of both.
+TEST_F(TwoShards, AnAddressThatAnotherAssociationHasIsNotTakenFromAnInitAck) {
+  HostSetup setup;
+  setup.addresses = {ip("192.0.2.7"), ip("192.0.2.8"), ip("192.0.2.9")};
+  setup.port = PortNumber(5007);
+  Host peer(7, setup, now_);
+  ASSERT_EQ(z_[0]->connect(now_, {ip("192.0.2.7")}, PortNumber(5007)).status, Status::kOk);
+  ASSERT_EQ(z_[1]->connect(now_, {ip("192.0.2.8")}, PortNumber(5007)).status, Status::kOk);
+  for (const size_t i : {0u, 1u}) {
+    peer.receive(now_, z_[i]->transmit(now_));
+    z_[i]->receive(now_, peer.transmit(now_));
+  }
+  const auto addresses = [&](size_t i) {
+    std::string out;
+    for (const PathStatus& path : z_[i]->status().paths) out += path.remote.to_string() + " ";
+    return out;
+  };
+  EXPECT_EQ(addresses(0), "192.0.2.7 192.0.2.9 ");
+  EXPECT_EQ(addresses(1), "192.0.2.8 ");
+  for (const char* const each : {"192.0.2.7", "192.0.2.8", "192.0.2.9"}) {
+    Packet init = from_a(VerificationTag(0), [](wire::PacketWriter& writer) {
+      return wire::write_init(writer, {VerificationTag(5), 100'000, 1, 1, Tsn(1)}, {});
+    });
+    init.source = ip(each);
+    init.bytes[0] = 5007 >> 8;
+    init.bytes[1] = 5007 & 0xff;
+    EXPECT_EQ(steer(1, init), each == std::string("192.0.2.8") ? 1 : 0);
+    EXPECT_EQ(steer(0, init), each == std::string("192.0.2.8") ? 1 : 0);
+  }
+  peer.finish(now_);
+  EXPECT_EQ(peer.violation(), "");
+}
+
 // Each shard answered an INIT; the cookie of the slower one is valid, and comes too late.
 TEST_F(TwoShards, OfTwoCookiesForOnePeerTheSecondIsDiscardedInSilence) {
   a_->connect(now_, {ip("192.0.2.26")}, PortNumber(5026));
