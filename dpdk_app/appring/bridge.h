@@ -78,8 +78,12 @@ class BasicBridge {
     uint64_t context = 0;
     uint32_t affinity = TLR_ANY_WORKER;
   };
+  // One that the configuration names is there for good, so that packets to its port meet with what
+  // the operator wants on every worker, whoever uses it; others are there while a client uses them.
   struct Endpoint {
     bool in_use = false;
+    bool configured = false;
+    bool owned = false;  // `uid` has it
     bool listening = false;
     EndpointId id;
     PortNumber port;
@@ -135,7 +139,10 @@ class BasicBridge {
                                 uint64_t context);
   [[nodiscard]] uint8_t read_open_body(Channel& channel, const tlr_submission& submission,
                                        bool connect, tlr_open_body& out);
-  [[nodiscard]] uint8_t make_endpoint(const Channel& channel, uint16_t port, uint32_t& index);
+  void make_configured_endpoints();
+  [[nodiscard]] uint8_t make_endpoint(uint16_t port, uint32_t& index);
+  // The endpoint with that port (0: a new one) as this client's; made if it is not there.
+  [[nodiscard]] uint8_t own_endpoint(const Channel& channel, uint16_t port, uint32_t& index);
   // From an endpoint with that local port, which is made if it is not there.
   [[nodiscard]] uint8_t connect_from(TimePoint now, const Channel& channel, uint16_t port,
                                      ConnectRequest& request, uint32_t& index, AssocId& id);

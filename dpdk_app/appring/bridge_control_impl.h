@@ -43,7 +43,7 @@ uint32_t BasicBridge<ShardT>::find_endpoint(uint16_t port) const {
 // As the configuration says, whoever asks and on whichever worker: endpoints of one port come and
 // go at each worker at its own time, and must not differ.
 template <typename ShardT>
-uint8_t BasicBridge<ShardT>::make_endpoint(const Channel& channel, uint16_t port, uint32_t& index) {
+uint8_t BasicBridge<ShardT>::make_endpoint(uint16_t port, uint32_t& index) {
   EndpointConfig config;
   config.port = PortNumber(port);
   config.addresses = config_.local_addresses;
@@ -69,9 +69,33 @@ uint8_t BasicBridge<ShardT>::make_endpoint(const Channel& channel, uint16_t port
   endpoint.in_use = true;
   endpoint.id = result.endpoint;
   endpoint.port = result.port;
-  endpoint.uid = channel.client().identity.uid;
   endpoint.own_profile = profile;
   endpoint.profile = profile;
+  return TLR_STATUS_OK;
+}
+
+// What the shard refuses is refused again, and told, when a client asks for it.
+template <typename ShardT>
+void BasicBridge<ShardT>::make_configured_endpoints() {
+  for (const NamedEndpoint& named : config_.endpoints) {
+    uint32_t index = kNone;
+    if (find_endpoint(named.port.value) != kNone) continue;
+    if (make_endpoint(named.port.value, index) != TLR_STATUS_OK) continue;
+    endpoints_[index].configured = true;
+  }
+}
+
+template <typename ShardT>
+uint8_t BasicBridge<ShardT>::own_endpoint(const Channel& channel, uint16_t port, uint32_t& index) {
+  index = port == 0 ? kNone : find_endpoint(port);
+  if (index == kNone) {
+    if (const uint8_t status = make_endpoint(port, index); status != TLR_STATUS_OK) return status;
+  }
+  Endpoint& endpoint = endpoints_[index];
+  const uint32_t uid = channel.client().identity.uid;
+  if (endpoint.owned && endpoint.uid != uid) return TLR_STATUS_ALREADY_EXISTS;
+  endpoint.owned = true;
+  endpoint.uid = uid;
   return TLR_STATUS_OK;
 }
 
@@ -95,6 +119,10 @@ template <typename ShardT>
 void BasicBridge<ShardT>::release_endpoint(uint32_t index) {
   Endpoint& endpoint = endpoints_[index];
   if (!endpoint.in_use || endpoint.associations != 0 || !endpoint.listeners.empty()) return;
+  if (endpoint.configured) {
+    endpoint.owned = false;
+    return;
+  }
   [[maybe_unused]] const Status status = shard_.close_endpoint(endpoint.id);
   endpoint = Endpoint{};
 }
@@ -102,7 +130,7 @@ void BasicBridge<ShardT>::release_endpoint(uint32_t index) {
 template <typename ShardT>
 size_t BasicBridge<ShardT>::endpoints_in_use() const {
   return static_cast<size_t>(std::count_if(endpoints_.begin(), endpoints_.end(),
-                                           [](const Endpoint& e) { return e.in_use; }));
+                                           [](const Endpoint& e) { return e.owned; }));
 }
 
 template <typename ShardT>
@@ -127,12 +155,11 @@ uint8_t BasicBridge<ShardT>::listen(Channel& channel, const tlr_open_body& body,
   if (!name.empty() && profile == nullptr) {
     return refuse(RingCounter::k_refuse_profile, TLR_STATUS_NO_PROFILE);
   }
-  uint32_t index = find_endpoint(body.local_port);
-  if (index == kNone) {
-    const uint8_t status = make_endpoint(channel, body.local_port, index);
-    if (status != TLR_STATUS_OK) return refuse(RingCounter::k_refuse_listen, status);
-  } else if (endpoints_[index].uid != channel.client().identity.uid) {
-    return refuse(RingCounter::k_refuse_port_in_use, TLR_STATUS_ALREADY_EXISTS);
+  uint32_t index = kNone;
+  if (const uint8_t status = own_endpoint(channel, body.local_port, index);
+      status != TLR_STATUS_OK) {
+    const bool taken = status == TLR_STATUS_ALREADY_EXISTS;
+    return refuse(taken ? RingCounter::k_refuse_port_in_use : RingCounter::k_refuse_listen, status);
   }
   Endpoint& endpoint = endpoints_[index];
   if (!endpoint.listening) {
@@ -257,11 +284,10 @@ uint8_t BasicBridge<ShardT>::connect(TimePoint now, Channel& channel, const tlr_
 template <typename ShardT>
 uint8_t BasicBridge<ShardT>::connect_from(TimePoint now, const Channel& channel, uint16_t port,
                                           ConnectRequest& request, uint32_t& index, AssocId& id) {
-  index = port == 0 ? kNone : find_endpoint(port);
-  if (index == kNone) {
-    const uint8_t status = make_endpoint(channel, port, index);
-    if (status != TLR_STATUS_OK) return refuse(RingCounter::k_refuse_connect, status);
-  } else if (endpoints_[index].uid != channel.client().identity.uid) {
+  if (const uint8_t status = own_endpoint(channel, port, index); status != TLR_STATUS_OK) {
+    if (port == 0 || status != TLR_STATUS_ALREADY_EXISTS) {
+      return refuse(RingCounter::k_refuse_connect, status);
+    }
     return refuse(RingCounter::k_refuse_port_in_use, TLR_STATUS_NOT_PERMITTED);
   }
   const Endpoint& endpoint = endpoints_[index];

@@ -16,7 +16,9 @@ namespace trunkline::appring {
 
 template <typename ShardT>
 BasicBridge<ShardT>::BasicBridge(const BridgeConfig& config, ShardT& shard)
-    : config_(config), shard_(shard), assocs_(config.max_associations) {}
+    : config_(config), shard_(shard), assocs_(config.max_associations) {
+  make_configured_endpoints();
+}
 
 template <typename ShardT>
 BasicBridge<ShardT>::~BasicBridge() = default;

@@ -27,7 +27,7 @@ TEST_F(EndpointTest, ConnectFailureEndsTheAssociation) {
   EXPECT_EQ(failed.event.error, -ECONNABORTED);
   EXPECT_EQ(send(lane, assoc, "x"), -ENOTCONN);
   EXPECT_EQ(bridge.endpoints_in_use(), 0U);
-  EXPECT_TRUE(shard.endpoints.empty());
+  EXPECT_EQ(shard.endpoints.size(), 1U);  // the configured one
 }
 
 TEST_F(EndpointTest, EndpointsTakeAddressesAndProfilesFromTheConfiguration) {
@@ -53,6 +53,29 @@ TEST_F(EndpointTest, EndpointsTakeAddressesAndProfilesFromTheConfiguration) {
   const tl_assoc server = only(poll(lane), TL_EVENT_ACCEPTED).event.assoc;
   EXPECT_EQ(send(lane, server, bytes(1000, 'x')), 0);
   EXPECT_EQ(send(lane, server, bytes(1001, 'x')), -EMSGSIZE);
+}
+
+// What comes to its port meets with the operator's wishes whether an application is there or not.
+TEST_F(EndpointTest, ConfiguredEndpointsAreThereForGood) {
+  ClientSetup other;
+  other.uid = 2000;
+  tl_lane* const lane = lane_of(attach());
+  tl_lane* const other_user = lane_of(attach(other));
+  ASSERT_EQ(shard.endpoints.size(), 1U);
+  EXPECT_EQ(shard.endpoints[1].port, PortNumber(2905));
+  EXPECT_EQ(shard.endpoints[1].out_of_blue, OutOfBlue::kSilent);
+  EXPECT_FALSE(shard.listening[1]);
+  EXPECT_EQ(bridge.endpoints_in_use(), 0U);
+  tl_listener listener = 0;
+  ASSERT_EQ(listen(lane, 2905, &listener), 0);
+  EXPECT_TRUE(shard.listening[1]);
+  EXPECT_EQ(listen(other_user, 2905), -EADDRINUSE);
+  ASSERT_EQ(tl_unlisten(lane, listener), 0);
+  turn();
+  EXPECT_EQ(shard.endpoints.size(), 1U);
+  EXPECT_FALSE(shard.listening[1]);
+  EXPECT_EQ(listen(other_user, 2905), 0);  // nobody's again
+  EXPECT_EQ(shard.endpoints.size(), 1U);
 }
 
 TEST_F(EndpointTest, PortsThatAreNotGrantedAreRefused) {

@@ -160,7 +160,7 @@ TEST_F(SaidTest, GoesWithoutASlotOrMemoryForIt) {
   poll(reader);
   AssocId second;
   for (const auto& [slot, entry] : shard.assocs) {
-    if (entry.endpoint == EndpointId(1)) second = entry.id;
+    if (shard.listening[entry.endpoint.value]) second = entry.id;
   }
   for (int i = 0; i < 33; ++i) {
     shard.inject(second, std::vector<uint8_t>(10, 'm'), 0, 0,

@@ -259,6 +259,15 @@ TEST_P(WorkersTest, ListenersAgreeOnAProfileAtEveryWorker) {
   }
 }
 
+// Packets of strangers reach any worker, and meet with the same there.
+TEST_P(WorkersTest, ConfiguredEndpointsAreAtEveryWorkerFromTheStart) {
+  for (const auto& shard : daemon.shards) {
+    ASSERT_EQ(shard->endpoints.size(), 1U);
+    EXPECT_EQ(shard->endpoints.begin()->second.port, PortNumber(2905));
+    EXPECT_EQ(shard->endpoints.begin()->second.out_of_blue, OutOfBlue::kSilent);
+  }
+}
+
 // ---------------------------------------------------------------- connecting
 
 TEST_P(WorkersTest, ConnectsSpreadOverWorkersWhateverTheLane) {
