@@ -218,6 +218,7 @@ void fill_notification(const Event& event, tlr_completion& out) {
     case EventKind::kSenderDry:
       out.kind = TLR_SENDER_DRY;
       break;
+    case EventKind::kPrimaryChanged:
     case EventKind::kMessage:
     case EventKind::kSendAcknowledged:
     case EventKind::kSendFailed:

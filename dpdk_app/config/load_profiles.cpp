@@ -23,6 +23,18 @@ void read_fields(const Map& map, Profile& out) {
   map.integer("path_max_retrans", out.path_max_retrans, 0, 255);
   map.integer("max_init_retransmits", out.max_init_retransmits, 0, 255);
   map.duration("heartbeat_interval", out.heartbeat_interval, Duration(0), hours(1));
+  map.integer("potentially_failed_max_retrans", out.potentially_failed_max_retrans, 0, 255);
+  if (const auto field = map.find("primary_switchover_max_retrans")) {
+    if (field->node.IsScalar() && field->node.Scalar() == "never") {
+      out.primary_switchover_max_retrans = kNeverSwitch;
+    } else {
+      map.integer("primary_switchover_max_retrans", out.primary_switchover_max_retrans, 0, 255);
+    }
+  }
+  map.integer("primary_return_heartbeats", out.primary_return_heartbeats, 1, 100);
+  if (const auto which = map.choice("peer_address_check", {"loose", "exact"})) {
+    out.peer_address_check = *which == 0 ? AddressCheck::kLoose : AddressCheck::kExact;
+  }
   map.duration("sack_delay", out.sack_delay, Duration(0), milliseconds(500));
   map.integer("sack_frequency", out.sack_frequency, 1, 255);
   map.integer("outbound_streams", out.outbound_streams, 1, 65535);
@@ -59,6 +71,15 @@ void check_fields(const Map& map, const Profile& p) {
                  fmt::format("rto_max {} is below rto_initial {}; wanted is rto_min <= rto_initial "
                              "<= rto_max",
                              duration_text(p.rto_max), duration_text(p.rto_initial)));
+  }
+  // RFC 7829 section 5 rule 1.
+  const uint16_t leaves = std::min(p.potentially_failed_max_retrans, p.path_max_retrans);
+  if (p.primary_switchover_max_retrans < leaves) {
+    mistakes.add(
+        blame(map, {"primary_switchover_max_retrans", "potentially_failed_max_retrans"}),
+        fmt::format("primary_switchover_max_retrans {} is below {}, where data leaves a path; "
+                    "raise it, or write never",
+                    p.primary_switchover_max_retrans, leaves));
   }
   // What waits for reassembly is charged in whole blocks, up to twice its payload.
   if (p.a_rwnd / 2 < p.max_message_size) {
@@ -148,6 +169,10 @@ class Resolver {
                 "path_max_retrans",
                 "max_init_retransmits",
                 "heartbeat_interval",
+                "potentially_failed_max_retrans",
+                "primary_switchover_max_retrans",
+                "primary_return_heartbeats",
+                "peer_address_check",
                 "sack_delay",
                 "sack_frequency",
                 "outbound_streams",

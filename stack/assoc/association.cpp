@@ -10,36 +10,6 @@
 
 namespace trunkline {
 
-IpAddress LocalEnd::address_towards(const IpAddress& remote, const IpAddress& preferred) const {
-  IpAddress found;
-  for (const IpAddress& address : addresses) {
-    if (address.family() != remote.family()) continue;
-    if (address == preferred) return address;
-    if (!fits(address, remote)) continue;
-    const bool same_scope = address.scope() == remote.scope();
-    if (found.is_none() || (same_scope && found.scope() != remote.scope())) found = address;
-  }
-  return found;
-}
-
-// A loopback address reaches loopback only; otherwise a wider scope may reach a narrower one.
-bool LocalEnd::fits(const IpAddress& local, const IpAddress& remote) {
-  if (local.family() != remote.family()) return false;
-  return local.scope() == remote.scope() ||
-         (local.scope() != AddressScope::kLoopback && remote.scope() != AddressScope::kLoopback);
-}
-
-std::vector<IpAddress> LocalEnd::announced_to(const IpAddress& remote) const {
-  std::vector<IpAddress> out;
-  for (const IpAddress& address : addresses) {
-    if (remote.scope() == AddressScope::kGlobal && address.scope() != AddressScope::kGlobal) {
-      continue;
-    }
-    out.push_back(address);
-  }
-  return out;
-}
-
 Association::Association(const LocalEnd& local, const Profile& profile, PortNumber peer_port,
                          VerificationTag local_tag, Tsn initial_tsn, uint64_t user_word)
     : user(user_word),
@@ -71,49 +41,6 @@ Association::Association(const LocalEnd& local, const Profile& profile, const Co
       local_initial_tsn_(cookie.local_initial_tsn),
       tsns_(cookie.peer_initial_tsn),
       outstanding_(cookie.local_initial_tsn) {}
-
-Path* Association::find_path(const IpAddress& remote) const {
-  for (Path* path : paths()) {
-    if (path->remote == remote) return path;
-  }
-  return nullptr;
-}
-
-bool Association::add_path(ShardContext& ctx, const IpAddress& local, const IpAddress& remote) {
-  if (path_count_ == kMaxPaths) return false;
-  Path* const path = ctx.paths.make(profile_, local, remote);
-  if (path == nullptr) return false;
-  path->index = path_count_;
-  paths_[path_count_++] = path;
-  return true;
-}
-
-Path& Association::data_path() const {
-  if (primary().usable()) return primary();
-  for (Path* path : paths()) {
-    if (path->usable()) return *path;
-  }
-  return primary();
-}
-
-// The next one that shares neither end, or else the next one (6.4.1).
-Path& Association::alternate_to(const Path& path) const {
-  Path* found = nullptr;
-  for (size_t i = 1; i < path_count_; ++i) {
-    Path* const other = paths_[(path.index + i) % path_count_];
-    if (!other->usable()) continue;
-    if (!(other->local == path.local)) return *other;
-    if (found == nullptr) found = other;
-  }
-  return found != nullptr ? *found : *paths_[path.index];
-}
-
-// Where a chunk goes that is sent again: lost in time, by another way; found missing by what came
-// behind it, by its own (6.4).
-Path& Association::path_again(const TxChunk& chunk) const {
-  Path& last = *paths_[chunk.path];
-  return chunk.fast_retransmitted && last.usable() ? last : alternate_to(last);
-}
 
 uint32_t Association::fragment_limit() const {
   uint32_t limit = UINT32_MAX;
@@ -163,7 +90,12 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   echoed_ = {};
   burst_left_ = profile_.max_burst;
   ctx.counters.add(Counter::k_curr_estab);
-  for (Path* path : paths()) plan_heartbeat(ctx, now, *path);
+  for (Path* path : paths()) {
+    path->state_since = now;
+    plan_heartbeat(ctx, now, *path);
+  }
+  data_path_ = primary_;
+  choose_data_path(ctx);
 }
 
 void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, uint16_t cause,
@@ -214,24 +146,6 @@ void Association::fail_messages(ShardContext& ctx, Reason reason, uint16_t cause
   }
   while (TxMessage* message = queue_.pop_any()) give_back(message);
   accepted_bytes_ = 0;
-}
-
-void Association::set_path_state(ShardContext& ctx, Path& path, PathState state) {
-  if (path.state == state) return;
-  if (state == PathState::kInactive) ctx.counters.add(Counter::k_path_failures);
-  if (path.state == PathState::kInactive) ctx.counters.add(Counter::k_path_recoveries);
-  path.state = state;
-  Event& event = emit(ctx, EventKind::kPathChanged);
-  event.path = path.remote;
-  event.path_state = state;
-}
-
-// A T3 expiry or an unanswered HEARTBEAT (8.1, 8.2).
-void Association::count_error(ShardContext& ctx, Path& path) {
-  if (path.error_count <= profile_.path_max_retrans) ++path.error_count;
-  if (path.error_count > profile_.path_max_retrans && path.state == PathState::kActive) {
-    set_path_state(ctx, path, PathState::kInactive);
-  }
 }
 
 bool Association::too_many_errors() const {
@@ -324,7 +238,13 @@ void Association::fill_status(AssocStatus& out) const {
     status.mtu = path->mtu;
     status.error_count = path->error_count;
     status.heartbeats_sent = path->heartbeats_sent;
+    status.heartbeat_acks = path->heartbeat_acks;
     status.t3_expirations = path->t3_expirations;
+    status.packets_sent = path->packets_sent;
+    status.packets_received = path->packets_received;
+    status.retransmitted_chunks = path->retransmitted_chunks;
+    status.failovers = path->failovers;
+    status.state_since = path->state_since;
     out.paths.push_back(status);
   }
 }

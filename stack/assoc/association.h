@@ -35,6 +35,7 @@ struct LocalEnd {
   EndpointId endpoint;
   PortNumber port;
   std::vector<IpAddress> addresses;
+  std::vector<uint8_t> prefix_lengths;  // of their networks, in their order; empty: not known
 
   // The local address from which `remote` is reached: of its family and scope, `preferred` if that
   // is one. None if there is no such address.
@@ -44,6 +45,8 @@ struct LocalEnd {
   [[nodiscard]] static bool fits(const IpAddress& local, const IpAddress& remote);
   // The addresses that mean something to that peer: INIT and INIT ACK announce these.
   [[nodiscard]] std::vector<IpAddress> announced_to(const IpAddress& remote) const;
+  // Is `remote` in the network of that address, as far as known?
+  [[nodiscard]] bool is_neighbour(size_t index, const IpAddress& remote) const;
 };
 
 // A packet as the handlers see it: checked for checksum, shape and tag already.
@@ -93,6 +96,7 @@ class Association {
   Status shutdown(ShardContext& ctx, TimePoint now);
   void abort(ShardContext& ctx, std::span<const uint8_t> reason);
   Status request_heartbeat(ShardContext& ctx, const IpAddress& peer_address);
+  Status set_primary(ShardContext& ctx, const IpAddress& peer_address);
   // A message was put aside for a slow reader, or taken by it at last.
   void on_message_kept(size_t bytes);
   void on_message_consumed(ShardContext& ctx, size_t bytes);
@@ -146,14 +150,23 @@ class Association {
     kPendingShutdownAck = 16,
   };
 
-  // association.cpp
+  // paths.cpp
   [[nodiscard]] Path* find_path(const IpAddress& remote) const;
-  bool add_path(ShardContext& ctx, const IpAddress& local, const IpAddress& remote);
+  bool add_path(ShardContext& ctx, const IpAddress& remote, const IpAddress& local = {});
+  [[nodiscard]] IpAddress local_for(const IpAddress& remote) const;
   [[nodiscard]] Path& primary() const { return *paths_[primary_]; }
   [[nodiscard]] Path& data_path() const;  // where new DATA goes
+  [[nodiscard]] Path* best_in_state(PathState state, const Path* failed,
+                                    const Path* without = nullptr) const;
+  void choose_data_path(ShardContext& ctx, const Path* failed = nullptr);
   [[nodiscard]] Path& alternate_to(const Path& path) const;
-  [[nodiscard]] Path& sack_path() const;
   [[nodiscard]] Path& path_again(const TxChunk& chunk) const;
+  void set_path_state(ShardContext& ctx, TimePoint now, Path& path, PathState state);
+  void count_error(ShardContext& ctx, TimePoint now, Path& path);
+  void make_primary(ShardContext& ctx, const Path& path);
+
+  // association.cpp
+  [[nodiscard]] Path& sack_path() const;
   [[nodiscard]] uint32_t fragment_limit() const;  // user bytes in the largest DATA chunk (AMDCS)
   void mark_ready(ShardContext& ctx);
   void schedule(ShardContext& ctx);  // arms the wheel for the earliest deadline
@@ -165,8 +178,6 @@ class Association {
   void terminate(ShardContext& ctx, EventKind kind, Reason reason, uint16_t cause,
                  std::span<const uint8_t> said = {});
   void fail_messages(ShardContext& ctx, Reason reason, uint16_t cause);
-  void set_path_state(ShardContext& ctx, Path& path, PathState state);
-  void count_error(ShardContext& ctx, Path& path);
   [[nodiscard]] bool too_many_errors() const;
   [[nodiscard]] bool is_closing() const { return state_ >= AssocState::kShutdownPending; }
   [[nodiscard]] bool takes_data() const;
@@ -229,6 +240,7 @@ class Association {
                     DataSeen& data);
   void on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
   void on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path);
+  void on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path& path);
   void plan_heartbeat(ShardContext& ctx, TimePoint now, Path& path);
   [[nodiscard]] bool may_probe(TimePoint now, const Path& path) const;
   bool add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
@@ -246,7 +258,7 @@ class Association {
   void on_shutdown_ack(ShardContext& ctx, const InboundPacket& packet);
   void on_shutdown_complete(ShardContext& ctx, const InboundPacket& packet,
                             const wire::ChunkView& chunk);
-  void on_t2(ShardContext& ctx);
+  void on_t2(ShardContext& ctx, TimePoint now);
 
   // errors.cpp
   void on_abort(ShardContext& ctx, const InboundPacket& packet, const wire::ChunkView& chunk);
@@ -265,7 +277,7 @@ class Association {
                       std::span<const uint8_t> said = {});
 
   // timers.cpp
-  void on_t3(ShardContext& ctx, Path& path);
+  void on_t3(ShardContext& ctx, TimePoint now, Path& path);
   void decay_idle_window(TimePoint now, Path& path);
 
   // transmit.cpp
@@ -282,7 +294,7 @@ class Association {
   [[nodiscard]] bool window_allows(TimePoint now, const Path& path, uint32_t size);
   void plan_probe(TimePoint now, const Path& path);
   void start_t3(TimePoint now, Path& path, bool restart);
-  bool finish_packet(wire::PacketWriter& writer, const Path& path, PacketOut& out);
+  bool finish_packet(wire::PacketWriter& writer, Path& path, PacketOut& out);
   [[nodiscard]] Path* path_for_data() const;
   [[nodiscard]] Path* transmit_path() const;
 
@@ -307,6 +319,7 @@ class Association {
   uint8_t burst_left_ = 0;  // packets that may still go out before the next trigger
   uint8_t path_count_ = 0;
   uint8_t primary_ = 0;
+  uint8_t data_path_ = 0;        // where DATA goes: see choose_data_path()
   uint8_t named_count_ = 0;      // the first paths: those our user named are confirmed (5.4)
   uint8_t cookie_ack_path_ = 0;  // where the last COOKIE ECHO came from (6.4)
   uint8_t setup_path_ = 0;       // where INIT and COOKIE ECHO go

@@ -114,7 +114,7 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
         outbound_streams_ = std::min(outbound_streams_, cookie.outbound_streams);
         inbound_streams_ = cookie.inbound_streams;
         for (const IpAddress& peer : cookie.peers()) {
-          if (!has_address(peer)) add_path(ctx, local_.address_towards(peer), peer);
+          if (!has_address(peer)) add_path(ctx, peer);
         }
       }
       // Where the INIT ACK went, and so the cookie came through (5.4); the packet's source proves
@@ -122,7 +122,6 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
       Path* const from = find_path(cookie.peers()[0]);
       if (from == nullptr) return CookieAction::kDiscard;
       from->state = PathState::kActive;
-      if (!primary().usable()) primary_ = from->index;
       pending_ = 0;
       enter_established(ctx, now);
       ctx.counters.add(Counter::k_active_estabs);

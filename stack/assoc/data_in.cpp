@@ -226,6 +226,7 @@ void Association::flush_acknowledgement(ShardContext& ctx, TimePoint now) {
                     return !writer.empty();
                   })) {
     ++packets_sent_;
+    ++path.packets_sent;
   }
 }
 

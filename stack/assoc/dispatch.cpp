@@ -12,6 +12,7 @@ namespace trunkline {
 
 void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
   ++packets_received_;
+  if (Path* const from = find_path(packet.source)) ++from->packets_received;
   // A SACK owed to an earlier packet of this burst goes out as it stands: the peer is entitled to
   // one for every second packet (6.2), and its window grows by them. A SHUTDOWN likewise (9.2). But
   // none ahead of the COOKIE ACK (3.3.12).
@@ -155,7 +156,10 @@ void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundP
                     }
                     return true;
                   });
-  if (queued) ++packets_sent_;
+  if (queued) {
+    ++packets_sent_;
+    ++path.packets_sent;
+  }
   ctx.answers.clear();
 }
 

@@ -15,7 +15,7 @@ bool Association::start_connect(ShardContext& ctx, TimePoint now, std::span<cons
   inbound_streams_ = profile_.max_inbound_streams;
   for (const IpAddress& peer : peers) {
     if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
-    if (!add_path(ctx, local_.address_towards(peer), peer)) return false;
+    if (!add_path(ctx, peer)) return false;
   }
   named_count_ = path_count_;
   setup_sent_at_ = now;
@@ -27,8 +27,8 @@ bool Association::start_connect(ShardContext& ctx, TimePoint now, std::span<cons
 bool Association::start_accepted(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                                  const Cookie& cookie) {
   for (const IpAddress& peer : cookie.peers()) {
-    const IpAddress local = local_.address_towards(peer, cookie.local_address);
-    if (!add_path(ctx, local, peer)) return false;
+    const bool first = path_count_ == 0;  // the INIT came from there, and to this address
+    if (!add_path(ctx, peer, first ? cookie.local_address : IpAddress())) return false;
   }
   // Only the address that the INIT ACK went to is known to work (5.4).
   primary().state = PathState::kActive;
@@ -104,7 +104,7 @@ void Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet
   PeerAddresses peers = collect_peer_addresses(local_, packet.source, init_ack.address_list());
   for (const IpAddress& peer : peers.list()) {
     if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
-    if (!add_path(ctx, local_.address_towards(peer), peer)) break;
+    if (!add_path(ctx, peer)) break;
   }
   // The COOKIE ECHO goes where the answer came from, unless the peer alone speaks for that address:
   // only what our user named is confirmed without a HEARTBEAT (5.4).
@@ -176,7 +176,6 @@ void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
   path.state = PathState::kActive;
   // The COOKIE ECHO may be timed when it was sent once (6.3.1 C5).
   if (setup_retries_ == 0) path.rto.on_sample(profile_, now - setup_sent_at_);
-  if (!primary().usable()) primary_ = setup_path_;
   pending_ = 0;
   enter_established(ctx, now);
   ctx.counters.add(Counter::k_active_estabs);

@@ -80,17 +80,30 @@ void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire:
     return;
   }
   ctx.counters.add(Counter::k_heartbeat_acks_received);
+  ++path.heartbeat_acks;
   path.heartbeat_nonce = 0;
   path.heartbeat_outstanding = false;
   path.error_count = 0;
   error_count_ = 0;  // 8.3
   path.rto.on_sample(profile_, now - path.heartbeat_sent_at);
-  if (!path.usable()) set_path_state(ctx, path, PathState::kActive);
+  // A path that failed is back when it has answered often enough; until then it is asked at each
+  // RTO, as one that is potentially failed.
+  const bool proven =
+      !path.failed() || path.answers_in_row + 1 >= profile_.primary_return_heartbeats;
+  if (proven) {
+    set_path_state(ctx, now, path, PathState::kActive);
+  } else {
+    const uint16_t answers = path.answers_in_row;
+    set_path_state(ctx, now, path, PathState::kPotentiallyFailed);
+    path.answers_in_row = static_cast<uint16_t>(answers + 1);
+  }
   plan_heartbeat(ctx, now, path);
+  choose_data_path(ctx);
 }
 
 // Once per HB.interval and RTO, the RTO jittered by half of itself (8.3). An address that is not
-// confirmed yet is probed at once, and then every RTO (5.4).
+// confirmed yet is probed at once, and then every RTO (5.4); one that is potentially failed every
+// RTO (RFC 7829 section 3.2 rule 5).
 void Association::plan_heartbeat(ShardContext& ctx, TimePoint now, Path& path) {
   if (path.state == PathState::kUnconfirmed) {
     path.heartbeat_due = path.heartbeats_sent == 0 ? now : now + path.rto.value();
@@ -101,6 +114,10 @@ void Association::plan_heartbeat(ShardContext& ctx, TimePoint now, Path& path) {
     return;
   }
   const Duration rto = path.rto.value();
+  if (path.state == PathState::kPotentiallyFailed) {
+    path.heartbeat_due = now + rto;
+    return;
+  }
   const Duration jitter(
       static_cast<int64_t>(ctx.random.u64() % static_cast<uint64_t>(rto.count() + 1)));
   path.heartbeat_due = now + profile_.heartbeat_interval + rto / 2 + jitter;
@@ -112,18 +129,14 @@ void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path)
     path.heartbeat_due = TimePoint::never();
     return;
   }
-  if (path.heartbeat_outstanding) {  // it was not answered within an RTO
-    path.heartbeat_outstanding = false;
-    count_error(ctx, path);
-    path.rto.on_expiry(profile_);
-    if (&path == &data_path()) {  // 8.1: only where data goes
-      ++error_count_;
-      if (too_many_errors()) {
-        end_with_abort(ctx, Reason::kTimedOut, 0);
-        return;
-      }
-    }
-    plan_heartbeat(ctx, now, path);
+  if (path.heartbeat_outstanding) {
+    on_heartbeat_unanswered(ctx, now, path);
+    if (dead_ || path.heartbeat_due > now) return;
+  }
+  // An only path need not be asked while its data is: that tells as much (RFC 7829 section 3.2
+  // rule 6).
+  if (path.state == PathState::kPotentiallyFailed && path_count_ == 1 && !outstanding_.empty()) {
+    path.heartbeat_due = now + path.rto.value();
     return;
   }
   // Data that was sent within the period has tested the path already: it is not idle.
@@ -142,6 +155,27 @@ void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path)
   path.send_heartbeat = true;
   path.heartbeat_due = TimePoint::never();
   mark_ready(ctx);
+}
+
+// It was not answered within an RTO. While data is on its way over a potentially failed path, T3
+// tells the same, and one silence is not counted twice (RFC 7829 section 3.2 rule 6).
+void Association::on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path& path) {
+  path.heartbeat_outstanding = false;
+  const bool t3_tells =
+      path.state == PathState::kPotentiallyFailed && outstanding_.flight(path.index) > 0;
+  if (!t3_tells) {
+    const bool carries_data = &path == &data_path();
+    count_error(ctx, now, path);
+    path.rto.on_expiry(profile_);
+    if (carries_data && (++error_count_, too_many_errors())) {  // 8.1: only where data goes
+      end_with_abort(ctx, Reason::kTimedOut, 0);
+      return;
+    }
+  }
+  plan_heartbeat(ctx, now, path);
+  if (path.state == PathState::kPotentiallyFailed && !path.heartbeat_due.is_never()) {
+    path.heartbeat_due = now;  // the next one follows at once
+  }
 }
 
 // HB.Max.Burst is 1: one address that is not confirmed is probed in an RTO, and none again before

@@ -66,6 +66,7 @@ void Association::apply_outcome(ShardContext& ctx, TimePoint now, const SackOutc
   }
   if (outcome.newly_acked) error_count_ = 0;  // 8.1
   if (outcome.newly_acked || outcome.cum_advanced) burst_left_ = profile_.max_burst;
+  choose_data_path(ctx);
   finish_acked(ctx);
 }
 
@@ -74,8 +75,10 @@ void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
   if (said.acked > 0) {
     path.one_packet = false;
     if (!in_fast_recovery_) path.congestion.on_ack(said.acked, said.flight_before);
-    path.error_count = 0;  // 8.2
-    if (path.state == PathState::kInactive) set_path_state(ctx, path, PathState::kActive);
+    // 8.2. What was sent on several paths does not tell which one works again (RFC 7829 section 3.2
+    // rules 9 and 10).
+    if (said.certain || !path.failed()) path.error_count = 0;
+    if (said.certain && path.failed()) set_path_state(ctx, now, path, PathState::kActive);
     if (said.rtt_from && *said.rtt_from >= path.rtt_from) {
       path.rto.on_sample(profile_, now - *said.rtt_from);
       path.rtt_from = now;  // one measurement a round trip (6.3.1 C4)

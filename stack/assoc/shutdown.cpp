@@ -146,11 +146,11 @@ void Association::on_shutdown_complete(ShardContext& ctx, const InboundPacket& p
   terminate(ctx, EventKind::kClosed, Reason::kNone, 0);
 }
 
-void Association::on_t2(ShardContext& ctx) {
+void Association::on_t2(ShardContext& ctx, TimePoint now) {
   t2_ = TimePoint::never();
   ctx.counters.add(Counter::k_t2_expirations);
   Path& path = *paths_[setup_path_];
-  count_error(ctx, path);
+  count_error(ctx, now, path);
   path.rto.on_expiry(profile_);
   if (++error_count_; too_many_errors()) {
     terminate(ctx, EventKind::kLost, Reason::kTimedOut, 0);

@@ -29,16 +29,16 @@ void Association::on_timer(ShardContext& ctx, TimePoint now) {
     mark_ready(ctx);
   }
   if (t1_ <= now) on_t1(ctx);
-  if (!dead_ && t2_ <= now) on_t2(ctx);
+  if (!dead_ && t2_ <= now) on_t2(ctx, now);
   for (size_t i = 0; !dead_ && i < path_count_; ++i) {
     Path& path = *paths_[i];
-    if (path.t3 <= now) on_t3(ctx, path);
+    if (path.t3 <= now) on_t3(ctx, now, path);
     if (!dead_ && path.heartbeat_due <= now) on_heartbeat_due(ctx, now, path);
   }
   schedule(ctx);
 }
 
-void Association::on_t3(ShardContext& ctx, Path& path) {
+void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
   path.t3 = TimePoint::never();
   ++path.t3_expirations;
   ctx.counters.add(Counter::k_t3_expirations);
@@ -48,7 +48,7 @@ void Association::on_t3(ShardContext& ctx, Path& path) {
   // Whatever is sent into the closed window from now on is a probe, new or not.
   if (alive) probing_window_ = true;
   if (!alive) {
-    count_error(ctx, path);
+    count_error(ctx, now, path);
     if (++error_count_; too_many_errors()) {
       end_with_abort(ctx, Reason::kTimedOut, 0);
       return;
@@ -61,6 +61,9 @@ void Association::on_t3(ShardContext& ctx, Path& path) {
   }
   path.one_packet = true;
   path.rto.on_expiry(profile_);
+  // A HEARTBEAT that is under way over a path that failed has its own RTO from here: the silence
+  // up to now is counted (RFC 7829 section 3.2 rule 6).
+  if (path.failed() && path.heartbeat_outstanding) path.heartbeat_due = now + path.rto.value();
   peer_rwnd_ += static_cast<uint32_t>(outstanding_.mark_lost(path.index));  // 6.2.1 C
   in_fast_recovery_ = false;
   fast_retransmit_now_ = false;

@@ -184,6 +184,7 @@ void Association::add_retransmissions(ShardContext& ctx, TimePoint now, Composit
     packet.path.last_sent_at = now;
     packet.has_data = true;
     ++retransmitted_;
+    ++packet.path.retransmitted_chunks;
     ctx.counters.add(Counter::k_retransmitted_chunks);
     if (profile_.one_data_per_packet) break;
     chunk = outstanding_.next_retransmission(chunk);
@@ -293,12 +294,13 @@ void Association::start_t3(TimePoint now, Path& path, bool restart) {
   if (path.t3.is_never() || restart) path.t3 = now + path.rto.value();
 }
 
-bool Association::finish_packet(wire::PacketWriter& writer, const Path& path, PacketOut& out) {
+bool Association::finish_packet(wire::PacketWriter& writer, Path& path, PacketOut& out) {
   out.length = static_cast<uint16_t>(writer.finish(!out.checksum_by_port).size());
   out.source = path.local;
   out.destination = path.remote;
   out.dscp = profile_.dscp;
   ++packets_sent_;
+  ++path.packets_sent;
   return true;
 }
 

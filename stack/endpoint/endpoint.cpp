@@ -90,6 +90,7 @@ EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& ra
   endpoint->endpoint = EndpointId(id);
   endpoint->port = port;
   endpoint->addresses = config.addresses;
+  endpoint->prefix_lengths = config.prefix_lengths;
   endpoint->profile = config.profile;
   endpoint->peer_profiles = config.peer_profiles;
   endpoint->listening = config.listening;

@@ -33,6 +33,7 @@ struct Path {
   bool one_packet = false;      // T3 expired: no second packet before an acknowledgement (7.2.3)
   uint16_t mtu;                 // bytes, IP packet
   uint16_t error_count = 0;     // 8.2
+  uint16_t answers_in_row = 0;  // HEARTBEAT ACKs since it failed, or since the last error
   Rto rto;
   Congestion congestion;
   TimePoint rtt_from;  // only chunks sent since then are timed: one sample a round trip (C4)
@@ -41,8 +42,14 @@ struct Path {
   TimePoint last_sent_at;                        // DATA, for 7.2.1 and to know an idle path
   TimePoint heartbeat_sent_at;
   uint64_t heartbeat_nonce = 0;
+  TimePoint state_since;
   uint64_t heartbeats_sent = 0;
+  uint64_t heartbeat_acks = 0;
   uint64_t t3_expirations = 0;
+  uint64_t packets_sent = 0;
+  uint64_t packets_received = 0;
+  uint64_t retransmitted_chunks = 0;
+  uint64_t failovers = 0;
 
   // Bytes of an SCTP packet that fit the path.
   [[nodiscard]] size_t packet_size() const {
@@ -53,6 +60,10 @@ struct Path {
     return static_cast<uint32_t>(packet_size() - kSctpHeaderSize);
   }
   [[nodiscard]] bool usable() const { return state == PathState::kActive; }
+  // It worked once, and does not now.
+  [[nodiscard]] bool failed() const {
+    return state == PathState::kPotentiallyFailed || state == PathState::kInactive;
+  }
 };
 
 }  // namespace trunkline

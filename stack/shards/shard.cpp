@@ -89,6 +89,13 @@ Status Shard::request_heartbeat(TimePoint now, AssocId assoc, IpAddress peer_add
   return found->request_heartbeat(core_->ctx, peer_address);
 }
 
+Status Shard::set_primary(TimePoint now, AssocId assoc, IpAddress peer_address) {
+  static_cast<void>(now);
+  Association* const found = core_->find(assoc);
+  if (found == nullptr) return Status::kNoSuchAssociation;
+  return found->set_primary(core_->ctx, peer_address);
+}
+
 void Shard::advance(TimePoint now) {
   core_->quiescent();
   core_->advance(now);

@@ -61,6 +61,7 @@ struct TxChunk {
   bool ending = false;
   bool retransmitted = false;       // ever: its round trip is ambiguous (6.3.1 C5)
   bool fast_retransmitted = false;  // not a second time (7.2.4 rule 5)
+  bool many_paths = false;          // sent on more than one: who knows which one worked
   bool reneged = false;             // by the SACK that is being processed
 };
 

@@ -74,6 +74,7 @@ void Outstanding::ack(TxChunk* chunk, TimePoint resent_at, SackOutcome& outcome)
   if (chunk->state == TxChunk::State::kRetransmit) --retransmit_count_;
   SackOutcome::PerPath& path = outcome.paths[chunk->path];
   path.acked += wire_size(*chunk);
+  if (!chunk->many_paths) path.certain = true;
   // 6.3.1 C5: the round trip is not told by a chunk that was sent twice, nor by one that waited
   // while another with a lower TSN was.
   if (!chunk->retransmitted && chunk->sent_at >= resent_at) path.rtt_from = chunk->sent_at;
@@ -200,6 +201,7 @@ TxChunk* Outstanding::next_retransmission(TxChunk* after) const {
 
 void Outstanding::retransmit(TxChunk* chunk, TimePoint now, uint8_t path) {
   --retransmit_count_;
+  if (chunk->path != path) chunk->many_paths = true;
   chunk->path = path;
   chunk->sent_at = now;
   chunk->retransmitted = true;

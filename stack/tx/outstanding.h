@@ -27,6 +27,7 @@ struct SackOutcome {
     // Bytes of DATA chunks, headers and padding included: what congestion control counts (7.2).
     uint32_t acked = 0;                 // newly acknowledged, by cumulative TSN or gap block
     uint32_t flight_before = 0;         // outstanding before
+    bool certain = false;               // one of those acknowledged was sent nowhere else
     bool first_acked = false;           // its earliest outstanding TSN was acknowledged (6.3.2 R3)
     bool reneged = false;               // a chunk counts as in flight again (6.3.2 R4)
     bool lost = false;                  // a chunk was marked by its third miss indication

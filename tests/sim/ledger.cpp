@@ -48,6 +48,8 @@ const char* event_name(EventKind kind) {
       return "kRemoteError";
     case EventKind::kSenderDry:
       return "kSenderDry";
+    case EventKind::kPrimaryChanged:
+      return "kPrimaryChanged";
   }
   return "?";
 }

@@ -76,6 +76,9 @@ std::string describe_event(HostIndex host, const Event& event) {
     case EventKind::kSenderDry:
       out += " dry";
       break;
+    case EventKind::kPrimaryChanged:
+      out += " primary is " + event.path.to_string();
+      break;
   }
   if (event.reason != Reason::kNone) out += reason_name(event.reason);
   return out;

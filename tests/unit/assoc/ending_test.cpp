@@ -290,7 +290,7 @@ TEST_F(Failure, APathComesBackWithTheFirstAnswer) {
   a_setup.profile.path_max_retrans = 1;
   connect();
   eats = [](const Packet&) { return true; };
-  while (a().count(EventKind::kPathChanged) == 0) run(seconds(1));
+  while (a().count(Counter::k_path_failures) == 0) run(seconds(1));
   EXPECT_EQ(a().status().paths[0].state, PathState::kInactive);
   eats = nullptr;
   run(minutes(2));

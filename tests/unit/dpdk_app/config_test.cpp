@@ -56,6 +56,10 @@ profiles:
     path_max_retrans: 3
     max_init_retransmits: 4
     heartbeat_interval: 1min
+    potentially_failed_max_retrans: 1
+    primary_switchover_max_retrans: 2
+    primary_return_heartbeats: 3
+    peer_address_check: exact
     sack_delay: 20ms
     sack_frequency: 1
     outbound_streams: 17
@@ -80,6 +84,10 @@ profiles:
   wanted.path_max_retrans = 3;
   wanted.max_init_retransmits = 4;
   wanted.heartbeat_interval = seconds(60);
+  wanted.potentially_failed_max_retrans = 1;
+  wanted.primary_switchover_max_retrans = 2;
+  wanted.primary_return_heartbeats = 3;
+  wanted.peer_address_check = AddressCheck::kExact;
   wanted.sack_delay = milliseconds(20);
   wanted.sack_frequency = 1;
   wanted.outbound_streams = 17;

@@ -46,7 +46,10 @@ namespace trunkline {
   X(heartbeats_sent, "HEARTBEAT chunks sent")                                                   \
   X(heartbeat_acks_received, "HEARTBEAT ACK chunks that matched")                               \
   X(path_failures, "paths that became inactive")                                                \
-  X(path_recoveries, "paths that became active again")                                          \
+  X(path_recoveries, "paths that became active again after that")                              \
+  X(path_doubts, "paths that became potentially failed")                                        \
+  X(failovers, "times that data left a path because it failed")                                 \
+  X(primary_switchovers, "times that another path became primary because it failed")            \
   X(restarts, "associations that the peer restarted")                                           \
   X(inits_answered, "INIT ACKs sent")                                                           \
   X(oob_aborts_sent, "ABORTs sent to out-of-the-blue packets")                                  \
@@ -67,6 +70,7 @@ namespace trunkline {
   X(drop_init_total_rate, "INITs of strangers beyond the rate of the shard")                    \
   X(drop_bad_init, "INIT chunks that are malformed or impossible")                              \
   X(drop_bad_init_ack, "INIT ACK chunks that are malformed or impossible")                      \
+  X(drop_peer_addresses, "INITs and INIT ACKs whose addresses are not the expected ones")       \
   X(drop_unexpected_init_ack, "INIT ACKs outside COOKIE-WAIT")                                  \
   X(drop_bad_cookie, "COOKIE ECHOs whose cookie is not ours, or altered")                       \
   X(drop_stale_cookie, "COOKIE ECHOs whose cookie is too old")                                  \

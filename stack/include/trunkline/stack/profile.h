@@ -10,6 +10,15 @@
 
 namespace trunkline {
 
+// How a peer's list of its addresses, in INIT or INIT ACK, is judged.
+enum class AddressCheck : uint8_t {
+  kLoose,  // what it lists is used, after its path was verified (section 5.4)
+  kExact,  // it must list the addresses that were named or configured, no more and no fewer
+};
+
+// A threshold that no error counter exceeds.
+inline constexpr uint16_t kNeverSwitch = 0xffff;
+
 struct Profile {
   // Retransmission time-out, section 6.3.1. Invariant: 0 < min <= initial <= max.
   Duration rto_initial = std::chrono::seconds(1);
@@ -24,6 +33,18 @@ struct Profile {
   uint16_t path_max_retrans = 5;
   uint16_t max_init_retransmits = 8;
   Duration heartbeat_interval = std::chrono::seconds(30);  // zero: no heartbeats on idle paths
+
+  // Quick failover, RFC 7829. A path whose error counter exceeds the first is potentially failed:
+  // data leaves it. From path_max_retrans on there is no such state.
+  uint16_t potentially_failed_max_retrans = 0;
+  // The primary path whose error counter exceeds this one is primary no longer. Not below the
+  // first; kNeverSwitch: data returns to it as soon as it works again.
+  uint16_t primary_switchover_max_retrans = kNeverSwitch;
+  // HEARTBEAT ACKs in a row before data returns to a path that failed, at least 1.
+  uint16_t primary_return_heartbeats = 1;
+
+  // Set-up with a multi-homed peer.
+  AddressCheck peer_address_check = AddressCheck::kLoose;
 
   // Acknowledgements, section 6.2. The delay must not exceed 500 ms; peers with an RTO.min of
   // 100 ms retransmit everything unless it stays well below that.

@@ -99,7 +99,13 @@ struct PathStatus {
   uint32_t mtu = 0;       // bytes, IP packet
   uint32_t error_count = 0;
   uint64_t heartbeats_sent = 0;
+  uint64_t heartbeat_acks = 0;
   uint64_t t3_expirations = 0;
+  uint64_t packets_sent = 0;
+  uint64_t packets_received = 0;
+  uint64_t retransmitted_chunks = 0;  // sent here again, wherever they were lost
+  uint64_t failovers = 0;             // times that data left it because it failed
+  TimePoint state_since;
 };
 
 struct AssocStatus {
@@ -145,6 +151,7 @@ enum class EventKind : uint8_t {
   kPathChanged,       // `path` is now in `path_state`
   kRemoteError,       // the peer sent ERROR with `cause`
   kSenderDry,         // everything accepted so far has been acknowledged
+  kPrimaryChanged,    // `path` is the primary path now
 };
 
 // For each association the order is: kAccepted/kConnected first, kClosed/kLost/kConnectFailed
@@ -166,7 +173,7 @@ struct Event {
   uint16_t inbound_streams = 0;
   PortNumber local_port;  // kAccepted, kConnected
   PortNumber peer_port;
-  IpAddress path;  // kAccepted, kConnected: primary; kPathChanged: the path
+  IpAddress path;  // kAccepted, kConnected, kPrimaryChanged: primary; kPathChanged: the path
   // kMessage: the message lies in `pieces`, in order; `size` is the sum. When `borrowed` is true
   // the bytes lie in the received packet and are valid only until receive()'s caller reuses it;
   // Shard::keep() makes them last. Otherwise `payload` owns them.
@@ -204,6 +211,7 @@ struct PeerProfile {
   IpAddress prefix;
   uint8_t prefix_length = 0;  // bits
   Profile profile;
+  uint32_t peer = 0;  // entries with the same number are the addresses of one peer; 0: of none
 };
 
 // What becomes of packets to an endpoint's port that belong to no association (section 8.4).
@@ -217,6 +225,9 @@ struct EndpointConfig {
   PortNumber port;                   // 0: a free one of 49152 to 65535 is chosen, other shards
                                      // choosing others as long as there are enough
   std::vector<IpAddress> addresses;  // local, at least one
+  // The networks that `addresses` lie in, in their order, as far as known: a peer's address in one
+  // of them is reached from there.
+  std::vector<uint8_t> prefix_lengths;
   Profile profile;
   std::vector<PeerProfile> peer_profiles;
   bool listening = false;
@@ -321,6 +332,9 @@ class Shard {
   Status abort(TimePoint now, AssocId assoc, std::span<const uint8_t> reason);
   Status set_user(AssocId assoc, uint64_t user);
   Status request_heartbeat(TimePoint now, AssocId assoc, IpAddress peer_address);
+  // Data goes to that address from now on, as soon as and as long as its path works. Refused with
+  // kInvalidAddress while the address is not confirmed (section 5.4).
+  Status set_primary(TimePoint now, AssocId assoc, IpAddress peer_address);
 
   // -- time: fires what is due, at most a bounded number of timers a call.
   void advance(TimePoint now);
