@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "trunkline/stack/random.h"
+#include "trunkline/stack/stack.h"
 
 namespace trunkline::port {
 
@@ -45,6 +46,14 @@ struct Offloads {
 };
 
 [[nodiscard]] Offloads choose_offloads(const PortCapabilities& can);
+
+// What a port said of the CRC32c of a packet, and what the stack is to make of it: a port that says
+// "bad" may have looked for another checksum, so software looks again.
+enum class ChecksumVerdict : uint8_t { kNone, kGood, kBad };
+[[nodiscard]] constexpr ChecksumState believe(ChecksumVerdict verdict, const Offloads& asked) {
+  return asked.rx_sctp_checksum && verdict == ChecksumVerdict::kGood ? ChecksumState::kGood
+                                                                     : ChecksumState::kUnchecked;
+}
 
 // How many queue pairs to use: `asked`, or, if that is 0, one for each worker as far as the port
 // has them.

@@ -22,12 +22,11 @@ capture::FrameFacts facts_of(uint16_t port, const net::Frame& frame,
   return facts;
 }
 
-ChecksumState checksum_state(const rte_mbuf* mbuf, bool offloaded) {
-  if (!offloaded) return ChecksumState::kUnchecked;
+port::ChecksumVerdict verdict_of(const rte_mbuf* mbuf) {
   const uint64_t flags = mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-  if (flags == RTE_MBUF_F_RX_L4_CKSUM_GOOD) return ChecksumState::kGood;
-  // A port that says "bad" may have looked at something else than the CRC32c: look again.
-  return ChecksumState::kUnchecked;
+  if (flags == RTE_MBUF_F_RX_L4_CKSUM_GOOD) return port::ChecksumVerdict::kGood;
+  if (flags == RTE_MBUF_F_RX_L4_CKSUM_BAD) return port::ChecksumVerdict::kBad;
+  return port::ChecksumVerdict::kNone;
 }
 
 }  // namespace
@@ -94,7 +93,7 @@ bool Worker::take_frame(PortQueue& queue, rte_mbuf*& mbuf, PacketIn& packet) {
   packet.source = frame.source;
   packet.destination = frame.destination;
   packet.bytes = bytes.subspan(frame.payload_offset, frame.payload_length);
-  packet.checksum = checksum_state(mbuf, offloads.rx_sctp_checksum);
+  packet.checksum = port::believe(verdict_of(mbuf), offloads);
   return true;
 }
 
