@@ -49,9 +49,11 @@ std::atomic<Directory::Index>& Directory::bucket_of(const DirectoryKey& key) con
   store_be16(bytes, key.local_port.value);
   store_be16(bytes + 2, key.peer_port.value);
   bytes[4] = static_cast<uint8_t>(key.peer.family());
+  const size_t each = key.peer.bytes().size();
   copy_bytes(bytes + 5, key.local.bytes());
-  copy_bytes(bytes + 21, key.peer.bytes());
-  return buckets_[SipHash::of(address_key_, bytes) & (bucket_count_ - 1)];
+  copy_bytes(bytes + 5 + each, key.peer.bytes());
+  const auto hashed = std::span<const uint8_t>(bytes).first(5 + 2 * each);
+  return buckets_[SipHash::of(address_key_, hashed) & (bucket_count_ - 1)];
 }
 
 // -- readers

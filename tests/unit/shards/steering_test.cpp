@@ -151,6 +151,45 @@ TEST_F(TwoShards, ASecondConnectToTheSamePeerIsRefusedByTheOtherShardToo) {
   EXPECT_EQ(z_[1]->shard().association_count(), 0u);
 }
 
+// The peer's INIT was answered here; before its cookie is back, the other shard calls the peer.
+TEST_F(TwoShards, ACollisionAcrossShardsEndsWithOneAssociationAtBothEnds) {
+  a_->connect(now_, {ip("192.0.2.26")}, PortNumber(5026));
+  z_[0]->receive(now_, a_->transmit(now_));
+  a_->receive(now_, z_[0]->transmit(now_));
+  const Packet echo = a_->transmit(now_).at(0);
+  ASSERT_EQ(z_[1]->connect(now_, {ip("192.0.2.1")}, PortNumber(5001)).status, Status::kOk);
+  EXPECT_EQ(deliver(1, echo), 0) << "to the shard that made the cookie";
+  EXPECT_EQ(z_[0]->count(Counter::k_drop_cookie_collision), 1u);
+  EXPECT_TRUE(z_[0]->transmit(now_).empty());
+  talk(0);
+  EXPECT_EQ(z_[1]->state(), AssocState::kEstablished);
+  EXPECT_EQ(z_[0]->shard().association_count(), 0u);
+  EXPECT_EQ(a_->state(), AssocState::kEstablished);
+  EXPECT_EQ(a_->shard().association_count(), 1u);
+  EXPECT_EQ(a_->status().peer_tag, z_[1]->status().local_tag);
+  ASSERT_EQ(a_->send(now_, "one of us"), Status::kOk);
+  talk(0);
+  EXPECT_EQ(z_[1]->messages(), std::vector<std::string>{"one of us"});
+}
+
+// The peer has forgotten everything and begins again at the shard that does not have it.
+TEST_F(TwoShards, ARestartStaysWithTheOwnerUnderANewTagThatNamesIt) {
+  ASSERT_EQ(z_[1]->connect(now_, {ip("192.0.2.1")}, PortNumber(5001)).status, Status::kOk);
+  talk(0);
+  const VerificationTag before = z_[1]->status().local_tag;
+  HostSetup setup;
+  setup.addresses = {ip("192.0.2.1")};
+  setup.port = PortNumber(5001);
+  a_ = std::make_unique<Host>(2, setup, now_);
+  a_->connect(now_, {ip("192.0.2.26")}, PortNumber(5026));
+  talk(0);
+  EXPECT_EQ(z_[1]->count(EventKind::kRestarted), 1u);
+  EXPECT_EQ(z_[0]->shard().association_count(), 0u);
+  EXPECT_NE(z_[1]->status().local_tag, before);
+  EXPECT_EQ(owner_of(*directory_, z_[1]->status().local_tag, 2), 1);
+  EXPECT_EQ(a_->state(), AssocState::kEstablished);
+}
+
 // Called at two of its addresses, the peer tells both callers of both.
 TEST_F(TwoShards, AnAddressThatAnotherAssociationHasIsNotTakenFromAnInitAck) {
   HostSetup setup;
