@@ -64,6 +64,14 @@ SUITES = [
     # Most of their time is waiting, so they run side by side; each has namespaces of its own.
     Suite('interop', 'script', 'build', timeout=600,
           scripts=('tests/e2e/interop_*.py ipv4 stops', 'tests/e2e/interop_*.py ipv6 stops')),
+    # Mostly waiting as well, for links that are away. The kernel's direction is not ours: once round.
+    Suite('failover', 'script', 'build', timeout=400,
+          scripts=('tests/e2e/failover_kernel.py one_worker',
+                   'tests/e2e/failover_daemons.py wrong_worker',
+                   'tests/e2e/failover_daemons.py one_worker',
+                   'tests/e2e/failover_daemons.py two_workers',
+                   'tests/e2e/failover_kernel.py wrong_worker_ours wrong_worker_theirs '
+                   'wrong_worker_daemons')),
     Suite('e2e', 'script', 'build', scripts=('tests/e2e/test_*.py',), parallel=False),
 ]
 

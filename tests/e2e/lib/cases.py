@@ -40,10 +40,11 @@ class CaseTimeOut(Exception):
 
 
 class Case:
-    """What a case is given: its name, its folder for logs."""
+    """What a case is given: its name, its folder for logs; setup() also learns which cases run."""
 
-    def __init__(self, name, folder):
+    def __init__(self, name, folder, chosen=()):
         self.name = name
+        self.chosen = chosen
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -147,7 +148,7 @@ def main(description, cases, needs=None, setup=None, timeout=60):
     folder = log_folder()
     if setup:
         try:
-            setup(Case('setup', folder))
+            setup(Case('setup', folder, [name for name, _ in chosen]))
         except Exception as error:
             verdict = 'SKIP' if isinstance(error, Skip) else 'FAIL'
             traceback.print_exc(file=sys.stdout)

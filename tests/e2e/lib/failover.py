@@ -10,6 +10,7 @@ known times, and what the captures and the applications' logs tell about it.
 
 Links are numbered 0 and 1; link N is the subnet 10.11.N.0/24, ours is host 1, theirs host 2.
 """
+import bisect
 import dataclasses
 import struct
 import time
@@ -136,10 +137,16 @@ class Side:
 
     def told(self, link, states, since_ns=0, timeout=20):
         """Waits until the application has been told one of these states of that link's path."""
-        return cases.until(lambda: next((c for c in self.path_changes()
-                                         if c[0] > since_ns and c[1] == link and c[2] in states),
-                                        None),
-                           f'{self.label}: link {link} becomes {" or ".join(states)}', timeout)
+        what = f'{self.label}: link {link} becomes {" or ".join(states)}'
+
+        def found():
+            alive = self.peer.alive()
+            change = next((c for c in self.path_changes()
+                           if c[0] > since_ns and c[1] == link and c[2] in states), None)
+            if not change and not alive:
+                raise AssertionError(f'{what}: not before the association ended')
+            return change
+        return cases.until(found, what, timeout)
 
     def finish(self, timeout):
         self.report = self.peer.finish(timeout, end='shutdown', lost=0, repeated=0, corrupt=0)
@@ -149,6 +156,12 @@ class Side:
     def arrivals(self):
         """[(sent ns, received ns)] of every message that this side received."""
         return [record[:2] for record in ARRIVAL.iter_unpack(self.log.read_bytes())]
+
+    def silence_ms(self, since_ns):
+        """The longest time without a message for this side, from that moment on."""
+        came = sorted(received for _, received in self.arrivals())
+        came = came[max(0, bisect.bisect_left(came, since_ns) - 1):]
+        return max(later - earlier for earlier, later in zip(came, came[1:])) / 1e6
 
     def used_link(self, before, window=0.5):
         """The link that this sender's DATA took last before that moment."""

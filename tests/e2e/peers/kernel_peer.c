@@ -86,6 +86,11 @@ static int set_options(int fd, const struct Options* o) {
       set_timers(fd, o) != 0) {
     return -1;
   }
+#ifdef SCTP_EXPOSE_POTENTIALLY_FAILED_STATE
+  // Since 5.5; a kernel without it keeps the state to itself.
+  const struct sctp_assoc_value expose = {.assoc_value = 2};
+  setsockopt(fd, IPPROTO_SCTP, SCTP_EXPOSE_POTENTIALLY_FAILED_STATE, &expose, sizeof(expose));
+#endif
   for (int i = 0; i < kNotificationCount; i++) {
     const struct sctp_event event = {.se_type = kNotifications[i], .se_on = 1};
     if (set_option(fd, SCTP_EVENT, &event, sizeof(event), "SCTP_EVENT") != 0) {
