@@ -57,6 +57,13 @@ uint8_t BasicBridge<ShardT>::make_endpoint(uint16_t port, uint32_t& index) {
   }
   config.profile = *profile;
   config.peer_profiles = config_.peers;
+  for (const IpAddress& address : config.addresses) {
+    const auto& all = config_.local_addresses;
+    const auto at = static_cast<size_t>(std::find(all.begin(), all.end(), address) - all.begin());
+    // Without a network, no peer's address lies in it.
+    const bool known = at < config_.local_prefix_lengths.size();
+    config.prefix_lengths.push_back(known ? config_.local_prefix_lengths[at] : UINT8_MAX);
+  }
 
   index = 0;
   while (index < endpoints_.size() && endpoints_[index].in_use) ++index;

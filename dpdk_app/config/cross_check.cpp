@@ -138,6 +138,14 @@ void check_peers(Loading& loading) {
                       profile.name, profile.profile.path_mtu, port.name, port.mtu));
     }
     for (const Prefix& prefix : loading.config.peers[i].addresses) {
+      const bool whole = prefix.length == (prefix.address.is_ipv4() ? 32 : 128);
+      if (!whole && profile.profile.peer_address_check == AddressCheck::kExact) {
+        loading.mistakes.add(
+            loading.peer_places[i],
+            fmt::format("profile \"{}\" has peer_address_check exact, which needs the peer's "
+                        "addresses one by one, not {}/{}",
+                        profile.name, prefix.address.to_string(), prefix.length));
+      }
       const std::string text = fmt::format("{}/{}", prefix.address.to_string(), prefix.length);
       const auto [it, fresh] = seen.emplace(text, i);
       if (fresh || it->second == i) continue;

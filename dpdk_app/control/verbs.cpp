@@ -152,7 +152,9 @@ Json status(Daemon& daemon) {
   return out;
 }
 
-Json describe_path(const PathStatus& path) {
+Json describe_path(const PathStatus& path, TimePoint now) {
+  const bool since_known = path.state_since.ns() != 0;
+  const Duration in_state = since_known ? now - path.state_since : Duration{0};
   return Json::object({{"local", path.local.to_string()},
                        {"remote", path.remote.to_string()},
                        {"state", state_name(path.state)},
@@ -165,7 +167,13 @@ Json describe_path(const PathStatus& path) {
                        {"mtu", path.mtu},
                        {"error_count", path.error_count},
                        {"heartbeats_sent", path.heartbeats_sent},
-                       {"t3_expirations", path.t3_expirations}});
+                       {"heartbeat_acks", path.heartbeat_acks},
+                       {"t3_expirations", path.t3_expirations},
+                       {"packets_sent", path.packets_sent},
+                       {"packets_received", path.packets_received},
+                       {"retransmitted_chunks", path.retransmitted_chunks},
+                       {"failovers", path.failovers},
+                       {"state_s", static_cast<double>(in_state.count()) / 1e9}});
 }
 
 struct Described {
@@ -189,7 +197,7 @@ Json describe_association(const Described& described, TimePoint now, bool all) {
                            {"queued_bytes", s.queued_bytes},
                            {"outstanding_bytes", s.outstanding_bytes}});
   Json paths = Json::array();
-  for (const PathStatus& path : s.paths) paths.push(describe_path(path));
+  for (const PathStatus& path : s.paths) paths.push(describe_path(path, now));
   out.set("paths", std::move(paths));
   if (!all) return out;
   out.set("local_tag", fmt::format("0x{:08x}", s.local_tag.value));

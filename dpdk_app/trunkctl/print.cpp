@@ -147,16 +147,23 @@ void print_association(const Json& assoc) {
     fmt::print("{:<22}{}\n", name, value.is_string() ? value.as_string() : value.dump());
   }
   fmt::print("\n");
-  Table paths({"LOCAL", "REMOTE", "STATE", "PRIMARY", "RTO", "SRTT", "CWND", "SSTHRESH", "FLIGHT",
-               "MTU", "ERRORS", "HB", "T3"});
+  Table paths({"LOCAL", "REMOTE", "STATE", "SINCE", "PRIMARY", "RTO", "SRTT", "CWND", "SSTHRESH",
+               "FLIGHT", "MTU", "ERRORS"});
+  Table counts({"REMOTE", "SENT", "RECEIVED", "AGAIN", "HB", "HB ACK", "T3", "FAILOVERS"});
   for (const Json& path : assoc["paths"].as_array()) {
     paths.add({path["local"].as_string(), path["remote"].as_string(), path["state"].as_string(),
+               fmt::format("{:.1f} s", path["state_s"].as_double()),
                path["primary"].as_bool() ? "yes" : "no", ms(path["rto_ms"]), ms(path["srtt_ms"]),
                number(path["cwnd"]), number(path["ssthresh"]), number(path["flight"]),
-               number(path["mtu"]), number(path["error_count"]), number(path["heartbeats_sent"]),
-               number(path["t3_expirations"])});
+               number(path["mtu"]), number(path["error_count"])});
+    counts.add({path["remote"].as_string(), number(path["packets_sent"]),
+                number(path["packets_received"]), number(path["retransmitted_chunks"]),
+                number(path["heartbeats_sent"]), number(path["heartbeat_acks"]),
+                number(path["t3_expirations"]), number(path["failovers"])});
   }
   paths.print();
+  fmt::print("\n");
+  counts.print();
 }
 
 Json select_counters(const Json& answer, bool nonzero) {

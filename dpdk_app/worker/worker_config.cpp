@@ -38,6 +38,7 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
   for (const config::Port& port : config.ports) {
     for (const config::Prefix& prefix : port.addresses) {
       bridge.local_addresses.push_back(prefix.address);
+      bridge.local_prefix_lengths.push_back(prefix.length);
     }
   }
   bridge.default_profile = config.profiles[0].profile;
@@ -48,10 +49,12 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
     bridge.endpoints.push_back({PortNumber(endpoint.port), endpoint.addresses,
                                 config.profiles[endpoint.profile].name, endpoint.out_of_blue});
   }
+  uint32_t number = 0;
   for (const config::Peer& peer : config.peers) {
+    ++number;
     for (const config::Prefix& prefix : peer.addresses) {
       bridge.peers.push_back(
-          {prefix.address, prefix.length, config.profiles[peer.profile].profile});
+          {prefix.address, prefix.length, config.profiles[peer.profile].profile, number});
     }
   }
   bridge.on_death = config.clients.on_death == config::OnDeath::kAbort

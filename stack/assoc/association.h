@@ -125,6 +125,9 @@ class Association {
   [[nodiscard]] bool has_address(const IpAddress& address) const {
     return find_path(address) != nullptr;
   }
+  // Where the profile wants it: has the peer exactly the addresses of this association's paths?
+  [[nodiscard]] bool accepts_addresses(const IpAddress& source,
+                                       std::span<const IpAddress> listed) const;
   void fill_status(AssocStatus& out) const;
   // An address that the peer has just told of cannot be used: another association has it. Not for
   // an address that our user named.

@@ -42,6 +42,16 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
                 });
     return;
   }
+  if (!accepts_addresses(packet.source, init.address_list())) {
+    ctx.counters.add(Counter::k_drop_peer_addresses);
+    queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, init.initiate_tag,
+                profile_.dscp, primary().packet_size(), [&](wire::PacketWriter& writer) {
+                  return wire::begin_abort(writer, false) &&
+                         wire::append_protocol_violation(writer, kOtherAddresses) &&
+                         writer.end_chunk();
+                });
+    return;
+  }
   // Only an address that our user named is answered while there is no other proof that it is the
   // peer's (5.2.1): of those that the INIT tells of, its source if it may be.
   if (state_ == AssocState::kCookieWait) {

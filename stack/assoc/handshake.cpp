@@ -82,6 +82,14 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
                });
     return;
   }
+  if (!accepts_addresses(packet.source, init_ack.address_list())) {
+    ctx.counters.add(Counter::k_drop_peer_addresses);
+    state_ = AssocState::kCookieEchoed;
+    const Path* const asked = find_path(packet.source);
+    if (asked != nullptr) primary_ = asked->index;
+    protocol_violation(ctx, kOtherAddresses);
+    return;
+  }
   accept_init_ack(ctx, packet, init_ack);
   state_ = AssocState::kCookieEchoed;
   if (setup_retries_ == 0) paths_[setup_path_]->rto.on_sample(profile_, now - setup_sent_at_);
@@ -91,6 +99,14 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   t1_ = TimePoint::never();
   keep_for_echo(init_ack);
   pending_ = kPendingCookieEcho;
+}
+
+bool Association::accepts_addresses(const IpAddress& source,
+                                    std::span<const IpAddress> listed) const {
+  if (profile_.peer_address_check == AddressCheck::kLoose) return true;
+  std::array<IpAddress, kMaxPaths> expected;
+  for (const Path* path : paths()) expected[path->index] = path->remote;
+  return lists_exactly(local_, std::span(expected).first(path_count_), source, listed);
 }
 
 // Takes over what the INIT ACK says.

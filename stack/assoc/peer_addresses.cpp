@@ -6,18 +6,27 @@
 
 namespace trunkline {
 
+namespace {
+
+// May an address of the list, which came from `source`, be used at all?
+bool is_usable(const LocalEnd& local, const IpAddress& source, const IpAddress& address) {
+  if (!address.is_unicast()) return false;
+  // Another host's loopback or link-local address is not ours to reach.
+  if (address.scope() != AddressScope::kGlobal && source.scope() == AddressScope::kGlobal) {
+    return false;
+  }
+  return !local.address_towards(address).is_none();
+}
+
+}  // namespace
+
 PeerAddresses collect_peer_addresses(const LocalEnd& local, const IpAddress& source,
                                      std::span<const IpAddress> listed) {
   PeerAddresses out;
   out.addresses[out.count++] = source;
   for (const IpAddress& address : listed) {
     if (out.count == kMaxPaths) break;
-    if (!address.is_unicast()) continue;
-    // Another host's loopback or link-local address is not ours to reach.
-    if (address.scope() != AddressScope::kGlobal && source.scope() == AddressScope::kGlobal) {
-      continue;
-    }
-    if (local.address_towards(address).is_none()) continue;
+    if (!is_usable(local, source, address)) continue;
     const auto end = out.addresses.begin() + static_cast<ptrdiff_t>(out.count);
     if (std::find(out.addresses.begin(), end, address) != end) continue;
     out.addresses[out.count++] = address;
@@ -29,6 +38,20 @@ PeerAddresses addresses_of(const Association& association) {
   PeerAddresses out;
   for (const Path* path : association.paths()) out.addresses[out.count++] = path->remote;
   return out;
+}
+
+bool lists_exactly(const LocalEnd& local, std::span<const IpAddress> expected,
+                   const IpAddress& source, std::span<const IpAddress> listed) {
+  const auto contains = [](std::span<const IpAddress> list, const IpAddress& address) {
+    return std::find(list.begin(), list.end(), address) != list.end();
+  };
+  if (!contains(expected, source)) return false;
+  for (const IpAddress& address : listed) {
+    if (is_usable(local, source, address) && !contains(expected, address)) return false;
+  }
+  return std::all_of(expected.begin(), expected.end(), [&](const IpAddress& address) {
+    return address == source || contains(listed, address);
+  });
 }
 
 wire::CauseCode init_error_cause(wire::InitParseError error) {

@@ -7,12 +7,16 @@
 #include <array>
 #include <cstddef>
 #include <span>
+#include <string_view>
 
 #include "assoc/association.h"
 #include "wire/cause.h"
 #include "wire/init_chunk.h"
 
 namespace trunkline {
+
+// What an ABORT says to a peer whose addresses are not the expected ones.
+inline constexpr std::string_view kOtherAddresses = "the addresses are not those expected of you";
 
 struct PeerAddresses {
   std::array<IpAddress, kMaxPaths> addresses;
@@ -27,6 +31,11 @@ struct PeerAddresses {
 
 // What an association has.
 [[nodiscard]] PeerAddresses addresses_of(const Association& association);
+
+// Are the peer's addresses, the source and what it lists, those that are expected? Listed ones that
+// could not be used anyway count for nothing.
+[[nodiscard]] bool lists_exactly(const LocalEnd& local, std::span<const IpAddress> expected,
+                                 const IpAddress& source, std::span<const IpAddress> listed);
 
 // The cause that an ABORT for this error carries, and the cause itself.
 [[nodiscard]] wire::CauseCode init_error_cause(wire::InitParseError error);

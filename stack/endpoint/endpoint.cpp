@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "assoc/peer_addresses.h"
+
 namespace trunkline {
 namespace {
 
@@ -29,14 +31,31 @@ bool Endpoint::is_configured_peer(const IpAddress& peer) const {
                      [&](const PeerProfile& candidate) { return has_prefix(peer, candidate); });
 }
 
-const Profile& Endpoint::profile_for(const IpAddress& peer) const {
+const PeerProfile* Endpoint::peer_at(const IpAddress& peer) const {
   const PeerProfile* best = nullptr;
   for (const PeerProfile& candidate : peer_profiles) {
     if (!has_prefix(peer, candidate)) continue;
     if (best == nullptr || candidate.prefix_length > best->prefix_length) best = &candidate;
   }
-  if (best != nullptr) return best->profile;
+  return best;
+}
+
+const Profile& Endpoint::profile_for(const IpAddress& peer) const {
+  const PeerProfile* const known = peer_at(peer);
+  if (known != nullptr) return known->profile;
   return listening_profile != nullptr ? *listening_profile : profile;
+}
+
+bool Endpoint::accepts_addresses(const IpAddress& source, std::span<const IpAddress> listed) const {
+  if (profile_for(source).peer_address_check == AddressCheck::kLoose) return true;
+  const PeerProfile* const known = peer_at(source);
+  if (known == nullptr || known->peer == 0) return false;
+  std::vector<IpAddress> expected;
+  for (const PeerProfile& each : peer_profiles) {
+    const bool whole = each.prefix_length == 8 * each.prefix.bytes().size();
+    if (each.peer == known->peer && whole) expected.push_back(each.prefix);
+  }
+  return lists_exactly(*this, expected, source, listed);
 }
 
 bool Endpoint::has_address(const IpAddress& address) const {

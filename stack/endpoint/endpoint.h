@@ -21,7 +21,12 @@ struct Endpoint : LocalEnd {
   uint64_t user = 0;
   uint32_t associations = 0;
 
+  // The entry with the longest prefix that this address has, or null.
+  [[nodiscard]] const PeerProfile* peer_at(const IpAddress& peer) const;
   [[nodiscard]] const Profile& profile_for(const IpAddress& peer) const;
+  // What profile_for(source) wants of a caller's addresses. Exact: those of one configured peer.
+  [[nodiscard]] bool accepts_addresses(const IpAddress& source,
+                                       std::span<const IpAddress> listed) const;
   // Does a profile of its own, however wide its prefix, name this peer?
   [[nodiscard]] bool is_configured_peer(const IpAddress& peer) const;
   [[nodiscard]] bool has_address(const IpAddress& address) const;

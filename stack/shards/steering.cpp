@@ -4,6 +4,7 @@
 // cookie, has been checked.
 #include <algorithm>
 
+#include "assoc/peer_addresses.h"
 #include "shards/shard_core.h"
 #include "wire/cookie_chunk.h"
 #include "wire/crc32c.h"
@@ -255,6 +256,13 @@ void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
     ctx.counters.add(Counter::k_drop_no_endpoint);
     return refuse_stranger(now, packet, endpoint, init.initiate_tag,
                            [](wire::PacketWriter&) { return true; });
+  }
+  if (!endpoint->accepts_addresses(packet.source, init.address_list())) {
+    ctx.counters.add(Counter::k_drop_peer_addresses);
+    return refuse_stranger(now, packet, endpoint, init.initiate_tag,
+                           [](wire::PacketWriter& writer) {
+                             return wire::append_protocol_violation(writer, kOtherAddresses);
+                           });
   }
   answer_init(ctx, now, *endpoint, packet, init, draw_tag(), Tsn(ctx.random.u32()));
 }

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Rules of RFC 7829 that need a peer made by hand: what acknowledgements say about paths that have
+// failed, which of several failed paths is used, and HEARTBEATs to them.
+#include "support/many_paths.h"
+
+namespace trunkline::test {
+namespace {
+
+class QuickFailover : public ManyPaths {
+ protected:
+  QuickFailover() {
+    setup.profile.path_max_retrans = 3;
+    setup.profile.association_max_retrans = 50;
+    setup.addresses = {host_address, ip("192.0.2.2"), ip("192.0.2.3")};
+  }
+  std::vector<Packet> step() {
+    now = std::max(now, host().shard().next_deadline());
+    host().advance(now);
+    return listen();
+  }
+  // Up to the next expiry of T3: the DATA that is sent then.
+  Packet expire() {
+    const uint64_t before = host().count(Counter::k_t3_expirations);
+    std::vector<Packet> said;
+    for (int i = 0; i < 100 && host().count(Counter::k_t3_expirations) == before; ++i)
+      said = step();
+    for (const Packet& packet : said) {
+      if (!data_of(packet).empty()) return packet;
+    }
+    ADD_FAILURE() << names(said);
+    return packet(VerificationTag(0), wire::write_cookie_ack);
+  }
+
+  const IpAddress p0 = ip("198.51.100.1");
+  const IpAddress p1 = ip("198.51.100.2");
+  const IpAddress p2 = ip("198.51.100.3");
+};
+
+TEST_F(QuickFailover, TheFirstExpirySendsAllElsewhere) {
+  open_with({p0, p1});
+  send("lost");
+  ASSERT_EQ(hear_one().destination, p0);
+  EXPECT_EQ(expire().destination, p1);
+  EXPECT_EQ(path(0).state, PathState::kPotentiallyFailed);
+  EXPECT_EQ(path(0).cwnd, kPmdcs);
+  EXPECT_EQ(path(1).state, PathState::kActive) << "to be chosen changes nothing";
+  send("new");
+  EXPECT_EQ(hear_one().destination, p1);
+}
+
+TEST_F(QuickFailover, WhatWentOverTwoPathsRevivesNone) {
+  open_with({p0, p1});
+  send("lost");
+  listen();
+  expire();
+  expire();  // back on the first, which is no worse than the second
+  ASSERT_EQ(path(0).state, PathState::kPotentiallyFailed);
+  ASSERT_EQ(path(1).state, PathState::kPotentiallyFailed);
+  acknowledge_all();
+  EXPECT_EQ(path(0).state, PathState::kPotentiallyFailed);
+  EXPECT_EQ(path(1).state, PathState::kPotentiallyFailed);
+  EXPECT_EQ(path(0).error_count, 1u);
+  EXPECT_EQ(path(1).error_count, 1u);
+  EXPECT_EQ(host().status().error_count, 0u) << "the peer is alive, by whichever way";
+}
+
+TEST_F(QuickFailover, WhatWentOverOnePathRevivesIt) {
+  open_with({p0, p1});
+  send("lost");
+  listen();
+  expire();
+  expire();
+  acknowledge_all();
+  send("new");
+  const IpAddress way = hear_one().destination;
+  acknowledge_all();
+  const size_t index = way == p0 ? 0 : 1;
+  EXPECT_EQ(path(index).state, PathState::kActive);
+  EXPECT_EQ(path(index).error_count, 0u);
+  EXPECT_EQ(path(1 - index).state, PathState::kPotentiallyFailed);
+}
+
+TEST_F(QuickFailover, ALateAcknowledgementShowsThatTheExpiryWasSpurious) {
+  open_with({p0, p1});
+  setup.profile.max_burst = 0;
+  send("late");
+  listen();
+  now = host().shard().next_deadline();
+  host().advance(now);  // T3, and nothing is sent again before the SACK is read
+  ASSERT_EQ(path(0).state, PathState::kPotentiallyFailed);
+  acknowledge_all();
+  EXPECT_EQ(path(0).state, PathState::kActive);
+  EXPECT_EQ(hear(), "");
+}
+
+TEST_F(QuickFailover, OfFailedPathsTheOneWithTheFewestErrorsIsUsed) {
+  open_with({p0, p1, p2});
+  send("lost");
+  ASSERT_EQ(hear_one().destination, p0);
+  EXPECT_EQ(expire().destination, p1);
+  EXPECT_EQ(expire().destination, p2);
+  EXPECT_EQ(expire().destination, p0) << "one error each: not where it was lost just now";
+  EXPECT_EQ(expire().destination, p1) << "p0 has two";
+  EXPECT_EQ(expire().destination, p2);
+  EXPECT_EQ(path(0).error_count, 2u);
+  EXPECT_EQ(path(1).error_count, 2u);
+  EXPECT_EQ(path(2).error_count, 1u);
+}
+
+TEST_F(QuickFailover, APathThatOnlyMayHaveFailedIsBetterThanOneThatHas) {
+  setup.profile.path_max_retrans = 1;
+  open_with({p0, p1});
+  send("lost");
+  listen();
+  expire();
+  expire();
+  ASSERT_EQ(expire().destination, p1);
+  ASSERT_EQ(path(0).state, PathState::kInactive);
+  ASSERT_EQ(path(1).state, PathState::kPotentiallyFailed);
+  send("new");
+  for (const Packet& each : listen()) EXPECT_EQ(each.destination, p1);
+  EXPECT_FALSE(path(1).error_count == 0) << "nor does that forget its errors";
+}
+
+TEST_F(QuickFailover, WithHeartbeatsOffAFailedPathIsNotAsked) {
+  open_with({p0, p1});
+  const uint64_t before = host().count(Counter::k_heartbeats_sent);
+  send("lost");
+  listen();
+  expire();
+  acknowledge_all();
+  wait(seconds(600));
+  listen();
+  EXPECT_EQ(host().count(Counter::k_heartbeats_sent), before);
+}
+
+TEST_F(QuickFailover, AFailedPathIsAskedAtOnceAndBackWithTheAnswer) {
+  setup.profile.heartbeat_interval = seconds(300);
+  open_with({p0, p1});
+  host().events.clear();
+  send("lost");
+  listen();
+  now = now + path(0).rto;
+  host().advance(now);
+  const std::vector<Packet> said = listen();
+  ASSERT_EQ(names(said), "HEARTBEAT, DATA");
+  EXPECT_EQ(said[0].destination, p0);
+  EXPECT_EQ(said[1].destination, p1);
+  answer(said);
+  EXPECT_EQ(path(0).state, PathState::kActive);
+  EXPECT_EQ(path(0).error_count, 0u);
+  EXPECT_EQ(path(0).cwnd, kPmdcs) << "as T3 left it (7.2.3)";
+  send("new");
+  EXPECT_EQ(hear_one().destination, p0);
+  EXPECT_EQ(host().count(EventKind::kPathChanged), 2u);
+}
+
+TEST_F(QuickFailover, OneSilenceIsNotCountedTwice) {
+  setup.profile.heartbeat_interval = seconds(300);
+  setup.profile.linear_backoff = true;
+  open_with({p0, p1});
+  dead = {p0.to_string(), p1.to_string()};
+  send("lost");
+  listen();
+  expire();
+  expire();
+  acknowledge_all();
+  ASSERT_EQ(path(1).state, PathState::kPotentiallyFailed);
+  ASSERT_EQ(path(1).error_count, 1u);
+  wait(milliseconds(500));  // half of the time that its HEARTBEAT has
+  send("new");
+  ASSERT_EQ(hear_one().destination, p1);
+  wait(milliseconds(500));
+  listen();
+  EXPECT_EQ(path(1).error_count, 1u) << "the HEARTBEAT got no answer, but data is on its way";
+  wait(milliseconds(500));
+  EXPECT_EQ(path(1).error_count, 2u) << "T3";
+}
+
+TEST_F(QuickFailover, AnOnlyPathIsTestedByItsData) {
+  setup.profile.heartbeat_interval = seconds(300);
+  open();
+  send("lost");
+  listen();
+  now = now + path(0).rto;
+  host().advance(now);
+  EXPECT_EQ(hear(), "DATA");
+  EXPECT_EQ(path(0).state, PathState::kPotentiallyFailed);
+  acknowledge_all();
+  EXPECT_EQ(path(0).state, PathState::kActive) << "it went nowhere else";
+}
+
+}  // namespace
+}  // namespace trunkline::test
