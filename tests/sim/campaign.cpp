@@ -48,6 +48,8 @@ class Runs {
     total_.retransmissions += result.retransmissions;
     total_.hand_overs += result.hand_overs;
     total_.hand_over_losses += result.hand_over_losses;
+    total_.failovers += result.failovers;
+    total_.slowest_failover = std::max(total_.slowest_failover, result.slowest_failover);
     total_.wide += result.wide ? 1 : 0;
     total_.guarded += result.guarded;
     total_.crossed += result.crossed;

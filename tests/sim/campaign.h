@@ -47,6 +47,8 @@ struct CampaignResult {
   uint64_t retransmissions = 0;
   uint64_t hand_overs = 0;
   uint64_t hand_over_losses = 0;
+  uint64_t failovers = 0;
+  double slowest_failover = 0;
   uint64_t wide = 0;  // runs of several shards and several paths
   uint64_t guarded = 0;
   uint64_t crossed = 0;

@@ -137,6 +137,10 @@ void Chatter::connect(Host& host, TimePoint now, Side& side) {
   if (result.status != Status::kOk) {
     return fail(now, "connect: " + std::string(status_text(result.status)));
   }
+  for (const IpAddress& address : request.peer_addresses) {
+    simulator_.paths().named(host_, side.peer_host, PortNumber(side.local_port),
+                             PortNumber(side.peer_port), address);
+  }
   const RecordId record = simulator_.ledger().connecting(
       now, host_, host.boot(), result.assoc, PortNumber(side.local_port), side.peer_host,
       PortNumber(side.peer_port));

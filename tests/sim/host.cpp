@@ -34,6 +34,7 @@ Host::Host(Simulator& simulator, HostIndex index, HostConfig config, Application
       index_(index),
       config_(std::move(config)),
       application_(application),
+      port_(test::port_models()[config_.port % test::port_models().size()], config_.shards),
       arrivals_(simulator.seed() * 31 + index) {
   for (size_t i = 0; i < config_.addresses.size(); ++i) {
     simulator_.network().attach(index_, config_.addresses[i], static_cast<NetIndex>(i));
@@ -66,6 +67,7 @@ void Host::crash(TimePoint now) {
   never_crashed_ = false;
   simulator_.ledger().host_crashing(index_);
   simulator_.referee().crashed(index_);
+  simulator_.paths().crashed(index_);
   application_.crashed(*this, now);
   shards_.clear();
   directory_.reset();
@@ -121,6 +123,8 @@ uint16_t Host::place_of(const Waiting& waiting) {
       for (const uint8_t byte : packet.source.bytes()) hash = hash * 31 + byte;
       for (const uint8_t byte : packet.destination.bytes()) hash = hash * 31 + byte;
       break;
+    case Spread::kByPort:
+      return port_.queue_of(as_input(waiting));
     case Spread::kWrong:
       hash = owner_of(waiting) + 1 + arrivals_.below(config_.shards - 1u);
       break;
@@ -218,7 +222,10 @@ void Host::give(TimePoint now, Shard& shard, std::vector<Waiting>& burst) {
     burst_.push_back(as_input(waiting));
     const NetPacket& packet = *waiting.packet;
     simulator_.referee().given(packet.from, index_, packet.bytes);
-    if (!packet.damaged) simulator_.referee().delivered(now, packet.from, index_, packet.bytes);
+    if (!packet.damaged) {
+      simulator_.referee().delivered(now, packet.from, index_, packet.bytes);
+      simulator_.paths().delivered(now, packet.from, index_, packet.bytes);
+    }
   }
   shard.receive(now, burst_);
   drain_events(now, shard);

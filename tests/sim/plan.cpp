@@ -130,8 +130,9 @@ void Drawer::draw_hosts() {
     host.poll = dice_.one_of<Duration>({Duration{}, Duration{}, microseconds(50), milliseconds(1)});
     if (wide_ || dice_.percent(40)) {
       host.shards = static_cast<uint16_t>(dice_.between(2, 4));
-      host.spread = dice_.one_of<Spread>(
-          {Spread::kByFlow, Spread::kByPacket, Spread::kByAddress, Spread::kWrong});
+      host.spread = dice_.one_of<Spread>({Spread::kByFlow, Spread::kByPacket, Spread::kByAddress,
+                                          Spread::kWrong, Spread::kByPort});
+      host.port = static_cast<uint8_t>(dice_.below(test::port_models().size()));
       host.hand_over =
           dice_.one_of<Duration>({Duration{}, microseconds(2), microseconds(100), milliseconds(2)});
       host.hand_over_room = 256;

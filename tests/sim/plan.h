@@ -119,6 +119,7 @@ struct HostPlan {
   uint32_t out_of_blue_replies = 1000;
   uint16_t shards = 1;
   Spread spread = Spread::kByFlow;
+  uint8_t port = 0;             // Spread::kByPort: which of test::port_models()
   Duration hand_over{};         // what the way to another shard takes, more or less
   uint16_t hand_over_room = 0;  // packets on that way; zero: any number
   // What a shard has; enough, unless the scenario says otherwise.
@@ -163,6 +164,7 @@ struct Expectations {
   Reason connect_reason = Reason::kNone;  // ... for this reason, unless kNone
   Reason loss_reason = Reason::kNone;     // an end by loss must have this reason, unless kNone
   bool refusals = false;                  // connect() and send() may answer kOutOfResources
+  bool failover = false;  // nothing else delays packets: data leaves a dead path in time
 };
 
 struct Plan {

@@ -67,6 +67,7 @@ struct Fields<HostPlan> {
       TRUNKLINE_FIELD(out_of_blue_replies),
       TRUNKLINE_FIELD(shards),
       TRUNKLINE_FIELD(spread),
+      TRUNKLINE_FIELD(port),
       TRUNKLINE_FIELD(hand_over),
       TRUNKLINE_FIELD(hand_over_room),
       TRUNKLINE_FIELD(max_associations),
@@ -172,7 +173,7 @@ struct Fields<Expectations> {
   using Type = Expectations;
   static constexpr auto all = std::tuple{
       TRUNKLINE_FIELD(all_close),   TRUNKLINE_FIELD(connects_fail), TRUNKLINE_FIELD(connect_reason),
-      TRUNKLINE_FIELD(loss_reason), TRUNKLINE_FIELD(refusals),
+      TRUNKLINE_FIELD(loss_reason), TRUNKLINE_FIELD(refusals),      TRUNKLINE_FIELD(failover),
   };
 };
 

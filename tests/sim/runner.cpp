@@ -17,6 +17,8 @@ namespace {
 
 using std::chrono::seconds;
 
+constexpr uint32_t kReturnHeartbeats = 1;
+
 class Run {
  public:
   Run(const Plan& plan, uint64_t seed, bool verbose)
@@ -61,6 +63,7 @@ class Run {
                        plan.profile.rto_min,    plan.profile.valid_cookie_life,   paths};
       config.shards = plan.shards;
       config.spread = plan.spread;
+      config.port = plan.port;
       config.hand_over = plan.hand_over;
       config.hand_over_room = plan.hand_over_room;
       config.checksum_by_port = plan.checksum_by_port;
@@ -76,10 +79,12 @@ class Run {
                     [this, incident](TimePoint now) { happen(now, incident); });
     }
     incidents_left_ = plan_.incidents.size();
+    if (plan_.expect.failover) promise_failover();
     for (const AssocPlan& assoc : plan_.assocs) {
       if (!assoc.hostile) continue;
       simulator_.ledger().expect_intruder(assoc.client_port);
       simulator_.referee().expect_intruder(assoc.client_port);
+      simulator_.paths().expect_intruder(assoc.client_port);
     }
     if (plan_.intrude_every.count() > 0) {
       intruder_ = std::make_unique<Intruder>(simulator_);
@@ -99,6 +104,28 @@ class Run {
     }
   }
 
+  // See path_watch.h: R is the longest round trip, with all that either end may wait.
+  void promise_failover() {
+    Duration way{};
+    for (const LinkPlan& link : plan_.links) way = std::max(way, link.faults.delay);
+    Duration wait{};
+    Duration sack_delay{};
+    for (const HostPlan& host : plan_.hosts) {
+      // Half of a hand-over more or less, two of them; both on the way there and on the way back.
+      wait = std::max(wait, 2 * host.poll + 3 * host.hand_over);
+      sack_delay = std::max(sack_delay, host.profile.sack_delay);
+    }
+    const Duration round_trip = 2 * way + 2 * wait + sack_delay;
+    for (HostIndex i = 0; i < plan_.host_count(); ++i) {
+      const Profile& profile = plan_.hosts[i].profile;
+      if (!leaves_at_once(profile)) continue;
+      simulator_.paths().set_promise(
+          i, {std::max({profile.rto_initial, profile.rto_min, 5 * round_trip}), kReturnHeartbeats});
+    }
+  }
+  // The first error makes a path inactive, or potentially failed.
+  static bool leaves_at_once(const Profile& profile) { return profile.path_max_retrans == 0; }
+
   void happen(TimePoint now, const IncidentPlan& incident) {
     --incidents_left_;
     Network& network = simulator_.network();
@@ -112,7 +139,13 @@ class Run {
       case Incident::kRestore:
         for (NetIndex net = 0; net < kMaxNets; ++net) {
           if ((incident.nets >> net & 1) == 0) continue;
-          network.link(incident.from, incident.to, net).cut = incident.what == Incident::kCut;
+          const bool cut = incident.what == Incident::kCut;
+          network.link(incident.from, incident.to, net).cut = cut;
+          if (cut) {
+            simulator_.paths().cut(now, incident.from, incident.to, net);
+          } else {
+            simulator_.paths().restored(now, incident.from, incident.to, net);
+          }
         }
         simulator_.note(now, std::string(incident.what == Incident::kCut ? "cut " : "restored ") +
                                  std::to_string(incident.from) + ">" + std::to_string(incident.to) +
@@ -269,6 +302,8 @@ class Run {
     out.accepted = simulator_.ledger().accepted_count();
     out.guarded = guarded_;
     out.wide = plan_.is_wide();
+    out.failovers = simulator_.paths().failovers();
+    out.slowest_failover = simulator_.paths().slowest();
     out.crossed = crossed_;
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       out.hand_overs += simulator_.host(i).hand_overs();

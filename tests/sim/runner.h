@@ -20,7 +20,9 @@ struct RunResult {
   uint64_t accepted = 0;         // messages, by send()
   uint64_t hand_overs = 0;       // of packets between shards
   uint64_t hand_over_losses = 0;
-  bool wide = false;  // of several shards and several paths: Plan::is_wide()
+  uint64_t failovers = 0;       // judged: DATA that left a dead path
+  double slowest_failover = 0;  // in RTOs, since the first packet without an answer
+  bool wide = false;            // of several shards and several paths: Plan::is_wide()
   // Endings that are excused, see README.md.
   uint64_t guarded = 0;
   uint64_t crossed = 0;

@@ -69,25 +69,30 @@ void Drawer::cut(Duration at, Duration span, NetIndex net, bool both_ways) {
 
 void Drawer::failover() {
   const size_t nets = plan_.hosts[0].addresses.size();
-  const bool signalling = dice_.percent(60);
+  // What operators use, or what RFC 9260 recommends (section 16).
+  const bool signalling = dice_.percent(70);
+  const Duration shortest =
+      signalling ? dice_.one_of<Duration>({milliseconds(100), milliseconds(150), milliseconds(200)})
+                 : seconds(1);
   for (HostPlan& host : plan_.hosts) {
     Profile& p = host.profile;
-    // What operators use, or what RFC 9260 recommends (section 16).
-    p.rto_min = signalling ? dice_.between(milliseconds(100), milliseconds(200)) : seconds(1);
-    p.rto_initial = signalling ? p.rto_min + dice_.one_of<Duration>({Duration{}, milliseconds(100)})
-                               : seconds(1);
+    p.rto_min = p.rto_initial = shortest;
     p.rto_max = signalling ? milliseconds(400) : seconds(60);
     p.linear_backoff = signalling && dice_.percent(50);
     p.heartbeat_interval = signalling ? milliseconds(500) : seconds(5);
-    p.path_max_retrans = signalling ? static_cast<uint16_t>(dice_.between(2, 5)) : 5;
+    p.path_max_retrans = signalling && dice_.percent(60) ? 0 : 5;
     p.association_max_retrans = 10;
-    p.sack_delay = dice_.one_of<Duration>({Duration{}, milliseconds(10), milliseconds(20)});
+    // The round trip is a fifth of the RTO at most: see path_watch.h.
+    p.sack_delay = dice_.one_of<Duration>({Duration{}, shortest / 20});
     host.poll = dice_.one_of<Duration>({Duration{}, microseconds(50), milliseconds(1)});
+    host.hand_over = dice_.one_of<Duration>({Duration{}, microseconds(2), microseconds(200)});
+    host.meddles = false;  // a HEARTBEAT on demand puts off what the one before would tell
   }
   for (LinkPlan& link : plan_.links) {
     link.faults = {};
-    link.faults.delay = dice_.between(microseconds(10), milliseconds(5));
+    link.faults.delay = dice_.between(microseconds(10), shortest / 40);
   }
+  plan_.expect.failover = true;
   for (AssocPlan& assoc : plan_.assocs) {
     if (assoc.server_paths == 1) give_paths(assoc);
     assoc.connect_after = Duration{};

@@ -42,7 +42,8 @@ bool stays(std::string_view field) {
                                          "chunk",
                                          "expect",
                                          "limit",
-                                         "ending"};
+                                         "ending",
+                                         "nets"};
   return std::find(std::begin(kNames), std::end(kNames), field) != std::end(kNames);
 }
 

@@ -92,6 +92,7 @@ Simulator::Simulator(uint64_t seed, Options options)
       network_(seed ^ 0x6e6574),
       ledger_(verdict_, static_cast<uint32_t>(seed * 0x9e3779b1)),
       referee_(verdict_),
+      paths_(verdict_, network_),
       random_(seed ^ 0x617070) {}
 
 Host& Simulator::add_host(HostConfig config, Application& application) {
@@ -182,7 +183,10 @@ void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& pack
     next_seen_ = (next_seen_ + 1) % kKept;
   }
   Remembered entry{now, from, to.value_or(UINT8_MAX), Fate::kLost, bytes, {}};
-  if (to) referee_.sent(now, from, *to, packet.destination.is_ipv6(), bytes);
+  if (to) {
+    referee_.sent(now, from, *to, packet.destination.is_ipv6(), bytes);
+    paths_.sent(now, from, *to, packet.source, packet.destination, bytes);
+  }
   entry.fate = network_.send(now, from, packet.source, packet.destination, bytes);
   remember(std::move(entry));
   if (tap_) tap_({packet.source, packet.destination, bytes});

@@ -13,6 +13,8 @@
 
 #include "ledger.h"
 #include "network.h"
+#include "path_watch.h"
+#include "port_model.h"
 #include "referee.h"
 #include "trunkline/stack/stack.h"
 #include "verdict.h"
@@ -43,6 +45,7 @@ enum class Spread : uint8_t {
   kByPacket,   // by chance
   kByAddress,  // addresses only: each path of an association at another shard
   kWrong,      // never where it belongs
+  kByPort,     // as a model of a NIC does
 };
 
 struct HostConfig {
@@ -50,6 +53,7 @@ struct HostConfig {
   ShardConfig shard;  // index and count are filled in
   uint16_t shards = 1;
   Spread spread = Spread::kByFlow;
+  uint8_t port = 0;      // kByPort: which model
   Duration hand_over{};  // what the way from one shard to another takes: half of it more or less
   uint16_t hand_over_room = 0;  // packets on the way from one shard to another; 0: any number
   PacketLimits limits;
@@ -136,6 +140,7 @@ class Host {
   std::vector<std::deque<Waiting>> inboxes_;  // by shard: what the port gave it
   std::vector<std::deque<Waiting>> rings_;    // by pair of shards: what one has for the other
   std::vector<PacketIn> burst_;
+  test::ModelPort port_;
   SeededRandom arrivals_;
   TimePoint paused_until_;
   uint32_t boot_ = 0;
@@ -176,6 +181,7 @@ class Simulator {
   Network& network() { return network_; }
   Ledger& ledger() { return ledger_; }
   Referee& referee() { return referee_; }
+  PathWatch& paths() { return paths_; }
   Verdict& verdict() { return verdict_; }
 
   // A packet that passed, for who wants to forge others like it: a few of the last ones are kept.
@@ -223,6 +229,7 @@ class Simulator {
   Network network_;
   Ledger ledger_;
   Referee referee_;
+  PathWatch paths_;
   SeededRandom random_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<Script> scripts_;
