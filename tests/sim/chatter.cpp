@@ -30,6 +30,9 @@ void Chatter::started(Host& host, TimePoint now) {
     EndpointConfig config;
     config.port = PortNumber(port);
     config.addresses = addresses;
+    for (const IpAddress& address : addresses) {
+      if (mine.knows_networks) config.prefix_lengths.push_back(address.is_ipv4() ? 24 : 64);
+    }
     config.profile = mine.profile;
     config.listening = listening;
     config.user = port;
@@ -246,8 +249,10 @@ void Chatter::on_event(Host& host, TimePoint now, RecordId record, Event& event)
       got_message(host, now, *side, event);
       break;
     case EventKind::kSendAcknowledged:
+      if (side->blocked || side->plan->traffic.pattern != Pattern::kPaced) {
+        side->next_send = std::min(side->next_send, now);
+      }
       side->blocked = false;
-      side->next_send = std::min(side->next_send, now);
       break;
     case EventKind::kPeerShutdown:
       side->closing = true;
@@ -362,6 +367,7 @@ void Chatter::send_some(Host& host, TimePoint now, Side& side) {
   // Streams come in portions, so that an iteration stays one.
   const uint32_t portion = traffic.pattern == Pattern::kIdle     ? 1
                            : traffic.pattern == Pattern::kBursts ? traffic.burst
+                           : traffic.pattern == Pattern::kPaced  ? traffic.burst
                                                                  : 32;
   for (uint32_t i = 0; i < portion && !has_sent_all(side); ++i) {
     if (side.blocked || side.closing || !send_one(host, now, side)) return;
@@ -434,6 +440,16 @@ void Chatter::meddle(Host& host, TimePoint now, Side& side) {
       simulator_.ledger().refused(now, outgoing);
       break;
     }
+  }
+}
+
+// To any address of the peer, dead or alive. One that is not confirmed is refused (5.4).
+void Chatter::switch_primary(Host& host, TimePoint now, Side& side) {
+  const std::vector<IpAddress> peer = plan_.addresses_of(*side.assoc, !side.client);
+  const IpAddress& to = peer[random_.below(peer.size())];
+  const Status status = host.shard_of(side.id).set_primary(now, side.id, to);
+  if (status != Status::kOk && status != Status::kInvalidAddress && status != Status::kClosing) {
+    fail(now, "set_primary(): " + std::string(status_text(status)));
   }
 }
 
@@ -552,6 +568,7 @@ void Chatter::act(Host& host, TimePoint now) {
       if (plan_.hosts[host_].meddles && random_.below(10) == 0) meddle(host, now, side);
     }
     if (side.phase != Phase::kUp) continue;
+    if (side.assoc->switches_primary && random_.below(30) == 0) switch_primary(host, now, side);
     if (side.sent == 0 && random_.below(10) == 0) try_wrong_calls(host, now, side);
     if (side.next_send <= now && !side.blocked && !side.closing) send_some(host, now, side);
     try_ending(host, now, side);

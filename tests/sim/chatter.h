@@ -92,6 +92,7 @@ class Chatter final : public Application {
   bool send_one(Host& host, TimePoint now, Side& side);
   void try_ending(Host& host, TimePoint now, Side& side);
   void meddle(Host& host, TimePoint now, Side& side);
+  void switch_primary(Host& host, TimePoint now, Side& side);
   void try_wrong_calls(Host& host, TimePoint now, Side& side);
   [[nodiscard]] bool has_sent_all(const Side& side) const;
   [[nodiscard]] TimePoint next_of(const Side& side) const;

@@ -46,7 +46,8 @@ enum class Pattern : uint8_t {
   kStream,    // as fast as the send buffer takes it
   kPingPong,  // one message for each one received; the connector begins
   kBursts,
-  kIdle,  // a message now and then, heartbeats between them
+  kIdle,   // a message now and then, heartbeats between them
+  kPaced,  // bursts at their time, whatever is acknowledged
 };
 
 struct TrafficPlan {
@@ -98,10 +99,11 @@ struct AssocPlan {
   uint8_t server_paths = 1;
   uint8_t named = 0;
   bool hostile = false;  // an intruder speaks in both sides' names: nothing is promised but order
-  bool close_endpoint = false;  // the client closes its endpoint once it is connected
-  bool close_in_one = false;    // each side does so in one shard only
-  bool both_connect = false;    // set-up collision (section 5.2.1)
-  bool reconnect = false;       // the client tries again after it was lost
+  bool close_endpoint = false;    // the client closes its endpoint once it is connected
+  bool close_in_one = false;      // each side does so in one shard only
+  bool switches_primary = false;  // set_primary() by both applications, now and then
+  bool both_connect = false;      // set-up collision (section 5.2.1)
+  bool reconnect = false;         // the client tries again after it was lost
   Duration connect_after{};
   Duration peer_connect_after{};  // both_connect: when the server does
   uint16_t outbound_streams = 0;  // of the connect request
@@ -112,6 +114,7 @@ struct AssocPlan {
 struct HostPlan {
   Profile profile;
   std::vector<IpAddress> addresses;  // one on each network
+  bool knows_networks = false;  // and their prefixes, so that each path has a source of its own
   bool listening = true;
   bool checksum_by_port = false;
   bool meddles = false;  // calls verbs that should change nothing

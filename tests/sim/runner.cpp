@@ -17,8 +17,6 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr uint32_t kReturnHeartbeats = 1;
-
 class Run {
  public:
   Run(const Plan& plan, uint64_t seed, bool verbose)
@@ -120,11 +118,14 @@ class Run {
       const Profile& profile = plan_.hosts[i].profile;
       if (!leaves_at_once(profile)) continue;
       simulator_.paths().set_promise(
-          i, {std::max({profile.rto_initial, profile.rto_min, 5 * round_trip}), kReturnHeartbeats});
+          i, {std::max({profile.rto_initial, profile.rto_min, 5 * round_trip}),
+              profile.primary_return_heartbeats});
     }
   }
   // The first error makes a path inactive, or potentially failed.
-  static bool leaves_at_once(const Profile& profile) { return profile.path_max_retrans == 0; }
+  static bool leaves_at_once(const Profile& profile) {
+    return profile.path_max_retrans == 0 || profile.potentially_failed_max_retrans == 0;
+  }
 
   void happen(TimePoint now, const IncidentPlan& incident) {
     --incidents_left_;

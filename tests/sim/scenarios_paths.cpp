@@ -80,8 +80,12 @@ void Drawer::failover() {
     p.rto_max = signalling ? milliseconds(400) : seconds(60);
     p.linear_backoff = signalling && dice_.percent(50);
     p.heartbeat_interval = signalling ? milliseconds(500) : seconds(5);
-    p.path_max_retrans = signalling && dice_.percent(60) ? 0 : 5;
+    p.path_max_retrans = signalling ? static_cast<uint16_t>(dice_.between(0, 5)) : 5;
+    p.potentially_failed_max_retrans = signalling || dice_.percent(50) ? 0 : 5;
+    p.primary_return_heartbeats = dice_.one_of<uint16_t>({1, 1, 2, 3});
+    if (dice_.percent(20)) p.primary_switchover_max_retrans = 5;
     p.association_max_retrans = 10;
+    host.knows_networks = dice_.percent(75);
     // The round trip is a fifth of the RTO at most: see path_watch.h.
     p.sack_delay = dice_.one_of<Duration>({Duration{}, shortest / 20});
     host.poll = dice_.one_of<Duration>({Duration{}, microseconds(50), milliseconds(1)});
@@ -97,27 +101,23 @@ void Drawer::failover() {
     if (assoc.server_paths == 1) give_paths(assoc);
     assoc.connect_after = Duration{};
     assoc.close_endpoint = false;
+    assoc.switches_primary = dice_.percent(30);
     for (SidePlan* side : {&assoc.client_side, &assoc.server_side}) {
       TrafficPlan& traffic = side->traffic;
       traffic.pattern = dice_.one_of<Pattern>(
-          {Pattern::kBursts, Pattern::kBursts, Pattern::kPingPong, Pattern::kSilent});
+          {Pattern::kPaced, Pattern::kPaced, Pattern::kPaced, Pattern::kBursts, Pattern::kSilent});
       traffic.gap = dice_.between(milliseconds(5), milliseconds(60));
-      traffic.burst = static_cast<uint32_t>(dice_.between(1, 4));
-      traffic.messages = static_cast<uint32_t>(dice_.between(50, 200));
+      traffic.burst = static_cast<uint32_t>(dice_.between(1, 3));
+      traffic.messages = static_cast<uint32_t>(dice_.between(50, 250));
       traffic.max_size = std::min<uint32_t>(traffic.max_size, 600);
       traffic.min_size = std::min(traffic.min_size, traffic.max_size);
-    }
-    if (assoc.client_side.traffic.pattern == Pattern::kPingPong ||
-        assoc.server_side.traffic.pattern == Pattern::kPingPong) {
-      assoc.client_side.traffic.pattern = assoc.server_side.traffic.pattern = Pattern::kPingPong;
-      assoc.client_side.traffic.messages = assoc.server_side.traffic.messages;
     }
     // It lasts as long as the links are being pulled.
     assoc.client_side.ending = Ending::kWhenAllDone;
     assoc.client_side.ending_after = seconds(dice_.between(5, 30));
     assoc.server_side.ending = Ending::kPassive;
   }
-  Duration at = dice_.between(seconds(1), seconds(3));
+  Duration at = dice_.between(milliseconds(300), seconds(2));
   auto net = static_cast<NetIndex>(dice_.below(nets));
   const bool both_ways = dice_.percent(75);
   switch (dice_.below(4)) {
