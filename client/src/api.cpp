@@ -266,7 +266,13 @@ int tl_assoc_set_user(tl_lane* lane, tl_assoc handle, uint64_t user) {
 int tl_assoc_heartbeat(tl_lane* lane, tl_assoc assoc, const tl_address* address) {
   if (lane == nullptr) return no_lane();
   if (address == nullptr) return missing("address");
-  return lane->heartbeat(assoc, *address);
+  return lane->set_address(assoc, TLR_OPTION_HEARTBEAT, *address);
+}
+
+int tl_assoc_set_primary(tl_lane* lane, tl_assoc assoc, const tl_address* address) {
+  if (lane == nullptr) return no_lane();
+  if (address == nullptr) return missing("address");
+  return lane->set_address(assoc, TLR_OPTION_PRIMARY, *address);
 }
 
 }  // extern "C"

@@ -178,7 +178,8 @@ struct tl_lane {
   int connect(const tl_connect_options& options, tl_assoc* out);
   int end(tl_assoc handle, bool abort, const char* reason);
   int query(tl_assoc handle, tl_assoc_info* out);
-  int heartbeat(tl_assoc handle, const tl_address& address);
+  // Sets an option that is an address of the peer, enum tlr_option.
+  int set_address(tl_assoc handle, uint32_t option, const tl_address& address);
 
   [[nodiscard]] Assoc* find(tl_assoc handle);
   [[nodiscard]] const Assoc* find(tl_assoc handle) const {

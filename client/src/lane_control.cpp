@@ -317,7 +317,8 @@ const char* state_text(uint8_t state) {
 void copy_path(const tlr_path_info& from, tl_path_info& to) {
   static_assert(sizeof(from) == sizeof(to) &&
                 offsetof(tlr_path_info, state) == offsetof(tl_path_info, state) &&
-                offsetof(tlr_path_info, error_count) == offsetof(tl_path_info, error_count));
+                offsetof(tlr_path_info, error_count) == offsetof(tl_path_info, error_count) &&
+                offsetof(tlr_path_info, failovers) == offsetof(tl_path_info, failovers));
   std::memcpy(&to, &from, sizeof(to));
 }
 
@@ -376,7 +377,7 @@ int tl_lane::query(tl_assoc handle, tl_assoc_info* out) {
   return 0;
 }
 
-int tl_lane::heartbeat(tl_assoc handle, const tl_address& address) {
+int tl_lane::set_address(tl_assoc handle, uint32_t option, const tl_address& address) {
   const Assoc* const assoc = find(handle);
   if (assoc == nullptr) return no_assoc(handle);
   if (assoc->phase == Phase::kConnecting) {
@@ -395,7 +396,7 @@ int tl_lane::heartbeat(tl_assoc handle, const tl_address& address) {
   channel.write(slot, &body, sizeof(body));
   tlr_submission& entry = channel.next_submission();
   entry.op = TLR_OP_SET_OPTION;
-  entry.option = TLR_OPTION_HEARTBEAT;
+  entry.option = option;
   entry.assoc_index = assoc->wire_index;
   entry.assoc_generation = assoc->wire_generation;
   entry.slot = slot;

@@ -379,6 +379,9 @@ void tl_lane::take_notice(uint32_t at, const tlr_completion& entry, Sink& sink) 
     case TLR_PATH_CHANGED:
       kind = TL_EVENT_PATH_CHANGED;
       break;
+    case TLR_PRIMARY_CHANGED:
+      kind = TL_EVENT_PRIMARY_CHANGED;
+      break;
     case TLR_REMOTE_ERROR:
       kind = TL_EVENT_REMOTE_ERROR;
       break;

@@ -26,7 +26,7 @@ namespace trunkline::appring {
 [[nodiscard]] uint8_t wire_assoc_state(AssocState state);
 [[nodiscard]] IpAddress address_from_wire(const tlr_address& address);  // none if malformed
 [[nodiscard]] tlr_address address_to_wire(const IpAddress& address);
-void fill_info(const AssocStatus& status, uint32_t worker, tlr_info_body& out);
+void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_info_body& out);
 // Everything but messages and the ends of sends: fields by kind.
 void fill_notification(const Event& event, tlr_completion& out);
 // The profile of the longest prefix that the address begins with, or null.
@@ -106,10 +106,10 @@ class BasicBridge {
   void handle_send(TimePoint now, Channel& channel, const tlr_submission& submission);
   void handle_end(TimePoint now, Channel& channel, const tlr_submission& submission);
   void handle_option(TimePoint now, Channel& channel, const tlr_submission& submission);
-  [[nodiscard]] uint8_t get_info(Channel& channel, const Assoc& assoc,
+  [[nodiscard]] uint8_t get_info(TimePoint now, Channel& channel, const Assoc& assoc,
                                  const tlr_submission& submission);
-  [[nodiscard]] uint8_t set_heartbeat(TimePoint now, Channel& channel, const Assoc& assoc,
-                                      const tlr_submission& submission);
+  [[nodiscard]] uint8_t set_address(TimePoint now, Channel& channel, const Assoc& assoc,
+                                    const tlr_submission& submission);
   [[nodiscard]] uint8_t claim(Channel& channel, const tlr_submission& submission);
   void fail_send(Channel& channel, const tlr_submission& submission, uint8_t status, uint32_t slot);
   void end_operation(Channel& channel, uint64_t context, uint8_t status);

@@ -216,9 +216,10 @@ void BasicBridge<ShardT>::handle_option(TimePoint now, Channel& channel,
     if (assoc == nullptr) {
       status = refuse(RingCounter::k_refuse_no_association, TLR_STATUS_NO_ASSOCIATION);
     } else if (get && submission.option == TLR_OPTION_INFO) {
-      status = get_info(channel, *assoc, submission);
-    } else if (!get && submission.option == TLR_OPTION_HEARTBEAT) {
-      status = set_heartbeat(now, channel, *assoc, submission);
+      status = get_info(now, channel, *assoc, submission);
+    } else if (!get && (submission.option == TLR_OPTION_HEARTBEAT ||
+                        submission.option == TLR_OPTION_PRIMARY)) {
+      status = set_address(now, channel, *assoc, submission);
     } else {
       status = refuse(RingCounter::k_refuse_bad_operation, TLR_STATUS_BAD_DESCRIPTOR);
     }
@@ -229,14 +230,14 @@ void BasicBridge<ShardT>::handle_option(TimePoint now, Channel& channel,
 
 // Writes as much of the answer as the chain holds.
 template <typename ShardT>
-uint8_t BasicBridge<ShardT>::get_info(Channel& channel, const Assoc& assoc,
+uint8_t BasicBridge<ShardT>::get_info(TimePoint now, Channel& channel, const Assoc& assoc,
                                       const tlr_submission& submission) {
   AssocStatus assoc_status;
   if (!shard_.status(assoc.id, assoc_status)) {
     return refuse(RingCounter::k_refuse_no_association, TLR_STATUS_NO_ASSOCIATION);
   }
   tlr_info_body body;
-  fill_info(assoc_status, config_.worker, body);
+  fill_info(assoc_status, config_.worker, now, body);
   const auto* from = reinterpret_cast<const uint8_t*>(&body);
   size_t left = sizeof(body);
   for (const Piece* piece = channel.piece(submission.slot); piece != nullptr && left > 0;
@@ -249,9 +250,10 @@ uint8_t BasicBridge<ShardT>::get_info(Channel& channel, const Assoc& assoc,
   return TLR_STATUS_OK;
 }
 
+// The options that are an address of the peer.
 template <typename ShardT>
-uint8_t BasicBridge<ShardT>::set_heartbeat(TimePoint now, Channel& channel, const Assoc& assoc,
-                                           const tlr_submission& submission) {
+uint8_t BasicBridge<ShardT>::set_address(TimePoint now, Channel& channel, const Assoc& assoc,
+                                         const tlr_submission& submission) {
   if (submission.length != sizeof(tlr_address)) {
     return refuse(RingCounter::k_refuse_bad_length, TLR_STATUS_BAD_DESCRIPTOR);
   }
@@ -264,7 +266,9 @@ uint8_t BasicBridge<ShardT>::set_heartbeat(TimePoint now, Channel& channel, cons
   if (address.is_none()) {
     return refuse(RingCounter::k_refuse_bad_body, TLR_STATUS_INVALID_ADDRESS);
   }
-  const Status verdict = shard_.request_heartbeat(now, assoc.id, address);
+  const Status verdict = submission.option == TLR_OPTION_PRIMARY
+                             ? shard_.set_primary(now, assoc.id, address)
+                             : shard_.request_heartbeat(now, assoc.id, address);
   if (verdict == Status::kOk) return TLR_STATUS_OK;
   return refuse(RingCounter::k_refuse_operation, wire_status(verdict));
 }
@@ -421,9 +425,9 @@ void BasicBridge<ShardT>::keep(TimePoint now, Channel& channel, Event& event) {
   }
   if (!channel.backlog_has_room(channel.limits().max_associations)) {
     event.payload.reset();
-    const bool optional = event.kind == EventKind::kPathChanged ||
-                          event.kind == EventKind::kRemoteError ||
-                          event.kind == EventKind::kSenderDry;
+    const bool optional =
+        event.kind == EventKind::kPathChanged || event.kind == EventKind::kRemoteError ||
+        event.kind == EventKind::kSenderDry || event.kind == EventKind::kPrimaryChanged;
     if (optional) return count(RingCounter::k_drop_lane_backlog);
     count(RingCounter::k_abort_lane_backlog);
     return end_association(now, event.assoc, true);

@@ -122,7 +122,7 @@ uint32_t microseconds(Duration duration) {
 
 }  // namespace
 
-void fill_info(const AssocStatus& status, uint32_t worker, tlr_info_body& out) {
+void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_info_body& out) {
   std::memset(static_cast<void*>(&out), 0, sizeof(out));
   out.state = wire_assoc_state(status.state);
   out.local_port = status.local_port.value;
@@ -156,6 +156,14 @@ void fill_info(const AssocStatus& status, uint32_t worker, tlr_info_body& out) {
     info.flight = path.flight;
     info.mtu = path.mtu;
     info.error_count = path.error_count;
+    info.state_age_us = static_cast<uint64_t>((now - path.state_since).count()) / 1000;
+    info.heartbeats_sent = path.heartbeats_sent;
+    info.heartbeat_acks = path.heartbeat_acks;
+    info.t3_expirations = path.t3_expirations;
+    info.packets_sent = path.packets_sent;
+    info.packets_received = path.packets_received;
+    info.retransmitted_chunks = path.retransmitted_chunks;
+    info.failovers = path.failovers;
   }
 }
 
@@ -219,6 +227,8 @@ void fill_notification(const Event& event, tlr_completion& out) {
       out.kind = TLR_SENDER_DRY;
       break;
     case EventKind::kPrimaryChanged:
+      out.kind = TLR_PRIMARY_CHANGED;
+      break;
     case EventKind::kMessage:
     case EventKind::kSendAcknowledged:
     case EventKind::kSendFailed:

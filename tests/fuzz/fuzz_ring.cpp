@@ -285,7 +285,7 @@ class World {
       shard.end(slot, EventKind::kLost, Reason::kTimedOut);
     } else {
       constexpr EventKind kKinds[] = {EventKind::kPathChanged, EventKind::kRemoteError,
-                                      EventKind::kSenderDry, EventKind::kRestarted,
+                                      EventKind::kPrimaryChanged, EventKind::kRestarted,
                                       EventKind::kPeerShutdown};
       shard.push(it->second.id, kKinds[in.number(1) % 5]);
     }

@@ -144,8 +144,9 @@ enum tlr_operation {
 };
 
 enum tlr_option {
-  TLR_OPTION_INFO = 1,     /* get: tlr_info_body */
-  TLR_OPTION_HEARTBEAT = 2 /* set: tlr_address; send a HEARTBEAT there (RFC 9260 section 8.3) */
+  TLR_OPTION_INFO = 1,      /* get: tlr_info_body */
+  TLR_OPTION_HEARTBEAT = 2, /* set: tlr_address; send a HEARTBEAT there (RFC 9260 section 8.3) */
+  TLR_OPTION_PRIMARY = 3    /* set: tlr_address; the primary path (RFC 9260 section 11.1.5) */
 };
 
 enum tlr_send_flag {
@@ -223,10 +224,21 @@ typedef struct tlr_path_info {
   uint32_t flight;   /* bytes */
   uint32_t mtu;      /* bytes */
   uint32_t error_count;
+  uint64_t state_age_us; /* for how long it has been in that state */
+  uint64_t heartbeats_sent;
+  uint64_t heartbeat_acks;
+  uint64_t t3_expirations;
+  uint64_t packets_sent;
+  uint64_t packets_received;
+  uint64_t retransmitted_chunks;
+  uint64_t failovers; /* times that data left it because it failed */
 } tlr_path_info;
 TLR_STATIC_ASSERT(offsetof(tlr_path_info, state) == 40, "path info");
 TLR_STATIC_ASSERT(offsetof(tlr_path_info, rto_us) == 44, "path info");
-TLR_STATIC_ASSERT(sizeof(tlr_path_info) == 72, "path info");
+TLR_STATIC_ASSERT(offsetof(tlr_path_info, error_count) == 68, "path info");
+TLR_STATIC_ASSERT(offsetof(tlr_path_info, state_age_us) == 72, "path info");
+TLR_STATIC_ASSERT(offsetof(tlr_path_info, failovers) == 128, "path info");
+TLR_STATIC_ASSERT(sizeof(tlr_path_info) == 136, "path info");
 
 /* Answer to TLR_OPTION_INFO. */
 typedef struct tlr_info_body {
@@ -253,7 +265,7 @@ typedef struct tlr_info_body {
 TLR_STATIC_ASSERT(offsetof(tlr_info_body, worker) == 12, "info body");
 TLR_STATIC_ASSERT(offsetof(tlr_info_body, queued_bytes) == 32, "info body");
 TLR_STATIC_ASSERT(offsetof(tlr_info_body, paths) == 88, "info body");
-TLR_STATIC_ASSERT(sizeof(tlr_info_body) == 88 + 72 * 16, "info body");
+TLR_STATIC_ASSERT(sizeof(tlr_info_body) == 88 + 136 * 16, "info body");
 
 /* -------------------------------------------------------------------------------------------
  * Completions. */
@@ -274,8 +286,9 @@ enum tlr_completion_kind {
   TLR_PATH_CHANGED = 11,  /* address, path_state */
   TLR_REMOTE_ERROR = 12,  /* cause */
   TLR_SENDER_DRY = 13,
-  TLR_OP_DONE = 14,  /* context */
-  TLR_OP_FAILED = 15 /* context, status */
+  TLR_OP_DONE = 14,        /* context */
+  TLR_OP_FAILED = 15,      /* context, status */
+  TLR_PRIMARY_CHANGED = 16 /* address */
 };
 
 /* Why an operation was refused. */

@@ -243,10 +243,12 @@ enum tl_event_kind {
                               reason to abort (section 3.3.10.12), bytes without a NUL, cut to one
                               slot; release it; the association is over */
   TL_EVENT_RESTARTED,      /* the peer restarted (section 5.2.4): streams may differ now */
-  TL_EVENT_PATH_CHANGED,   /* address, path_state (RFC 6458 section 6.1.2) */
-  TL_EVENT_REMOTE_ERROR,   /* cause (RFC 6458 section 6.1.3) */
-  TL_EVENT_SENDER_DRY,     /* all that was sent has been acknowledged (RFC 6458 section 6.1.9) */
-  TL_EVENT_DAEMON_GONE     /* once, last: the daemon ended; every association is over */
+  TL_EVENT_PATH_CHANGED,   /* address, path_state (RFC 6458 section 6.1.2); potentially failed: data
+                              has left it (RFC 7829) */
+  TL_EVENT_PRIMARY_CHANGED, /* address, of the path that is the primary one now */
+  TL_EVENT_REMOTE_ERROR,    /* cause (RFC 6458 section 6.1.3) */
+  TL_EVENT_SENDER_DRY,      /* all that was sent has been acknowledged (RFC 6458 section 6.1.9) */
+  TL_EVENT_DAEMON_GONE      /* once, last: the daemon ended; every association is over */
 };
 
 enum tl_reason {
@@ -341,6 +343,14 @@ typedef struct tl_path_info {
   uint32_t flight;   /* bytes */
   uint32_t mtu;      /* bytes of an IP packet */
   uint32_t error_count;
+  uint64_t state_age_us; /* for how long it has been in that state */
+  uint64_t heartbeats_sent;
+  uint64_t heartbeat_acks;
+  uint64_t t3_expirations; /* of the retransmission timer (section 6.3.3) */
+  uint64_t packets_sent;
+  uint64_t packets_received;
+  uint64_t retransmitted_chunks; /* sent here again, wherever they were lost */
+  uint64_t failovers;            /* times that data left it because it failed */
 } tl_path_info;
 
 typedef struct tl_assoc_info {
@@ -367,7 +377,8 @@ typedef struct tl_assoc_info {
   tl_path_info paths[TL_MAX_ADDRESSES];
 } tl_assoc_info;
 
-/* Asks the owner of the association and waits for its answer (at most 5 s). Events that arrive
+/* State, counters and all paths (RFC 6458 sections 8.2.1 and 8.2.2).
+ * Asks the owner of the association and waits for its answer (at most 5 s). Events that arrive
  * meanwhile are kept for tl_poll(). Not for the hot path. -ENOTCONN, -EAGAIN, -ETIMEDOUT. */
 TL_API int tl_assoc_query(tl_lane* lane, tl_assoc assoc, tl_assoc_info* out);
 /* Negotiated streams without asking the daemon. -ENOTCONN. */
@@ -381,6 +392,10 @@ TL_API int tl_assoc_worker(const tl_lane* lane, tl_assoc assoc, uint32_t* worker
 TL_API int tl_assoc_set_user(tl_lane* lane, tl_assoc assoc, uint64_t user);
 /* Sends a HEARTBEAT to that address of the peer (section 8.3). -ENOTCONN, -EINVAL, -EAGAIN. */
 TL_API int tl_assoc_heartbeat(tl_lane* lane, tl_assoc assoc, const tl_address* address);
+/* Makes the path to that address of the peer the primary one (section 11.1.5): data goes there as
+ * soon as and as long as it works. -EADDRNOTAVAIL: not an address of the peer, or its path is not
+ * confirmed yet (TL_EVENT_PATH_CHANGED says when). -ENOTCONN, -EINVAL, -EAGAIN. */
+TL_API int tl_assoc_set_primary(tl_lane* lane, tl_assoc assoc, const tl_address* address);
 
 #ifdef __cplusplus
 }

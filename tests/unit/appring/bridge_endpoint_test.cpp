@@ -271,6 +271,10 @@ TEST_F(EndpointTest, QueryAndHeartbeat) {
   EXPECT_EQ(info.path_count, 3U);
   EXPECT_EQ(info.paths[2].cwnd, 4380U);
   EXPECT_EQ(info.paths[2].rto_us, 300000U);
+  EXPECT_EQ(info.paths[2].state, TL_PATH_POTENTIALLY_FAILED);
+  EXPECT_EQ(info.paths[2].mtu, 1400U);
+  EXPECT_EQ(info.paths[2].heartbeats_sent, 7U);
+  EXPECT_EQ(info.paths[2].failovers, 3U);
   EXPECT_EQ(info.max_message, 16384U);
   char text[64];
   EXPECT_STREQ(tl_address_text(&info.paths[2].remote, text, sizeof(text)), "192.0.2.33");
@@ -282,6 +286,13 @@ TEST_F(EndpointTest, QueryAndHeartbeat) {
   ASSERT_EQ(tl_address_parse("0.0.0.0", &address), 0);
   EXPECT_EQ(with_daemon([&] { return tl_assoc_heartbeat(lane, pair.client, &address); }),
             -EADDRNOTAVAIL);
+  EXPECT_EQ(with_daemon([&] { return tl_assoc_set_primary(lane, pair.client, &address); }),
+            -EADDRNOTAVAIL);
+  ASSERT_EQ(tl_address_parse("2001:db8::9", &address), 0);
+  EXPECT_EQ(with_daemon([&] { return tl_assoc_set_primary(lane, pair.client, &address); }), 0);
+  ASSERT_EQ(shard.primaries.size(), 1U);
+  EXPECT_EQ(shard.primaries[0], *IpAddress::parse("2001:db8::9"));
+  EXPECT_EQ(shard.heartbeats.size(), 1U);
   // Events that arrive while a call waits are not lost.
   ASSERT_EQ(send(lane, pair.server, "meanwhile"), 0);
   ASSERT_EQ(with_daemon([&] { return tl_assoc_query(lane, pair.client, &info); }), 0);

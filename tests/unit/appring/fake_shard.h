@@ -53,6 +53,7 @@ class FakeShard final : public PieceOwner {
   std::map<uint32_t, bool> listening;
   std::map<uint32_t, Assoc> assocs;  // by slot
   std::vector<IpAddress> heartbeats;
+  std::vector<IpAddress> primaries;
   std::string last_abort_reason;
   size_t aborts = 0;
   size_t shutdowns = 0;
@@ -165,6 +166,12 @@ class FakeShard final : public PieceOwner {
     heartbeats.push_back(address);
     return Status::kOk;
   }
+  Status set_primary(TimePoint, AssocId id, IpAddress address) {
+    if (find(id) == nullptr) return Status::kNoSuchAssociation;
+    if (!address.is_unicast()) return Status::kInvalidAddress;
+    primaries.push_back(address);
+    return Status::kOk;
+  }
   bool status(AssocId id, AssocStatus& out) const {
     const auto it = assocs.find(id.slot);
     if (it == assocs.end() || it->second.id != id) return false;
@@ -177,6 +184,10 @@ class FakeShard final : public PieceOwner {
     out.paths[2].remote = IpAddress::ipv4(192, 0, 2, 33);
     out.paths[2].cwnd = 4380;
     out.paths[2].rto = std::chrono::milliseconds(300);
+    out.paths[2].state = PathState::kPotentiallyFailed;
+    out.paths[2].mtu = 1400;
+    out.paths[2].heartbeats_sent = 7;
+    out.paths[2].failovers = 3;
     return true;
   }
   bool keep(TimePoint, Event& event) {

@@ -50,6 +50,7 @@ class ShardedHost {
       appring::BridgeConfig config = StackHost::config(own);
       config.worker = static_cast<uint16_t>(i);
       config.workers = static_cast<uint16_t>(count);
+      config.local_addresses.push_back(second(own));
       config.default_profile.max_init_retransmits = 100;
       config.default_profile.association_max_retrans = 100;
       ShardConfig shard;
@@ -60,6 +61,9 @@ class ShardedHost {
       workers.push_back(std::make_unique<Worker>(seed * 100 + i, shard, *directory_, config));
     }
   }
+
+  // Every host has two: 10.1.0.N and 10.2.0.N.
+  static IpAddress second(IpAddress own) { return IpAddress::ipv4(10, 2, 0, own.bytes()[3]); }
 
   void put(WirePacket packet, size_t worker) {
     const std::lock_guard guard(workers[worker]->lock);

@@ -149,6 +149,53 @@ TEST_P(ManyWorkersTest, UnlistenLeavesAssociationsAlone) {
   EXPECT_EQ(collect({client}, TL_EVENT_MESSAGE, 1).at(0).text, "and here");
 }
 
+TEST_P(ManyWorkersTest, TheApplicationChoosesThePrimaryPath) {
+  tl_lane* const server = attach(left)[0];
+  tl_lane* const client = attach(right)[0];
+  ASSERT_EQ(meanwhile([&] { return open_listener(server); }), 0) << last_error_;
+  tl_address first{};
+  tl_address second{};
+  tl_address foreign{};
+  ASSERT_EQ(tl_address_parse(kLeft, &first), 0);
+  ASSERT_EQ(tl_address_parse("10.2.0.1", &second), 0);
+  ASSERT_EQ(tl_address_parse("10.2.0.99", &foreign), 0);
+  for (uint32_t worker = 0; worker < GetParam(); ++worker) {
+    tl_assoc assoc = 0;
+    ASSERT_EQ(dial(client, &assoc, {.peer = kLeft, .affinity = worker}), 0);
+    collect({client}, TL_EVENT_CONNECTED, 1);
+    turns(100);  // the second path is confirmed (RFC 9260 section 5.4)
+    EXPECT_EQ(meanwhile([&] { return tl_assoc_set_primary(client, assoc, &foreign); }),
+              -EADDRNOTAVAIL);
+    ASSERT_EQ(meanwhile([&] { return tl_assoc_set_primary(client, assoc, &second); }), 0)
+        << last_error_;
+    char text[46];
+    const On changed = collect({client}, TL_EVENT_PRIMARY_CHANGED, 1).at(0);
+    EXPECT_EQ(changed.event.assoc, assoc);
+    EXPECT_STREQ(tl_address_text(&changed.event.address, text, sizeof(text)), "10.2.0.1");
+    ASSERT_EQ(send_text(client, assoc, "by the second path"), 0);
+    collect({server}, TL_EVENT_MESSAGE, 1);
+    turns(100);
+    tl_assoc_info info{};
+    ASSERT_EQ(meanwhile([&] { return tl_assoc_query(client, assoc, &info); }), 0) << last_error_;
+    EXPECT_EQ(info.worker, worker);
+    ASSERT_EQ(info.path_count, 2U);
+    for (uint32_t i = 0; i < info.path_count; ++i) {
+      const tl_path_info& path = info.paths[i];
+      const bool chosen = path.remote.bytes[1] == 2;
+      EXPECT_EQ(path.primary != 0, chosen);
+      EXPECT_EQ(path.state, TL_PATH_ACTIVE);
+      EXPECT_EQ(path.mtu, 1500U);
+      EXPECT_GT(path.rto_us, 0U);
+      EXPECT_GT(path.packets_sent, 0U);
+      EXPECT_GT(path.state_age_us, 0U);
+      EXPECT_EQ(path.error_count, 0U);
+      if (chosen) {
+        EXPECT_GT(path.heartbeat_acks, 0U);
+      }
+    }
+  }
+}
+
 // What the peer says when it aborts arrives, set up and being set up.
 TEST_P(ManyWorkersTest, TheReasonOfAnAbortArrives) {
   tl_lane* const server = attach(left)[0];

@@ -96,6 +96,7 @@ TEST(WrongCalls, NullEverywhere) {
   EXPECT_EQ(tl_assoc_streams(nullptr, 1, nullptr, nullptr), -EINVAL);
   EXPECT_EQ(tl_assoc_set_user(nullptr, 1, 0), -EINVAL);
   EXPECT_EQ(tl_assoc_heartbeat(nullptr, 1, &address), -EINVAL);
+  EXPECT_EQ(tl_assoc_set_primary(nullptr, 1, &address), -EINVAL);
   EXPECT_EQ(tl_event_iov(nullptr, &event, nullptr, 0), 0U);
   EXPECT_EQ(tl_event_copy(nullptr, &event, nullptr, 0), 0U);
   EXPECT_EQ(tl_buffer_iov(nullptr, &buffer, nullptr, 0), 0U);
@@ -202,6 +203,7 @@ TEST_F(ApiTest, NothingWorksBeforeConnected) {
   EXPECT_EQ(tl_assoc_query(lane, assoc, &info), -ENOTCONN);
   EXPECT_EQ(tl_assoc_streams(lane, assoc, nullptr, nullptr), -ENOTCONN);
   EXPECT_EQ(tl_assoc_heartbeat(lane, assoc, &address), -ENOTCONN);
+  EXPECT_EQ(tl_assoc_set_primary(lane, assoc, &address), -ENOTCONN);
   daemon.start();
 }
 
