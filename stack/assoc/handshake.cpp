@@ -162,7 +162,8 @@ void Association::forget_address(ShardContext& ctx, const IpAddress& remote) {
     paths_[i - 1] = paths_[i];
   }
   --path_count_;
-  for (uint8_t* const used : {&primary_, &cookie_ack_path_, &setup_path_, &last_data_path_}) {
+  for (uint8_t* const used :
+       {&primary_, &data_path_, &cookie_ack_path_, &setup_path_, &last_data_path_}) {
     if (*used == at) *used = 0;
     if (*used > at) --*used;
   }
