@@ -19,6 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / 'demo'), str(HERE.parent / 'tests' / 'e2e')]
 sys.dont_write_bytecode = True
 from lib import cases, processes  # noqa: E402  (after the path)
+from lib.daemon import WORKERS  # noqa: E402
 
 import runs  # noqa: E402
 import screen as screens  # noqa: E402
@@ -31,6 +32,7 @@ ROWS = (('associations', 'associations'), ('messages sent', 'sent'),
 COUNTER_ROWS = (('packets sent', 'stack.out_sctp_packs'),
                 ('packets received', 'stack.in_sctp_packs'),
                 ('retransmitted chunks', 'stack.retransmitted_chunks'))
+HANDED = ('packets handed over', 'worker.handed_over_in')
 
 
 def arguments():
@@ -42,6 +44,8 @@ def arguments():
                         help='in all, both ways (4,000,000; with --kernel 200,000)')
     parser.add_argument('--associations', type=int, default=16, metavar='N')
     parser.add_argument('--streams', type=int, default=8, metavar='N', help='of each association')
+    parser.add_argument('--workers', type=int, default=WORKERS, metavar='N',
+                        help='of each daemon')
     parser.add_argument('--seed', type=int, default=1, metavar='N', help='of sizes and contents')
     for kind in ('corrupt', 'drop', 'swap'):
         parser.add_argument(f'--{kind}', nargs='?', const='sender', choices=EDGES, metavar='EDGE',
@@ -56,7 +60,7 @@ def arguments():
         options.messages = 200_000 if options.kernel else 4_000_000
     if sum(getattr(options, kind) is not None for kind in ('corrupt', 'drop', 'swap')) > 1:
         parser.error('one fault at a time')
-    if not 1 <= options.associations <= 256 or not 1 <= options.streams <= 1024 or \
+    if not 1 <= options.workers <= 16 or not 1 <= options.associations <= 256 or not 1 <= options.streams <= 1024 or \
             options.messages < 1:
         parser.error('impossible numbers')
     # Every stream carries as many as every other.
@@ -75,6 +79,8 @@ def show_table(screen, sides):
                               for side in sides]])
     for title, name in COUNTER_ROWS:
         counted(title, name)
+    if any(side.counters.get(HANDED[1]) for side in sides):
+        counted(*HANDED)
     for name in sorted({n for side in sides for n, value in side.counters.items()
                         if '.drop_' in n and value}):
         counted(name, name)

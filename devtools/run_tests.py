@@ -73,6 +73,18 @@ SUITES = [
                    'tests/e2e/failover_kernel.py wrong_worker_ours wrong_worker_theirs '
                    'wrong_worker_daemons')),
     Suite('e2e', 'script', 'build', scripts=('tests/e2e/test_*.py',), parallel=False),
+    # The same with two workers, and with two and every packet at the wrong one first.
+    Suite('interop-2', 'script', 'build', timeout=600, env={'TRUNKLINE_WORKERS': '2'},
+          scripts=('tests/e2e/interop_kernel.py ipv4 stops',
+                   'tests/e2e/interop_usrsctp.py ipv6 stops')),
+    Suite('interop-wrong', 'script', 'build', timeout=600,
+          env={'TRUNKLINE_WORKERS': '2,misdirect'},
+          scripts=('tests/e2e/interop_kernel.py ipv6 stops',
+                   'tests/e2e/interop_usrsctp.py ipv4 stops')),
+    Suite('e2e-2', 'script', 'build', scripts=('tests/e2e/test_daemon_*.py',), parallel=False,
+          env={'TRUNKLINE_WORKERS': '2'}),
+    Suite('e2e-wrong', 'script', 'build', scripts=('tests/e2e/test_daemon_*.py',), parallel=False,
+          env={'TRUNKLINE_WORKERS': '2,misdirect'}),
 ]
 
 

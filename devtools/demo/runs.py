@@ -28,7 +28,8 @@ class Host:
 
 def changes(options):
     """What the demo's daemons have beyond the tests': room for its streams, and its user."""
-    return {'profiles': {'default': {'outbound_streams': max(10, options.streams)}},
+    return {'workers': {'count': options.workers},
+            'profiles': {'default': {'outbound_streams': max(10, options.streams)}},
             'clients': {'allow': [{'uid': os.getuid(), 'ports': 'any'}]}}
 
 
@@ -226,8 +227,8 @@ def run_kernel(options, screen, folder):
     kernel = uml.Uml(namespace, 'tap0', [KERNEL + '/24'], folder)
     sides, wrong = [], []
     for role in ('listen', 'connect'):  # a daemon for each, so that its counters are the role's
-        ours = daemon(namespace, folder, af_packet_port('tap0', [OURS + '/24']), options,
-                      f'daemon-{role}')
+        port = af_packet_port('tap0', [OURS + '/24'], queues=options.workers)
+        ours = daemon(namespace, folder, port, options, f'daemon-{role}')
         pair = kernel_exchange(options, screen, folder, kernel, ours, role)
         wrong += finish(pair, [ours], patience=30)
         sides += pair

@@ -24,6 +24,7 @@ namespace trunkline::net {
   X(neighbour_adverts_in, "Neighbor Advertisements that confirmed a neighbour")                \
   X(neighbour_solicits_out, "Neighbor Solicitations sent")                                     \
   X(announcements_in, "stations that said unasked where they are, and were not known")        \
+  X(answers_for_others, "neighbours' answers to what another worker may have asked")           \
   X(echo_requests_in, "pings of one of our addresses, answered")                               \
   X(neighbours_failed, "neighbours that did not answer three times")                           \
   X(neighbours_evicted, "neighbours forgotten to make room for others")                        \

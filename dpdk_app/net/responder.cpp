@@ -47,7 +47,7 @@ size_t Responder::handle_arp(TimePoint now, const Frame& frame, std::span<uint8_
     known = learn(now, arp->sender, arp->sender_mac, news, actions);
   }
   if (arp->operation == ArpOperation::kReply) {
-    if (!known) return drop(NetCounter::k_drop_arp_unexpected);
+    if (!known) return unasked(NetCounter::k_drop_arp_unexpected);
     counters_.add(NetCounter::k_arp_replies_in);
     return 0;
   }
@@ -145,7 +145,7 @@ size_t Responder::handle_neighbor(TimePoint now, const Frame& frame, std::span<u
     const NeighbourTable::News news{false, message->solicited, message->override_cache};
     // Without a link address it can only confirm what is known (section 7.2.5).
     if (!learn(now, message->target, message->link_address, news, actions)) {
-      if (message->solicited) return drop(NetCounter::k_drop_nd_unexpected);
+      if (message->solicited) return unasked(NetCounter::k_drop_nd_unexpected);
       counters_.add(NetCounter::k_announcements_in);  // RFC 4861 section 7.2.6
       return 0;
     }

@@ -18,10 +18,15 @@ namespace trunkline::net {
 
 class Responder {
  public:
-  // All outlive this.
+  // All outlive this. `one_of_many`: other workers have tables of the same port, and an answer that
+  // nobody here asked for may be theirs.
   Responder(const LocalPort& port, const RouteTable& routes, NeighbourTable& neighbours,
-            NetCounters& counters)
-      : port_(port), routes_(routes), neighbours_(neighbours), counters_(counters) {}
+            NetCounters& counters, bool one_of_many = false)
+      : port_(port),
+        routes_(routes),
+        neighbours_(neighbours),
+        counters_(counters),
+        one_of_many_(one_of_many) {}
 
   // Largest frame that handle() makes of a shorter one: a Neighbor Advertisement.
   static constexpr size_t kLongestReply = 96;
@@ -54,6 +59,10 @@ class Responder {
   bool learn(TimePoint now, const IpAddress& address, const std::optional<MacAddress>& mac,
              const NeighbourNews& news, NeighbourActions& actions);
   bool allow_ping(TimePoint now);
+  // An answer to a question that is not known here.
+  size_t unasked(NetCounter why) {
+    return drop(one_of_many_ ? NetCounter::k_answers_for_others : why);
+  }
   size_t drop(NetCounter why) {
     counters_.add(why);
     return 0;
@@ -63,6 +72,7 @@ class Responder {
   const RouteTable& routes_;
   NeighbourTable& neighbours_;
   NetCounters& counters_;
+  bool one_of_many_;
   // A bucket of tokens: pings that may still be answered.
   TimePoint refilled_;
   int64_t tokens_ = kPingBurst;

@@ -24,7 +24,7 @@ class PortQueue {
       : port_(port),
         share_(port.index(), port.queues(), worker, workers),
         neighbours_({.max_entries = max_neighbours}),
-        responder_(routes.port(port.index()), routes, neighbours_, counters) {}
+        responder_(routes.port(port.index()), routes, neighbours_, counters, workers > 1) {}
 
   // Without a queue of its own this worker receives nothing, and its frames must go through
   // another.

@@ -79,6 +79,36 @@ def case_memif_ipv6(t):
     exchange_over(t, 'fd00:8::1')
 
 
+def case_fewer_queues_than_workers(t):
+    """One queue for three workers: those without it own associations too, receive by hand-over and
+    send through the worker that has it."""
+    namespace = netns.Namespace('pair')
+    path = wire(t, 'a')
+    changes = {'workers': {'count': 3}}
+    a = Daemon(namespace, t.folder, [memif_port(path, 'server', A, queues=1)], changes, label='a')
+    b = Daemon(namespace, t.folder, [memif_port(path, 'client', B, queues=1)], changes, label='b')
+    wait_links(a, b)
+    here = Here(namespace, t)
+    words = ['--associations', '24', '--count', '20']
+    server = listen(here, a, *words)
+    client = connect(here, b, '10.8.0.1', *words)
+    client.finish()
+    server.finish()
+    for daemon, opened in ((a, 'stack.passive_estabs'), (b, 'stack.active_estabs')):
+        seen = ask(daemon, 'counters')
+        assert seen['worker.handed_over_in'] > 50, seen
+        assert seen['worker.frames_handed_over'] > 50, seen
+        cases.check_equal({name: value for name, value in seen.items()
+                           if value and '.drop_' in name}, {}, 'drops')
+        others = [ask(daemon, 'counters', '--worker', str(n)) for n in (1, 2)]
+        cases.check_equal([one['port.port0.rx_packets'] for one in others], [0, 0],
+                          'packets that came to workers without a queue')
+        assert all(one[opened] > 0 for one in others), others
+        table = daemon.ctl('status')
+        assert 'HANDED IN' in table, table
+        daemon.stop()
+
+
 def case_trunkctl_shows_associations(t):
     here, a, b = pair(t)
     ports = ('4444', '4445')
@@ -308,7 +338,8 @@ def case_killed_under_traffic(t):
 
 
 if __name__ == '__main__':
-    cases.main(__doc__, [case_memif_ipv4, case_memif_ipv6, case_trunkctl_shows_associations,
+    cases.main(__doc__, [case_memif_ipv4, case_memif_ipv6, case_fewer_queues_than_workers,
+                         case_trunkctl_shows_associations,
                          case_within_one_daemon, case_a_lane_for_each_worker,
                          case_a_lane_for_each_worker_misdirected, case_second_port,
                          case_through_a_router,

@@ -36,11 +36,11 @@ def _workers():
 WORKERS, MISDIRECT = _workers()
 
 
-def af_packet_port(device, addresses, name='port0', **more):
+def af_packet_port(device, addresses, name='port0', queues=WORKERS, **more):
     """A port on a TAP or veth of the daemon's namespace; the addresses must not be the kernel's."""
     return {'name': name, 'addresses': addresses, **more,
             'device': f'net_af_packet_{name},iface={device},blocksz=4096,framesz=2048,framecnt=512,'
-                      f'qpairs={WORKERS}'}
+                      f'qpairs={queues}'}
 
 
 def memif_port(path, role, addresses, name='port0', **more):

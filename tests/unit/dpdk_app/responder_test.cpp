@@ -94,6 +94,49 @@ TEST_F(ResponderTest, ArpReplyReleasesWhatWaits) {
   EXPECT_EQ(count(NetCounter::k_arp_replies_in), 1u);
 }
 
+// With several workers the question may be another one's. It is told of the answer, but a stranger
+// that nobody asked for must not get into any table.
+TEST_F(ResponderTest, AnswersForOtherWorkersAreLessonsAndNoDrops) {
+  Responder one_of_many(routes.port(0), routes, neighbours, counters, true);
+  Bytes frame = arp_frame(2, "192.0.2.77", "192.0.2.1");
+  const Frame parsed = parse_frame(frame, 0, false);
+  frame.resize(2048);
+  EXPECT_EQ(one_of_many.handle(now, parsed, frame, 42, actions), 0u);
+  EXPECT_EQ(count(NetCounter::k_answers_for_others), 1u);
+  EXPECT_EQ(count(NetCounter::k_drop_arp_unexpected), 0u);
+  EXPECT_EQ(neighbours.size(), 0u);
+  ASSERT_EQ(actions.lessons.size(), 1u);
+  EXPECT_EQ(actions.lessons[0].address, ip("192.0.2.77"));
+  EXPECT_TRUE(actions.lessons[0].news.solicited);
+  EXPECT_FALSE(actions.lessons[0].news.create);
+
+  // The worker that asked, as it is told.
+  NeighbourTable other({.max_entries = 64});
+  NeighbourActions sent;
+  int packet = 0;
+  other.use(now, ip("192.0.2.77"), &packet, sent);
+  sent.clear();
+  const NeighbourActions::Lesson& lesson = actions.lessons[0];
+  EXPECT_TRUE(other.learn(now, lesson.address, lesson.mac, lesson.news, sent));
+  ASSERT_EQ(sent.ready.size(), 1u);
+  EXPECT_EQ(sent.ready[0].packet, &packet);
+}
+
+TEST_F(ResponderTest, WhatIsKnownHereIsMadeKnownToAll) {
+  answer(arp_frame(1, "192.0.2.77", "192.0.2.1"));  // it asked for us
+  ASSERT_EQ(actions.lessons.size(), 1u);
+  EXPECT_TRUE(actions.lessons[0].news.create);
+  actions.clear();
+  EXPECT_TRUE(actions.lessons.empty());
+  answer(arp_frame(2, "192.0.2.77", "192.0.2.1"));  // and answered
+  ASSERT_EQ(actions.lessons.size(), 1u);
+  EXPECT_TRUE(actions.lessons[0].news.create);
+  actions.clear();
+  answer(arp_frame(1, "192.0.2.78", "192.0.2.78"));  // a stranger says where it is
+  ASSERT_EQ(actions.lessons.size(), 1u);
+  EXPECT_FALSE(actions.lessons[0].news.create);
+}
+
 TEST_F(ResponderTest, Ping) {
   Ipv4Options how;
   how.protocol = 1;
