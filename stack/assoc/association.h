@@ -207,6 +207,7 @@ class Association {
     bool any = false;
     bool fresh = false;
     bool immediate = false;
+    bool duplicate = false;
     // ERRORs and HEARTBEAT ACKs that the packet may still draw.
     uint8_t answers_left = 4;
     bool may_answer() { return answers_left > 0 && answers_left-- > 0; }
@@ -327,6 +328,7 @@ class Association {
   uint8_t cookie_ack_path_ = 0;  // where the last COOKIE ECHO came from (6.4)
   uint8_t setup_path_ = 0;       // where INIT and COOKIE ECHO go
   uint8_t last_data_path_ = 0;   // where the last DATA came from
+  bool sack_detour_ = false;     // the next SACK does not go there
   uint16_t setup_retries_ = 0;
   uint16_t error_count_ = 0;      // 8.1
   uint16_t starved_ = 0;          // times that the next TSN came and there was no memory for it

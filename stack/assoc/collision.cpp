@@ -187,6 +187,7 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   peer_tie_ = 0;
   sack_due_ = false;
   first_data_seen_ = false;
+  sack_detour_ = false;
   fast_retransmit_now_ = false;
   in_fast_recovery_ = false;
   probing_window_ = false;

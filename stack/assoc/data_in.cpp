@@ -36,6 +36,7 @@ void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataS
   switch (tsns_.classify(parsed->tsn, ctx.disorder)) {
     case TsnTracker::Verdict::kDuplicate:
       ctx.counters.add(Counter::k_duplicate_tsns);
+      data.duplicate = true;
       tsns_.record_duplicate(parsed->tsn, ctx.disorder);
       data.immediate = true;
       return;
@@ -151,6 +152,9 @@ void Association::deliver_ready(ShardContext& ctx) {
 // Once a packet with DATA: is a SACK due now, or soon?
 void Association::after_data(TimePoint now, const InboundPacket& packet, const DataSeen& data) {
   if (const Path* const from = find_path(packet.source)) last_data_path_ = from->index;
+  // Nothing but what was here before: perhaps our SACKs do not come through (6.4). Every second one
+  // still goes the way that the DATA came.
+  sack_detour_ = data.duplicate && !data.fresh && !sack_detour_;
   if (state_ == AssocState::kShutdownSent) {  // 9.2: each one is answered with a SHUTDOWN
     pending_ |= kPendingShutdown;
     t2_ = TimePoint::never();
@@ -180,7 +184,8 @@ void Association::after_data(TimePoint now, const InboundPacket& packet, const D
 // A SACK goes where the DATA came from (6.4), if that address is confirmed (5.4).
 Path& Association::sack_path() const {
   Path& path = *paths_[last_data_path_];
-  return path.state == PathState::kUnconfirmed ? data_path() : path;
+  if (path.state == PathState::kUnconfirmed) return data_path();
+  return sack_detour_ ? alternate_to(path) : path;
 }
 
 uint32_t Association::window() const {

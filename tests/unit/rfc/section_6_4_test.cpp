@@ -136,6 +136,19 @@ TEST_F(Section64, NewDataGoesToThePrimary) {
   EXPECT_EQ(hear_one().destination, b_);
 }
 
+TEST_F(Section64, WhatComesAgainIsAcknowledgedByAnotherWayEachTime) {
+  open_to({a_, b_});
+  const Tsn tsn = peer_tsn;
+  from(a_, data({}));
+  EXPECT_EQ(hear_one().destination, a_);
+  for (const IpAddress& way : {b_, a_, b_}) {
+    from(a_, data({.tsn = tsn}));
+    EXPECT_EQ(hear_one().destination, way);
+  }
+  from(a_, data({.flags = "BEI"}));
+  EXPECT_EQ(hear_one().destination, a_) << "as long as something new comes";
+}
+
 TEST_F(Section64, ASackGoesWhereTheLastDataCameFrom) {
   open_to({a_, b_});
   const IpAddress sources[] = {a_, a_, b_, b_, b_, a_, b_};
