@@ -36,6 +36,9 @@ TEST_P(Scenarios, EverySeedEndsWell) {
   // A scenario in which nothing happens would pass, too.
   EXPECT_GT(result.packets, kDefaultSeeds * 4);
   EXPECT_GT(result.hand_overs, kDefaultSeeds / 2);
+  if (GetParam() == Scenario::kFailover) {
+    EXPECT_GT(result.failovers, kDefaultSeeds / 10) << "what is judged must happen";
+  }
   if (GetParam() != Scenario::kSetup) {
     EXPECT_GT(result.messages, kDefaultSeeds * 10);
   }
