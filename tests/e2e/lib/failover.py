@@ -12,6 +12,7 @@ Links are numbered 0 and 1; link N is the subnet 10.11.N.0/24, ours is host 1, t
 """
 import bisect
 import dataclasses
+import signal
 import struct
 import time
 
@@ -213,7 +214,7 @@ class Run:
         self._timeout = timeout + seconds
         folder.mkdir(parents=True, exist_ok=True)
         words = ['--rate', rate, '--count', rate * seconds, '--streams', STREAMS, '--sizes', sizes,
-                 '--timeout', self._timeout]
+                 '--timeout', self._timeout, '--end', 'wait']  # until finish()
         server, client = (us, them) if ours_listen else (them, us)
         server.start(folder, number, ['--listen'], words)
         order = sorted(server.addresses, key=lambda a: link_of(a) != primary)
@@ -248,7 +249,9 @@ class Run:
         return pulled
 
     def finish(self):
-        """Both applications must have got everything; reads the captures."""
+        """Both applications must have got everything; reads the captures. Until then the
+        association lives, however long the machine took for what was to be looked at."""
+        self.ours.peer.send_signal(signal.SIGUSR1)
         for side in self.sides:
             side.finish(self._timeout)
         for pulled in self.pulls:

@@ -4,6 +4,7 @@
 // byte order (struct Arrival). Times are CLOCK_MONOTONIC, so they compare within one host.
 #include "peer_steady.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,13 @@ struct Steady {
   const char* end_reason;
   const char* error;
 };
+
+static volatile sig_atomic_t told_to_end;  // SIGUSR1, for --end wait
+
+static void on_told(int number) {
+  (void)number;
+  told_to_end = 1;
+}
 
 static uint64_t now_ns(void) {
   struct timespec now;
@@ -179,7 +187,8 @@ static void turn(struct Steady* s) {
   }
   send_due(s);
   const uint32_t count = s->options->count;
-  if (!s->ending && s->options->end == kEndShutdown && s->sent == count && s->received == count) {
+  const bool may_end = s->options->end == kEndShutdown || told_to_end != 0;
+  if (!s->ending && may_end && s->sent == count && s->received == count) {
     s->ending = true;
     s->transport->shutdown();
   }
@@ -239,6 +248,7 @@ static bool report(const struct Steady* s) {
 int steady_run(const struct Options* options, const struct Transport* transport) {
   struct Steady s = {
       .options = options, .transport = transport, .end = "none", .end_reason = "", .error = ""};
+  signal(SIGUSR1, on_told);
   if (prepare(&s) && transport->open(options) == 0) {
     const uint64_t deadline = now_ns() + (uint64_t)options->timeout_s * 1000000000u;
     while (!s.over) {

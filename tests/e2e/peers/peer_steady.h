@@ -10,6 +10,7 @@
 
 // Runs one association over a transport that has been started, and prints the report; the
 // program's exit status.
+// With --end wait it shuts down after a SIGUSR1, once all has been sent and received.
 int steady_run(const struct Options* options, const struct Transport* transport);
 
 #endif
