@@ -16,6 +16,7 @@ namespace trunkline::net {
   X(in_fragments, "IP fragments of SCTP packets")                                              \
   X(in_reassembled, "SCTP packets put together from fragments")                                \
   X(out_sctp, "SCTP packets put on a wire or looped back")                                     \
+  X(out_fragments, "IP fragments of packets that were cut before the path MTU shrank")         \
   X(out_looped, "SCTP packets to one of our own addresses")                                    \
   X(arp_requests_in, "ARP requests for one of our addresses, answered")                        \
   X(arp_replies_in, "ARP replies that confirmed a neighbour")                                  \

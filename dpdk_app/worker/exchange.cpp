@@ -64,9 +64,8 @@ void Worker::receive_hand_over(const HandOver& message) {
   switch (message.kind) {
     case HandOverKind::kPacket:
       return steer(packet, message.mbuf, Arrival::kHandedOver, nullptr);
-    case HandOverKind::kUnreachable:
-      shard_.protocol_unreachable(now_, packet);
-      deliver_events();
+    case HandOverKind::kIcmp:
+      hear_icmp({message.icmp, packet, message.mtu});
       return rte_pktmbuf_free(message.mbuf);
     case HandOverKind::kNeighbour: {
       PortQueue& queue = *ports_[message.port];

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "net/icmp.h"
 #include "net/mac.h"
 #include "net/neighbour.h"
 #include "trunkline/stack/stack.h"
@@ -18,10 +19,10 @@ struct rte_mbuf;
 namespace trunkline::worker {
 
 enum class HandOverKind : uint8_t {
-  kPacket,       // an SCTP packet, received or looped, for who owns its association
-  kUnreachable,  // ICMP quotes this packet of ours: its destination does not speak SCTP
-  kNeighbour,    // `source` is at `mac`, on `port`
-  kFrame,        // a whole frame to send on `port`, where the giver has no queue
+  kPacket,     // an SCTP packet, received or looped, for who owns its association
+  kIcmp,       // ICMP quotes this packet of ours: SCTP is not spoken there, or it was too big
+  kNeighbour,  // `source` is at `mac`, on `port`
+  kFrame,      // a whole frame to send on `port`, where the giver has no queue
 };
 
 struct HandOver {
@@ -29,6 +30,8 @@ struct HandOver {
   uint8_t hand_overs = 0;  // kPacket: with this one
   ChecksumState checksum = ChecksumState::kUnchecked;
   bool has_mac = false;
+  net::IcmpErrorKind icmp = net::IcmpErrorKind::kProtocolUnreachable;
+  uint16_t mtu = 0;  // kIcmp
   uint16_t port = 0;
   uint16_t offset = 0;  // of the SCTP packet in the mbuf's data
   uint16_t length = 0;

@@ -29,6 +29,14 @@ port::ChecksumVerdict verdict_of(const rte_mbuf* mbuf) {
   return port::ChecksumVerdict::kNone;
 }
 
+// A stack without path MTU discovery does not want to know.
+template <typename AnyShard>
+void tell_too_big(AnyShard& shard, TimePoint now, const PacketIn& sent, uint16_t mtu) {
+  if constexpr (requires { shard.packet_too_big(now, sent, mtu); }) {
+    shard.packet_too_big(now, sent, mtu);
+  }
+}
+
 }  // namespace
 
 size_t Worker::receive_port(PortQueue& port) {
@@ -120,13 +128,7 @@ bool Worker::take_fragment(const net::Frame& frame, rte_mbuf*& mbuf, PacketIn& p
 void Worker::respond(PortQueue& queue, const net::Frame& frame, rte_mbuf* mbuf) {
   const std::span<uint8_t> buffer(rte_pktmbuf_mtod(mbuf, uint8_t*),
                                   rte_pktmbuf_data_len(mbuf) + rte_pktmbuf_tailroom(mbuf));
-  if (const auto error = net::Responder::told_error(frame, buffer)) {
-    if (error->kind == net::IcmpErrorKind::kProtocolUnreachable) {
-      return tell_unreachable(error->sent, mbuf);
-    }
-    rte_pktmbuf_free(mbuf);
-    return;
-  }
+  if (const auto error = net::Responder::told_error(frame, buffer)) return tell_icmp(*error, mbuf);
   const size_t reply =
       queue.responder().handle(now_, frame, buffer, rte_pktmbuf_data_len(mbuf), actions_);
   apply(queue, actions_);
@@ -141,23 +143,34 @@ void Worker::respond(PortQueue& queue, const net::Frame& frame, rte_mbuf* mbuf) 
 }
 
 // The association that the message is about may be another worker's.
-void Worker::tell_unreachable(const PacketIn& sent, rte_mbuf* mbuf) {
-  const uint16_t owner = shard_.steer_quoted(sent);
+void Worker::tell_icmp(const net::IcmpError& error, rte_mbuf* mbuf) {
+  const uint16_t owner = shard_.steer_quoted(error.sent);
   if (owner == config_.index) {
-    shard_.protocol_unreachable(now_, sent);
-    deliver_events();
+    hear_icmp(error);
     return rte_pktmbuf_free(mbuf);
   }
   HandOver message;
-  message.kind = HandOverKind::kUnreachable;
-  message.offset = static_cast<uint16_t>(sent.bytes.data() - rte_pktmbuf_mtod(mbuf, uint8_t*));
-  message.length = static_cast<uint16_t>(sent.bytes.size());
+  message.kind = HandOverKind::kIcmp;
+  message.icmp = error.kind;
+  message.mtu = error.mtu;
+  message.offset =
+      static_cast<uint16_t>(error.sent.bytes.data() - rte_pktmbuf_mtod(mbuf, uint8_t*));
+  message.length = static_cast<uint16_t>(error.sent.bytes.size());
   message.mbuf = mbuf;
-  message.source = sent.source;
-  message.destination = sent.destination;
+  message.source = error.sent.source;
+  message.destination = error.sent.destination;
   if (hand_over(owner, message, WorkerCounter::k_drop_icmp_hand_over_full)) {
     counters_.add(WorkerCounter::k_icmp_handed_over);
   }
+}
+
+void Worker::hear_icmp(const net::IcmpError& error) {
+  if (error.kind == net::IcmpErrorKind::kTooBig) {
+    tell_too_big(shard_, now_, error.sent, error.mtu);
+  } else {
+    shard_.protocol_unreachable(now_, error.sent);
+  }
+  deliver_events();
 }
 
 void Worker::drop_frame(PortQueue& queue, rte_mbuf* mbuf, net::NetCounter why) {

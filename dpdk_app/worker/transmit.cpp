@@ -13,6 +13,22 @@ constexpr unsigned kMostBursts = 8;
 bool is_crowded(HandOvers::Ring& ring) {
   return ring.waiting() >= ring.size() / 2;
 }
+
+// A stack without path MTU discovery asks for no fragments.
+template <typename Packet>
+uint16_t fragment_size_of(const Packet& packet) {
+  if constexpr (requires { packet.fragment_size; }) {
+    return packet.fragment_size;
+  } else {
+    return 0;
+  }
+}
+
+void write_header(uint8_t* at, const net::HeaderTemplate& header, const PacketOut& packet,
+                  const net::FragmentField* fragment) {
+  if (fragment == nullptr) return header.write(at, packet.length, packet.dscp);
+  header.write_fragment(at, packet.length, packet.dscp, *fragment);
+}
 }  // namespace
 
 size_t Worker::transmit() {
@@ -61,20 +77,53 @@ bool Worker::refill_spares() {
 void Worker::dispatch(const PacketOut& packet, rte_mbuf* mbuf) {
   mbuf->data_len = packet.length;
   mbuf->pkt_len = packet.length;
+  if (fragment_size_of(packet) != 0 && !routes_.is_local(packet.destination)) [[unlikely]] {
+    const net::FragmentPlan plan(packet.length, fragment_size_of(packet),
+                                 packet.destination.is_ipv6());
+    if (plan.count() != 1) return dispatch_fragments(packet, mbuf, plan);
+  }
+  dispatch_piece(packet, mbuf, nullptr);
+}
+
+void Worker::dispatch_fragments(const PacketOut& packet, rte_mbuf* mbuf,
+                                const net::FragmentPlan& plan) {
+  if (plan.count() == 0) return drop_packet(mbuf, net::NetCounter::k_drop_too_long);
+  const uint32_t id = random_.u32();
+  for (size_t i = 0; i < plan.count(); ++i) {
+    rte_mbuf* const piece = rte_pktmbuf_alloc(tx_pool_);
+    if (piece == nullptr) {
+      net_counters_.add(net::NetCounter::k_drop_no_buffer);
+      break;
+    }
+    PacketOut part = packet;
+    part.length = static_cast<uint16_t>(plan.length(i));
+    const uint8_t* const from = rte_pktmbuf_mtod_offset(mbuf, const uint8_t*, plan.offset(i));
+    std::copy_n(from, part.length,
+                reinterpret_cast<uint8_t*>(rte_pktmbuf_append(piece, part.length)));
+    const net::FragmentField field = plan.field(i, id);
+    net_counters_.add(net::NetCounter::k_out_fragments);
+    dispatch_piece(part, piece, &field);
+  }
+  rte_pktmbuf_free(mbuf);
+}
+
+void Worker::dispatch_piece(const PacketOut& packet, rte_mbuf* mbuf,
+                            const net::FragmentField* fragment) {
+  const bool counts = fragment == nullptr || fragment->offset == 0;  // one of each packet
   if (const net::Output::Flow* flow = output_.cached(now_, packet.source, packet.destination)) {
     if (flow->loop) return loop_back(packet, mbuf);
     const size_t ip_length = packet.length + flow->header.size() - flow->header.l2_size();
     if (ip_length > routes_.port(flow->port).mtu) [[unlikely]] {
       return drop_packet(mbuf, net::NetCounter::k_drop_too_long);
     }
-    put_header(mbuf, flow->header, packet);
-    net_counters_.add(net::NetCounter::k_out_sctp);
+    put_header(mbuf, flow->header, packet, fragment);
+    net_counters_.add(net::NetCounter::k_out_sctp, counts ? 1 : 0);
     return send_frame(*ports_[flow->port], mbuf);
   }
   const net::OutputVerdict verdict =
       output_.resolve(now_, packet.source, packet.destination, actions_,
                       [&](uint16_t, const net::HeaderTemplate& header) -> net::PacketHandle {
-                        put_header(mbuf, header, packet);
+                        put_header(mbuf, header, packet, fragment);
                         return mbuf;
                       });
   switch (verdict.kind) {
@@ -87,19 +136,21 @@ void Worker::dispatch(const PacketOut& packet, rte_mbuf* mbuf) {
       break;  // the neighbour table has it
     case net::OutputKind::kSend:
       // The header was written before the neighbour's address was known: write it again.
-      verdict.header->write(rte_pktmbuf_mtod(mbuf, uint8_t*), packet.length, packet.dscp);
-      net_counters_.add(net::NetCounter::k_out_sctp);
+      write_header(rte_pktmbuf_mtod(mbuf, uint8_t*), *verdict.header, packet, fragment);
+      net_counters_.add(net::NetCounter::k_out_sctp, counts ? 1 : 0);
       send_frame(*ports_[verdict.port], mbuf);
       break;
   }
   apply(*ports_[verdict.port], actions_);
 }
 
-void Worker::put_header(rte_mbuf* mbuf, const net::HeaderTemplate& header,
-                        const PacketOut& packet) {
-  char* const at = rte_pktmbuf_prepend(mbuf, static_cast<uint16_t>(header.size()));
-  header.write(reinterpret_cast<uint8_t*>(at), packet.length, packet.dscp);
-  if (!checksum_by_port_) return;
+void Worker::put_header(rte_mbuf* mbuf, const net::HeaderTemplate& header, const PacketOut& packet,
+                        const net::FragmentField* fragment) {
+  const size_t size = fragment == nullptr ? header.size() : header.fragment_size();
+  char* const at = rte_pktmbuf_prepend(mbuf, static_cast<uint16_t>(size));
+  write_header(reinterpret_cast<uint8_t*>(at), header, packet, fragment);
+  // Of a packet in fragments no port can take the checksum: the stack has written it.
+  if (!checksum_by_port_ || fragment_size_of(packet) != 0) return;
   mbuf->l2_len = header.l2_size() & 0x7f;
   mbuf->l3_len = (header.size() - header.l2_size()) & 0x1ff;
   mbuf->ol_flags |= RTE_MBUF_F_TX_SCTP_CKSUM |

@@ -15,7 +15,9 @@
 #include "capture/tap.h"
 #include "config/config.h"
 #include "net/counters.h"
+#include "net/fragment.h"
 #include "net/frame.h"
+#include "net/icmp.h"
 #include "net/output.h"
 #include "net/reassembly.h"
 #include "net/route.h"
@@ -75,7 +77,8 @@ class Worker {
   bool take_frame(PortQueue& queue, rte_mbuf*& mbuf, PacketIn& packet);
   bool take_fragment(const net::Frame& frame, rte_mbuf*& mbuf, PacketIn& packet);
   void respond(PortQueue& queue, const net::Frame& frame, rte_mbuf* mbuf);
-  void tell_unreachable(const PacketIn& sent, rte_mbuf* mbuf);
+  void tell_icmp(const net::IcmpError& error, rte_mbuf* mbuf);
+  void hear_icmp(const net::IcmpError& error);
   void drop_frame(PortQueue& queue, rte_mbuf* mbuf, net::NetCounter why);
   void deliver_events();
   // Hands a full burst to the shard; the mbufs are held until its events have been delivered.
@@ -95,7 +98,11 @@ class Worker {
   // -- transmit.cpp
   size_t transmit();
   void dispatch(const PacketOut& packet, rte_mbuf* mbuf);
-  void put_header(rte_mbuf* mbuf, const net::HeaderTemplate& header, const PacketOut& packet);
+  void dispatch_fragments(const PacketOut& packet, rte_mbuf* mbuf, const net::FragmentPlan& plan);
+  // A packet, or one fragment of it, without its IP header.
+  void dispatch_piece(const PacketOut& packet, rte_mbuf* mbuf, const net::FragmentField* fragment);
+  void put_header(rte_mbuf* mbuf, const net::HeaderTemplate& header, const PacketOut& packet,
+                  const net::FragmentField* fragment);
   void loop_back(const PacketOut& packet, rte_mbuf* mbuf);
   void drop_packet(rte_mbuf* mbuf, net::NetCounter why);
   bool refill_spares();
