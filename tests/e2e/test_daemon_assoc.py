@@ -84,7 +84,7 @@ def case_fewer_queues_than_workers(t):
     send through the worker that has it."""
     namespace = netns.Namespace('pair')
     path = wire(t, 'a')
-    changes = {'workers': {'count': 3}}
+    changes = {'workers': {'count': 3, 'misdirect': False}}
     a = Daemon(namespace, t.folder, [memif_port(path, 'server', A, queues=1)], changes, label='a')
     b = Daemon(namespace, t.folder, [memif_port(path, 'client', B, queues=1)], changes, label='b')
     wait_links(a, b)

@@ -123,16 +123,12 @@ class Daemon:
 
     def check_hand_overs(self):
         """Where every packet is to arrive at a wrong worker, each must have been handed over."""
-        if WORKERS == 1:
+        if not json.loads(self.config.read_text())['workers']['misdirect']:
             return
         seen = self.ask('counters')
-        if MISDIRECT and seen['worker.handed_over_in'] < seen['net.in_sctp']:
+        if seen['worker.handed_over_in'] < seen['net.in_sctp']:
             raise AssertionError(f'{seen["net.in_sctp"]} packets came to the stack, but only '
                                  f'{seen["worker.handed_over_in"]} were handed over')
-        # So many tags do not all happen to name the worker that received their packets.
-        ended = seen['stack.active_estabs'] + seen['stack.passive_estabs']
-        if ended >= 30 and seen['worker.handed_over_in'] == 0:
-            raise AssertionError(f'{ended} associations, and no packet was handed over')
 
     def runtime_folders(self):
         return [path for path in pathlib.Path('/var/run/dpdk').glob(self.prefix)]
