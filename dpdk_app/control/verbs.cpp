@@ -165,6 +165,7 @@ Json describe_path(const PathStatus& path, TimePoint now) {
                        {"ssthresh", path.ssthresh},
                        {"flight", path.flight},
                        {"mtu", path.mtu},
+                       {"mtu_state", state_name(path.mtu_state)},
                        {"error_count", path.error_count},
                        {"heartbeats_sent", path.heartbeats_sent},
                        {"heartbeat_acks", path.heartbeat_acks},

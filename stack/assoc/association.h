@@ -102,6 +102,8 @@ class Association {
   void on_message_consumed(ShardContext& ctx, size_t bytes);
   // ICMP, checked, says that the peer does not speak SCTP.
   void on_protocol_unreachable(ShardContext& ctx);
+  // ICMP, checked so far as to quote our tag, says that `sent` was too large (path_mtu.cpp).
+  void on_packet_too_big(ShardContext& ctx, TimePoint now, const PacketIn& sent, uint16_t told);
   // The shard could not keep a message.
   void abort_for_memory(ShardContext& ctx);
 

@@ -28,6 +28,7 @@ struct Reply {
   IpAddress destination;
   uint16_t length = 0;
   uint8_t dscp = 0;
+  uint16_t fragment_size = 0;  // as in PacketOut
   std::array<uint8_t, kMaxSize> bytes;
 };
 

@@ -97,6 +97,8 @@ bool Association::on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket
     case ChunkType::kInit:
     case ChunkType::kCookieEcho:
       return true;  // the shard has dealt with these before it came here
+    case ChunkType::kPad:
+      return true;  // RFC 4820 section 3: passed over
     default:
       return on_unknown_chunk(ctx, chunk, data);
   }

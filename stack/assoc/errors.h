@@ -29,6 +29,7 @@ bool queue_reply(ShardContext& ctx, const IpAddress& source, const IpAddress& de
   reply->source = source;
   reply->destination = destination;
   reply->dscp = dscp;
+  reply->fragment_size = 0;
   reply->length = static_cast<uint16_t>(writer.finish(false).size());
   ctx.replies.commit();
   return true;

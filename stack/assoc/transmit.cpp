@@ -299,6 +299,7 @@ bool Association::finish_packet(wire::PacketWriter& writer, Path& path, PacketOu
   out.source = path.local;
   out.destination = path.remote;
   out.dscp = profile_.dscp;
+  out.fragment_size = 0;
   ++packets_sent_;
   ++path.packets_sent;
   return true;

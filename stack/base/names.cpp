@@ -51,6 +51,20 @@ std::string_view state_name(AssocState state) {
   return "?";
 }
 
+std::string_view state_name(PmtuState state) {
+  switch (state) {
+    case PmtuState::kFixed:
+      return "FIXED";
+    case PmtuState::kSearching:
+      return "SEARCHING";
+    case PmtuState::kComplete:
+      return "COMPLETE";
+    case PmtuState::kError:
+      return "ERROR";
+  }
+  return "?";
+}
+
 std::string_view state_name(PathState state) {
   switch (state) {
     case PathState::kUnconfirmed:

@@ -48,24 +48,25 @@ void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint,
                                 profile.max_inbound_streams, initial_tsn};
   std::vector<IpAddress> announced = endpoint.announced_to(packet.source);
   if (announced.size() == 1 && announced[0] == packet.destination) announced.clear();
+  const StatelessReply as = stateless_reply(&endpoint, packet.source);
   const bool queued = queue_reply(
       ctx, packet.destination, packet.source, endpoint.port, packet.header.source_port,
-      init.initiate_tag, profile.dscp, stateless_limit(packet.source, profile.path_mtu),
-      [&](wire::PacketWriter& writer) {
+      init.initiate_tag, as.dscp, as.limit, [&](wire::PacketWriter& writer) {
         return write_whole_init_ack(writer, fields, announced, std::span(sealed).first(size), init);
       });
   if (queued) ctx.counters.add(Counter::k_inits_answered);
 }
 
-void send_stale_cookie(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
-                       const Cookie& cookie) {
+void send_stale_cookie(ShardContext& ctx, TimePoint now, const Endpoint* endpoint,
+                       const InboundPacket& packet, const Cookie& cookie) {
   ctx.counters.add(Counter::k_drop_stale_cookie);
   const auto late =
       std::chrono::duration_cast<std::chrono::microseconds>(now - cookie.created - cookie.lifespan);
   const uint32_t staleness =
       static_cast<uint32_t>(std::min<int64_t>(std::max<int64_t>(late.count(), 0), UINT32_MAX));
+  const StatelessReply as = stateless_reply(endpoint, packet.source);
   queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
-              packet.header.source_port, cookie.peer_tag, 0, stateless_limit(packet.source),
+              packet.header.source_port, cookie.peer_tag, as.dscp, as.limit,
               [&](wire::PacketWriter& writer) {
                 return wire::begin_error(writer) && wire::append_stale_cookie(writer, staleness) &&
                        writer.end_chunk();
@@ -89,10 +90,11 @@ void answer_out_of_blue(ShardContext& ctx, TimePoint now, ReplyBudget& budget,
     return;
   }
   const bool complete = shape.has_shutdown_ack;
+  const StatelessReply as = stateless_reply(endpoint, packet.source);
   const bool queued =
       queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
-                  packet.header.source_port, packet.header.verification_tag, 0,
-                  stateless_limit(packet.source), [&](wire::PacketWriter& writer) {
+                  packet.header.source_port, packet.header.verification_tag, as.dscp, as.limit,
+                  [&](wire::PacketWriter& writer) {
                     return complete ? wire::write_shutdown_complete(writer, true)
                                     : wire::write_abort(writer, true);
                   });

@@ -33,25 +33,33 @@ void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint,
                  const InboundPacket& packet, const wire::InitChunk& init, VerificationTag tag,
                  Tsn initial_tsn);
 
-// The largest SCTP packet for an answer to a stranger: what an Ethernet path takes.
-[[nodiscard]] inline size_t stateless_limit(const IpAddress& peer, uint16_t path_mtu = 1500) {
+// How a stranger is answered: as the profile says that an association with it would have.
+struct StatelessReply {
+  uint8_t dscp = 0;
+  size_t limit = 0;  // bytes of the largest SCTP packet
+};
+[[nodiscard]] inline StatelessReply stateless_reply(const Endpoint* endpoint,
+                                                    const IpAddress& peer) {
+  const Profile profile = endpoint != nullptr ? endpoint->profile_for(peer) : Profile{};
   const size_t header = peer.is_ipv4() ? kIpv4HeaderSize : kIpv6HeaderSize;
-  return std::min<size_t>((path_mtu - header) & ~size_t{3}, Reply::kMaxSize);
+  return {profile.dscp,
+          std::min<size_t>((profile.path_mtu - header) & ~size_t{3}, Reply::kMaxSize)};
 }
 
 // ABORT with the INIT's own tag (8.4, 3).
 template <typename Append>
-void refuse_init(ShardContext& ctx, const InboundPacket& packet, VerificationTag initiate_tag,
-                 Append&& append) {
+void refuse_init(ShardContext& ctx, const InboundPacket& packet, const Endpoint* endpoint,
+                 VerificationTag initiate_tag, Append&& append) {
+  const StatelessReply as = stateless_reply(endpoint, packet.source);
   queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
-              packet.header.source_port, initiate_tag, 0, stateless_limit(packet.source),
+              packet.header.source_port, initiate_tag, as.dscp, as.limit,
               [&](wire::PacketWriter& writer) {
                 return wire::begin_abort(writer, false) && append(writer) && writer.end_chunk();
               });
 }
 
-void send_stale_cookie(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
-                       const Cookie& cookie);
+void send_stale_cookie(ShardContext& ctx, TimePoint now, const Endpoint* endpoint,
+                       const InboundPacket& packet, const Cookie& cookie);
 
 // Section 8.4, from rule 2 on; INIT and COOKIE ECHO have been dealt with.
 void answer_out_of_blue(ShardContext& ctx, TimePoint now, ReplyBudget& budget,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What ICMP may say about an association (RFC 9260 section 10). Of all messages only one matters:
-// that nobody speaks SCTP where our packet went. Parsing is the caller's; called by Shard.
+// What ICMP may say about an association (RFC 9260 section 10, RFC 8899 section 4.6). Of all
+// messages two matter: nobody speaks SCTP where our packet went, and the packet was too large to
+// get there. Parsing is the caller's; called by Shard.
 #include <optional>
 
 #include "base/bytes.h"
@@ -35,26 +36,32 @@ uint16_t ShardCore::steer_quoted(const PacketIn& sent) const {
   return id ? id->shard : ctx.config.index;
 }
 
-void ShardCore::protocol_unreachable(const PacketIn& sent) {
+// The association whose packet is quoted, if the quotation proves that it was sent (section 10,
+// ICMP5 and ICMP6): whoever has seen a packet of ours can quote its tag; nobody else is believed.
+// Of an INIT that tag is zero, and the one that it chose stands for it.
+Association* ShardCore::proven_quote(const PacketIn& sent) const {
   const std::span<const uint8_t> bytes = sent.bytes;
   const auto id = find_quoted(sent);
   Association* const association = id ? find(*id) : nullptr;
-  if (association == nullptr) {  // ICMP5
-    ctx.counters.add(Counter::k_drop_icmp);
-    return;
-  }
-  // ICMP6: whoever has seen a packet of ours can quote its tag; nobody else is believed. Of an INIT
-  // that tag is zero, and the one that it chose stands for it.
+  if (association == nullptr) return nullptr;
   const VerificationTag tag(load_be32(bytes.data() + 4));
   bool proven = tag.value != 0 && tag == association->peer_tag();
   if (tag.value == 0 && association->state() == AssocState::kCookieWait) {
     proven = quoted_init_tag(bytes) == association->local_tag();
   }
-  if (!proven) {
-    ctx.counters.add(Counter::k_drop_icmp);
-    return;
-  }
+  return proven ? association : nullptr;
+}
+
+void ShardCore::protocol_unreachable(const PacketIn& sent) {
+  Association* const association = proven_quote(sent);
+  if (association == nullptr) return ctx.counters.add(Counter::k_drop_icmp);
   association->on_protocol_unreachable(ctx);  // ICMP8
+}
+
+void ShardCore::packet_too_big(TimePoint now, const PacketIn& sent, uint16_t mtu) {
+  Association* const association = proven_quote(sent);
+  if (association == nullptr) return ctx.counters.add(Counter::k_drop_icmp);
+  association->on_packet_too_big(ctx, now, sent, mtu);
 }
 
 }  // namespace trunkline

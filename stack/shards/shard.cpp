@@ -45,6 +45,11 @@ void Shard::protocol_unreachable(TimePoint now, const PacketIn& sent) {
   core_->reap();
 }
 
+void Shard::packet_too_big(TimePoint now, const PacketIn& sent, uint16_t mtu) {
+  core_->packet_too_big(now, sent, mtu);
+  core_->reap();
+}
+
 ConnectResult Shard::connect(TimePoint now, const ConnectRequest& request) {
   return core_->connect(now, request);
 }

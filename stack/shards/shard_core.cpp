@@ -173,6 +173,7 @@ size_t ShardCore::transmit_replies(std::span<PacketOut> room) {
       out.source = reply.source;
       out.destination = reply.destination;
       out.dscp = reply.dscp;
+      out.fragment_size = reply.fragment_size;
       ++n;
     }
     ctx.replies.pop();

@@ -32,6 +32,7 @@ class ShardCore {
 
   // -- what ICMP says (icmp.cpp)
   void protocol_unreachable(const PacketIn& sent);
+  void packet_too_big(TimePoint now, const PacketIn& sent, uint16_t mtu);
 
   // Between verbs no shard holds anything of the directory's; asked for often enough.
   void quiescent() { directory_.quiescent(reader_); }
@@ -91,6 +92,8 @@ class ShardCore {
   Directory::Claim claim_addresses(const Association& association,
                                    std::span<const IpAddress> peers);
   void update_addresses(Association& association, const PeerAddresses& before);
+
+  [[nodiscard]] Association* proven_quote(const PacketIn& sent) const;  // icmp.cpp
 
   // shard_core.cpp
   template <typename... Args>

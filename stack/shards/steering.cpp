@@ -196,7 +196,7 @@ void ShardCore::refuse_stranger(TimePoint now, const InboundPacket& packet,
                                 const Endpoint* endpoint, VerificationTag initiate_tag,
                                 Append&& append) {
   if (budget_.judge(now, endpoint) != ReplyBudget::Verdict::kAnswer) return;
-  refuse_init(ctx, packet, initiate_tag, std::forward<Append>(append));
+  refuse_init(ctx, packet, endpoint, initiate_tag, std::forward<Append>(append));
 }
 
 // Asked before the INIT is read: a flood must not cost more than this.
@@ -298,7 +298,7 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
         ctx.counters.add(Counter::k_drop_cookie_collision);
         return;
       case Association::CookieAction::kStale:
-        return send_stale_cookie(ctx, now, packet, cookie);
+        return send_stale_cookie(ctx, now, endpoint, packet, cookie);
       case Association::CookieAction::kRestart:
         tags_.erase(old_tag, known);
         tags_.insert(known->local_tag(), known);
@@ -318,22 +318,26 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
 // nor its nonces, which are this shard's: of 5.2.4 nothing is left but to discard.
 void ShardCore::on_cookie_elsewhere(TimePoint now, const InboundPacket& packet,
                                     const Cookie& cookie) {
-  if (now - cookie.created > cookie.lifespan) return send_stale_cookie(ctx, now, packet, cookie);
+  if (now - cookie.created > cookie.lifespan) {
+    return send_stale_cookie(ctx, now,
+                             endpoints.find(packet.destination, packet.header.destination_port),
+                             packet, cookie);
+  }
   ctx.counters.add(Counter::k_drop_cookie_collision);
 }
 
 void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie) {
+  Endpoint* const endpoint = endpoints.find(cookie.endpoint);
   if (now - cookie.created > cookie.lifespan) {
-    return send_stale_cookie(ctx, now, packet, cookie);  // 5.1.5 step 4
+    return send_stale_cookie(ctx, now, endpoint, packet, cookie);  // 5.1.5 step 4
   }
   if (spent_.contains(cookie)) {
     ctx.counters.add(Counter::k_drop_spent_cookie);
     return;
   }
-  Endpoint* const endpoint = endpoints.find(cookie.endpoint);
   if (!endpoint->listening) {
     ctx.counters.add(Counter::k_drop_no_endpoint);
-    refuse_init(ctx, packet, cookie.peer_tag, [](wire::PacketWriter&) { return true; });
+    refuse_init(ctx, packet, endpoint, cookie.peer_tag, [](wire::PacketWriter&) { return true; });
     return;
   }
   const Profile& profile = endpoint->profile_for(packet.source);
@@ -354,7 +358,7 @@ void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie&
     }
   }
   ctx.counters.add(Counter::k_drop_no_association_memory);
-  refuse_init(ctx, packet, cookie.peer_tag,
+  refuse_init(ctx, packet, endpoint, cookie.peer_tag,
               [](wire::PacketWriter& writer) { return wire::append_out_of_resource(writer); });
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Names of the chunk types (RFC 9260 section 3.2, table 1).
+// Names of the chunk types (RFC 9260 section 3.2, table 1; RFC 4820).
 #include "wire/chunk.h"
 
 namespace trunkline::wire {
@@ -36,6 +36,8 @@ std::string_view chunk_name(ChunkType type) {
       return "CWR";
     case ChunkType::kShutdownComplete:
       return "SHUTDOWN COMPLETE";
+    case ChunkType::kPad:
+      return "PAD";
   }
   return "unknown";
 }

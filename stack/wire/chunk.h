@@ -35,6 +35,7 @@ enum class ChunkType : uint8_t {
   kEcne = 12,  // reserved
   kCwr = 13,   // reserved
   kShutdownComplete = 14,
+  kPad = 0x84,  // RFC 4820
 };
 
 // The T bit of ABORT and SHUTDOWN COMPLETE: the packet carries the tag that it was sent in answer

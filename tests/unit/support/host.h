@@ -31,6 +31,7 @@ struct Packet {
   IpAddress destination;
   std::vector<uint8_t> bytes;
   uint8_t dscp = 0;
+  uint16_t fragment_size = 0;
 
   [[nodiscard]] wire::CommonHeader header() const { return *wire::CommonHeader::parse(bytes); }
   [[nodiscard]] std::vector<wire::ChunkView> chunks() const {
@@ -211,7 +212,7 @@ class Host {
       for (const PacketOut& out : std::span(out_).first(n)) {
         packets.push_back({out.source, out.destination,
                            std::vector<uint8_t>(out.room.begin(), out.room.begin() + out.length),
-                           out.dscp});
+                           out.dscp, out.fragment_size});
         check(packets.back());
       }
       if (packets.size() > 100000) {

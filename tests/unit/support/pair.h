@@ -33,7 +33,7 @@ inline Packet build(IpAddress source, IpAddress destination, PortNumber source_p
   writer.write_header(source_port, destination_port, tag);
   EXPECT_TRUE(write(writer));
   const auto bytes = writer.finish(true);
-  return {source, destination, std::vector<uint8_t>(bytes.begin(), bytes.end()), 0};
+  return {source, destination, std::vector<uint8_t>(bytes.begin(), bytes.end()), 0, 0};
 }
 
 // "INIT ACK, SACK + DATA": the packets, and the chunks in each.

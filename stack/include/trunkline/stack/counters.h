@@ -50,6 +50,12 @@ namespace trunkline {
   X(path_doubts, "paths that became potentially failed")                                        \
   X(failovers, "times that data left a path because it failed")                                 \
   X(primary_switchovers, "times that another path became primary because it failed")            \
+  X(pmtu_probes_sent, "HEARTBEATs padded to find out whether a larger packet passes")           \
+  X(pmtu_probes_lost, "such probes that were not answered in time")                             \
+  X(pmtu_raised, "path MTUs that a probe raised")                                               \
+  X(pmtu_lowered, "path MTUs that an ICMP message lowered")                                     \
+  X(pmtu_black_holes, "path MTUs lowered because large packets vanished while small ones passed")\
+  X(fragmentable_packets, "packets larger than a path MTU that has shrunk, sent to be fragmented")\
   X(restarts, "associations that the peer restarted")                                           \
   X(inits_answered, "INIT ACKs sent")                                                           \
   X(oob_aborts_sent, "ABORTs sent to out-of-the-blue packets")                                  \
@@ -81,6 +87,10 @@ namespace trunkline {
   X(drop_no_association_memory, "set-ups refused because a table or pool is full")              \
   X(drop_elsewhere, "packets of an association that another shard has come to own meanwhile")   \
   X(drop_icmp, "ICMP errors that quote no packet of an association, or not its tag")            \
+  X(drop_icmp_not_in_flight, "ICMP too-big messages about a packet that is not on its way")     \
+  X(drop_icmp_size, "ICMP too-big messages whose size asks for nothing less")                   \
+  X(drop_icmp_pmtu_off, "ICMP too-big messages while the profile's path MTU is fixed")          \
+  X(clamped_icmp_size, "ICMP too-big messages whose size was lifted to the profile's base")     \
   X(drop_reply_queue_full, "stateless replies withheld because their queue is full")            \
   /* Drops: chunks */                                                                           \
   X(drop_bad_chunk, "chunks whose fixed part is malformed")                                     \

@@ -19,6 +19,13 @@ enum class AddressCheck : uint8_t {
 // A threshold that no error counter exceeds.
 inline constexpr uint16_t kNeverSwitch = 0xffff;
 
+// How a path's MTU follows the network (RFC 9260 section 7.3, RFC 8899).
+enum class PmtuDiscovery : uint8_t {
+  kOff,       // Profile::path_mtu, whatever happens
+  kReactive,  // path_mtu until an ICMP message or a black hole says less; then probes look for more
+  kProbing,   // pmtu_base until probes have shown that more passes, up to path_mtu
+};
+
 struct Profile {
   // Retransmission time-out, section 6.3.1. Invariant: 0 < min <= initial <= max.
   Duration rto_initial = std::chrono::seconds(1);
@@ -60,7 +67,15 @@ struct Profile {
   uint32_t a_rwnd = 512 * 1024;            // receive buffer of an association
   uint32_t send_buffer = 1024 * 1024;      // payload accepted and not yet acknowledged
   uint32_t max_message_size = 256 * 1024;  // both ways
-  uint16_t path_mtu = 1500;                // of the IP packet
+  uint16_t path_mtu = 1500;                // of the IP packet; no path ever has more
+
+  // Path MTU discovery, RFC 8899. No network asks for less than the base, or hardly any; for IPv6
+  // it is never less than 1280. The time-out is PROBE_TIMER, at least 1 s; the interval is
+  // PMTU_RAISE_TIMER, zero: what was lowered stays low.
+  PmtuDiscovery pmtu_discovery = PmtuDiscovery::kReactive;
+  uint16_t pmtu_base = 1200;
+  Duration pmtu_probe_timeout = std::chrono::seconds(15);
+  Duration pmtu_raise_interval = std::chrono::seconds(600);
 
   // Congestion control, section 7.2 and 6.1 D.
   uint8_t max_burst = 4;  // packets a SACK or timer may release at once; 0: no limit

@@ -53,6 +53,9 @@ struct PacketOut {
   IpAddress source;
   IpAddress destination;
   uint8_t dscp = 0;
+  // 0: goes out whole, and no router may fragment it (DF). Otherwise it was cut before the path MTU
+  // shrank (sections 6.9, 7.3): it goes out without DF, in IP packets of at most this many bytes.
+  uint16_t fragment_size = 0;
 };
 
 // ---------------------------------------------------------------- associations, as seen outside
@@ -71,6 +74,15 @@ enum class AssocState : uint8_t {  // RFC 9260 section 4
 
 enum class PathState : uint8_t { kUnconfirmed, kActive, kPotentiallyFailed, kInactive };
 [[nodiscard]] std::string_view state_name(PathState state);
+
+// Of path MTU discovery (RFC 8899 section 5.2).
+enum class PmtuState : uint8_t {
+  kFixed,      // Profile::pmtu_discovery is kOff
+  kSearching,  // a probe is under way
+  kComplete,   // no larger packet is known to pass
+  kError,      // not even Profile::pmtu_base passes
+};
+[[nodiscard]] std::string_view state_name(PmtuState state);
 
 // Why an association ended, a connect failed or a message was not sent.
 enum class Reason : uint8_t {
@@ -97,6 +109,7 @@ struct PathStatus {
   uint32_t ssthresh = 0;  // bytes
   uint32_t flight = 0;    // bytes of DATA chunks outstanding, as cwnd counts them
   uint32_t mtu = 0;       // bytes, IP packet
+  PmtuState mtu_state = PmtuState::kFixed;
   uint32_t error_count = 0;
   uint64_t heartbeats_sent = 0;
   uint64_t heartbeat_acks = 0;
@@ -320,8 +333,12 @@ class Shard {
   // To the shard that steer_quoted() names.
   // ICMP or ICMPv6 says that SCTP is not spoken where `sent` went: a packet from one of our
   // addresses to a peer's, quoted as far as the message goes. If it proves that it was ours, the
-  // association ends as by an ABORT (section 10). No other ICMP message concerns the stack.
+  // association ends as by an ABORT (section 10).
   void protocol_unreachable(TimePoint now, const PacketIn& sent);
+  // ICMP (fragmentation needed) or ICMPv6 (too big) says that `sent` did not fit where it went.
+  // `mtu`: bytes of the IP packets that would, 0 if not told. Believed only of a packet that is on
+  // its way (RFC 8899 section 4.6). No other ICMP message concerns the stack.
+  void packet_too_big(TimePoint now, const PacketIn& sent, uint16_t mtu);
 
   // -- commands (RFC 9260 section 11.1)
   ConnectResult connect(TimePoint now, const ConnectRequest& request);
