@@ -44,6 +44,12 @@ void read_fields(const Map& map, Profile& out) {
   map.bytes("send_buffer", out.send_buffer, 1500, 256ull << 20);
   map.bytes("max_message_size", out.max_message_size, 1, 64ull << 20);
   map.integer("path_mtu", out.path_mtu, 576, 9200);
+  if (const auto which = map.choice("pmtu_discovery", {"off", "reactive", "probing"})) {
+    out.pmtu_discovery = static_cast<PmtuDiscovery>(*which);
+  }
+  map.integer("pmtu_base", out.pmtu_base, 576, 9200);
+  map.duration("pmtu_probe_timeout", out.pmtu_probe_timeout, milliseconds(1000), hours(1));
+  map.duration("pmtu_raise_interval", out.pmtu_raise_interval, Duration(0), hours(24));
   map.integer("max_burst", out.max_burst, 0, 255);
   map.boolean("nagle", out.nagle);
   map.boolean("one_data_per_packet", out.one_data_per_packet);
@@ -182,6 +188,10 @@ class Resolver {
                 "send_buffer",
                 "max_message_size",
                 "path_mtu",
+                "pmtu_discovery",
+                "pmtu_base",
+                "pmtu_probe_timeout",
+                "pmtu_raise_interval",
                 "max_burst",
                 "nagle",
                 "one_data_per_packet",

@@ -42,10 +42,10 @@ Association::Association(const LocalEnd& local, const Profile& profile, const Co
       tsns_(cookie.peer_initial_tsn),
       outstanding_(cookie.local_initial_tsn) {}
 
-uint32_t Association::fragment_limit() const {
+void Association::update_fragment_limit() {
   uint32_t limit = UINT32_MAX;
   for (const Path* path : paths()) limit = std::min(limit, path->pmdcs());
-  return limit - static_cast<uint32_t>(wire::kDataHeaderSize);
+  fragment_limit_ = limit - static_cast<uint32_t>(wire::kDataHeaderSize);
 }
 
 void Association::mark_ready(ShardContext& ctx) {
@@ -58,7 +58,7 @@ void Association::schedule(ShardContext& ctx) {
   if (dead_) return;
   TimePoint earliest = std::min({t1_, t2_, guard_, sack_at_, retry_at_, probe_at_});
   for (const Path* path : paths()) {
-    earliest = std::min({earliest, path->t3, path->heartbeat_due});
+    earliest = std::min({earliest, path->t3, path->heartbeat_due, path->mtu.due()});
   }
   ctx.wheel.arm(wheel_entry, earliest);
 }
@@ -93,6 +93,7 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   for (Path* path : paths()) {
     path->state_since = now;
     plan_heartbeat(ctx, now, *path);
+    if (path->usable()) path->mtu.resume();
   }
   data_path_ = primary_;
   choose_data_path(ctx);
@@ -235,7 +236,8 @@ void Association::fill_status(AssocStatus& out) const {
     status.cwnd = path->congestion.cwnd();
     status.ssthresh = path->congestion.ssthresh();
     status.flight = outstanding_.flight(path->index);
-    status.mtu = path->mtu;
+    status.mtu = path->mtu.value();
+    status.mtu_state = path->mtu.state();
     status.error_count = path->error_count;
     status.heartbeats_sent = path->heartbeats_sent;
     status.heartbeat_acks = path->heartbeat_acks;

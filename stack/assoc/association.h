@@ -137,6 +137,9 @@ class Association {
   // Gives all memory back to the pools. The last call before destruction.
   void release(ShardContext& ctx);
 
+  // The information in a HEARTBEAT that probes the path MTU; other HEARTBEATs have more.
+  static constexpr size_t kProbeInfoSize = 9;
+
   AssocId id;
   uint64_t user = 0;
   ListLink<Association> ready_link;
@@ -172,7 +175,9 @@ class Association {
 
   // association.cpp
   [[nodiscard]] Path& sack_path() const;
-  [[nodiscard]] uint32_t fragment_limit() const;  // user bytes in the largest DATA chunk (AMDCS)
+  // User bytes in the largest DATA chunk: it fits every path (AMDCS).
+  [[nodiscard]] uint32_t fragment_limit() const { return fragment_limit_; }
+  void update_fragment_limit();
   void mark_ready(ShardContext& ctx);
   void schedule(ShardContext& ctx);  // arms the wheel for the earliest deadline
   Event& emit(ShardContext& ctx, EventKind kind, Reason reason = Reason::kNone);
@@ -253,6 +258,19 @@ class Association {
   bool fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out);
   void stop_heartbeats();
 
+  // path_mtu.cpp
+  bool fill_probe(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out);
+  void on_probe_ack(ShardContext& ctx, TimePoint now, std::span<const uint8_t> info);
+  void on_mtu_due(ShardContext& ctx, TimePoint now, Path& path);
+  void mtu_changed(Path& path);
+  // Bytes of an SCTP packet with the COOKIE ECHO alone.
+  [[nodiscard]] size_t cookie_echo_size() const {
+    return wire::kCommonHeaderSize + wire::kChunkHeaderSize + wire::padded(cookie_size_);
+  }
+  void send_again_smaller(ShardContext& ctx, Path& path);
+  [[nodiscard]] bool may_have_been_too_big(const Path& path, std::span<const uint8_t> sent,
+                                           uint16_t told) const;
+
   // shutdown.cpp
   void maybe_finish_sending(ShardContext& ctx, TimePoint now);
   void send_shutdown(ShardContext& ctx, TimePoint now);
@@ -289,9 +307,11 @@ class Association {
   // transmit.cpp
   struct Composition;
   bool fill_init(ShardContext& ctx, TimePoint now, PacketOut& out);
-  bool fill_cookie_echo(TimePoint now, PacketOut& out);
+  bool fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& out);
   void add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
-  void add_data(ShardContext& ctx, TimePoint now, Composition& packet);
+  void add_data(ShardContext& ctx, TimePoint now, Composition& packet, std::span<uint8_t> room);
+  [[nodiscard]] static bool cut_too_large(const TxChunk* chunk, const Path& path);
+  void add_oversize(ShardContext& ctx, TimePoint now, Composition& packet, std::span<uint8_t> room);
   void add_old_and_new(ShardContext& ctx, TimePoint now, Composition& packet);
   void add_retransmissions(ShardContext& ctx, TimePoint now, Composition& packet);
   void add_new_data(ShardContext& ctx, TimePoint now, Composition& packet);
@@ -347,6 +367,7 @@ class Association {
   uint32_t peer_rwnd_ = 0;  // what of it is left, as far as we can know
   uint32_t offered_ = 0;    // what the peer has not used of the window last told
   uint32_t cookie_extension_ms_ = 0;
+  uint32_t fragment_limit_ = 0;
   uint64_t kept_bytes_ = 0;
   Tsn local_initial_tsn_;
   TsnTracker tsns_;

@@ -148,6 +148,7 @@ void Association::drop_unlisted_paths(ShardContext& ctx, const IpAddress& source
     paths_[kept++] = path;
   }
   path_count_ = kept;
+  update_fragment_limit();
   named_count_ = static_cast<uint8_t>(named);
   primary_ = 0;
   setup_path_ = 0;
@@ -162,6 +163,7 @@ void Association::forget_address(ShardContext& ctx, const IpAddress& remote) {
     paths_[i - 1] = paths_[i];
   }
   --path_count_;
+  update_fragment_limit();
   for (uint8_t* const used :
        {&primary_, &data_path_, &cookie_ack_path_, &setup_path_, &last_data_path_}) {
     if (*used == at) *used = 0;

@@ -67,6 +67,7 @@ void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
 
 void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
   const auto ack = wire::HeartbeatChunk::parse(chunk);
+  if (ack && ack->info.size() == kProbeInfoSize) return on_probe_ack(ctx, now, ack->info);
   if (!ack || ack->info.size() != HeartbeatInfo::kSize || ack->info[8] >= path_count_) {
     ctx.counters.add(Counter::k_drop_bad_heartbeat_ack);
     return;
@@ -216,6 +217,7 @@ void Association::stop_heartbeats() {
     path->heartbeat_due = TimePoint::never();
     path->send_heartbeat = false;
     path->heartbeat_outstanding = false;
+    path->mtu.stop();
   }
 }
 

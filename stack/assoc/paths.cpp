@@ -78,6 +78,7 @@ bool Association::add_path(ShardContext& ctx, const IpAddress& remote, const IpA
   if (path == nullptr) return false;
   path->index = path_count_;
   paths_[path_count_++] = path;
+  update_fragment_limit();
   return true;
 }
 
@@ -167,6 +168,11 @@ void Association::set_path_state(ShardContext& ctx, TimePoint now, Path& path, P
     ctx.counters.add(Counter::k_path_doubts);
   }
   path.state = state;
+  if (path.usable()) {
+    path.mtu.resume();
+  } else {
+    path.mtu.pause();
+  }
   path.state_since = now;
   path.answers_in_row = 0;
   // From now on it is asked at each RTO (RFC 7829 section 3.2 rules 5 and 6).

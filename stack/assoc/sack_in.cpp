@@ -74,6 +74,7 @@ void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
                                 const SackOutcome::PerPath& said) {
   if (said.acked > 0) {
     path.one_packet = false;
+    path.mtu.on_acked(now, profile_, said.largest_acked);
     if (!in_fast_recovery_) path.congestion.on_ack(said.acked, said.flight_before);
     // 8.2. What was sent on several paths does not tell which one works again (RFC 7829 section 3.2
     // rules 9 and 10).

@@ -34,6 +34,7 @@ void Association::on_timer(ShardContext& ctx, TimePoint now) {
     Path& path = *paths_[i];
     if (path.t3 <= now) on_t3(ctx, now, path);
     if (!dead_ && path.heartbeat_due <= now) on_heartbeat_due(ctx, now, path);
+    if (!dead_ && path.mtu.due() <= now) on_mtu_due(ctx, now, path);
   }
   schedule(ctx);
 }
@@ -59,6 +60,7 @@ void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
   } else {
     path.congestion.on_t3_expiry();
   }
+  if (!alive) path.mtu.on_timeout(outstanding_.largest_packet(path.index));
   path.one_packet = true;
   path.rto.on_expiry(profile_);
   // A HEARTBEAT that is under way over a path that failed has its own RTO from here: the silence

@@ -29,6 +29,7 @@ struct Association::Composition {
   wire::PacketWriter writer;
   Path& path;
   bool has_data = false;
+  uint16_t fragment_size = 0;  // the packet is larger than the path MTU, and IP may fragment it
 };
 
 bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) {
@@ -37,11 +38,18 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
   if ((pending_ & kPendingInit) != 0) {
     filled = fill_init(ctx, now, out);
   } else if ((pending_ & kPendingCookieEcho) != 0) {
-    filled = fill_cookie_echo(now, out);
+    filled = fill_cookie_echo(ctx, now, out);
   } else if (!is_opening()) {
     for (Path* path : paths()) {
-      if (!path->send_heartbeat || (pending_ & kPendingCookieAck) != 0) continue;
-      filled = fill_heartbeat(ctx, now, *path, out);
+      if ((pending_ & kPendingCookieAck) != 0) break;
+      if (path->send_heartbeat) {
+        filled = fill_heartbeat(ctx, now, *path, out);
+      } else if (sends_data() && path->mtu.wanted(path->usable()) != 0) {
+        filled = fill_probe(ctx, now, *path, out);
+        if (!filled) continue;
+      } else {
+        continue;
+      }
       schedule(ctx);
       return filled;
     }
@@ -52,8 +60,10 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     // A COOKIE ACK may go to an address that is not confirmed; DATA may not (5.4).
     const bool may_carry_data = path.usable() || (pending_ & kPendingCookieAck) == 0;
     add_control(ctx, now, packet.writer, path);
-    if (may_carry_data && &path == path_for_data()) add_data(ctx, now, packet);
+    if (may_carry_data && &path == path_for_data()) add_data(ctx, now, packet, out.room);
     filled = !packet.writer.empty() && finish_packet(packet.writer, path, out);
+    out.fragment_size = packet.fragment_size;
+    if (packet.fragment_size != 0) ctx.counters.add(Counter::k_fragmentable_packets);
   }
   schedule(ctx);
   return filled;
@@ -80,12 +90,16 @@ bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
   return finish_packet(writer, path, out);
 }
 
-bool Association::fill_cookie_echo(TimePoint now, PacketOut& out) {
+bool Association::fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& out) {
   Path& path = *paths_[setup_path_];
   pending_ &= static_cast<uint8_t>(~kPendingCookieEcho);
-  wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
-  writer.write_header(local_.port, peer_port_, peer_tag_);
   const std::span<const uint8_t> echoed(echoed_);
+  // A cookie can't be cut: where it is larger than the path MTU, IP fragments it.
+  const size_t alone = cookie_echo_size();
+  const bool oversize = alone > path.packet_size();
+  const size_t size = std::max(path.packet_size(), alone);
+  wire::PacketWriter writer(out.room.first(std::min(out.room.size(), size)));
+  writer.write_header(local_.port, peer_port_, peer_tag_);
   t1_ = now + path.rto.value();  // even if it does not fit: the attempt must end some day
   if (!wire::write_cookie_echo(writer, echoed.first(cookie_size_))) return false;
   // The report is no reason to hold the association up: without room for it, there is none.
@@ -96,7 +110,12 @@ bool Association::fill_cookie_echo(TimePoint now, PacketOut& out) {
     }
   }
   if (setup_retries_ == 0) setup_sent_at_ = now;
-  return finish_packet(writer, path, out);
+  static_cast<void>(finish_packet(writer, path, out));
+  if (oversize) {
+    out.fragment_size = path.mtu.value();
+    ctx.counters.add(Counter::k_fragmentable_packets);
+  }
+  return true;
 }
 
 // Where DATA would go now; nullptr if there is none to send.
@@ -137,9 +156,13 @@ void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWrit
 
 // A SACK that is owed and not due yet rides with DATA, if there is room for both; it does not
 // travel alone (6.1, 6.2).
-void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet) {
+void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet,
+                           std::span<uint8_t> room) {
   // A small packet leaves room in cwnd: cwnd alone would let a second one out.
   if (packet.path.one_packet && outstanding_.flight(packet.path.index) > 0) return;
+  if (cut_too_large(outstanding_.next_retransmission(), packet.path)) {
+    return add_oversize(ctx, now, packet, room);
+  }
   const wire::PacketWriter before = packet.writer;
   const bool rides =
       packets_since_sack_ > 0 && &packet.path == &sack_path() && write_sack_chunk(packet.writer);
@@ -156,6 +179,23 @@ void Association::add_old_and_new(ShardContext& ctx, TimePoint now, Composition&
   add_retransmissions(ctx, now, packet);
   if (outstanding_.has_retransmissions() || &data_path() != &packet.path) return;
   add_new_data(ctx, now, packet);
+}
+
+bool Association::cut_too_large(const TxChunk* chunk, const Path& path) {
+  return chunk != nullptr && wire::padded(wire::kDataHeaderSize + chunk->size) > path.pmdcs();
+}
+
+// A chunk that was cut for a larger path MTU travels alone, in a packet that IP may fragment (6.9,
+// 7.3). What is in the packet already goes first, without it.
+void Association::add_oversize(ShardContext& ctx, TimePoint now, Composition& packet,
+                               std::span<uint8_t> room) {
+  if (!packet.writer.empty()) return;
+  const TxChunk& chunk = *outstanding_.next_retransmission();
+  const size_t size = wire::kCommonHeaderSize + wire::padded(wire::kDataHeaderSize + chunk.size);
+  packet.writer = wire::PacketWriter(room.first(std::min(room.size(), size)));
+  packet.writer.write_header(local_.port, peer_port_, peer_tag_);
+  add_retransmissions(ctx, now, packet);
+  if (packet.has_data) packet.fragment_size = packet.path.mtu.value();
 }
 
 void Association::add_retransmissions(ShardContext& ctx, TimePoint now, Composition& packet) {
@@ -178,6 +218,9 @@ void Association::add_retransmissions(ShardContext& ctx, TimePoint now, Composit
     if (!packet.has_data) decay_idle_window(now, packet.path);
     PayloadCursor payload = chunk->payload;
     payload.read(at, chunk->size);
+    // What IP may fragment proves nothing about the path MTU.
+    const bool whole = !cut_too_large(chunk, packet.path);
+    chunk->packet = whole ? packet.path.ip_size(packet.writer.size()) : uint16_t{0};
     outstanding_.retransmit(chunk, now, packet.path.index);
     peer_rwnd_ -= std::min<uint32_t>(peer_rwnd_, chunk->size);
     start_t3(now, packet.path, outstanding_.earliest(packet.path.index) == chunk);
@@ -229,6 +272,7 @@ void Association::add_new_data(ShardContext& ctx, TimePoint now, Composition& pa
     uint8_t* const at = wire::write_data_header(packet.writer, header, size);
     PayloadCursor payload = chunk->payload;
     payload.read(at, size);
+    chunk->packet = packet.path.ip_size(packet.writer.size());
     ++message->chunks_outstanding;
     outstanding_.add(chunk, now, packet.path.index);
     peer_rwnd_ -= std::min(peer_rwnd_, size);

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "path/congestion.h"
+#include "path/path_mtu.h"
 #include "path/rto.h"
 #include "trunkline/stack/stack.h"
 
@@ -20,7 +21,7 @@ struct Path {
   Path(const Profile& profile, IpAddress local_address, IpAddress remote_address)
       : local(local_address),
         remote(remote_address),
-        mtu(profile.path_mtu),
+        mtu(profile, remote_address.is_ipv6()),
         rto(profile),
         congestion(pmdcs(), remote_address.is_ipv6()) {}
 
@@ -31,9 +32,9 @@ struct Path {
   bool heartbeat_outstanding = false;
   bool send_heartbeat = false;  // one is to go out
   bool one_packet = false;      // T3 expired: no second packet before an acknowledgement (7.2.3)
-  uint16_t mtu;                 // bytes, IP packet
   uint16_t error_count = 0;     // 8.2
   uint16_t answers_in_row = 0;  // HEARTBEAT ACKs since it failed, or since the last error
+  PathMtu mtu;
   Rto rto;
   Congestion congestion;
   TimePoint rtt_from;  // only chunks sent since then are timed: one sample a round trip (C4)
@@ -52,12 +53,20 @@ struct Path {
   uint64_t failovers = 0;
 
   // Bytes of an SCTP packet that fit the path.
-  [[nodiscard]] size_t packet_size() const {
-    return (mtu - (remote.is_ipv4() ? kIpv4HeaderSize : kIpv6HeaderSize)) & ~size_t{3};
+  [[nodiscard]] size_t packet_size() const { return packet_size_in(mtu.value()); }
+  // Bytes of the SCTP packet in an IP packet of so many, and the other way round.
+  [[nodiscard]] size_t packet_size_in(uint16_t ip_packet) const {
+    return (ip_packet - ip_header()) & ~size_t{3};
+  }
+  [[nodiscard]] uint16_t ip_size(size_t packet) const {
+    return static_cast<uint16_t>(packet + ip_header());
   }
   // Bytes for chunks in it: the unit of congestion control (section 7.2, PMDCS).
   [[nodiscard]] uint32_t pmdcs() const {
     return static_cast<uint32_t>(packet_size() - kSctpHeaderSize);
+  }
+  [[nodiscard]] size_t ip_header() const {
+    return remote.is_ipv4() ? kIpv4HeaderSize : kIpv6HeaderSize;
   }
   [[nodiscard]] bool usable() const { return state == PathState::kActive; }
   // It worked once, and does not now.

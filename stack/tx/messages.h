@@ -53,9 +53,10 @@ struct TxChunk {
   PayloadCursor payload;
   TimePoint sent_at;
   Tsn tsn;
-  uint16_t size = 0;   // bytes of user data
-  uint8_t path = 0;    // index of the path it was last sent on
-  uint8_t misses = 0;  // miss indications (7.2.4)
+  uint16_t size = 0;    // bytes of user data
+  uint16_t packet = 0;  // bytes of the IP packet that it was last sent in, up to its own end
+  uint8_t path = 0;     // index of the path it was last sent on
+  uint8_t misses = 0;   // miss indications (7.2.4)
   State state = State::kInFlight;
   bool beginning = false;
   bool ending = false;

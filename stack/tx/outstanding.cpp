@@ -75,6 +75,7 @@ void Outstanding::ack(TxChunk* chunk, TimePoint resent_at, SackOutcome& outcome)
   SackOutcome::PerPath& path = outcome.paths[chunk->path];
   path.acked += wire_size(*chunk);
   if (!chunk->many_paths) path.certain = true;
+  path.largest_acked = std::max(path.largest_acked, chunk->packet);
   // 6.3.1 C5: the round trip is not told by a chunk that was sent twice, nor by one that waited
   // while another with a lower TSN was.
   if (!chunk->retransmitted && chunk->sent_at >= resent_at) path.rtt_from = chunk->sent_at;
@@ -206,6 +207,22 @@ void Outstanding::retransmit(TxChunk* chunk, TimePoint now, uint8_t path) {
   chunk->sent_at = now;
   chunk->retransmitted = true;
   put_in_flight(chunk);
+}
+
+uint16_t Outstanding::largest_packet(uint8_t path) const {
+  uint16_t largest = 0;
+  for (const TxChunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunks_.next(chunk)) {
+    if (chunk->path != path || chunk->state != TxChunk::State::kInFlight) continue;
+    largest = std::max(largest, chunk->packet);
+  }
+  return largest;
+}
+
+const TxChunk* Outstanding::in_flight(Tsn tsn) const {
+  for (const TxChunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunks_.next(chunk)) {
+    if (chunk->tsn == tsn) return chunk->state == TxChunk::State::kInFlight ? chunk : nullptr;
+  }
+  return nullptr;
 }
 
 TxChunk* Outstanding::earliest(uint8_t path) const {

@@ -28,6 +28,7 @@ struct SackOutcome {
     uint32_t acked = 0;                 // newly acknowledged, by cumulative TSN or gap block
     uint32_t flight_before = 0;         // outstanding before
     bool certain = false;               // one of those acknowledged was sent nowhere else
+    uint16_t largest_acked = 0;         // the largest packet of which something was acknowledged
     bool first_acked = false;           // its earliest outstanding TSN was acknowledged (6.3.2 R3)
     bool reneged = false;               // a chunk counts as in flight again (6.3.2 R4)
     bool lost = false;                  // a chunk was marked by its third miss indication
@@ -80,6 +81,10 @@ class Outstanding {
   [[nodiscard]] TxChunk* next_retransmission(TxChunk* after = nullptr) const;
   // It is being sent again.
   void retransmit(TxChunk* chunk, TimePoint now, uint8_t path);
+  // Bytes of the largest IP packet that is in flight on a path.
+  [[nodiscard]] uint16_t largest_packet(uint8_t path) const;
+  // The chunk with this TSN if it is in flight, or nullptr.
+  [[nodiscard]] const TxChunk* in_flight(Tsn tsn) const;
   // The earliest chunk in flight on a path, or nullptr.
   [[nodiscard]] TxChunk* earliest(uint8_t path) const;
 

@@ -46,12 +46,10 @@ void Network::heal() {
   named_drops_.clear();
 }
 
-bool Network::lose(Link& link, std::span<const uint8_t> bytes, const IpAddress& destination) {
+bool Network::lose(Link& link, size_t ip_size) {
   const LinkFaults& faults = link.faults;
   if (faults.cut) return true;
-  if (faults.mtu != 0 && bytes.size() + ip_header_size(destination.is_ipv6()) > faults.mtu) {
-    return true;
-  }
+  if (faults.mtu != 0 && ip_size > faults.mtu) return true;
   link.bad = link.bad ? !chance(faults.leave_bad) : chance(faults.enter_bad);
   return chance(faults.loss) || (link.bad && chance(faults.loss_when_bad));
 }
@@ -117,7 +115,8 @@ std::optional<TimePoint> Network::schedule(TimePoint now, Link& link, size_t wir
 }
 
 Fate Network::send(TimePoint now, HostIndex from, const IpAddress& source,
-                   const IpAddress& destination, const std::vector<uint8_t>& bytes) {
+                   const IpAddress& destination, const std::vector<uint8_t>& bytes,
+                   uint16_t fragment_size) {
   ++totals_.sent;
   const auto to = host_of(destination);
   if (!to) {
@@ -125,7 +124,9 @@ Fate Network::send(TimePoint now, HostIndex from, const IpAddress& source,
     return Fate::kLost;
   }
   Link& link = link_state(from, *to, net_of(destination));
-  if (drop_by_name(from, *to, bytes) || lose(link, bytes, destination)) {
+  const size_t whole = bytes.size() + ip_header_size(destination.is_ipv6());
+  const size_t ip_size = fragment_size != 0 ? std::min<size_t>(whole, fragment_size) : whole;
+  if (drop_by_name(from, *to, bytes) || lose(link, ip_size)) {
     ++totals_.lost;
     return Fate::kLost;
   }

@@ -86,9 +86,10 @@ class Network {
   // Ends all faults of all links; rate and delay stay.
   void heal();
 
-  // What happened to the packet, the worst of it.
+  // What happened to the packet, the worst of it. With a `fragment_size` it travels in fragments of
+  // that size, and arrives whole or not at all.
   Fate send(TimePoint now, HostIndex from, const IpAddress& source, const IpAddress& destination,
-            const std::vector<uint8_t>& bytes);
+            const std::vector<uint8_t>& bytes, uint16_t fragment_size = 0);
 
   // A packet from nowhere: arrives at once, whatever the links are like, marked as damaged.
   void inject(TimePoint now, HostIndex from, HostIndex to, const IpAddress& source,
@@ -132,7 +133,7 @@ class Network {
   [[nodiscard]] bool chance(uint32_t parts_per_million) {
     return parts_per_million > 0 && random_.below(1'000'000) < parts_per_million;
   }
-  bool lose(Link& link, std::span<const uint8_t> bytes, const IpAddress& destination);
+  bool lose(Link& link, size_t ip_size);
   bool drop_by_name(HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
   bool damage(const LinkFaults& faults, std::vector<uint8_t>& bytes);
   // When it arrives, or nothing if the queue of the link is full.

@@ -187,7 +187,8 @@ void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& pack
     referee_.sent(now, from, *to, packet.destination.is_ipv6(), bytes);
     paths_.sent(now, from, *to, packet.source, packet.destination, bytes);
   }
-  entry.fate = network_.send(now, from, packet.source, packet.destination, bytes);
+  entry.fate =
+      network_.send(now, from, packet.source, packet.destination, bytes, packet.fragment_size);
   remember(std::move(entry));
   if (tap_) tap_({packet.source, packet.destination, bytes});
 }

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How large an IP packet one path takes, and the search for it: RFC 8899 over SCTP. Probes that are
+// answered raise the path MTU; an ICMP message, or a black hole that swallows large packets while
+// small ones pass, lowers it. Decides sizes and times; the association sends and hears.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "trunkline/stack/profile.h"
+#include "trunkline/stack/stack.h"
+#include "trunkline/stack/types.h"
+
+namespace trunkline {
+
+class PathMtu {
+ public:
+  PathMtu(const Profile& profile, bool ipv6);
+
+  // Bytes of the largest IP packet that DATA may fill.
+  [[nodiscard]] uint16_t value() const { return value_; }
+  [[nodiscard]] PmtuState state() const;
+
+  // -- probes
+  // The size of a probe that is to go out; 0: none. `can_search`: the path carries data. A check,
+  // which asks whether a path that swallows large packets takes small ones, goes out regardless.
+  [[nodiscard]] uint16_t wanted(bool can_search) const {
+    return send_ && (checking_ || can_search) ? probe_ : uint16_t{0};
+  }
+  [[nodiscard]] uint64_t nonce() const { return nonce_; }  // of the probe under way; 0: none
+  [[nodiscard]] uint16_t probed() const { return nonce_ != 0 ? probe_ : uint16_t{0}; }
+  void on_probe_sent(TimePoint now, const Profile& profile, Duration rto, uint64_t nonce);
+  // The one that is wanted is more than the sender has room for.
+  void on_no_room(TimePoint now, const Profile& profile);
+  // A probe is late, or it is time to look for more; never() if neither.
+  [[nodiscard]] TimePoint due() const { return due_; }
+  // True: a probe was lost.
+  bool on_due(TimePoint now, const Profile& profile);
+  enum class Change : uint8_t { kNone, kRaised, kBlackHole };
+  Change on_probe_acked(TimePoint now, const Profile& profile);
+
+  // -- what happens on the path
+  // It has become active: what it takes may have changed.
+  void resume();
+  // It is not active any more, or the association is over: no probes (5.2, DISABLED).
+  void pause();
+  // The association sends no HEARTBEATs any more.
+  void stop() { stop_probe(); }
+  // T3 expired; the largest packet that was not acknowledged had `largest` bytes.
+  void on_timeout(uint16_t largest);
+  // DATA was acknowledged that went in a packet of `largest` bytes.
+  void on_acked(TimePoint now, const Profile& profile, uint16_t largest) {
+    if (timeouts_ > 0 && largest >= suspect_) clear_suspicion(now, profile);
+  }
+  // A router, believed, has said that packets of more than `told` bytes do not pass (4.6.2). True:
+  // the path MTU is lower now.
+  bool on_too_big(TimePoint now, const Profile& profile, uint16_t told);
+  [[nodiscard]] uint16_t base() const { return base_; }
+
+ private:
+  [[nodiscard]] uint16_t next_size() const;
+  void search(TimePoint now, const Profile& profile);
+  void stop_probe();
+  void fail_probe(TimePoint now, const Profile& profile);
+  void clear_suspicion(TimePoint now, const Profile& profile);
+
+  uint16_t limit_;        // Profile::path_mtu
+  uint16_t base_;         // BASE_PLPMTU
+  uint16_t minimum_;      // MIN_PLPMTU: of RFC 791, or RFC 8200
+  uint16_t value_;        // PLPMTU
+  uint16_t ceiling_;      // nothing larger is worth a probe before the next raise
+  uint16_t hint_ = 0;     // what a router said: the first size to probe
+  uint16_t probe_ = 0;    // PROBED_SIZE: under way, or to be sent; 0: none
+  uint16_t suspect_ = 0;  // the largest packet that was lost in time-outs
+  uint8_t lost_ = 0;      // PROBE_COUNT
+  uint8_t timeouts_ = 0;  // in a row, of large packets
+  bool enabled_;
+  bool send_ = false;      // the probe is to go out
+  bool checking_ = false;  // it asks about less than value_, not more
+  uint64_t nonce_ = 0;
+  TimePoint due_ = TimePoint::never();
+};
+
+}  // namespace trunkline

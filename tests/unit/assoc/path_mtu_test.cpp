@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Path MTU discovery (RFC 9260 section 7.3, RFC 8899): probes, ICMP and black holes between two
+// hosts, whose path takes packets up to a size that the test sets.
+#include "support/pair.h"
+#include "wire/heartbeat_chunk.h"
+
+namespace trunkline::test {
+namespace {
+
+class PathMtuTest : public Pair {
+ protected:
+  PathMtuTest() {
+    a_setup.profile.heartbeat_interval = z_setup.profile.heartbeat_interval = Duration{0};
+    eats = [this](const Packet& packet) {
+      const size_t header = packet.source.is_ipv6() ? 40 : 20;
+      size_t size = packet.bytes.size() + header;
+      if (packet.fragment_size != 0) size = std::min<size_t>(size, packet.fragment_size);
+      largest = std::max(largest, size);
+      return size > link_mtu || (drops && drops(packet));
+    };
+  }
+  [[nodiscard]] PathStatus path() { return a().status().paths[0]; }
+  Status send(size_t size) { return a().send(now, std::string(size, 'x')); }
+  // ICMP quotes the first `size` bytes of the packet.
+  void too_big(const Packet& sent, uint16_t mtu, size_t size = SIZE_MAX) {
+    const std::vector<uint8_t> bytes(
+        sent.bytes.begin(),
+        sent.bytes.begin() + static_cast<ptrdiff_t>(std::min(size, sent.bytes.size())));
+    a().shard().packet_too_big(now, {sent.source, sent.destination, bytes}, mtu);
+    a().drain(now);
+  }
+  // One full packet that the network has eaten.
+  Packet lose_full(size_t size = 1452) {
+    EXPECT_EQ(send(size), Status::kOk);
+    const std::vector<Packet> packets = a().transmit(now);
+    EXPECT_FALSE(packets.empty());
+    return packets.empty() ? Packet{} : packets[0];
+  }
+
+  size_t link_mtu = 65535;
+  size_t largest = 0;
+  std::function<bool(const Packet&)> drops;
+};
+
+TEST_F(PathMtuTest, WithoutTroubleNoProbeIsSentAndPacketsAreAsLargeAsTheProfileSays) {
+  connect();
+  EXPECT_EQ(path().mtu, 1500);
+  EXPECT_EQ(path().mtu_state, PmtuState::kComplete);
+  ASSERT_EQ(send(5000), Status::kOk);
+  run(seconds(2000));
+  EXPECT_EQ(largest, 1500u);
+  EXPECT_EQ(a().count(Counter::k_pmtu_probes_sent), 0u);
+}
+
+TEST_F(PathMtuTest, ProbingBeginsAtTheBaseAndFindsExactlyWhatPasses) {
+  a_setup.profile.pmtu_discovery = PmtuDiscovery::kProbing;
+  link_mtu = 1450;
+  connect();
+  run(seconds(120));
+  EXPECT_EQ(path().mtu, 1450);
+  EXPECT_EQ(path().mtu_state, PmtuState::kComplete);
+  EXPECT_EQ(a().count(Counter::k_pmtu_raised), 4u);  // 1280, 1400, 1420, 1450
+  EXPECT_EQ(a().count(Counter::k_pmtu_probes_lost), 3u);
+  EXPECT_EQ(a().count(Counter::k_pmtu_probes_sent), 7u);
+  EXPECT_EQ(path().error_count, 0u);
+  EXPECT_EQ(a().status().error_count, 0u);
+  EXPECT_EQ(path().state, PathState::kActive);
+  // PMTU_RAISE_TIMER: the network takes more now.
+  link_mtu = 1500;
+  run(seconds(600));
+  EXPECT_EQ(path().mtu, 1500);
+}
+
+TEST_F(PathMtuTest, AProbeIsAHeartbeatPaddedToTheSizeAndOneByteLessIsTooLittleForIt) {
+  a_setup.profile.pmtu_discovery = PmtuDiscovery::kProbing;
+  z();
+  ASSERT_EQ(dial().status, Status::kOk);
+  link_mtu = 1279;
+  exchange();
+  EXPECT_EQ(path().mtu, 1200);
+  bool seen = false;
+  for (const Packet& packet : wire) {
+    if (packet.names() != "HEARTBEAT + PAD") continue;
+    seen = true;
+    EXPECT_EQ(packet.bytes.size() + 20, 1280u);
+    EXPECT_EQ(packet.fragment_size, 0);
+  }
+  EXPECT_TRUE(seen);
+  link_mtu = 1280;
+  run(seconds(16));
+  EXPECT_EQ(path().mtu, 1280);
+}
+
+TEST_F(PathMtuTest, TheBaseOfIpv6IsWhatEveryLinkTakes) {
+  a_setup.addresses = {ip("2001:db8::1")};
+  z_setup.addresses = {ip("2001:db8::26")};
+  a_setup.profile.pmtu_discovery = PmtuDiscovery::kProbing;
+  link_mtu = 1280;
+  connect();
+  EXPECT_EQ(path().mtu, 1280);
+  ASSERT_EQ(send(4000), Status::kOk);
+  run(seconds(1));
+  EXPECT_EQ(z().messages().size(), 1u);
+  EXPECT_EQ(a().count(Counter::k_retransmitted_chunks), 0u);
+}
+
+TEST_F(PathMtuTest, JumboFramesAreFoundStepByStep) {
+  a_setup.profile.pmtu_discovery = PmtuDiscovery::kProbing;
+  a_setup.profile.path_mtu = 9000;
+  link_mtu = 9000;
+  connect();
+  run(seconds(1));
+  EXPECT_EQ(path().mtu, 9000);
+  ASSERT_EQ(send(20000), Status::kOk);
+  run(seconds(1));
+  EXPECT_EQ(largest, 9000u);
+}
+
+TEST_F(PathMtuTest, ABlackHoleIsEscapedAndNothingIsLost) {
+  connect();
+  link_mtu = 1400;
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(send(3000), Status::kOk);
+  run(seconds(60));
+  EXPECT_EQ(z().messages().size(), 5u);
+  EXPECT_EQ(a().count(Counter::k_pmtu_black_holes), 1u);
+  EXPECT_EQ(path().mtu, 1400);
+  EXPECT_EQ(a().state(), AssocState::kEstablished);
+  EXPECT_EQ(a().status().error_count, 0u);
+  EXPECT_GT(a().count(Counter::k_fragmentable_packets), 0u);
+  EXPECT_EQ(path().t3_expirations, 2u);
+  for (const Packet& packet : wire) {
+    if (packet.fragment_size == 0) continue;
+    EXPECT_EQ(packet.names(), "DATA");
+    EXPECT_LE(packet.fragment_size, 1400);
+  }
+}
+
+TEST_F(PathMtuTest, ABlackHoleBelowTheBaseIsEscapedToo) {
+  connect();
+  link_mtu = 700;
+  ASSERT_EQ(send(5000), Status::kOk);
+  run(seconds(120));
+  EXPECT_EQ(z().messages().size(), 1u);
+  EXPECT_EQ(path().mtu, 576);
+  EXPECT_EQ(path().mtu_state, PmtuState::kError);
+}
+
+TEST_F(PathMtuTest, ADeadPathIsNoBlackHole) {
+  connect();
+  drops = [](const Packet&) { return true; };
+  ASSERT_EQ(send(3000), Status::kOk);
+  run(seconds(30));
+  EXPECT_EQ(path().mtu, 1500);
+  drops = nullptr;
+  run(seconds(120));
+  EXPECT_EQ(z().messages().size(), 1u);
+}
+
+TEST_F(PathMtuTest, SwitchedOffTheMtuStaysWhateverHappens) {
+  a_setup.profile.pmtu_discovery = PmtuDiscovery::kOff;
+  connect();
+  const Packet sent = lose_full();
+  too_big(sent, 1300);
+  EXPECT_EQ(a().count(Counter::k_drop_icmp_pmtu_off), 1u);
+  EXPECT_EQ(path().mtu, 1500);
+  EXPECT_EQ(path().mtu_state, PmtuState::kFixed);
+  run(seconds(5));
+  EXPECT_EQ(z().messages().size(), 1u);
+}
+
+TEST_F(PathMtuTest, IcmpLowersItToTheBaseAndAProbeConfirmsTheSizeThatWasTold) {
+  connect();
+  link_mtu = 1436;
+  const Packet sent = lose_full();
+  too_big(sent, 1436);
+  EXPECT_EQ(a().count(Counter::k_pmtu_lowered), 1u);
+  EXPECT_EQ(path().mtu, 1200);
+  run(Duration{0});
+  EXPECT_EQ(path().mtu, 1436);
+  // Not by T3: the message arrived at once, as fragments.
+  EXPECT_EQ(z().messages().size(), 1u);
+  EXPECT_EQ(path().t3_expirations, 0u);
+  too_big(sent, 1300);  // stale: it has been acknowledged
+  EXPECT_EQ(a().count(Counter::k_drop_icmp_not_in_flight), 1u);
+  EXPECT_EQ(path().mtu, 1436);
+}
+
+TEST_F(PathMtuTest, IcmpIsBelievedOnlyOfAPacketThatIsOnItsWay) {
+  connect();
+  const Packet sent = lose_full();
+  const auto refused = [&](Packet forged, Counter counter, const char* what) {
+    const uint64_t before = a().count(counter);
+    too_big(forged, 1300);
+    EXPECT_EQ(a().count(counter), before + 1) << what;
+    EXPECT_EQ(path().mtu, 1500) << what;
+  };
+  for (const size_t at : {0u, 2u, 4u, 7u}) {  // ports and tag
+    Packet forged = sent;
+    forged.bytes[at] ^= 1;
+    refused(forged, Counter::k_drop_icmp, "ports or tag");
+  }
+  Packet forged = sent;
+  forged.source = ip("192.0.2.77");
+  refused(forged, Counter::k_drop_icmp, "source");
+  forged = sent;
+  forged.destination = ip("192.0.2.77");
+  refused(forged, Counter::k_drop_icmp, "destination");
+  forged = sent;
+  forged.bytes[12 + 7] ^= 0x55;
+  refused(forged, Counter::k_drop_icmp_not_in_flight, "TSN");
+  for (const uint16_t mtu : {uint16_t{1500}, uint16_t{9000}}) {
+    too_big(sent, mtu);
+    EXPECT_EQ(path().mtu, 1500);
+  }
+  too_big(sent, 1300, 8);  // the least that a router quotes
+  EXPECT_EQ(a().count(Counter::k_pmtu_lowered), 1u);
+  EXPECT_EQ(path().mtu, 1200);
+}
+
+TEST_F(PathMtuTest, ASizeBelowTheBaseIsLiftedToIt) {
+  connect();
+  too_big(lose_full(), 68);
+  EXPECT_EQ(path().mtu, 1200);
+  EXPECT_EQ(a().count(Counter::k_clamped_icmp_size), 1u);
+}
+
+TEST_F(PathMtuTest, ARouterThatDoesNotTellASizeIsBelievedToo) {
+  connect();
+  too_big(lose_full(), 0);
+  EXPECT_EQ(path().mtu, 1200);
+  EXPECT_EQ(a().count(Counter::k_clamped_icmp_size), 0u);
+}
+
+TEST_F(PathMtuTest, WithOnlySmallPacketsOnTheirWayIcmpIsNotBelieved) {
+  connect();
+  const Packet sent = lose_full(100);
+  too_big(sent, 1300);
+  EXPECT_EQ(a().count(Counter::k_drop_icmp_not_in_flight), 1u);
+  EXPECT_EQ(path().mtu, 1500);
+}
+
+TEST_F(PathMtuTest, WhatIsSentAfterItShrankIsCutSmallerAndGrowsAgain) {
+  connect();
+  link_mtu = 1200;
+  too_big(lose_full(), 1200);
+  ASSERT_EQ(send(5000), Status::kOk);
+  largest = 0;
+  run(seconds(1));
+  EXPECT_EQ(largest, 1200u);
+  EXPECT_EQ(z().messages().size(), 2u);
+  link_mtu = 1500;
+  run(seconds(700));
+  EXPECT_EQ(path().mtu, 1500);
+  largest = 0;
+  ASSERT_EQ(send(5000), Status::kOk);
+  run(seconds(1));
+  EXPECT_EQ(largest, 1500u);
+  EXPECT_EQ(a().count(Counter::k_t3_expirations), 0u);
+}
+
+TEST_F(PathMtuTest, ShutdownWaitsForWhatShrankOnTheWay) {
+  connect();
+  const Packet sent = lose_full();
+  ASSERT_EQ(a().shard().shutdown(now, a().assoc), Status::kOk);
+  link_mtu = 1300;
+  too_big(sent, 1300);
+  run(seconds(5));
+  EXPECT_EQ(z().messages().size(), 1u);
+  EXPECT_EQ(a().state(), AssocState::kClosed);
+  EXPECT_EQ(z().state(), AssocState::kClosed);
+}
+
+TEST_F(PathMtuTest, AForgedOrRepeatedProbeAnswerChangesNothing) {
+  a_setup.profile.pmtu_discovery = PmtuDiscovery::kProbing;
+  link_mtu = 1250;
+  connect();
+  const auto tag = a().status().local_tag;
+  for (const size_t size : {size_t{9}, size_t{8}}) {
+    a().receive(now, from_z(tag, [&](PacketWriter& w) {
+                  return wire::write_heartbeat_ack(w, std::vector<uint8_t>(size, 0));
+                }));
+  }
+  EXPECT_EQ(a().count(Counter::k_drop_bad_heartbeat_ack), 2u);
+  EXPECT_EQ(path().mtu, 1200);
+}
+
+TEST_F(PathMtuTest, AnswersToStrangersCarryTheDscpOfTheirProfile) {
+  z_setup.profile.dscp = 40;
+  for (const auto& write : {Write(wire::write_cookie_ack), Write(wire::write_shutdown_ack)}) {
+    z().receive(now, from_a(VerificationTag(7), write));
+  }
+  z().receive(now, from_a(VerificationTag(7), [](PacketWriter& w) {
+                return wire::write_heartbeat(w, std::vector<uint8_t>(8, 1));
+              }));
+  z().receive(now, from_a(VerificationTag(0), [](PacketWriter& w) {
+                return wire::write_init(w, {VerificationTag(5), 10000, 1, 1, Tsn(1)}, {});
+              }));
+  z().receive(now, from_a(VerificationTag(0), [](PacketWriter& w) {
+                return wire::write_init(w, {VerificationTag(5), 10000, 0, 1, Tsn(1)}, {});
+              }));
+  const auto packets = z().transmit(now);
+  EXPECT_EQ(names(packets), "SHUTDOWN COMPLETE, ABORT, INIT ACK, ABORT");
+  for (const Packet& packet : packets) EXPECT_EQ(packet.dscp, 40) << packet.names();
+}
+
+}  // namespace
+}  // namespace trunkline::test
