@@ -168,7 +168,9 @@ size_t ShardCore::transmit_replies(std::span<PacketOut> room) {
     PacketOut& out = room[n];
     if (reply.length <= out.room.size()) {
       std::memcpy(out.room.data(), reply.bytes.data(), reply.length);
-      if (!out.checksum_by_port) wire::write_checksum(out.room.first(reply.length));
+      if (!out.checksum_by_port || reply.fragment_size != 0) {
+        wire::write_checksum(out.room.first(reply.length));
+      }
       out.length = reply.length;
       out.source = reply.source;
       out.destination = reply.destination;
@@ -190,8 +192,13 @@ size_t ShardCore::transmit(TimePoint now, std::span<PacketOut> room) {
     size_t turn = 0;
     bool more = true;
     while (more && turn < kTurn && n < room.size()) {
-      more = association->fill_packet(ctx, now, room[n]);
+      PacketOut& out = room[n];
+      more = association->fill_packet(ctx, now, out);
       if (more) {
+        // No port takes a checksum over IP fragments.
+        if (out.fragment_size != 0 && out.checksum_by_port) {
+          wire::write_checksum(out.room.first(out.length));
+        }
         ++n;
         ++turn;
       }

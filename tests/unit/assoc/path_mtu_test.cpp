@@ -135,6 +135,17 @@ TEST_F(PathMtuTest, ABlackHoleIsEscapedAndNothingIsLost) {
   }
 }
 
+TEST_F(PathMtuTest, NoPortWritesTheChecksumOfWhatIpFragments) {
+  a().checksum_by_port = true;
+  connect();
+  link_mtu = 1400;
+  ASSERT_EQ(send(3000), Status::kOk);
+  run(seconds(60));
+  EXPECT_GT(a().count(Counter::k_fragmentable_packets), 0u);
+  EXPECT_EQ(z().messages().size(), 1u);
+  EXPECT_EQ(z().count(Counter::k_checksum_errors), 0u);
+}
+
 TEST_F(PathMtuTest, ABlackHoleBelowTheBaseIsEscapedToo) {
   connect();
   link_mtu = 700;

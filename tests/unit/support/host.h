@@ -207,9 +207,14 @@ class Host {
   }
   std::vector<Packet> transmit(TimePoint now) {
     std::vector<Packet> packets;
+    for (PacketOut& out : out_) out.checksum_by_port = checksum_by_port;
     for (size_t n = out_.size(); n == out_.size();) {
       n = shard_->transmit(now, out_);
       for (const PacketOut& out : std::span(out_).first(n)) {
+        // As a port does, which sees whole packets only.
+        if (checksum_by_port && out.fragment_size == 0) {
+          wire::write_checksum(out.room.first(out.length));
+        }
         packets.push_back({out.source, out.destination,
                            std::vector<uint8_t>(out.room.begin(), out.room.begin() + out.length),
                            out.dscp, out.fragment_size});
@@ -288,6 +293,7 @@ class Host {
   AssocId assoc;  // the last one that was opened or accepted
   std::vector<Seen> events;
   Texts texts;
+  bool checksum_by_port = false;
   bool keep_messages = false;  // the reader is slow: see read_kept()
 
  private:

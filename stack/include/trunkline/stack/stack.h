@@ -54,7 +54,8 @@ struct PacketOut {
   IpAddress destination;
   uint8_t dscp = 0;
   // 0: goes out whole, and no router may fragment it (DF). Otherwise it was cut before the path MTU
-  // shrank (sections 6.9, 7.3): it goes out without DF, in IP packets of at most this many bytes.
+  // shrank (sections 6.9, 7.3): it goes out without DF, in IP packets of at most this many bytes,
+  // and its checksum is written whatever checksum_by_port says.
   uint16_t fragment_size = 0;
 };
 
