@@ -29,14 +29,6 @@ port::ChecksumVerdict verdict_of(const rte_mbuf* mbuf) {
   return port::ChecksumVerdict::kNone;
 }
 
-// A stack without path MTU discovery does not want to know.
-template <typename AnyShard>
-void tell_too_big(AnyShard& shard, TimePoint now, const PacketIn& sent, uint16_t mtu) {
-  if constexpr (requires { shard.packet_too_big(now, sent, mtu); }) {
-    shard.packet_too_big(now, sent, mtu);
-  }
-}
-
 }  // namespace
 
 size_t Worker::receive_port(PortQueue& port) {
@@ -166,7 +158,7 @@ void Worker::tell_icmp(const net::IcmpError& error, rte_mbuf* mbuf) {
 
 void Worker::hear_icmp(const net::IcmpError& error) {
   if (error.kind == net::IcmpErrorKind::kTooBig) {
-    tell_too_big(shard_, now_, error.sent, error.mtu);
+    shard_.packet_too_big(now_, error.sent, error.mtu);
   } else {
     shard_.protocol_unreachable(now_, error.sent);
   }

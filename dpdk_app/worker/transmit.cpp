@@ -14,16 +14,6 @@ bool is_crowded(HandOvers::Ring& ring) {
   return ring.waiting() >= ring.size() / 2;
 }
 
-// A stack without path MTU discovery asks for no fragments.
-template <typename Packet>
-uint16_t fragment_size_of(const Packet& packet) {
-  if constexpr (requires { packet.fragment_size; }) {
-    return packet.fragment_size;
-  } else {
-    return 0;
-  }
-}
-
 void write_header(uint8_t* at, const net::HeaderTemplate& header, const PacketOut& packet,
                   const net::FragmentField* fragment) {
   if (fragment == nullptr) return header.write(at, packet.length, packet.dscp);
@@ -77,9 +67,8 @@ bool Worker::refill_spares() {
 void Worker::dispatch(const PacketOut& packet, rte_mbuf* mbuf) {
   mbuf->data_len = packet.length;
   mbuf->pkt_len = packet.length;
-  if (fragment_size_of(packet) != 0 && !routes_.is_local(packet.destination)) [[unlikely]] {
-    const net::FragmentPlan plan(packet.length, fragment_size_of(packet),
-                                 packet.destination.is_ipv6());
+  if (packet.fragment_size != 0 && !routes_.is_local(packet.destination)) [[unlikely]] {
+    const net::FragmentPlan plan(packet.length, packet.fragment_size, packet.destination.is_ipv6());
     if (plan.count() != 1) return dispatch_fragments(packet, mbuf, plan);
   }
   dispatch_piece(packet, mbuf, nullptr);
@@ -150,7 +139,7 @@ void Worker::put_header(rte_mbuf* mbuf, const net::HeaderTemplate& header, const
   char* const at = rte_pktmbuf_prepend(mbuf, static_cast<uint16_t>(size));
   write_header(reinterpret_cast<uint8_t*>(at), header, packet, fragment);
   // Of a packet in fragments no port can take the checksum: the stack has written it.
-  if (!checksum_by_port_ || fragment_size_of(packet) != 0) return;
+  if (!checksum_by_port_ || packet.fragment_size != 0) return;
   mbuf->l2_len = header.l2_size() & 0x7f;
   mbuf->l3_len = (header.size() - header.l2_size()) & 0x1ff;
   mbuf->ol_flags |= RTE_MBUF_F_TX_SCTP_CKSUM |
