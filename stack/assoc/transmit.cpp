@@ -221,9 +221,11 @@ void Association::add_retransmissions(ShardContext& ctx, TimePoint now, Composit
     // What IP may fragment proves nothing about the path MTU.
     const bool whole = !cut_too_large(chunk, packet.path);
     chunk->packet = whole ? packet.path.ip_size(packet.writer.size()) : uint16_t{0};
+    // What comes from another path puts nothing off that is waited for here (7.2.4 rule 4).
+    const bool was_here = chunk->path == packet.path.index;
     outstanding_.retransmit(chunk, now, packet.path.index);
     peer_rwnd_ -= std::min<uint32_t>(peer_rwnd_, chunk->size);
-    start_t3(now, packet.path, outstanding_.earliest(packet.path.index) == chunk);
+    start_t3(now, packet.path, was_here && outstanding_.earliest(packet.path.index) == chunk);
     packet.path.last_sent_at = now;
     packet.has_data = true;
     ++retransmitted_;

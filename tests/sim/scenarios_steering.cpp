@@ -18,7 +18,9 @@ void Drawer::steering() {
     host.hand_over = dice_.one_of<Duration>(
         {microseconds(1), microseconds(100), milliseconds(2), milliseconds(20)});
     if (dice_.percent(20)) {
-      host.hand_over_room = static_cast<uint16_t>(dice_.between(1, 8));
+      host.hand_over_room = static_cast<uint16_t>(dice_.between(4, 16));
+      // It loses the end of a burst, not the same packet of each.
+      host.hand_over = microseconds(1);
     }
   }
   if (dice_.percent(50)) {
