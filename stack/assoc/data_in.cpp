@@ -152,9 +152,10 @@ void Association::deliver_ready(ShardContext& ctx) {
 // Once a packet with DATA: is a SACK due now, or soon?
 void Association::after_data(TimePoint now, const InboundPacket& packet, const DataSeen& data) {
   if (const Path* const from = find_path(packet.source)) last_data_path_ = from->index;
-  // Nothing but what was here before: perhaps our SACKs do not come through (6.4). Every second one
-  // still goes the way that the DATA came.
-  sack_detour_ = data.duplicate && !data.fresh && !sack_detour_;
+  // Nothing but what was here before, and acknowledged: perhaps our SACKs do not come through
+  // (6.4). Every second one still goes the way that the DATA came.
+  const bool told = packets_since_sack_ == 0;
+  sack_detour_ = data.duplicate && !data.fresh && told && !sack_detour_;
   if (state_ == AssocState::kShutdownSent) {  // 9.2: each one is answered with a SHUTDOWN
     pending_ |= kPendingShutdown;
     t2_ = TimePoint::never();

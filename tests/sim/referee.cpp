@@ -339,7 +339,9 @@ void Referee::check_congestion(const Context& context, const Direction& mine) {
   const uint64_t mtu = limits->second.mtu;
   const uint64_t initial =
       mine.sack_seen ? 4 * mtu : std::min(4 * mtu, std::max<uint64_t>(2 * mtu, 4404));
-  if (mine.chunk_flight >= initial * limits->second.paths + mine.acknowledged) {
+  // The last packet of each path may pass its window; here the one that is judged is not in yet.
+  const uint64_t paths = limits->second.paths;
+  if (mine.chunk_flight >= initial * paths + mtu * (paths - 1) + mine.acknowledged) {
     fail(context, std::to_string(mine.chunk_flight) + " bytes in flight, after a window of " +
                       std::to_string(initial) + " and " + std::to_string(mine.acknowledged) +
                       " bytes acknowledged");

@@ -49,6 +49,7 @@ void Drawer::multihoming() {
   if (for_good) {
     for (AssocPlan& assoc : plan_.assocs) {
       if (assoc.server_paths == 1) give_paths(assoc);
+      assoc.named = 0;  // all of them: no INIT finds what it does not know
     }
   }
 }
@@ -96,12 +97,14 @@ void Drawer::failover() {
     link.faults = {};
     link.faults.delay = dice_.between(microseconds(10), shortest / 40);
   }
-  plan_.expect.failover = true;
+  // Nothing can be promised in time where an application may name a path that is just dying.
+  const bool switching = dice_.percent(30);
+  plan_.expect.failover = !switching;
   for (AssocPlan& assoc : plan_.assocs) {
     if (assoc.server_paths == 1) give_paths(assoc);
     assoc.connect_after = Duration{};
     assoc.close_endpoint = false;
-    assoc.switches_primary = dice_.percent(30);
+    assoc.switches_primary = switching;
     for (SidePlan* side : {&assoc.client_side, &assoc.server_side}) {
       TrafficPlan& traffic = side->traffic;
       traffic.pattern = dice_.one_of<Pattern>(

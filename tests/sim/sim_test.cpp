@@ -32,7 +32,7 @@ TEST_P(Scenarios, EverySeedEndsWell) {
   EXPECT_EQ(result.runs, kDefaultSeeds);
   // What is excused must stay rare.
   EXPECT_LE(result.guarded, kDefaultSeeds / 10);
-  EXPECT_LE(result.crossed, kDefaultSeeds / 100 + 1);
+  EXPECT_LE(result.crossed, kDefaultSeeds / 50);
   // A scenario in which nothing happens would pass, too.
   EXPECT_GT(result.packets, kDefaultSeeds * 4);
   EXPECT_GT(result.hand_overs, kDefaultSeeds / 2);
