@@ -314,5 +314,66 @@ TEST_F(PathMtuTest, AnswersToStrangersCarryTheDscpOfTheirProfile) {
   for (const Packet& packet : packets) EXPECT_EQ(packet.dscp, 40) << packet.names();
 }
 
+// Two links; the first swallows large packets from a moment on.
+class PathMtuOfTwo : public Pair {
+ protected:
+  PathMtuOfTwo() {
+    for (HostSetup* setup : {&a_setup, &z_setup}) {
+      setup->profile.rto_initial = setup->profile.rto_min = milliseconds(200);
+      setup->profile.rto_max = seconds(2);
+      setup->profile.heartbeat_interval = seconds(1);
+    }
+    a_setup.addresses = {ip("10.1.0.1"), ip("10.2.0.1")};
+    z_setup.addresses = {ip("10.1.0.26"), ip("10.2.0.26")};
+    eats = [this](const Packet& packet) {
+      const size_t link = packet.destination.bytes()[1] - 1u;
+      size_t size = packet.bytes.size() + 20;
+      if (packet.fragment_size != 0) size = std::min<size_t>(size, packet.fragment_size);
+      if (packet.find(ChunkType::kData) && size > 1000) ++large_on[link];
+      return size > link_mtu[link];
+    };
+  }
+  [[nodiscard]] PathStatus path(size_t i) { return a().status().paths[i]; }
+
+  size_t link_mtu[2] = {65535, 65535};
+  size_t large_on[2] = {};
+};
+
+TEST_F(PathMtuOfTwo, ABlackHoleOnOneLosesNothingAndThePathIsUsedAgain) {
+  z();
+  ASSERT_EQ(a().connect(now, z_setup.addresses, z_setup.port).status, Status::kOk);
+  run(seconds(3));
+  ASSERT_EQ(path(0).remote, ip("10.1.0.26"));
+  link_mtu[0] = 1400;
+  size_t sent = 0;
+  for (; sent < 400; ++sent) {
+    ASSERT_EQ(a().send(now, std::string(1000 + 10 * sent, 'x')), Status::kOk);
+    run(milliseconds(50));
+    ASSERT_EQ(a().state(), AssocState::kEstablished);
+  }
+  EXPECT_GT(large_on[1], 0u) << "quick failover";
+  EXPECT_EQ(a().count(Counter::k_pmtu_black_holes), 1u);
+  EXPECT_EQ(path(0).mtu, 1400);
+  EXPECT_EQ(path(1).mtu, 1500);
+  EXPECT_EQ(a().count(Counter::k_path_failures), 0u);
+  // Now everything goes the first way again, in packets that fit.
+  large_on[0] = large_on[1] = 0;
+  const uint64_t expirations = a().count(Counter::k_t3_expirations);
+  for (int i = 0; i < 100; ++i, ++sent) {
+    ASSERT_EQ(a().send(now, std::string(1000 + 10 * sent, 'x')), Status::kOk);
+    run(milliseconds(50));
+  }
+  run(seconds(10));
+  EXPECT_EQ(a().count(Counter::k_t3_expirations), expirations);
+  EXPECT_GT(large_on[0], 100u);
+  EXPECT_EQ(large_on[1], 0u);
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(path(i).state, PathState::kActive);
+  const std::vector<std::string> got = z().messages();
+  ASSERT_EQ(got.size(), sent);
+  for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i].size(), 1000 + 10 * i);
+  EXPECT_EQ(a().count(EventKind::kSendFailed), 0u);
+  EXPECT_EQ(a().status().error_count, 0u);
+}
+
 }  // namespace
 }  // namespace trunkline::test
