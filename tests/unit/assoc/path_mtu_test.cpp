@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Path MTU discovery (RFC 9260 section 7.3, RFC 8899): probes, ICMP and black holes between two
 // hosts, whose path takes packets up to a size that the test sets.
+#include <tuple>
+
 #include "support/pair.h"
 #include "wire/heartbeat_chunk.h"
 
@@ -313,6 +315,36 @@ TEST_F(PathMtuTest, AnswersToStrangersCarryTheDscpOfTheirProfile) {
   EXPECT_EQ(names(packets), "SHUTDOWN COMPLETE, ABORT, INIT ACK, ABORT");
   for (const Packet& packet : packets) EXPECT_EQ(packet.dscp, 40) << packet.names();
 }
+
+// What passes, and how often HEARTBEATs are sent, which do pass.
+class PathMtuOfBlackHole : public PathMtuTest,
+                           public ::testing::WithParamInterface<std::tuple<size_t, Duration>> {};
+
+TEST_P(PathMtuOfBlackHole, WithNothingButLargeMessagesNeverEndsTheAssociation) {
+  const auto [hole, interval] = GetParam();
+  a_setup.profile.heartbeat_interval = interval;
+  a_setup.profile.association_max_retrans = 4;
+  a_setup.profile.path_max_retrans = 3;
+  connect();
+  link_mtu = hole;
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_EQ(send(3000), Status::kOk);
+    run(seconds(2));
+    ASSERT_EQ(a().state(), AssocState::kEstablished);
+  }
+  run(seconds(60));
+  EXPECT_EQ(z().messages().size(), 50u);
+  EXPECT_EQ(a().count(Counter::k_pmtu_black_holes), 1u);
+  EXPECT_LE(path().mtu, hole);
+  EXPECT_EQ(path().mtu_state == PmtuState::kError, hole < 1200);
+  EXPECT_EQ(path().state, PathState::kActive);
+  EXPECT_EQ(a().status().error_count, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, PathMtuOfBlackHole,
+                         ::testing::Combine(::testing::Values(576, 1199, 1200, 1201, 1499),
+                                            ::testing::Values(Duration{0}, milliseconds(300),
+                                                              seconds(30))));
 
 // Two links; the first swallows large packets from a moment on.
 class PathMtuOfTwo : public Pair {
