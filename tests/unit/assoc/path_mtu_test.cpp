@@ -346,6 +346,41 @@ INSTANTIATE_TEST_SUITE_P(Each, PathMtuOfBlackHole,
                                             ::testing::Values(Duration{0}, milliseconds(300),
                                                               seconds(30))));
 
+TEST_F(PathMtuTest, ItMayShrinkInFastRecovery) {
+  a_setup.profile.max_burst = 0;
+  connect();
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(send(1452), Status::kOk);  // opens the window
+  run(milliseconds(300));  // less than an RTO: it does not shrink
+  for (int i = 0; i < 12; ++i) ASSERT_EQ(send(1452), Status::kOk);
+  const std::vector<Packet> packets = a().transmit(now);
+  ASSERT_EQ(packets.size(), 12u);
+  const uint32_t before = path().cwnd;
+  for (size_t i = 1; i < 5; ++i) {
+    z().receive(now, packets[i]);
+    a().receive(now, z().transmit(now));
+  }
+  ASSERT_EQ(a().count(Counter::k_fast_retransmits), 1u);
+  const std::vector<Packet> again = a().transmit(now);
+  ASSERT_EQ(names(again), "DATA");
+  const uint32_t halved = path().cwnd;
+  EXPECT_LT(halved, before);
+  // The fast retransmission and what is behind it come to a link that has shrunk.
+  link_mtu = 1300;
+  too_big(again[0], 1300);
+  EXPECT_EQ(a().count(Counter::k_pmtu_lowered), 1u);
+  EXPECT_EQ(path().mtu, 1200);
+  EXPECT_EQ(path().cwnd, halved) << "the network was not full";
+  EXPECT_EQ(path().flight, 0u);
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(send(5000), Status::kOk);
+  run(seconds(1));
+  EXPECT_EQ(path().mtu, 1300);
+  EXPECT_EQ(a().count(Counter::k_fast_retransmits), 1u);
+  EXPECT_EQ(a().count(Counter::k_t3_expirations), 0u);
+  const std::vector<std::string> got = z().messages();
+  ASSERT_EQ(got.size(), 117u);
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i].size(), i < 112 ? 1452u : 5000u) << i;
+}
+
 // Two links; the first swallows large packets from a moment on.
 class PathMtuOfTwo : public Pair {
  protected:
