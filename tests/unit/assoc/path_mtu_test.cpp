@@ -381,6 +381,68 @@ TEST_F(PathMtuTest, ItMayShrinkInFastRecovery) {
   for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i].size(), i < 112 ? 1452u : 5000u) << i;
 }
 
+// ICMP while the COOKIE ECHO is under way, which can be as large as a packet.
+class PathMtuOfCookie : public Peer {
+ protected:
+  PathMtuOfCookie() { setup.profile.heartbeat_interval = Duration{0}; }
+  // The COOKIE ECHO with a cookie of that size.
+  Packet open_with(size_t size) {
+    EXPECT_EQ(host().connect(now, {peer_address}, peer_port).status, Status::kOk);
+    const Packet init = hear_one();
+    const auto parsed = wire::InitChunk::parse(init.chunks()[0], false);
+    EXPECT_TRUE(parsed.ok());
+    host_tag = parsed.init.initiate_tag;
+    cookie = std::vector<uint8_t>(size, 7);
+    tell(
+        [&](PacketWriter& w) { return wire::write_init_ack(w, init_fields(), peer_list, cookie); });
+    return hear_one();
+  }
+  void too_big(const Packet& sent, uint16_t mtu) {
+    host().shard().packet_too_big(now, {sent.source, sent.destination, sent.bytes}, mtu);
+    host().drain(now);
+  }
+  [[nodiscard]] uint32_t mtu() { return host().status().paths[0].mtu; }
+};
+
+TEST_F(PathMtuOfCookie, ItIsSentAgainAtOnceForIpToFragment) {
+  const Packet echo = open_with(1300);
+  ASSERT_EQ(echo.names(), "COOKIE ECHO");
+  EXPECT_EQ(echo.fragment_size, 0);
+  too_big(echo, 1280);
+  EXPECT_EQ(host().count(Counter::k_pmtu_lowered), 1u);
+  const Packet again = hear_one();
+  EXPECT_EQ(again.bytes, echo.bytes);
+  EXPECT_EQ(again.fragment_size, 1200);
+  EXPECT_EQ(host().count(Counter::k_fragmentable_packets), 1u);
+  // Once more the same, and it is not sent a third time.
+  too_big(echo, 1280);
+  EXPECT_EQ(hear(), "");
+  EXPECT_EQ(host().count(Counter::k_drop_icmp_size), 1u);
+  tell(wire::write_cookie_ack);
+  EXPECT_EQ(host().state(), AssocState::kEstablished);
+  const Packet probe = hear_one();
+  EXPECT_EQ(probe.names(), "HEARTBEAT + PAD") << "what the router told is tried";
+  EXPECT_EQ(probe.bytes.size() + 20, 1280u);
+}
+
+TEST_F(PathMtuOfCookie, OneThatNoPacketTakesIsLeftToIpFromTheStart) {
+  const Packet echo = open_with(2000);
+  ASSERT_EQ(echo.names(), "COOKIE ECHO");
+  EXPECT_EQ(echo.bytes.size(), 2016u);
+  EXPECT_EQ(echo.fragment_size, 1500);
+  too_big(echo, 1300);
+  EXPECT_EQ(hear_one().fragment_size, 1200);
+  tell(wire::write_cookie_ack);
+  EXPECT_EQ(host().state(), AssocState::kEstablished);
+}
+
+TEST_F(PathMtuOfCookie, ASmallOneCanNotHaveBeenTooBig) {
+  too_big(open_with(100), 1280);
+  EXPECT_EQ(hear(), "");
+  EXPECT_EQ(mtu(), 1500u);
+  EXPECT_EQ(host().count(Counter::k_drop_icmp_not_in_flight), 1u);
+}
+
 // Two links; the first swallows large packets from a moment on.
 class PathMtuOfTwo : public Pair {
  protected:
