@@ -316,6 +316,30 @@ TEST_F(PathMtuTest, AnswersToStrangersCarryTheDscpOfTheirProfile) {
   for (const Packet& packet : packets) EXPECT_EQ(packet.dscp, 40) << packet.names();
 }
 
+TEST_F(PathMtuTest, TheCookiesOfTheHandshakeCarryTheDscpOfTheirProfile) {
+  a_setup.profile.dscp = 12;
+  z_setup.profile.dscp = 40;
+  z_setup.profile.valid_cookie_life = seconds(1);
+  z();
+  ASSERT_EQ(dial().status, Status::kOk);
+  carry(a().transmit(now), 'a', z());
+  carry(z().transmit(now), 'z', a());
+  const std::vector<Packet> echo = a().transmit(now);
+  now = now + seconds(2);
+  carry(echo, 'a', z());
+  exchange();
+  EXPECT_EQ(a().state(), AssocState::kEstablished);
+  size_t echoes = 0;
+  size_t errors = 0;
+  for (const Packet& packet : wire) {
+    EXPECT_EQ(packet.dscp, packet.source == a_setup.addresses[0] ? 12 : 40) << packet.names();
+    if (packet.find(ChunkType::kCookieEcho)) ++echoes;
+    if (causes(packet) == std::vector{CauseCode::kStaleCookie}) ++errors;
+  }
+  EXPECT_EQ(echoes, 2u);
+  EXPECT_EQ(errors, 1u);
+}
+
 // What passes, and how often HEARTBEATs are sent, which do pass.
 class PathMtuOfBlackHole : public PathMtuTest,
                            public ::testing::WithParamInterface<std::tuple<size_t, Duration>> {};
