@@ -405,6 +405,32 @@ TEST_F(PathMtuTest, ItMayShrinkInFastRecovery) {
   for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i].size(), i < 112 ? 1452u : 5000u) << i;
 }
 
+struct AbortRow {
+  uint16_t mtu;
+  size_t told;
+};
+class PathMtuOfAbort : public PathMtuTest, public ::testing::WithParamInterface<AbortRow> {};
+
+// As far as the packet of an answer goes, and no further than the path.
+TEST_P(PathMtuOfAbort, AsMuchOfALongReasonIsToldAsFits) {
+  const auto [mtu, told] = GetParam();
+  a_setup.profile.path_mtu = z_setup.profile.path_mtu = mtu;
+  connect();
+  std::string reason(5000, 'r');
+  reason[told - 1] = 'e';
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(reason.data());
+  ASSERT_EQ(a().shard().abort(now, a().assoc, {bytes, reason.size()}), Status::kOk);
+  exchange();
+  EXPECT_EQ(wire.back().names(), "ABORT");
+  EXPECT_EQ(wire.back().fragment_size, 0);
+  EXPECT_EQ(z().state(), AssocState::kClosed);
+  EXPECT_EQ(z().last(EventKind::kLost).text, reason.substr(0, told));
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, PathMtuOfAbort,
+                         ::testing::Values(AbortRow{9000, 1460}, AbortRow{1500, 1460},
+                                           AbortRow{1400, 1360}, AbortRow{576, 536}));
+
 // ICMP while the COOKIE ECHO is under way, which can be as large as a packet.
 class PathMtuOfCookie : public Peer {
  protected:
