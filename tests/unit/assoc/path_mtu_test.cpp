@@ -554,5 +554,33 @@ TEST_F(PathMtuOfTwo, ABlackHoleOnOneLosesNothingAndThePathIsUsedAgain) {
   EXPECT_EQ(a().status().error_count, 0u);
 }
 
+TEST_F(PathMtuOfTwo, WhatIsCutAfterOneShrankFitsBoth) {
+  z();
+  ASSERT_EQ(a().connect(now, z_setup.addresses, z_setup.port).status, Status::kOk);
+  run(seconds(3));
+  link_mtu[1] = 1300;
+  ASSERT_EQ(a().shard().set_primary(now, a().assoc, z_setup.addresses[1]), Status::kOk);
+  ASSERT_EQ(a().send(now, std::string(1452, 'x')), Status::kOk);
+  const Packet sent = a().transmit(now).at(0);
+  a().shard().packet_too_big(now, {sent.source, sent.destination, sent.bytes}, 1300);
+  run(seconds(1));
+  ASSERT_EQ(path(0).mtu, 1500);
+  ASSERT_EQ(path(1).mtu, 1300);
+  ASSERT_EQ(a().shard().set_primary(now, a().assoc, z_setup.addresses[0]), Status::kOk);
+  forget_trace();
+  ASSERT_EQ(a().send(now, std::string(20000, 'x')), Status::kOk);
+  run(seconds(1));
+  size_t chunks = 0;
+  for (const Packet& packet : wire) {
+    for (const wire::DataChunk& chunk : data_of(packet)) {
+      EXPECT_LE(chunk.payload.size() + 20 + 12 + 16, 1300u);
+      EXPECT_EQ(packet.destination, z_setup.addresses[0]);
+      ++chunks;
+    }
+  }
+  EXPECT_EQ(chunks, 16u);  // of 1252 bytes at most
+  EXPECT_EQ(z().messages().size(), 2u);
+}
+
 }  // namespace
 }  // namespace trunkline::test
