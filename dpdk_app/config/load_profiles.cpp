@@ -87,6 +87,13 @@ void check_fields(const Map& map, const Profile& p) {
                     "raise it, or write never",
                     p.primary_switchover_max_retrans, leaves));
   }
+  // A path with less than the default needs no word about the base: it is lowered with it.
+  const bool says_base = map.find("pmtu_base") || p.pmtu_base != Profile{}.pmtu_base;
+  if (says_base && p.pmtu_base > p.path_mtu) {
+    mistakes.add(blame(map, {"pmtu_base", "path_mtu"}),
+                 fmt::format("pmtu_base {} is above path_mtu {}; lower pmtu_base or raise path_mtu",
+                             p.pmtu_base, p.path_mtu));
+  }
   // What waits for reassembly is charged in whole blocks, up to twice its payload.
   if (p.a_rwnd / 2 < p.max_message_size) {
     mistakes.add(blame(map, {"a_rwnd", "max_message_size"}),

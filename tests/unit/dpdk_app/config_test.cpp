@@ -69,6 +69,10 @@ profiles:
     send_buffer: 2MiB
     max_message_size: 128KiB
     path_mtu: 1400
+    pmtu_discovery: probing
+    pmtu_base: 1280
+    pmtu_probe_timeout: 5s
+    pmtu_raise_interval: 0s
     max_burst: 0
     nagle: true
     one_data_per_packet: true
@@ -97,11 +101,31 @@ profiles:
   wanted.send_buffer = 2u << 20;
   wanted.max_message_size = 128u << 10;
   wanted.path_mtu = 1400;
+  wanted.pmtu_discovery = PmtuDiscovery::kProbing;
+  wanted.pmtu_base = 1280;
+  wanted.pmtu_probe_timeout = seconds(5);
+  wanted.pmtu_raise_interval = Duration(0);
   wanted.max_burst = 0;
   wanted.nagle = true;
   wanted.one_data_per_packet = true;
   wanted.dscp = 40;
   EXPECT_EQ(config.profiles[1].profile, wanted);
+}
+
+TEST(Config, PathMtuDiscovery) {
+  const Config config = good(kPort + R"(
+profiles:
+  fixed: {pmtu_discovery: off}
+  quoted: {pmtu_discovery: "off"}
+  alert: {pmtu_discovery: reactive, pmtu_base: 1500}   # as much as path_mtu is not above it
+  narrow: {path_mtu: 600}                              # the default base goes down with it
+)");
+  ASSERT_EQ(config.profiles.size(), 5u);
+  EXPECT_EQ(config.profiles[1].profile.pmtu_discovery, PmtuDiscovery::kOff);
+  EXPECT_EQ(config.profiles[2].profile.pmtu_discovery, PmtuDiscovery::kOff);
+  EXPECT_EQ(config.profiles[3].profile.pmtu_discovery, PmtuDiscovery::kReactive);
+  EXPECT_EQ(config.profiles[3].profile.pmtu_base, 1500);
+  EXPECT_EQ(config.profiles[4].profile.path_mtu, 600);
 }
 
 TEST(Config, ProfilesInheritFromDefaultAndFromEachOther) {
