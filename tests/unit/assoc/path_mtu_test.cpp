@@ -554,6 +554,23 @@ TEST_F(PathMtuOfTwo, ABlackHoleOnOneLosesNothingAndThePathIsUsedAgain) {
   EXPECT_EQ(a().status().error_count, 0u);
 }
 
+TEST_F(PathMtuOfTwo, BlackHolesOnBothAreEscapedToo) {
+  z();
+  ASSERT_EQ(a().connect(now, z_setup.addresses, z_setup.port).status, Status::kOk);
+  run(seconds(3));
+  link_mtu[0] = 700;
+  link_mtu[1] = 1400;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(a().send(now, std::string(3000, 'x')), Status::kOk);
+    run(milliseconds(200));
+    ASSERT_EQ(a().state(), AssocState::kEstablished);
+  }
+  run(seconds(20));
+  EXPECT_EQ(z().messages().size(), 100u);
+  EXPECT_EQ(path(0).mtu, 576);
+  EXPECT_EQ(path(1).mtu, 1400);
+}
+
 TEST_F(PathMtuOfTwo, WhatIsCutAfterOneShrankFitsBoth) {
   z();
   ASSERT_EQ(a().connect(now, z_setup.addresses, z_setup.port).status, Status::kOk);
