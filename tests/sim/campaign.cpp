@@ -49,6 +49,8 @@ class Runs {
     total_.hand_overs += result.hand_overs;
     total_.hand_over_losses += result.hand_over_losses;
     total_.failovers += result.failovers;
+    total_.mtus_told += result.mtus_told;
+    total_.black_holes += result.black_holes;
     total_.slowest_failover = std::max(total_.slowest_failover, result.slowest_failover);
     total_.wide += result.wide ? 1 : 0;
     total_.guarded += result.guarded;

@@ -48,6 +48,8 @@ struct CampaignResult {
   uint64_t hand_overs = 0;
   uint64_t hand_over_losses = 0;
   uint64_t failovers = 0;
+  uint64_t mtus_told = 0;
+  uint64_t black_holes = 0;
   double slowest_failover = 0;
   uint64_t wide = 0;  // runs of several shards and several paths
   uint64_t guarded = 0;

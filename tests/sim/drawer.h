@@ -78,6 +78,9 @@ class Drawer {
   void multihoming();
   void failover();
   void cut(Duration at, Duration span, NetIndex net, bool both_ways);
+  // scenarios_mtu.cpp
+  void path_mtu();
+  void shrink_links(const LinkPlan& first, uint16_t limit);
   // scenarios_steering.cpp
   void steering();
 

@@ -124,4 +124,51 @@ void Forger::forge(TimePoint now) {
   simulator_.inject(now, model->source, model->destination, std::move(bytes));
 }
 
+void Forger::forge_too_big(TimePoint now) {
+  const Simulator::Seen* const model = simulator_.any_seen_packet(random_);
+  if (model == nullptr || model->bytes.size() < wire::kCommonHeaderSize) return;
+  Simulator::Seen sent = *model;
+  uint16_t told = 0;
+  switch (random_.below(5)) {
+    case 0:
+      break;  // not told
+    case 1:
+      told = 1;
+      break;
+    case 2:
+      told = 576;
+      break;
+    case 3:
+      told = 1280;
+      break;
+    default:
+      told = static_cast<uint16_t>(random_.below(9000));
+      break;
+  }
+  switch (random_.below(3)) {
+    case 0:
+      told = static_cast<uint16_t>(9000 + random_.below(50'000));
+      break;
+    case 1: {
+      // The first DATA chunk is what counts; the quotation goes as far.
+      constexpr size_t kTsn = wire::kChunkHeaderSize;
+      for (size_t at = wire::kCommonHeaderSize; at + kTsn + 4 <= sent.bytes.size();) {
+        if (sent.bytes[at] == static_cast<uint8_t>(wire::ChunkType::kData)) {
+          const uint32_t tsn = load_be32(sent.bytes.data() + at + kTsn);
+          store_be32(sent.bytes.data() + at + kTsn, tsn + (1u << 20) + (random_.u32() >> 2));
+          return simulator_.tell_too_big(now, sent, told, true);
+        }
+        const size_t length = load_be16(sent.bytes.data() + at + 2);
+        at += (std::max<size_t>(length, wire::kChunkHeaderSize) + 3) & ~size_t{3};
+      }
+      [[fallthrough]];
+    }
+    default:
+      store_be32(sent.bytes.data() + 4, foreign_tag());
+      sent.bytes.resize(8 + random_.below(sent.bytes.size() - 7));
+      break;
+  }
+  simulator_.tell_too_big(now, sent, told, true);
+}
+
 }  // namespace trunkline::sim

@@ -17,6 +17,8 @@ class Forger {
 
   // Sends one packet, made from scratch or from one that passed.
   void forge(TimePoint now);
+  // ICMP "too big" that quotes what was not sent, or says that what was sent is small enough.
+  void forge_too_big(TimePoint now);
 
  private:
   std::vector<uint8_t> from_scratch(PortNumber source, PortNumber destination);

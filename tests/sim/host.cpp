@@ -109,6 +109,34 @@ void Host::deliver(TimePoint now, std::unique_ptr<NetPacket> packet) {
   inboxes_[place].push_back(std::move(waiting));
 }
 
+// At any shard, as ICMP arrives; one hand-over is enough.
+void Host::told_too_big(TimePoint now, const PacketIn& sent, uint16_t mtu, bool forged) {
+  const auto place = static_cast<size_t>(arrivals_.below(shards_.size()));
+  const uint16_t owner = shards_[place]->steer_quoted(sent);
+  Verdict& verdict = simulator_.verdict();
+  const std::string who = "host " + std::to_string(index_) + ": ";
+  if (owner >= shards_.size() || shards_[owner]->steer_quoted(sent) != owner) {
+    return verdict.fail(now, who + "an ICMP message that is handed over without end");
+  }
+  const std::vector<uint32_t> before = path_mtus();
+  shards_[owner]->packet_too_big(now, sent, mtu);
+  if (forged && path_mtus() != before) {
+    verdict.fail(now, who + "a forged ICMP message changed a path's MTU (RFC 8899 section 4.6)");
+  }
+}
+
+std::vector<uint32_t> Host::path_mtus() const {
+  std::vector<uint32_t> out;
+  AssocStatus status;
+  for (const auto& shard : shards_) {
+    for (const AssocId id : shard->associations()) {
+      if (!shard->status(id, status)) continue;
+      for (const PathStatus& path : status.paths) out.push_back(path.mtu);
+    }
+  }
+  return out;
+}
+
 uint16_t Host::place_of(const Waiting& waiting) {
   const NetPacket& packet = *waiting.packet;
   uint64_t hash = simulator_.seed() + boot_;

@@ -46,10 +46,9 @@ void Network::heal() {
   named_drops_.clear();
 }
 
-bool Network::lose(Link& link, size_t ip_size) {
+bool Network::lose(Link& link) {
   const LinkFaults& faults = link.faults;
   if (faults.cut) return true;
-  if (faults.mtu != 0 && ip_size > faults.mtu) return true;
   link.bad = link.bad ? !chance(faults.leave_bad) : chance(faults.enter_bad);
   return chance(faults.loss) || (link.bad && chance(faults.loss_when_bad));
 }
@@ -126,9 +125,10 @@ Fate Network::send(TimePoint now, HostIndex from, const IpAddress& source,
   Link& link = link_state(from, *to, net_of(destination));
   const size_t whole = bytes.size() + ip_header_size(destination.is_ipv6());
   const size_t ip_size = fragment_size != 0 ? std::min<size_t>(whole, fragment_size) : whole;
-  if (drop_by_name(from, *to, bytes) || lose(link, ip_size)) {
+  const bool too_big = link.faults.mtu != 0 && ip_size > link.faults.mtu && !link.faults.cut;
+  if (too_big || drop_by_name(from, *to, bytes) || lose(link)) {
     ++totals_.lost;
-    return Fate::kLost;
+    return too_big ? Fate::kTooBig : Fate::kLost;
   }
   const uint64_t copies = chance(link.faults.duplicate) ? 2 + random_.below(2) : 1;
   Fate fate = copies > 1 ? Fate::kDuplicated : Fate::kPassed;

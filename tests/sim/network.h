@@ -45,10 +45,11 @@ struct LinkFaults {
   uint32_t reorder = 0;  // held back by up to reorder_by, others overtake
   Duration reorder_by{};
   uint32_t duplicate = 0;
-  uint32_t corrupt = 0;   // one to three bits flipped
-  uint32_t truncate = 0;  // the end cut off
-  uint16_t mtu = 0;       // larger IP packets vanish; 0: none do
-  bool cut = false;       // nothing passes
+  uint32_t corrupt = 0;    // one to three bits flipped
+  uint32_t truncate = 0;   // the end cut off
+  uint16_t mtu = 0;        // larger IP packets vanish; 0: none do
+  uint32_t tells_mtu = 0;  // ... and the sender is told by ICMP
+  bool cut = false;        // nothing passes
 };
 
 struct NetPacket {
@@ -63,7 +64,7 @@ struct NetPacket {
   std::vector<uint8_t> bytes;  // from the SCTP common header on
 };
 
-enum class Fate : uint8_t { kPassed, kLost, kDamaged, kDuplicated, kDelayed };
+enum class Fate : uint8_t { kPassed, kLost, kTooBig, kDamaged, kDuplicated, kDelayed };
 
 class Network {
  public:
@@ -133,7 +134,7 @@ class Network {
   [[nodiscard]] bool chance(uint32_t parts_per_million) {
     return parts_per_million > 0 && random_.below(1'000'000) < parts_per_million;
   }
-  bool lose(Link& link, size_t ip_size);
+  bool lose(Link& link);
   bool drop_by_name(HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
   bool damage(const LinkFaults& faults, std::vector<uint8_t>& bytes);
   // When it arrives, or nothing if the queue of the link is full.

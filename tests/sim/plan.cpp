@@ -72,6 +72,9 @@ Plan Drawer::draw() {
     case Scenario::kFailover:
       failover();
       break;
+    case Scenario::kPathMtu:
+      path_mtu();
+      break;
   }
   keep_stale_cookies_out();
   return plan_;

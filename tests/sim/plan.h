@@ -34,8 +34,9 @@ enum class Scenario : uint8_t {
   kMixed,
   kSteering,  // packets at any shard; set-ups, collisions and restarts at two shards at once
   kFailover,  // two to four paths, cut and put back in every order
+  kPathMtu,   // links that take less than the hosts think, and say so or do not
 };
-inline constexpr size_t kScenarioCount = 19;
+inline constexpr size_t kScenarioCount = 20;
 
 [[nodiscard]] std::string_view scenario_name(Scenario scenario);
 // False for an unknown name.
@@ -140,6 +141,7 @@ enum class Incident : uint8_t {
   kStart,      // host `from` comes back
   kPause,      // host `from` loses its core for `span`
   kDropNamed,  // the next `count` packets with `chunk` from -> to vanish
+  kSetMtu,     // from -> to takes IP packets of up to `count` bytes; 0: any
 };
 
 struct IncidentPlan {
@@ -150,7 +152,7 @@ struct IncidentPlan {
   Duration span{};
   uint8_t chunk = 0;
   uint32_t count = 0;
-  uint8_t nets = 0xff;  // kCut, kRestore: which networks, a bit each
+  uint8_t nets = 0xff;  // kCut, kRestore, kSetMtu: which networks, a bit each
 };
 
 struct LinkPlan {
@@ -179,6 +181,8 @@ struct Plan {
   Expectations expect;
   // How often a forged packet is sent, mean; zero: never.
   Duration forge_every{};
+  // The same for an ICMP message that says of a packet that it was too big.
+  Duration forge_icmp_every{};
   // The same for a packet of the intruder, in the hostile associations and up to a moment.
   Duration intrude_every{};
   Duration intrude_until{};

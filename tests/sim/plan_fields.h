@@ -52,6 +52,10 @@ struct Fields<Profile> {
       TRUNKLINE_FIELD(send_buffer),
       TRUNKLINE_FIELD(max_message_size),
       TRUNKLINE_FIELD(path_mtu),
+      TRUNKLINE_FIELD(pmtu_discovery),
+      TRUNKLINE_FIELD(pmtu_base),
+      TRUNKLINE_FIELD(pmtu_probe_timeout),
+      TRUNKLINE_FIELD(pmtu_raise_interval),
       TRUNKLINE_FIELD(max_burst),
       TRUNKLINE_FIELD(nagle),
       TRUNKLINE_FIELD(one_data_per_packet),
@@ -90,7 +94,8 @@ struct Fields<LinkFaults> {
       TRUNKLINE_FIELD(queue_limit), TRUNKLINE_FIELD(loss),          TRUNKLINE_FIELD(enter_bad),
       TRUNKLINE_FIELD(leave_bad),   TRUNKLINE_FIELD(loss_when_bad), TRUNKLINE_FIELD(reorder),
       TRUNKLINE_FIELD(reorder_by),  TRUNKLINE_FIELD(duplicate),     TRUNKLINE_FIELD(corrupt),
-      TRUNKLINE_FIELD(truncate),    TRUNKLINE_FIELD(mtu),           TRUNKLINE_FIELD(cut),
+      TRUNKLINE_FIELD(truncate),    TRUNKLINE_FIELD(mtu),           TRUNKLINE_FIELD(tells_mtu),
+      TRUNKLINE_FIELD(cut),
   };
 };
 
@@ -187,9 +192,16 @@ template <>
 struct Fields<Plan> {
   using Type = Plan;
   static constexpr auto all = std::tuple{
-      TRUNKLINE_FIELD(hosts),         TRUNKLINE_FIELD(links),         TRUNKLINE_FIELD(assocs),
-      TRUNKLINE_FIELD(incidents),     TRUNKLINE_FIELD(expect),        TRUNKLINE_FIELD(forge_every),
-      TRUNKLINE_FIELD(intrude_every), TRUNKLINE_FIELD(intrude_until), TRUNKLINE_FIELD(limit),
+      TRUNKLINE_FIELD(hosts),
+      TRUNKLINE_FIELD(links),
+      TRUNKLINE_FIELD(assocs),
+      TRUNKLINE_FIELD(incidents),
+      TRUNKLINE_FIELD(expect),
+      TRUNKLINE_FIELD(forge_every),
+      TRUNKLINE_FIELD(forge_icmp_every),
+      TRUNKLINE_FIELD(intrude_every),
+      TRUNKLINE_FIELD(intrude_until),
+      TRUNKLINE_FIELD(limit),
   };
 };
 #undef TRUNKLINE_FIELD

@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view kNames[kScenarioCount] = {
     "data_loss", "reorder_dup", "corruption", "delay",    "stalls",    "shutdown",    "abort",
     "restart",   "collision",   "crash",      "setup",    "partition", "multihoming", "attacker",
-    "hostile",   "exhaustion",  "mixed",      "steering", "failover"};
+    "hostile",   "exhaustion",  "mixed",      "steering", "failover",  "path_mtu"};
 
 std::string text_of(Duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(duration).count()) +
@@ -55,7 +55,10 @@ std::string Plan::describe() const {
            text_of(p.rto_min) + ", " + text_of(p.rto_max) + "] sack " + text_of(p.sack_delay) +
            "/" + std::to_string(p.sack_frequency) + " a_rwnd " + std::to_string(p.a_rwnd) +
            " sndbuf " + std::to_string(p.send_buffer) + " mtu " + std::to_string(p.path_mtu) +
-           " burst " + std::to_string(p.max_burst) + (p.nagle ? " nagle" : "") +
+           " from " + std::to_string(p.pmtu_base) + " discovery " +
+           std::to_string(static_cast<int>(p.pmtu_discovery)) + " probes " +
+           text_of(p.pmtu_probe_timeout) + " raise " + text_of(p.pmtu_raise_interval) + " burst " +
+           std::to_string(p.max_burst) + (p.nagle ? " nagle" : "") +
            (p.one_data_per_packet ? " one-data" : "") + (p.linear_backoff ? " linear" : "") +
            " heartbeat " + text_of(p.heartbeat_interval) + " amr " +
            std::to_string(p.association_max_retrans) + " shards " +
@@ -70,8 +73,9 @@ std::string Plan::describe() const {
            text_of(f.jitter) + " rate " + std::to_string(f.rate) + " loss " +
            std::to_string(f.loss) + " bad " + std::to_string(f.enter_bad) + " reorder " +
            std::to_string(f.reorder) + " by " + text_of(f.reorder_by) + " dup " +
-           std::to_string(f.duplicate) + " corrupt " + std::to_string(f.corrupt) +
-           (f.cut ? " cut" : "") + "\n";
+           std::to_string(f.duplicate) + " corrupt " + std::to_string(f.corrupt) + " mtu " +
+           std::to_string(f.mtu) + " told " + std::to_string(f.tells_mtu) + (f.cut ? " cut" : "") +
+           "\n";
   }
   for (const AssocPlan& a : assocs) {
     out += "assoc " + std::to_string(a.client) + ":" + std::to_string(a.client_port) + " > " +

@@ -20,7 +20,9 @@ using std::chrono::seconds;
 class Run {
  public:
   Run(const Plan& plan, uint64_t seed, bool verbose)
-      : plan_(plan), simulator_(seed, {verbose, 60, plan.forge_every.count() > 0}) {
+      : plan_(plan),
+        simulator_(seed, {verbose, 60,
+                          plan.forge_every.count() > 0 || plan.forge_icmp_every.count() > 0}) {
     if (verbose) std::printf("%s\n", plan_.describe().c_str());
     build();
   }
@@ -100,6 +102,10 @@ class Run {
       forger_ = std::make_unique<Forger>(simulator_);
       plan_forgery(simulator_.now());
     }
+    if (plan_.forge_icmp_every.count() > 0) {
+      if (forger_ == nullptr) forger_ = std::make_unique<Forger>(simulator_);
+      plan_icmp_forgery(simulator_.now());
+    }
   }
 
   // See path_watch.h: R is the longest round trip, with all that either end may wait.
@@ -167,6 +173,16 @@ class Run {
       case Incident::kDropNamed:
         network.drop_next(incident.from, incident.to, incident.chunk, incident.count);
         break;
+      case Incident::kSetMtu:
+        for (NetIndex net = 0; net < kMaxNets; ++net) {
+          if ((incident.nets >> net & 1) == 0) continue;
+          network.link(incident.from, incident.to, net).mtu = static_cast<uint16_t>(incident.count);
+        }
+        simulator_.note(now, "mtu of " + std::to_string(incident.from) + ">" +
+                                 std::to_string(incident.to) + " on nets " +
+                                 std::to_string(incident.nets) + " is " +
+                                 std::to_string(incident.count));
+        break;
     }
   }
 
@@ -180,6 +196,15 @@ class Run {
         forger_->forge(when);
       }
       if (!done() && ++forged_ < 300) plan_forgery(when);
+    });
+  }
+
+  void plan_icmp_forgery(TimePoint now) {
+    const auto mean = static_cast<uint64_t>(plan_.forge_icmp_every.count());
+    const Duration wait(static_cast<int64_t>(1 + simulator_.random().below(2 * mean)));
+    simulator_.at(now + wait, [this](TimePoint when) {
+      forger_->forge_too_big(when);
+      if (!done() && ++forged_ < 300) plan_icmp_forgery(when);
     });
   }
 
@@ -309,6 +334,11 @@ class Run {
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       out.hand_overs += simulator_.host(i).hand_overs();
       out.hand_over_losses += simulator_.host(i).hand_over_losses();
+      for (uint16_t at = 0; at < simulator_.host(i).shard_count(); ++at) {
+        const Counters& counters = simulator_.host(i).shard(at).counters();
+        out.mtus_told += counters.get(Counter::k_pmtu_lowered);
+        out.black_holes += counters.get(Counter::k_pmtu_black_holes);
+      }
     }
     out.what = verdict.what();
     out.steps = simulator_.steps();

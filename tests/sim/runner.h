@@ -22,6 +22,8 @@ struct RunResult {
   uint64_t hand_over_losses = 0;
   uint64_t failovers = 0;       // judged: DATA that left a dead path
   double slowest_failover = 0;  // in RTOs, since the first packet without an answer
+  uint64_t mtus_told = 0;       // path MTUs that ICMP lowered
+  uint64_t black_holes = 0;     // path MTUs that were lowered without
   bool wide = false;            // of several shards and several paths: Plan::is_wide()
   // Endings that are excused, see README.md.
   uint64_t guarded = 0;

@@ -65,6 +65,7 @@ class Shrinker {
       while (plan_.hosts.size() > 2 && try_without_last_host()) {
       }
       calm_field(&Plan::forge_every);
+      calm_field(&Plan::forge_icmp_every);
       calm_field(&Plan::intrude_every);
       calm_all(&Plan::hosts);
       calm_all(&Plan::links);

@@ -39,6 +39,10 @@ TEST_P(Scenarios, EverySeedEndsWell) {
   if (GetParam() == Scenario::kFailover) {
     EXPECT_GT(result.failovers, kDefaultSeeds / 10) << "what is judged must happen";
   }
+  if (GetParam() == Scenario::kPathMtu) {
+    EXPECT_GT(result.mtus_told, kDefaultSeeds / 4) << "what is judged must happen";
+    EXPECT_GT(result.black_holes, kDefaultSeeds / 4) << "what is judged must happen";
+  }
   if (GetParam() != Scenario::kSetup) {
     EXPECT_GT(result.messages, kDefaultSeeds * 10);
   }

@@ -20,6 +20,8 @@ const char* fate_name(Fate fate) {
       return "";
     case Fate::kLost:
       return "  [lost]";
+    case Fate::kTooBig:
+      return "  [too big]";
     case Fate::kDamaged:
       return "  [damaged]";
     case Fate::kDuplicated:
@@ -189,8 +191,41 @@ void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& pack
   }
   entry.fate =
       network_.send(now, from, packet.source, packet.destination, bytes, packet.fragment_size);
+  const bool too_big = entry.fate == Fate::kTooBig;
   remember(std::move(entry));
-  if (tap_) tap_({packet.source, packet.destination, bytes});
+  const Seen seen{packet.source, packet.destination, std::move(bytes)};
+  if (too_big) answer_too_big(now, from, *to, seen, packet.fragment_size != 0);
+  if (tap_) tap_(seen);
+}
+
+// The router in front of the narrow link, wherever that is, quotes as much as it likes. What it may
+// fragment itself it does not complain of.
+void Simulator::answer_too_big(TimePoint now, HostIndex from, HostIndex to, const Seen& sent,
+                               bool fragments) {
+  const NetIndex net = network_.net_of(sent.destination);
+  const LinkFaults& link = network_.link(from, to, net);
+  const bool ipv6 = sent.destination.is_ipv6();
+  if (fragments && !ipv6) return;
+  if (link.tells_mtu == 0 || random_.below(1'000'000) >= link.tells_mtu) return;
+  Seen quoted = sent;
+  const size_t most = ipv6 ? 1280 - 40 - 8 - 40 : 576 - 20 - 8 - 20;
+  const size_t room = !ipv6 && random_.below(2) == 0 ? 8 : most;
+  quoted.bytes.resize(std::min(quoted.bytes.size(), room));
+  const Duration there(
+      static_cast<int64_t>(random_.below(static_cast<uint64_t>(link.delay.count()) + 1)));
+  at(now + 2 * there + Duration(1),
+     [this, quoted, mtu = link.mtu](TimePoint when) { tell_too_big(when, quoted, mtu, false); });
+}
+
+void Simulator::tell_too_big(TimePoint now, const Seen& sent, uint16_t mtu, bool forged) {
+  const auto to = network_.host_of(sent.source);
+  if (!to || !hosts_[*to]->alive()) return;
+  mix(mtu);
+  note(now, std::string(forged ? "forged ICMP" : "ICMP") + " to host " + std::to_string(*to) +
+                ": too big for " + std::to_string(mtu) + ", quoting " +
+                std::to_string(sent.bytes.size()) + " bytes to " + sent.destination.to_string());
+  hosts_[*to]->told_too_big(
+      now, {sent.source, sent.destination, sent.bytes, ChecksumState::kUnchecked, 0}, mtu, forged);
 }
 
 const Simulator::Seen* Simulator::any_seen_packet(SeededRandom& random) const {

@@ -82,6 +82,8 @@ class Host {
   void pause_until(TimePoint time) { paused_until_ = time; }
 
   void deliver(TimePoint now, std::unique_ptr<NetPacket> packet);
+  // ICMP says of `sent` that it was too big. What is forged must change no path's MTU.
+  void told_too_big(TimePoint now, const PacketIn& sent, uint16_t mtu, bool forged);
   [[nodiscard]] TimePoint next_wake(TimePoint now) const;
   void iterate(TimePoint now);
 
@@ -125,6 +127,7 @@ class Host {
   [[nodiscard]] PacketIn as_input(const Waiting& waiting) const;
   void audit(TimePoint now, const Shard& shard);
   void check_owners(TimePoint now);
+  [[nodiscard]] std::vector<uint32_t> path_mtus() const;
   void check_paths(TimePoint now, const AssocStatus& status);
   void check_expired(TimePoint now);
   void drain_events(TimePoint now, Shard& shard);
@@ -197,6 +200,8 @@ class Simulator {
   void inject(TimePoint now, const IpAddress& source, const IpAddress& destination,
               std::vector<uint8_t> bytes);
 
+  // ICMP to the sender of a packet: it was too big.
+  void tell_too_big(TimePoint now, const Seen& sent, uint16_t mtu, bool forged);
   // From hosts.
   void send_packet(TimePoint now, HostIndex from, const PacketOut& packet);
   void note_event(TimePoint now, HostIndex host, const Event& event);
@@ -219,6 +224,8 @@ class Simulator {
   };
 
   bool step(TimePoint limit);
+  void answer_too_big(TimePoint now, HostIndex from, HostIndex to, const Seen& sent,
+                      bool fragments);
   void mix(uint64_t value);
   void remember(Remembered entry);
   [[nodiscard]] static std::string line(const Remembered& entry);
