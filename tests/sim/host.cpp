@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "base/bytes.h"
 #include "shards/directory.h"
 #include "simulator.h"
 #include "wire/crc32c.h"
@@ -118,11 +119,36 @@ void Host::told_too_big(TimePoint now, const PacketIn& sent, uint16_t mtu, bool 
   if (owner >= shards_.size() || shards_[owner]->steer_quoted(sent) != owner) {
     return verdict.fail(now, who + "an ICMP message that is handed over without end");
   }
+  const std::optional<uint16_t> concerned = shard_with(sent);
+  if (concerned && *concerned != owner) {
+    return verdict.fail(now, who + "an ICMP message given to shard " + std::to_string(owner) +
+                                 ", its association is in shard " + std::to_string(*concerned));
+  }
   const std::vector<uint32_t> before = path_mtus();
   shards_[owner]->packet_too_big(now, sent, mtu);
   if (forged && path_mtus() != before) {
     verdict.fail(now, who + "a forged ICMP message changed a path's MTU (RFC 8899 section 4.6)");
   }
+}
+
+// Asked of all shards: which one has the association that a packet of ours belongs to?
+std::optional<uint16_t> Host::shard_with(const PacketIn& sent) const {
+  // What every quotation shows: the ports.
+  const PortNumber source(load_be16(sent.bytes.data()));
+  const PortNumber destination(load_be16(sent.bytes.data() + 2));
+  AssocStatus status;
+  for (uint16_t i = 0; i < shards_.size(); ++i) {
+    for (const AssocId id : shards_[i]->associations()) {
+      if (!shards_[i]->status(id, status) || status.local_port != source ||
+          status.peer_port != destination) {
+        continue;
+      }
+      for (const PathStatus& path : status.paths) {
+        if (path.local == sent.source && path.remote == sent.destination) return i;
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 std::vector<uint32_t> Host::path_mtus() const {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -128,6 +129,7 @@ class Host {
   void audit(TimePoint now, const Shard& shard);
   void check_owners(TimePoint now);
   [[nodiscard]] std::vector<uint32_t> path_mtus() const;
+  [[nodiscard]] std::optional<uint16_t> shard_with(const PacketIn& sent) const;
   void check_paths(TimePoint now, const AssocStatus& status);
   void check_expired(TimePoint now);
   void drain_events(TimePoint now, Shard& shard);
