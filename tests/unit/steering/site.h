@@ -179,6 +179,12 @@ class Site {
     host.profile.rto_max = seconds(2);
     host.profile.path_max_retrans = 1;
     host.profile.association_max_retrans = 200;
+    // Hundreds of sites are built, and torn down: pools of a size for what they do.
+    host.shard.max_associations = 256;
+    host.shard.receive_buffer_bytes = 1 << 20;
+    host.shard.max_outstanding_chunks = 4096;
+    host.shard.max_queued_messages = 4096;
+    host.shard.spent_cookies = 256;
     return host;
   }
   void end(Host& host) {
