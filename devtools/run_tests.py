@@ -58,7 +58,7 @@ SUITES = [
     Suite('unit-asan', 'gtest', 'build-asan', 'tests/unit', env=SANITIZERS),
     Suite('sim-asan', 'gtest', 'build-asan', 'tests/sim', timeout=600, env=SANITIZERS),
     Suite('threads-tsan', 'gtest', 'build-tsan', 'tests/unit',
-          only=('*client*', '*ring*', '*race*'), env=SANITIZERS),
+          only=('*client*', '*appring*', '*hand_over*', '*race*'), env=SANITIZERS),
     Suite('fuzz', 'fuzz', 'build-fuzz', 'tests/fuzz', env=SANITIZERS),
     Suite('harness', 'script', 'build', scripts=('tests/e2e/harness_*.py',), parallel=False),
     # Most of their time is waiting, so they run side by side; each has namespaces of its own.
