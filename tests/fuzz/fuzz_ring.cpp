@@ -127,7 +127,8 @@ class World {
       }
       case 3: {  // a word anywhere from this channel on
         auto* const words = reinterpret_cast<uint32_t*>(bad.channel);
-        const size_t before = bad_->segment->channel(0, worker.index) - bad_->segment->base();
+        const auto before =
+            static_cast<size_t>(bad_->segment->channel(0, worker.index) - bad_->segment->base());
         const size_t count = (bad_->segment->size() - before) / sizeof(uint32_t);
         words[in.number(2) % count] = in.number(4);
         return;
