@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The bare stack: two shards back to back on one core, no NIC. Every packet carries its CRC32c and
+// is checked; the clock is read once a turn, as a worker does.
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "bare/end.h"
+#include "bare/model.h"
+#include "harness/sample.h"
+
+namespace trunkline::perf {
+namespace {
+
+void check(const End& a, const End& z) {
+  require(a.lost == 0 && z.lost == 0, "an association or a message was lost");
+}
+
+// One turn of both workers on one core; packets carried.
+size_t turn(End& a, End& z) {
+  const TimePoint now = clock_now();
+  const size_t n = carry(now, a, z) + carry(now, z, a);
+  a.shard().advance(now);
+  z.shard().advance(now);
+  return n;
+}
+
+// ---------------------------------------------------------------- one association
+
+void stream_messages(End& a, End& z, uint64_t count, uint64_t window) {
+  const uint64_t until = a.sent + count;
+  // What a burst of packets holds, and some more: nothing waits in the stack for long.
+  const uint64_t at_once = window / 4;
+  while (z.received < until) {
+    const TimePoint now = clock_now();
+    for (uint64_t i = 0; i < at_once && a.sent < until && a.sent - a.acknowledged < window; ++i) {
+      if (!a.send(now, a.associations[0])) break;
+    }
+    turn(a, z);
+  }
+  while (a.acknowledged < a.sent) turn(a, z);  // the last SACK is a delayed one
+}
+
+void stream(const Run& run, size_t size, const NamedProfile& profile) {
+  EndSetup setup;
+  setup.message_size = size;
+  setup.profile = profile.profile;
+  const uint64_t window = size > 2000 ? 256 : 2048;
+  End a(setup, clock_now());
+  End z(setup, clock_now());
+  connect_all(a, z, 1);
+  const uint64_t count =
+      run.pick(2'000, 1'000'000, 4'000'000) * 100 / (size < 250 ? 100 : size * 2 / 5);
+  stream_messages(a, z, count / 4, window);
+  const uint64_t packets = a.shard().counters().get(Counter::k_out_sctp_packs);
+  const uint64_t answers = z.shard().counters().get(Counter::k_out_sctp_packs);
+  const double from = cpu_seconds();
+  stream_messages(a, z, count, window);
+  const double spent = cpu_seconds() - from;
+  check(a, z);
+  const auto per_packet = [&](const End& end, uint64_t before) {
+    return static_cast<double>(count) /
+           static_cast<double>(
+               const_cast<End&>(end).shard().counters().get(Counter::k_out_sctp_packs) - before);
+  };
+  run.report("messages_per_cpu_second", "1/s", static_cast<double>(count) / spent);
+  run.report("messages_per_packet", "1", per_packet(a, packets));
+  run.report("messages_per_answer", "1", per_packet(z, answers));
+}
+
+template <size_t Size>
+void stream_lan(const Run& run) {
+  stream(run, Size, lan_profile());
+}
+void stream_rfc(const Run& run) {
+  stream(run, 100, rfc_profile());
+}
+
+void ping_pong(const Run& run) {
+  EndSetup setup;
+  setup.profile = lan_profile().profile;
+  End a(setup, clock_now());
+  End z(setup, clock_now());
+  connect_all(a, z, 1);
+  z.echo(true);
+  const auto play = [&](uint64_t rounds) {
+    for (uint64_t i = 0; i < rounds; ++i) {
+      const uint64_t answers = a.received;
+      require(a.send(clock_now(), a.associations[0]), "a message was refused");
+      while (a.received == answers) turn(a, z);
+    }
+  };
+  const uint64_t rounds = run.pick(1'000, 500'000, 2'000'000);
+  play(rounds / 4);
+  const double from = cpu_seconds();
+  play(rounds);
+  const double spent = cpu_seconds() - from;
+  check(a, z);
+  run.report("round_trips_per_cpu_second", "1/s", static_cast<double>(rounds) / spent);
+}
+
+// ---------------------------------------------------------------- many associations
+
+// Each association in turn sends `burst` messages, which leave in one packet.
+void round_robin(End& a, End& z, uint64_t messages, size_t burst) {
+  static size_t at = 0;
+  const uint64_t until = a.sent + messages;
+  while (a.sent < until) {
+    const TimePoint now = clock_now();
+    for (size_t i = 0; i < PacketRing::kBurst; ++i) {
+      const AssocId assoc = a.associations[at];
+      at = at + 1 == a.associations.size() ? 0 : at + 1;
+      for (size_t k = 0; k < burst; ++k) require(a.send(now, assoc), "a message was refused");
+    }
+    turn(a, z);
+    while (a.sent - a.acknowledged > 4 * a.associations.size() * burst + 65536) turn(a, z);
+  }
+  while (z.received < a.sent) turn(a, z);
+}
+
+void associations(const Run& run, uint32_t count, size_t burst) {
+  EndSetup setup;
+  setup.profile = rfc_profile().profile;
+  setup.max_associations = count;
+  setup.slots = 5 * count * burst + 131072;
+  End a(setup, clock_now());
+  End z(setup, clock_now());
+  connect_all(a, z, count);
+  const uint64_t messages = std::max<uint64_t>(run.pick(0, 1'000'000, 2'000'000), 2u * count);
+  round_robin(a, z, std::max<uint64_t>(count, run.pick(0, 100'000, 200'000)) * burst, burst);
+  const double from = cpu_seconds();
+  const uint64_t before = z.received;
+  round_robin(a, z, messages, burst);
+  const double spent = cpu_seconds() - from;
+  check(a, z);
+  run.report("messages_per_cpu_second", "1/s", static_cast<double>(z.received - before) / spent);
+}
+
+template <uint32_t Count, size_t Burst>
+void associations_of(const Run& run) {
+  associations(run, run.scale == Scale::kTiny ? 100 : Count, Burst);
+}
+
+// ---------------------------------------------------------------- set-up and tear-down
+
+template <uint32_t Count>
+void set_up(const Run& run) {
+  const uint32_t count = run.scale == Scale::kTiny ? 100 : Count;
+  EndSetup setup;
+  setup.profile = rfc_profile().profile;
+  setup.max_associations = count;
+  End a(setup, clock_now());
+  End z(setup, clock_now());
+  double from = cpu_seconds();
+  connect_all(a, z, count);
+  const double up = cpu_seconds() - from;
+  from = cpu_seconds();
+  size_t waiting = 0;
+  for (const AssocId assoc : a.associations) {
+    require(a.shard().shutdown(clock_now(), assoc) == Status::kOk, "a shutdown was refused");
+    if (++waiting % 256 == 0) settle(clock_now(), a, z);
+  }
+  settle(clock_now(), a, z);
+  const double down = cpu_seconds() - from;
+  check(a, z);
+  require(a.closed == count && z.closed == count, "not every association was shut down");
+  run.report("set_ups_per_cpu_second", "1/s", count / up);
+  run.report("tear_downs_per_cpu_second", "1/s", count / down);
+}
+
+// ---------------------------------------------------------------- idle associations
+
+// What one end costs that keeps `count` associations alive, by its own heartbeats and its answers
+// to the peer's, while time is made to pass a millisecond a turn.
+template <uint32_t Count>
+void idle(const Run& run) {
+  const uint32_t count = run.scale == Scale::kTiny ? 100 : Count;
+  EndSetup setup;
+  setup.profile = rfc_profile().profile;
+  setup.max_associations = count;
+  End a(setup, clock_now());
+  End z(setup, clock_now());
+  connect_all(a, z, count);
+  TimePoint now = clock_now();
+  double spent = 0;  // by `a`
+  const auto pass = [&](Duration span) {
+    const TimePoint end = now + span;
+    while (now < end) {
+      now = now + std::chrono::milliseconds(1);
+      const double from = cpu_seconds();
+      a.shard().advance(now);
+      const double advanced = cpu_seconds();
+      z.shard().advance(now);
+      spent += advanced - from;
+      while (true) {
+        std::array<PacketIn, PacketRing::kBurst> in;
+        const std::span<PacketOut> to_a = z.packets.next_burst();
+        const size_t n = z.shard().transmit(now, to_a);
+        for (size_t i = 0; i < n; ++i) {
+          in[i] = {to_a[i].source, to_a[i].destination, to_a[i].room.first(to_a[i].length)};
+        }
+        const double before = cpu_seconds();
+        a.shard().receive(now, std::span(in).first(n));
+        a.drain(now);
+        const std::span<PacketOut> to_z = a.packets.next_burst();
+        const size_t m = a.shard().transmit(now, to_z);
+        spent += cpu_seconds() - before;
+        for (size_t i = 0; i < m; ++i) {
+          in[i] = {to_z[i].source, to_z[i].destination, to_z[i].room.first(to_z[i].length)};
+        }
+        z.shard().receive(now, std::span(in).first(m));
+        z.drain(now);
+        if (n + m == 0) break;
+      }
+    }
+  };
+  pass(std::chrono::seconds(run.pick(1, 31, 35)));
+  const auto acks = [&] { return a.shard().counters().get(Counter::k_heartbeat_acks_received); };
+  const uint64_t before = acks();
+  spent = 0;
+  const uint64_t seconds = run.pick(60, 31, 60);
+  pass(std::chrono::seconds(seconds));
+  check(a, z);
+  // Each within an interval, an RTO and its jitter (8.3).
+  require(acks() - before >= count * (seconds / 32), "not every association had its heartbeats");
+  run.report("cpu_percent", "%", 100 * spent / static_cast<double>(seconds));
+  run.report("heartbeats_per_second", "1/s",
+             static_cast<double>(acks() - before) / static_cast<double>(seconds));
+}
+
+// ---------------------------------------------------------------- memory
+
+void send_all(int socket, End& end) {
+  while (true) {
+    const std::span<PacketOut> burst = end.packets.next_burst();
+    const size_t n = end.shard().transmit(clock_now(), burst);
+    for (size_t i = 0; i < n; ++i) {
+      const auto packet = burst[i].room.first(burst[i].length);
+      std::array<uint8_t, 2 + PacketRing::kRoom> frame;
+      const bool is_from_a = burst[i].source == kAddressA;
+      frame[0] = is_from_a ? 0 : 1;
+      std::copy(packet.begin(), packet.end(), frame.begin() + 1);
+      require(
+          write(socket, frame.data(), packet.size() + 1) == static_cast<ssize_t>(packet.size() + 1),
+          "the other process is gone");
+    }
+    if (n == 0) return;
+  }
+}
+
+// False: the other process has ended.
+bool take_one(int socket, End& end) {
+  std::array<uint8_t, 2 + PacketRing::kRoom> frame;
+  const ssize_t n = read(socket, frame.data(), frame.size());
+  if (n <= 0) return false;
+  PacketIn in;
+  in.source = frame[0] == 0 ? kAddressA : kAddressZ;
+  in.destination = frame[0] == 0 ? kAddressZ : kAddressA;
+  in.bytes = std::span(frame).subspan(1, static_cast<size_t>(n) - 1);
+  end.shard().receive(clock_now(), std::span(&in, 1));
+  end.drain(clock_now());
+  return true;
+}
+
+// The accepting end, a process of its own.
+void accept_all(const Run& run, const EndSetup& setup, int socket, uint32_t count) {
+  End z(setup, clock_now());
+  listen_for(z, count);
+  const uint64_t before = resident_bytes();
+  while (z.received < count && take_one(socket, z)) send_all(socket, z);
+  // A message each way is all that it has seen: nothing is under way any more.
+  require(z.up == count && z.received == count, "not every association was used");
+  run.report("accepting_end", "B", static_cast<double>(resident_bytes() - before) / count);
+}
+
+// Growth of the resident memory of each end, by associations that have carried one message and are
+// idle. Two processes, so that each is seen alone.
+template <uint32_t Count>
+void memory(const Run& run) {
+  const uint32_t count = run.scale == Scale::kTiny ? 100 : Count;
+  EndSetup setup;
+  setup.profile = rfc_profile().profile;
+  setup.profile.sack_delay = Duration{0};
+  setup.max_associations = count;
+  int sockets[2];
+  require(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets) == 0, "socketpair");
+  const pid_t child = fork();
+  require(child >= 0, "fork");
+  if (child == 0) {
+    close(sockets[0]);
+    accept_all(run, setup, sockets[1], count);
+    std::fflush(nullptr);
+    std::_Exit(0);
+  }
+  close(sockets[1]);
+  End a(setup, clock_now());
+  const std::vector<EndpointId> callers = add_callers(a, count);
+  const uint64_t before = resident_bytes();
+  for (uint32_t i = 0; i < count; ++i) {
+    call(a, callers, i);
+    send_all(sockets[0], a);
+    while (a.up <= i) {
+      require(take_one(sockets[0], a), "the accepting end failed");
+      send_all(sockets[0], a);
+    }
+    require(a.send(clock_now(), a.associations.back()), "a message was refused");
+    send_all(sockets[0], a);
+    while (a.acknowledged <= i) require(take_one(sockets[0], a), "the accepting end failed");
+  }
+  std::vector<AssocId>().swap(a.associations);
+  const uint64_t grown = resident_bytes() - before;
+  run.report("connecting_end", "B", static_cast<double>(grown) / count);
+}
+
+}  // namespace
+}  // namespace trunkline::perf
+
+int main(int argc, char** argv) {
+  using namespace trunkline::perf;
+  return run_cases(argc, argv, "trunkline",
+                   {
+                       {"bare/stream/64", stream_lan<64>},
+                       {"bare/stream/100", stream_lan<100>},
+                       {"bare/stream/256", stream_lan<256>},
+                       {"bare/stream/1000", stream_lan<1000>},
+                       {"bare/stream/9000", stream_lan<9000>},
+                       {"bare/stream-rfc9260/100", stream_rfc},
+                       {"bare/ping-pong", ping_pong},
+                       {"bare/associations/1000", associations_of<1000, 1>},
+                       {"bare/associations/10000", associations_of<10'000, 1>},
+                       {"bare/associations/100000", associations_of<100'000, 1>},
+                       {"bare/associations/1000000", associations_of<1'000'000, 1>},
+                       {"bare/bursts/1000", associations_of<1000, 12>},
+                       {"bare/bursts/10000", associations_of<10'000, 12>},
+                       {"bare/bursts/100000", associations_of<100'000, 12>},
+                       {"bare/bursts/1000000", associations_of<1'000'000, 12>},
+                       {"bare/set-up/1000", set_up<1000>},
+                       {"bare/set-up/10000", set_up<10'000>},
+                       {"bare/set-up/100000", set_up<100'000>},
+                       {"bare/memory/1000000", memory<1'000'000>},
+                       {"bare/idle/10000", idle<10'000>},
+                       {"bare/idle/1000000", idle<1'000'000>},
+                       {"model/64", model<64>},
+                       {"model/100", model<100>},
+                       {"model/256", model<256>},
+                       {"model/1000", model<1000>},
+                       {"model/9000", model<9000>},
+                   });
+}

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The peer: usrsctp in process (AF_CONN), both ends on one core, as the bare stack's cases have it.
+// It computes and checks CRC32c, has NODELAY as we have no Nagle, and of a sweep of buffer sizes
+// and SACK frequencies the best. Packets wait in a queue, as on a wire; its timers are driven from
+// here, by the clock. No thread of its own is there to take the core from it.
+#include <arpa/inet.h>
+#include <usrsctp.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <vector>
+
+#include "harness/sample.h"
+
+namespace trunkline::perf {
+namespace {
+
+constexpr uint16_t kPort = 2905;
+// usrsctp calls an end by a pointer, and a packet that goes out of one comes in at the other.
+char end_a;
+char end_z;
+
+struct Packet {
+  bool to_z = false;
+  std::vector<uint8_t> bytes;
+};
+
+// As many as were ever under way; their memory is used again.
+struct Wire {
+  std::deque<Packet> queue;
+  std::vector<Packet> spare;
+};
+Wire wire;
+
+struct Tuning {
+  int buffer = 1 << 20;         // bytes, send and receive
+  uint32_t sack_frequency = 2;  // packets
+};
+
+struct World {
+  struct socket* listener = nullptr;
+  std::vector<struct socket*> a;
+  std::vector<struct socket*> z;
+  std::vector<uint8_t> text;
+  std::vector<uint8_t> sink = std::vector<uint8_t>(1 << 20);
+  uint64_t sent = 0;
+  uint64_t received_bytes = 0;
+  bool echo = false;
+  Tuning tuning;
+  std::chrono::steady_clock::time_point ticked = std::chrono::steady_clock::now();
+};
+World world;
+
+int on_output(void* end, void* bytes, size_t size, uint8_t, uint8_t) {
+  Packet packet;
+  if (!wire.spare.empty()) {
+    packet = std::move(wire.spare.back());
+    wire.spare.pop_back();
+  }
+  packet.to_z = end == &end_a;
+  packet.bytes.assign(static_cast<uint8_t*>(bytes), static_cast<uint8_t*>(bytes) + size);
+  wire.queue.push_back(std::move(packet));
+  return 0;
+}
+
+// What is on the wire now arrives; what that causes waits for the next turn.
+size_t carry() {
+  const size_t n = wire.queue.size();
+  for (size_t i = 0; i < n; ++i) {
+    Packet packet = std::move(wire.queue.front());
+    wire.queue.pop_front();
+    usrsctp_conninput(packet.to_z ? &end_z : &end_a, packet.bytes.data(), packet.bytes.size(), 0);
+    wire.spare.push_back(std::move(packet));
+  }
+  return n;
+}
+
+void tick() {
+  const auto now = std::chrono::steady_clock::now();
+  const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(now - world.ticked);
+  if (passed.count() < 10) return;  // as often as its own thread would
+  world.ticked = now;
+  usrsctp_handle_timers(static_cast<uint32_t>(passed.count()));
+}
+
+size_t turn() {
+  const size_t n = carry();
+  tick();
+  return n;
+}
+
+bool send_one(struct socket* from) {
+  std::memcpy(world.text.data(), &world.sent, sizeof world.sent);
+  sctp_sndinfo info{};
+  const ssize_t n = usrsctp_sendv(from, world.text.data(), world.text.size(), nullptr, 0, &info,
+                                  sizeof info, SCTP_SENDV_SNDINFO, 0);
+  if (n < 0) require(errno == EWOULDBLOCK || errno == EAGAIN, "usrsctp_sendv failed");
+  if (n > 0) ++world.sent;
+  return n > 0;
+}
+
+int on_message(struct socket* from, union sctp_sockstore, void* data, size_t size,
+               struct sctp_rcvinfo, int flags, void*) {
+  if (data == nullptr) return 1;
+  if ((flags & MSG_NOTIFICATION) == 0) {
+    std::memcpy(world.sink.data(), data, std::min(size, world.sink.size()));
+    world.received_bytes += size;
+    if (world.echo) require(send_one(from), "no room for an answer");
+  }
+  std::free(data);
+  return 1;
+}
+// At the end that called, of the echo's answers.
+uint64_t answers;
+int on_answer(struct socket*, union sctp_sockstore, void* data, size_t size, struct sctp_rcvinfo,
+              int, void*) {
+  if (data == nullptr) return 1;
+  std::memcpy(world.sink.data(), data, std::min(size, world.sink.size()));
+  ++answers;
+  std::free(data);
+  return 1;
+}
+
+void set(struct socket* s, int name, const void* value, size_t size, const char* what) {
+  require(usrsctp_setsockopt(s, IPPROTO_SCTP, name, value, static_cast<socklen_t>(size)) == 0,
+          what);
+}
+
+struct socket* make_socket(void* end, uint16_t port, bool calls) {
+  struct socket* const s = usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP,
+                                          calls ? on_answer : on_message, nullptr, 0, nullptr);
+  require(s != nullptr, "usrsctp_socket failed");
+  usrsctp_set_non_blocking(s, 1);
+  const int on = 1;
+  set(s, SCTP_NODELAY, &on, sizeof on, "SCTP_NODELAY");
+  sctp_sack_info sack{};
+  sack.sack_delay = 50;
+  sack.sack_freq = world.tuning.sack_frequency;
+  set(s, SCTP_DELAYED_SACK, &sack, sizeof sack, "SCTP_DELAYED_SACK");
+  const sctp_initmsg init = {10, 10, 0, 0};
+  set(s, SCTP_INITMSG, &init, sizeof init, "SCTP_INITMSG");
+  usrsctp_setsockopt(s, SOL_SOCKET, SO_SNDBUF, &world.tuning.buffer, sizeof world.tuning.buffer);
+  usrsctp_setsockopt(s, SOL_SOCKET, SO_RCVBUF, &world.tuning.buffer, sizeof world.tuning.buffer);
+  sctp_paddrparams path{};  // 1500 bytes, as ours; no probes
+  path.spp_address.ss_family = AF_CONN;
+  path.spp_pathmtu = 1500 - 20;
+  path.spp_flags = SPP_PMTUD_DISABLE | SPP_HB_ENABLE;
+  path.spp_hbinterval = 30'000;
+  usrsctp_setsockopt(s, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &path, sizeof path);
+  sockaddr_conn address{};
+  address.sconn_family = AF_CONN;
+  address.sconn_port = htons(port);
+  address.sconn_addr = end;
+  require(usrsctp_bind(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0,
+          "usrsctp_bind failed");
+  return s;
+}
+
+void start(size_t message_size, const Tuning& tuning) {
+  world.tuning = tuning;
+  world.text.assign(message_size, 7);
+  static bool is_up = false;
+  if (!is_up) {
+    usrsctp_init_nothreads(0, on_output, nullptr);
+    usrsctp_register_address(&end_a);
+    usrsctp_register_address(&end_z);
+    usrsctp_sysctl_set_sctp_ecn_enable(0);
+    usrsctp_sysctl_set_sctp_asconf_enable(0);
+    usrsctp_sysctl_set_sctp_pr_enable(0);
+    usrsctp_sysctl_set_sctp_nrsack_enable(0);
+    // Its own bounds on what lies in all sockets together.
+    usrsctp_sysctl_set_sctp_max_chunks_on_queue(1 << 20);
+    is_up = true;
+  }
+  if (world.listener != nullptr) usrsctp_close(world.listener);
+  world.listener = make_socket(&end_z, kPort, false);
+  require(usrsctp_listen(world.listener, 4096) == 0, "usrsctp_listen failed");
+  world.sent = 0;
+  world.received_bytes = 0;
+}
+
+void connect(size_t count) {
+  const size_t before = world.z.size();
+  for (size_t i = 0; i < count; ++i) {
+    struct socket* const s = make_socket(&end_a, 0, true);
+    sockaddr_conn peer{};
+    peer.sconn_family = AF_CONN;
+    peer.sconn_port = htons(kPort);
+    peer.sconn_addr = &end_a;  // its own name for the other end
+    const int result = usrsctp_connect(s, reinterpret_cast<sockaddr*>(&peer), sizeof peer);
+    require(result == 0 || errno == EINPROGRESS, "usrsctp_connect failed");
+    world.a.push_back(s);
+    if ((i + 1) % 256 != 0 && i + 1 != count) continue;
+    while (turn() > 0) {
+    }
+    while (struct socket* const accepted = usrsctp_accept(world.listener, nullptr, nullptr)) {
+      usrsctp_set_non_blocking(accepted, 1);
+      world.z.push_back(accepted);
+    }
+  }
+  require(world.z.size() - before == count, "usrsctp: not every association was established");
+}
+
+uint64_t received() {
+  return world.received_bytes / world.text.size();
+}
+
+// ---------------------------------------------------------------- cases
+
+double stream_rate(uint64_t count) {
+  const uint64_t until = received() + count;
+  const double from = cpu_seconds();
+  const uint64_t last = world.sent + count;
+  while (received() < until) {
+    for (int i = 0; i < 512 && world.sent < last; ++i) {
+      if (!send_one(world.a[0])) break;
+    }
+    turn();
+  }
+  return static_cast<double>(count) / (cpu_seconds() - from);
+}
+
+// The best of the sweep, which is said on standard error.
+Tuning sweep(size_t message_size, uint64_t count) {
+  Tuning best;
+  double best_rate = 0;
+  for (const int buffer : {1 << 16, 1 << 17, 1 << 18, 1 << 20, 1 << 22}) {
+    for (const uint32_t frequency : {2u, 4u}) {  // with more it waits for its delayed SACKs
+      start(message_size, {buffer, frequency});
+      world.a.clear();
+      world.z.clear();
+      connect(1);
+      stream_rate(count / 4);
+      const double rate = stream_rate(count);
+      std::fprintf(stderr, "usrsctp: buffers %7d B, a SACK for %2u packets: %8.0f messages/s\n",
+                   buffer, frequency, rate);
+      if (rate <= best_rate) continue;
+      best_rate = rate;
+      best = {buffer, frequency};
+    }
+  }
+  return best;
+}
+
+template <size_t Size>
+void stream(const Run& run) {
+  const uint64_t count = run.pick(500, 200'000, 500'000) * 100 / (Size < 250 ? 100 : Size * 2 / 5);
+  const Tuning best = sweep(Size, std::max<uint64_t>(count / 4, 100));
+  start(Size, best);
+  world.a.clear();
+  world.z.clear();
+  connect(1);
+  stream_rate(count / 4);
+  run.report("messages_per_cpu_second", "1/s", stream_rate(count));
+}
+
+void ping_pong(const Run& run) {
+  start(100, {});
+  connect(1);
+  world.echo = true;
+  const auto play = [&](uint64_t rounds) {
+    const uint64_t until = answers + rounds;
+    while (answers < until) {
+      const uint64_t before = answers;
+      require(send_one(world.a[0]), "a message was refused");
+      while (answers == before) turn();
+    }
+  };
+  const uint64_t rounds = run.pick(500, 100'000, 300'000);
+  play(rounds / 4);
+  const double from = cpu_seconds();
+  play(rounds);
+  run.report("round_trips_per_cpu_second", "1/s",
+             static_cast<double>(rounds) / (cpu_seconds() - from));
+}
+
+template <size_t Count, size_t Burst>
+void associations(const Run& run) {
+  const size_t count = run.scale == Scale::kTiny ? 100 : Count;
+  start(100, {1 << 16, 2});  // what holds all that is ever under way
+  connect(count);
+  size_t at = 0;
+  const auto play = [&](uint64_t messages) {
+    const uint64_t until = world.sent + messages;
+    while (world.sent < until) {
+      for (size_t i = 0; i < 32; ++i) {
+        struct socket* const from = world.a[at];
+        at = at + 1 == world.a.size() ? 0 : at + 1;
+        for (size_t k = 0; k < Burst; ++k) require(send_one(from), "a message was refused");
+      }
+      turn();
+    }
+    while (received() < world.sent) turn();
+  };
+  const uint64_t messages = std::max<uint64_t>(run.pick(0, 100'000, 200'000), 2 * count);
+  play(count * Burst);
+  const uint64_t before = received();
+  const double from = cpu_seconds();
+  play(messages);
+  run.report("messages_per_cpu_second", "1/s",
+             static_cast<double>(received() - before) / (cpu_seconds() - from));
+}
+
+template <size_t Count>
+void set_up(const Run& run) {
+  const size_t count = run.scale == Scale::kTiny ? 100 : Count;
+  start(100, {1 << 16, 2});
+  double from = cpu_seconds();
+  connect(count);
+  const double up = cpu_seconds() - from;
+  from = cpu_seconds();
+  size_t waiting = 0;
+  const auto settle = [&] {
+    while (turn() > 0) {
+    }
+  };
+  for (struct socket* s : world.a) {
+    usrsctp_close(s);
+    if (++waiting % 256 == 0) settle();
+  }
+  settle();
+  const double down = cpu_seconds() - from;
+  run.report("set_ups_per_cpu_second", "1/s", static_cast<double>(count) / up);
+  run.report("tear_downs_per_cpu_second", "1/s", static_cast<double>(count) / down);
+}
+
+// Both ends are in this process: half of what it takes, in time that is made to pass.
+void idle(const Run& run) {
+  const size_t count = run.scale == Scale::kTiny ? 100 : 10'000;
+  start(100, {1 << 16, 2});
+  connect(count);
+  const auto pass = [](uint64_t seconds) {
+    for (uint64_t i = 0; i < seconds * 100; ++i) {
+      usrsctp_handle_timers(10);
+      while (carry() > 0) {
+      }
+    }
+  };
+  pass(run.pick(1, 5, 10));
+  const double from = cpu_seconds();
+  const uint64_t seconds = run.pick(1, 10, 31);
+  pass(seconds);
+  run.report("cpu_percent", "%", 100 * (cpu_seconds() - from) / 2 / static_cast<double>(seconds));
+}
+
+// Growth of the resident memory by both ends, halved.
+void memory(const Run& run) {
+  const size_t count = run.scale == Scale::kTiny ? 100 : 10'000;
+  start(100, {1 << 16, 2});
+  const uint64_t before = resident_bytes();
+  connect(count);
+  for (struct socket* s : world.a) {
+    require(send_one(s), "a message was refused");
+    turn();
+  }
+  while (received() < count) turn();
+  run.report("both_ends_halved", "B",
+             static_cast<double>(resident_bytes() - before) / 2 / static_cast<double>(count));
+}
+
+}  // namespace
+}  // namespace trunkline::perf
+
+int main(int argc, char** argv) {
+  using namespace trunkline::perf;
+  return run_cases(argc, argv, "usrsctp",
+                   {
+                       {"bare/stream/64", stream<64>},
+                       {"bare/stream/100", stream<100>},
+                       {"bare/stream/256", stream<256>},
+                       {"bare/stream/1000", stream<1000>},
+                       {"bare/stream/9000", stream<9000>},
+                       {"bare/ping-pong", ping_pong},
+                       {"bare/associations/1000", associations<1000, 1>},
+                       {"bare/associations/10000", associations<10'000, 1>},
+                       {"bare/bursts/1000", associations<1000, 12>},
+                       {"bare/bursts/10000", associations<10'000, 12>},
+                       {"bare/set-up/1000", set_up<1000>},
+                       {"bare/set-up/10000", set_up<10'000>},
+                       {"bare/memory/10000", memory},
+                       {"bare/idle/10000", idle},
+                   });
+}

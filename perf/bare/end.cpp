@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The two hosts of the benchmarks.
+#include "bare/end.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "harness/sample.h"
+
+namespace trunkline::perf {
+namespace {
+
+constexpr uint16_t kPortZ = 2905;
+constexpr uint16_t kFirstPortA = 20000;
+constexpr uint32_t kCallersPerPort = 1024;  // endpoints of `a` for each port of `z`
+
+}  // namespace
+
+Slots::Slots(size_t count, size_t size)
+    : bytes_(count * ((size + 63) & ~size_t{63})), slots_(count), ring_(count), free_(count) {
+  const size_t stride = bytes_.size() / count;
+  for (size_t i = 0; i < count; ++i) {
+    slots_[i].bytes = bytes_.data() + i * stride;
+    ring_[i] = &slots_[i];
+  }
+}
+
+Slot* Slots::take() {
+  if (free_ == 0) return nullptr;
+  Slot* const slot = ring_[head_];
+  head_ = head_ + 1 == ring_.size() ? 0 : head_ + 1;
+  --free_;
+  return slot;
+}
+
+void Slots::release(Piece* head) noexcept {
+  size_t tail = head_ + free_;
+  if (tail >= ring_.size()) tail -= ring_.size();
+  // The piece is the slot's first member.
+  ring_[tail] = reinterpret_cast<Slot*>(head);
+  ++free_;
+}
+
+PacketRing::PacketRing() : bytes_(kBuffers * kRoom) {}
+
+std::span<PacketOut> PacketRing::next_burst() {
+  for (PacketOut& packet : burst_) {
+    packet.room = std::span(bytes_).subspan(at_ * kRoom, kRoom);
+    at_ = (at_ + 1) % kBuffers;
+  }
+  return burst_;
+}
+
+NamedProfile rfc_profile() {
+  NamedProfile out{"rfc9260", {}};
+  out.profile.a_rwnd = 4 << 20;
+  out.profile.send_buffer = 4 << 20;
+  return out;
+}
+
+NamedProfile lan_profile() {
+  NamedProfile out = rfc_profile();
+  out.name = "lan";
+  out.profile.max_burst = 0;
+  out.profile.sack_frequency = 16;
+  return out;
+}
+
+TimePoint clock_now() {
+  using std::chrono::steady_clock;
+  return TimePoint::from_ns(
+      std::chrono::nanoseconds(steady_clock::now().time_since_epoch()).count());
+}
+
+End::End(const EndSetup& setup, TimePoint now)
+    : slots_(setup.slots, setup.message_size),
+      profile_(setup.profile),
+      message_size_(setup.message_size),
+      text_(setup.message_size),
+      sink_(std::max<size_t>(setup.message_size, 65536)) {
+  for (size_t i = 0; i < text_.size(); ++i) text_[i] = static_cast<uint8_t>(i * 7);
+  directory_ = make_directory(random_, setup.max_associations);
+  ShardConfig config;
+  config.max_associations = setup.max_associations;
+  config.max_queued_messages = static_cast<uint32_t>(setup.slots);
+  config.max_outstanding_chunks =
+      static_cast<uint32_t>(setup.slots * (setup.message_size / 1200 + 2));
+  config.inits_per_second = 0;
+  config.inits_per_second_per_source = 0;
+  shard_ = std::make_unique<Shard>(config, *directory_, random_, now);
+}
+
+EndpointId End::add_endpoint(const IpAddress& address, uint16_t port, bool listening) {
+  EndpointConfig config;
+  config.addresses = {address};
+  config.port = PortNumber(port);
+  config.profile = profile_;
+  config.listening = listening;
+  const EndpointResult result = shard_->add_endpoint(config);
+  require(result.status == Status::kOk, status_text(result.status));
+  return result.endpoint;
+}
+
+bool End::send(TimePoint now, AssocId assoc) {
+  Slot* const slot = slots_.take();
+  if (slot == nullptr) return false;
+  std::memcpy(slot->bytes, text_.data(), message_size_);
+  std::memcpy(slot->bytes, &sent, sizeof sent);
+  slot->piece = {slot->bytes, static_cast<uint32_t>(message_size_), nullptr};
+  Payload payload(&slot->piece, &slots_);
+  SendRequest request;
+  request.context = sent;
+  if (shard_->send(now, assoc, request, payload) != Status::kOk) return false;
+  ++sent;
+  return true;
+}
+
+void End::read(TimePoint now, const Event& event) {
+  size_t at = 0;
+  for (const Piece* piece = event.pieces(); piece != nullptr; piece = piece->next) {
+    std::memcpy(sink_.data() + at, piece->data, piece->length);
+    at += piece->length;
+  }
+  require(at == event.size() && at == message_size_ && sink_[at - 1] == text_[at - 1],
+          "a message is not what was sent");
+  ++received;
+  received_bytes += at;
+  if (echo_) require(send(now, event.assoc), "no room for an answer");
+}
+
+void End::drain(TimePoint now) {
+  Event event;
+  while (shard_->next_event(event)) {
+    switch (event.kind) {
+      case EventKind::kMessage:
+        read(now, event);
+        break;
+      case EventKind::kSendAcknowledged:
+        ++acknowledged;
+        break;
+      case EventKind::kAccepted:
+      case EventKind::kConnected:
+        ++up;
+        associations.push_back(event.assoc);
+        break;
+      case EventKind::kClosed:
+        ++closed;
+        break;
+      case EventKind::kConnectFailed:
+      case EventKind::kSendFailed:
+      case EventKind::kLost:
+        ++lost;
+        break;
+      default:
+        break;
+    }
+    event.payload.reset();
+  }
+}
+
+size_t carry(TimePoint now, End& from, End& to) {
+  const std::span<PacketOut> burst = from.packets.next_burst();
+  const size_t n = from.shard().transmit(now, burst);
+  if (n == 0) return 0;
+  std::array<PacketIn, PacketRing::kBurst> in;
+  for (size_t i = 0; i < n; ++i) {
+    in[i] = {burst[i].source, burst[i].destination, burst[i].room.first(burst[i].length)};
+  }
+  to.shard().receive(now, std::span(in).first(n));
+  to.drain(now);
+  return n;
+}
+
+void settle(TimePoint now, End& a, End& z) {
+  while (carry(now, a, z) + carry(now, z, a) > 0) {
+  }
+}
+
+std::vector<EndpointId> add_callers(End& a, uint32_t count) {
+  std::vector<EndpointId> callers;
+  for (uint32_t i = 0; i < std::min(count, kCallersPerPort); ++i) {
+    callers.push_back(a.add_endpoint(kAddressA, static_cast<uint16_t>(kFirstPortA + i), false));
+  }
+  return callers;
+}
+
+void listen_for(End& z, uint32_t count) {
+  const uint32_t ports = (count + kCallersPerPort - 1) / kCallersPerPort;
+  for (uint32_t i = 0; i < ports; ++i) {
+    z.add_endpoint(kAddressZ, static_cast<uint16_t>(kPortZ + i), true);
+  }
+}
+
+void call(End& a, const std::vector<EndpointId>& callers, uint32_t number) {
+  ConnectRequest request;
+  request.endpoint = callers[number % kCallersPerPort];
+  request.peer_addresses = std::span(&kAddressZ, 1);
+  request.peer_port = PortNumber(static_cast<uint16_t>(kPortZ + number / kCallersPerPort));
+  const Status status = a.shard().connect(clock_now(), request).status;
+  require(status == Status::kOk, status_text(status));
+}
+
+void connect_all(End& a, End& z, uint32_t count) {
+  constexpr uint32_t kBatch = 256;
+  const std::vector<EndpointId> callers = add_callers(a, count);
+  listen_for(z, count);
+  for (uint32_t i = 0; i < count; ++i) {
+    call(a, callers, i);
+    if ((i + 1) % kBatch == 0 || i + 1 == count) settle(clock_now(), a, z);
+  }
+  require(a.up == count && z.up == count, "not every association was established");
+}
+
+}  // namespace trunkline::perf
