@@ -40,7 +40,6 @@ void stream_messages(End& a, End& z, uint64_t count, uint64_t window) {
     }
     turn(a, z);
   }
-  while (a.acknowledged < a.sent) turn(a, z);  // the last SACK is a delayed one
 }
 
 void stream(const Run& run, size_t size, const NamedProfile& profile) {
@@ -172,6 +171,13 @@ void set_up(const Run& run) {
 
 // ---------------------------------------------------------------- idle associations
 
+template <typename Work>
+void timed(double& spent, Work&& work) {
+  const double from = cpu_seconds();
+  work();
+  spent += cpu_seconds() - from;
+}
+
 // What one end costs that keeps `count` associations alive, by its own heartbeats and its answers
 // to the peer's, while time is made to pass a millisecond a turn.
 template <uint32_t Count>
@@ -189,30 +195,18 @@ void idle(const Run& run) {
     const TimePoint end = now + span;
     while (now < end) {
       now = now + std::chrono::milliseconds(1);
-      const double from = cpu_seconds();
-      a.shard().advance(now);
-      const double advanced = cpu_seconds();
+      timed(spent, [&] { a.shard().advance(now); });
       z.shard().advance(now);
-      spent += advanced - from;
-      while (true) {
-        std::array<PacketIn, PacketRing::kBurst> in;
-        const std::span<PacketOut> to_a = z.packets.next_burst();
-        const size_t n = z.shard().transmit(now, to_a);
-        for (size_t i = 0; i < n; ++i) {
-          in[i] = {to_a[i].source, to_a[i].destination, to_a[i].room.first(to_a[i].length)};
-        }
-        const double before = cpu_seconds();
-        a.shard().receive(now, std::span(in).first(n));
-        a.drain(now);
-        const std::span<PacketOut> to_z = a.packets.next_burst();
-        const size_t m = a.shard().transmit(now, to_z);
-        spent += cpu_seconds() - before;
-        for (size_t i = 0; i < m; ++i) {
-          in[i] = {to_z[i].source, to_z[i].destination, to_z[i].room.first(to_z[i].length)};
-        }
-        z.shard().receive(now, std::span(in).first(m));
+      while (a.shard().has_output() || z.shard().has_output()) {
+        Burst burst;
+        size_t n = take_packets(now, z, burst);
+        timed(spent, [&] {
+          a.shard().receive(now, std::span(burst).first(n));
+          a.drain(now);
+          n = take_packets(now, a, burst);
+        });
+        z.shard().receive(now, std::span(burst).first(n));
         z.drain(now);
-        if (n + m == 0) break;
       }
     }
   };
@@ -233,26 +227,22 @@ void idle(const Run& run) {
 // ---------------------------------------------------------------- memory
 
 void send_all(int socket, End& end) {
-  while (true) {
-    const std::span<PacketOut> burst = end.packets.next_burst();
-    const size_t n = end.shard().transmit(clock_now(), burst);
-    for (size_t i = 0; i < n; ++i) {
-      const auto packet = burst[i].room.first(burst[i].length);
-      std::array<uint8_t, 2 + PacketRing::kRoom> frame;
-      const bool is_from_a = burst[i].source == kAddressA;
-      frame[0] = is_from_a ? 0 : 1;
-      std::copy(packet.begin(), packet.end(), frame.begin() + 1);
-      require(
-          write(socket, frame.data(), packet.size() + 1) == static_cast<ssize_t>(packet.size() + 1),
-          "the other process is gone");
+  Burst burst;
+  while (const size_t n = take_packets(clock_now(), end, burst)) {
+    for (const PacketIn& packet : std::span(burst).first(n)) {
+      std::array<uint8_t, 1 + PacketRing::kRoom> frame;
+      frame[0] = packet.source == kAddressA ? 0 : 1;
+      std::copy(packet.bytes.begin(), packet.bytes.end(), frame.begin() + 1);
+      const auto size = static_cast<ssize_t>(packet.bytes.size() + 1);
+      require(write(socket, frame.data(), static_cast<size_t>(size)) == size,
+              "the other process is gone");
     }
-    if (n == 0) return;
   }
 }
 
 // False: the other process has ended.
 bool take_one(int socket, End& end) {
-  std::array<uint8_t, 2 + PacketRing::kRoom> frame;
+  std::array<uint8_t, 1 + PacketRing::kRoom> frame;
   const ssize_t n = read(socket, frame.data(), frame.size());
   if (n <= 0) return false;
   PacketIn in;

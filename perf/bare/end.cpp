@@ -42,14 +42,15 @@ void Slots::release(Piece* head) noexcept {
   ++free_;
 }
 
-PacketRing::PacketRing() : bytes_(kBuffers * kRoom) {}
+PacketRing::PacketRing() : bytes_(kBuffers * kRoom) {
+  advance(kBurst);
+}
 
-std::span<PacketOut> PacketRing::next_burst() {
-  for (PacketOut& packet : burst_) {
-    packet.room = std::span(bytes_).subspan(at_ * kRoom, kRoom);
+void PacketRing::advance(size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    burst_[i].room = std::span(bytes_).subspan(at_ * kRoom, kRoom);
     at_ = (at_ + 1) % kBuffers;
   }
-  return burst_;
 }
 
 NamedProfile rfc_profile() {
@@ -159,15 +160,24 @@ void End::drain(TimePoint now) {
   }
 }
 
-size_t carry(TimePoint now, End& from, End& to) {
-  const std::span<PacketOut> burst = from.packets.next_burst();
+size_t take_packets(TimePoint now, End& from, Burst& out) {
+  if (!from.shard().has_output()) return 0;
+  const std::span<PacketOut> burst = from.packets.burst();
   const size_t n = from.shard().transmit(now, burst);
-  if (n == 0) return 0;
-  std::array<PacketIn, PacketRing::kBurst> in;
   for (size_t i = 0; i < n; ++i) {
-    in[i] = {burst[i].source, burst[i].destination, burst[i].room.first(burst[i].length)};
+    out[i].source = burst[i].source;
+    out[i].destination = burst[i].destination;
+    out[i].bytes = burst[i].room.first(burst[i].length);
   }
-  to.shard().receive(now, std::span(in).first(n));
+  from.packets.advance(n);
+  return n;
+}
+
+size_t carry(TimePoint now, End& from, End& to) {
+  Burst burst;
+  const size_t n = take_packets(now, from, burst);
+  if (n == 0) return 0;
+  to.shard().receive(now, std::span(burst).first(n));
   to.drain(now);
   return n;
 }

@@ -47,7 +47,10 @@ class PacketRing {
   static constexpr size_t kBurst = 32;
 
   PacketRing();
-  [[nodiscard]] std::span<PacketOut> next_burst();
+  // Room for a burst; of it, the first `n` packets were filled, and their buffers are in flight
+  // now.
+  [[nodiscard]] std::span<PacketOut> burst() { return burst_; }
+  void advance(size_t n);
 
  private:
   static constexpr size_t kBuffers = 4096;
@@ -116,6 +119,9 @@ class End {
 // The time of the worker's clock.
 [[nodiscard]] TimePoint clock_now();
 
+// What one end has to send, at most a burst, as the other end sees it.
+using Burst = std::array<PacketIn, PacketRing::kBurst>;
+size_t take_packets(TimePoint now, End& from, Burst& out);
 // A burst from one end to the other, if there is any; what it causes there is drained. Returns
 // packets.
 size_t carry(TimePoint now, End& from, End& to);
