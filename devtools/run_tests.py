@@ -60,6 +60,8 @@ SUITES = [
     Suite('threads-tsan', 'gtest', 'build-tsan', 'tests/unit',
           only=('*client*', '*appring*', '*hand_over*', '*race*'), env=SANITIZERS),
     Suite('fuzz', 'fuzz', 'build-fuzz', 'tests/fuzz', env=SANITIZERS),
+    # Each benchmark once, tiny: that it still runs and loses nothing. How fast is not asked here.
+    Suite('bench', 'script', 'build', scripts=('perf/test_bench.py',), timeout=600),
     Suite('harness', 'script', 'build', scripts=('tests/e2e/harness_*.py',), parallel=False),
     # Most of their time is waiting, so they run side by side; each has namespaces of its own.
     Suite('interop', 'script', 'build', timeout=600,

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One direction of a link in simulated time: so many bits a second, a queue in front that drops
+// what does not fit, a delay, and packets lost at random on the way. The same seed loses the same
+// packets by their number. Both stacks are measured on two of these.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "harness/sample.h"
+#include "trunkline/stack/random.h"
+#include "trunkline/stack/types.h"
+
+namespace trunkline::perf {
+
+struct LinkSetup {
+  double loss = 0;  // 0 to 1
+  Duration delay{};
+  double bits_per_second = 1e9;  // of IP packets
+  size_t queue_bytes = 1 << 20;
+};
+
+class Link {
+ public:
+  Link(const LinkSetup& setup, uint64_t seed) : setup_(setup), random_(seed) {}
+
+  // An SCTP packet is handed to the link, which adds an IPv4 header.
+  void offer(TimePoint now, std::span<const uint8_t> packet);
+  [[nodiscard]] TimePoint next_arrival() const {
+    return queue_.empty() ? TimePoint::never() : queue_.front().arrival;
+  }
+  // The packet that arrives next, if it does by `now`; valid until the next call of any kind.
+  [[nodiscard]] std::span<const uint8_t> take(TimePoint now);
+  // Nothing is lost before this.
+  void lossy(bool on) { lossy_ = on; }
+
+  uint64_t offered = 0;
+  uint64_t lost = 0;
+  uint64_t overflowed = 0;
+
+ private:
+  struct Packet {
+    TimePoint arrival;
+    std::vector<uint8_t> bytes;
+  };
+
+  LinkSetup setup_;
+  SeededRandom random_;
+  bool lossy_ = false;
+  TimePoint free_at_;  // when the last bit of what is queued has left
+  std::deque<Packet> queue_;
+  std::vector<std::vector<uint8_t>> spare_;
+  std::vector<uint8_t> taken_;
+};
+
+// What both programs do in each case.
+struct LinkCase {
+  LinkSetup setup;
+  Duration duration{};  // of sending as much as goes
+  uint64_t seeds = 1;   // a figure each
+};
+inline constexpr size_t kMessageSize = 1000;  // bytes: one message fills most of a packet
+inline constexpr uint32_t kWindow = 4 << 20;  // bytes of both buffers: never what limits
+// The profile of both: the defaults of RFC 9260 section 16, but for the delay of a SACK.
+inline constexpr uint32_t kSackDelayMs = 50;
+
+// "link/loss-1/delay-10ms", at the run's scale.
+[[nodiscard]] LinkCase link_case(const Run& run);
+// Runs `goodput` with each seed and reports bits of messages a second.
+void report_goodput(const Run& run,
+                    const std::function<double(const LinkCase&, uint64_t)>& goodput);
+// Each case, run by `run`.
+[[nodiscard]] std::vector<Case> link_cases(void (*run)(const Run&));
+
+}  // namespace trunkline::perf

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The bar: what each figure must at least be, and what it should be. Judged from one run's rows."""
+import dataclasses
+import typing
+
+from . import stats
+from .table import human, percent
+
+PER_CPU = 'messages_per_cpu_second'
+USRSCTP = 'usrsctp'
+
+
+def median(case, metric):
+    return lambda rows: stats.median_of(rows, case, metric)
+
+
+def ratio(case, metric, peer=USRSCTP):
+    def value(rows):
+        row = stats.find(rows, case, metric, peer)
+        return row['ratio'] if row else None
+    return value
+
+
+def quotient(above, below):
+    def value(rows):
+        top, bottom = above(rows), below(rows)
+        return top / bottom if top is not None and bottom else None
+    return value
+
+
+def hundredth(of):
+    def value(rows):
+        number = of(rows)
+        return number / 100 if number is not None else None
+    return value
+
+
+def times(value):
+    return f'{value:.3g} ×'
+
+
+def number(unit):
+    return lambda value: f'{human(value)} {unit}'.strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    case: str
+    value: typing.Callable
+    show: typing.Callable
+    least: float | None        # None: nothing is asked at least
+    aim: float | None = None
+    smaller_is_better: bool = False
+
+    def reaches(self, value, mark):
+        return value <= mark if self.smaller_is_better else value >= mark
+
+    def judge(self, rows):
+        """Words for the table: case, at least, aim, measured, verdict."""
+        value = self.value(rows)
+        texts = [self.case, self.show(self.least) if self.least is not None else '',
+                 self.show(self.aim) if self.aim is not None else '']
+        if value is None:
+            return [*texts, '', 'not measured']
+        if self.aim is not None and self.reaches(value, self.aim):
+            word = 'aim reached'
+        elif self.least is None:
+            word = 'below the aim'
+        else:
+            word = 'reached' if self.reaches(value, self.least) else 'BELOW'
+        return [*texts, self.show(value), word]
+
+
+STREAM = 'bare/stream/100'
+TEN_K = 'bare/associations/10000'
+MILLION = 'bare/associations/1000000'
+THOUSAND = 'bare/associations/1000'
+LINK = 'link/loss-1/delay-10ms'
+SET_UP, SET_UPS = 'bare/set-up/1000', 'set_ups_per_cpu_second'
+FLOOD = 'flood/limiter/random/200k'
+
+BARS = [
+    Bar('bare stack, 100-byte stream, one association: against usrsctp', ratio(STREAM, PER_CPU),
+        times, 20),
+    Bar('the same: of the model loop', quotient(median(STREAM, PER_CPU), median('model/100', PER_CPU)),
+        percent, 0.40, 0.60),
+    Bar('ping-pong, bare stack: against usrsctp',
+        ratio('bare/ping-pong', 'round_trips_per_cpu_second'), times, 10),
+    Bar('the same: round trips', median('bare/ping-pong', 'round_trips_per_cpu_second'),
+        number('/s'), None, 1e6),
+    Bar('10 k associations round robin, one message a packet: against usrsctp',
+        ratio(TEN_K, PER_CPU), times, 40),
+    Bar('the same: messages', median(TEN_K, PER_CPU), number('/s'), None, 2e6),
+    Bar('rate at 1 M associations against 1 k',
+        quotient(median(MILLION, PER_CPU), median(THOUSAND, PER_CPU)), percent, 0.40, 0.60),
+    Bar('resident memory of an idle association, one end',
+        median('bare/memory/1000000', 'accepting_end'), number('B'), 1024, 512, True),
+    Bar('CPU for 1 M idle associations, heartbeat every 30 s, one end',
+        hundredth(median('bare/idle/1000000', 'cpu_percent')), percent, 0.10, 0.05, True),
+    Bar('set-ups per CPU-second, both ends: against usrsctp',
+        ratio(SET_UP, SET_UPS), times, 8),
+    Bar('the same: set-ups', median(SET_UP, SET_UPS), number('/s'), None, 2e5),
+    Bar('end to end over memif, 100 bytes, per CPU-second of all processes: against usrsctp',
+        ratio('e2e/stream/100', PER_CPU), times, 3, 5),
+    Bar('the same: on the wall', median('e2e/stream/100', 'messages_per_second'), number('/s'),
+        None, 2e6),
+    Bar('established goodput at 200 k hostile INITs/s, limiter on',
+        median(FLOOD, 'goodput_fraction'), percent, 0.80, 0.95),
+    Bar('goodput at 1 % loss, 10 ms: against usrsctp', ratio(LINK, 'goodput'), times, 1.0, 1.5),
+]
+HEADINGS = ('case', 'at least', 'aim', 'measured', 'verdict')
+
+
+def judge(rows):
+    return [bar.judge(rows) for bar in BARS]
