@@ -6,10 +6,10 @@
 //
 // One iteration of a worker, around the verbs of stack.h:
 //   shard.receive(now, burst);
-//   while (shard.next_event(event)) bridge.deliver(now, event);
+//   while (Event* event = shard.next_event()) bridge.deliver(now, *event);
 //   bridge.drain_submissions(now);
-//   while (shard.next_event(event)) bridge.deliver(now, event);
-//   shard.advance(now);  while (shard.next_event(event)) bridge.deliver(now, event);
+//   while (Event* event = shard.next_event()) bridge.deliver(now, *event);
+//   shard.advance(now);  while (Event* event = ...) ...;
 //   bridge.flush();
 //   ... transmit ...
 // When it has nothing to do:

@@ -185,7 +185,7 @@ void Worker::give_to_shard() {
 }
 
 void Worker::deliver_events() {
-  while (shard_.next_event(event_)) bridge_.deliver(now_, event_);
+  while (Event* event = shard_.next_event()) bridge_.deliver(now_, *event);
 }
 
 }  // namespace trunkline::worker

@@ -134,7 +134,6 @@ class Worker {
   rte_mempool* joined_pool_ = nullptr;  // for what the reassembler put together
   Shard shard_;
   appring::Bridge bridge_;
-  Event event_;
 
   TimePoint now_;
   TimePoint next_neighbours_;

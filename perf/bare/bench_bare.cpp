@@ -29,7 +29,7 @@ size_t turn(End& a, End& z) {
 
 // ---------------------------------------------------------------- one association
 
-void stream_messages(End& a, End& z, uint64_t count, uint64_t window) {
+[[gnu::noinline]] void stream_messages(End& a, End& z, uint64_t count, uint64_t window) {
   const uint64_t until = a.sent + count;
   // What a burst of packets holds, and some more: nothing waits in the stack for long.
   const uint64_t at_once = window / 4;
@@ -103,7 +103,7 @@ void ping_pong(const Run& run) {
 // ---------------------------------------------------------------- many associations
 
 // Each association in turn sends `burst` messages, which leave in one packet.
-void round_robin(End& a, End& z, uint64_t messages, size_t burst) {
+[[gnu::noinline]] void round_robin(End& a, End& z, uint64_t messages, size_t burst) {
   static size_t at = 0;
   const uint64_t until = a.sent + messages;
   while (a.sent < until) {
@@ -198,14 +198,13 @@ void idle(const Run& run) {
       timed(spent, [&] { a.shard().advance(now); });
       z.shard().advance(now);
       while (a.shard().has_output() || z.shard().has_output()) {
-        Burst burst;
-        size_t n = take_packets(now, z, burst);
+        std::span<const PacketIn> burst = take_packets(now, z);
         timed(spent, [&] {
-          a.shard().receive(now, std::span(burst).first(n));
+          a.shard().receive(now, burst);
           a.drain(now);
-          n = take_packets(now, a, burst);
+          burst = take_packets(now, a);
         });
-        z.shard().receive(now, std::span(burst).first(n));
+        z.shard().receive(now, burst);
         z.drain(now);
       }
     }
@@ -227,9 +226,10 @@ void idle(const Run& run) {
 // ---------------------------------------------------------------- memory
 
 void send_all(int socket, End& end) {
-  Burst burst;
-  while (const size_t n = take_packets(clock_now(), end, burst)) {
-    for (const PacketIn& packet : std::span(burst).first(n)) {
+  while (true) {
+    const std::span<const PacketIn> burst = take_packets(clock_now(), end);
+    if (burst.empty()) return;
+    for (const PacketIn& packet : burst) {
       std::array<uint8_t, 1 + PacketRing::kRoom> frame;
       frame[0] = packet.source == kAddressA ? 0 : 1;
       std::copy(packet.bytes.begin(), packet.bytes.end(), frame.begin() + 1);

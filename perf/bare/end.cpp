@@ -131,8 +131,8 @@ void End::read(TimePoint now, const Event& event) {
 }
 
 void End::drain(TimePoint now) {
-  Event event;
-  while (shard_->next_event(event)) {
+  while (Event* next = shard_->next_event()) {
+    const Event& event = *next;
     switch (event.kind) {
       case EventKind::kMessage:
         read(now, event);
@@ -156,30 +156,29 @@ void End::drain(TimePoint now) {
       default:
         break;
     }
-    event.payload.reset();
   }
 }
 
-size_t take_packets(TimePoint now, End& from, Burst& out) {
-  if (!from.shard().has_output()) return 0;
+std::span<const PacketIn> take_packets(TimePoint now, End& from) {
+  if (!from.shard().has_output()) return {};
   const std::span<PacketOut> burst = from.packets.burst();
   const size_t n = from.shard().transmit(now, burst);
+  auto& arriving = from.packets.arriving;
   for (size_t i = 0; i < n; ++i) {
-    out[i].source = burst[i].source;
-    out[i].destination = burst[i].destination;
-    out[i].bytes = burst[i].room.first(burst[i].length);
+    arriving[i].source = burst[i].source;
+    arriving[i].destination = burst[i].destination;
+    arriving[i].bytes = burst[i].room.first(burst[i].length);
   }
   from.packets.advance(n);
-  return n;
+  return std::span(arriving).first(n);
 }
 
 size_t carry(TimePoint now, End& from, End& to) {
-  Burst burst;
-  const size_t n = take_packets(now, from, burst);
-  if (n == 0) return 0;
-  to.shard().receive(now, std::span(burst).first(n));
+  const std::span<const PacketIn> burst = take_packets(now, from);
+  if (burst.empty()) return 0;
+  to.shard().receive(now, burst);
   to.drain(now);
-  return n;
+  return burst.size();
 }
 
 void settle(TimePoint now, End& a, End& z) {

@@ -51,6 +51,8 @@ class PacketRing {
   // now.
   [[nodiscard]] std::span<PacketOut> burst() { return burst_; }
   void advance(size_t n);
+  // The same as they arrive.
+  std::array<PacketIn, kBurst> arriving;
 
  private:
   static constexpr size_t kBuffers = 4096;
@@ -119,9 +121,8 @@ class End {
 // The time of the worker's clock.
 [[nodiscard]] TimePoint clock_now();
 
-// What one end has to send, at most a burst, as the other end sees it.
-using Burst = std::array<PacketIn, PacketRing::kBurst>;
-size_t take_packets(TimePoint now, End& from, Burst& out);
+// What one end has to send, at most a burst, as the other end sees it. Valid until the next call.
+std::span<const PacketIn> take_packets(TimePoint now, End& from);
 // A burst from one end to the other, if there is any; what it causes there is drained. Returns
 // packets.
 size_t carry(TimePoint now, End& from, End& to);

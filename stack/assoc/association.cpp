@@ -64,13 +64,13 @@ void Association::schedule(ShardContext& ctx) {
 }
 
 Event& Association::emit(ShardContext& ctx, EventKind kind, Reason reason) {
-  Event event;
+  Event& event = ctx.events.emplace();
   event.kind = kind;
   event.reason = reason;
   event.assoc = id;
   event.endpoint = local_.endpoint;
   event.user = user;
-  return ctx.events.push(std::move(event));
+  return event;
 }
 
 void Association::emit_up(ShardContext& ctx, EventKind kind) {

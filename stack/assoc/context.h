@@ -11,7 +11,7 @@
 #include "assoc/association.h"
 #include "assoc/cookie.h"
 #include "base/pool.h"
-#include "base/ring_queue.h"
+#include "base/stable_queue.h"
 #include "rx/receive_blocks.h"
 #include "rx/tsn_tracker.h"
 #include "timer/timing_wheel.h"
@@ -109,7 +109,8 @@ struct ShardContext {
   Pool<TxChunk> chunks;
   Pool<TsnDisorder> disorder;
   ReceiveBlocks blocks;
-  RingQueue<Event> events;
+  StableQueue<Event> events;
+  bool event_given = false;  // the oldest is with whoever drains them
   ReplyQueue replies;
   AnswerChunks answers;
   AssociationList ready;  // may have something to send

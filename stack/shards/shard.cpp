@@ -118,10 +118,12 @@ bool Shard::has_output() const {
   return !core_->ctx.replies.empty() || !core_->ctx.ready.empty();
 }
 
-bool Shard::next_event(Event& out) {
-  if (core_->ctx.events.empty()) return false;
-  out = core_->ctx.events.pop();
-  return true;
+Event* Shard::next_event() {
+  ShardContext& ctx = core_->ctx;
+  if (ctx.event_given) ctx.events.pop();
+  Event* const oldest = ctx.events.front();
+  ctx.event_given = oldest != nullptr;
+  return oldest;
 }
 
 bool Shard::keep(TimePoint now, Event& event) {

@@ -291,9 +291,8 @@ void Host::give(TimePoint now, Shard& shard, std::vector<Waiting>& burst) {
 }
 
 void Host::drain_events(TimePoint now, Shard& shard) {
-  while (true) {
-    Event event;
-    if (!shard.next_event(event)) return;
+  while (Event* next = shard.next_event()) {
+    Event& event = *next;
     simulator_.note_event(now, index_, event);
     const HostIndex peer = simulator_.network().host_of(event.path).value_or(index_);
     if (event.kind == EventKind::kAccepted) {

@@ -213,12 +213,6 @@ class FakeShard final : public PieceOwner {
   }
 
   // -- driving
-  bool next_event(Event& out) {
-    if (events_.empty()) return false;
-    out = std::move(events_.front());
-    events_.pop_front();
-    return true;
-  }
   // Moves queued messages to the other ends, at most `limit`; `deliver(Event&)` takes each event.
   template <typename Deliver>
   size_t run(Deliver deliver, size_t limit = SIZE_MAX) {
@@ -348,8 +342,11 @@ class FakeShard final : public PieceOwner {
   }
   template <typename Deliver>
   void drain(Deliver deliver) {
-    Event event;
-    while (next_event(event)) deliver(event);
+    while (!events_.empty()) {
+      Event event = std::move(events_.front());
+      events_.pop_front();
+      deliver(event);
+    }
   }
   template <typename Deliver>
   void hand_over(Event& event, std::span<const uint8_t> bytes, Deliver deliver) {

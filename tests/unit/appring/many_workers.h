@@ -97,8 +97,7 @@ class ShardedHost {
 
  private:
   static void deliver(Worker& self, TimePoint now) {
-    Event event;
-    while (self.shard.next_event(event)) self.bridge.deliver(now, event);
+    while (Event* event = self.shard.next_event()) self.bridge.deliver(now, *event);
   }
   size_t receive(Worker& self, size_t at, TimePoint now) {
     std::deque<WirePacket> packets;

@@ -38,8 +38,7 @@ struct StackHost {
     return out;
   }
   void deliver(TimePoint now) {
-    Event event;
-    while (shard.next_event(event)) bridge.deliver(now, event);
+    while (Event* event = shard.next_event()) bridge.deliver(now, *event);
   }
 
   IpAddress address;

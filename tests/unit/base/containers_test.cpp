@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The containers under the shard: Pool, StreamTable, RingQueue and List, each against what it
+// The containers under the shard: Pool, StreamTable, StableQueue and List, each against what it
 // promises and, where order matters, against a container of the standard library.
 #include <gtest/gtest.h>
 
@@ -10,11 +10,12 @@
 #include <memory>
 #include <new>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "base/list.h"
 #include "base/pool.h"
-#include "base/ring_queue.h"
+#include "base/stable_queue.h"
 #include "base/stream_table.h"
 #include "trunkline/stack/random.h"
 
@@ -186,38 +187,52 @@ TEST(StreamTable, VisitsOnlyPagesThatExist) {
   EXPECT_EQ(sum, 7);
 }
 
-// ---------------------------------------------------------------- RingQueue
+// ---------------------------------------------------------------- StableQueue
 
-TEST(RingQueue, IsFirstInFirstOutAcrossGrowthAndWrap) {
+TEST(StableQueue, IsFirstInFirstOutAcrossBlocks) {
   SeededRandom random(4);
-  RingQueue<std::unique_ptr<int>> queue;
+  StableQueue<std::unique_ptr<int>> queue;
   std::deque<int> model;
   for (int i = 0; i < 50000; ++i) {
-    // Phases that fill and phases that drain, so that the ring grows with its head anywhere.
+    // Phases that fill and phases that drain, so that blocks come and go with its head anywhere.
     const bool filling = (i / 700) % 2 == 0;
     if (random.below(10) < (filling ? 7u : 3u)) {
-      queue.push(std::make_unique<int>(i));
+      queue.emplace() = std::make_unique<int>(i);
       model.push_back(i);
     } else if (!model.empty()) {
-      ASSERT_EQ(*queue.front(), model.front());
-      ASSERT_EQ(*queue.pop(), model.front());
+      ASSERT_EQ(**queue.front(), model.front());
+      queue.pop();
       model.pop_front();
     }
     ASSERT_EQ(queue.size(), model.size());
     ASSERT_EQ(queue.empty(), model.empty());
-    if (!model.empty()) {
-      ASSERT_EQ(*queue.front(), model.front());
-      ASSERT_EQ(*queue.back(), model.back());
+    if (model.empty()) {
+      ASSERT_EQ(queue.front(), nullptr);
+    } else {
+      ASSERT_EQ(**queue.front(), model.front());
     }
   }
 }
 
-TEST(RingQueue, PushReturnsTheItemInPlace) {
-  RingQueue<int> queue;
-  queue.push(1);
-  queue.push(2) = 20;
-  EXPECT_EQ(queue.pop(), 1);
-  EXPECT_EQ(queue.pop(), 20);
+TEST(StableQueue, ItemsStayWhereTheyAre) {
+  StableQueue<int> queue;
+  std::vector<int*> places;
+  for (int i = 0; i < 1000; ++i) {
+    places.push_back(&queue.emplace());
+    *places.back() = i;
+  }
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_EQ(queue.front(), places[static_cast<size_t>(i)]);
+    ASSERT_EQ(*queue.front(), i);
+    queue.pop();
+  }
+}
+
+TEST(StableQueue, AFreshItemHasNothingOfTheLastOneInItsPlace) {
+  StableQueue<std::string> queue;
+  queue.emplace() = "a text too long for the object itself";
+  queue.pop();
+  EXPECT_EQ(queue.emplace(), "");
 }
 
 // ---------------------------------------------------------------- List

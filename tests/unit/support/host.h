@@ -230,8 +230,7 @@ class Host {
     return packets;
   }
   void drain(TimePoint now) {
-    Event event;
-    while (shard_->next_event(event)) note(now, event);
+    while (Event* event = shard_->next_event()) note(now, *event);
   }
   // What is kept is read: the window may open again.
   void read_kept(TimePoint now) {

@@ -35,10 +35,16 @@ class Payload {
   Payload(Piece* head, PieceOwner* owner) : head_(head), owner_(owner) {
     for (const Piece* piece = head; piece != nullptr; piece = piece->next) size_ += piece->length;
   }
-  Payload(Payload&& other) noexcept { swap(other); }
+  Payload(Payload&& other) noexcept
+      : head_(std::exchange(other.head_, nullptr)),
+        owner_(std::exchange(other.owner_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
   Payload& operator=(Payload&& other) noexcept {
-    Payload taken(std::move(other));
-    swap(taken);
+    if (this == &other) return *this;
+    reset();
+    head_ = std::exchange(other.head_, nullptr);
+    owner_ = std::exchange(other.owner_, nullptr);
+    size_ = std::exchange(other.size_, 0);
     return *this;
   }
   Payload(const Payload&) = delete;
@@ -62,12 +68,6 @@ class Payload {
   }
 
  private:
-  void swap(Payload& other) noexcept {
-    std::swap(head_, other.head_);
-    std::swap(owner_, other.owner_);
-    std::swap(size_, other.size_);
-  }
-
   Piece* head_ = nullptr;
   PieceOwner* owner_ = nullptr;
   size_t size_ = 0;

@@ -4,8 +4,8 @@
 //
 // One iteration of a worker:
 //   shard.receive(now, burst);                  // bytes of the burst must stay valid until ...
-//   while (shard.next_event(event)) deliver(event);   // ... the events have been drained
-//   shard.send(now, ...);                       // what applications ask for
+//   while (Event* event = shard.next_event()) deliver(*event);   // ... the events have been
+//   drained shard.send(now, ...);                       // what applications ask for
 //   shard.advance(now);                         // timers, after what was received
 //   while ((n = shard.transmit(now, room)) > 0) put n packets on the wire;
 #pragma once
@@ -363,8 +363,9 @@ class Shard {
   size_t transmit(TimePoint now, std::span<PacketOut> room);
   [[nodiscard]] bool has_output() const;
 
-  // -- events, oldest first. False when there is none.
-  bool next_event(Event& out);
+  // -- events, oldest first; nullptr when there is none. It stays where it is until the next call,
+  // which drops what has not been taken out of it.
+  Event* next_event();
   // For a message whose reader has no room yet: makes a borrowed one last by copying it into the
   // shard's own buffers, and counts it against a_rwnd until consumed(). False: no buffer is left;
   // the message is gone and the association is aborted.
