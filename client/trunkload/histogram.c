@@ -23,6 +23,9 @@ uint64_t histogram_value(uint32_t bucket) {
 }
 
 uint64_t histogram_percentile(const Histogram* histogram, double share) {
+  if (share >= 1) {
+    return histogram->most;
+  }
   const double wanted = share * (double)histogram->total;
   uint64_t seen = 0;
   for (uint32_t i = 0; i < kHistogramBuckets; i++) {

@@ -29,6 +29,17 @@ void load_break(Load* load, const char* what, const char* why) {
 
 // ---------------------------------------------------------------- opening
 
+static bool allocate_judge(Load* load) {
+  const Options* o = &load->options;
+  bool ok = (load->inbox_data = malloc(kSizeMost)) != NULL;
+  for (uint64_t i = 0; ok && i < o->associations; i++) {
+    Ledger* const ledger = load->associations[i].ledger = malloc(sizeof(Ledger));
+    ok = ledger != NULL && ledger_open(ledger, (uint32_t)o->streams, o->unordered);
+  }
+  load->inbox.fault = o->fault;
+  return ok || (load_break(load, "memory", "there is not enough to verify so much"), false);
+}
+
 static bool allocate(Load* load) {
   const Options* o = &load->options;
   const uint32_t most = o->sizes.most > o->answers.most ? o->sizes.most : o->answers.most;
@@ -45,7 +56,7 @@ static bool allocate(Load* load) {
   for (uint64_t i = 0; i < o->associations; i++) {
     load->associations[i].end_at = kNoEnd;
   }
-  return true;
+  return !o->verify || allocate_judge(load);
 }
 
 static bool attach(Load* load) {
@@ -274,20 +285,45 @@ void load_run(Load* load, volatile sig_atomic_t* interrupts) {
   load->ended_ns = load_now_ns();
 }
 
+// What never came, as far as is known.
+static void count_lost(Load* load, Association* a) {
+  if (a->ledger != NULL) {
+    ledger_close(a->ledger, &load->verdict);
+    free(a->ledger);
+  } else if (a->end_at != kNoEnd && a->end_at > a->seen) {
+    load->verdict.lost += a->end_at - a->seen;
+  }
+}
+
+static void check_fault(Load* load) {
+  const Options* o = &load->options;
+  const bool happened = o->fault.on_receive
+                            ? load->inbox.happened
+                            : fault_was_sent(&o->fault, load->associations[0].next, o->streams);
+  if (o->fault.kind != kFaultNone && !load->broken && !happened) {
+    load_break(load, "fault", "too few messages to make it happen");
+  }
+}
+
 void load_close(Load* load) {
-  for (uint32_t i = 0; load->associations != NULL && i < load->known; i++) {
+  const Options* o = &load->options;
+  if (load->associations != NULL) {
+    check_fault(load);
+  }
+  for (uint32_t i = 0; load->associations != NULL && i < o->associations; i++) {
     Association* const a = &load->associations[i];
     load_drop_pending(a);
-    if (a->end_at != kNoEnd && a->end_at > a->seen) {
-      load->counts.lost += a->end_at - a->seen;
-    } else if (load->options.traffic == kTrafficEcho && options_sends(&load->options)) {
-      load->counts.lost += a->next - a->seen;
+    if (o->traffic == kTrafficEcho && options_sends(o)) {
+      load_set_end(a, a->next);
     }
+    count_lost(load, a);
   }
+  fault_free(&load->inbox);
   if (load->client != NULL) {
     tl_detach(load->client);
   }
   free(load->associations);
   free(load->ready);
   free(load->scratch);
+  free(load->inbox_data);
 }

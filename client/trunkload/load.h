@@ -9,7 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fault.h"
 #include "histogram.h"
+#include "ledger.h"
 #include "options.h"
 #include "schedule.h"
 #include "trunkline/trunkline.h"
@@ -31,6 +33,7 @@ typedef struct Association {
   uint64_t acked;   // closed loop, one way: messages that the peer's stack has
   uint64_t end_at;  // messages that the peer has sent in all; kNoEnd: not known yet
   Pending *pending, *pending_last;
+  Ledger* ledger;  // --verify
   bool up, over, closing, end_sent;
   bool ready;  // it is on the list of those that may have something to do
 } Association;
@@ -38,8 +41,6 @@ typedef struct Association {
 typedef struct Counts {
   uint64_t sent, sent_bytes;
   uint64_t received, received_bytes;
-  uint64_t corrupted;
-  uint64_t lost;         // known when its association is over
   uint64_t send_failed;  // given back by the daemon
   uint64_t unsent;       // open loop: due, and not sent when the time was over
 } Counts;
@@ -70,6 +71,9 @@ typedef struct Load {
   uint64_t marker;  // closed loop, one way: each so-manieth message asks to be told of
 
   Counts counts;
+  Verdict verdict;
+  FaultInbox inbox;
+  uint8_t* inbox_data;  // --verify: a message in one piece
   Measured measured;
   Histogram latency;
   uint64_t sum;  // of everything read: nobody wants it, but it makes the reading real
@@ -100,6 +104,10 @@ bool load_is_done(const Load* load, const Association* a);
 void load_answer(Load* load, Association* a, const tl_event* event);
 void load_flush_answers(Load* load);
 void load_drop_pending(Association* a);
+// So many messages are to come in all.
+void load_set_end(Association* a, uint64_t messages);
+// How many messages this one sends in all; 0: not known yet.
+uint64_t load_total_of(const Load* load, const Association* a);
 
 // -- take.c
 void load_handle(Load* load, const tl_event* event, uint64_t now);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
+
 typedef enum Form {
   kFormFlag,
   kFormText,
@@ -17,6 +19,7 @@ typedef enum Form {
   kFormAddress,  // one or several, with commas
   kFormSize,
   kFormTraffic,
+  kFormFault,
   kFormIdle
 } Form;
 
@@ -49,7 +52,8 @@ static const Spec kSpecs[] = {
      "bytes of a message: 200, or with weights 64:5,300:1 (100)"},
     {"unordered", kFormFlag, AT(unordered), 0, 0, NULL, "order does not matter to the receiver"},
     {"ppid", kFormNumber, AT(ppid), 0, 4294967295.0, "N", "payload protocol identifier (0)"},
-    {"seed", kFormNumber, AT(seed), 0, 9e15, "N", "of sizes (1)"},
+    {"seed", kFormNumber, AT(seed), 0, 9e15, "N",
+     "of sizes and contents; with --verify the same on both sides (1)"},
     {"rate", kFormRate, AT(rate), 0.001, 1e9, "N",
      "open loop: messages a second over all associations, sent when they are due whatever "
      "happened to those before; latency counts from when they were due"},
@@ -63,6 +67,11 @@ static const Spec kSpecs[] = {
     {"count", kFormNumber, AT(count), 1, 1e15, "N", "messages that this side sends in all"},
     {"patience", kFormTime, AT(patience_ns), 0.1, 1e6, "TIME",
      "without any event before it gives up (15s)"},
+    {"verify", kFormFlag, AT(verify), 0, 0, NULL,
+     "number and hash every message, and judge all that comes: content, order, loss, repetition"},
+    {"fault", kFormFault, AT(fault), 0, 0, "KIND:EDGE[:N]",
+     "with --verify, spoil one message on purpose, to see that it is noticed: corrupt, drop or "
+     "swap, at the sender or at the receiver of this side, message N (100)"},
     {"idle", kFormIdle, AT(idle), 0, 0, "HOW",
      "with nothing to do: sleep, yield the core and poll again, or spin (sleep)"},
     {"tx-slots", kFormNumber, AT(tx_slots), 1, 16777216, "N", "payload slots for sending"},
@@ -202,6 +211,11 @@ static bool take(const Spec* spec, const char* text, Options* out, FILE* complai
       which = word(text, kTraffics);
       out->traffic = (Traffic)which;
       return which >= 0 || wrong(complaints, spec, text, "must be one-way, both or echo");
+    case kFormFault:
+      return fault_parse(text, field) ||
+             wrong(complaints, spec, text,
+                   "must be corrupt, drop or swap, at sender or receiver: drop:sender, "
+                   "swap:receiver:500");
     case kFormIdle:
       which = word(text, kIdles);
       out->idle = (Idle)which;
@@ -215,6 +229,18 @@ static bool take(const Spec* spec, const char* text, Options* out, FILE* complai
 static bool complain(FILE* out, const char* what) {
   fprintf(out, "trunkload: %s\n", what);
   return false;
+}
+
+static bool check_verify(const Options* options, FILE* complaints) {
+  if (options->verify && options->sizes.least < kCheckLeast) {
+    fprintf(complaints, "trunkload: --verify needs messages of at least %d bytes, not %u\n",
+            (int)kCheckLeast, options->sizes.least);
+    return false;
+  }
+  if (options->fault.kind != kFaultNone && (!options->verify || options->unordered)) {
+    return complain(complaints, "--fault needs --verify, and messages in order");
+  }
+  return true;
 }
 
 // What the options say together.
@@ -236,6 +262,9 @@ static bool check(Options* out, FILE* complaints) {
   }
   if (out->associations > 1 && out->local_port != 0) {
     return complain(complaints, "--local-port: one association, for a port may be used once");
+  }
+  if (!check_verify(out, complaints)) {
+    return false;
   }
   if (out->count == 0 && out->duration_ns == 0) {
     out->duration_ns = 10000000000u;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "fault.h"
 #include "sizes.h"
 #include "trunkline/trunkline.h"
 
@@ -43,6 +44,9 @@ typedef struct Options {
   uint64_t duration_ns;  // of sending; 0: until `count`
   uint64_t count;        // messages that this side sends in all; 0: until `duration_ns`
   uint64_t patience_ns;
+
+  bool verify;
+  Fault fault;
 
   Idle idle;
   uint64_t tx_slots, rx_slots, ring;

@@ -37,9 +37,10 @@ static void print_counts(const Load* load, FILE* out) {
   const Counts* c = &load->counts;
   fprintf(out,
           "\"associations\":%u,\"over\":%u,\"sent\":%" PRIu64 ",\"sent_bytes\":%" PRIu64
-          ",\"received\":%" PRIu64 ",\"received_bytes\":%" PRIu64 ",\"corrupted\":%" PRIu64,
+          ",\"received\":%" PRIu64 ",\"received_bytes\":%" PRIu64 ",\"corrupted\":%" PRIu64
+          ",\"duplicated\":%" PRIu64 ",\"misordered\":%" PRIu64,
           load->up, load->over, c->sent, c->sent_bytes, c->received, c->received_bytes,
-          c->corrupted);
+          load->verdict.corrupted, load->verdict.duplicated, load->verdict.misordered);
 }
 
 void report_listening(const Load* load) {
@@ -113,7 +114,7 @@ static void print_json(const Load* load, bool ok, FILE* out) {
           ",\"associations_lost\":%u,\"began_ns\":%" PRIu64 ",\"ended_ns\":%" PRIu64
           ",\"measured_sent\":%" PRIu64 ",\"measured_received\":%" PRIu64
           ",\"sent_per_s\":%.1f,\"received_per_s\":%.1f,\"cpu_s\":%.6f,\"sum\":%" PRIu64,
-          c->lost, c->send_failed, c->unsent, load->lost, load->begun_ns, load->ended_ns,
+          load->verdict.lost, c->send_failed, c->unsent, load->lost, load->begun_ns, load->ended_ns,
           load->measured.sent, load->measured.received, sent_rate(load), received_rate(load),
           cpu_seconds(), load->sum);
   print_latency(load, out);
@@ -132,8 +133,9 @@ static bool write_file(const Load* load, bool ok) {
 }
 
 bool report_final(const Load* load) {
-  bool ok =
-      !load->broken && load->lost == 0 && load->counts.lost == 0 && load->counts.corrupted == 0;
+  bool ok = !load->broken && load->lost == 0 && load->verdict.lost == 0 &&
+            load->verdict.corrupted == 0 && load->verdict.duplicated == 0 &&
+            load->verdict.misordered == 0;
   if (load->options.report != NULL && !write_file(load, ok)) {
     ok = false;
   }
@@ -145,7 +147,7 @@ bool report_final(const Load* load) {
   }
   printf("sent %" PRIu64 " (%.0f/s), received %" PRIu64 " (%.0f/s), lost %" PRIu64 "\n",
          load->counts.sent, sent_rate(load), load->counts.received, received_rate(load),
-         load->counts.lost);
+         load->verdict.lost);
   if (load->latency.total != 0) {
     const Histogram* h = &load->latency;
     printf("%s, us: p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  max %.1f\n",

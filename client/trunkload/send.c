@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "load.h"
 #include "payload.h"
 
@@ -20,10 +21,12 @@ static uint64_t share_of(const Load* load, uint32_t index, uint64_t all) {
   return all / n + (index < all % n ? 1 : 0);
 }
 
+uint64_t load_total_of(const Load* load, const Association* a) {
+  return share_of(load, (uint32_t)(a - load->associations), load->options.count);
+}
+
 static bool has_sent_all(const Load* load, const Association* a) {
-  const uint64_t count = load->options.count;
-  return load->stopped ||
-         (count != 0 && a->next >= share_of(load, (uint32_t)(a - load->associations), count));
+  return load->stopped || (load->options.count != 0 && a->next >= load_total_of(load, a));
 }
 
 // How far the closed loop lets it go.
@@ -59,25 +62,66 @@ static uint64_t size_key(const Load* load, const Association* a) {
   return sizes_scatter(load->options.seed + (uint64_t)(a - load->associations));
 }
 
+// Where --fault spoils what leaves: in the first association.
+static const Fault* fault_of(const Load* load, const Association* a) {
+  static const Fault kNone;
+  return a == load->associations ? &load->options.fault : &kNone;
+}
+
+static void write_checked(const Load* load, const Association* a, uint64_t number, uint64_t due,
+                          uint8_t* out, uint32_t size) {
+  const Options* o = &load->options;
+  const uint64_t all = load_total_of(load, a);
+  const uint64_t stream = number % o->streams;
+  const CheckHeader header = {
+      .assoc = (uint32_t)(a - load->associations) | (o->listen ? kCheckFromListener : 0),
+      .sequence = (uint32_t)(number / o->streams),
+      .total = all == 0 ? 0 : (uint32_t)((all - stream + o->streams - 1) / o->streams),
+      .stream = (uint16_t)stream,
+      .in_ramp = due < load->measure_ns,
+      .due_ns = due};
+  check_write(out, size, &header, o->seed);
+  if (fault_corrupts(fault_of(load, a), number, o->streams, all)) {
+    out[size - 1] ^= 0x10;
+  }
+}
+
+// Writes message `number` where there is room for it. Returns its size; 0: there is not enough.
+static uint32_t write_message(const Load* load, const Association* a, uint64_t number, uint64_t due,
+                              uint8_t* out, uint32_t room) {
+  const Options* o = &load->options;
+  if (o->verify) {
+    number = fault_swapped(fault_of(load, a), number, o->streams, load_total_of(load, a));
+  }
+  const uint32_t size = sizes_pick(&o->sizes, size_key(load, a), number);
+  if (size > room) {
+    return 0;
+  }
+  if (o->verify) {
+    write_checked(load, a, number, due, out, size);
+  } else {
+    payload_write(out, size, due < load->measure_ns ? kPayloadRamp : kPayloadMessage, due, number);
+  }
+  return size;
+}
+
 // Writes up to a burst of messages, numbers `a->next` to below `end`. Returns how many.
-static uint32_t write_burst(Load* load, Association* a, uint64_t end, uint64_t now,
+static uint32_t write_burst(const Load* load, const Association* a, uint64_t end, uint64_t now,
                             tl_message* out) {
   const Options* o = &load->options;
   const uint64_t index = (uint64_t)(a - load->associations);
-  const uint64_t key = size_key(load, a);
   const uint16_t flags = o->unordered ? TL_SEND_UNORDERED : 0;
   uint32_t used = 0;
   uint32_t count = 0;
   uint64_t stream = a->next % o->streams;
   for (uint64_t number = a->next; number < end && count < kBurst; number++) {
-    const uint32_t size = sizes_pick(&o->sizes, key, number);
-    if (used + size > load->scratch_size) {
-      break;
-    }
     const uint64_t due =
         o->rate > 0 ? schedule_time(&load->schedule, index + number * o->associations) : now;
     uint8_t* const data = load->scratch + used;
-    payload_write(data, size, due < load->measure_ns ? kPayloadRamp : kPayloadMessage, due, number);
+    const uint32_t size = write_message(load, a, number, due, data, load->scratch_size - used);
+    if (size == 0) {
+      break;
+    }
     out[count] = (tl_message){.data = data,
                               .length = size,
                               .stream = (uint16_t)stream,
@@ -92,6 +136,20 @@ static uint32_t write_burst(Load* load, Association* a, uint64_t end, uint64_t n
     stream = stream + 1 == o->streams ? 0 : stream + 1;
   }
   return count;
+}
+
+// --fault drop: the message counts as sent, and nobody gets it. Returns where the burst must end.
+static uint64_t skip_dropped(Load* load, Association* a, uint64_t end) {
+  const Fault* fault = fault_of(load, a);
+  const uint64_t all = load_total_of(load, a);
+  if (fault_drops(fault, a->next, load->options.streams, all)) {
+    a->next++;
+    load->counts.sent++;
+  } else if (end > fault->at && a->next < fault->at &&
+             fault_drops(fault, fault->at, load->options.streams, all)) {
+    return fault->at;
+  }
+  return end;
 }
 
 static void count_sent(Load* load, Association* a, const tl_message* sent, uint32_t count,
@@ -120,7 +178,13 @@ static bool send_messages(Load* load, Association* a, uint64_t now) {
   tl_message burst[kBurst];
   uint64_t end;
   while ((end = send_end(load, a, now)) > a->next) {
+    if (load->options.fault.kind == kFaultDrop) {
+      end = skip_dropped(load, a, end);
+    }
     const uint32_t count = write_burst(load, a, end, now, burst);
+    if (count == 0) {
+      continue;  // the one that was dropped was the last
+    }
     const int taken = tl_send_burst(load->lane, a->handle, burst, count);
     if (is_refused(load, taken)) {
       return false;
@@ -240,6 +304,13 @@ void load_drop_pending(Association* a) {
 
 // ---------------------------------------------------------------- the end
 
+void load_set_end(Association* a, uint64_t messages) {
+  a->end_at = messages;
+  if (a->ledger != NULL) {
+    ledger_end(a->ledger, messages);
+  }
+}
+
 // True: the peer has been told how many messages went before.
 static bool send_end_mark(Load* load, Association* a) {
   if (!a->end_sent) {
@@ -251,16 +322,23 @@ static bool send_end_mark(Load* load, Association* a) {
   return a->end_sent;
 }
 
+static bool has_received_all(const Load* load, const Association* a) {
+  if (load->options.verify) {
+    return ledger_complete(a->ledger);
+  }
+  return a->end_at != kNoEnd && a->seen >= a->end_at;
+}
+
 bool load_is_done(const Load* load, const Association* a) {
   const Options* o = &load->options;
-  const bool received_all = a->end_at != kNoEnd && a->seen >= a->end_at;
   switch (o->traffic) {
     case kTrafficOneWay:
-      return options_sends(o) ? a->end_sent : received_all;
+      return options_sends(o) ? a->end_sent : has_received_all(load, a);
     case kTrafficBoth:
-      return a->end_sent && received_all;
+      return a->end_sent && has_received_all(load, a);
     case kTrafficEcho:
-      return options_answers(o) ? a->pending == NULL : has_sent_all(load, a) && a->seen >= a->next;
+      return options_answers(o) ? a->pending == NULL
+                                : has_sent_all(load, a) && has_received_all(load, a);
   }
   return false;
 }
@@ -275,7 +353,9 @@ void load_pump(Load* load, Association* a, uint64_t now) {
   if (!has_sent_all(load, a)) {
     return;
   }
-  if (load->options.traffic != kTrafficEcho && !send_end_mark(load, a)) {
+  if (load->options.traffic == kTrafficEcho) {
+    load_set_end(a, a->next);
+  } else if (!send_end_mark(load, a)) {
     return;
   }
   // Whoever sends ends it; where both do, the connecting side.

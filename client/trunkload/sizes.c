@@ -64,12 +64,13 @@ static bool one_kind(const char** text, Kind* out, char* why, size_t room) {
   return true;
 }
 
-// Deals the slots out by weight, so that what is dealt never strays more than one slot from what
-// was asked; every kind with a weight has at least one.
+// Deals the slots out by weight: each kind gets its share to a slot, but at least one.
 static bool fill(const Kind* kinds, uint32_t count, SizeMix* out) {
   uint64_t all = 0;
+  uint32_t left = 0;  // kinds that need a slot
   for (uint32_t i = 0; i < count; i++) {
     all += kinds[i].weight;
+    left += kinds[i].weight > 0 ? 1 : 0;
   }
   if (all == 0) {
     return false;
@@ -77,21 +78,23 @@ static bool fill(const Kind* kinds, uint32_t count, SizeMix* out) {
   uint64_t before = 0;
   uint32_t slot = 0;
   double bytes = 0;
-  out->least = UINT32_MAX;
-  out->most = 0;
+  *out = (SizeMix){.least = UINT32_MAX};
   for (uint32_t i = 0; i < count; i++) {
+    if (kinds[i].weight == 0) {
+      continue;
+    }
     const uint32_t size = (uint32_t)kinds[i].size;
     before += kinds[i].weight;
-    const uint32_t until = (uint32_t)((before * kSizeSlots + all / 2) / all);
-    const uint32_t first = slot;
-    while (slot < until || (kinds[i].weight > 0 && slot == first && slot < kSizeSlots)) {
+    left--;
+    uint64_t until = (before * kSizeSlots + all / 2) / all;
+    until = until > slot ? until : slot + 1;
+    until = until < kSizeSlots - left ? until : kSizeSlots - left;
+    bytes += (double)size * (double)(until - slot);
+    while (slot < until) {
       out->slots[slot++] = size;
     }
-    bytes += (double)size * (slot - first);
-    if (slot > first) {
-      out->least = size < out->least ? size : out->least;
-      out->most = size > out->most ? size : out->most;
-    }
+    out->least = size < out->least ? size : out->least;
+    out->most = size > out->most ? size : out->most;
   }
   out->mean = bytes / kSizeSlots;
   return true;

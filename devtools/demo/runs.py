@@ -16,6 +16,8 @@ PORT = 2905  # M3UA's
 SERVER, CLIENT = '10.10.0.1', '10.10.0.2'
 OURS, KERNEL = '10.9.0.1', '10.9.0.2'
 LIVE_SECONDS = 0.4
+# As signalling has them: many short acknowledgements and updates, some long set-ups.
+SIZES = '64:2,72:2,80,96:2,112,128,144,160,180,200,232,264,300'
 
 
 class Host:
@@ -38,15 +40,16 @@ def daemon(place, folder, port, options, label):
 
 
 def app_words(options, ours, role, messages):
-    return [cases.program('client/examples/demo_app'), *role, '--socket', ours.clients,
+    return [cases.program('client/trunkload/trunkload'), *role, '--socket', ours.clients,
             '--port', PORT, '--associations', options.associations, '--streams', options.streams,
-            '--seed', options.seed, '--messages', messages]
+            '--seed', options.seed, '--count', messages, '--size', SIZES, '--verify', '--json',
+            '--quiet']
 
 
 def fault_words(options):
     """One message is spoiled once: where it leaves the application, or where it reaches it."""
     return [word for kind in ('corrupt', 'drop', 'swap') if getattr(options, kind)
-            for word in (f'--{kind}', getattr(options, kind))]
+            for word in ('--fault', f'{kind}:{getattr(options, kind)}')]
 
 
 def expect_listening(job, what):
@@ -165,12 +168,12 @@ def run_memif(options, screen, folder):
     client_daemon = daemon(place, folder, memif_port(socket, 'client', [CLIENT + '/24']), options,
                            'client-daemon')
     wait_links([server_daemon, client_daemon])
-    server = place.start(app_words(options, server_daemon, ['--listen'], each_way),
+    both = ['--traffic', 'both']
+    server = place.start(app_words(options, server_daemon, ['--listen', *both], each_way),
                          folder / 'server-app.log')
     expect_listening(server, 'the server application')
-    client = place.start(app_words(options, client_daemon, ['--connect', SERVER], each_way) +
-                         fault_words(options),
-                         folder / 'client-app.log')
+    client = place.start(app_words(options, client_daemon, ['--connect', SERVER, *both], each_way) +
+                         fault_words(options), folder / 'client-app.log')
     screen.say('  ' + screen.paint('server application', CYAN) +
                f' ── trunklined {SERVER} ══ memif ══ {CLIENT} trunklined ── ' +
                screen.paint('client application', CYAN))
@@ -187,12 +190,12 @@ def run_memif(options, screen, folder):
 
 def kernel_exchange(options, screen, folder, kernel, ours, role):
     """One role: 'listen' is ours, and the kernel connects; or the other way round."""
-    echo_words = [cases.program('client/examples/demo_kernel_echo'), '--port', PORT,
+    echo_words = [cases.program('client/trunkload/kernel_echo'), '--port', PORT,
                   '--associations', options.associations, '--streams', options.streams, '--seed',
                   options.seed]
-    app = app_words(options, ours, ['--listen'] if role == 'listen' else ['--connect', KERNEL],
-                    options.messages // 4) + ['--echo', '--window', 16] + \
-        fault_words(options)
+    words = ['--listen', '--reverse'] if role == 'listen' else ['--connect', KERNEL]
+    app = app_words(options, ours, words + ['--traffic', 'echo', '--window', 16],
+                    options.messages // 4) + fault_words(options)
     listener, connecter = (app, echo_words + ['--connect', OURS]) if role == 'listen' else \
         (echo_words + ['--listen'], app)
 

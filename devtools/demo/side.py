@@ -41,7 +41,7 @@ class Side:
         """Everything that is wrong with this side, as sentences."""
         said = [f'{self.name}: {count} message{"s"[:count != 1]} {what}' for what in WRONG
                 if (count := self.final.get(what, 0))]
-        said += [f'{self.name}: {line.removeprefix("demo_app: ")}' for line in self.job.lines
+        said += [f'{self.name}: {line.removeprefix("trunkload: ")}' for line in self.job.lines
                  if line and not line.startswith('{')]
         if self.status != 0 and not said:
             said.append(f'{self.name}: ended with status {self.status}')

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Who dies takes only what is its own: a killed application its associations, a killed daemon its
 applications' associations. Whoever is left is told clearly and lives on. Two daemons joined by
-memif; pairs of the demo's application, which judge every message."""
+memif; pairs of trunkload, which judge every message."""
 import json
 import os
 import pathlib
@@ -52,9 +52,10 @@ class World:
 
     def pair(self, port, messages, *words):
         """A listening and a connecting application, both at work."""
-        common = ['--port', port, '--associations', ASSOCIATIONS, '--messages', messages,
-                  '--live-ms', 50, '--patience', 30, *words]
-        program = cases.program('client/examples/demo_app')
+        common = ['--port', port, '--associations', ASSOCIATIONS, '--streams', 8, '--traffic',
+                  'both', '--count', messages, '--verify', '--json', '--quiet', '--live', '50ms',
+                  '--patience', 30, *words]
+        program = cases.program('client/trunkload/trunkload')
         server = self.here.start([program, '--listen', '--socket', self.server.clients, *common])
         server.expect('"listening"')
         client = self.here.start([program, '--connect', SERVER, '--socket', self.client.clients,
@@ -67,7 +68,7 @@ class World:
 
 
 class App:
-    """A running demo_app and what it says."""
+    """A running trunkload and what it says."""
 
     def __init__(self, process):
         self.process = process
@@ -99,7 +100,7 @@ def check_whole(report):
 
 def check_said(app, told):
     """Each association's end is on a line of its own, in whatever order."""
-    cases.check_equal(sorted(app.said()), [f'demo_app: association {i}: {told}'
+    cases.check_equal(sorted(app.said()), [f'trunkload: association {i}: {told}'
                                            for i in range(ASSOCIATIONS)], 'what it said')
 
 
@@ -162,8 +163,9 @@ def case_killed_daemon(t):
     server, client = world.pair(5000, ENDLESS)
     client.at_work()
     world.client.kill()
-    report = client.end(1, timeout=5)
-    cases.check_equal(client.said(), ['demo_app: daemon: it is gone, and all associations with it'],
+    report = client.end(3, timeout=5)
+    cases.check_equal(client.said(),
+                      ['trunkload: daemon: it is gone, and all associations with it'],
                       'what its application said')
     check_whole(report)
     report = server.end(1)
@@ -193,9 +195,9 @@ def case_stopped_daemon(t):
 def case_no_daemon(t):
     """An application without a daemon says what is missing."""
     here = Here(netns.Namespace('alone'), t)
-    app = App(here.start([cases.program('client/examples/demo_app'), '--listen', '--socket',
-                          '/tmp/no-such-trunkline.sock']))
-    app.end(1)
+    app = App(here.start([cases.program('client/trunkload/trunkload'), '--listen', '--json',
+                          '--socket', '/tmp/no-such-trunkline.sock']))
+    app.end(3)
     cases.check_equal(len(app.said()), 1, f'lines: {app.said()}')
     assert '/tmp/no-such-trunkline.sock' in app.said()[0], app.said()
 

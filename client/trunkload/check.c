@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// See demo_message.h.
-#include "demo_message.h"
+// See check.h.
+#include "check.h"
 
 #include <string.h>
-#include <time.h>
 
-static const uint32_t kMagic = 0x544c4431;  // "TLD1"
-
-// Sizes as signalling has them: many short acknowledgements and updates, some long set-ups.
-static const uint16_t kSizes[16] = {64,  64,  72,  72,  80,  96,  96,  112,
-                                    128, 144, 160, 180, 200, 232, 264, 300};
+static const uint32_t kMagic = 0x544c4432;  // "TLD2"
 
 // One step of splitmix64: every bit of the result depends on every bit of the value.
 static uint64_t mix(uint64_t value) {
@@ -33,37 +28,29 @@ static uint64_t hash(const uint8_t* data, size_t size, uint64_t value) {
 }
 
 static uint64_t hash_message(const uint8_t* data, size_t size, uint64_t seed) {
-  const uint64_t head = hash(data, offsetof(DemoHeader, hash), mix(seed));
-  return hash(data + sizeof(DemoHeader), size - sizeof(DemoHeader), head);
+  const uint64_t head = hash(data, offsetof(CheckHeader, hash), mix(seed));
+  return hash(data + sizeof(CheckHeader), size - sizeof(CheckHeader), head);
 }
 
-size_t demo_message_make(uint8_t* out, const DemoHeader* header, uint64_t seed) {
+void check_write(uint8_t* out, size_t size, const CheckHeader* header, uint64_t seed) {
   uint64_t state = mix(
       seed ^ ((uint64_t)header->assoc << 48 | (uint64_t)header->stream << 32 | header->sequence));
-  const size_t size = kSizes[state >> 60];
-  for (size_t at = sizeof(DemoHeader); at < size; at += 8) {
+  for (size_t at = sizeof(CheckHeader); at < size; at += 8) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     const size_t left = size - at;
     memcpy(out + at, &state, left < 8 ? left : 8);
   }
-  DemoHeader full = *header;
+  CheckHeader full = *header;
   full.magic = kMagic;
   memcpy(out, &full, sizeof(full));
   full.hash = hash_message(out, size, seed);
   memcpy(out, &full, sizeof(full));
-  return size;
 }
 
-bool demo_message_read(const uint8_t* data, size_t size, uint64_t seed, DemoHeader* out) {
-  if (size < kDemoShortest || size > kDemoLongest) {
+bool check_read(const uint8_t* data, size_t size, uint64_t seed, CheckHeader* out) {
+  if (size < kCheckLeast) {
     return false;
   }
   memcpy(out, data, sizeof(*out));
   return out->magic == kMagic && out->hash == hash_message(data, size, seed);
-}
-
-uint64_t demo_now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The other side of `./dev demo --kernel`: sends the demo's messages back over the Linux kernel's
-// SCTP sockets, after checking each one's hash. It runs inside user-mode Linux and prints the same
-// JSON as demo_app. The demo's application ends the associations.
-//   demo_kernel_echo (--listen | --connect ADDRESS) [--port N] [--associations N] [--streams N]
+// The other side of `./dev demo --kernel`: sends messages of `trunkload --verify` back over the
+// Linux kernel's SCTP sockets, after checking each one's hash. It runs inside user-mode Linux and
+// prints the same JSON as `trunkload --json`, which ends the associations.
+//   kernel_echo (--listen | --connect ADDRESS) [--port N] [--associations N] [--streams N]
 //                    [--seed N]
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,9 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "demo_message.h"
+#include "check.h"
 
-enum { kMost = 256 };
+enum { kMost = 256, kLongest = 4096 };
 
 struct Echo {
   bool listen;
@@ -89,7 +89,7 @@ static bool open_all(struct Echo* echo) {
   const int listener = echo->listen ? make_socket(echo) : -1;
   if (echo->listen && (listener < 0 || bind(listener, address, sizeof(echo->address)) != 0 ||
                        listen(listener, echo->associations) != 0)) {
-    perror("demo_kernel_echo: listen");
+    perror("kernel_echo: listen");
     return false;
   }
   if (echo->listen) {
@@ -99,7 +99,7 @@ static bool open_all(struct Echo* echo) {
     echo->open[i] = echo->listen ? accept(listener, NULL, NULL) : make_socket(echo);
     if (echo->open[i] < 0 ||
         (!echo->listen && connect(echo->open[i], address, sizeof(echo->address)) != 0)) {
-      perror("demo_kernel_echo: open");
+      perror("kernel_echo: open");
       return false;
     }
   }
@@ -108,7 +108,7 @@ static bool open_all(struct Echo* echo) {
 
 // Receives one message and sends it back on its stream. False: the association is over.
 static bool echo_one(struct Echo* echo, int fd) {
-  uint8_t data[kDemoLongest + 1];
+  uint8_t data[kLongest];
   union {
     struct cmsghdr header;
     uint8_t space[CMSG_SPACE(sizeof(struct sctp_rcvinfo))];
@@ -121,7 +121,7 @@ static bool echo_one(struct Echo* echo, int fd) {
   const ssize_t got = recvmsg(fd, &message, 0);
   if (got <= 0) {
     if (got < 0) {
-      perror("demo_kernel_echo: receive");
+      perror("kernel_echo: receive");
     }
     return false;
   }
@@ -130,9 +130,8 @@ static bool echo_one(struct Echo* echo, int fd) {
   if (first != NULL && first->cmsg_type == SCTP_RCVINFO) {
     memcpy(&received, CMSG_DATA(first), sizeof(received));
   }
-  DemoHeader header;
-  if (!demo_message_read(data, (size_t)got, echo->seed, &header) ||
-      header.stream != received.rcv_sid) {
+  CheckHeader header;
+  if (!check_read(data, (size_t)got, echo->seed, &header) || header.stream != received.rcv_sid) {
     echo->corrupted++;
   }
   echo->messages++;
@@ -140,7 +139,7 @@ static bool echo_one(struct Echo* echo, int fd) {
   const struct sctp_sndinfo how = {.snd_sid = received.rcv_sid};
   if (sctp_sendv(fd, &(struct iovec){data, (size_t)got}, 1, NULL, 0, (void*)&how, sizeof(how),
                  SCTP_SENDV_SNDINFO, MSG_NOSIGNAL) != got) {
-    perror("demo_kernel_echo: send");
+    perror("kernel_echo: send");
     return false;
   }
   return true;
@@ -153,7 +152,7 @@ static void serve(struct Echo* echo) {
   }
   while (echo->over < echo->associations) {
     if (poll(fds, (nfds_t)echo->associations, -1) < 0 && errno != EINTR) {
-      perror("demo_kernel_echo: poll");
+      perror("kernel_echo: poll");
       return;
     }
     for (int i = 0; i < echo->associations; i++) {
@@ -172,7 +171,7 @@ int main(int argc, char** argv) {
   echo.address.sin_port = htons(2905);
   if (!parse(argc, argv, &echo)) {
     fprintf(stderr,
-            "usage: demo_kernel_echo (--listen | --connect ADDRESS) [--port N]\n"
+            "usage: kernel_echo (--listen | --connect ADDRESS) [--port N]\n"
             "         [--associations N] [--streams N] [--seed N]\n");
     return 2;
   }
