@@ -124,6 +124,7 @@ def arguments():
         if not options.usrsctp.is_file():
             parser.error(f'--usrsctp: there is no {options.usrsctp}')
     options.build = options.build.resolve()
+    os.environ['TRUNKLINE_BUILD'] = str(options.build)  # for scripts, which start programs of it
     return options
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs each case of each benchmark program once, tiny, so that none rots: a line a case. A program
 ends with an error when anything was lost. How fast it was is not looked at."""
+import os
 import pathlib
 import shutil
 import sys
@@ -28,6 +29,7 @@ def shape(rows):
 
 
 def main():
+    os.environ['TRUNKLINE_BUILD'] = str(BUILD)  # for scripts, which start programs of it
     cases = programs.cases_of(programs.discover(BUILD))
     if not cases:
         sys.exit('no benchmark program was built')
