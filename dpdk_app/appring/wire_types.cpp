@@ -170,15 +170,7 @@ void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_in
 const Profile* profile_of_peer(std::span<const PeerProfile> peers, const IpAddress& address) {
   const PeerProfile* best = nullptr;
   for (const PeerProfile& peer : peers) {
-    if (peer.prefix.family() != address.family() || address.is_none()) continue;
-    const std::span<const uint8_t> have = address.bytes();
-    const std::span<const uint8_t> want = peer.prefix.bytes();
-    unsigned same = 0;  // leading bits
-    while (same < have.size() * 8 &&
-           ((have[same / 8] ^ want[same / 8]) >> (7 - same % 8) & 1) == 0) {
-      ++same;
-    }
-    if (same < peer.prefix_length) continue;
+    if (address.is_none() || !address.has_prefix(peer.prefix, peer.prefix_length)) continue;
     if (best == nullptr || peer.prefix_length > best->prefix_length) best = &peer;
   }
   return best != nullptr ? &best->profile : nullptr;

@@ -16,16 +16,6 @@ Field port_field(const Port& port, size_t index) {
   return {YAML::Node(), fmt::format("ports[{}]", index), port.line};
 }
 
-bool in_prefix(const IpAddress& address, const Prefix& prefix) {
-  if (address.family() != prefix.address.family()) return false;
-  const auto a = address.bytes();
-  const auto b = prefix.address.bytes();
-  for (size_t bit = 0; bit < prefix.length; ++bit) {
-    if (((a[bit / 8] ^ b[bit / 8]) >> (7 - bit % 8) & 1) != 0) return false;
-  }
-  return true;
-}
-
 void check_ports(Loading& loading) {
   const Config& config = loading.config;
   std::map<std::string, size_t> names;
@@ -53,7 +43,7 @@ void check_ports(Loading& loading) {
     }
     for (const auto& gateway : {port.gateway_v4, port.gateway_v6}) {
       if (!gateway) continue;
-      const auto reaches = [&](const Prefix& p) { return in_prefix(*gateway, p); };
+      const auto reaches = [&](const Prefix& p) { return gateway->has_prefix(p.address, p.length); };
       const bool link_local = gateway->is_ipv6() && gateway->scope() == AddressScope::kLinkLocal;
       const bool own = std::any_of(port.addresses.begin(), port.addresses.end(),
                                    [&](const Prefix& p) { return p.address == *gateway; });

@@ -4,18 +4,6 @@
 
 namespace trunkline::net {
 
-bool in_prefix(const IpAddress& address, const LocalPrefix& prefix) {
-  if (address.family() != prefix.address.family()) return false;
-  const auto a = address.bytes();
-  const auto b = prefix.address.bytes();
-  const size_t whole = prefix.length / 8;
-  for (size_t i = 0; i < whole; ++i) {
-    if (a[i] != b[i]) return false;
-  }
-  const unsigned rest = prefix.length % 8;
-  return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
-}
-
 bool LocalPort::has(const IpAddress& address) const {
   for (const LocalPrefix& prefix : prefixes) {
     if (prefix.address == address) return true;
@@ -26,7 +14,7 @@ bool LocalPort::has(const IpAddress& address) const {
 bool LocalPort::on_link(const IpAddress& address) const {
   if (address.is_ipv6() && address.scope() == AddressScope::kLinkLocal) return true;
   for (const LocalPrefix& prefix : prefixes) {
-    if (in_prefix(address, prefix)) return true;
+    if (address.has_prefix(prefix.address, prefix.length)) return true;
   }
   return false;
 }
@@ -34,7 +22,7 @@ bool LocalPort::on_link(const IpAddress& address) const {
 std::optional<IpAddress> LocalPort::source_for(const IpAddress& target) const {
   std::optional<IpAddress> any;
   for (const LocalPrefix& prefix : prefixes) {
-    if (in_prefix(target, prefix)) return prefix.address;
+    if (target.has_prefix(prefix.address, prefix.length)) return prefix.address;
     if (!any && prefix.address.family() == target.family()) any = prefix.address;
   }
   return any;

@@ -33,8 +33,6 @@ struct LocalPort {
   [[nodiscard]] std::optional<IpAddress> source_for(const IpAddress& target) const;
 };
 
-[[nodiscard]] bool in_prefix(const IpAddress& address, const LocalPrefix& prefix);
-
 enum class RouteKind : uint8_t { kPort, kLoop, kNoPort, kNoRoute };
 
 struct Route {

@@ -3,7 +3,6 @@
 // an error on one means (RFC 9260 sections 5.4, 6.4, 8.2; quick failover and the choice among paths
 // that have failed: RFC 7829 sections 3 to 5).
 #include <algorithm>
-#include <bit>
 #include <limits>
 #include <tuple>
 
@@ -15,16 +14,6 @@ namespace {
 // Error counters go on above Path.Max.Retrans, so that paths that have all failed can be told apart
 // (RFC 7829 section 4.1 rule 3), to ten times as much.
 constexpr uint32_t kErrorsKept = 10;
-
-// The bits that two addresses of one family have in common, from the first.
-size_t common_prefix(const IpAddress& a, const IpAddress& b) {
-  const auto left = a.bytes();
-  const auto right = b.bytes();
-  size_t i = 0;
-  while (i < left.size() && left[i] == right[i]) ++i;
-  if (i == left.size()) return 8 * i;
-  return 8 * i + static_cast<size_t>(std::countl_zero(static_cast<uint8_t>(left[i] ^ right[i])));
-}
 
 }  // namespace
 
@@ -59,8 +48,8 @@ std::vector<IpAddress> LocalEnd::announced_to(const IpAddress& remote) const {
 }
 
 bool LocalEnd::is_neighbour(size_t index, const IpAddress& remote) const {
-  return index < prefix_lengths.size() && addresses[index].family() == remote.family() &&
-         common_prefix(addresses[index], remote) >= prefix_lengths[index];
+  return index < prefix_lengths.size() &&
+         remote.has_prefix(addresses[index], prefix_lengths[index]);
 }
 
 Path* Association::find_path(const IpAddress& remote) const {
@@ -95,7 +84,7 @@ IpAddress Association::local_for(const IpAddress& remote) const {
     const auto used = std::count_if(paths().begin(), paths().end(),
                                     [&](const Path* path) { return path->local == address; });
     const Rank rank{address.scope() == remote.scope(), local_.is_neighbour(i, remote), -used,
-                    common_prefix(address, remote)};
+                    address.common_prefix(remote)};
     if (found.is_none() || rank > best) {
       best = rank;
       found = address;

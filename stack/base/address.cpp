@@ -3,7 +3,10 @@
 #include "trunkline/stack/address.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
+
+#include "base/bytes.h"
 
 namespace trunkline {
 namespace {
@@ -134,6 +137,16 @@ bool IpAddress::is_unicast() const {
   // IPv4-mapped: an IPv4 address goes over the wire as what it is (section 3.3.2.1.2).
   constexpr std::array<uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   return bytes_[0] != 0xff && !std::equal(kMapped.begin(), kMapped.end(), bytes_.begin());
+}
+
+size_t IpAddress::common_prefix(const IpAddress& other) const {
+  if (family_ != other.family_) return 0;
+  const auto differing = [&](size_t half) {
+    return load_be64(bytes_.data() + half) ^ load_be64(other.bytes_.data() + half);
+  };
+  size_t same = static_cast<size_t>(std::countl_zero(differing(0)));
+  if (same == 64) same += static_cast<size_t>(std::countl_zero(differing(8)));
+  return std::min(same, 8 * bytes().size());
 }
 
 std::string IpAddress::to_string() const {

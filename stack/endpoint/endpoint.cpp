@@ -11,30 +11,18 @@ namespace {
 
 constexpr uint16_t kFirstDynamicPort = 49152;  // RFC 6335 section 6
 
-bool has_prefix(const IpAddress& address, const PeerProfile& peer) {
-  if (address.family() != peer.prefix.family()) return false;
-  const auto have = address.bytes();
-  const auto want = peer.prefix.bytes();
-  const size_t whole = peer.prefix_length / 8u;
-  if (whole > have.size() ||
-      !std::equal(want.begin(), want.begin() + static_cast<ptrdiff_t>(whole), have.begin())) {
-    return false;
-  }
-  const unsigned bits = peer.prefix_length % 8u;
-  return bits == 0 || ((have[whole] ^ want[whole]) >> (8 - bits)) == 0;
-}
-
 }  // namespace
 
 bool Endpoint::is_configured_peer(const IpAddress& peer) const {
   return std::any_of(peer_profiles.begin(), peer_profiles.end(),
-                     [&](const PeerProfile& candidate) { return has_prefix(peer, candidate); });
+                     [&](const PeerProfile& candidate) { return peer.has_prefix(candidate.prefix, candidate.prefix_length);
+  });
 }
 
 const PeerProfile* Endpoint::peer_at(const IpAddress& peer) const {
   const PeerProfile* best = nullptr;
   for (const PeerProfile& candidate : peer_profiles) {
-    if (!has_prefix(peer, candidate)) continue;
+    if (!peer.has_prefix(candidate.prefix, candidate.prefix_length)) continue;
     if (best == nullptr || candidate.prefix_length > best->prefix_length) best = &candidate;
   }
   return best;

@@ -181,6 +181,31 @@ TEST(Address, OnlyUnicastCanBeAPeer) {
   }
 }
 
+TEST(Address, PrefixesOfOddLengths) {
+  const auto in = [](const char* text, const char* prefix, size_t length) {
+    return IpAddress::parse(text)->has_prefix(*IpAddress::parse(prefix), length);
+  };
+  EXPECT_TRUE(in("10.0.0.1", "10.1.2.3", 13));
+  EXPECT_TRUE(in("10.7.255.255", "10.1.2.3", 13));
+  EXPECT_FALSE(in("10.8.0.0", "10.1.2.3", 13));
+  EXPECT_TRUE(in("10.1.2.3", "10.1.2.3", 32));
+  EXPECT_FALSE(in("10.1.2.2", "10.1.2.3", 32));
+  EXPECT_FALSE(in("10.1.2.3", "10.1.2.3", 33));
+  EXPECT_TRUE(in("192.0.2.1", "10.1.2.3", 0));
+  EXPECT_TRUE(in("2001:db8::ffff", "2001:db8::1", 65));
+  EXPECT_FALSE(in("2001:db8:0:0:8000::", "2001:db8::1", 65));
+  EXPECT_TRUE(in("2001:db8::1", "2001:db8::1", 128));
+  EXPECT_FALSE(in("2001:db8::2", "2001:db8::1", 127));
+}
+
+TEST(Address, ThePrefixesOfTwoFamiliesHaveNothingInCommon) {
+  const IpAddress four = *IpAddress::parse("32.1.13.184");
+  const IpAddress six = *IpAddress::parse("2001:db8::1");  // the same first four bytes
+  EXPECT_EQ(four.common_prefix(six), 0U);
+  EXPECT_FALSE(four.has_prefix(six, 0));
+  EXPECT_FALSE(four.has_prefix(IpAddress(), 0));
+}
+
 TEST(Address, Unspecified) {
   EXPECT_TRUE(IpAddress::parse("0.0.0.0")->is_unspecified());
   EXPECT_TRUE(IpAddress::parse("::")->is_unspecified());

@@ -38,18 +38,6 @@ TEST(Route, ByTheSourcesPort) {
   EXPECT_EQ(route("192.0.2.1", "198.51.100.1").kind, RouteKind::kLoop);
 }
 
-TEST(Route, PrefixesOfOddLengths) {
-  const LocalPrefix prefix{ip("10.1.2.3"), 13};
-  EXPECT_TRUE(in_prefix(ip("10.0.0.1"), prefix));
-  EXPECT_TRUE(in_prefix(ip("10.7.255.255"), prefix));
-  EXPECT_FALSE(in_prefix(ip("10.8.0.0"), prefix));
-  EXPECT_FALSE(in_prefix(ip("2001:db8::1"), prefix));
-  EXPECT_TRUE(in_prefix(ip("10.1.2.3"), {ip("10.1.2.3"), 32}));
-  EXPECT_FALSE(in_prefix(ip("10.1.2.2"), {ip("10.1.2.3"), 32}));
-  EXPECT_TRUE(in_prefix(ip("2001:db8::ffff"), {ip("2001:db8::1"), 65}));
-  EXPECT_FALSE(in_prefix(ip("2001:db8:0:0:8000::"), {ip("2001:db8::1"), 65}));
-}
-
 class OutputTest : public testing::Test {
  protected:
   OutputVerdict send(std::string_view from, std::string_view to) {

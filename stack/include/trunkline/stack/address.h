@@ -48,6 +48,12 @@ class IpAddress {
   // Not so: multicast, broadcast, unspecified, IPv4-mapped. None of these is ever the address of a
   // peer (RFC 9260 sections 8.4 rule 1, 3.3.2.1.2).
   [[nodiscard]] bool is_unicast() const;
+  // The bits that both have in common, from the first; none if they are of two families.
+  [[nodiscard]] size_t common_prefix(const IpAddress& other) const;
+  // Does it begin with the first `length` bits of `prefix`?
+  [[nodiscard]] bool has_prefix(const IpAddress& prefix, size_t length) const {
+    return family_ == prefix.family_ && common_prefix(prefix) >= length;
+  }
   [[nodiscard]] std::string to_string() const;
 
   bool operator==(const IpAddress&) const = default;
