@@ -104,9 +104,7 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
 bool Association::accepts_addresses(const IpAddress& source,
                                     std::span<const IpAddress> listed) const {
   if (profile_.peer_address_check == AddressCheck::kLoose) return true;
-  std::array<IpAddress, kMaxPaths> expected;
-  for (const Path* path : paths()) expected[path->index] = path->remote;
-  return lists_exactly(local_, std::span(expected).first(path_count_), source, listed);
+  return lists_exactly(local_, addresses_of(*this).list(), source, listed);
 }
 
 // Takes over what the INIT ACK says.
