@@ -8,14 +8,6 @@
 #include "assoc/peer_addresses.h"
 
 namespace trunkline {
-namespace {
-
-// Zero says "no association existed" in a cookie (5.2.2), so a nonce is never zero.
-uint64_t draw_nonce(RandomSource& random) {
-  return random.u64() | 1;
-}
-
-}  // namespace
 
 void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                                      const wire::InitChunk& init, VerificationTag fresh_tag,
@@ -64,8 +56,8 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   const IpAddress peer = peers.addresses[0];
   const IpAddress local = local_.address_towards(peer, packet.destination);
   if (local_tie_ == 0) {
-    local_tie_ = draw_nonce(ctx.random);
-    peer_tie_ = draw_nonce(ctx.random);
+    local_tie_ = ctx.random.nonce();
+    peer_tie_ = ctx.random.nonce();
   }
   Cookie cookie;
   cookie.created = now;

@@ -32,13 +32,6 @@ std::array<uint8_t, HeartbeatInfo::kSize> encode(const HeartbeatInfo& info) {
   return out;
 }
 
-// All 64 bits are random; zero is left out, which says that no HEARTBEAT is under way.
-uint64_t draw_nonce(RandomSource& random) {
-  uint64_t nonce = 0;
-  while (nonce == 0) nonce = random.u64();
-  return nonce;
-}
-
 }  // namespace
 
 // Answered the way it came: to its source, from the address it was sent to (6.4).
@@ -199,7 +192,7 @@ bool Association::fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, P
 bool Association::add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
                                 Path& path) {
   path.send_heartbeat = false;
-  path.heartbeat_nonce = draw_nonce(ctx.random);
+  path.heartbeat_nonce = ctx.random.nonce();
   path.heartbeat_sent_at = now;
   if (path.state == PathState::kUnconfirmed) next_probe_at_ = now + path.rto.value();
   const HeartbeatInfo info{path.heartbeat_nonce, now, path.index, path.remote};

@@ -43,8 +43,7 @@ bool Association::fill_probe(ShardContext& ctx, TimePoint now, Path& path, Packe
     path.mtu.on_no_room(now, profile_);
     return false;
   }
-  uint64_t nonce = 0;
-  while (nonce == 0) nonce = ctx.random.u64();
+  const uint64_t nonce = ctx.random.nonce();
   wire::PacketWriter writer(out.room.first(size));
   writer.write_header(local_.port, peer_port_, peer_tag_);
   if (!wire::write_heartbeat(writer, probe_info(nonce, path.index)) ||

@@ -21,6 +21,12 @@ class RandomSource {
            static_cast<uint32_t>(bytes[2]) << 16 | static_cast<uint32_t>(bytes[3]) << 24;
   }
   uint64_t u64() { return static_cast<uint64_t>(u32()) << 32 | u32(); }
+  // All 64 bits are random; zero is left out, which says that there is none.
+  uint64_t nonce() {
+    uint64_t out = 0;
+    while (out == 0) out = u64();
+    return out;
+  }
 
  protected:
   ~RandomSource() = default;
