@@ -82,15 +82,9 @@ void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire:
   path.rto.on_sample(profile_, now - path.heartbeat_sent_at);
   // A path that failed is back when it has answered often enough; until then it is asked at each
   // RTO, as one that is potentially failed.
-  const bool proven =
-      !path.failed() || path.answers_in_row + 1 >= profile_.primary_return_heartbeats;
-  if (proven) {
-    set_path_state(ctx, now, path, PathState::kActive);
-  } else {
-    const uint16_t answers = path.answers_in_row;
-    set_path_state(ctx, now, path, PathState::kPotentiallyFailed);
-    path.answers_in_row = static_cast<uint16_t>(answers + 1);
-  }
+  if (path.failed()) ++path.answers_in_row;
+  const bool proven = !path.failed() || path.answers_in_row >= profile_.primary_return_heartbeats;
+  set_path_state(ctx, now, path, proven ? PathState::kActive : PathState::kPotentiallyFailed);
   plan_heartbeat(ctx, now, path);
   choose_data_path(ctx);
 }

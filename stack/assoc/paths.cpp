@@ -163,7 +163,6 @@ void Association::set_path_state(ShardContext& ctx, TimePoint now, Path& path, P
     path.mtu.pause();
   }
   path.state_since = now;
-  path.answers_in_row = 0;
   // From now on it is asked at each RTO (RFC 7829 section 3.2 rules 5 and 6).
   const bool ask =
       state == PathState::kPotentiallyFailed && profile_.heartbeat_interval.count() > 0;

@@ -33,7 +33,7 @@ struct Path {
   bool send_heartbeat = false;  // one is to go out
   bool one_packet = false;      // T3 expired: no second packet before an acknowledgement (7.2.3)
   uint16_t error_count = 0;     // 8.2
-  uint16_t answers_in_row = 0;  // HEARTBEAT ACKs since it failed, or since the last error
+  uint16_t answers_in_row = 0;  // HEARTBEAT ACKs since the last error, while it has failed
   PathMtu mtu;
   Rto rto;
   Congestion congestion;
