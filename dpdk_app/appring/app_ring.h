@@ -100,7 +100,7 @@ struct BridgeConfig {
   std::vector<NamedEndpoint> endpoints;
   // Peers with a profile of their own, whoever opens the association; an application that names a
   // profile when it connects overrides it.
-  std::vector<PeerProfile> peers;
+  std::shared_ptr<const PeerTable> peers;  // null: none
   ClientDeath on_death = ClientDeath::kAbort;
   uint32_t max_associations = 4096;  // of the shard: slots of AssocId are below this
   uint32_t burst = 256;              // submissions of one lane per call of drain_submissions()

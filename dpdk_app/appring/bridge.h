@@ -29,9 +29,6 @@ namespace trunkline::appring {
 void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_info_body& out);
 // Everything but messages and the ends of sends: fields by kind.
 void fill_notification(const Event& event, tlr_completion& out);
-// The profile of the longest prefix that the address begins with, or null.
-[[nodiscard]] const Profile* profile_of_peer(std::span<const PeerProfile> peers,
-                                             const IpAddress& address);
 // True if the body is one that a correct client writes; then its profile name ends with a NUL.
 [[nodiscard]] bool open_body_valid(const tlr_open_body& body, bool connect);
 

@@ -56,7 +56,7 @@ uint8_t BasicBridge<ShardT>::make_endpoint(uint16_t port, uint32_t& index) {
     if (its_own != nullptr) profile = its_own;
   }
   config.profile = *profile;
-  config.peer_profiles = config_.peers;
+  config.peers = config_.peers;
   for (const IpAddress& address : config.addresses) {
     const auto& all = config_.local_addresses;
     const auto at = static_cast<size_t>(std::find(all.begin(), all.end(), address) - all.begin());
@@ -109,8 +109,8 @@ uint8_t BasicBridge<ShardT>::own_endpoint(const Channel& channel, uint16_t port,
 // What the client must keep to, in one word: as the stack chooses the profile of a peer.
 template <typename ShardT>
 uint64_t BasicBridge<ShardT>::limits_of(const Endpoint& endpoint, const IpAddress& peer) const {
-  const Profile* const its_own = profile_of_peer(config_.peers, peer);
-  return limits_word(its_own != nullptr ? *its_own : *endpoint.profile);
+  const PeerProfile* const named = config_.peers != nullptr ? config_.peers->find(peer) : nullptr;
+  return limits_word(named != nullptr ? named->profile : *endpoint.profile);
 }
 
 template <typename ShardT>

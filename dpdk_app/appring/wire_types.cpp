@@ -167,15 +167,6 @@ void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_in
   }
 }
 
-const Profile* profile_of_peer(std::span<const PeerProfile> peers, const IpAddress& address) {
-  const PeerProfile* best = nullptr;
-  for (const PeerProfile& peer : peers) {
-    if (address.is_none() || !address.has_prefix(peer.prefix, peer.prefix_length)) continue;
-    if (best == nullptr || peer.prefix_length > best->prefix_length) best = &peer;
-  }
-  return best != nullptr ? &best->profile : nullptr;
-}
-
 // Everything but messages and the ends of operations: fields by kind.
 void fill_notification(const Event& event, tlr_completion& out) {
   switch (event.kind) {

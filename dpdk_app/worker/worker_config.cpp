@@ -49,14 +49,16 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
     bridge.endpoints.push_back({PortNumber(endpoint.port), endpoint.addresses,
                                 config.profiles[endpoint.profile].name, endpoint.out_of_blue});
   }
+  std::vector<PeerProfile> peers;
   uint32_t number = 0;
   for (const config::Peer& peer : config.peers) {
     ++number;
     for (const config::Prefix& prefix : peer.addresses) {
-      bridge.peers.push_back(
+      peers.push_back(
           {prefix.address, prefix.length, config.profiles[peer.profile].profile, number});
     }
   }
+  if (!peers.empty()) bridge.peers = std::make_shared<const PeerTable>(std::move(peers));
   bridge.on_death = config.clients.on_death == config::OnDeath::kAbort
                         ? appring::ClientDeath::kAbort
                         : appring::ClientDeath::kShutdown;

@@ -13,37 +13,16 @@ constexpr uint16_t kFirstDynamicPort = 49152;  // RFC 6335 section 6
 
 }  // namespace
 
-bool Endpoint::is_configured_peer(const IpAddress& peer) const {
-  return std::any_of(peer_profiles.begin(), peer_profiles.end(),
-                     [&](const PeerProfile& candidate) { return peer.has_prefix(candidate.prefix, candidate.prefix_length);
-  });
-}
-
-const PeerProfile* Endpoint::peer_at(const IpAddress& peer) const {
-  const PeerProfile* best = nullptr;
-  for (const PeerProfile& candidate : peer_profiles) {
-    if (!peer.has_prefix(candidate.prefix, candidate.prefix_length)) continue;
-    if (best == nullptr || candidate.prefix_length > best->prefix_length) best = &candidate;
-  }
-  return best;
-}
-
-const Profile& Endpoint::profile_for(const IpAddress& peer) const {
-  const PeerProfile* const known = peer_at(peer);
-  if (known != nullptr) return known->profile;
+const Profile& Endpoint::profile_for(const PeerProfile* peer) const {
+  if (peer != nullptr) return peer->profile;
   return listening_profile != nullptr ? *listening_profile : profile;
 }
 
-bool Endpoint::accepts_addresses(const IpAddress& source, std::span<const IpAddress> listed) const {
-  if (profile_for(source).peer_address_check == AddressCheck::kLoose) return true;
-  const PeerProfile* const known = peer_at(source);
-  if (known == nullptr || known->peer == 0) return false;
-  std::vector<IpAddress> expected;
-  for (const PeerProfile& each : peer_profiles) {
-    const bool whole = each.prefix_length == 8 * each.prefix.bytes().size();
-    if (each.peer == known->peer && whole) expected.push_back(each.prefix);
-  }
-  return lists_exactly(*this, expected, source, listed);
+bool Endpoint::accepts_addresses(const PeerProfile* peer, const IpAddress& source,
+                                 std::span<const IpAddress> listed) const {
+  if (profile_for(peer).peer_address_check == AddressCheck::kLoose) return true;
+  if (peer == nullptr || peer->peer == 0) return false;
+  return lists_exactly(*this, peers->addresses_of(peer->peer), source, listed);
 }
 
 bool Endpoint::has_address(const IpAddress& address) const {
@@ -99,7 +78,7 @@ EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& ra
   endpoint->addresses = config.addresses;
   endpoint->prefix_lengths = config.prefix_lengths;
   endpoint->profile = config.profile;
-  endpoint->peer_profiles = config.peer_profiles;
+  endpoint->peers = config.peers;
   endpoint->listening = config.listening;
   endpoint->out_of_blue = config.out_of_blue;
   endpoint->user = config.user;

@@ -14,21 +14,25 @@ namespace trunkline {
 struct Endpoint : LocalEnd {
   Profile profile;
   const Profile* listening_profile = nullptr;  // takes the place of `profile`; null: none does
-  std::vector<PeerProfile> peer_profiles;
+  std::shared_ptr<const PeerTable> peers;      // or null
   bool listening = false;
   bool closing = false;
   OutOfBlue out_of_blue = OutOfBlue::kAnswer;
   uint64_t user = 0;
   uint32_t associations = 0;
 
-  // The entry with the longest prefix that this address has, or null.
-  [[nodiscard]] const PeerProfile* peer_at(const IpAddress& peer) const;
-  [[nodiscard]] const Profile& profile_for(const IpAddress& peer) const;
-  // What profile_for(source) wants of a caller's addresses. Exact: those of one configured peer.
-  [[nodiscard]] bool accepts_addresses(const IpAddress& source,
+  // The entry that names this peer, however wide its prefix; null: a stranger.
+  [[nodiscard]] const PeerProfile* configured(const IpAddress& peer) const {
+    return peers != nullptr ? peers->find(peer) : nullptr;
+  }
+  // Of a configured peer, or of a stranger.
+  [[nodiscard]] const Profile& profile_for(const PeerProfile* peer) const;
+  [[nodiscard]] const Profile& profile_for(const IpAddress& peer) const {
+    return profile_for(configured(peer));
+  }
+  // What the profile wants of a caller's addresses. Exact: those of one configured peer.
+  [[nodiscard]] bool accepts_addresses(const PeerProfile* peer, const IpAddress& source,
                                        std::span<const IpAddress> listed) const;
-  // Does a profile of its own, however wide its prefix, name this peer?
-  [[nodiscard]] bool is_configured_peer(const IpAddress& peer) const;
   [[nodiscard]] bool has_address(const IpAddress& address) const;
 };
 

@@ -14,10 +14,9 @@ ReplyBudget::Verdict ReplyBudget::judge(TimePoint now, const Endpoint* endpoint)
   return per_second_ != 0 && bucket_.take(now, per_second_) ? Verdict::kAnswer : Verdict::kRate;
 }
 
-void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint,
+void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint, const Profile& profile,
                  const InboundPacket& packet, const wire::InitChunk& init, VerificationTag tag,
                  Tsn initial_tsn) {
-  const Profile& profile = endpoint.profile_for(packet.source);
   const PeerAddresses peers = collect_peer_addresses(endpoint, packet.source, init.address_list());
   Cookie cookie;
   cookie.created = now;
@@ -48,7 +47,7 @@ void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint,
                                 profile.max_inbound_streams, initial_tsn};
   std::vector<IpAddress> announced = endpoint.announced_to(packet.source);
   if (announced.size() == 1 && announced[0] == packet.destination) announced.clear();
-  const StatelessReply as = stateless_reply(&endpoint, packet.source);
+  const StatelessReply as = stateless_reply(profile, packet.source);
   const bool queued = queue_reply(
       ctx, packet.destination, packet.source, endpoint.port, packet.header.source_port,
       init.initiate_tag, as.dscp, as.limit, [&](wire::PacketWriter& writer) {

@@ -29,21 +29,24 @@ class ReplyBudget {
 };
 
 // The INIT ACK with its cookie, for an INIT that is in order.
-void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint,
+void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint, const Profile& profile,
                  const InboundPacket& packet, const wire::InitChunk& init, VerificationTag tag,
                  Tsn initial_tsn);
 
-// How a stranger is answered: as the profile says that an association with it would have.
+// How a stranger is answered: as the profile says that an association with it would be.
 struct StatelessReply {
   uint8_t dscp = 0;
   size_t limit = 0;  // bytes of the largest SCTP packet
 };
-[[nodiscard]] inline StatelessReply stateless_reply(const Endpoint* endpoint,
-                                                    const IpAddress& peer) {
-  const Profile profile = endpoint != nullptr ? endpoint->profile_for(peer) : Profile{};
+[[nodiscard]] inline StatelessReply stateless_reply(const Profile& profile, const IpAddress& peer) {
   const size_t header = peer.is_ipv4() ? kIpv4HeaderSize : kIpv6HeaderSize;
   return {profile.dscp,
           std::min<size_t>((profile.path_mtu - header) & ~size_t{3}, Reply::kMaxSize)};
+}
+// Null: nobody has the port.
+[[nodiscard]] inline StatelessReply stateless_reply(const Endpoint* endpoint,
+                                                    const IpAddress& peer) {
+  return stateless_reply(endpoint != nullptr ? endpoint->profile_for(peer) : Profile{}, peer);
 }
 
 // ABORT with the INIT's own tag (8.4, 3).

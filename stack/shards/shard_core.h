@@ -63,13 +63,13 @@ class ShardCore {
   void steer(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
   void on_init(TimePoint now, const InboundPacket& packet);
   [[nodiscard]] bool init_is_within_rate(TimePoint now, const InboundPacket& packet,
-                                         const Endpoint& endpoint);
+                                         const Endpoint& endpoint, const PeerProfile* peer);
   // With ABORT, if strangers are answered here.
   template <typename Append>
   void refuse_stranger(TimePoint now, const InboundPacket& packet, const Endpoint* endpoint,
                        VerificationTag initiate_tag, Append&& append);
   void on_cookie_echo(TimePoint now, const InboundPacket& packet);
-  void accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie);
+  void accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie, Endpoint* endpoint);
   void on_matched(TimePoint now, const InboundPacket& packet, Association& association);
   void on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
   [[nodiscard]] Association* find_by_tag(const InboundPacket& packet, bool source_too = true) const;
@@ -86,7 +86,8 @@ class ShardCore {
                                       const IpAddress& peer) const;
   [[nodiscard]] Known find_by_list(const Endpoint* endpoint, const InboundPacket& packet) const;
   [[nodiscard]] std::optional<AssocId> find_quoted(const PacketIn& sent) const;
-  void on_cookie_elsewhere(TimePoint now, const InboundPacket& packet, const Cookie& cookie);
+  void on_cookie_elsewhere(TimePoint now, const InboundPacket& packet, const Cookie& cookie,
+                           const Endpoint* endpoint);
 
   // addresses.cpp
   Directory::Claim claim_addresses(const Association& association,

@@ -201,9 +201,8 @@ void ShardCore::refuse_stranger(TimePoint now, const InboundPacket& packet,
 
 // Asked before the INIT is read: a flood must not cost more than this.
 bool ShardCore::init_is_within_rate(TimePoint now, const InboundPacket& packet,
-                                    const Endpoint& endpoint) {
-  const bool known = endpoint.is_configured_peer(packet.source) ||
-                     look_up(&endpoint, packet, packet.source).has_value();
+                                    const Endpoint& endpoint, const PeerProfile* peer) {
+  const bool known = peer != nullptr || look_up(&endpoint, packet, packet.source).has_value();
   switch (init_limiter_.judge(now, packet.source, known)) {
     case InitLimiter::Verdict::kSourceRate:
       ctx.counters.add(Counter::k_drop_init_source_rate);
@@ -219,7 +218,9 @@ bool ShardCore::init_is_within_rate(TimePoint now, const InboundPacket& packet,
 
 void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
   Endpoint* const endpoint = endpoints.find(packet.destination, packet.header.destination_port);
-  if (endpoint != nullptr && !init_is_within_rate(now, packet, *endpoint)) return;
+  const PeerProfile* const peer =
+      endpoint != nullptr ? endpoint->configured(packet.source) : nullptr;
+  if (endpoint != nullptr && !init_is_within_rate(now, packet, *endpoint, peer)) return;
   wire::ChunkCursor chunks(packet.chunks);
   wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), false);
   const wire::InitChunk& init = parsed.init;
@@ -241,8 +242,8 @@ void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
   }
   // Any address of the list may belong to an association that exists (5.1.2 D).
   const PeerAddresses peers = collect_peer_addresses(*endpoint, packet.source, init.address_list());
-  for (const IpAddress& peer : peers.list()) {
-    const Known known = find_by_address(endpoint, packet, peer);
+  for (const IpAddress& address : peers.list()) {
+    const Known known = find_by_address(endpoint, packet, address);
     if (known.none()) continue;
     if (known.elsewhere) {
       ctx.counters.add(Counter::k_drop_elsewhere);
@@ -257,14 +258,15 @@ void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
     return refuse_stranger(now, packet, endpoint, init.initiate_tag,
                            [](wire::PacketWriter&) { return true; });
   }
-  if (!endpoint->accepts_addresses(packet.source, init.address_list())) {
+  if (!endpoint->accepts_addresses(peer, packet.source, init.address_list())) {
     ctx.counters.add(Counter::k_drop_peer_addresses);
     return refuse_stranger(now, packet, endpoint, init.initiate_tag,
                            [](wire::PacketWriter& writer) {
                              return wire::append_protocol_violation(writer, kOtherAddresses);
                            });
   }
-  answer_init(ctx, now, *endpoint, packet, init, draw_tag(), Tsn(ctx.random.u32()));
+  answer_init(ctx, now, *endpoint, endpoint->profile_for(peer), packet, init, draw_tag(),
+              Tsn(ctx.random.u32()));
 }
 
 void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
@@ -280,15 +282,14 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
     ctx.counters.add(Counter::k_drop_bad_cookie);  // 5.1.5, steps 1 to 3
     return;
   }
-  const Endpoint* const endpoint =
-      endpoints.find(packet.destination, packet.header.destination_port);
+  Endpoint* const endpoint = endpoints.find(packet.destination, packet.header.destination_port);
   if (endpoint == nullptr || !(endpoint->endpoint == cookie.endpoint)) {
     ctx.counters.add(Counter::k_drop_no_endpoint);
     return;
   }
   for (const IpAddress& peer : cookie.peers()) {
     const Known there = find_by_address(endpoint, packet, peer);
-    if (there.elsewhere) return on_cookie_elsewhere(now, packet, cookie);
+    if (there.elsewhere) return on_cookie_elsewhere(now, packet, cookie, endpoint);
     Association* const known = there.association;
     if (known == nullptr) continue;
     const VerificationTag old_tag = known->local_tag();
@@ -310,24 +311,22 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
     update_addresses(*known, before);
     return known->on_packet(ctx, now, packet);
   }
-  accept(now, packet, cookie);
+  accept(now, packet, cookie, endpoint);
 }
 
 // Two INITs were answered here and there, or one was while another shard called the peer, and the
 // other shard was faster. Its association has neither this cookie's tag, which names this shard,
 // nor its nonces, which are this shard's: of 5.2.4 nothing is left but to discard.
 void ShardCore::on_cookie_elsewhere(TimePoint now, const InboundPacket& packet,
-                                    const Cookie& cookie) {
+                                    const Cookie& cookie, const Endpoint* endpoint) {
   if (now - cookie.created > cookie.lifespan) {
-    return send_stale_cookie(ctx, now,
-                             endpoints.find(packet.destination, packet.header.destination_port),
-                             packet, cookie);
+    return send_stale_cookie(ctx, now, endpoint, packet, cookie);
   }
   ctx.counters.add(Counter::k_drop_cookie_collision);
 }
 
-void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie) {
-  Endpoint* const endpoint = endpoints.find(cookie.endpoint);
+void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie,
+                       Endpoint* endpoint) {
   if (now - cookie.created > cookie.lifespan) {
     return send_stale_cookie(ctx, now, endpoint, packet, cookie);  // 5.1.5 step 4
   }
@@ -354,7 +353,7 @@ void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie&
     // Since the directory was asked, another shard has become faster: no lack of memory, and no
     // ABORT, which would end what lives there.
     if (outcome == Directory::Claim::Outcome::kTaken) {
-      return on_cookie_elsewhere(now, packet, cookie);
+      return on_cookie_elsewhere(now, packet, cookie, endpoint);
     }
   }
   ctx.counters.add(Counter::k_drop_no_association_memory);

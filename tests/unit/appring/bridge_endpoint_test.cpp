@@ -190,8 +190,8 @@ class PeerProfileTest : public RingHarness {
     wide.max_message_size = 300;
     Profile narrow;
     narrow.max_message_size = 200;
-    out.peers.push_back({IpAddress::ipv4(192, 0, 2, 0), 28, narrow});
-    out.peers.push_back({IpAddress::ipv4(192, 0, 0, 0), 16, wide});
+    out.peers = std::make_shared<const PeerTable>(std::vector<PeerProfile>{
+        {IpAddress::ipv4(192, 0, 2, 0), 28, narrow}, {IpAddress::ipv4(192, 0, 0, 0), 16, wide}});
     return out;
   }
   PeerProfileTest() : RingHarness(config()) {}
@@ -200,35 +200,11 @@ class PeerProfileTest : public RingHarness {
 TEST_F(PeerProfileTest, LimitsAreThoseOfThePeer) {
   tl_lane* const lane = lane_of(attach());
   const Pair pair = join(lane, lane);  // the peer is 192.0.2.7, seen from either side
-  EXPECT_EQ(shard.endpoints.begin()->second.peer_profiles.size(), 2U);
+  EXPECT_EQ(shard.endpoints.begin()->second.peers->size(), 2U);
   for (const tl_assoc assoc : {pair.client, pair.server}) {
     EXPECT_EQ(send(lane, assoc, bytes(201, 'x')), -EMSGSIZE);
     EXPECT_EQ(send(lane, assoc, bytes(200, 'x')), 0);
   }
-}
-
-TEST(ProfileOfPeer, LongestPrefixOfTheSameFamily) {
-  std::vector<PeerProfile> peers(4);
-  peers[0].prefix = IpAddress::ipv4(10, 0, 0, 0);
-  peers[0].prefix_length = 8;
-  peers[1].prefix = IpAddress::ipv4(10, 1, 2, 0);
-  peers[1].prefix_length = 23;
-  peers[2].prefix = *IpAddress::parse("2001:db8::");
-  peers[2].prefix_length = 32;
-  peers[3].prefix = IpAddress::ipv4(10, 1, 2, 9);
-  peers[3].prefix_length = 32;
-  const auto of = [&](const char* text) {
-    return appring::profile_of_peer(peers, *IpAddress::parse(text));
-  };
-  EXPECT_EQ(of("10.200.0.1"), &peers[0].profile);
-  EXPECT_EQ(of("10.1.2.1"), &peers[1].profile);
-  EXPECT_EQ(of("10.1.3.255"), &peers[1].profile);
-  EXPECT_EQ(of("10.1.4.0"), &peers[0].profile);
-  EXPECT_EQ(of("10.1.2.9"), &peers[3].profile);
-  EXPECT_EQ(of("11.0.0.1"), nullptr);
-  EXPECT_EQ(of("2001:db8:1::1"), &peers[2].profile);
-  EXPECT_EQ(of("2001:db9::1"), nullptr);
-  EXPECT_EQ(appring::profile_of_peer(peers, IpAddress()), nullptr);
 }
 
 TEST_F(EndpointTest, ConnectNamesAddressesAndProfile) {

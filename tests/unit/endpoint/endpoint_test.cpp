@@ -145,11 +145,14 @@ TEST(Endpoint, TheLongestPrefixChoosesTheProfile) {
     return profile;
   };
   endpoint.profile = with_streams(1);
-  endpoint.peer_profiles = {
-      {ip("10.0.0.0"), 8, with_streams(8)},   {ip("10.1.2.0"), 24, with_streams(24)},
-      {ip("10.1.0.0"), 16, with_streams(16)}, {ip("10.1.2.128"), 25, with_streams(25)},
-      {ip("10.9.9.9"), 32, with_streams(32)}, {ip("2001:db8::"), 33, with_streams(33)},
-      {ip("fd00::"), 0, with_streams(6)}};
+  endpoint.peers = std::make_shared<const PeerTable>(
+      std::vector<PeerProfile>{{ip("10.0.0.0"), 8, with_streams(8)},
+                               {ip("10.1.2.0"), 24, with_streams(24)},
+                               {ip("10.1.0.0"), 16, with_streams(16)},
+                               {ip("10.1.2.128"), 25, with_streams(25)},
+                               {ip("10.9.9.9"), 32, with_streams(32)},
+                               {ip("2001:db8::"), 33, with_streams(33)},
+                               {ip("fd00::"), 0, with_streams(6)}});
   const std::pair<const char*, int> cases[] = {
       {"192.0.2.1", 1},    {"10.200.0.1", 8},        {"10.1.9.1", 16},        {"10.1.2.127", 24},
       {"10.1.2.128", 25},  {"10.1.2.255", 25},       {"10.9.9.9", 32},        {"10.9.9.8", 8},
@@ -218,14 +221,10 @@ TEST(PeerAddresses, AtMostAsManyAsThereArePaths) {
   EXPECT_EQ(peers.addresses[0], ip("203.0.113.1"));
 }
 
-TEST(Endpoint, KnowsItsConfiguredPeersByPrefix) {
-  Endpoint endpoint;
-  EXPECT_FALSE(endpoint.is_configured_peer(ip("198.51.100.1")));
-  endpoint.peer_profiles = {{ip("198.51.100.0"), 24, {}}, {ip("2001:db8::1"), 128, {}}};
-  EXPECT_TRUE(endpoint.is_configured_peer(ip("198.51.100.1")));
-  EXPECT_TRUE(endpoint.is_configured_peer(ip("2001:db8::1")));
-  EXPECT_FALSE(endpoint.is_configured_peer(ip("198.51.101.1")));
-  EXPECT_FALSE(endpoint.is_configured_peer(ip("2001:db8::2")));
+TEST(Endpoint, WithoutPeersKnowsNone) {
+  const Endpoint endpoint;
+  EXPECT_EQ(endpoint.configured(ip("198.51.100.1")), nullptr);
+  EXPECT_EQ(&endpoint.profile_for(ip("198.51.100.1")), &endpoint.profile);
 }
 
 TEST(ReplyBudget, AnswersSoManyASecond) {

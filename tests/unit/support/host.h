@@ -129,7 +129,7 @@ class Host {
     config.port = setup.port;
     config.addresses = setup.addresses;
     config.profile = setup.profile;
-    config.peer_profiles = setup.peer_profiles;
+    config.peers = std::make_shared<const PeerTable>(setup.peer_profiles);
     config.listening = setup.listening;
     config.out_of_blue = setup.out_of_blue;
     config.user = 7;

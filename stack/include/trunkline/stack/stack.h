@@ -20,6 +20,7 @@
 #include "trunkline/stack/address.h"
 #include "trunkline/stack/counters.h"
 #include "trunkline/stack/payload.h"
+#include "trunkline/stack/peer_table.h"
 #include "trunkline/stack/profile.h"
 #include "trunkline/stack/random.h"
 #include "trunkline/stack/types.h"
@@ -220,14 +221,6 @@ enum class Status : uint8_t {
 };
 [[nodiscard]] std::string_view status_text(Status status);
 
-// Peers whose address begins with the prefix get their own profile; the longest prefix wins.
-struct PeerProfile {
-  IpAddress prefix;
-  uint8_t prefix_length = 0;  // bits
-  Profile profile;
-  uint32_t peer = 0;  // entries with the same number are the addresses of one peer; 0: of none
-};
-
 // What becomes of packets to an endpoint's port that belong to no association (section 8.4).
 enum class OutOfBlue : uint8_t {
   kAnswer,  // with ABORT or SHUTDOWN COMPLETE, as far as the shard's rate allows
@@ -243,7 +236,7 @@ struct EndpointConfig {
   // of them is reached from there.
   std::vector<uint8_t> prefix_lengths;
   Profile profile;
-  std::vector<PeerProfile> peer_profiles;
+  std::shared_ptr<const PeerTable> peers;  // null: the profile is for all
   bool listening = false;
   OutOfBlue out_of_blue = OutOfBlue::kAnswer;
   uint64_t user = 0;  // given back in kAccepted as Event::user
