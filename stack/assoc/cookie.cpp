@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The cookie's layout, and its MAC from OpenSSL.
+// The cookie's layout, and the keys of its MAC.
 #include "assoc/cookie.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/params.h>
 
-#include <cstdlib>
 #include <utility>
 
 #include "base/bytes.h"
@@ -77,52 +74,24 @@ class Reader {
 static_assert(kFixedSize + (1 + kMaxPaths) * kMostAddressSize + CookieJar::kMacSize <=
               CookieJar::kMaxSize);
 
-CookieJar::CookieJar(RandomSource& random, TimePoint now) : random_(random), rotated_at_(now) {
-  set_key(current_);
-}
+CookieJar::CookieJar(RandomSource& random, TimePoint now)
+    : random_(random), rotated_at_(now), current_(draw_key()) {}
 
-CookieJar::~CookieJar() {
-  EVP_MAC_CTX_free(current_.mac);
-  EVP_MAC_CTX_free(previous_.mac);
-}
-
-// Without a MAC no cookie can be trusted, and so no association be accepted: that OpenSSL has no
-// HMAC-SHA256 is a broken installation, found at start-up.
-void CookieJar::set_key(Key& key) {
-  EVP_MAC* const algorithm = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-  if (algorithm == nullptr) std::abort();
-  EVP_MAC_CTX_free(key.mac);
-  key.mac = EVP_MAC_CTX_new(algorithm);
-  EVP_MAC_free(algorithm);
+CookieJar::Key CookieJar::draw_key() {
   std::array<uint8_t, 32> secret{};
   random_.fill(secret);
-  char digest[] = "SHA256";
-  const OSSL_PARAM parameters[] = {
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-      OSSL_PARAM_construct_end()};
-  if (key.mac == nullptr || EVP_MAC_init(key.mac, secret.data(), secret.size(), parameters) != 1) {
-    std::abort();
-  }
+  const Key key{next_id_++, HmacSha256(secret)};
   OPENSSL_cleanse(secret.data(), secret.size());
-  key.id = next_id_++;
-  key.valid = true;
+  return key;
 }
 
 void CookieJar::rotate_if_due(TimePoint now) {
-  if (now - rotated_at_ < kKeyLife) return;
-  const bool long_ago = now - rotated_at_ >= 2 * kKeyLife;
-  std::swap(previous_, current_);
-  if (long_ago) previous_.valid = false;
-  set_key(current_);
+  const Duration age = now - rotated_at_;
+  if (age < kKeyLife) return;
+  previous_.reset();
+  if (age < 2 * kKeyLife) previous_ = current_;
+  current_ = draw_key();
   rotated_at_ = now;
-}
-
-bool CookieJar::compute(Key& key, std::span<const uint8_t> bytes,
-                        std::span<uint8_t, kMacSize> out) {
-  size_t length = 0;
-  return EVP_MAC_init(key.mac, nullptr, 0, nullptr) == 1 &&
-         EVP_MAC_update(key.mac, bytes.data(), bytes.size()) == 1 &&
-         EVP_MAC_final(key.mac, out.data(), &length, out.size()) == 1 && length == kMacSize;
 }
 
 size_t CookieJar::seal(TimePoint now, const Cookie& cookie, std::span<uint8_t, kMaxSize> out) {
@@ -148,9 +117,7 @@ size_t CookieJar::seal(TimePoint now, const Cookie& cookie, std::span<uint8_t, k
   writer.address(cookie.local_address);
   for (const IpAddress& address : cookie.peers()) writer.address(address);
   const size_t size = static_cast<size_t>(writer.at() - out.data());
-  if (!compute(current_, out.first(size), std::span<uint8_t, kMacSize>(writer.at(), kMacSize))) {
-    std::abort();
-  }
+  current_.mac.compute(out.first(size), std::span<uint8_t, kMacSize>(writer.at(), kMacSize));
   return size + kMacSize;
 }
 
@@ -165,12 +132,12 @@ bool CookieJar::open(TimePoint now, std::span<const uint8_t> sealed, Cookie& out
       size > kFixedSize + (1 + address_count) * kMostAddressSize) {
     return false;
   }
-  Key* key = nullptr;
-  if (current_.valid && sealed[1] == current_.id) key = &current_;
-  if (previous_.valid && sealed[1] == previous_.id) key = &previous_;
+  const Key* key = nullptr;
+  if (sealed[1] == current_.id) key = &current_;
+  if (previous_ && sealed[1] == previous_->id) key = &*previous_;
   if (key == nullptr) return false;
-  std::array<uint8_t, kMacSize> mac{};
-  if (!compute(*key, sealed.first(size), mac)) return false;
+  std::array<uint8_t, kMacSize> mac;
+  key->mac.compute(sealed.first(size), mac);
   if (CRYPTO_memcmp(mac.data(), sealed.data() + size, kMacSize) != 0) return false;
 
   Reader reader(sealed.subspan(2, size - 2));

@@ -4,13 +4,12 @@
 // back is untrusted bytes like any other until its MAC is checked.
 #pragma once
 
-#include <openssl/evp.h>
-
 #include <array>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <span>
 
+#include "base/hmac_sha256.h"
 #include "trunkline/stack/address.h"
 #include "trunkline/stack/random.h"
 #include "trunkline/stack/types.h"
@@ -47,13 +46,12 @@ struct Cookie {
 // cookies that are still under way when keys change.
 class CookieJar {
  public:
-  static constexpr size_t kMacSize = 32;
+  static constexpr size_t kMacSize = HmacSha256::kSize;
   static constexpr size_t kMaxSize = 512;
 
   CookieJar(RandomSource& random, TimePoint now);
   CookieJar(const CookieJar&) = delete;
   CookieJar& operator=(const CookieJar&) = delete;
-  ~CookieJar();
 
   // Returns the sealed cookie's length.
   size_t seal(TimePoint now, const Cookie& cookie, std::span<uint8_t, kMaxSize> out);
@@ -65,19 +63,17 @@ class CookieJar {
  private:
   struct Key {
     uint8_t id = 0;
-    bool valid = false;
-    EVP_MAC_CTX* mac = nullptr;
+    HmacSha256 mac;
   };
 
   void rotate_if_due(TimePoint now);
-  void set_key(Key& key);
-  bool compute(Key& key, std::span<const uint8_t> bytes, std::span<uint8_t, kMacSize> out);
+  [[nodiscard]] Key draw_key();
 
   RandomSource& random_;
   TimePoint rotated_at_;
   uint8_t next_id_ = 1;
   Key current_;
-  Key previous_;
+  std::optional<Key> previous_;
 };
 
 }  // namespace trunkline
