@@ -43,7 +43,9 @@ void check_ports(Loading& loading) {
     }
     for (const auto& gateway : {port.gateway_v4, port.gateway_v6}) {
       if (!gateway) continue;
-      const auto reaches = [&](const Prefix& p) { return gateway->has_prefix(p.address, p.length); };
+      const auto reaches = [&](const Prefix& p) {
+        return gateway->has_prefix(p.address, p.length);
+      };
       const bool link_local = gateway->is_ipv6() && gateway->scope() == AddressScope::kLinkLocal;
       const bool own = std::any_of(port.addresses.begin(), port.addresses.end(),
                                    [&](const Prefix& p) { return p.address == *gateway; });
