@@ -40,6 +40,13 @@ class SipHash {
     hash.compress(last);
     return hash.finish();
   }
+  // The hash of so many words of eight bytes and one of four, as `of` would give for their bytes.
+  [[nodiscard]] static uint64_t of(SipKey key, std::span<const uint64_t> words, uint32_t rest) {
+    SipHash hash(key);
+    for (const uint64_t word : words) hash.compress(word);
+    hash.compress(static_cast<uint64_t>(8 * words.size() + 4) << 56 | rest);
+    return hash.finish();
+  }
   // The hash of a 64-bit word, as `of` would give for its eight bytes.
   [[nodiscard]] static uint64_t of(SipKey key, uint64_t word) {
     SipHash hash(key);

@@ -2,6 +2,8 @@
 // INITs by the second.
 #include "endpoint/init_limiter.h"
 
+#include "base/bytes.h"
+
 namespace trunkline {
 
 InitLimiter::InitLimiter(RandomSource& random, uint32_t per_source, uint32_t total)
@@ -12,8 +14,10 @@ InitLimiter::InitLimiter(RandomSource& random, uint32_t per_source, uint32_t tot
       known_(kBuckets) {}
 
 size_t InitLimiter::bucket_of(const IpAddress& source) const {
-  const std::span<const uint8_t> bytes = source.bytes();
-  return SipHash::of(key_, source.is_ipv6() ? bytes.first(8) : bytes) % kBuckets;
+  const uint8_t* const bytes = source.bytes().data();
+  const uint64_t hash = source.is_ipv6() ? SipHash::of(key_, load_be64(bytes))
+                                         : SipHash::of(key_, {}, load_be32(bytes));
+  return hash % kBuckets;
 }
 
 InitLimiter::Verdict InitLimiter::judge(TimePoint now, const IpAddress& source, bool known) {

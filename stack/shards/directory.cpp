@@ -45,15 +45,19 @@ Directory::~Directory() {
 }
 
 std::atomic<Directory::Index>& Directory::bucket_of(const DirectoryKey& key) const {
-  uint8_t bytes[2 + 2 + 1 + 16 + 16] = {};
-  store_be16(bytes, key.local_port.value);
-  store_be16(bytes + 2, key.peer_port.value);
-  bytes[4] = static_cast<uint8_t>(key.peer.family());
-  const size_t each = key.peer.bytes().size();
-  copy_bytes(bytes + 5, key.local.bytes());
-  copy_bytes(bytes + 5 + each, key.peer.bytes());
-  const auto hashed = std::span<const uint8_t>(bytes).first(5 + 2 * each);
-  return buckets_[SipHash::of(address_key_, hashed) & (bucket_count_ - 1)];
+  const uint8_t* const local = key.local.bytes().data();
+  const uint8_t* const peer = key.peer.bytes().data();
+  const uint32_t ports = uint32_t{key.local_port.value} << 16 | key.peer_port.value;
+  uint64_t hash = 0;
+  if (key.peer.is_ipv4()) {
+    const uint64_t both[] = {uint64_t{load_be32(local)} << 32 | load_be32(peer)};
+    hash = SipHash::of(address_key_, both, ports);
+  } else {
+    const uint64_t both[] = {load_be64(local), load_be64(local + 8), load_be64(peer),
+                             load_be64(peer + 8)};
+    hash = SipHash::of(address_key_, both, ports);
+  }
+  return buckets_[hash & (bucket_count_ - 1)];
 }
 
 // -- readers

@@ -102,6 +102,22 @@ TEST(SipHash, AWordHashesAsItsEightBytes) {
   }
 }
 
+TEST(SipHash, WordsAndARestHashAsTheirBytes) {
+  SeededRandom random(3);
+  for (size_t count = 0; count <= 4; ++count) {
+    const SipKey key{random.next(), random.next()};
+    std::array<uint64_t, 4> words{};
+    for (uint64_t& word : words) word = random.next();
+    const uint32_t rest = random.u32();
+    std::array<uint8_t, 36> bytes{};
+    std::memcpy(bytes.data(), words.data(), 8 * count);
+    std::memcpy(bytes.data() + 8 * count, &rest, 4);
+    EXPECT_EQ(SipHash::of(key, std::span(words).first(count), rest),
+              SipHash::of(key, std::span(bytes).first(8 * count + 4)))
+        << count;
+  }
+}
+
 TEST(SipHash, EachBitOfKeyAndMessageMatters) {
   const std::vector<uint8_t> message = counting(23);
   const uint64_t plain = SipHash::of(kPaperKey, message);
