@@ -49,8 +49,7 @@ void Association::update_fragment_limit() {
 }
 
 void Association::mark_ready(ShardContext& ctx) {
-  if (in_ready || dead_) return;
-  in_ready = true;
+  if (ready_place != 0 || dead_) return;
   ctx.ready.push_back(this);
 }
 
@@ -123,10 +122,7 @@ void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, ui
   state_ = AssocState::kClosed;
   dead_ = true;
   ctx.wheel.cancel(wheel_entry);
-  if (in_ready) {
-    ctx.ready.remove(this);
-    in_ready = false;
-  }
+  if (ready_place != 0) ctx.ready.remove(this);
   ctx.dying.push_back(this);
 }
 
@@ -253,8 +249,7 @@ void Association::fill_status(AssocStatus& out) const {
 
 void Association::release(ShardContext& ctx) {
   ctx.wheel.cancel(wheel_entry);
-  if (in_ready) ctx.ready.remove(this);
-  in_ready = false;
+  if (ready_place != 0) ctx.ready.remove(this);
   while (TxChunk* chunk = outstanding_.pop_any()) {
     TxMessage* const message = chunk->message;
     ctx.chunks.destroy(chunk);

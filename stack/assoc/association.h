@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "assoc/cookie.h"
-#include "base/list.h"
+#include "base/turn_queue.h"
 #include "path/path.h"
 #include "rx/receive_queue.h"
 #include "rx/tsn_tracker.h"
@@ -137,15 +137,15 @@ class Association {
   // Gives all memory back to the pools. The last call before destruction.
   void release(ShardContext& ctx);
 
+  // What a message in or out touches lies within so many bytes from the start.
+  static constexpr size_t kHotBytes = 512;
+
   // The information in a HEARTBEAT that probes the path MTU; other HEARTBEATs have more.
   static constexpr size_t kProbeInfoSize = 9;
 
   AssocId id;
   uint64_t user = 0;
-  ListLink<Association> ready_link;
-  ListLink<Association> dying_link;
-  ListLink<Association> all_link;
-  bool in_ready = false;
+  uint32_t ready_place = 0;  // in ShardContext::ready
   WheelEntry wheel_entry;
 
  private:
@@ -394,8 +394,6 @@ class Association {
   uint64_t retransmitted_ = 0;
 };
 
-using AssociationList = List<Association, &Association::ready_link>;
-using DyingList = List<Association, &Association::dying_link>;
-using AllList = List<Association, &Association::all_link>;
+using ReadyQueue = TurnQueue<Association, &Association::ready_place>;
 
 }  // namespace trunkline

@@ -93,11 +93,12 @@ struct ShardContext {
         wheel(now),
         cookies(random_source, now),
         paths(shard_config.max_associations > UINT32_MAX / 2 ? UINT32_MAX
-                                                             : shard_config.max_associations * 2),
-        messages(shard_config.max_queued_messages),
-        chunks(shard_config.max_outstanding_chunks),
-        disorder(shard_config.max_associations),
-        blocks(shard_config.receive_buffer_bytes) {}
+                                                             : shard_config.max_associations * 2,
+              shard_config.memory),
+        messages(shard_config.max_queued_messages, shard_config.memory),
+        chunks(shard_config.max_outstanding_chunks, shard_config.memory),
+        disorder(shard_config.max_associations, shard_config.memory),
+        blocks(shard_config.receive_buffer_bytes, shard_config.memory) {}
 
   const ShardConfig config;
   RandomSource& random;
@@ -113,8 +114,8 @@ struct ShardContext {
   bool event_given = false;  // the oldest is with whoever drains them
   ReplyQueue replies;
   AnswerChunks answers;
-  AssociationList ready;  // may have something to send
-  DyingList dying;        // ended; the shard forgets them when the handler is done
+  ReadyQueue ready;                 // may have something to send
+  std::vector<Association*> dying;  // ended; the shard forgets them when the handler is done
 };
 
 }  // namespace trunkline

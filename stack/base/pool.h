@@ -7,25 +7,21 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <new>
 #include <utility>
+
+#include "base/reserved.h"
 
 namespace trunkline {
 
 template <typename T>
 class Pool {
  public:
-  explicit Pool(uint32_t capacity)
-      : capacity_(capacity),
-        slots_(static_cast<Slot*>(
-            ::operator new(sizeof(Slot) * capacity, std::align_val_t(alignof(Slot))))) {}
+  explicit Pool(uint32_t capacity, MemorySource* memory = nullptr)
+      : capacity_(capacity), slots_(memory, capacity) {}
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
-  ~Pool() {
-    assert(used_ == 0);
-    ::operator delete(slots_, std::align_val_t(alignof(Slot)));
-  }
+  ~Pool() { assert(used_ == 0); }
 
   // nullptr when every slot is in use.
   template <typename... Args>
@@ -49,13 +45,15 @@ class Pool {
   }
 
   [[nodiscard]] uint32_t index_of(const T* object) const {
-    return static_cast<uint32_t>(reinterpret_cast<const Slot*>(object) - slots_);
+    return static_cast<uint32_t>(reinterpret_cast<const Slot*>(object) - slots_.data());
   }
   // The object in a slot that is in use.
   [[nodiscard]] T* at(uint32_t index) const { return reinterpret_cast<T*>(slots_[index].bytes); }
   [[nodiscard]] uint32_t used() const { return used_; }
   [[nodiscard]] uint32_t available() const { return capacity_ - used_; }
   [[nodiscard]] uint32_t capacity() const { return capacity_; }
+  // Slots from here on have never been used.
+  [[nodiscard]] uint32_t touched() const { return touched_; }
 
  private:
   union Slot {
@@ -65,9 +63,9 @@ class Pool {
 
   const uint32_t capacity_;
   uint32_t used_ = 0;
-  uint32_t touched_ = 0;  // slots from here on have never been used
+  uint32_t touched_ = 0;
   Slot* free_ = nullptr;
-  Slot* const slots_;
+  const Reserved<Slot> slots_;
 };
 
 }  // namespace trunkline

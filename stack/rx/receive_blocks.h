@@ -49,8 +49,8 @@ static_assert(sizeof(ReceiveBlock) == ReceiveBlock::kSize);
 
 class ReceiveBlocks final : public PieceOwner {
  public:
-  explicit ReceiveBlocks(uint64_t bytes)
-      : pool_(static_cast<uint32_t>(bytes / ReceiveBlock::kSize)) {}
+  explicit ReceiveBlocks(uint64_t bytes, MemorySource* memory = nullptr)
+      : pool_(static_cast<uint32_t>(bytes / ReceiveBlock::kSize), memory) {}
 
   [[nodiscard]] static uint32_t blocks_for(size_t payload) {
     return static_cast<uint32_t>((payload + ReceiveBlock::kDataSize - 1) / ReceiveBlock::kDataSize);

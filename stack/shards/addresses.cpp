@@ -19,7 +19,7 @@ Directory::Claim ShardCore::claim_addresses(const Association& association,
       keys_.push_back({address, peers[i], local.port, association.peer_port()});
     }
   }
-  Directory::Batch& batch = batches_[association.id.slot];
+  Directory::Batch& batch = slots_[association.id.slot].batch;
   const Directory::Claim claim = directory_.claim(reader_, keys_, association.id, batch);
   if (claim.outcome == Directory::Claim::Outcome::kDone) batch = claim.batch;
   if (claim.outcome == Directory::Claim::Outcome::kFull)

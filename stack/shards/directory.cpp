@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
 #include <new>
 
 #include "base/bytes.h"
@@ -17,32 +16,18 @@ SipKey draw_key(RandomSource& random) {
   return {first, random.u64()};
 }
 
-// Zeroed pages cost nothing until something is written to them.
-template <typename T>
-T* zeroed(size_t count) {
-  void* const memory = std::calloc(count, sizeof(T));
-  if (memory == nullptr) std::abort();
-  return static_cast<T*>(memory);
-}
-
 }  // namespace
 
 // Beside the entries in use there is room for some that wait: address changes need both the old and
 // the new for a moment, and a shard that does not run keeps what others retire.
-Directory::Directory(RandomSource& random, uint32_t max_entries)
+Directory::Directory(RandomSource& random, uint32_t max_entries, MemorySource* memory)
     : address_key_(draw_key(random)),
       tag_key_(draw_key(random)),
       limit_(std::min(max_entries, UINT32_MAX / 2)),
       capacity_(limit_ + limit_ / 4 + 4 * kReclaimAt),
-      bucket_count_(std::bit_ceil(std::max<uint32_t>(16, limit_ / 4))),
-      entries_(static_cast<Entry*>(::operator new(sizeof(Entry) * (size_t{capacity_} + 1),
-                                                  std::align_val_t(alignof(Entry))))),
-      buckets_(zeroed<std::atomic<Index>>(bucket_count_)) {}
-
-Directory::~Directory() {
-  ::operator delete(entries_, std::align_val_t(alignof(Entry)));
-  std::free(static_cast<void*>(buckets_));
-}
+      bucket_count_(std::bit_ceil(std::max<uint32_t>(16, limit_ / 2))),
+      entries_(memory, size_t{capacity_} + 1),
+      buckets_(memory, bucket_count_) {}
 
 std::atomic<Directory::Index>& Directory::bucket_of(const DirectoryKey& key) const {
   const uint8_t* const local = key.local.bytes().data();
@@ -234,8 +219,8 @@ void DirectoryDeleter::operator()(Directory* directory) const {
   delete directory;
 }
 
-DirectoryPtr make_directory(RandomSource& random, uint32_t max_entries) {
-  return DirectoryPtr(new Directory(random, max_entries));
+DirectoryPtr make_directory(RandomSource& random, uint32_t max_entries, MemorySource* memory) {
+  return DirectoryPtr(new Directory(random, max_entries, memory));
 }
 
 uint16_t owner_of(const Directory& directory, VerificationTag tag, uint16_t shard_count) {

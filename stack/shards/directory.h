@@ -20,6 +20,7 @@
 #include <span>
 #include <vector>
 
+#include "base/reserved.h"
 #include "base/siphash.h"
 #include "base/spin_lock.h"
 #include "trunkline/stack/stack.h"
@@ -56,10 +57,9 @@ class Directory {
     Batch batch = 0;  // kDone
   };
 
-  Directory(RandomSource& random, uint32_t max_entries);
+  Directory(RandomSource& random, uint32_t max_entries, MemorySource* memory = nullptr);
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;
-  ~Directory();
 
   // -- any number of shards at once, between join() and leave()
   [[nodiscard]] std::optional<AssocId> find(const DirectoryKey& key) const;
@@ -132,8 +132,8 @@ class Directory {
   const uint32_t limit_;     // entries that can be found
   const uint32_t capacity_;  // and those that wait beside them
   const uint32_t bucket_count_;
-  Entry* const entries_;               // from 1 to capacity_; never touched before they are used
-  std::atomic<Index>* const buckets_;  // zeroed by the system, a page at a time when first used
+  const Reserved<Entry> entries_;               // from 1 to capacity_
+  const Reserved<std::atomic<Index>> buckets_;  // zero: empty
 
   // Read by all, written by the holder of the lock when entries are retired.
   alignas(64) std::atomic<uint64_t> epoch_ = 1;

@@ -33,10 +33,7 @@ uint16_t Shard::steer_quoted(const PacketIn& sent) const {
 
 void Shard::receive(TimePoint now, std::span<const PacketIn> burst) {
   core_->quiescent();
-  for (const PacketIn& packet : burst) {
-    core_->receive(now, packet);
-    core_->reap();
-  }
+  core_->receive(now, burst);
 }
 
 void Shard::protocol_unreachable(TimePoint now, const PacketIn& sent) {

@@ -14,6 +14,9 @@ namespace {
 // Packets of one association before the next gets its turn.
 constexpr size_t kTurn = 8;
 
+// How many turns before its own the memory of an association is asked for.
+constexpr size_t kPrefetchAhead = 4;
+
 // Timers a call of advance(): the rest fires in the next iteration.
 constexpr size_t kTimersPerCall = 1024;
 
@@ -24,10 +27,9 @@ ShardCore::ShardCore(const ShardConfig& config, Directory& directory, RandomSour
     : ctx(config, random, now),
       directory_(directory),
       reader_(directory.join()),
-      batches_(config.max_associations),
-      pool_(config.max_associations),
-      generations_(config.max_associations),
-      tags_(config.max_associations),
+      pool_(config.max_associations, config.memory),
+      slots_(config.memory, config.max_associations),
+      tags_(config.max_associations, config.memory),
       budget_(config.out_of_blue_replies_per_second),
       init_limiter_(random, config.inits_per_second_per_source, config.inits_per_second),
       spent_(random, config.spent_cookies) {}
@@ -35,30 +37,31 @@ ShardCore::ShardCore(const ShardConfig& config, Directory& directory, RandomSour
 ShardCore::~ShardCore() {
   while (!ctx.events.empty()) ctx.events.pop();
   reap();
-  while (Association* association = all_.front()) destroy(association);
+  for (const AssocId& id : associations()) destroy(pool_.at(id.slot));
   directory_.leave(reader_);
 }
 
 void ShardCore::destroy(Association* association) {
   const LocalEnd& local = association->local();
-  directory_.withdraw(reader_, std::exchange(batches_[association->id.slot], 0));
-  tags_.erase(association->local_tag(), association);
-  all_.remove(association);
+  SlotInfo& slot = slots_[association->id.slot];
+  directory_.withdraw(reader_, std::exchange(slot.batch, 0));
+  tags_.erase(association->local_tag(), association->id.slot);
   association->release(ctx);
   Endpoint* const endpoint = endpoints.find(local.endpoint);
-  ++generations_[association->id.slot];
+  ++slot.generation;
   pool_.destroy(association);
   --endpoint->associations;
   endpoints.forget_if_unused(*endpoint);
 }
 
 void ShardCore::reap() {
-  while (Association* association = ctx.dying.pop_front()) destroy(association);
+  for (Association* const association : ctx.dying) destroy(association);
+  ctx.dying.clear();
 }
 
 Association* ShardCore::find(AssocId id) const {
-  if (id.shard != ctx.config.index || id.slot >= generations_.size() || (id.generation & 1) == 0 ||
-      generations_[id.slot] != id.generation) {
+  if (id.shard != ctx.config.index || id.slot >= pool_.touched() || (id.generation & 1) == 0 ||
+      slots_[id.slot].generation != id.generation) {
     return nullptr;
   }
   Association* const association = pool_.at(id.slot);
@@ -67,9 +70,10 @@ Association* ShardCore::find(AssocId id) const {
 
 std::vector<AssocId> ShardCore::associations() const {
   std::vector<AssocId> out;
-  out.reserve(all_.size());
-  for (const Association* item = all_.front(); item != nullptr; item = all_.next(item)) {
-    out.push_back(item->id);
+  out.reserve(pool_.used());
+  for (uint32_t slot = 0; slot < pool_.touched(); ++slot) {
+    const uint32_t generation = slots_[slot].generation;
+    if ((generation & 1) != 0) out.push_back({generation, slot, ctx.config.index});
   }
   return out;
 }
@@ -188,7 +192,9 @@ size_t ShardCore::transmit(TimePoint now, std::span<PacketOut> room) {
   while (n < room.size()) {
     Association* const association = ctx.ready.pop_front();
     if (association == nullptr) break;
-    association->in_ready = false;
+    if (const Association* const soon = ctx.ready.peek(kPrefetchAhead)) {
+      prefetch(soon, Association::kHotBytes);
+    }
     size_t turn = 0;
     bool more = true;
     while (more && turn < kTurn && n < room.size()) {
@@ -203,10 +209,7 @@ size_t ShardCore::transmit(TimePoint now, std::span<PacketOut> room) {
         ++turn;
       }
     }
-    if (more) {
-      association->in_ready = true;
-      ctx.ready.push_back(association);
-    }
+    if (more && association->ready_place == 0) ctx.ready.push_back(association);
   }
   ctx.counters.add(Counter::k_out_sctp_packs, n);
   reap();

@@ -28,7 +28,7 @@ class ShardCore {
   // -- packets (steering.cpp)
   [[nodiscard]] uint16_t steer(const PacketIn& packet) const;
   [[nodiscard]] uint16_t steer_quoted(const PacketIn& sent) const;
-  void receive(TimePoint now, const PacketIn& packet);
+  void receive(TimePoint now, std::span<const PacketIn> burst);
 
   // -- what ICMP says (icmp.cpp)
   void protocol_unreachable(const PacketIn& sent);
@@ -52,14 +52,17 @@ class ShardCore {
   void reap();
 
   [[nodiscard]] Association* find(AssocId id) const;
+  // By slot, not by age.
   [[nodiscard]] std::vector<AssocId> associations() const;
-  [[nodiscard]] size_t association_count() const { return all_.size(); }
+  [[nodiscard]] size_t association_count() const { return pool_.used(); }
 
   ShardContext ctx;
   EndpointTable endpoints;
 
  private:
   // steering.cpp
+  void fetch_ahead(std::span<const PacketIn> packets) const;
+  void receive(TimePoint now, const PacketIn& packet);
   void steer(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
   void on_init(TimePoint now, const InboundPacket& packet);
   [[nodiscard]] bool init_is_within_rate(TimePoint now, const InboundPacket& packet,
@@ -106,12 +109,15 @@ class ShardCore {
 
   Directory& directory_;
   Directory::Reader& reader_;
-  std::vector<Directory::Batch> batches_;  // by slot: what the directory has of the association
-  std::vector<DirectoryKey> keys_;         // scratch of claim_addresses()
+  // By slot. What the shard knows of an association without asking it: whether its id is good.
+  struct SlotInfo {
+    uint32_t generation;     // odd while the slot is in use
+    Directory::Batch batch;  // what the directory has of it
+  };
+  std::vector<DirectoryKey> keys_;  // scratch of claim_addresses()
   Pool<Association> pool_;
-  std::vector<uint32_t> generations_;  // by slot; odd while the slot is in use
+  Reserved<SlotInfo> slots_;
   TagTable tags_;
-  AllList all_;
   std::deque<Profile> profiles_;  // of connects that brought their own; few, and kept
   ReplyBudget budget_;
   InitLimiter init_limiter_;
@@ -123,10 +129,9 @@ Association* ShardCore::make_association(Args&&... args) {
   Association* const association = pool_.make(std::forward<Args>(args)...);
   if (association == nullptr) return nullptr;
   const uint32_t slot = pool_.index_of(association);
-  association->id = {++generations_[slot], slot, ctx.config.index};
+  association->id = {++slots_[slot].generation, slot, ctx.config.index};
   association->wheel_entry.owner = slot;
-  all_.push_back(association);
-  tags_.insert(association->local_tag(), association);
+  tags_.insert(association->local_tag(), slot);
   return association;
 }
 

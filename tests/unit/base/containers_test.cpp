@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <deque>
 #include <list>
@@ -17,6 +18,7 @@
 #include "base/pool.h"
 #include "base/stable_queue.h"
 #include "base/stream_table.h"
+#include "base/turn_queue.h"
 #include "trunkline/stack/random.h"
 
 namespace trunkline {
@@ -294,6 +296,110 @@ TEST(List, AnObjectMayBeInTwoLists) {
   EXPECT_EQ(second.pop_front(), &a);
   EXPECT_EQ(second.pop_front(), nullptr);
   EXPECT_EQ(first.size(), 1u);
+}
+
+// ---------------------------------------------------------------- TurnQueue
+
+struct Waiter {
+  int name = 0;
+  uint32_t place = 0;
+};
+using Waiters = TurnQueue<Waiter, &Waiter::place>;
+
+TEST(TurnQueue, TellsWhoComesNextWithoutTakingThem) {
+  std::array<Waiter, 3> waiters;
+  Waiters queue;
+  EXPECT_EQ(queue.peek(0), nullptr);
+  for (Waiter& waiter : waiters) queue.push_back(&waiter);
+  for (size_t i = 0; i < waiters.size(); ++i) EXPECT_EQ(queue.peek(i), &waiters[i]);
+  EXPECT_EQ(queue.peek(3), nullptr);
+  queue.remove(&waiters[1]);
+  EXPECT_EQ(queue.peek(1), nullptr) << "it has left";
+  EXPECT_EQ(queue.pop_front(), &waiters[0]);
+  EXPECT_EQ(queue.pop_front(), &waiters[2]);
+  EXPECT_EQ(queue.pop_front(), nullptr);
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(TurnQueue, WhoLeavesAndComesAgainWaitsBehindTheOthers) {
+  std::array<Waiter, 2> waiters;
+  Waiters queue;
+  for (Waiter& waiter : waiters) queue.push_back(&waiter);
+  queue.remove(&waiters[0]);
+  EXPECT_FALSE(Waiters::contains(&waiters[0]));
+  queue.push_back(&waiters[0]);
+  EXPECT_TRUE(Waiters::contains(&waiters[0]));
+  EXPECT_EQ(queue.pop_front(), &waiters[1]);
+  EXPECT_EQ(queue.pop_front(), &waiters[0]);
+}
+
+TEST(TurnQueue, RandomUseAgainstAList) {
+  SeededRandom random(4);
+  std::vector<Waiter> waiters(300);
+  Waiters queue;
+  std::list<Waiter*> model;
+  for (int step = 0; step < 100'000; ++step) {
+    Waiter& waiter = waiters[random.below(waiters.size())];
+    // In turns it fills up and empties.
+    const bool filling = step / 2000 % 2 == 0;
+    if (!Waiters::contains(&waiter)) {
+      if (!filling && random.below(4) != 0) continue;
+      queue.push_back(&waiter);
+      model.push_back(&waiter);
+    } else if (random.below(3) == 0) {
+      queue.remove(&waiter);
+      model.remove(&waiter);
+    } else if (!filling || random.below(2) == 0) {
+      ASSERT_EQ(queue.pop_front(), model.front()) << step;
+      model.pop_front();
+    }
+    ASSERT_EQ(queue.size(), model.size());
+    ASSERT_EQ(queue.empty(), model.empty());
+  }
+  for (Waiter* const waiter : model) ASSERT_EQ(queue.pop_front(), waiter);
+  EXPECT_TRUE(queue.empty());
+}
+
+// ---------------------------------------------------------------- memory
+
+TEST(HeapMemory, IsZeroAndAlignedToACacheLine) {
+  for (const size_t bytes : {size_t{1}, size_t{64}, size_t{1000}, size_t{1} << 22}) {
+    auto* const memory = static_cast<unsigned char*>(reserve_zeroed(nullptr, bytes));
+    ASSERT_NE(memory, nullptr);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % kCacheLine, 0u);
+    EXPECT_EQ(std::count(memory, memory + bytes, 0), static_cast<ptrdiff_t>(bytes));
+    release_zeroed(nullptr, memory, bytes);
+  }
+}
+
+// Counts what was asked for and what was given back.
+class CountedMemory final : public MemorySource {
+ public:
+  void* reserve(size_t bytes) noexcept override {
+    taken_ += bytes;
+    return reserve_zeroed(nullptr, bytes);
+  }
+  void release(void* memory, size_t bytes) noexcept override {
+    taken_ -= bytes;
+    release_zeroed(nullptr, memory, bytes);
+  }
+  [[nodiscard]] size_t taken() const { return taken_; }
+
+ private:
+  size_t taken_ = 0;
+};
+
+TEST(Pool, TakesItsMemoryWhereItIsToldAndGivesItBack) {
+  CountedMemory memory;
+  {
+    Pool<uint64_t> pool(100, &memory);
+    EXPECT_EQ(memory.taken(), 800u);
+    uint64_t* const one = pool.make(1u);
+    EXPECT_EQ(pool.touched(), 1u);
+    pool.destroy(one);
+    EXPECT_EQ(pool.touched(), 1u);
+  }
+  EXPECT_EQ(memory.taken(), 0u);
 }
 
 }  // namespace

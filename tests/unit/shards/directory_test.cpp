@@ -279,41 +279,41 @@ TEST(Directory, TheOwnerDependsOnTheKeyAndNotOnTheTagAlone) {
 
 // ---------------------------------------------------------------- tags
 
-// The table compares pointers and asks `fits`; it never looks into an association.
-Association* fake(size_t n) {
-  static std::array<std::max_align_t, 256> places;
-  return reinterpret_cast<Association*>(&places[n]);
-}
-
 TEST(TagTable, DoublesAreToldApartByTheCaller) {
   TagTable table(8);
-  table.insert(VerificationTag(5), fake(1));
-  table.insert(VerificationTag(5), fake(2));
-  table.insert(VerificationTag(5), fake(3));
-  for (size_t n = 1; n <= 3; ++n) {
-    EXPECT_EQ(table.find(VerificationTag(5), [&](const Association& a) { return &a == fake(n); }),
-              fake(n));
+  const VerificationTag tag(5);
+  for (uint32_t slot = 1; slot <= 3; ++slot) table.insert(tag, slot);
+  for (uint32_t slot = 1; slot <= 3; ++slot) {
+    EXPECT_EQ(table.find(tag, [&](uint32_t found) { return found == slot; }), slot);
   }
-  EXPECT_EQ(table.find(VerificationTag(5), [](const Association&) { return false; }), nullptr);
-  table.erase(VerificationTag(5), fake(2));
-  EXPECT_EQ(table.find(VerificationTag(5), [](const Association& a) { return &a == fake(2); }),
-            nullptr);
-  EXPECT_EQ(table.find(VerificationTag(5), [](const Association& a) { return &a == fake(3); }),
-            fake(3));
+  EXPECT_EQ(table.find(tag, [](uint32_t) { return false; }), std::nullopt);
+  table.erase(tag, 2);
+  EXPECT_EQ(table.find(tag, [](uint32_t found) { return found == 2; }), std::nullopt);
+  EXPECT_EQ(table.find(tag, [](uint32_t found) { return found == 3; }), 3u);
+}
+
+TEST(TagTable, TheFirstSlotIsASlotLikeAnyOther) {
+  TagTable table(8);
+  const auto any = [](uint32_t) { return true; };
+  EXPECT_EQ(table.find(VerificationTag(0), any), std::nullopt);
+  table.insert(VerificationTag(9), 0);
+  EXPECT_EQ(table.find(VerificationTag(9), any), 0u);
+  table.erase(VerificationTag(9), 0);
+  EXPECT_EQ(table.find(VerificationTag(9), any), std::nullopt);
 }
 
 TEST(TagTable, ErasingWhatIsNotThereChangesNothing) {
   TagTable table(8);
-  table.insert(VerificationTag(5), fake(1));
-  table.erase(VerificationTag(5), fake(2));
-  table.erase(VerificationTag(6), fake(1));
-  EXPECT_EQ(table.find(VerificationTag(5), [](const Association&) { return true; }), fake(1));
+  table.insert(VerificationTag(5), 1);
+  table.erase(VerificationTag(5), 2);
+  table.erase(VerificationTag(6), 1);
+  EXPECT_EQ(table.find(VerificationTag(5), [](uint32_t) { return true; }), 1u);
 }
 
 TEST(TagTable, RandomUseAgainstAMultimapWithCrowdedHomes) {
   SeededRandom random(8);
   TagTable table(64);
-  std::multimap<uint32_t, size_t> model;
+  std::multimap<uint32_t, uint32_t> model;
   // Few homes, some at the end of the table, so that runs are long and wrap.
   const auto draw = [&] {
     return static_cast<uint32_t>(random.below(3) * 1024 + 120 + random.below(12));
@@ -321,26 +321,26 @@ TEST(TagTable, RandomUseAgainstAMultimapWithCrowdedHomes) {
   for (int step = 0; step < 50000; ++step) {
     const uint32_t tag = draw();
     if (random.below(2) == 0 && model.size() < 64) {
-      const size_t who = random.below(128);
+      const auto who = static_cast<uint32_t>(random.below(128));
       bool known = false;
       for (const auto& [t, w] : model) known = known || w == who;
       if (known) continue;
-      table.insert(VerificationTag(tag), fake(who));
+      table.insert(VerificationTag(tag), who);
       model.emplace(tag, who);
     } else if (!model.empty()) {
       auto it = std::next(model.begin(), static_cast<ptrdiff_t>(random.below(model.size())));
-      table.erase(VerificationTag(it->first), fake(it->second));
+      table.erase(VerificationTag(it->first), it->second);
       model.erase(it);
     }
     const uint32_t asked = draw();
-    std::set<const Association*> seen;
-    static_cast<void>(table.find(VerificationTag(asked), [&](const Association& a) {
-      EXPECT_TRUE(seen.insert(&a).second);
+    std::set<uint32_t> seen;
+    static_cast<void>(table.find(VerificationTag(asked), [&](uint32_t found) {
+      EXPECT_TRUE(seen.insert(found).second);
       return false;
     }));
-    std::set<const Association*> expected;
+    std::set<uint32_t> expected;
     for (auto [it, end] = model.equal_range(asked); it != end; ++it) {
-      expected.insert(fake(it->second));
+      expected.insert(it->second);
     }
     ASSERT_EQ(seen, expected) << step;
   }

@@ -19,6 +19,7 @@
 
 #include "trunkline/stack/address.h"
 #include "trunkline/stack/counters.h"
+#include "trunkline/stack/memory.h"
 #include "trunkline/stack/payload.h"
 #include "trunkline/stack/peer_table.h"
 #include "trunkline/stack/profile.h"
@@ -283,17 +284,20 @@ struct ShardConfig {
   uint32_t inits_per_second_per_source = 200;  // source: an IPv4 address, an IPv6 /64; 0: no limit
   uint32_t inits_per_second = 20000;           // of strangers together; 0: no limit
   uint32_t spent_cookies = 16384;              // remembered against replay; 0: none
+  MemorySource* memory = nullptr;              // of pools and tables; null: the heap
 };
 
 // The one structure that shards share, whatever threads they run on: addresses and ports of both
 // sides to association. `max_entries`: an association has one for each pair of a local and a peer
-// address, 64 bytes each; memory that was never needed is never touched.
+// address, 64 bytes each; memory that was never needed is never touched. `memory`, null for
+// the heap, must outlive it.
 class Directory;
 struct DirectoryDeleter {
   void operator()(Directory* directory) const;
 };
 using DirectoryPtr = std::unique_ptr<Directory, DirectoryDeleter>;
-[[nodiscard]] DirectoryPtr make_directory(RandomSource& random, uint32_t max_entries);
+[[nodiscard]] DirectoryPtr make_directory(RandomSource& random, uint32_t max_entries,
+                                          MemorySource* memory = nullptr);
 
 class ShardCore;
 
