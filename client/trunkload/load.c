@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "live.h"
 #include "report.h"
 
 // Set-ups under way at a time: the peer may limit how many it takes in a second.
@@ -42,7 +43,7 @@ static bool allocate_judge(Load* load) {
 
 static bool allocate(Load* load) {
   const Options* o = &load->options;
-  const uint32_t most = o->sizes.most > o->answers.most ? o->sizes.most : o->answers.most;
+  const uint32_t most = o->sizes.most;
   load->scratch_size = most * kBurst < kScratch ? most * kBurst : kScratch;
   if (options_answers(o)) {
     load->scratch_size = kScratch;  // the other side says how large its messages are
@@ -151,7 +152,9 @@ static void begin(Load* load, uint64_t now) {
 
 static void stop(Load* load) {
   load->stopped = true;
-  load->counts.unsent = load->due > load->counts.sent ? load->due - load->counts.sent : 0;
+  const uint64_t count = load->options.count;
+  const uint64_t due = count != 0 && count < load->due ? count : load->due;
+  load->counts.unsent = due > load->counts.sent ? due - load->counts.sent : 0;
   wake_all(load);
 }
 
@@ -166,26 +169,6 @@ static void look_at_schedule(Load* load, uint64_t now) {
   load->due = due;
 }
 
-static void keep_time(Load* load, uint64_t now) {
-  const Options* o = &load->options;
-  if (!load->begun && load->up == o->associations) {
-    begin(load, now);
-  }
-  if (!load->begun || load->stopped || !options_sends(o)) {
-    return;
-  }
-  if (now >= load->stop_ns) {
-    if (o->rate > 0) {
-      look_at_schedule(load, load->stop_ns - 1);
-    }
-    stop(load);
-  } else if (o->rate > 0) {
-    look_at_schedule(load, now);
-  } else if (now < load->measure_ns) {
-    wake_all(load);  // the window grows
-  }
-}
-
 static void pump_ready(Load* load, uint64_t now) {
   // What marks itself ready again meanwhile waits for the next turn.
   const uint32_t count = load->ready_count;
@@ -197,6 +180,27 @@ static void pump_ready(Load* load, uint64_t now) {
   load->ready_count -= count;
   for (uint32_t i = 0; i < load->ready_count; i++) {
     load->ready[i] = load->ready[i + count];
+  }
+}
+
+static void keep_time(Load* load, uint64_t now) {
+  const Options* o = &load->options;
+  if (!load->begun && load->up == o->associations) {
+    begin(load, now);
+  }
+  if (!load->begun || load->stopped || !options_sends(o)) {
+    return;
+  }
+  if (now >= load->stop_ns) {
+    if (o->rate > 0) {
+      look_at_schedule(load, load->stop_ns - 1);
+      pump_ready(load, now);  // what is due goes, if there is room
+    }
+    stop(load);
+  } else if (o->rate > 0) {
+    look_at_schedule(load, now);
+  } else if (now < load->measure_ns) {
+    wake_all(load);  // the window grows
   }
 }
 
@@ -275,7 +279,7 @@ void load_run(Load* load, volatile sig_atomic_t* interrupts) {
     } else {
       rest(load, now);
     }
-    report_live(load, now);
+    live_look(load, now);
     if (*interrupts == 1 && load->begun && !load->stopped) {
       stop(load);
     } else if (*interrupts > 0 && (*interrupts > 1 || !load->begun)) {
@@ -283,6 +287,7 @@ void load_run(Load* load, volatile sig_atomic_t* interrupts) {
     }
   }
   load->ended_ns = load_now_ns();
+  live_end(load);
 }
 
 // What never came, as far as is known.

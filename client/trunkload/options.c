@@ -16,6 +16,7 @@ typedef enum Form {
   kFormNumber,   // 200000, 200k, 1.5M
   kFormRate,     // the same, as a double
   kFormTime,     // 10, 10s, 500ms, 2m
+  kFormMicros,   // the same, as a double in microseconds
   kFormAddress,  // one or several, with commas
   kFormSize,
   kFormTraffic,
@@ -49,9 +50,11 @@ static const Spec kSpecs[] = {
      "listening side answers (one-way)"},
     {"reverse", kFormFlag, AT(reverse), 0, 0, NULL, "the listening side sends, or asks"},
     {"size", kFormSize, AT(sizes), 0, 0, "SIZES",
-     "bytes of a message: 200, or with weights 64:5,300:1 (100)"},
+     "bytes of a message: 200, or with weights 64:5,300:1, or as a protocol has them: m3ua-isup, "
+     "m3ua-map, s1ap-attach, diameter (100)"},
     {"unordered", kFormFlag, AT(unordered), 0, 0, NULL, "order does not matter to the receiver"},
-    {"ppid", kFormNumber, AT(ppid), 0, 4294967295.0, "N", "payload protocol identifier (0)"},
+    {"ppid", kFormNumber, AT(ppid), 0, 4294967295.0, "N",
+     "payload protocol identifier (0, or the protocol's)"},
     {"seed", kFormNumber, AT(seed), 0, 9e15, "N",
      "of sizes and contents; with --verify the same on both sides (1)"},
     {"rate", kFormRate, AT(rate), 0.001, 1e9, "N",
@@ -82,11 +85,28 @@ static const Spec kSpecs[] = {
     {"quiet", kFormFlag, AT(quiet), 0, 0, NULL, "no live display on standard error"},
     {"live", kFormTime, AT(live_ns), 0.01, 3600, "TIME",
      "between two looks (1s; 0.5s on a terminal)"},
+    {"max-p50", kFormMicros, AT(limits.p50_us), 0, 1e6, "TIME",
+     "a limit: the latency of half of the messages; a missed one makes the exit status 1"},
+    {"max-p90", kFormMicros, AT(limits.p90_us), 0, 1e6, "TIME", "of 90 %"},
+    {"max-p99", kFormMicros, AT(limits.p99_us), 0, 1e6, "TIME", "of 99 %"},
+    {"max-p99.9", kFormMicros, AT(limits.p999_us), 0, 1e6, "TIME", "of 99.9 %"},
+    {"max-latency", kFormMicros, AT(limits.latency_us), 0, 1e6, "TIME", "of every one"},
+    {"min-rate", kFormRate, AT(limits.rate), 0, 1e9, "N",
+     "messages a second that arrive here, or that leave where nothing comes back"},
+    {"max-lost", kFormNumber, AT(limits.lost), 0, 1e15, "N", "messages (0)"},
+    {"max-associations-lost", kFormNumber, AT(limits.associations_lost), 0, 1e7, "N",
+     "that did not end in order (0)"},
+    {"max-unsent", kFormRate, AT(limits.unsent), 0, 1e15, "N",
+     "messages of an open loop that were due and could not be sent in time"},
 };
 enum { kSpecCount = sizeof(kSpecs) / sizeof(kSpecs[0]), kHelp = 1000 };
 
 bool options_sends(const Options* options) {
   return options->traffic == kTrafficBoth || options->listen == options->reverse;
+}
+
+bool options_measures(const Options* options) {
+  return !options_sends(options) || options->traffic != kTrafficOneWay;
 }
 
 bool options_answers(const Options* options) {
@@ -130,17 +150,16 @@ static bool take_number(const Spec* spec, const char* text, double* out, FILE* c
   return true;
 }
 
-static bool take_time(const Spec* spec, const char* text, uint64_t* out, FILE* complaints) {
-  static const char* const kUnits[] = {"", "s", "ms", "m", NULL};
-  static const double kFactors[] = {1, 1, 1e-3, 60};
-  const double seconds = scaled(text, kUnits, kFactors);
-  if (seconds < spec->least || seconds > spec->most) {
+static bool take_time(const Spec* spec, const char* text, double* seconds, FILE* complaints) {
+  static const char* const kUnits[] = {"", "s", "ms", "us", "m", NULL};
+  static const double kFactors[] = {1, 1, 1e-3, 1e-6, 60};
+  *seconds = scaled(text, kUnits, kFactors);
+  if (*seconds < spec->least || *seconds > spec->most) {
     char right[96];
     snprintf(right, sizeof(right), "must be a time from %.10gs to %.10gs: 10s, 500ms, 2m",
              spec->least, spec->most);
     return wrong(complaints, spec, text, right);
   }
-  *out = (uint64_t)(seconds * 1e9);
   return true;
 }
 
@@ -179,7 +198,15 @@ static int word(const char* text, const char* const* words) {
 static bool take_size(const Spec* spec, const char* text, Options* out, FILE* complaints) {
   char why[160];
   out->size_text = text;
-  out->answer_same = true;
+  out->preset = preset_named(text);
+  if (out->preset != NULL) {
+    return true;  // which way is known when all options are
+  }
+  if (*text < '0' || *text > '9') {
+    return wrong(complaints, spec, text,
+                 "must be bytes (200), bytes with weights (64:5,300:1), or a preset: m3ua-isup, "
+                 "m3ua-map, s1ap-attach, diameter");
+  }
   return sizes_parse(text, &out->sizes, why, sizeof(why)) || wrong(complaints, spec, text, why);
 }
 
@@ -202,7 +229,10 @@ static bool take(const Spec* spec, const char* text, Options* out, FILE* complai
     case kFormRate:
       return take_number(spec, text, (double*)field, complaints);
     case kFormTime:
-      return take_time(spec, text, field, complaints);
+      return take_time(spec, text, &value, complaints) &&
+             ((*(uint64_t*)field = (uint64_t)(value * 1e9)), true);
+    case kFormMicros:
+      return take_time(spec, text, &value, complaints) && ((*(double*)field = value * 1e6), true);
     case kFormAddress:
       return take_addresses(spec, text, out, complaints);
     case kFormSize:
@@ -243,6 +273,30 @@ static bool check_verify(const Options* options, FILE* complaints) {
   return true;
 }
 
+static void use_preset(Options* options) {
+  char why[160];
+  const Preset* const preset = options->preset;
+  if (preset != NULL) {
+    sizes_parse(options->listen ? preset->down : preset->up, &options->sizes, why, sizeof(why));
+    options->ppid = options->ppid == 0 ? preset->ppid : options->ppid;
+  }
+}
+
+static bool check_limits(const Options* options, FILE* complaints) {
+  const Limits* const l = &options->limits;
+  const bool some =
+      l->p50_us >= 0 || l->p90_us >= 0 || l->p99_us >= 0 || l->p999_us >= 0 || l->latency_us >= 0;
+  if (some && !options_measures(options)) {
+    return complain(complaints,
+                    "limits of latency are for a side that receives; this one only sends (see "
+                    "--traffic and --reverse)");
+  }
+  if (l->unsent >= 0 && options->rate <= 0) {
+    return complain(complaints, "--max-unsent is for an open loop (--rate)");
+  }
+  return true;
+}
+
 // What the options say together.
 static bool check(Options* out, FILE* complaints) {
   if (out->listen == (out->address_count != 0)) {
@@ -263,7 +317,8 @@ static bool check(Options* out, FILE* complaints) {
   if (out->associations > 1 && out->local_port != 0) {
     return complain(complaints, "--local-port: one association, for a port may be used once");
   }
-  if (!check_verify(out, complaints)) {
+  use_preset(out);
+  if (!check_limits(out, complaints) || !check_verify(out, complaints)) {
     return false;
   }
   if (out->count == 0 && out->duration_ns == 0) {
@@ -317,11 +372,14 @@ Asked options_parse(int argc, char** argv, Options* out, FILE* complaints) {
     all[i].val = i;
   }
   all[kSpecCount] = (struct option){.name = "help", .val = kHelp};
-  *out = (Options){
-      .port = 2905, .associations = 1, .streams = 1, .seed = 1, .patience_ns = 15000000000u};
+  *out = (Options){.port = 2905,
+                   .associations = 1,
+                   .streams = 1,
+                   .seed = 1,
+                   .patience_ns = 15000000000u,
+                   .limits = {-1, -1, -1, -1, -1, -1, 0, 0, -1}};
   char why[8];
   out->size_text = "100";
-  out->answer_same = true;
   sizes_parse("100", &out->sizes, why, sizeof(why));
   optind = 0;  // getopt's own state, from a parse before
   opterr = 0;

@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "fault.h"
+#include "limit.h"
+#include "presets.h"
 #include "sizes.h"
 #include "trunkline/trunkline.h"
 
@@ -29,11 +31,10 @@ typedef struct Options {
   uint64_t associations, streams;
 
   Traffic traffic;
-  bool reverse;      // the listening side sends, or asks
-  SizeMix sizes;     // of what this side sends or asks
-  bool answer_same;  // an answer is the request's bytes
-  SizeMix answers;   // else its size
+  bool reverse;   // the listening side sends, or asks
+  SizeMix sizes;  // of what this side sends
   const char* size_text;
+  const Preset* preset;  // NULL: none; an answer is then the request's bytes
   bool unordered;
   uint64_t ppid;
   uint64_t seed;
@@ -55,6 +56,7 @@ typedef struct Options {
   bool json;           // lines of JSON on stdout
   bool quiet;
   uint64_t live_ns;  // 0: as it suits where stderr goes
+  Limits limits;
 } Options;
 
 // What was asked for.
@@ -67,5 +69,7 @@ void options_help(FILE* out);
 // Whether this side sends messages of its own accord, and whether it answers.
 bool options_sends(const Options* options);
 bool options_answers(const Options* options);
+// Whether it measures how long messages took.
+bool options_measures(const Options* options);
 
 #endif

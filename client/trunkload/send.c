@@ -236,11 +236,13 @@ void load_flush_answers(Load* load) {
   load->answer_scratch = 0;
 }
 
-// The answer's bytes: the request's, in one piece; or as many as the mix says, with its header.
+// The answer's bytes: the request's, in one piece; or, as a protocol has them, its header and as
+// many as the preset says.
 static const void* answer_bytes(Load* load, Association* a, const tl_event* event, uint32_t* size) {
   const Options* o = &load->options;
-  *size = o->answer_same ? event->length : sizes_pick(&o->answers, size_key(load, a), a->seen);
-  if (o->answer_same && event->piece_count == 1) {
+  const bool same = o->preset == NULL || o->verify;
+  *size = same ? event->length : sizes_pick(&o->sizes, size_key(load, a), a->seen);
+  if (same && event->piece_count == 1) {
     return event->data;
   }
   if (load->answer_scratch + *size > load->scratch_size) {
@@ -248,7 +250,7 @@ static const void* answer_bytes(Load* load, Association* a, const tl_event* even
   }
   uint8_t* const data = load->scratch + load->answer_scratch;
   load->answer_scratch += *size;
-  if (o->answer_same) {
+  if (same) {
     tl_event_copy(load->lane, event, data, *size);
     return data;
   }

@@ -13,8 +13,10 @@
 
 extern "C" {
 #include "histogram.h"
+#include "limit.h"
 #include "options.h"
 #include "payload.h"
+#include "presets.h"
 #include "schedule.h"
 #include "sizes.h"
 }
@@ -205,6 +207,79 @@ TEST(Sizes, MistakesAreExplained) {
   EXPECT_THAT(refused("64:99999999"), HasSubstr("weight"));
 }
 
+TEST(Sizes, PresetsAreMixesThatCanBeVerified) {
+  for (const char* name : {"m3ua-isup", "m3ua-map", "s1ap-attach", "diameter"}) {
+    const Preset* preset = preset_named(name);
+    ASSERT_NE(preset, nullptr) << name;
+    EXPECT_GE(mix_of(preset->up).least, 40u) << name;
+    EXPECT_GE(mix_of(preset->down).least, 40u) << name;
+  }
+  EXPECT_EQ(preset_named("diameter")->ppid, 46u);
+  EXPECT_EQ(preset_named("smtp"), nullptr);
+}
+
+// ---------------------------------------------------------------- limits
+
+constexpr Limits kNoLimits{-1, -1, -1, -1, -1, -1, 0, 0, -1};
+
+// The names of the limits that were missed.
+std::vector<std::string> missed(const Limits& limits, const Outcome& outcome) {
+  Limit judged[kMostLimits];
+  const size_t count = limits_judge(&limits, &outcome, judged);
+  std::vector<std::string> names;
+  for (size_t i = 0; i < count; ++i) {
+    if (!judged[i].met) names.emplace_back(judged[i].name);
+  }
+  return names;
+}
+
+Outcome good_outcome() {
+  Outcome outcome{};
+  outcome.measured = 1000;
+  outcome.p50_us = 50;
+  outcome.p90_us = 90;
+  outcome.p99_us = 99;
+  outcome.p999_us = 100;
+  outcome.most_us = 120;
+  outcome.rate = 5000;
+  return outcome;
+}
+
+TEST(Limit, WithoutAnyOnlyLossAndWrongCount) {
+  EXPECT_THAT(missed(kNoLimits, good_outcome()), testing::IsEmpty());
+  Outcome outcome = good_outcome();
+  outcome.lost = outcome.associations_lost = outcome.wrong = outcome.unsent = 1;
+  EXPECT_THAT(missed(kNoLimits, outcome),
+              testing::ElementsAre("max-lost", "max-associations-lost", "wrong"));
+}
+
+TEST(Limit, EachIsMetAtItsValueAndMissedBeyond) {
+  const Outcome outcome = good_outcome();
+  const Limits met{50, 90, 99, 100, 120, 5000, 0, 0, 0};
+  EXPECT_THAT(missed(met, outcome), testing::IsEmpty());
+  const Limits tight{49, 89, 98, 99, 119, 5001, 0, 0, -1};
+  EXPECT_THAT(missed(tight, outcome), testing::ElementsAre("max-p50", "max-p90", "max-p99",
+                                                           "max-p99.9", "max-latency", "min-rate"));
+}
+
+TEST(Limit, SomeLossMayBeAllowed) {
+  Limits limits = kNoLimits;
+  limits.lost = 3;
+  limits.associations_lost = 1;
+  limits.unsent = 10;
+  Outcome outcome = good_outcome();
+  outcome.lost = 3;
+  outcome.associations_lost = 1;
+  outcome.unsent = 11;
+  EXPECT_THAT(missed(limits, outcome), testing::ElementsAre("max-unsent"));
+}
+
+TEST(Limit, WhatNobodyMeasuredIsMissed) {
+  Limits limits = kNoLimits;
+  limits.p99_us = 1e6;
+  EXPECT_THAT(missed(limits, Outcome{}), testing::ElementsAre("max-p99"));
+}
+
 // ---------------------------------------------------------------- payload
 
 TEST(Payload, CarriesKindAndTime) {
@@ -318,6 +393,27 @@ TEST(Options, WhoSendsAndWhoAnswers) {
   }
 }
 
+TEST(Options, APresetKnowsTheDirection) {
+  const Parsed up = parse({"--connect", "192.0.2.1", "--size", "s1ap-attach"});
+  const Parsed down = parse({"--size", "s1ap-attach", "--listen"});
+  ASSERT_EQ(up.asked, kAskedRun) << up.said;
+  ASSERT_EQ(down.asked, kAskedRun) << down.said;
+  EXPECT_EQ(up.options.sizes.most, 180u);
+  EXPECT_EQ(down.options.sizes.most, 244u);
+  EXPECT_EQ(up.options.ppid, 18u);
+}
+
+TEST(Options, LimitsHaveUnits) {
+  const Parsed parsed = parse({"--listen", "--max-p99", "2ms", "--max-p99.9", "1500us",
+                               "--min-rate", "0.5M", "--max-lost", "3"});
+  ASSERT_EQ(parsed.asked, kAskedRun) << parsed.said;
+  EXPECT_DOUBLE_EQ(parsed.options.limits.p99_us, 2000);
+  EXPECT_DOUBLE_EQ(parsed.options.limits.p999_us, 1500);
+  EXPECT_DOUBLE_EQ(parsed.options.limits.rate, 5e5);
+  EXPECT_EQ(parsed.options.limits.lost, 3u);
+  EXPECT_LT(parsed.options.limits.p50_us, 0);
+}
+
 TEST(Options, MistakesSayWhatWouldBeRight) {
   const std::vector<std::pair<std::vector<std::string>, const char*>> rows = {
       {{}, "--listen, or --connect ADDRESS"},
@@ -340,6 +436,10 @@ TEST(Options, MistakesSayWhatWouldBeRight) {
       {{"--connect", "192.0.2.1", "--rate", "5", "--window", "5"}, "only one of them"},
       {{"--connect", "192.0.2.1", "--local-port", "5", "--associations", "2"}, "--local-port"},
       {{"--listen", "--local-port", "5"}, "--port"},
+      {{"--connect", "192.0.2.1", "--max-p99", "1ms"}, "side that receives"},
+      {{"--connect", "192.0.2.1", "--max-unsent", "0"}, "--rate"},
+      {{"--listen", "--max-p99", "fast"}, "500ms"},
+      {{"--listen", "--size", "m4ua"}, "a preset: m3ua-isup"},
   };
   for (const auto& [words, right] : rows) {
     const Parsed parsed = parse(words);
