@@ -87,13 +87,13 @@ static void write_checked(const Load* load, const Association* a, uint64_t numbe
 }
 
 // Writes message `number` where there is room for it. Returns its size; 0: there is not enough.
-static uint32_t write_message(const Load* load, const Association* a, uint64_t number, uint64_t due,
-                              uint8_t* out, uint32_t room) {
+static uint32_t write_message(const Load* load, const Association* a, uint64_t key, uint64_t number,
+                              uint64_t due, uint8_t* out, uint32_t room) {
   const Options* o = &load->options;
   if (o->verify) {
     number = fault_swapped(fault_of(load, a), number, o->streams, load_total_of(load, a));
   }
-  const uint32_t size = sizes_pick(&o->sizes, size_key(load, a), number);
+  const uint32_t size = sizes_pick(&o->sizes, key, number);
   if (size > room) {
     return 0;
   }
@@ -110,6 +110,7 @@ static uint32_t write_burst(const Load* load, const Association* a, uint64_t end
                             tl_message* out) {
   const Options* o = &load->options;
   const uint64_t index = (uint64_t)(a - load->associations);
+  const uint64_t key = size_key(load, a);
   const uint16_t flags = o->unordered ? TL_SEND_UNORDERED : 0;
   uint32_t used = 0;
   uint32_t count = 0;
@@ -118,7 +119,7 @@ static uint32_t write_burst(const Load* load, const Association* a, uint64_t end
     const uint64_t due =
         o->rate > 0 ? schedule_time(&load->schedule, index + number * o->associations) : now;
     uint8_t* const data = load->scratch + used;
-    const uint32_t size = write_message(load, a, number, due, data, load->scratch_size - used);
+    const uint32_t size = write_message(load, a, key, number, due, data, load->scratch_size - used);
     if (size == 0) {
       break;
     }

@@ -21,6 +21,9 @@ uint64_t sizes_scatter(uint64_t value) {
 }
 
 uint32_t sizes_pick(const SizeMix* mix, uint64_t key, uint64_t number) {
+  if (mix->least == mix->most) {
+    return mix->most;
+  }
   return mix->slots[sizes_scatter(key ^ number) % kSizeSlots];
 }
 

@@ -293,7 +293,7 @@ TEST(Payload, CarriesKindAndTime) {
 }
 
 TEST(Payload, EveryByteIsWrittenAndRead) {
-  for (uint32_t size = 16; size < 60; ++size) {
+  for (uint32_t size = 16; size < 140; ++size) {
     std::vector<uint8_t> data(size, 0xee);
     payload_write(data.data(), size, kPayloadMessage, 1, 3);
     for (uint32_t i = 16; i < size; ++i) EXPECT_EQ(data[i], 3);
