@@ -43,13 +43,22 @@ void Slots::release(Piece* head) noexcept {
 }
 
 PacketRing::PacketRing() : bytes_(kBuffers * kRoom) {
-  advance(kBurst);
+  for (size_t i = 0; i < kBuffers; ++i) {
+    uint8_t* const buffer = bytes_.data() + i * kRoom;
+    if (i < kBurst) {
+      burst_[i].room = {buffer, kRoom};
+    } else {
+      waiting_.push_back(buffer);
+    }
+  }
 }
 
 void PacketRing::advance(size_t n) {
   for (size_t i = 0; i < n; ++i) {
-    burst_[i].room = std::span(bytes_).subspan(at_ * kRoom, kRoom);
-    at_ = (at_ + 1) % kBuffers;
+    uint8_t* const used = burst_[i].room.data();
+    burst_[i].room = {waiting_[at_], kRoom};
+    waiting_[at_] = used;
+    at_ = at_ + 1 == waiting_.size() ? 0 : at_ + 1;
   }
 }
 

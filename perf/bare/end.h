@@ -47,9 +47,9 @@ class PacketRing {
   static constexpr size_t kBurst = 32;
 
   PacketRing();
-  // Room for a burst; of it, the first `n` packets were filled, and their buffers are in flight
-  // now.
+  // Room for a burst.
   [[nodiscard]] std::span<PacketOut> burst() { return burst_; }
+  // The first `n` packets of it were filled: they are in flight, others take their place.
   void advance(size_t n);
   // The same as they arrive.
   std::array<PacketIn, kBurst> arriving;
@@ -58,6 +58,7 @@ class PacketRing {
   static constexpr size_t kBuffers = 4096;
   std::vector<uint8_t> bytes_;
   std::array<PacketOut, kBurst> burst_;
+  std::vector<uint8_t*> waiting_;  // the other buffers, those used longest ago first
   size_t at_ = 0;
 };
 

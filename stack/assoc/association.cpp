@@ -53,6 +53,15 @@ void Association::mark_ready(ShardContext& ctx) {
   ctx.ready.push_back(this);
 }
 
+bool Association::may_have_output() const {
+  if (pending_ != 0 || sack_due_ || !queue_.empty() || outstanding_.has_retransmissions()) {
+    return true;
+  }
+  return std::any_of(paths().begin(), paths().end(), [](const Path* path) {
+    return path->send_heartbeat || path->mtu.wanted(path->usable()) != 0;
+  });
+}
+
 void Association::schedule(ShardContext& ctx) {
   if (dead_) return;
   TimePoint earliest = std::min({t1_, t2_, guard_, sack_at_, retry_at_, probe_at_});

@@ -109,8 +109,10 @@ class Association {
 
   // -- time and output
   void on_timer(ShardContext& ctx, TimePoint now);
-  // Fills one packet; false when there is nothing to send now.
+  // Fills one packet; false when there is nothing to send now. After the last one of a turn,
+  // schedule() arms the wheel for the earliest deadline.
   bool fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out);
+  void schedule(ShardContext& ctx);
 
   // -- seen by the shard and by operators
   [[nodiscard]] AssocState state() const { return state_; }
@@ -179,7 +181,8 @@ class Association {
   [[nodiscard]] uint32_t fragment_limit() const { return fragment_limit_; }
   void update_fragment_limit();
   void mark_ready(ShardContext& ctx);
-  void schedule(ShardContext& ctx);  // arms the wheel for the earliest deadline
+  // Could fill_packet() find something? It may still find that a window is closed.
+  [[nodiscard]] bool may_have_output() const;
   Event& emit(ShardContext& ctx, EventKind kind, Reason reason = Reason::kNone);
   void emit_up(ShardContext& ctx, EventKind kind);
   void enter_established(ShardContext& ctx, TimePoint now);

@@ -60,12 +60,14 @@ void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataS
     }
     return;
   }
-  if (!make_room(ctx, *parsed, data)) return;
-  // What make_room() dropped may have used, or moved, the gap block that this TSN counted on.
-  if (tsns_.classify(parsed->tsn, ctx.disorder) != TsnTracker::Verdict::kNew) {
-    ctx.counters.add(Counter::k_drop_data_beyond_tsn_range);
-    data.immediate = true;
-    return;
+  if (advertised() == 0) {
+    if (!make_room(ctx, *parsed, data)) return;
+    // What was dropped may have used, or moved, the gap block that this TSN counted on.
+    if (tsns_.classify(parsed->tsn, ctx.disorder) != TsnTracker::Verdict::kNew) {
+      ctx.counters.add(Counter::k_drop_data_beyond_tsn_range);
+      data.immediate = true;
+      return;
+    }
   }
   accept_data(ctx, *parsed, data);
 }
@@ -74,7 +76,6 @@ void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataS
 // the highest fragments held behind it give way. False: the chunk is dropped, as if it had never
 // come.
 bool Association::make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data) {
-  if (advertised() > 0) return true;
   const bool fills_gap = chunk.tsn.before(tsns_.highest());
   while (window() == 0) {
     const std::optional<Tsn> victim = received_.last_fragment();
@@ -199,9 +200,9 @@ uint32_t Association::window() const {
 // Without a late reader there is nobody who would open it any further.
 uint32_t Association::advertised() const {
   const uint32_t left = window();
+  if (kept_bytes_ == 0 || left <= offered_) return left;
   const uint32_t step = std::min(profile_.a_rwnd / 2, primary().pmdcs());
-  const bool crumb = left > offered_ && left - offered_ < step;
-  return crumb && kept_bytes_ > 0 ? offered_ : left;
+  return left - offered_ < step ? offered_ : left;
 }
 
 bool Association::write_sack_chunk(wire::PacketWriter& writer) const {

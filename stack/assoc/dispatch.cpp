@@ -44,7 +44,7 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
     if (at_work && !t2_.is_never()) t2_ = now + paths_[setup_path_]->rto.value();
   }
   flush_answers(ctx, now, packet);
-  mark_ready(ctx);
+  if (may_have_output()) mark_ready(ctx);
   schedule(ctx);
 }
 

@@ -50,7 +50,6 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
       } else {
         continue;
       }
-      schedule(ctx);
       return filled;
     }
     Path& path = *transmit_path();
@@ -65,7 +64,6 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     out.fragment_size = packet.fragment_size;
     if (packet.fragment_size != 0) ctx.counters.add(Counter::k_fragmentable_packets);
   }
-  schedule(ctx);
   return filled;
 }
 
@@ -272,8 +270,7 @@ void Association::add_new_data(ShardContext& ctx, TimePoint now, Composition& pa
     header.ssn = message->ssn;
     header.ppid = message->ppid;
     uint8_t* const at = wire::write_data_header(packet.writer, header, size);
-    PayloadCursor payload = chunk->payload;
-    payload.read(at, size);
+    message->unsent.read(at, size);
     chunk->packet = packet.path.ip_size(packet.writer.size());
     ++message->chunks_outstanding;
     outstanding_.add(chunk, now, packet.path.index);

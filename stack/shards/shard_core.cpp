@@ -209,6 +209,7 @@ size_t ShardCore::transmit(TimePoint now, std::span<PacketOut> room) {
         ++turn;
       }
     }
+    association->schedule(ctx);
     if (more && association->ready_place == 0) ctx.ready.push_back(association);
   }
   ctx.counters.add(Counter::k_out_sctp_packs, n);

@@ -26,13 +26,4 @@ void PayloadCursor::read(uint8_t* out, size_t size) {
   }
 }
 
-void PayloadCursor::skip(size_t size) {
-  while (size > 0) {
-    settle();
-    const size_t n = std::min<size_t>(size, piece->length - offset);
-    offset += static_cast<uint32_t>(n);
-    size -= n;
-  }
-}
-
 }  // namespace trunkline

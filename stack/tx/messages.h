@@ -18,7 +18,6 @@ struct PayloadCursor {
 
   // Copies `size` bytes from here to `out` and moves on. The chain holds that many.
   void read(uint8_t* out, size_t size);
-  void skip(size_t size);
 
  private:
   void settle();

@@ -27,7 +27,6 @@ void SendQueue::advance(TxMessage* message, uint32_t size) {
       ++stream->next_ssn;
     }
   }
-  message->unsent.skip(size);
   message->unsent_size -= size;
   bytes_ -= size;
   if (message->unsent_size > 0) {
@@ -40,6 +39,8 @@ void SendQueue::advance(TxMessage* message, uint32_t size) {
 
 void SendQueue::drop_from_stream(Stream* stream, TxMessage* message) {
   stream->messages.remove(message);
+  const bool alone = active_.front() == stream && active_.back() == stream;
+  if (alone && !stream->messages.empty()) return;
   active_.remove(stream);
   if (!stream->messages.empty()) active_.push_back(stream);  // to the end of the round
 }
