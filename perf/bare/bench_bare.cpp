@@ -29,7 +29,7 @@ size_t turn(End& a, End& z) {
 
 // ---------------------------------------------------------------- one association
 
-[[gnu::noinline]] void stream_messages(End& a, End& z, uint64_t count, uint64_t window) {
+void stream_messages(End& a, End& z, uint64_t count, uint64_t window) {
   const uint64_t until = a.sent + count;
   // What a burst of packets holds, and some more: nothing waits in the stack for long.
   const uint64_t at_once = window / 4;
@@ -103,7 +103,7 @@ void ping_pong(const Run& run) {
 // ---------------------------------------------------------------- many associations
 
 // Each association in turn sends `burst` messages, which leave in one packet.
-[[gnu::noinline]] void round_robin(End& a, End& z, uint64_t messages, size_t burst) {
+void round_robin(End& a, End& z, uint64_t messages, size_t burst) {
   static size_t at = 0;
   const uint64_t until = a.sent + messages;
   while (a.sent < until) {
