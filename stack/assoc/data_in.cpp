@@ -206,6 +206,7 @@ uint32_t Association::advertised() const {
 }
 
 bool Association::write_sack_chunk(wire::PacketWriter& writer) const {
+  if (!tsns_.has_disorder()) return wire::write_sack(writer, tsns_.cum_tsn(), advertised(), {}, {});
   std::array<wire::GapBlock, TsnDisorder::kMaxBlocks> gaps;
   const size_t gap_count = tsns_.gap_blocks(gaps);
   return wire::write_sack(writer, tsns_.cum_tsn(), advertised(), std::span(gaps).first(gap_count),

@@ -49,6 +49,8 @@ class TsnTracker {
   bool forget(Tsn tsn, Pool<TsnDisorder>& pool);
 
   [[nodiscard]] Tsn cum_tsn() const { return cum_; }
+  // Gaps or duplicates that a SACK would tell of.
+  [[nodiscard]] bool has_disorder() const { return disorder_ != nullptr; }
   [[nodiscard]] bool has_gaps() const { return disorder_ != nullptr && disorder_->block_count > 0; }
   [[nodiscard]] bool has_duplicates() const {
     return disorder_ != nullptr && disorder_->duplicate_count > 0;

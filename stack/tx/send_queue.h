@@ -20,8 +20,8 @@ class SendQueue {
   // The message whose bytes go next; nullptr if there is none. Stays the same until it is sent
   // entirely or removed.
   [[nodiscard]] TxMessage* front();
-  // The next `size` bytes of front() go into a chunk; whoever reads them moves its cursor. Gives the
-  // message its SSN when it starts, and takes it off the queue when it is all sent.
+  // The next `size` bytes of front() go into a chunk; whoever reads them moves its cursor. Gives
+  // the message its SSN when it starts, and takes it off the queue when it is all sent.
   void advance(TxMessage* message, uint32_t size);
 
   // Takes any message off the queue, sent in part or not at all; nullptr when empty. For an

@@ -340,6 +340,8 @@ class Shard {
 
   // -- commands (RFC 9260 section 11.1)
   ConnectResult connect(TimePoint now, const ConnectRequest& request);
+  // A verb is soon to name that association: its memory may begin to come. Changes nothing.
+  void prefetch(AssocId assoc) const;
   // Takes `payload` only when it answers kOk; otherwise the caller still owns it.
   Status send(TimePoint now, AssocId assoc, const SendRequest& request, Payload& payload);
   Status shutdown(TimePoint now, AssocId assoc);
