@@ -135,7 +135,7 @@ def draw(rows, options, failed):
     drawn, missing = plots.draw(rows, folder, options.build / 'bench' / 'data')
     for name in drawn:
         say(f'drew {folder / name}')
-    for name in missing:
+    for name in [] if options.case else missing:
         say(f'not drawn, for want of its cases: {name}')
 
 
@@ -170,7 +170,9 @@ def main():
     say('\n' + table.terminal(rows))
     say('\nspread: the distance between the quartiles, as a part of the median. Ratio: of the medians.')
     verdicts = bars.judge(rows)
-    say('\n' + table.aligned(bars.HEADINGS, verdicts) + '\n')
+    shown = [line for line in verdicts if line[3] or not options.case]
+    if shown:
+        say('\n' + table.aligned(bars.HEADINGS, shown) + '\n')
     write_results(options.build / 'bench', rows, campaign, facts)
     draw(rows, options, campaign.failures)
     if options.write_docs:

@@ -15,8 +15,8 @@ class Conversation {
       : what_(what),
         there_(what.setup, 2 * seed),
         back_(what.setup, 2 * seed + 1),
-        a_(setup(), now_),
-        z_(setup(), now_) {}
+        a_(setup(what.message_size), now_),
+        z_(setup(what.message_size), now_) {}
 
   double goodput() {
     const EndpointId from = a_.add_endpoint(kA, 5000, false);
@@ -33,7 +33,7 @@ class Conversation {
     sending_ = true;
     while (now_ < end) step(end);
     require(a_.lost == 0 && z_.lost == 0, "an association or a message was lost");
-    const double bits = static_cast<double>(z_.received * kMessageSize * 8);
+    const double bits = static_cast<double>(z_.received * what_.message_size * 8);
     say();
     return bits / std::chrono::duration<double>(what_.duration).count();
   }
@@ -43,10 +43,10 @@ class Conversation {
   static inline const IpAddress kA = *IpAddress::parse("10.0.0.1");
   static inline const IpAddress kZ = *IpAddress::parse("10.0.0.2");
 
-  static EndSetup setup() {
+  static EndSetup setup(size_t message_size) {
     EndSetup out;
-    out.message_size = kMessageSize;
-    out.slots = 2 * kWindow / kMessageSize;
+    out.message_size = message_size;
+    out.slots = 2 * kWindow / message_size;
     out.profile.a_rwnd = kWindow;
     out.profile.send_buffer = kWindow;
     out.profile.sack_delay = std::chrono::milliseconds(kSackDelayMs);

@@ -69,7 +69,7 @@ class Conversation {
     std::fprintf(stderr, "%lu messages, %lu packets, %lu lost, %lu overflowed\n", received_,
                  there_.offered, there_.lost, there_.overflowed);
     say();
-    return static_cast<double>(received_ * kMessageSize * 8) /
+    return static_cast<double>(received_ * what_.message_size * 8) /
            std::chrono::duration<double>(what_.duration).count();
   }
 
@@ -81,7 +81,7 @@ class Conversation {
     uint64_t number = 0;
     std::memcpy(&number, data, sizeof number);
     std::memcpy(sink_.data(), data, std::min(size, sink_.size()));
-    require(size == kMessageSize && number == received_, "a message is not the next one");
+    require(size == what_.message_size && number == received_, "a message is not the next one");
     ++received_;
   }
 
@@ -174,8 +174,8 @@ class Conversation {
   uint64_t sent_ = 0;
   uint64_t received_ = 0;
   int64_t ticked_ns_ = simulated_ns;
-  std::vector<uint8_t> text_ = std::vector<uint8_t>(kMessageSize);
-  std::vector<uint8_t> sink_ = std::vector<uint8_t>(kMessageSize);
+  std::vector<uint8_t> text_ = std::vector<uint8_t>(what_.message_size);
+  std::vector<uint8_t> sink_ = std::vector<uint8_t>(what_.message_size);
 };
 
 int on_output(void* end, void* bytes, size_t size, uint8_t, uint8_t) {

@@ -49,13 +49,15 @@ std::span<const uint8_t> Link::take(TimePoint now) {
 LinkCase link_case(const Run& run) {
   double percent = 0;
   int delay = 0;
-  require(std::sscanf(run.case_name.c_str(), "link/loss-%lf/delay-%dms", &percent, &delay) == 2,
-          "a case of another name");
   LinkCase out;
+  require(std::sscanf(run.case_name.c_str(), "link/%zu/loss-%lf/delay-%dms", &out.message_size,
+                      &percent, &delay) == 3,
+          "a case of another name");
   out.setup.loss = percent / 100;
   out.setup.delay = std::chrono::milliseconds(delay);
-  out.duration = std::chrono::seconds(run.pick(1, 20, 60));
-  out.seeds = run.pick(1, 5, 9);
+  // Where round trips are short, more of them happen, and more packets.
+  out.duration = std::chrono::milliseconds(run.pick(500, 10'000, 30'000) / (delay < 10 ? 5 : 1));
+  out.seeds = run.pick(1, 3, 7);
   return out;
 }
 
@@ -79,9 +81,12 @@ void report_goodput(const Run& run,
 
 std::vector<Case> link_cases(void (*run)(const Run&)) {
   std::vector<Case> out;
-  for (const char* const loss : {"0.1", "1", "5"}) {
-    for (const char* const delay : {"1", "10", "50"}) {
-      out.push_back({std::string("link/loss-") + loss + "/delay-" + delay + "ms", run});
+  for (const char* const size : {"100", "1000"}) {
+    for (const char* const loss : {"0.1", "1", "5"}) {
+      for (const char* const delay : {"1", "10", "50"}) {
+        out.push_back(
+            {std::string("link/") + size + "/loss-" + loss + "/delay-" + delay + "ms", run});
+      }
     }
   }
   return out;

@@ -61,15 +61,15 @@ class Link {
 // What both programs do in each case.
 struct LinkCase {
   LinkSetup setup;
-  Duration duration{};  // of sending as much as goes
-  uint64_t seeds = 1;   // a figure each
+  size_t message_size = 0;  // bytes
+  Duration duration{};      // of sending as much as goes
+  uint64_t seeds = 1;       // a figure each
 };
-inline constexpr size_t kMessageSize = 1000;  // bytes: one message fills most of a packet
 inline constexpr uint32_t kWindow = 4 << 20;  // bytes of both buffers: never what limits
 // The profile of both: the defaults of RFC 9260 section 16, but for the delay of a SACK.
 inline constexpr uint32_t kSackDelayMs = 50;
 
-// "link/loss-1/delay-10ms", at the run's scale.
+// "link/100/loss-1/delay-10ms", at the run's scale: bytes, per cent, one way.
 [[nodiscard]] LinkCase link_case(const Run& run);
 // Runs `goodput` with each seed and reports bits of messages a second.
 void report_goodput(const Run& run,

@@ -114,14 +114,14 @@ def latency(rows, path, data):
 def by_loss(rows, path, data):
     lines = []
     for delay, colour in (('1', THIRD), ('10', OURS), ('50', FOURTH)):
-        pattern = rf'link/loss-([\d.]+)/delay-{delay}ms'
+        pattern = rf'link/100/loss-([\d.]+)/delay-{delay}ms'
         lines += [Line(f'Trunkline, {delay} ms', colour, series(rows, pattern, 'goodput')),
                   Line(f'usrsctp, {delay} ms', colour, series(rows, pattern, 'goodput', 'usrsctp'),
                        dashed=True)]
     lines = [line for line in lines if line.points]
     if len(lines) < 4 or min(len(line.points) for line in lines) < 2:
         return False
-    plot_lines(path, data, lines, 'A link of 1 Gbit/s that loses packets', 'packets lost, per cent',
+    plot_lines(path, data, lines, '100-byte messages over a link of 1 Gbit/s that loses packets', 'packets lost, per cent',
                'goodput, bit/s', 'set logscale xy\nset format y "%.0s%c"\nset xrange [0.08:6.5]\n'
                'set xtics ("0.1" 0.1, "1" 1, "5" 5)')
     return True
