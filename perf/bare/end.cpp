@@ -96,8 +96,8 @@ End::End(const EndSetup& setup, TimePoint now)
   config.max_queued_messages = static_cast<uint32_t>(setup.slots);
   config.max_outstanding_chunks =
       static_cast<uint32_t>(setup.slots * (setup.message_size / 1200 + 2));
-  config.inits_per_second = 0;
-  config.inits_per_second_per_source = 0;
+  config.inits_per_second = setup.inits_per_second;
+  config.inits_per_second_per_source = setup.inits_per_second_per_source;
   shard_ = std::make_unique<Shard>(config, *directory_, random_, now);
 }
 

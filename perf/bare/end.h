@@ -77,6 +77,8 @@ struct EndSetup {
   size_t message_size = 100;  // bytes
   size_t slots = 16384;
   Profile profile;
+  uint32_t inits_per_second = 0;             // of strangers; 0: no limit
+  uint32_t inits_per_second_per_source = 0;  // likewise
 };
 
 class End {
