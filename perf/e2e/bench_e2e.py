@@ -91,7 +91,7 @@ def stream(case, scale, folder, size, associations, profile=LAN, workers=1,
     pair.stop()
     report(ROLE, case, 'messages_per_second', '1/s', received['received_per_s'])
     report(ROLE, case, 'messages_per_cpu_second', '1/s', received['received'] / cpu)
-    report(ROLE, case, 'messages_per_packet', '', received['received'] / packets)
+    report(ROLE, case, 'messages_per_packet', '1', received['received'] / packets)
 
 
 def rate(size, profile=LAN):
