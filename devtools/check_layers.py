@@ -21,6 +21,7 @@ SUFFIXES = {'.h', '.cpp', '.c', '.inc'}
 RANK = {'base': 0, 'wire': 1, 'timer': 1, 'rx': 2, 'tx': 2, 'path': 2,
         'assoc': 3, 'endpoint': 4, 'shards': 5}
 PUBLIC = 'trunkline/stack/'
+PROGRAMS = ('trunkload', 'examples')  # folders of client/
 
 FORBIDDEN_HEADERS = re.compile(
     r'^(rte_\w+\.h|threads?(\.h)?|mutex|shared_mutex|condition_variable|future|semaphore|barrier|'
@@ -149,6 +150,8 @@ def check_other_file(path, text):
             if name.startswith(PUBLIC) or first in ('stack', 'dpdk_app') or '../' in name \
                     or re.match(r'rte_\w+\.h$', name):
                 yield number, f'includes "{name}": a client knows neither the stack nor DPDK'
+            elif path.parts[1] in PROGRAMS and name == 'trunkline/ring_abi.h':
+                yield number, f'includes "{name}": a program on the ring API needs trunkline.h alone'
 
 
 def source_files(root):
@@ -231,6 +234,7 @@ PLANTS = [
      None),
     ('dpdk_app/ok5.cpp', '#include "trunkline/stack/types.h"\n#include "trunkline/ring_abi.h"\n'
                          '#include <rte_mbuf.h>\n', None),
+    ('client/trunkload/u.c', '#include "trunkline/ring_abi.h"\n', 'trunkline.h alone'),
     ('client/ok6.cpp', '#include <mutex>\n#include "trunkline/trunkline.h"\n', None),
 ]
 

@@ -64,24 +64,26 @@ bool fault_was_sent(const Fault* fault, uint64_t sent, uint64_t streams) {
 // ---------------------------------------------------------------- where messages arrive
 
 void fault_free(FaultInbox* inbox) {
-  free(inbox->held.data);
-  inbox->held.data = NULL;
+  free(inbox->memory);
+  inbox->memory = NULL;
 }
 
-static bool hold(FaultInbox* inbox, const Parcel* in) {
-  inbox->held = *in;
-  inbox->held.data = malloc(in->size);
-  if (inbox->held.data == NULL) {
+// A copy of a message, in memory of the inbox. False: there is none.
+static bool keep(FaultInbox* inbox, const Parcel* in) {
+  inbox->memory = malloc(in->size);
+  if (inbox->memory == NULL) {
     return false;
   }
-  memcpy(inbox->held.data, in->data, in->size);
+  memcpy(inbox->memory, in->data, in->size);
+  inbox->held = *in;
+  inbox->held.data = inbox->memory;
   return true;
 }
 
 int fault_pass(FaultInbox* inbox, Parcel in, bool last, Parcel out[2]) {
-  const bool holding = inbox->held.data != NULL;
+  const bool holding = inbox->memory != NULL && !inbox->happened;
   out[0] = in;
-  if (holding && !inbox->happened && inbox->held.stream == in.stream) {
+  if (holding && inbox->held.stream == in.stream) {
     out[1] = inbox->held;
     inbox->happened = true;
     return 2;
@@ -92,14 +94,17 @@ int fault_pass(FaultInbox* inbox, Parcel in, bool last, Parcel out[2]) {
   }
   switch (inbox->fault.kind) {
     case kFaultCorrupt:
-      out[0].data[in.size - 1] ^= 0x10;
-      inbox->happened = true;
+      if (keep(inbox, &in)) {
+        inbox->memory[in.size - 1] ^= 0x10;
+        out[0] = inbox->held;
+        inbox->happened = true;
+      }
       return 1;
     case kFaultDrop:
       inbox->happened = true;
       return 0;
     case kFaultSwap:
-      return hold(inbox, &in) ? 0 : 1;
+      return keep(inbox, &in) ? 0 : 1;
     case kFaultNone:
       break;
   }

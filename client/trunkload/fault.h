@@ -30,7 +30,7 @@ bool fault_was_sent(const Fault* fault, uint64_t sent, uint64_t streams);
 
 // -- where messages arrive
 typedef struct Parcel {
-  uint8_t* data;
+  const uint8_t* data;
   uint32_t size;
   uint16_t stream;
 } Parcel;
@@ -39,7 +39,8 @@ typedef struct FaultInbox {
   Fault fault;
   uint64_t seen;
   bool happened;
-  Parcel held;  // a swap's first message; its own memory
+  Parcel held;      // a swap's first message, in `memory`
+  uint8_t* memory;  // a copy of the message that it happens to
 } FaultInbox;
 
 // Passes a message of the first association on; `last` says that it is its stream's last or last

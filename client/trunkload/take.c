@@ -38,11 +38,11 @@ static void measure(Load* load, uint64_t sent_ns, uint64_t now) {
 
 // ---------------------------------------------------------------- verified messages
 
-// The message in one piece; in memory of our own where a fault may spoil it.
+// The message in one piece.
 static Parcel parcel_of(Load* load, const tl_event* event) {
   Parcel parcel = {.size = event->length, .stream = event->stream};
-  if (event->piece_count == 1 && !load->inbox.fault.on_receive) {
-    parcel.data = (uint8_t*)(uintptr_t)event->data;  // nobody writes there
+  if (event->piece_count == 1) {
+    parcel.data = event->data;
   } else {
     tl_event_copy(load->lane, event, load->inbox_data, kSizeMost);
     parcel.data = load->inbox_data;

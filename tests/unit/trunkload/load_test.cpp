@@ -335,6 +335,7 @@ struct Parsed {
 Parsed parse(std::vector<std::string> words) {
   words.insert(words.begin(), "trunkload");
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   char* text = nullptr;
