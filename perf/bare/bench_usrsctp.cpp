@@ -30,10 +30,16 @@ struct Packet {
   std::vector<uint8_t> bytes;
 };
 
-// As many as were ever under way; their memory is used again.
+// The buffers are taken in turn, as many as the bare stack's wire has: more than the caches hold.
 struct Wire {
+  static constexpr size_t kBuffers = 4096;
+  static constexpr size_t kRoom = 2048;
+
+  Wire() {
+    for (Packet& packet : spare) packet.bytes.reserve(kRoom);
+  }
   std::deque<Packet> queue;
-  std::vector<Packet> spare;
+  std::deque<Packet> spare = std::deque<Packet>(kBuffers);
 };
 Wire wire;
 
@@ -59,8 +65,8 @@ World world;
 int on_output(void* end, void* bytes, size_t size, uint8_t, uint8_t) {
   Packet packet;
   if (!wire.spare.empty()) {
-    packet = std::move(wire.spare.back());
-    wire.spare.pop_back();
+    packet = std::move(wire.spare.front());
+    wire.spare.pop_front();
   }
   packet.to_z = end == &end_a;
   packet.bytes.assign(static_cast<uint8_t*>(bytes), static_cast<uint8_t*>(bytes) + size);

@@ -75,7 +75,7 @@ struct NamedProfile {
 struct EndSetup {
   uint32_t max_associations = 16;
   size_t message_size = 100;  // bytes
-  size_t slots = 16384;
+  size_t slots = 4096;
   Profile profile;
   uint32_t inits_per_second = 0;             // of strangers; 0: no limit
   uint32_t inits_per_second_per_source = 0;  // likewise

@@ -20,7 +20,7 @@ constexpr size_t kPacket = 1500 - 20;  // bytes for SCTP in an IPv4 packet of 15
 constexpr size_t kBurst = 32;
 constexpr size_t kBuffers = 4096;
 constexpr size_t kRoom = 2048;
-constexpr size_t kSlots = 16384;
+constexpr size_t kSlots = 4096;
 
 struct Buffers {
   explicit Buffers(size_t size)

@@ -8,7 +8,8 @@
 
 namespace trunkline::perf {
 
-void run_model(const Run& run, size_t message_size);
+// Never made for one size: an endpoint does not know sizes when it is compiled.
+[[gnu::noipa]] void run_model(const Run& run, size_t message_size);
 
 template <size_t Size>
 void model(const Run& run) {
