@@ -9,6 +9,7 @@
 // as does a packet that a stranger made with a right checksum.
 #include <rte_prefetch.h>
 
+#include "net/bytes.h"
 #include "worker/worker.h"
 
 namespace trunkline::worker {
@@ -16,8 +17,7 @@ namespace {
 
 // INIT: the first chunk's type is 1, and the tag is zero (RFC 9260 section 8.5.1).
 bool is_init(std::span<const uint8_t> bytes) {
-  return bytes.size() > 12 && bytes[12] == 1 && bytes[4] == 0 && bytes[5] == 0 && bytes[6] == 0 &&
-         bytes[7] == 0;
+  return bytes.size() > 12 && bytes[12] == 1 && net::load_be32(&bytes[4]) == 0;
 }
 
 }  // namespace
@@ -119,9 +119,9 @@ uint16_t Worker::spread(const PacketIn& packet) const {
   return static_cast<uint16_t>(hash % config_.count);
 }
 
-void Worker::hand_over_packet(uint16_t to, const PacketIn& packet, rte_mbuf* mbuf) {
+HandOver Worker::about(HandOverKind kind, const PacketIn& packet, rte_mbuf* mbuf) {
   HandOver message;
-  message.kind = HandOverKind::kPacket;
+  message.kind = kind;
   message.hand_overs = packet.hand_overs;
   message.checksum = packet.checksum;
   message.offset = static_cast<uint16_t>(packet.bytes.data() - rte_pktmbuf_mtod(mbuf, uint8_t*));
@@ -129,6 +129,11 @@ void Worker::hand_over_packet(uint16_t to, const PacketIn& packet, rte_mbuf* mbu
   message.mbuf = mbuf;
   message.source = packet.source;
   message.destination = packet.destination;
+  return message;
+}
+
+void Worker::hand_over_packet(uint16_t to, const PacketIn& packet, rte_mbuf* mbuf) {
+  const HandOver message = about(HandOverKind::kPacket, packet, mbuf);
   if (hand_over(to, message, WorkerCounter::k_drop_hand_over_full) && to != config_.index) {
     counters_.add(WorkerCounter::k_handed_over_out);
   }

@@ -141,16 +141,9 @@ void Worker::tell_icmp(const net::IcmpError& error, rte_mbuf* mbuf) {
     hear_icmp(error);
     return rte_pktmbuf_free(mbuf);
   }
-  HandOver message;
-  message.kind = HandOverKind::kIcmp;
+  HandOver message = about(HandOverKind::kIcmp, error.sent, mbuf);
   message.icmp = error.kind;
   message.mtu = error.mtu;
-  message.offset =
-      static_cast<uint16_t>(error.sent.bytes.data() - rte_pktmbuf_mtod(mbuf, uint8_t*));
-  message.length = static_cast<uint16_t>(error.sent.bytes.size());
-  message.mbuf = mbuf;
-  message.source = error.sent.source;
-  message.destination = error.sent.destination;
   if (hand_over(owner, message, WorkerCounter::k_drop_icmp_hand_over_full)) {
     counters_.add(WorkerCounter::k_icmp_handed_over);
   }

@@ -90,6 +90,8 @@ class Worker {
   // Gives a packet of a port, of the loopback or of another worker to its owner, which may be here.
   void steer(const PacketIn& packet, rte_mbuf* mbuf, Arrival arrival, const PortQueue* queue);
   [[nodiscard]] uint16_t spread(const PacketIn& packet) const;
+  // The packet, which lies in the mbuf, as a message.
+  [[nodiscard]] static HandOver about(HandOverKind kind, const PacketIn& packet, rte_mbuf* mbuf);
   void hand_over_packet(uint16_t to, const PacketIn& packet, rte_mbuf* mbuf);
   // Takes the mbuf, if there is one. Full: counted as `full`.
   bool hand_over(uint16_t to, const HandOver& message, WorkerCounter full);
