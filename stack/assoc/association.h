@@ -5,6 +5,7 @@
 // called back. The shard finds associations; an association knows nothing of tables.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -37,14 +38,23 @@ struct LocalEnd {
   std::vector<IpAddress> addresses;
   std::vector<uint8_t> prefix_lengths;  // of their networks, in their order; empty: not known
 
+  [[nodiscard]] bool has_address(const IpAddress& address) const {
+    return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+  }
   // The local address from which `remote` is reached: of its family and scope, `preferred` if that
   // is one. None if there is no such address.
   [[nodiscard]] IpAddress address_towards(const IpAddress& remote,
                                           const IpAddress& preferred = {}) const;
   // May packets go between the two: of one family, and of scopes that reach each other?
   [[nodiscard]] static bool fits(const IpAddress& local, const IpAddress& remote);
-  // The addresses that mean something to that peer: INIT and INIT ACK announce these.
-  [[nodiscard]] std::vector<IpAddress> announced_to(const IpAddress& remote) const;
+  // Does an address of ours mean something to that peer?
+  [[nodiscard]] static bool means_something(const IpAddress& local, const IpAddress& remote) {
+    return remote.scope() != AddressScope::kGlobal || local.scope() == AddressScope::kGlobal;
+  }
+  // The addresses that do: INIT and INIT ACK announce these. None if the packet, which goes out
+  // from `from`, says as much itself.
+  [[nodiscard]] std::vector<IpAddress> announced_to(const IpAddress& remote,
+                                                    const IpAddress& from) const;
   // Is `remote` in the network of that address, as far as known?
   [[nodiscard]] bool is_neighbour(size_t index, const IpAddress& remote) const;
 };

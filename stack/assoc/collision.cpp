@@ -87,8 +87,7 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   const size_t size = ctx.cookies.seal(now, cookie, sealed);
   const wire::InitFields fields{cookie.local_tag, profile_.a_rwnd, cookie.outbound_streams,
                                 profile_.max_inbound_streams, cookie.local_initial_tsn};
-  std::vector<IpAddress> announced = local_.announced_to(peer);
-  if (announced.size() == 1 && announced[0] == local) announced.clear();
+  const std::vector<IpAddress> announced = local_.announced_to(peer, local);
   const bool queued = queue_reply(
       ctx, local, peer, local_.port, peer_port_, init.initiate_tag, profile_.dscp,
       primary().packet_size(), [&](wire::PacketWriter& writer) {

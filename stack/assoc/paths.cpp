@@ -3,6 +3,7 @@
 // an error on one means (RFC 9260 sections 5.4, 6.4, 8.2; quick failover and the choice among paths
 // that have failed: RFC 7829 sections 3 to 5).
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <tuple>
 
@@ -36,14 +37,13 @@ bool LocalEnd::fits(const IpAddress& local, const IpAddress& remote) {
          (local.scope() != AddressScope::kLoopback && remote.scope() != AddressScope::kLoopback);
 }
 
-std::vector<IpAddress> LocalEnd::announced_to(const IpAddress& remote) const {
+std::vector<IpAddress> LocalEnd::announced_to(const IpAddress& remote,
+                                              const IpAddress& from) const {
+  const auto told = [&](const IpAddress& address) { return means_something(address, remote); };
+  const auto more = [&](const IpAddress& address) { return told(address) && address != from; };
   std::vector<IpAddress> out;
-  for (const IpAddress& address : addresses) {
-    if (remote.scope() == AddressScope::kGlobal && address.scope() != AddressScope::kGlobal) {
-      continue;
-    }
-    out.push_back(address);
-  }
+  if (!std::any_of(addresses.begin(), addresses.end(), more)) return out;
+  std::copy_if(addresses.begin(), addresses.end(), std::back_inserter(out), told);
   return out;
 }
 

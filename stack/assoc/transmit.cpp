@@ -74,12 +74,12 @@ bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
   writer.write_header(local_.port, peer_port_, VerificationTag(0));
   const wire::InitFields fields{local_tag_, profile_.a_rwnd, outbound_streams_,
                                 profile_.max_inbound_streams, local_initial_tsn_};
-  std::vector<IpAddress> announced = local_.announced_to(path.remote);
+  const std::vector<IpAddress> announced = local_.announced_to(path.remote, path.local);
   wire::InitOptions options;
-  for (const IpAddress& address : announced) {
+  for (const IpAddress& address : local_.addresses) {
+    if (!LocalEnd::means_something(address, path.remote)) continue;
     (address.is_ipv4() ? options.lists_ipv4 : options.lists_ipv6) = true;
   }
-  if (announced.size() == 1 && announced[0] == path.local) announced.clear();
   if (cookie_extension_ms_ > 0) options.cookie_preservative_ms = cookie_extension_ms_;
   t1_ = now + path.rto.value();  // even if it does not fit: the attempt must end some day
   if (!wire::write_init(writer, fields, announced, options)) return false;

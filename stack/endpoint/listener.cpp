@@ -45,8 +45,7 @@ void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint, con
   // No more streams than the peer takes (3.3.3).
   const wire::InitFields fields{tag, profile.a_rwnd, cookie.outbound_streams,
                                 profile.max_inbound_streams, initial_tsn};
-  std::vector<IpAddress> announced = endpoint.announced_to(packet.source);
-  if (announced.size() == 1 && announced[0] == packet.destination) announced.clear();
+  const std::vector<IpAddress> announced = endpoint.announced_to(packet.source, packet.destination);
   const StatelessReply as = stateless_reply(profile, packet.source);
   const bool queued = queue_reply(
       ctx, packet.destination, packet.source, endpoint.port, packet.header.source_port,

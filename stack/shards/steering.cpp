@@ -3,6 +3,7 @@
 // 5.1, 5.2, 8.4, 8.5). Nothing here changes the state of an association before its tag, or its
 // cookie, has been checked.
 #include <algorithm>
+#include <array>
 
 #include "assoc/peer_addresses.h"
 #include "shards/shard_core.h"
@@ -10,6 +11,12 @@
 #include "wire/crc32c.h"
 
 namespace trunkline {
+namespace {
+
+// Packets of a burst that are asked for together.
+constexpr size_t kAhead = 16;
+
+}  // namespace
 
 // First the tag, which names its owner; where nobody has that tag, and for what carries no tag of
 // ours, the directory. The owner of the tag is asked once, by the shard where the packet came in.
@@ -36,8 +43,9 @@ uint16_t ShardCore::steer(const PacketIn& in) const {
   auto known = look_up(endpoint, packet, in.source);
   if (!known && tag_class == wire::TagClass::kZero) {
     // Any address of the list may belong to an association that exists (5.1.2 D).
-    wire::ChunkCursor chunks(packet.chunks);
-    const wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), false);
+    const wire::ChunkView init = *wire::ChunkCursor(packet.chunks).next();
+    if (!wire::has_address_parameters(init)) return here;
+    const wire::InitParseResult parsed = wire::InitChunk::parse(init, false);
     if (!parsed.ok()) return here;
     for (const IpAddress& address : parsed.init.address_list()) {
       known = look_up(endpoint, packet, address);
@@ -50,9 +58,8 @@ uint16_t ShardCore::steer(const PacketIn& in) const {
 // A burst is taken in groups: what a group will touch is asked for in stages, so that the misses of
 // one packet pass while those of the others do (decision 0009).
 void ShardCore::receive(TimePoint now, std::span<const PacketIn> burst) {
-  constexpr size_t kGroup = 16;
   while (!burst.empty()) {
-    const auto group = burst.first(std::min(kGroup, burst.size()));
+    const auto group = burst.first(std::min(kAhead, burst.size()));
     if (group.size() > 1) fetch_ahead(group);
     for (const PacketIn& packet : group) {
       receive(now, packet);
@@ -65,14 +72,16 @@ void ShardCore::receive(TimePoint now, std::span<const PacketIn> burst) {
 // The header of each packet, then its tag's entry, then the association that has the tag, if there
 // is one. Bytes that nobody has checked: what they lead to is looked at, and not believed.
 void ShardCore::fetch_ahead(std::span<const PacketIn> packets) const {
-  const auto tag_of = [](const PacketIn& packet) {
-    const auto header = wire::CommonHeader::parse(packet.bytes);
-    return header ? header->verification_tag : VerificationTag(0);
-  };
+  std::array<VerificationTag, kAhead> tags;  // zero is nobody's, and each INIT's
   for (const PacketIn& packet : packets) prefetch(packet.bytes.data());
-  for (const PacketIn& packet : packets) tags_.prefetch(tag_of(packet));
-  for (const PacketIn& packet : packets) {
-    const auto slot = tags_.find(tag_of(packet), [](uint32_t) { return true; });
+  for (size_t i = 0; i < packets.size(); ++i) {
+    const auto header = wire::CommonHeader::parse(packets[i].bytes);
+    tags[i] = header ? header->verification_tag : VerificationTag(0);
+    if (tags[i].value != 0) tags_.prefetch(tags[i]);
+  }
+  for (size_t i = 0; i < packets.size(); ++i) {
+    if (tags[i].value == 0) continue;
+    const auto slot = tags_.find(tags[i], [](uint32_t) { return true; });
     if (slot) prefetch(pool_.at(*slot), Association::kHotBytes);
   }
 }

@@ -129,6 +129,18 @@ InitParseResult InitChunk::parse(const ChunkView& chunk, bool is_ack) {
   return out;
 }
 
+bool has_address_parameters(const ChunkView& chunk) {
+  constexpr size_t kFixed = kInitHeaderSize - kChunkHeaderSize;
+  ParameterCursor cursor(chunk.value.subspan(std::min(chunk.value.size(), kFixed)));
+  while (const auto parameter = cursor.next()) {
+    if (parameter->type == ParameterType::kIpv4Address ||
+        parameter->type == ParameterType::kIpv6Address) {
+      return true;
+    }
+  }
+  return false;
+}
+
 InitParseError validate_init(const InitChunk& init, bool is_ack) {
   if (init.initiate_tag.value == 0) return InitParseError::kZeroTag;
   if (init.outbound_streams == 0 || init.inbound_streams == 0) return InitParseError::kZeroStreams;

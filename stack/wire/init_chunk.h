@@ -100,6 +100,10 @@ struct InitChunk : InitFields {
   [[nodiscard]] static InitParseResult parse(const ChunkView& chunk, bool is_ack);
 };
 
+// Has an INIT or INIT ACK address parameters at all, good or bad? For those who ask for nothing
+// else.
+[[nodiscard]] bool has_address_parameters(const ChunkView& chunk);
+
 struct InitParseResult {
   InitParseError error = InitParseError::kNone;
   // With kBadParameterLength: the parameter's type, or 0 where the walk broke off between

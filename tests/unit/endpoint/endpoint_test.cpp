@@ -193,9 +193,16 @@ TEST(Endpoint, SpeaksFromAnAddressOfTheSameFamilyAndScope) {
 TEST(Endpoint, AnnouncesToAGlobalPeerOnlyGlobalAddresses) {
   LocalEnd local;
   local.addresses = {ip("127.0.0.1"), ip("192.0.2.1"), ip("fe80::1"), ip("2001:db8::1")};
-  EXPECT_EQ(local.announced_to(ip("198.51.100.1")),
+  EXPECT_EQ(local.announced_to(ip("198.51.100.1"), ip("192.0.2.1")),
             (std::vector<IpAddress>{ip("192.0.2.1"), ip("2001:db8::1")}));
-  EXPECT_EQ(local.announced_to(ip("127.0.0.1")).size(), 4u);
+  EXPECT_EQ(local.announced_to(ip("127.0.0.1"), ip("127.0.0.1")).size(), 4u);
+}
+
+TEST(Endpoint, AnnouncesNothingThatThePacketSaysItself) {
+  LocalEnd local;
+  local.addresses = {ip("127.0.0.1"), ip("192.0.2.1")};
+  EXPECT_TRUE(local.announced_to(ip("198.51.100.1"), ip("192.0.2.1")).empty());
+  EXPECT_EQ(local.announced_to(ip("198.51.100.1"), ip("192.0.2.2")), std::vector{ip("192.0.2.1")});
 }
 
 TEST(PeerAddresses, TakesOnlyWhatCanBeReachedEachOnce) {

@@ -42,6 +42,15 @@ std::vector<std::string> hexes(std::span<const std::span<const uint8_t>> list) {
 
 using Strings = std::vector<std::string>;
 
+TEST(InitChunk, TellsWhetherAddressesAreListedAtAll) {
+  EXPECT_FALSE(has_address_parameters(with_parameters("").view()));
+  EXPECT_FALSE(has_address_parameters(with_parameters("c000000480000004").view()));
+  EXPECT_TRUE(has_address_parameters(with_parameters("c000000400050008c0000201").view()));
+  EXPECT_TRUE(
+      has_address_parameters(with_parameters("0006001420010db8000000000000000000000001").view()));
+  EXPECT_FALSE(has_address_parameters(OwnedChunk(1, 0, from_hex("0005")).view()));
+}
+
 TEST(InitChunk, Captured) {
   const OwnedChunk chunk = only_chunk(captured::kInit);
   const InitParseResult result = InitChunk::parse(chunk.view(), false);
