@@ -25,10 +25,6 @@ bool Endpoint::accepts_addresses(const PeerProfile* peer, const IpAddress& sourc
   return lists_exactly(*this, peers->addresses_of(peer->peer), source, listed);
 }
 
-bool Endpoint::has_address(const IpAddress& address) const {
-  return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
-}
-
 bool EndpointTable::taken(PortNumber port, const std::vector<IpAddress>& addresses) const {
   return std::any_of(addresses.begin(), addresses.end(),
                      [&](const IpAddress& address) { return find(address, port) != nullptr; });

@@ -33,7 +33,6 @@ struct Endpoint : LocalEnd {
   // What the profile wants of a caller's addresses. Exact: those of one configured peer.
   [[nodiscard]] bool accepts_addresses(const PeerProfile* peer, const IpAddress& source,
                                        std::span<const IpAddress> listed) const;
-  [[nodiscard]] bool has_address(const IpAddress& address) const;
 };
 
 // Which part of the dynamic ports a table takes its free ones from first: shards that see only

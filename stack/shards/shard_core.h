@@ -78,7 +78,8 @@ class ShardCore {
   void accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie, Endpoint* endpoint);
   void on_matched(TimePoint now, const InboundPacket& packet, Association& association);
   void on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
-  [[nodiscard]] Association* find_by_tag(const InboundPacket& packet, bool source_too = true) const;
+  [[nodiscard]] Association* find_by_tag(const InboundPacket& packet,
+                                         bool addresses_too = true) const;
   // What the directory says, seen from here.
   struct Known {
     Association* association = nullptr;

@@ -151,12 +151,14 @@ void ShardCore::on_matched(TimePoint now, const InboundPacket& packet, Associati
   if (!association.is_dead()) update_addresses(association, before);
 }
 
-Association* ShardCore::find_by_tag(const InboundPacket& packet, bool source_too) const {
+Association* ShardCore::find_by_tag(const InboundPacket& packet, bool addresses_too) const {
   const auto slot = tags_.find(packet.header.verification_tag, [&](uint32_t candidate) {
     const Association& association = *pool_.at(candidate);
     return association.local().port == packet.header.destination_port &&
            association.peer_port() == packet.header.source_port &&
-           (!source_too || association.has_address(packet.source)) && !association.is_dead();
+           (!addresses_too || (association.has_address(packet.source) &&
+                               association.local().has_address(packet.destination))) &&
+           !association.is_dead();
   });
   return slot ? pool_.at(*slot) : nullptr;
 }

@@ -188,6 +188,20 @@ TEST_F(OutOfBlue, TheRightTagFromAForeignAddressDoesNothing) {
   EXPECT_EQ(host().state(), AssocState::kEstablished);
 }
 
+// It may be for an endpoint on the same port of another address, whose association has the same
+// tag.
+TEST_F(OutOfBlue, TheRightTagToAForeignAddressDoesNothing) {
+  open();
+  const uint64_t before = host().count(Counter::k_drop_bad_tag);
+  const IpAddress right = std::exchange(host_address, ip("192.0.2.77"));
+  tell(data({}));
+  listen();
+  host_address = right;
+  EXPECT_TRUE(host().messages().empty());
+  EXPECT_EQ(host().state(), AssocState::kEstablished);
+  EXPECT_EQ(host().count(Counter::k_drop_bad_tag), before + 1);
+}
+
 // 8.5.1 E
 TEST_F(OutOfBlue, AShutdownAckWhileOpeningIsAnsweredAndNothingChanges) {
   ASSERT_EQ(host().connect(now, {peer_address}, peer_port).status, Status::kOk);
