@@ -126,6 +126,24 @@ def campaign_goes_on(folder, path):
           ['a/b usrsctp'] * 3 + ['c/d trunkline'] * 3)
 
 
+def whole_page():
+    """The page as it is, filled in a copy: all its markers are there, and the plots are named."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / 'performance.md'
+        path.write_text((ROOT / 'docs' / 'performance.md').read_text(encoding='utf-8'))
+        path.with_suffix('').mkdir()
+        (path.with_suffix('') / 'rate-by-size.svg').write_text('')
+        rows = stats.rows([sample('trunkline', 4321)])
+        facts = {'machine': {'Model name': 'Abacus'}, 'command': './dev bench', 'date': 'today',
+                 'quiet': 'quiet', 'load_average': [0.5], 'seconds': 3}
+        page.write(path, rows, bars.judge(rows), facts)
+        text = path.read_text()
+        for word in ('| Abacus |', '| 4321 |', 'not measured',
+                     '![rate by size](performance/rate-by-size.svg)'):
+            if word not in text:
+                wrong.append(f'the page does not say {word}')
+
+
 def pages():
     check('human', [table.human(v) for v in (0, 3, 1234.4, 70700, 668000, 14.71e6, 2.5e9, None)],
           ['0', '3', '1234', '70.7 k', '668 k', '14.71 M', '2.5 G', ''])
@@ -140,6 +158,7 @@ def pages():
         wrong.append('missing markers were not noticed')
     except KeyError:
         pass
+    whole_page()
     bar = bars.Bar('x', bars.median('c', 'm'), table.percent, 0.4, 0.6)
     small = bars.Bar('x', bars.median('c', 'm'), table.human, 1024, 512, True)
     aim = bars.Bar('x', bars.median('c', 'm'), table.human, None, 10)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Puts a run's figures into docs/performance.md, between its markers:
-<!-- bench:NAME --> ... <!-- /bench:NAME -->, NAME being bar, machine or figures."""
+<!-- bench:NAME --> ... <!-- /bench:NAME -->, NAME being bar, plots, machine or
+figures."""
 import re
 
 from . import bars, table
@@ -23,9 +24,17 @@ def machine_lines(facts):
     return table.markdown(('', ''), lines, left=2)
 
 
+def picture_lines(path):
+    """Every plot that lies in the folder named like the page."""
+    folder = path.with_suffix('')
+    return '\n\n'.join(f'![{image.stem.replace("-", " ")}]({folder.name}/{image.name})'
+                       for image in sorted(folder.glob('*.svg')))
+
+
 def write(path, rows, verdicts, facts):
     text = path.read_text(encoding='utf-8')
     text = between(text, 'bar', table.markdown(bars.HEADINGS, verdicts))
+    text = between(text, 'plots', picture_lines(path))
     text = between(text, 'machine', machine_lines(facts))
     text = between(text, 'figures', table.page(rows))
     path.write_text(text, encoding='utf-8')
