@@ -15,8 +15,8 @@ class Conversation {
       : what_(what),
         there_(what.setup, 2 * seed),
         back_(what.setup, 2 * seed + 1),
-        a_(setup(what.message_size), now_),
-        z_(setup(what.message_size), now_) {}
+        a_(setup(what), now_),
+        z_(setup(what), now_) {}
 
   double goodput() {
     const EndpointId from = a_.add_endpoint(kA, 5000, false);
@@ -43,13 +43,16 @@ class Conversation {
   static inline const IpAddress kA = *IpAddress::parse("10.0.0.1");
   static inline const IpAddress kZ = *IpAddress::parse("10.0.0.2");
 
-  static EndSetup setup(size_t message_size) {
+  static EndSetup setup(const LinkCase& what) {
     EndSetup out;
-    out.message_size = message_size;
-    out.slots = 2 * kWindow / message_size;
+    out.message_size = what.message_size;
+    out.slots = 2 * kWindow / what.message_size;
     out.profile.a_rwnd = kWindow;
     out.profile.send_buffer = kWindow;
     out.profile.sack_delay = std::chrono::milliseconds(kSackDelayMs);
+    out.profile.rto_initial = std::chrono::milliseconds(what.rto.initial);
+    out.profile.rto_min = std::chrono::milliseconds(what.rto.min);
+    out.profile.rto_max = std::chrono::milliseconds(what.rto.max);
     return out;
   }
 

@@ -98,7 +98,7 @@ class Conversation {
     return 1;
   }
 
-  static struct socket* make_socket(void* end, uint16_t port) {
+  struct socket* make_socket(void* end, uint16_t port) {
     struct socket* const s =
         usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, receive, nullptr, 0, nullptr);
     require(s != nullptr, "usrsctp_socket failed");
@@ -109,6 +109,11 @@ class Conversation {
     sack.sack_delay = kSackDelayMs;
     sack.sack_freq = 2;
     set(s, IPPROTO_SCTP, SCTP_DELAYED_SACK, &sack, sizeof sack, "SCTP_DELAYED_SACK");
+    sctp_rtoinfo rto{};
+    rto.srto_initial = what_.rto.initial;
+    rto.srto_min = what_.rto.min;
+    rto.srto_max = what_.rto.max;
+    set(s, IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof rto, "SCTP_RTOINFO");
     sctp_paddrparams path{};  // 1500 bytes, as ours; no probes
     path.spp_address.ss_family = AF_CONN;
     path.spp_pathmtu = 1500 - 20;

@@ -50,8 +50,14 @@ LinkCase link_case(const Run& run) {
   double percent = 0;
   int delay = 0;
   LinkCase out;
-  require(std::sscanf(run.case_name.c_str(), "link/%zu/loss-%lf/delay-%dms", &out.message_size,
-                      &percent, &delay) == 3,
+  std::string name = run.case_name;
+  constexpr std::string_view kRfc = "rfc9260/";
+  if (const size_t at = name.find(kRfc); at != std::string::npos) {
+    out.rto = kRtoRfc;
+    name.erase(at, kRfc.size());
+  }
+  require(std::sscanf(name.c_str(), "link/%zu/loss-%lf/delay-%dms", &out.message_size, &percent,
+                      &delay) == 3,
           "a case of another name");
   out.setup.loss = percent / 100;
   out.setup.delay = std::chrono::milliseconds(delay);
@@ -89,6 +95,8 @@ std::vector<Case> link_cases(void (*run)(const Run&)) {
       }
     }
   }
+  out.push_back({"link/rfc9260/100/loss-1/delay-10ms", run});
+  out.push_back({"link/rfc9260/1000/loss-1/delay-10ms", run});
   return out;
 }
 

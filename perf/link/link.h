@@ -58,17 +58,24 @@ class Link {
   std::vector<uint8_t> taken_;
 };
 
+// The profile of both: the defaults of RFC 9260 section 16, but for the delay of a SACK and, unless
+// the case is called link/rfc9260/..., an RTO as on a signalling network.
+inline constexpr uint32_t kSackDelayMs = 50;
+struct RtoMs {
+  uint32_t initial, min, max;
+};
+inline constexpr RtoMs kRtoRfc{1000, 1000, 60'000};
+inline constexpr RtoMs kRtoSignalling{200, 100, 60'000};
+
 // What both programs do in each case.
 struct LinkCase {
   LinkSetup setup;
   size_t message_size = 0;  // bytes
-  Duration duration{};      // of sending as much as goes
-  uint64_t seeds = 1;       // a figure each
+  RtoMs rto = kRtoSignalling;
+  Duration duration{};  // of sending as much as goes
+  uint64_t seeds = 1;   // a figure each
 };
 inline constexpr uint32_t kWindow = 4 << 20;  // bytes of both buffers: never what limits
-// The profile of both: the defaults of RFC 9260 section 16, but for the delay of a SACK.
-inline constexpr uint32_t kSackDelayMs = 50;
-
 // "link/100/loss-1/delay-10ms", at the run's scale: bytes, per cent, one way.
 [[nodiscard]] LinkCase link_case(const Run& run);
 // Runs `goodput` with each seed and reports bits of messages a second.
