@@ -3,6 +3,7 @@
 #include "assoc/association.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "assoc/context.h"
 #include "wire/data_chunk.h"
@@ -15,11 +16,10 @@ Association::Association(const LocalEnd& local, const Profile& profile, PortNumb
     : user(user_word),
       local_(local),
       profile_(profile),
+      local_tag_(local_tag),
       peer_port_(peer_port),
       state_(AssocState::kCookieWait),
-      local_tag_(local_tag),
       offered_(profile.a_rwnd),
-      local_initial_tsn_(initial_tsn),
       tsns_(Tsn(0)),
       outstanding_(initial_tsn) {}
 
@@ -28,17 +28,16 @@ Association::Association(const LocalEnd& local, const Profile& profile, const Co
     : user(user_word),
       local_(local),
       profile_(profile),
+      local_tag_(cookie.local_tag),
+      peer_tag_(cookie.peer_tag),
       peer_port_(cookie.peer_port),
       state_(AssocState::kEstablished),
       accepted_(true),
       outbound_streams_(cookie.outbound_streams),
       inbound_streams_(cookie.inbound_streams),
-      local_tag_(cookie.local_tag),
-      peer_tag_(cookie.peer_tag),
       told_rwnd_(cookie.peer_rwnd),
       peer_rwnd_(cookie.peer_rwnd),
       offered_(profile.a_rwnd),
-      local_initial_tsn_(cookie.local_initial_tsn),
       tsns_(cookie.peer_initial_tsn),
       outstanding_(cookie.local_initial_tsn) {}
 
@@ -46,6 +45,16 @@ void Association::update_fragment_limit() {
   uint32_t limit = UINT32_MAX;
   for (const Path* path : paths()) limit = std::min(limit, path->pmdcs());
   fragment_limit_ = limit - static_cast<uint32_t>(wire::kDataHeaderSize);
+}
+
+// There is one for each association: the pool is never empty.
+Association::Passage& Association::passage(ShardContext& ctx) {
+  if (passage_ == nullptr) passage_ = ctx.passages.make();
+  return *passage_;
+}
+
+void Association::end_passage(ShardContext& ctx) {
+  if (passage_ != nullptr) ctx.passages.destroy(std::exchange(passage_, nullptr));
 }
 
 void Association::mark_ready(ShardContext& ctx) {
@@ -64,7 +73,9 @@ bool Association::may_have_output() const {
 
 void Association::schedule(ShardContext& ctx) {
   if (dead_) return;
-  TimePoint earliest = std::min({t1_, t2_, guard_, sack_at_, retry_at_, probe_at_});
+  TimePoint earliest = std::min({sack_at_, retry_at_, probe_at_});
+  if (passage_ != nullptr)
+    earliest = std::min({earliest, passage_->t1, passage_->t2, passage_->guard});
   for (const Path* path : paths()) {
     earliest = std::min({earliest, path->t3, path->heartbeat_due, path->mtu.due()});
   }
@@ -94,8 +105,7 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   state_ = AssocState::kEstablished;
   established_at_ = now;
   error_count_ = 0;
-  t1_ = TimePoint::never();
-  echoed_ = {};
+  end_passage(ctx);
   burst_left_ = profile_.max_burst;
   ctx.counters.add(Counter::k_curr_estab);
   for (Path* path : paths()) {
@@ -269,8 +279,11 @@ void Association::release(ShardContext& ctx) {
   while (TxMessage* message = queue_.pop_any()) ctx.messages.destroy(message);
   received_.clear(ctx.blocks);
   tsns_.release(ctx.disorder);
-  for (Path* path : paths()) ctx.paths.destroy(path);
+  for (Path* path : paths()) destroy_path(ctx, path);
   path_count_ = 0;
+  if (has_many_paths()) ctx.path_lists.destroy(ManyPaths::from(paths_));
+  paths_ = &only_path_;
+  end_passage(ctx);
 }
 
 }  // namespace trunkline

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -135,7 +136,7 @@ class Association {
   [[nodiscard]] PortNumber peer_port() const { return peer_port_; }
   [[nodiscard]] VerificationTag local_tag() const { return local_tag_; }
   [[nodiscard]] VerificationTag peer_tag() const { return peer_tag_; }
-  [[nodiscard]] std::span<Path* const> paths() const { return {paths_.data(), path_count_}; }
+  [[nodiscard]] std::span<Path* const> paths() const { return {paths_, path_count_}; }
   [[nodiscard]] bool has_address(const IpAddress& address) const {
     return find_path(address) != nullptr;
   }
@@ -278,7 +279,7 @@ class Association {
   void mtu_changed(Path& path);
   // Bytes of an SCTP packet with the COOKIE ECHO alone.
   [[nodiscard]] size_t cookie_echo_size() const {
-    return wire::kCommonHeaderSize + wire::kChunkHeaderSize + wire::padded(cookie_size_);
+    return wire::kCommonHeaderSize + wire::kChunkHeaderSize + wire::padded(passage_->cookie_size);
   }
   void send_again_smaller(ShardContext& ctx, Path& path);
   [[nodiscard]] bool may_have_been_too_big(const Path& path, std::span<const uint8_t> sent,
@@ -337,74 +338,101 @@ class Association {
   [[nodiscard]] Path* path_for_data() const;
   [[nodiscard]] Path* transmit_path() const;
 
+  // What there is to know on the way in, in a collision and on the way out, and not between them:
+  // from the shard's pool when one of these begins, given back when the association is up.
+  struct Passage {
+    TimePoint t1 = TimePoint::never();
+    TimePoint t2 = TimePoint::never();
+    TimePoint guard = TimePoint::never();  // T5
+    TimePoint sent_at;                     // INIT or COOKIE ECHO
+    uint64_t local_tie = 0;                // this association's own nonces (5.2.2)
+    uint64_t peer_tie = 0;
+    // While in COOKIE-ECHOED: the peer's cookie, then the parameters of its INIT ACK to report.
+    std::vector<uint8_t> echoed;
+    uint32_t cookie_extension_ms = 0;
+    uint16_t cookie_size = 0;  // its share of `echoed`
+    uint16_t retries = 0;
+    uint16_t offered_streams = 0;  // what our INIT said (5.2.1)
+  };
+  friend struct ShardContext;
+  Passage& passage(ShardContext& ctx);
+  void end_passage(ShardContext& ctx);
+
+  // Where the paths lie, if there are more than one.
+  struct ManyPaths {
+    std::array<Path*, kMaxPaths> paths{};
+    [[nodiscard]] static ManyPaths* from(Path** first) {
+      return reinterpret_cast<ManyPaths*>(first);
+    }
+  };
+  [[nodiscard]] bool has_many_paths() const { return paths_ != &only_path_; }
+  Path* make_path(ShardContext& ctx, const IpAddress& local, const IpAddress& remote);
+  void destroy_path(ShardContext& ctx, Path* path);
+
+  // -- who it is, and what state it is in
   const LocalEnd& local_;
   const Profile& profile_;
+  VerificationTag local_tag_;
+  VerificationTag peer_tag_;
   PortNumber peer_port_;
   AssocState state_;
-  bool dead_ = false;
-  bool accepted_ = false;  // the peer opened it
-  bool sack_due_ = false;  // at the next opportunity, not later
-  bool first_data_seen_ = false;
-  bool fast_retransmit_now_ = false;  // one packet regardless of cwnd (7.2.4 rule 3)
-  bool in_fast_recovery_ = false;
-  bool probing_window_ = false;  // the chunk in flight is a zero window probe
-  bool window_closed_ = false;   // the last SACK said a_rwnd 0
-  bool probe_answered_ = false;  // a SACK came since T3 was started for it
-  bool probe_due_ = false;       // the closed window has been left alone for long enough
-  uint8_t probes_ = 0;           // sent since it closed
-  bool sender_dry_owed_ = false;
   uint8_t pending_ = 0;  // PendingChunk
+  bool dead_ : 1 = false;
+  bool accepted_ : 1 = false;     // the peer opened it
+  bool sack_due_ : 1 = false;     // at the next opportunity, not later
+  bool sack_detour_ : 1 = false;  // the next SACK does not go where the last DATA came from
+  bool first_data_seen_ : 1 = false;
+  bool fast_retransmit_now_ : 1 = false;  // one packet regardless of cwnd (7.2.4 rule 3)
+  bool in_fast_recovery_ : 1 = false;
+  bool probing_window_ : 1 = false;  // the chunk in flight is a zero window probe
+  bool window_closed_ : 1 = false;   // the last SACK said a_rwnd 0
+  bool probe_answered_ : 1 = false;  // a SACK came since T3 was started for it
+  bool probe_due_ : 1 = false;       // the closed window has been left alone for long enough
+  bool sender_dry_owed_ : 1 = false;
+  bool own_path_used_ : 1 = false;
+  uint8_t probes_ = 0;  // of the window, sent since it closed
   uint8_t packets_since_sack_ = 0;
   uint8_t burst_left_ = 0;  // packets that may still go out before the next trigger
   uint8_t path_count_ = 0;
   uint8_t primary_ = 0;
   uint8_t data_path_ = 0;        // where DATA goes: see choose_data_path()
+  uint8_t last_data_path_ = 0;   // where the last DATA came from
   uint8_t named_count_ = 0;      // the first paths: those our user named are confirmed (5.4)
   uint8_t cookie_ack_path_ = 0;  // where the last COOKIE ECHO came from (6.4)
   uint8_t setup_path_ = 0;       // where INIT and COOKIE ECHO go
-  uint8_t last_data_path_ = 0;   // where the last DATA came from
-  bool sack_detour_ = false;     // the next SACK does not go there
-  uint16_t setup_retries_ = 0;
-  uint16_t error_count_ = 0;      // 8.1
-  uint16_t starved_ = 0;          // times that the next TSN came and there was no memory for it
-  uint16_t cookie_size_ = 0;      // its share of echoed_
-  uint16_t offered_streams_ = 0;  // what our INIT said (5.2.1)
+  uint16_t error_count_ = 0;     // 8.1
+  uint16_t starved_ = 0;         // times that the next TSN came and there was no memory for it
   uint16_t outbound_streams_ = 0;
   uint16_t inbound_streams_ = 0;
-  VerificationTag local_tag_;
-  VerificationTag peer_tag_;
-  uint64_t local_tie_ = 0;  // this association's own nonces (5.2.2)
-  uint64_t peer_tie_ = 0;
-  Tsn fast_recovery_exit_;
   uint32_t told_rwnd_ = 0;  // the peer's last a_rwnd
   uint32_t peer_rwnd_ = 0;  // what of it is left, as far as we can know
   uint32_t offered_ = 0;    // what the peer has not used of the window last told
-  uint32_t cookie_extension_ms_ = 0;
   uint32_t fragment_limit_ = 0;
-  uint64_t kept_bytes_ = 0;
-  Tsn local_initial_tsn_;
-  TsnTracker tsns_;
-  Outstanding outstanding_;
-  SendQueue queue_;
-  ReceiveQueue received_;
-  std::array<Path*, kMaxPaths> paths_{};
-  TimePoint t1_ = TimePoint::never();
-  TimePoint t2_ = TimePoint::never();
-  TimePoint guard_ = TimePoint::never();  // T5
+  Path* only_path_ = nullptr;  // the list of one
+  Path** paths_ = &only_path_;
+  Passage* passage_ = nullptr;
   TimePoint sack_at_ = TimePoint::never();
   TimePoint retry_at_ = TimePoint::never();  // a pool was empty
-  TimePoint next_probe_at_;                  // of an address that is not confirmed (5.4)
   TimePoint probe_at_ = TimePoint::never();  // when to probe the closed window
-  TimePoint established_at_;
-  TimePoint setup_sent_at_;
-  // While in COOKIE-ECHOED: the peer's cookie, then the parameters of its INIT ACK to report.
-  std::vector<uint8_t> echoed_;
+
+  // -- data in and out
+  TsnTracker tsns_;
+  ReceiveQueue received_;
+  uint64_t messages_received_ = 0;
+  uint64_t packets_received_ = 0;
+  SendQueue queue_;
+  Outstanding outstanding_;
   uint64_t accepted_bytes_ = 0;  // payload accepted and not yet finished
   uint64_t messages_sent_ = 0;
-  uint64_t messages_received_ = 0;
   uint64_t packets_sent_ = 0;
-  uint64_t packets_received_ = 0;
+  alignas(Path) std::byte own_path_[sizeof(Path)];
+
+  // -- what is seldom touched
+  uint64_t kept_bytes_ = 0;
   uint64_t retransmitted_ = 0;
+  TimePoint established_at_;
+  TimePoint next_probe_at_;  // of an address that is not confirmed (5.4)
+  Tsn fast_recovery_exit_;
 };
 
 using ReadyQueue = TurnQueue<Association, &Association::ready_place>;

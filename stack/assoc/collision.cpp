@@ -55,9 +55,10 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   }
   const IpAddress peer = peers.addresses[0];
   const IpAddress local = local_.address_towards(peer, packet.destination);
-  if (local_tie_ == 0) {
-    local_tie_ = ctx.random.nonce();
-    peer_tie_ = ctx.random.nonce();
+  Passage& ties = passage(ctx);
+  if (ties.local_tie == 0) {
+    ties.local_tie = ctx.random.nonce();
+    ties.peer_tie = ctx.random.nonce();
   }
   Cookie cookie;
   cookie.created = now;
@@ -65,16 +66,16 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   // In a collision both sides must end with the tags of their INITs (5.2.1); a restarted peer gets
   // a tag that was never used (5.2.2).
   cookie.local_tag = opening ? local_tag_ : fresh_tag;
-  cookie.local_initial_tsn = opening ? local_initial_tsn_ : fresh_tsn;
+  cookie.local_initial_tsn = opening ? outstanding_.next_tsn() : fresh_tsn;
   cookie.peer_tag = init.initiate_tag;
   cookie.peer_initial_tsn = init.initial_tsn;
   cookie.peer_rwnd = init.a_rwnd;
-  const uint16_t ours = opening ? offered_streams_ : outbound_streams_;
+  const uint16_t ours = opening ? passage_->offered_streams : outbound_streams_;
   cookie.outbound_streams = std::min(ours, init.inbound_streams);
   cookie.inbound_streams = std::min(profile_.max_inbound_streams, init.outbound_streams);
   if (state_ != AssocState::kCookieWait) {
-    cookie.local_tie = local_tie_;
-    cookie.peer_tie = peer_tie_;
+    cookie.local_tie = ties.local_tie;
+    cookie.peer_tie = ties.peer_tie;
   }
   cookie.endpoint = local_.endpoint;
   cookie.local_port = local_.port;
@@ -133,8 +134,9 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
     mark_ready(ctx);
     return CookieAction::kContinue;
   }
-  const bool ties_match =
-      local_tie_ != 0 && cookie.local_tie == local_tie_ && cookie.peer_tie == peer_tie_;
+  const bool ties_match = passage_ != nullptr && passage_->local_tie != 0 &&
+                          cookie.local_tie == passage_->local_tie &&
+                          cookie.peer_tie == passage_->peer_tie;
   if (peer_matches || !ties_match) return CookieAction::kDiscard;  // C, and what no row names
   if (state_ == AssocState::kShutdownAckSent) {
     pending_ |= kPendingShutdownAck;
@@ -167,15 +169,12 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   tsns_ = TsnTracker(cookie.peer_initial_tsn);
   outstanding_.restart(cookie.local_initial_tsn);
   queue_.reset_ssns();
-  local_initial_tsn_ = cookie.local_initial_tsn;
   local_tag_ = cookie.local_tag;
   peer_tag_ = cookie.peer_tag;
   peer_rwnd_ = told_rwnd_ = cookie.peer_rwnd;
   offered_ = profile_.a_rwnd;
   outbound_streams_ = cookie.outbound_streams;
   inbound_streams_ = cookie.inbound_streams;
-  local_tie_ = 0;
-  peer_tie_ = 0;
   sack_due_ = false;
   first_data_seen_ = false;
   sack_detour_ = false;
@@ -188,7 +187,7 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   sender_dry_owed_ = false;
   starved_ = 0;
   packets_since_sack_ = 0;
-  t1_ = t2_ = guard_ = sack_at_ = probe_at_ = TimePoint::never();
+  sack_at_ = probe_at_ = TimePoint::never();
   next_probe_at_ = std::min(next_probe_at_, now + profile_.rto_initial);
   for (Path* path : paths()) {
     path->congestion.reset();

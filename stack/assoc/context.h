@@ -95,6 +95,8 @@ struct ShardContext {
         paths(shard_config.max_associations > UINT32_MAX / 2 ? UINT32_MAX
                                                              : shard_config.max_associations * 2,
               shard_config.memory),
+        passages(shard_config.max_associations, shard_config.memory),
+        path_lists(shard_config.max_associations, shard_config.memory),
         messages(shard_config.max_queued_messages, shard_config.memory),
         chunks(shard_config.max_outstanding_chunks, shard_config.memory),
         disorder(shard_config.max_associations, shard_config.memory),
@@ -106,6 +108,8 @@ struct ShardContext {
   CookieJar cookies;
   Counters counters;
   Pool<Path> paths;
+  Pool<Association::Passage> passages;
+  Pool<Association::ManyPaths> path_lists;
   Pool<TxMessage> messages;
   Pool<TxChunk> chunks;
   Pool<TsnDisorder> disorder;

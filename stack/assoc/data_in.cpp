@@ -159,7 +159,7 @@ void Association::after_data(TimePoint now, const InboundPacket& packet, const D
   sack_detour_ = data.duplicate && !data.fresh && told && !sack_detour_;
   if (state_ == AssocState::kShutdownSent) {  // 9.2: each one is answered with a SHUTDOWN
     pending_ |= kPendingShutdown;
-    t2_ = TimePoint::never();
+    passage_->t2 = TimePoint::never();
     // What a SHUTDOWN has no field for, a SACK tells beside it: gaps, the window (6.2).
     if (tsns_.has_gaps() || data.immediate) sack_due_ = true;
     return;

@@ -11,14 +11,14 @@ namespace trunkline {
 
 bool Association::start_connect(ShardContext& ctx, TimePoint now, std::span<const IpAddress> peers,
                                 uint16_t outbound_streams) {
-  offered_streams_ = outbound_streams_ = outbound_streams;
+  passage(ctx).offered_streams = outbound_streams_ = outbound_streams;
   inbound_streams_ = profile_.max_inbound_streams;
   for (const IpAddress& peer : peers) {
     if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
     if (!add_path(ctx, peer)) return false;
   }
   named_count_ = path_count_;
-  setup_sent_at_ = now;
+  passage_->sent_at = now;
   pending_ = kPendingInit;
   mark_ready(ctx);
   return true;
@@ -92,11 +92,11 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   }
   accept_init_ack(ctx, packet, init_ack);
   state_ = AssocState::kCookieEchoed;
-  if (setup_retries_ == 0) paths_[setup_path_]->rto.on_sample(profile_, now - setup_sent_at_);
+  if (passage_->retries == 0) paths_[setup_path_]->rto.on_sample(profile_, now - passage_->sent_at);
   // A peer that calls each of its cookies stale must not keep us busy for ever (5.2.6).
-  if (cookie_extension_ms_ == 0) setup_retries_ = 0;
-  setup_sent_at_ = now;
-  t1_ = TimePoint::never();
+  if (passage_->cookie_extension_ms == 0) passage_->retries = 0;
+  passage_->sent_at = now;
+  passage_->t1 = TimePoint::never();
   keep_for_echo(init_ack);
   pending_ = kPendingCookieEcho;
 }
@@ -134,12 +134,12 @@ void Association::drop_unlisted_paths(ShardContext& ctx, const IpAddress& source
     return path->remote == source ||
            std::find(listed.begin(), listed.end(), path->remote) != listed.end();
   };
-  const auto named = std::count_if(paths_.begin(), paths_.begin() + named_count_, is_peers);
+  const auto named = std::count_if(paths_, paths_ + named_count_, is_peers);
   if (named == 0) return;  // the COOKIE ECHO may go nowhere else
   uint8_t kept = 0;
   for (Path* const path : paths()) {
     if (!is_peers(path)) {
-      ctx.paths.destroy(path);
+      destroy_path(ctx, path);
       continue;
     }
     path->index = kept;
@@ -167,20 +167,21 @@ void Association::forget_address(ShardContext& ctx, const IpAddress& remote) {
     if (*used == at) *used = 0;
     if (*used > at) --*used;
   }
-  ctx.paths.destroy(gone);
+  destroy_path(ctx, gone);
 }
 
 // What is not understood in the INIT ACK is reported in the COOKIE ECHO's packet, behind it
 // (3.2.2). In a packet of its own it would meet a peer that knows no association yet, and draw an
 // ABORT.
 void Association::keep_for_echo(const wire::InitChunk& init_ack) {
-  echoed_.assign(init_ack.cookie.begin(), init_ack.cookie.end());
-  cookie_size_ = static_cast<uint16_t>(echoed_.size());
+  std::vector<uint8_t>& echoed = passage_->echoed;
+  echoed.assign(init_ack.cookie.begin(), init_ack.cookie.end());
+  passage_->cookie_size = static_cast<uint16_t>(echoed.size());
   const auto parameters = init_ack.unrecognized_list();
   for (size_t i = 0; i < parameters.size(); ++i) {
-    echoed_.insert(echoed_.end(), parameters[i].begin(), parameters[i].end());
+    echoed.insert(echoed.end(), parameters[i].begin(), parameters[i].end());
     const size_t padding = i + 1 < parameters.size() ? -parameters[i].size() & 3 : 0;
-    echoed_.insert(echoed_.end(), padding, 0);
+    echoed.insert(echoed.end(), padding, 0);
   }
 }
 
@@ -192,7 +193,7 @@ void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
   Path& path = *paths_[setup_path_];
   path.state = PathState::kActive;
   // The COOKIE ECHO may be timed when it was sent once (6.3.1 C5).
-  if (setup_retries_ == 0) path.rto.on_sample(profile_, now - setup_sent_at_);
+  if (passage_->retries == 0) path.rto.on_sample(profile_, now - passage_->sent_at);
   pending_ = 0;
   enter_established(ctx, now);
   ctx.counters.add(Counter::k_active_estabs);
@@ -202,27 +203,27 @@ void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
 // Section 5.2.6, third alternative: ask anew, for a cookie that lives longer.
 void Association::on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t staleness_us) {
   if (state_ != AssocState::kCookieEchoed) return;
-  if (++setup_retries_ > profile_.max_init_retransmits) {
+  if (++passage_->retries > profile_.max_init_retransmits) {
     end_with_abort(ctx, Reason::kTimedOut, static_cast<uint16_t>(wire::CauseCode::kStaleCookie));
     return;
   }
   const auto round_trip =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now - setup_sent_at_).count();
+      std::chrono::duration_cast<std::chrono::milliseconds>(now - passage_->sent_at).count();
   const uint64_t wanted =
       staleness_us / 1000 + static_cast<uint64_t>(std::max<int64_t>(round_trip, 1));
-  cookie_extension_ms_ =
+  passage_->cookie_extension_ms =
       static_cast<uint32_t>(std::min<uint64_t>(wanted, static_cast<uint64_t>(round_trip) + 1000));
   state_ = AssocState::kCookieWait;
-  echoed_.clear();
-  setup_sent_at_ = now;
-  t1_ = TimePoint::never();
+  passage_->echoed.clear();
+  passage_->sent_at = now;
+  passage_->t1 = TimePoint::never();
   pending_ = kPendingInit;
 }
 
 void Association::on_t1(ShardContext& ctx) {
-  t1_ = TimePoint::never();
+  passage_->t1 = TimePoint::never();
   ctx.counters.add(Counter::k_t1_expirations);
-  if (++setup_retries_ > profile_.max_init_retransmits) {
+  if (++passage_->retries > profile_.max_init_retransmits) {
     end_with_abort(ctx, Reason::kTimedOut, 0);
     return;
   }

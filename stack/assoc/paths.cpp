@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <new>
 #include <tuple>
+#include <type_traits>
 
 #include "assoc/context.h"
 
@@ -59,11 +61,33 @@ Path* Association::find_path(const IpAddress& remote) const {
   return nullptr;
 }
 
+// The first lies in the association itself.
+Path* Association::make_path(ShardContext& ctx, const IpAddress& local, const IpAddress& remote) {
+  if (own_path_used_) return ctx.paths.make(profile_, local, remote);
+  own_path_used_ = true;
+  return ::new (static_cast<void*>(own_path_)) Path(profile_, local, remote);
+}
+
+void Association::destroy_path(ShardContext& ctx, Path* path) {
+  static_assert(std::is_trivially_destructible_v<Path>);
+  if (static_cast<void*>(path) == own_path_) {
+    own_path_used_ = false;
+  } else {
+    ctx.paths.destroy(path);
+  }
+}
+
 // `local`: the address that the peer used, if it is known to work with this one.
 bool Association::add_path(ShardContext& ctx, const IpAddress& remote, const IpAddress& local) {
   if (path_count_ == kMaxPaths) return false;
   const IpAddress chosen = local.is_none() ? local_for(remote) : local;
-  Path* const path = ctx.paths.make(profile_, chosen, remote);
+  if (path_count_ == 1 && !has_many_paths()) {
+    ManyPaths* const list = ctx.path_lists.make();
+    if (list == nullptr) return false;
+    list->paths[0] = only_path_;
+    paths_ = list->paths.data();
+  }
+  Path* const path = make_path(ctx, chosen, remote);
   if (path == nullptr) return false;
   path->index = path_count_;
   paths_[path_count_++] = path;

@@ -36,8 +36,8 @@ void Association::send_shutdown(ShardContext& ctx, TimePoint now) {
   ctx.counters.subtract(Counter::k_curr_estab);
   stop_heartbeats();
   pending_ |= kPendingShutdown;
-  t2_ = TimePoint::never();
-  guard_ = now + 5 * profile_.rto_max;
+  passage(ctx).t2 = TimePoint::never();
+  passage_->guard = now + 5 * profile_.rto_max;
   setup_path_ = data_path().index;
   mark_ready(ctx);
 }
@@ -47,7 +47,7 @@ void Association::write_shutdown_chunk(ShardContext& ctx, TimePoint now, wire::P
                                        const Path& path) {
   if (!wire::write_shutdown(writer, tsns_.cum_tsn())) return;
   pending_ &= static_cast<uint8_t>(~kPendingShutdown);
-  t2_ = now + path.rto.value();
+  passage_->t2 = now + path.rto.value();
   setup_path_ = path.index;
   ctx.counters.add(Counter::k_out_ctrl_chunks);
 }
@@ -59,8 +59,8 @@ void Association::send_shutdown_ack(ShardContext& ctx, TimePoint now) {
   pending_ = kPendingShutdownAck;
   sack_due_ = false;
   sack_at_ = TimePoint::never();
-  t2_ = TimePoint::never();
-  if (guard_.is_never()) guard_ = now + 5 * profile_.rto_max;
+  passage(ctx).t2 = TimePoint::never();
+  if (passage_->guard.is_never()) passage_->guard = now + 5 * profile_.rto_max;
   setup_path_ = data_path().index;
   mark_ready(ctx);
 }
@@ -147,7 +147,7 @@ void Association::on_shutdown_complete(ShardContext& ctx, const InboundPacket& p
 }
 
 void Association::on_t2(ShardContext& ctx, TimePoint now) {
-  t2_ = TimePoint::never();
+  passage_->t2 = TimePoint::never();
   ctx.counters.add(Counter::k_t2_expirations);
   Path& path = *paths_[setup_path_];
   count_error(ctx, now, path);

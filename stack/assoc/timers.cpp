@@ -8,7 +8,7 @@ namespace trunkline {
 
 void Association::on_timer(ShardContext& ctx, TimePoint now) {
   if (dead_) return;
-  if (guard_ <= now) {  // 9.2, T5: the shutdown takes too long
+  if (passage_ != nullptr && passage_->guard <= now) {  // 9.2, T5: the shutdown takes too long
     abort_with(
         ctx, Reason::kTimedOut, wire::CauseCode::kUserInitiatedAbort,
         [](wire::PacketWriter& writer) { return wire::append_user_initiated_abort(writer, {}); });
@@ -28,8 +28,8 @@ void Association::on_timer(ShardContext& ctx, TimePoint now) {
     probe_due_ = true;
     mark_ready(ctx);
   }
-  if (t1_ <= now) on_t1(ctx);
-  if (!dead_ && t2_ <= now) on_t2(ctx, now);
+  if (passage_ != nullptr && passage_->t1 <= now) on_t1(ctx);
+  if (!dead_ && passage_ != nullptr && passage_->t2 <= now) on_t2(ctx, now);
   for (size_t i = 0; !dead_ && i < path_count_; ++i) {
     Path& path = *paths_[i];
     if (path.t3 <= now) on_t3(ctx, now, path);

@@ -73,17 +73,19 @@ bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
   wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
   writer.write_header(local_.port, peer_port_, VerificationTag(0));
   const wire::InitFields fields{local_tag_, profile_.a_rwnd, outbound_streams_,
-                                profile_.max_inbound_streams, local_initial_tsn_};
+                                profile_.max_inbound_streams, outstanding_.next_tsn()};
   const std::vector<IpAddress> announced = local_.announced_to(path.remote, path.local);
   wire::InitOptions options;
   for (const IpAddress& address : local_.addresses) {
     if (!LocalEnd::means_something(address, path.remote)) continue;
     (address.is_ipv4() ? options.lists_ipv4 : options.lists_ipv6) = true;
   }
-  if (cookie_extension_ms_ > 0) options.cookie_preservative_ms = cookie_extension_ms_;
-  t1_ = now + path.rto.value();  // even if it does not fit: the attempt must end some day
+  if (passage_->cookie_extension_ms > 0) {
+    options.cookie_preservative_ms = passage_->cookie_extension_ms;
+  }
+  passage_->t1 = now + path.rto.value();  // even if it does not fit: the attempt must end some day
   if (!wire::write_init(writer, fields, announced, options)) return false;
-  if (setup_retries_ == 0) setup_sent_at_ = now;
+  if (passage_->retries == 0) passage_->sent_at = now;
   ctx.counters.add(Counter::k_out_ctrl_chunks);
   return finish_packet(writer, path, out);
 }
@@ -91,23 +93,23 @@ bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
 bool Association::fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& out) {
   Path& path = *paths_[setup_path_];
   pending_ &= static_cast<uint8_t>(~kPendingCookieEcho);
-  const std::span<const uint8_t> echoed(echoed_);
+  const std::span<const uint8_t> echoed(passage_->echoed);
   // A cookie can't be cut: where it is larger than the path MTU, IP fragments it.
   const size_t alone = cookie_echo_size();
   const bool oversize = alone > path.packet_size();
   const size_t size = std::max(path.packet_size(), alone);
   wire::PacketWriter writer(out.room.first(std::min(out.room.size(), size)));
   writer.write_header(local_.port, peer_port_, peer_tag_);
-  t1_ = now + path.rto.value();  // even if it does not fit: the attempt must end some day
-  if (!wire::write_cookie_echo(writer, echoed.first(cookie_size_))) return false;
+  passage_->t1 = now + path.rto.value();  // even if it does not fit: the attempt must end some day
+  if (!wire::write_cookie_echo(writer, echoed.first(passage_->cookie_size))) return false;
   // The report is no reason to hold the association up: without room for it, there is none.
-  if (echoed.size() > cookie_size_ && wire::begin_error(writer)) {
-    const std::span<const uint8_t> parameters = echoed.subspan(cookie_size_);
+  if (echoed.size() > passage_->cookie_size && wire::begin_error(writer)) {
+    const std::span<const uint8_t> parameters = echoed.subspan(passage_->cookie_size);
     if (!wire::append_unrecognized_parameters(writer, {&parameters, 1}) || !writer.end_chunk()) {
       writer.cancel_chunk();
     }
   }
-  if (setup_retries_ == 0) setup_sent_at_ = now;
+  if (passage_->retries == 0) passage_->sent_at = now;
   static_cast<void>(finish_packet(writer, path, out));
   if (oversize) {
     out.fragment_size = path.mtu.value();
@@ -146,7 +148,7 @@ void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWrit
   if ((pending_ & kPendingShutdown) != 0) write_shutdown_chunk(ctx, now, writer, path);
   if ((pending_ & kPendingShutdownAck) != 0 && wire::write_shutdown_ack(writer)) {
     pending_ &= static_cast<uint8_t>(~kPendingShutdownAck);
-    t2_ = now + path.rto.value();
+    passage_->t2 = now + path.rto.value();
     setup_path_ = path.index;
     ctx.counters.add(Counter::k_out_ctrl_chunks);
   }

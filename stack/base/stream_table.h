@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // State per stream, made when a stream is first used: an association that negotiated 65,535
-// streams and uses three of them pays for three. Pages of sixteen streams; the first page is
-// reached directly, the others through a directory that exists only when they do.
+// streams and uses three of them pays for three. The stream that is used first, often the only one,
+// lies in the table itself; the others in pages of four, found through a tree of nodes that is only
+// as high as the highest of them demands.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <new>
 
 #include "trunkline/stack/types.h"
@@ -17,49 +17,109 @@ namespace trunkline {
 template <typename T>
 class StreamTable {
  public:
+  StreamTable() = default;
+  StreamTable(const StreamTable&) = delete;
+  StreamTable& operator=(const StreamTable&) = delete;
+  ~StreamTable() { clear(); }
+
   // nullptr if the stream was never used.
-  [[nodiscard]] T* find(StreamId stream) const {
-    const size_t page = stream.value / kPerPage;
-    if (page == 0) return first_ ? &(*first_)[stream.value] : nullptr;
-    if (!rest_ || !(*rest_)[page]) return nullptr;
-    return &(*(*rest_)[page])[stream.value % kPerPage];
+  [[nodiscard]] T* find(StreamId stream) {
+    if (first_used_ && first_id_ == stream) return &first_;
+    if (height_ == 0 || stream.value >> bits_below(height_) != 0) return nullptr;
+    void* at = root_;
+    for (unsigned level = height_; level > 1 && at != nullptr; --level) {
+      at = static_cast<Node*>(at)->children[index_at(level, stream)];
+    }
+    return at != nullptr ? &static_cast<Page*>(at)->streams[stream.value % kPerPage] : nullptr;
   }
   // nullptr only when memory ran out.
   [[nodiscard]] T* get(StreamId stream) {
     if (T* known = find(stream)) return known;
-    const size_t page = stream.value / kPerPage;
-    if (page != 0 && !rest_) {
-      rest_.reset(new (std::nothrow) Directory());
-      if (!rest_) return nullptr;
+    if (!first_used_) {
+      first_used_ = true;
+      first_id_ = stream;
+      return &first_;
     }
-    std::unique_ptr<Page>& slot = page == 0 ? first_ : (*rest_)[page];
-    slot.reset(new (std::nothrow) Page());
-    return slot ? &(*slot)[stream.value % kPerPage] : nullptr;
+    return make(stream);
   }
-  // Calls visit(T&) for every stream in a page that exists.
+  // Calls visit(T&) for every stream that was used, and for its neighbours in pages.
   template <typename Visit>
   void for_each(Visit&& visit) {
-    if (first_) {
-      for (T& stream : *first_) visit(stream);
-    }
-    if (!rest_) return;
-    for (auto& page : *rest_) {
-      if (!page) continue;
-      for (T& stream : *page) visit(stream);
-    }
+    if (first_used_) visit(first_);
+    walk(root_, height_, visit);
   }
   void clear() {
-    first_.reset();
-    rest_.reset();
+    drop(root_, height_);
+    root_ = nullptr;
+    height_ = 0;
+    first_ = T();
+    first_used_ = false;
   }
 
  private:
-  static constexpr size_t kPerPage = 16;
-  using Page = std::array<T, kPerPage>;
-  using Directory = std::array<std::unique_ptr<Page>, 65536 / kPerPage>;
+  static constexpr unsigned kPageBits = 2;
+  static constexpr unsigned kNodeBits = 4;
+  static constexpr size_t kPerPage = size_t{1} << kPageBits;
+  static constexpr size_t kFanOut = size_t{1} << kNodeBits;
+  struct Page {
+    std::array<T, kPerPage> streams{};
+  };
+  struct Node {
+    std::array<void*, kFanOut> children{};
+  };
 
-  std::unique_ptr<Page> first_;
-  std::unique_ptr<Directory> rest_;
+  // A tree of height 1 is a page, one of height n a node with trees of height n - 1.
+  static constexpr unsigned bits_below(unsigned height) {
+    return kPageBits + (height - 1) * kNodeBits;
+  }
+  static constexpr size_t index_at(unsigned level, StreamId stream) {
+    return stream.value >> bits_below(level - 1) & (kFanOut - 1);
+  }
+
+  [[nodiscard]] T* make(StreamId stream) {
+    while (height_ == 0 || stream.value >> bits_below(height_) != 0) {
+      if (root_ != nullptr) {
+        auto* const above = new (std::nothrow) Node();
+        if (above == nullptr) return nullptr;
+        above->children[0] = root_;
+        root_ = above;
+      }
+      ++height_;
+    }
+    void** link = &root_;
+    for (unsigned level = height_; level > 1; --level) {
+      if (*link == nullptr) *link = new (std::nothrow) Node();
+      if (*link == nullptr) return nullptr;
+      link = &static_cast<Node*>(*link)->children[index_at(level, stream)];
+    }
+    if (*link == nullptr) *link = new (std::nothrow) Page();
+    return *link != nullptr ? &static_cast<Page*>(*link)->streams[stream.value % kPerPage]
+                            : nullptr;
+  }
+  template <typename Visit>
+  static void walk(void* at, unsigned height, Visit& visit) {
+    if (at == nullptr) return;
+    if (height == 1) {
+      for (T& stream : static_cast<Page*>(at)->streams) visit(stream);
+      return;
+    }
+    for (void* const child : static_cast<Node*>(at)->children) walk(child, height - 1, visit);
+  }
+  static void drop(void* at, unsigned height) {
+    if (at == nullptr) return;
+    if (height == 1) {
+      delete static_cast<Page*>(at);
+      return;
+    }
+    for (void* const child : static_cast<Node*>(at)->children) drop(child, height - 1);
+    delete static_cast<Node*>(at);
+  }
+
+  T first_{};
+  void* root_ = nullptr;
+  StreamId first_id_;
+  bool first_used_ = false;
+  uint8_t height_ = 0;
 };
 
 }  // namespace trunkline

@@ -7,15 +7,15 @@
 namespace trunkline {
 
 Congestion::Congestion(uint32_t pmdcs, bool ipv6)
-    : pmdcs_(pmdcs), ipv6_(ipv6), cwnd_(initial_window()) {}
+    : pmdcs_(static_cast<uint16_t>(pmdcs)), ipv6_(ipv6), cwnd_(initial_window()) {}
 
 uint32_t Congestion::initial_window() const {
   const uint32_t three_packets = ipv6_ ? 4344 : 4404;
-  return std::min(4 * pmdcs_, std::max(2 * pmdcs_, three_packets));
+  return std::min(4u * pmdcs_, std::max(2u * pmdcs_, three_packets));
 }
 
 uint32_t Congestion::halved() const {
-  return std::max(cwnd_ / 2, 4 * pmdcs_);
+  return std::max(cwnd_ / 2, 4u * pmdcs_);
 }
 
 void Congestion::reset() {
@@ -29,7 +29,7 @@ void Congestion::on_ack(uint32_t acked, uint32_t flight_before) {
   const bool fully_used = flight_before >= cwnd_;
   if (cwnd_ <= ssthresh_) {
     // Slow start: by at most one PMDCS a SACK, and only when the window was the limit.
-    if (fully_used) cwnd_ += std::min(acked, pmdcs_);
+    if (fully_used) cwnd_ += std::min<uint32_t>(acked, pmdcs_);
     return;
   }
   partial_bytes_acked_ += acked;
@@ -56,9 +56,9 @@ void Congestion::on_fast_retransmit() {
 }
 
 void Congestion::on_idle(uint64_t rtos) {
-  if (rtos == 0 || cwnd_ <= 4 * pmdcs_) return;
+  if (rtos == 0 || cwnd_ <= 4u * pmdcs_) return;
   ssthresh_ = cwnd_;
-  for (; rtos > 0 && cwnd_ > 4 * pmdcs_; --rtos) cwnd_ = std::max(cwnd_ / 2, 4 * pmdcs_);
+  for (; rtos > 0 && cwnd_ > 4u * pmdcs_; --rtos) cwnd_ = std::max(cwnd_ / 2, 4u * pmdcs_);
 }
 
 }  // namespace trunkline

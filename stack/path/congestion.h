@@ -14,7 +14,7 @@ class Congestion {
   Congestion(uint32_t pmdcs, bool ipv6);
 
   // The path MTU changed: cwnd is kept, the unit of growth follows.
-  void set_pmdcs(uint32_t pmdcs) { pmdcs_ = pmdcs; }
+  void set_pmdcs(uint32_t pmdcs) { pmdcs_ = static_cast<uint16_t>(pmdcs); }
 
   // A SACK acknowledged `acked` bytes of new DATA on this path; `flight_before` bytes were
   // outstanding before it. Not to be called while in fast recovery.
@@ -36,7 +36,7 @@ class Congestion {
   [[nodiscard]] uint32_t initial_window() const;
   [[nodiscard]] uint32_t halved() const;
 
-  uint32_t pmdcs_;
+  uint16_t pmdcs_;
   bool ipv6_;
   uint32_t cwnd_;
   uint32_t ssthresh_ = UINT32_MAX;  // arbitrarily high at the start (7.2.1)

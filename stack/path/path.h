@@ -25,32 +25,36 @@ struct Path {
         rto(profile),
         congestion(pmdcs(), remote_address.is_ipv6()) {}
 
+  // -- what a packet touches
   IpAddress local;
   IpAddress remote;
   uint8_t index = 0;  // in the association's list
   PathState state = PathState::kUnconfirmed;
-  bool heartbeat_outstanding = false;
-  bool send_heartbeat = false;  // one is to go out
-  bool one_packet = false;      // T3 expired: no second packet before an acknowledgement (7.2.3)
+  bool heartbeat_outstanding : 1 = false;
+  bool send_heartbeat : 1 = false;  // one is to go out
+  bool one_packet : 1 = false;  // T3 expired: no second packet before an acknowledgement (7.2.3)
   uint16_t error_count = 0;     // 8.2
   uint16_t answers_in_row = 0;  // HEARTBEAT ACKs since the last error, while it has failed
   PathMtu mtu;
+  TimePoint heartbeat_due = TimePoint::never();  // when to send one, or when its ACK is late
+  TimePoint t3 = TimePoint::never();
+  TimePoint last_sent_at;  // DATA, for 7.2.1 and to know an idle path
+  TimePoint rtt_from;      // only chunks sent since then are timed: one sample a round trip (C4)
   Rto rto;
   Congestion congestion;
-  TimePoint rtt_from;  // only chunks sent since then are timed: one sample a round trip (C4)
-  TimePoint t3 = TimePoint::never();
-  TimePoint heartbeat_due = TimePoint::never();  // when to send one, or when its ACK is late
-  TimePoint last_sent_at;                        // DATA, for 7.2.1 and to know an idle path
+  uint64_t packets_sent = 0;
+  uint64_t packets_received = 0;
+
+  // -- what heartbeats, losses and operators touch. 32 bits count what happens once an RTO or more
+  // seldom for a hundred years.
   TimePoint heartbeat_sent_at;
   uint64_t heartbeat_nonce = 0;
   TimePoint state_since;
-  uint64_t heartbeats_sent = 0;
-  uint64_t heartbeat_acks = 0;
-  uint64_t t3_expirations = 0;
-  uint64_t packets_sent = 0;
-  uint64_t packets_received = 0;
   uint64_t retransmitted_chunks = 0;
-  uint64_t failovers = 0;
+  uint32_t heartbeats_sent = 0;
+  uint32_t heartbeat_acks = 0;
+  uint32_t t3_expirations = 0;
+  uint32_t failovers = 0;
 
   // Bytes of an SCTP packet that fit the path.
   [[nodiscard]] size_t packet_size() const { return packet_size_in(mtu.value()); }
@@ -74,5 +78,7 @@ struct Path {
     return state == PathState::kPotentiallyFailed || state == PathState::kInactive;
   }
 };
+// A million associations have a million of these: decision 0008.
+static_assert(sizeof(Path) <= 216);
 
 }  // namespace trunkline

@@ -26,10 +26,14 @@ constexpr std::array<uint16_t, 11> kSizes = {1280, 1400, 1420, 1450, 1476, 1492,
 PathMtu::PathMtu(const Profile& profile, bool ipv6)
     : limit_(profile.path_mtu),
       base_(std::min(ipv6 ? std::max(profile.pmtu_base, kIpv6Minimum) : profile.pmtu_base, limit_)),
-      minimum_(std::min(ipv6 ? kIpv6Minimum : kIpv4Minimum, base_)),
       value_(profile.pmtu_discovery == PmtuDiscovery::kProbing ? base_ : limit_),
       ceiling_(limit_),
+      ipv6_(ipv6),
       enabled_(profile.pmtu_discovery != PmtuDiscovery::kOff) {}
+
+uint16_t PathMtu::minimum() const {
+  return std::min(ipv6_ ? kIpv6Minimum : kIpv4Minimum, base_);
+}
 
 PmtuState PathMtu::state() const {
   if (!enabled_) return PmtuState::kFixed;
@@ -84,7 +88,8 @@ void PathMtu::on_no_room(TimePoint now, const Profile& profile) {
 
 void PathMtu::fail_probe(TimePoint now, const Profile& profile) {
   nonce_ = 0;
-  if (++lost_ < kMaxProbes) {
+  lost_ = (lost_ + 1) & 3;
+  if (lost_ < kMaxProbes) {
     send_ = true;
     due_ = TimePoint::never();
     return;
@@ -135,14 +140,14 @@ void PathMtu::pause() {
 // Once may be chance. From the second time on small packets are asked after: of the base, then, as
 // that was not answered, of the least that must pass, in turns.
 void PathMtu::on_timeout(uint16_t largest) {
-  const uint16_t floor = value_ > base_ ? base_ : minimum_;
+  const uint16_t floor = value_ > base_ ? base_ : minimum();
   if (!enabled_ || largest <= floor) return;
   suspect_ = std::max(suspect_, largest);
   if (timeouts_ < UINT8_MAX) ++timeouts_;
   if (timeouts_ < kTimeoutsForCheck) return;
   const bool base_unanswered = checking_ && nonce_ != 0 && probe_ == base_;
   stop_probe();
-  probe_ = base_unanswered ? minimum_ : floor;
+  probe_ = base_unanswered ? minimum() : floor;
   checking_ = true;
   send_ = true;
 }

@@ -59,6 +59,7 @@ class PathMtu {
 
  private:
   [[nodiscard]] uint16_t next_size() const;
+  [[nodiscard]] uint16_t minimum() const;  // MIN_PLPMTU: of RFC 791, or RFC 8200
   void search(TimePoint now, const Profile& profile);
   void stop_probe();
   void fail_probe(TimePoint now, const Profile& profile);
@@ -66,17 +67,17 @@ class PathMtu {
 
   uint16_t limit_;        // Profile::path_mtu
   uint16_t base_;         // BASE_PLPMTU
-  uint16_t minimum_;      // MIN_PLPMTU: of RFC 791, or RFC 8200
   uint16_t value_;        // PLPMTU
   uint16_t ceiling_;      // nothing larger is worth a probe before the next raise
   uint16_t hint_ = 0;     // what a router said: the first size to probe
   uint16_t probe_ = 0;    // PROBED_SIZE: under way, or to be sent; 0: none
   uint16_t suspect_ = 0;  // the largest packet that was lost in time-outs
-  uint8_t lost_ = 0;      // PROBE_COUNT
   uint8_t timeouts_ = 0;  // in a row, of large packets
-  bool enabled_;
-  bool send_ = false;      // the probe is to go out
-  bool checking_ = false;  // it asks about less than value_, not more
+  uint8_t lost_ : 2 = 0;  // PROBE_COUNT
+  bool ipv6_ : 1;
+  bool enabled_ : 1;
+  bool send_ : 1 = false;      // the probe is to go out
+  bool checking_ : 1 = false;  // it asks about less than value_, not more
   uint64_t nonce_ = 0;
   TimePoint due_ = TimePoint::never();
 };

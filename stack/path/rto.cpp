@@ -15,10 +15,9 @@ constexpr Duration kGranularity = std::chrono::milliseconds(1);
 
 void Rto::on_sample(const Profile& profile, Duration rtt) {
   rtt = std::max(rtt, Duration{0});
-  if (!measured_) {  // C2
+  if (!measured()) {  // C2
     srtt_ = rtt;
     rttvar_ = rtt / 2;
-    measured_ = true;
   } else {  // C3: the variance first, with the old SRTT
     const Duration error = srtt_ > rtt ? srtt_ - rtt : rtt - srtt_;
     rttvar_ = rttvar_ - rttvar_ / 4 + error / 4;

@@ -18,14 +18,15 @@ class Rto {
   void on_expiry(const Profile& profile);
 
   [[nodiscard]] Duration value() const { return rto_; }
-  [[nodiscard]] Duration srtt() const { return srtt_; }
-  [[nodiscard]] bool measured() const { return measured_; }
+  [[nodiscard]] Duration srtt() const { return measured() ? srtt_ : Duration{0}; }
+  [[nodiscard]] bool measured() const { return srtt_ != kNotMeasured; }
 
  private:
+  static constexpr Duration kNotMeasured{-1};
+
   Duration rto_;
-  Duration srtt_{};
+  Duration srtt_ = kNotMeasured;
   Duration rttvar_{};
-  bool measured_ = false;
 };
 
 }  // namespace trunkline

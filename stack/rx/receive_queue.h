@@ -44,8 +44,8 @@ class ReceiveQueue {
 
  private:
   struct Stream {
-    Ssn next_ssn;
     ReceiveBlock* waiting = nullptr;  // whole messages, ascending SSN from next_ssn
+    Ssn next_ssn;
   };
 
   // A list threaded through HeldInfo::order.

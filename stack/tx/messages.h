@@ -25,7 +25,8 @@ struct PayloadCursor {
 
 // A user message from send() until its last byte is acknowledged.
 struct TxMessage {
-  ListLink<TxMessage> link;  // in its stream's queue while not entirely sent
+  TxMessage* next = nullptr;  // SendQueue's: behind it in its stream,
+  TxMessage* turn = nullptr;  // and, of the oldest of a stream, the oldest of the next
   Payload payload;
   uint64_t context = 0;
   PayloadCursor unsent;      // where the next fragment begins

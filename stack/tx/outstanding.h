@@ -113,10 +113,10 @@ class Outstanding {
   uint64_t flight_ = 0;
   uint64_t bytes_ = 0;
   std::array<uint32_t, kMaxPaths> path_flight_{};
-  size_t retransmit_count_ = 0;
-  size_t gap_acked_count_ = 0;
-  size_t reneged_count_ = 0;  // by the SACK that is being processed
-  TimePoint resent_at_;       // the latest retransmission of what cum_ack_ has passed
+  uint32_t retransmit_count_ = 0;
+  uint32_t gap_acked_count_ = 0;
+  uint32_t reneged_count_ = 0;  // by the SACK that is being processed
+  TimePoint resent_at_;         // the latest retransmission of what cum_ack_ has passed
 };
 
 }  // namespace trunkline

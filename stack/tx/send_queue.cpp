@@ -7,50 +7,53 @@ namespace trunkline {
 bool SendQueue::push(TxMessage* message) {
   Stream* const stream = streams_.get(message->stream);
   if (stream == nullptr) return false;
-  if (stream->messages.empty()) active_.push_back(stream);
-  stream->messages.push_back(message);
+  if (stream->last == nullptr) {
+    join_round(message);
+  } else {
+    stream->last->next = message;
+  }
+  stream->last = message;
   bytes_ += message->unsent_size;
   return true;
 }
 
-TxMessage* SendQueue::front() {
-  if (current_ != nullptr) return current_;
-  return active_.empty() ? nullptr : active_.front()->messages.front();
+void SendQueue::join_round(TxMessage* oldest) {
+  (last_ != nullptr ? last_->turn : first_) = oldest;
+  last_ = oldest;
 }
 
 void SendQueue::advance(TxMessage* message, uint32_t size) {
-  Stream* const stream = streams_.find(message->stream);
   if (!message->started) {
     message->started = true;
     if (!message->unordered) {
+      Stream* const stream = streams_.find(message->stream);
       message->ssn = stream->next_ssn;
       ++stream->next_ssn;
     }
   }
   message->unsent_size -= size;
   bytes_ -= size;
-  if (message->unsent_size > 0) {
-    current_ = message;
-    return;
-  }
-  current_ = nullptr;
-  drop_from_stream(stream, message);
+  if (message->unsent_size == 0) drop_front();
 }
 
-void SendQueue::drop_from_stream(Stream* stream, TxMessage* message) {
-  stream->messages.remove(message);
-  const bool alone = active_.front() == stream && active_.back() == stream;
-  if (alone && !stream->messages.empty()) return;
-  active_.remove(stream);
-  if (!stream->messages.empty()) active_.push_back(stream);  // to the end of the round
+// Its stream goes to the end of the round.
+void SendQueue::drop_front() {
+  TxMessage* const gone = first_;
+  first_ = gone->turn;
+  if (first_ == nullptr) last_ = nullptr;
+  if (gone->next != nullptr) {
+    join_round(gone->next);
+  } else {
+    streams_.find(gone->stream)->last = nullptr;
+  }
+  gone->next = gone->turn = nullptr;
 }
 
 TxMessage* SendQueue::pop_any() {
   TxMessage* const message = front();
   if (message == nullptr) return nullptr;
   bytes_ -= message->unsent_size;
-  current_ = nullptr;
-  drop_from_stream(streams_.find(message->stream), message);
+  drop_front();
   return message;
 }
 

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 
-#include "base/list.h"
 #include "base/stream_table.h"
 #include "tx/messages.h"
 
@@ -19,7 +18,7 @@ class SendQueue {
 
   // The message whose bytes go next; nullptr if there is none. Stays the same until it is sent
   // entirely or removed.
-  [[nodiscard]] TxMessage* front();
+  [[nodiscard]] TxMessage* front() const { return first_; }
   // The next `size` bytes of front() go into a chunk; whoever reads them moves its cursor. Gives
   // the message its SSN when it starts, and takes it off the queue when it is all sent.
   void advance(TxMessage* message, uint32_t size);
@@ -30,21 +29,24 @@ class SendQueue {
   // The peer restarted: every stream counts from zero again.
   void reset_ssns();
 
-  [[nodiscard]] bool empty() const { return active_.empty(); }
+  [[nodiscard]] bool empty() const { return first_ == nullptr; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }  // not yet sent
 
  private:
+  // What outlives the messages; where they begin, the round knows.
   struct Stream {
-    ListLink<Stream> link;  // among the streams with messages
-    List<TxMessage, &TxMessage::link> messages;
+    TxMessage* last = nullptr;  // null: none waits
     Ssn next_ssn;
   };
 
-  void drop_from_stream(Stream* stream, TxMessage* message);
+  void join_round(TxMessage* oldest);
+  void drop_front();
 
   StreamTable<Stream> streams_;
-  List<Stream, &Stream::link> active_;  // round robin: the front is served next
-  TxMessage* current_ = nullptr;        // begun and not finished
+  // The round: of each stream that has any, its oldest message. The first is served next, and stays
+  // first until it is sent entirely.
+  TxMessage* first_ = nullptr;
+  TxMessage* last_ = nullptr;
   uint64_t bytes_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <deque>
 #include <list>
+#include <map>
 #include <memory>
 #include <new>
 #include <set>
@@ -126,36 +127,66 @@ TEST(Pool, RandomUseNeverHandsOutASlotTwice) {
 
 // ---------------------------------------------------------------- StreamTable
 
+// Counts what lies in pages: the first stream's state is the table's own.
 struct CountedStream {
   CountedStream() { ++made; }
-  ~CountedStream() { --made; }
   CountedStream(const CountedStream&) = delete;
-  CountedStream& operator=(const CountedStream&) = delete;
+  CountedStream& operator=(const CountedStream& other) = default;
+  ~CountedStream() { --made; }
   static inline int made = 0;
   int value = 0;
 };
+constexpr int kOwn = 1;
+constexpr int kPage = 4;
 
 TEST(StreamTable, MakesNothingUntilAStreamIsUsed) {
   StreamTable<CountedStream> table;
-  EXPECT_EQ(CountedStream::made, 0);
+  EXPECT_EQ(CountedStream::made, kOwn);
   for (const unsigned stream : {0u, 1u, 15u, 16u, 17u, 255u, 32768u, 65535u}) {
     EXPECT_EQ(table.find(StreamId(static_cast<uint16_t>(stream))), nullptr);
   }
-  EXPECT_EQ(CountedStream::made, 0) << "asking must not make";
+  EXPECT_EQ(CountedStream::made, kOwn) << "asking must not make";
 }
 
-TEST(StreamTable, AStreamPaysForItsPageOfSixteenOnly) {
+TEST(StreamTable, TheStreamThatIsUsedFirstCostsNothingWhicheverItIs) {
+  for (const unsigned stream : {0u, 1u, 65535u}) {
+    StreamTable<CountedStream> table;
+    const StreamId id(static_cast<uint16_t>(stream));
+    ASSERT_NE(table.get(id), nullptr);
+    EXPECT_EQ(table.find(id), table.get(id));
+    EXPECT_EQ(CountedStream::made, kOwn);
+    EXPECT_EQ(table.find(StreamId(7)), nullptr);
+  }
+}
+
+TEST(StreamTable, AnyOtherStreamPaysForItsPageOnly) {
   StreamTable<CountedStream> table;
+  ASSERT_NE(table.get(StreamId(9)), nullptr);
   ASSERT_NE(table.get(StreamId(5)), nullptr);
-  EXPECT_EQ(CountedStream::made, 16);
-  ASSERT_NE(table.get(StreamId(15)), nullptr);
-  EXPECT_EQ(CountedStream::made, 16);
+  EXPECT_EQ(CountedStream::made, kOwn + kPage);
+  ASSERT_NE(table.get(StreamId(7)), nullptr);
+  EXPECT_EQ(CountedStream::made, kOwn + kPage);
   ASSERT_NE(table.get(StreamId(65535)), nullptr);
-  EXPECT_EQ(CountedStream::made, 32);
+  EXPECT_EQ(CountedStream::made, kOwn + 2 * kPage);
   EXPECT_EQ(table.find(StreamId(16)), nullptr);
   table.clear();
-  EXPECT_EQ(CountedStream::made, 0);
+  EXPECT_EQ(CountedStream::made, kOwn);
   EXPECT_EQ(table.find(StreamId(5)), nullptr);
+  EXPECT_EQ(table.find(StreamId(9)), nullptr);
+}
+
+TEST(StreamTable, GrowsUpwardsAndKeepsWhatItHas) {
+  StreamTable<CountedStream> table;
+  std::map<uint16_t, CountedStream*> known;
+  for (const unsigned stream : {2u, 0u, 3u, 4u, 63u, 64u, 1023u, 1024u, 16383u, 16384u, 65535u}) {
+    const auto id = static_cast<uint16_t>(stream);
+    known[id] = table.get(StreamId(id));
+    known[id]->value = static_cast<int>(stream);
+    for (const auto& [other, state] : known) {
+      ASSERT_EQ(table.find(StreamId(other)), state) << other << " after " << stream;
+      ASSERT_EQ(state->value, other);
+    }
+  }
 }
 
 TEST(StreamTable, EachOfAllStreamsHasItsOwnState) {
@@ -163,7 +194,7 @@ TEST(StreamTable, EachOfAllStreamsHasItsOwnState) {
   for (uint32_t i = 0; i < 65536; ++i) {
     table.get(StreamId(static_cast<uint16_t>(i)))->value = static_cast<int>(i);
   }
-  EXPECT_EQ(CountedStream::made, 65536);
+  EXPECT_EQ(CountedStream::made, kOwn + 65536);
   for (uint32_t i = 0; i < 65536; ++i) {
     const StreamId stream(static_cast<uint16_t>(i));
     ASSERT_EQ(table.find(stream)->value, static_cast<int>(i));
@@ -171,7 +202,7 @@ TEST(StreamTable, EachOfAllStreamsHasItsOwnState) {
   }
   size_t visited = 0;
   table.for_each([&](CountedStream&) { ++visited; });
-  EXPECT_EQ(visited, 65536u);
+  EXPECT_EQ(visited, 1u + 65536u) << "the first one's place in its page is left empty";
 }
 
 TEST(StreamTable, VisitsOnlyPagesThatExist) {
@@ -179,14 +210,15 @@ TEST(StreamTable, VisitsOnlyPagesThatExist) {
   size_t visited = 0;
   table.for_each([&](CountedStream&) { ++visited; });
   EXPECT_EQ(visited, 0u);
+  table.get(StreamId(3))->value = 1;
   table.get(StreamId(100))->value = 7;
   int sum = 0;
   table.for_each([&](CountedStream& stream) {
     ++visited;
     sum += stream.value;
   });
-  EXPECT_EQ(visited, 16u);
-  EXPECT_EQ(sum, 7);
+  EXPECT_EQ(visited, 1u + 4u);
+  EXPECT_EQ(sum, 8);
 }
 
 // ---------------------------------------------------------------- StableQueue
