@@ -225,7 +225,8 @@ struct tl_lane {
   int check_send(Assoc& assoc, const tl_message& message, uint32_t length);
   int check_room(Assoc& assoc, uint32_t assoc_index, uint32_t slots, uint32_t bytes,
                  uint32_t free_needed);
-  void submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot, const tl_message& how);
+  void submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot, uint32_t slots,
+                   uint32_t bytes, const tl_message& how);
 
   // -- control
   uint32_t take_assoc();

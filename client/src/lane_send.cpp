@@ -77,8 +77,11 @@ int tl_lane::check_room(Assoc& assoc, uint32_t assoc_index, uint32_t slots, uint
   return fail(-EAGAIN, text);
 }
 
-void tl_lane::submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot,
-                          const tl_message& how) {
+// `slots` and `bytes` are what the note says. Read from there so soon after they were written, they
+// could not come out of the core's store buffer, and the whole payload would have to leave it
+// first.
+void tl_lane::submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot, uint32_t slots,
+                          uint32_t bytes, const tl_message& how) {
   Channel& channel = channels[assoc.channel];
   TxNote& note = channel.note(slot);
   note.context = how.context;
@@ -87,8 +90,8 @@ void tl_lane::submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot,
   note.stream = how.stream;
   note.flags = static_cast<uint8_t>(how.flags);
   note.submitted = true;
-  assoc.slots += note.slot_count;
-  assoc.bytes += note.length;
+  assoc.slots += slots;
+  assoc.bytes += bytes;
   ++assoc.sends;
   tlr_submission& entry = channel.next_submission();
   entry.op = TLR_OP_SEND;
@@ -99,8 +102,8 @@ void tl_lane::submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot,
   entry.assoc_generation = assoc.wire_generation;
   entry.context = how.context;
   entry.slot = slot;
-  entry.length = note.length;
-  entry.slot_count = note.slot_count;
+  entry.length = bytes;
+  entry.slot_count = slots;
 }
 
 int tl_lane::send_burst(tl_assoc handle, const tl_message* messages, size_t count) {
@@ -122,7 +125,7 @@ int tl_lane::send_burst(tl_assoc handle, const tl_message* messages, size_t coun
     if (error != 0) break;
     const uint32_t slot = channel.take_slots(slots, message.length);
     channel.write(slot, message.data, message.length);
-    submit_send(*assoc, assoc_index, slot, message);
+    submit_send(*assoc, assoc_index, slot, slots, message.length, message);
   }
   channel.publish();
   return taken != 0 ? static_cast<int>(taken) : error;
@@ -169,7 +172,7 @@ int tl_lane::send_buffer(tl_assoc handle, tl_buffer* buffer, const tl_message& h
   if (error != 0) return error;
   error = check_room(*assoc, index_of(handle), note.slot_count, note.length, 0);
   if (error != 0) return error;
-  submit_send(*assoc, index_of(handle), buffer->slot, how);
+  submit_send(*assoc, index_of(handle), buffer->slot, note.slot_count, note.length, how);
   channel.publish();
   *buffer = tl_buffer{};
   return 0;

@@ -47,6 +47,7 @@ size_t BasicBridge<ShardT>::drain_channel(TimePoint now, Channel& channel) {
     retry_backlog(now, channel);
     channel.stalled = false;
   }
+  channel.take_returns();
   if (const uint32_t bad = channel.take_bad_returns(); bad != 0) {
     count(RingCounter::k_refuse_bad_return, bad);
   }
@@ -368,23 +369,23 @@ void BasicBridge<ShardT>::notify_or_keep(TimePoint now, Channel& channel, Event&
 
 template <typename ShardT>
 bool BasicBridge<ShardT>::try_notify(Channel& channel, Event& event) {
-  tlr_completion out{};
-  out.reason = wire_reason(event.reason);
-  out.cause = event.cause;
-  out.assoc_index = event.assoc.slot;
-  out.assoc_generation = event.assoc.generation;
   if (event.kind == EventKind::kMessage) {
     const size_t size = event.size();
-    out.kind = TLR_MESSAGE;
-    out.stream = event.stream.value;
-    out.ppid = event.ppid.value;
-    out.flags = event.unordered ? TLR_MESSAGE_UNORDERED : 0;
-    if (!channel.put_message(out, event.pieces(), size)) return false;
+    const uint8_t flags = event.unordered ? TLR_MESSAGE_UNORDERED : 0;
+    if (!channel.put_message({event.assoc, event.stream, event.ppid, flags}, event.pieces(),
+                             size)) {
+      return false;
+    }
     event.payload.reset();
     count(RingCounter::k_ring_messages_out);
     count(RingCounter::k_ring_message_bytes_out, size);
   } else {
     if (!channel.has_room(1)) return false;
+    tlr_completion out{};
+    out.reason = wire_reason(event.reason);
+    out.cause = event.cause;
+    out.assoc_index = event.assoc.slot;
+    out.assoc_generation = event.assoc.generation;
     fill_notification(event, out);
     attach_text(channel, event, out);
     channel.notify(out);

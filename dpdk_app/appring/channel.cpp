@@ -101,22 +101,39 @@ void Channel::take_returns() {
   store_release(shared_->return_consumed.value, return_consumed_);
 }
 
-bool Channel::put_message(tlr_completion& completion, const Piece* pieces, size_t size) {
+bool Channel::put_message(const MessageHead& head, const Piece* pieces, size_t size) {
   if (!fits_message(size) || size == 0 || !has_room(1)) return false;
-  if (!lend(completion, pieces, size)) return false;
-  notify(completion);
+  const Lent lent = lend(pieces, size);
+  if (lent.count == 0) return false;
+  tlr_completion& entry = completions_[completion_produced_++ & completion_mask_];
+  entry = tlr_completion{};
+  entry.kind = TLR_MESSAGE;
+  entry.flags = head.flags;
+  entry.stream = head.stream.value;
+  entry.assoc_index = head.assoc.slot;
+  entry.assoc_generation = head.assoc.generation;
+  entry.slot = lent.slot;
+  entry.length = static_cast<uint32_t>(size);
+  entry.slot_count = static_cast<uint16_t>(lent.count);
+  entry.ppid = head.ppid.value;
   return true;
 }
 
 bool Channel::put_text(tlr_completion& completion, const Piece* pieces, size_t size) {
-  return lend(completion, pieces, std::min<size_t>(size, slot_size_));
+  const size_t length = std::min<size_t>(size, slot_size_);
+  const Lent lent = lend(pieces, length);
+  if (lent.count == 0) return false;
+  completion.slot = lent.slot;
+  completion.length = static_cast<uint32_t>(length);
+  completion.slot_count = static_cast<uint16_t>(lent.count);
+  return true;
 }
 
-bool Channel::lend(tlr_completion& completion, const Piece* pieces, size_t size) {
+Channel::Lent Channel::lend(const Piece* pieces, size_t size) {
   const uint32_t count = tlr_slots_for(static_cast<uint32_t>(size), slot_size_);
   if (rx_free_.size() < count) {
     take_returns();
-    if (rx_free_.size() < count) return false;
+    if (rx_free_.size() < count) return {};
   }
   const uint32_t head = rx_free_.back();
   uint32_t slot = head;
@@ -144,10 +161,7 @@ bool Channel::lend(tlr_completion& completion, const Piece* pieces, size_t size)
     }
   }
   rx_lent_[head] = count;
-  completion.slot = head;
-  completion.length = static_cast<uint32_t>(size);
-  completion.slot_count = static_cast<uint16_t>(count);
-  return true;
+  return {head, count};
 }
 
 // ---------------------------------------------------------------- TX slots

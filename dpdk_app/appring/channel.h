@@ -98,8 +98,16 @@ class Channel final : public PieceOwner {
   }
   // Writes an event. Only after has_room().
   void notify(const tlr_completion& completion) { put(completion); }
-  // Writes a message: copies it into RX slots. False: no entry or not enough slots.
-  [[nodiscard]] bool put_message(tlr_completion& completion, const Piece* pieces, size_t size);
+  // Writes a message: copies it into RX slots. False: no entry or not enough slots. The entry is
+  // filled in its place: a copy of one that was just written field by field would wait until the
+  // payload has left the core's store buffer.
+  struct MessageHead {
+    AssocId assoc;
+    StreamId stream;
+    Ppid ppid;
+    uint8_t flags = 0;  // enum tlr_message_flag
+  };
+  [[nodiscard]] bool put_message(const MessageHead& head, const Piece* pieces, size_t size);
   // Attaches what goes with another event, cut to one slot. False: no slot is free.
   [[nodiscard]] bool put_text(tlr_completion& completion, const Piece* pieces, size_t size);
   // Could ever hold a message of this size.
@@ -130,6 +138,9 @@ class Channel final : public PieceOwner {
     return tx_data_ + static_cast<size_t>(slot) * slot_size_;
   }
 
+  // Takes back the RX slots that the client has done with. Once a turn: the next messages then go
+  // to slots that both sides have in their caches, however many there are.
+  void take_returns();
   // Returned slots that were not lent, since the last call.
   [[nodiscard]] uint32_t take_bad_returns() {
     const uint32_t n = bad_returns_;
@@ -184,9 +195,12 @@ class Channel final : public PieceOwner {
     batch_.count = 0;
   }
   void refresh_consumed();
-  void take_returns();
-  // Copies the first `size` bytes into RX slots and names them. False: not enough are free.
-  [[nodiscard]] bool lend(tlr_completion& completion, const Piece* pieces, size_t size);
+  struct Lent {
+    uint32_t slot = TLR_NO_SLOT;  // the first one
+    uint32_t count = 0;           // 0: not enough are free
+  };
+  // Copies the first `size` bytes into RX slots.
+  [[nodiscard]] Lent lend(const Piece* pieces, size_t size);
 
   RingClient& client_;
   int wake_fd_;

@@ -23,6 +23,9 @@ OURS, THEIRS = '10.10.0.1', '10.10.0.2'  # of the receiver, of the sender
 RATES = {'1k': 1000, '10k': 10_000, '50k': 50_000, '100k': 100_000, '200k': 200_000,
          '400k': 400_000, '800k': 800_000}
 ROLE = 'trunkline'
+# Of a lane: an association may have a quarter of the slots for sending under way, so that a turn of
+# either process has a few thousand messages to work on.
+SLOTS = ['--tx-slots', 16384, '--rx-slots', 16384]
 LAN = {'max_burst': 0, 'sack_frequency': 16, 'sack_delay': '20ms', 'a_rwnd': '4MiB', 'send_buffer': '4MiB'}
 
 
@@ -84,7 +87,7 @@ def stream(case, scale, folder, size, associations, profile=LAN, workers=1,
            misdirect=False):
     pair = Pair(folder, workers, misdirect, profile)
     sent, received, cpu = pair.exchange(
-        ['--size', size, '--associations', associations], ['--duration', f'{SECONDS[scale]}s'])
+        ['--size', size, '--associations', associations, *SLOTS], ['--duration', f'{SECONDS[scale]}s'])
     if sent['sent'] != received['received'] or not sent['sent']:
         raise Wrong(f'sent {sent["sent"]}, received {received["received"]}')
     packets = sum(one.ask('counters')['stack.out_sctp_packs'] for one in pair.daemons)

@@ -79,6 +79,21 @@ TEST_F(BridgeTest, MessagesOfAllSizes) {
   EXPECT_EQ(shard.chains_out, 0U);
 }
 
+// However many slots a lane has: those that are in use are those that were used just now, which the
+// caches of both sides still hold.
+TEST_F(BridgeTest, AMessageGoesToTheSlotThatWasGivenBackLast) {
+  tl_lane* const lane = lane_of(attach());
+  const Pair pair = join(lane, lane);
+  std::vector<uint32_t> slots;
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_EQ(send(lane, pair.client, "one"), 0);
+    turn();
+    slots.push_back(only(poll(lane), TL_EVENT_MESSAGE).event.slot);
+    turn();
+  }
+  EXPECT_EQ(slots, std::vector<uint32_t>(4, slots[0]));
+}
+
 TEST_F(BridgeTest, PiecesOfALongMessageAreReadInPlace) {
   tl_lane* const lane = lane_of(attach());
   const Pair pair = join(lane, lane);

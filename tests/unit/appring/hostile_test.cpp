@@ -151,7 +151,7 @@ TEST_F(HostileTest, ReturnsOfWhatWasNotLent) {
   for (int i = 0; i < 20; ++i) give_back(static_cast<uint32_t>(i * 1000));
   give_back(0);
   give_back(0);
-  // The bridge looks at returns when it runs out of slots.
+  // Before its next turn, the bridge looks at returns when it runs out of slots.
   const AssocId id = wire_;
   for (int i = 0; i < 65; ++i) {
     shard.inject(id, std::vector<uint8_t>(10, 'm'), 0, 0,
