@@ -50,6 +50,7 @@ class Hostiles {
           {IpAddress::ipv4(10, static_cast<uint8_t>(host >> 16), static_cast<uint8_t>(host >> 8),
                            static_cast<uint8_t>(host)),
            kAddressZ, packet});
+      // A network's own address is nobody's: leave it out, if the dice gave it.
       if (packets_.back().source == IpAddress::ipv4(10, 0, 0, 0)) packets_.pop_back();
     }
   }
