@@ -93,7 +93,8 @@ class Campaign:
 def write_results(folder, rows, campaign, facts):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / 'results.json').write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')
-    run = {**facts, 'samples': campaign.samples,
+    cost = {case: round(seconds, 1) for case, seconds in campaign.cost.items()}
+    run = {**facts, 'seconds_of_a_run': cost, 'samples': campaign.samples,
            'failures': [{'case': case, 'program': program, 'why': why}
                         for (case, program), why in campaign.failures.items()]}
     (folder / 'run.json').write_text(json.dumps(run, indent=1) + '\n', encoding='utf-8')
