@@ -19,6 +19,7 @@
 #include "control/server.h"
 #include "control/verbs.h"
 #include "eal.h"
+#include "huge_pages.h"
 #include "link_watch.h"
 #include "unix_path.h"
 #include "worker/group.h"
@@ -165,7 +166,8 @@ class App {
       : config_(config),
         eal_(config),
         ports_(open_ports(config)),
-        directory_(make_directory(random_, config.limits.max_associations * kAddressPairs)),
+        directory_(
+            make_directory(random_, config.limits.max_associations * kAddressPairs, &huge_pages())),
         workers_(config, ports_, clock_, *directory_),
         threads_(workers_),
         links_(workers_, ports_),

@@ -2,6 +2,8 @@
 // From the configuration to each worker's part of it. Pure.
 #include "worker/worker_config.h"
 
+#include "huge_pages.h"
+
 namespace trunkline::worker {
 
 uint64_t share_of(uint64_t limit, uint16_t workers) {
@@ -22,6 +24,7 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
   out.shared_cores = config.workers.cores.empty();
   out.shard.index = index;
   out.shard.count = count;
+  out.shard.memory = &huge_pages();
   out.shard.max_associations = part(config.limits.max_associations);
   out.shard.receive_buffer_bytes = share_of(config.limits.receive_buffer, count);
   out.shard.max_outstanding_chunks = part(config.limits.max_outstanding_chunks);

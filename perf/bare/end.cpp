@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "harness/sample.h"
+#include "huge_pages.h"
 
 namespace trunkline::perf {
 namespace {
@@ -92,8 +93,9 @@ End::End(const EndSetup& setup, TimePoint now)
       text_(setup.message_size),
       sink_(std::max<size_t>(setup.message_size, 65536)) {
   for (size_t i = 0; i < text_.size(); ++i) text_[i] = static_cast<uint8_t>(i * 7);
-  directory_ = make_directory(random_, setup.max_associations);
+  directory_ = make_directory(random_, setup.max_associations, &huge_pages());
   ShardConfig config;
+  config.memory = &huge_pages();
   config.max_associations = setup.max_associations;
   config.max_queued_messages = static_cast<uint32_t>(setup.slots);
   config.max_outstanding_chunks =
