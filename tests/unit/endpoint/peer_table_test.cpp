@@ -87,7 +87,8 @@ TEST(PeerTable, FindsWhatAskingEachWouldFind) {
   const auto draw = [&](bool narrow) {  // near enough to each other to have much in common
     std::array<uint8_t, 16> bytes{};
     random.fill(bytes);
-    for (size_t i = 0; i < 14; ++i) bytes[i] &= i % 3 == 0 ? 1 : 0x80;
+    for (size_t i = 0; i < 14; ++i)
+      bytes[i] = static_cast<uint8_t>(bytes[i] & (i % 3 == 0 ? 1u : 0x80u));
     return narrow ? IpAddress::from_ipv4(std::span(bytes).first<4>()) : IpAddress::from_ipv6(bytes);
   };
   std::vector<PeerProfile> entries;
