@@ -18,6 +18,13 @@ void check(const End& a, const End& z) {
   require(a.lost == 0 && z.lost == 0, "an association or a message was lost");
 }
 
+EndSetup rfc_setup(uint32_t associations) {
+  EndSetup out;
+  out.profile = rfc_profile().profile;
+  out.max_associations = associations;
+  return out;
+}
+
 // One turn of both workers on one core; packets carried.
 size_t turn(End& a, End& z) {
   const TimePoint now = clock_now();
@@ -123,9 +130,7 @@ void round_robin(End& a, End& z, uint64_t messages, size_t burst) {
 }
 
 void associations(const Run& run, uint32_t count, size_t burst) {
-  EndSetup setup;
-  setup.profile = rfc_profile().profile;
-  setup.max_associations = count;
+  EndSetup setup = rfc_setup(count);
   setup.slots = std::min<size_t>(5 * count * burst + 4096, 1'000'000);
   End a(setup, clock_now());
   setup.slots = 4096;
@@ -151,11 +156,8 @@ void associations_of(const Run& run) {
 template <uint32_t Count>
 void set_up(const Run& run) {
   const uint32_t count = run.scale == Scale::kTiny ? 100 : Count;
-  EndSetup setup;
-  setup.profile = rfc_profile().profile;
-  setup.max_associations = count;
-  End a(setup, clock_now());
-  End z(setup, clock_now());
+  End a(rfc_setup(count), clock_now());
+  End z(rfc_setup(count), clock_now());
   double from = cpu_seconds();
   connect_all(a, z, count);
   const double up = cpu_seconds() - from;
@@ -187,11 +189,8 @@ void timed(double& spent, Work&& work) {
 template <uint32_t Count>
 void idle(const Run& run) {
   const uint32_t count = run.scale == Scale::kTiny ? 100 : Count;
-  EndSetup setup;
-  setup.profile = rfc_profile().profile;
-  setup.max_associations = count;
-  End a(setup, clock_now());
-  End z(setup, clock_now());
+  End a(rfc_setup(count), clock_now());
+  End z(rfc_setup(count), clock_now());
   connect_all(a, z, count);
   TimePoint now = clock_now();
   double spent = 0;  // by `a`
@@ -276,10 +275,8 @@ void accept_all(const Run& run, const EndSetup& setup, int socket, uint32_t coun
 template <uint32_t Count>
 void memory(const Run& run) {
   const uint32_t count = run.scale == Scale::kTiny ? 100 : Count;
-  EndSetup setup;
-  setup.profile = rfc_profile().profile;
+  EndSetup setup = rfc_setup(count);
   setup.profile.sack_delay = Duration{0};
-  setup.max_associations = count;
   int sockets[2];
   require(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets) == 0, "socketpair");
   const pid_t child = fork();
