@@ -37,7 +37,7 @@ def measure():
     log = BUILD / 'coverage.log'
     if not (BUILD / 'build.ninja').is_file():
         subprocess.run(['meson', 'setup', str(BUILD), '-Dbuildtype=plain', '-Doptimization=0',
-                        '-Db_coverage=true', '-Ddpdk=disabled'], cwd=ROOT, check=True,
+                        '-Dperf=false', '-Db_coverage=true', '-Ddpdk=disabled'], cwd=ROOT, check=True,
                        stdout=subprocess.DEVNULL)
     log.write_text('')
     print('coverage: building build-coverage/', flush=True)
