@@ -116,8 +116,6 @@ void round_robin(End& a, End& z, uint64_t messages, size_t burst) {
   while (a.sent < until) {
     const TimePoint now = clock_now();
     for (size_t i = 0; i < PacketRing::kBurst; ++i) {
-      constexpr size_t kAhead = 4;  // as a worker that sees the next submissions in its ring
-      if (at + kAhead < a.associations.size()) a.shard().prefetch(a.associations[at + kAhead]);
       const AssocId assoc = a.associations[at];
       at = at + 1 == a.associations.size() ? 0 : at + 1;
       for (size_t k = 0; k < burst; ++k) {

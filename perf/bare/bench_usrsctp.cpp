@@ -3,11 +3,7 @@
 // It computes and checks CRC32c, has NODELAY as we have no Nagle, and of a sweep of buffer sizes
 // and SACK frequencies the best. Packets wait in a queue, as on a wire; its timers are driven from
 // here, by the clock. No thread of its own is there to take the core from it.
-#include <arpa/inet.h>
-#include <usrsctp.h>
-
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -16,14 +12,10 @@
 #include <vector>
 
 #include "harness/sample.h"
+#include "harness/usrsctp_ends.h"
 
 namespace trunkline::perf {
 namespace {
-
-constexpr uint16_t kPort = 2905;
-// usrsctp calls an end by a pointer, and a packet that goes out of one comes in at the other.
-char end_a;
-char end_z;
 
 struct Packet {
   bool to_z = false;
@@ -43,11 +35,6 @@ struct Wire {
 };
 Wire wire;
 
-struct Tuning {
-  int buffer = 1 << 20;         // bytes, send and receive
-  uint32_t sack_frequency = 2;  // packets
-};
-
 struct World {
   struct socket* listener = nullptr;
   std::vector<struct socket*> a;
@@ -57,7 +44,7 @@ struct World {
   uint64_t sent = 0;
   uint64_t received_bytes = 0;
   bool echo = false;
-  Tuning tuning;
+  UsrsctpOptions options;
   std::chrono::steady_clock::time_point ticked = std::chrono::steady_clock::now();
 };
 World world;
@@ -68,7 +55,7 @@ int on_output(void* end, void* bytes, size_t size, uint8_t, uint8_t) {
     packet = std::move(wire.spare.front());
     wire.spare.pop_front();
   }
-  packet.to_z = end == &end_a;
+  packet.to_z = end == &usrsctp_end_a;
   packet.bytes.assign(static_cast<uint8_t*>(bytes), static_cast<uint8_t*>(bytes) + size);
   wire.queue.push_back(std::move(packet));
   return 0;
@@ -80,7 +67,8 @@ size_t carry() {
   for (size_t i = 0; i < n; ++i) {
     Packet packet = std::move(wire.queue.front());
     wire.queue.pop_front();
-    usrsctp_conninput(packet.to_z ? &end_z : &end_a, packet.bytes.data(), packet.bytes.size(), 0);
+    usrsctp_conninput(packet.to_z ? &usrsctp_end_z : &usrsctp_end_a, packet.bytes.data(),
+                      packet.bytes.size(), 0);
     wire.spare.push_back(std::move(packet));
   }
   return n;
@@ -102,12 +90,9 @@ size_t turn() {
 
 bool send_one(struct socket* from) {
   std::memcpy(world.text.data(), &world.sent, sizeof world.sent);
-  sctp_sndinfo info{};
-  const ssize_t n = usrsctp_sendv(from, world.text.data(), world.text.size(), nullptr, 0, &info,
-                                  sizeof info, SCTP_SENDV_SNDINFO, 0);
-  if (n < 0) require(errno == EWOULDBLOCK || errno == EAGAIN, "usrsctp_sendv failed");
-  if (n > 0) ++world.sent;
-  return n > 0;
+  const bool taken = usrsctp_send(from, world.text);
+  world.sent += taken;
+  return taken;
 }
 
 int on_message(struct socket* from, union sctp_sockstore, void* data, size_t size,
@@ -132,59 +117,14 @@ int on_answer(struct socket*, union sctp_sockstore, void* data, size_t size, str
   return 1;
 }
 
-void set(struct socket* s, int name, const void* value, size_t size, const char* what) {
-  require(usrsctp_setsockopt(s, IPPROTO_SCTP, name, value, static_cast<socklen_t>(size)) == 0,
-          what);
-}
-
-struct socket* make_socket(void* end, uint16_t port, bool calls) {
-  struct socket* const s = usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP,
-                                          calls ? on_answer : on_message, nullptr, 0, nullptr);
-  require(s != nullptr, "usrsctp_socket failed");
-  usrsctp_set_non_blocking(s, 1);
-  const int on = 1;
-  set(s, SCTP_NODELAY, &on, sizeof on, "SCTP_NODELAY");
-  sctp_sack_info sack{};
-  sack.sack_delay = 50;
-  sack.sack_freq = world.tuning.sack_frequency;
-  set(s, SCTP_DELAYED_SACK, &sack, sizeof sack, "SCTP_DELAYED_SACK");
-  const sctp_initmsg init = {10, 10, 0, 0};
-  set(s, SCTP_INITMSG, &init, sizeof init, "SCTP_INITMSG");
-  usrsctp_setsockopt(s, SOL_SOCKET, SO_SNDBUF, &world.tuning.buffer, sizeof world.tuning.buffer);
-  usrsctp_setsockopt(s, SOL_SOCKET, SO_RCVBUF, &world.tuning.buffer, sizeof world.tuning.buffer);
-  sctp_paddrparams path{};  // 1500 bytes, as ours; no probes
-  path.spp_address.ss_family = AF_CONN;
-  path.spp_pathmtu = 1500 - 20;
-  path.spp_flags = SPP_PMTUD_DISABLE | SPP_HB_ENABLE;
-  path.spp_hbinterval = 30'000;
-  usrsctp_setsockopt(s, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &path, sizeof path);
-  sockaddr_conn address{};
-  address.sconn_family = AF_CONN;
-  address.sconn_port = htons(port);
-  address.sconn_addr = end;
-  require(usrsctp_bind(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0,
-          "usrsctp_bind failed");
-  return s;
-}
-
-void start(size_t message_size, const Tuning& tuning) {
-  world.tuning = tuning;
+void start(size_t message_size, const UsrsctpOptions& options) {
+  world.options = options;
   world.text.assign(message_size, 7);
   static bool is_up = false;
-  if (!is_up) {
-    usrsctp_init_nothreads(0, on_output, nullptr);
-    usrsctp_register_address(&end_a);
-    usrsctp_register_address(&end_z);
-    usrsctp_sysctl_set_sctp_ecn_enable(0);
-    usrsctp_sysctl_set_sctp_asconf_enable(0);
-    usrsctp_sysctl_set_sctp_pr_enable(0);
-    usrsctp_sysctl_set_sctp_nrsack_enable(0);
-    // Its own bounds on what lies in all sockets together.
-    usrsctp_sysctl_set_sctp_max_chunks_on_queue(1 << 20);
-    is_up = true;
-  }
+  if (!is_up) start_usrsctp(on_output);
+  is_up = true;
   if (world.listener != nullptr) usrsctp_close(world.listener);
-  world.listener = make_socket(&end_z, kPort, false);
+  world.listener = make_usrsctp_socket(&usrsctp_end_z, kUsrsctpPort, on_message, world.options);
   require(usrsctp_listen(world.listener, 4096) == 0, "usrsctp_listen failed");
   world.sent = 0;
   world.received_bytes = 0;
@@ -193,13 +133,8 @@ void start(size_t message_size, const Tuning& tuning) {
 void connect(size_t count) {
   const size_t before = world.z.size();
   for (size_t i = 0; i < count; ++i) {
-    struct socket* const s = make_socket(&end_a, 0, true);
-    sockaddr_conn peer{};
-    peer.sconn_family = AF_CONN;
-    peer.sconn_port = htons(kPort);
-    peer.sconn_addr = &end_a;  // its own name for the other end
-    const int result = usrsctp_connect(s, reinterpret_cast<sockaddr*>(&peer), sizeof peer);
-    require(result == 0 || errno == EINPROGRESS, "usrsctp_connect failed");
+    struct socket* const s = make_usrsctp_socket(&usrsctp_end_a, 0, on_answer, world.options);
+    usrsctp_call(s);
     world.a.push_back(s);
     if ((i + 1) % 256 != 0 && i + 1 != count) continue;
     while (turn() > 0) {
@@ -232,8 +167,8 @@ double stream_rate(uint64_t count) {
 }
 
 // The best of the sweep, which is said on standard error.
-Tuning sweep(size_t message_size, uint64_t count) {
-  Tuning best;
+UsrsctpOptions sweep(size_t message_size, uint64_t count) {
+  UsrsctpOptions best;
   double best_rate = 0;
   for (const int buffer : {1 << 16, 1 << 17, 1 << 18, 1 << 20, 1 << 22}) {
     for (const uint32_t frequency : {2u, 4u}) {  // with more it waits for its delayed SACKs
@@ -256,7 +191,7 @@ Tuning sweep(size_t message_size, uint64_t count) {
 template <size_t Size>
 void stream(const Run& run) {
   const uint64_t count = run.pick(500, 200'000, 500'000) * 100 / (Size < 250 ? 100 : Size * 2 / 5);
-  const Tuning best = sweep(Size, std::max<uint64_t>(count / 4, 100));
+  const UsrsctpOptions best = sweep(Size, std::max<uint64_t>(count / 4, 100));
   start(Size, best);
   world.a.clear();
   world.z.clear();

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The same with usrsctp: its time is simulated as well. It reads the clock by gettimeofday(), which
 // this program defines, and its timers are driven a millisecond at a time.
-#include <arpa/inet.h>
 #include <sys/time.h>
-#include <usrsctp.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
+#include "harness/usrsctp_ends.h"
 #include "link/link.h"
 
 namespace {
@@ -27,17 +25,8 @@ extern "C" int gettimeofday(timeval* __restrict time, void* __restrict) {
 namespace trunkline::perf {
 namespace {
 
-constexpr uint16_t kPort = 2905;
-// usrsctp calls an end by a pointer.
-char end_a;
-char end_z;
-
 class Conversation;
 Conversation* conversation;
-
-void set(struct socket* s, int level, int name, const void* value, size_t size, const char* what) {
-  require(usrsctp_setsockopt(s, level, name, value, static_cast<socklen_t>(size)) == 0, what);
-}
 
 class Conversation {
  public:
@@ -47,15 +36,15 @@ class Conversation {
   }
 
   double goodput() {
-    struct socket* const listener = make_socket(&end_z, kPort);
+    UsrsctpOptions options;
+    options.buffer = kWindow;
+    options.sack_delay_ms = kSackDelayMs;
+    options.rto = {0, what_.rto.initial, what_.rto.max, what_.rto.min};
+    struct socket* const listener =
+        make_usrsctp_socket(&usrsctp_end_z, kUsrsctpPort, receive, options);
     require(usrsctp_listen(listener, 16) == 0, "usrsctp_listen failed");
-    a_ = make_socket(&end_a, 0);
-    sockaddr_conn peer{};
-    peer.sconn_family = AF_CONN;
-    peer.sconn_port = htons(kPort);
-    peer.sconn_addr = &end_a;  // its own name for the other end
-    const int result = usrsctp_connect(a_, reinterpret_cast<sockaddr*>(&peer), sizeof peer);
-    require(result == 0 || errno == EINPROGRESS, "usrsctp_connect failed");
+    a_ = make_usrsctp_socket(&usrsctp_end_a, 0, receive, options);
+    usrsctp_call(a_);
     struct socket* z = nullptr;
     while (z == nullptr || !(usrsctp_get_events(a_) & SCTP_EVENT_WRITE)) {
       step(now() + std::chrono::seconds(1));
@@ -75,7 +64,7 @@ class Conversation {
 
   void on_output(const void* end, const void* bytes, size_t size) {
     const std::span packet(static_cast<const uint8_t*>(bytes), size);
-    (end == &end_a ? there_ : back_).offer(now(), packet);
+    (end == &usrsctp_end_a ? there_ : back_).offer(now(), packet);
   }
   void on_message(const uint8_t* data, size_t size) {
     uint64_t number = 0;
@@ -98,49 +87,11 @@ class Conversation {
     return 1;
   }
 
-  struct socket* make_socket(void* end, uint16_t port) {
-    struct socket* const s =
-        usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, receive, nullptr, 0, nullptr);
-    require(s != nullptr, "usrsctp_socket failed");
-    usrsctp_set_non_blocking(s, 1);
-    const int on = 1;
-    set(s, IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof on, "SCTP_NODELAY");
-    sctp_sack_info sack{};
-    sack.sack_delay = kSackDelayMs;
-    sack.sack_freq = 2;
-    set(s, IPPROTO_SCTP, SCTP_DELAYED_SACK, &sack, sizeof sack, "SCTP_DELAYED_SACK");
-    sctp_rtoinfo rto{};
-    rto.srto_initial = what_.rto.initial;
-    rto.srto_min = what_.rto.min;
-    rto.srto_max = what_.rto.max;
-    set(s, IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof rto, "SCTP_RTOINFO");
-    sctp_paddrparams path{};  // 1500 bytes, as ours; no probes
-    path.spp_address.ss_family = AF_CONN;
-    path.spp_pathmtu = 1500 - 20;
-    path.spp_flags = SPP_PMTUD_DISABLE | SPP_HB_ENABLE;
-    path.spp_hbinterval = 30'000;
-    set(s, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &path, sizeof path, "SCTP_PEER_ADDR_PARAMS");
-    const int window = kWindow;
-    set(s, SOL_SOCKET, SO_SNDBUF, &window, sizeof window, "SO_SNDBUF");
-    set(s, SOL_SOCKET, SO_RCVBUF, &window, sizeof window, "SO_RCVBUF");
-    sockaddr_conn address{};
-    address.sconn_family = AF_CONN;
-    address.sconn_port = htons(port);
-    address.sconn_addr = end;
-    require(usrsctp_bind(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0,
-            "usrsctp_bind failed");
-    return s;
-  }
-
   bool send_one() {
     std::memcpy(text_.data(), &sent_, sizeof sent_);
-    const sctp_sndinfo info{};
-    const ssize_t n =
-        usrsctp_sendv(a_, text_.data(), text_.size(), nullptr, 0, const_cast<sctp_sndinfo*>(&info),
-                      sizeof info, SCTP_SENDV_SNDINFO, 0);
-    if (n < 0) require(errno == EWOULDBLOCK || errno == EAGAIN, "usrsctp_sendv failed");
-    if (n > 0) ++sent_;
-    return n > 0;
+    const bool taken = usrsctp_send(a_, text_);
+    sent_ += taken;
+    return taken;
   }
 
   // On to the next packet or millisecond, `end` at the latest.
@@ -150,8 +101,8 @@ class Conversation {
     const TimePoint tick = TimePoint::from_ns(ticked_ns_ + 1'000'000);
     const TimePoint next = std::min({end, tick, there_.next_arrival(), back_.next_arrival()});
     simulated_ns = std::max(simulated_ns, next.ns());
-    arrive(there_, &end_z);
-    arrive(back_, &end_a);
+    arrive(there_, &usrsctp_end_z);
+    arrive(back_, &usrsctp_end_a);
     if (simulated_ns >= tick.ns()) {
       ticked_ns_ = tick.ns();
       usrsctp_handle_timers(1);
@@ -189,11 +140,7 @@ int on_output(void* end, void* bytes, size_t size, uint8_t, uint8_t) {
 }
 
 double one_goodput(const LinkCase& what, uint64_t seed) {
-  usrsctp_init_nothreads(0, on_output, nullptr);
-  usrsctp_register_address(&end_a);
-  usrsctp_register_address(&end_z);
-  usrsctp_sysctl_set_sctp_ecn_enable(0);
-  usrsctp_sysctl_set_sctp_max_chunks_on_queue(1 << 20);
+  start_usrsctp(on_output);
   return Conversation(what, seed).goodput();
 }
 

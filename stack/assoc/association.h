@@ -150,7 +150,7 @@ class Association {
   // Gives all memory back to the pools. The last call before destruction.
   void release(ShardContext& ctx);
 
-  // What a message in or out touches lies within so many bytes from the start.
+  // How much is asked for before a turn: from the start, most of what a message in or out touches.
   static constexpr size_t kHotBytes = 512;
 
   // The information in a HEARTBEAT that probes the path MTU; other HEARTBEATs have more.

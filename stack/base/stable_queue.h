@@ -39,7 +39,8 @@ class StableQueue {
   void pop() {
     std::destroy_at(head_->at(first_));
     --size_;
-    if (++first_ < end_ || (head_ != tail_ && first_ < kBlock)) return;
+    const size_t used = head_ == tail_ ? end_ : kBlock;
+    if (++first_ < used) return;
     first_ = 0;
     if (head_ == tail_) {
       end_ = 0;

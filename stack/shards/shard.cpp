@@ -51,10 +51,6 @@ ConnectResult Shard::connect(TimePoint now, const ConnectRequest& request) {
   return core_->connect(now, request);
 }
 
-void Shard::prefetch(AssocId assoc) const {
-  core_->prefetch_association(assoc);
-}
-
 Status Shard::send(TimePoint now, AssocId assoc, const SendRequest& request, Payload& payload) {
   static_cast<void>(now);
   Association* const found = core_->find(assoc);

@@ -52,9 +52,6 @@ class ShardCore {
   void reap();
 
   [[nodiscard]] Association* find(AssocId id) const;
-  void prefetch_association(AssocId id) const {
-    if (id.slot < pool_.touched()) prefetch(pool_.at(id.slot), Association::kHotBytes);
-  }
   // By slot, not by age.
   [[nodiscard]] std::vector<AssocId> associations() const;
   [[nodiscard]] size_t association_count() const { return pool_.used(); }

@@ -3,10 +3,10 @@
 // out. Nothing here reads a clock, blocks, locks or calls back. One Shard belongs to one worker.
 //
 // One iteration of a worker:
-//   shard.receive(now, burst);                  // bytes of the burst must stay valid until ...
-//   while (Event* event = shard.next_event()) deliver(*event);   // ... the events have been
-//   drained shard.send(now, ...);                       // what applications ask for
-//   shard.advance(now);                         // timers, after what was received
+//   shard.receive(now, burst);      // bytes of the burst must stay valid until ...
+//   while (Event* event = shard.next_event()) deliver(*event);  // ... the events are drained
+//   shard.send(now, ...);           // what applications ask for
+//   shard.advance(now);             // timers, after what was received
 //   while ((n = shard.transmit(now, room)) > 0) put n packets on the wire;
 #pragma once
 
@@ -340,8 +340,6 @@ class Shard {
 
   // -- commands (RFC 9260 section 11.1)
   ConnectResult connect(TimePoint now, const ConnectRequest& request);
-  // A verb is soon to name that association: its memory may begin to come. Changes nothing.
-  void prefetch(AssocId assoc) const;
   // Takes `payload` only when it answers kOk; otherwise the caller still owns it.
   Status send(TimePoint now, AssocId assoc, const SendRequest& request, Payload& payload);
   Status shutdown(TimePoint now, AssocId assoc);
