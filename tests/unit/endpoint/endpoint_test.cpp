@@ -9,13 +9,12 @@
 
 #include "assoc/peer_addresses.h"
 #include "endpoint/listener.h"
+#include "support/ip.h"
 
 namespace trunkline {
 namespace {
 
-IpAddress ip(const char* text) {
-  return *IpAddress::parse(text);
-}
+using test::ip;
 
 EndpointConfig config(uint16_t port, std::vector<IpAddress> addresses) {
   EndpointConfig out;

@@ -4,14 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include "support/ip.h"
 #include "trunkline/stack/random.h"
 
 namespace trunkline {
 namespace {
 
-IpAddress ip(const char* text) {
-  return *IpAddress::parse(text);
-}
+using test::ip;
 
 PeerProfile entry(const IpAddress& prefix, uint8_t length, uint32_t peer = 0) {
   PeerProfile out;

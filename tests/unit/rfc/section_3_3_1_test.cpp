@@ -5,6 +5,7 @@
 #include <numeric>
 #include <set>
 
+#include "sizes.h"
 #include "support/pair.h"
 #include "trunkline/stack/random.h"
 #include "wire/heartbeat_chunk.h"
@@ -67,7 +68,6 @@ TEST_F(Section3Data, UnorderedMessagesAreDeliveredAsSoonAsTheyAreWhole) {
 // ---------------------------------------------------------------- DATA to the peer
 
 TEST_F(Section3Data, FragmentsShareAllButTheirTsnAndEnds) {
-  constexpr size_t kLimit = 1480 - 12 - 16;
   be_opened();
   const std::vector<Packet> packets = send_all({
       {std::string(3 * kLimit + 5, 'a'), {.stream = 3, .ppid = 46}},

@@ -14,9 +14,6 @@ namespace trunkline::test {
 namespace {
 
 using Addresses = std::vector<IpAddress>;
-const IpAddress kOne = ip("198.51.100.1");
-const IpAddress kTwo = ip("198.51.100.2");
-const IpAddress kThree = ip("198.51.100.3");
 
 class Section5Addresses : public States {
  protected:

@@ -8,8 +8,6 @@
 namespace trunkline::test {
 namespace {
 
-const IpAddress kOne = ip("198.51.100.1");
-const IpAddress kTwo = ip("198.51.100.2");
 constexpr VerificationTag kNewTag{0x55667788};
 
 wire::InitChunk init_of(const Packet& packet) {

@@ -6,11 +6,6 @@
 namespace trunkline::test {
 namespace {
 
-const IpAddress kOne = ip("198.51.100.1");
-const IpAddress kTwo = ip("198.51.100.2");
-const IpAddress kThree = ip("198.51.100.3");
-const IpAddress kFour = ip("198.51.100.4");
-
 class Section5Paths : public States {
  protected:
   // Opened from kOne; the others are hearsay.

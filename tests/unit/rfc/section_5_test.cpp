@@ -281,7 +281,7 @@ TEST_F(Section5Tags, AreNewForANewAssociation) {
 }
 
 // Zeros at first, where a number is asked for; then the numbers of another source.
-class Zeros final : public RandomSource {
+class ZeroNumbers final : public RandomSource {
  public:
   void fill(std::span<uint8_t> out) override {
     if (out.size() == 4 && zeros > 0) {
@@ -298,7 +298,7 @@ class Zeros final : public RandomSource {
 };
 
 TEST(Section5TagOfZero, IsDrawnAgain) {
-  Zeros random;
+  ZeroNumbers random;
   const DirectoryPtr directory = make_directory(random, 100);
   Shard shard(ShardConfig{}, *directory, random, kStart);
   EndpointConfig config;

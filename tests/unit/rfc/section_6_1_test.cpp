@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // RFC 9260 section 6.1: the rules of the data sender. Windows, probes, what goes first, T3.
+#include "sizes.h"
 #include "support/pair.h"
 
 namespace trunkline::test {
 namespace {
 
-constexpr size_t kLimit = 1480 - 12 - 16;  // user data in the largest DATA chunk
 constexpr uint32_t kPmdcs = 1468;
 
 class Section61 : public Peer {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // RFC 9260 sections 6.3 and 6.4: what is measured, how long T3 waits, and which way a packet goes
 // when the peer has several addresses.
+#include "sizes.h"
 #include "support/pair.h"
 #include "wire/heartbeat_chunk.h"
 
 namespace trunkline::test {
 namespace {
-
-constexpr size_t kLimit = 1480 - 12 - 16;  // user data in the largest DATA chunk over IPv4
 
 class Section63 : public Peer {
  protected:

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // RFC 9260 sections 6.5 to 6.10: streams, order, checksum, fragments, bundles.
+#include "sizes.h"
 #include "support/pair.h"
 
 namespace trunkline::test {
 namespace {
-
-constexpr size_t kPacket = 1480;              // SCTP packet in an IPv4 packet of 1500
-constexpr size_t kLimit = kPacket - 12 - 16;  // user data in the largest DATA chunk
 
 std::vector<wire::DataChunk> data_of_all(const std::vector<Packet>& packets) {
   std::vector<wire::DataChunk> out;

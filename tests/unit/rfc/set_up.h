@@ -11,6 +11,12 @@
 
 namespace trunkline::test {
 
+// Addresses of the peer.
+inline const IpAddress kOne = ip("198.51.100.1");
+inline const IpAddress kTwo = ip("198.51.100.2");
+inline const IpAddress kThree = ip("198.51.100.3");
+inline const IpAddress kFour = ip("198.51.100.4");
+
 class States : public Peer {
  protected:
   // A new association, of another peer port each time, in that state; nothing is left to send. In

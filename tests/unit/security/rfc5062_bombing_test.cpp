@@ -7,8 +7,6 @@
 namespace trunkline::test {
 namespace {
 
-const IpAddress kVictim = *IpAddress::parse("203.0.113.50");
-
 class Bombing : public Staged {
  protected:
   Bombing() {

@@ -9,8 +9,6 @@
 namespace trunkline::test {
 namespace {
 
-const IpAddress kVictim = *IpAddress::parse("203.0.113.50");
-
 bool contains(std::span<const uint8_t> bytes, uint32_t word) {
   for (size_t at = 0; at + 4 <= bytes.size(); ++at) {
     if (load_be32(bytes.data() + at) == word) return true;

@@ -28,8 +28,8 @@ using test::HostSetup;
 using test::Packet;
 
 constexpr uint16_t kSites = 4;  // threads: each is a shard of the host and some of the peers
-constexpr uint32_t kPeersPerSite = 2;
-constexpr uint32_t kPeers = kSites * kPeersPerSite;
+constexpr uint32_t kFarHostsPerSite = 2;
+constexpr uint32_t kFarHosts = kSites * kFarHostsPerSite;
 constexpr int kRounds = 60;
 constexpr int kTurns = 60;  // a round
 constexpr PortNumber kPort(5000);
@@ -81,13 +81,13 @@ class Site {
     setup.shard.max_associations = 64;
     setup.shard.inits_per_second_per_source = 0;
     shard = std::make_unique<Host>(10 + index, setup, now_, world.directory.get());
-    for (uint32_t i = 0; i < kPeersPerSite; ++i) boot(i);
+    for (uint32_t i = 0; i < kFarHostsPerSite; ++i) boot(i);
   }
 
   void turn() {
     now_ = now_ + milliseconds(5);
     take();
-    for (uint32_t i = 0; i < kPeersPerSite; ++i) {
+    for (uint32_t i = 0; i < kFarHostsPerSite; ++i) {
       if (chance(10)) act_as_peer(i);
     }
     if (chance(6)) act_as_host();
@@ -113,7 +113,7 @@ class Site {
   }
 
   std::unique_ptr<Host> shard;
-  std::array<std::unique_ptr<Host>, kPeersPerSite> peers;
+  std::array<std::unique_ptr<Host>, kFarHostsPerSite> peers;
   Counters totals;
 
  private:
@@ -130,7 +130,7 @@ class Site {
     if (peers[i] != nullptr) {
       EXPECT_EQ(peers[i]->violation(), "");
     }
-    const uint32_t peer = index_ * kPeersPerSite + i;
+    const uint32_t peer = index_ * kFarHostsPerSite + i;
     HostSetup setup;
     setup.addresses = {theirs(2 * peer), theirs(2 * peer + 1)};
     setup.port = kPort;
@@ -153,8 +153,8 @@ class Site {
   }
   void receive(Message&& message) {
     const Packet& packet = message.packet;
-    for (uint32_t i = 0; i < 2 * kPeersPerSite && !message.quoted; ++i) {
-      if (packet.destination == theirs(2 * index_ * kPeersPerSite + i)) {
+    for (uint32_t i = 0; i < 2 * kFarHostsPerSite && !message.quoted; ++i) {
+      if (packet.destination == theirs(2 * index_ * kFarHostsPerSite + i)) {
         return peers[i / 2]->receive(now_, packet);
       }
     }
@@ -176,9 +176,9 @@ class Site {
   void give() {
     for (const Packet& packet : shard->transmit(now_)) {
       if (chance(200)) send(any_site(), {packet, 0, true});
-      for (uint32_t n = 0; n < 2 * kPeers; ++n) {
+      for (uint32_t n = 0; n < 2 * kFarHosts; ++n) {
         if (packet.destination != theirs(n)) continue;
-        send(static_cast<uint16_t>(n / 2 / kPeersPerSite), {packet, 0, false});
+        send(static_cast<uint16_t>(n / 2 / kFarHostsPerSite), {packet, 0, false});
       }
     }
     for (auto& peer : peers) {
@@ -200,7 +200,7 @@ class Site {
     if (chance(12)) boot(i);
   }
   void act_as_host() {
-    const auto peer = static_cast<uint32_t>(random_.below(kPeers));
+    const auto peer = static_cast<uint32_t>(random_.below(kFarHosts));
     if (chance(2)) {
       shard->connect(now_, some_of(theirs(2 * peer), theirs(2 * peer + 1)), kPort);
     } else {
@@ -228,7 +228,7 @@ class Site {
 
   // Both of our addresses lead to an association from each of its peer's, or none does.
   void look() {
-    const IpAddress peer = theirs(static_cast<uint32_t>(random_.below(2 * kPeers)));
+    const IpAddress peer = theirs(static_cast<uint32_t>(random_.below(2 * kFarHosts)));
     const auto find = [&](uint32_t local) {
       return world_.directory->find({ours(local), peer, kPort, kPort});
     };

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "ip.h"
 #include "trunkline/stack/stack.h"
 #include "wire/chunk.h"
 #include "wire/common_header.h"
@@ -21,10 +22,6 @@
 #include "wire/packet_writer.h"
 
 namespace trunkline::test {
-
-inline IpAddress ip(std::string_view text) {
-  return *IpAddress::parse(text);
-}
 
 struct Packet {
   IpAddress source;

@@ -7,6 +7,9 @@
 
 namespace trunkline::test {
 
+// Whom a forged address names.
+inline const IpAddress kVictim = *IpAddress::parse("203.0.113.50");
+
 inline std::string plain_name(AssocState state) {
   std::string out(state_name(state));
   std::replace(out.begin(), out.end(), '-', '_');
