@@ -38,7 +38,8 @@ namespace trunkline::net {
   /* Drops: IP */                                                                              \
   X(drop_ip_header, "IP headers that are malformed, or lengths beyond the frame")              \
   X(drop_ip_checksum, "IPv4 headers with a wrong checksum")                                    \
-  X(drop_ip_source, "IP packets from an address that is not unicast, or is our own")           \
+  X(drop_ip_source, "IP packets from an address that is not unicast")                          \
+  X(drop_own_source, "IP packets from outside with one of our own addresses as their source")  \
   X(drop_not_our_address, "IP packets to an address that no port has")                         \
   X(drop_fragment_protocol, "IP fragments of something else than SCTP")                        \
   X(drop_fragment_malformed, "IP fragments with an impossible length or offset")               \

@@ -31,7 +31,7 @@ std::optional<NetCounter> judge_addresses(const Frame& frame, const LocalPort& p
   const bool detection = group && frame.source.is_unspecified();
   if (!detection && !frame.source.is_unicast()) return NetCounter::k_drop_ip_source;
   if (frame.source.scope() == AddressScope::kLoopback) return NetCounter::k_drop_ip_source;
-  if (routes.is_local(frame.source)) return NetCounter::k_drop_ip_source;
+  if (routes.is_local(frame.source)) return NetCounter::k_drop_own_source;
   return std::nullopt;
 }
 

@@ -57,6 +57,7 @@ void Worker::receive_hand_over(const HandOver& message) {
   packet.destination = message.destination;
   packet.checksum = message.checksum;
   packet.hand_overs = message.hand_overs;
+  packet.looped = message.looped;
   if (message.mbuf != nullptr) {
     packet.bytes = {rte_pktmbuf_mtod_offset(message.mbuf, const uint8_t*, message.offset),
                     message.length};
@@ -124,6 +125,7 @@ HandOver Worker::about(HandOverKind kind, const PacketIn& packet, rte_mbuf* mbuf
   message.kind = kind;
   message.hand_overs = packet.hand_overs;
   message.checksum = packet.checksum;
+  message.looped = packet.looped;
   message.offset = static_cast<uint16_t>(packet.bytes.data() - rte_pktmbuf_mtod(mbuf, uint8_t*));
   message.length = static_cast<uint16_t>(packet.bytes.size());
   message.mbuf = mbuf;

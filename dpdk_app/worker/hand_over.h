@@ -29,6 +29,7 @@ struct HandOver {
   HandOverKind kind = HandOverKind::kPacket;
   uint8_t hand_overs = 0;  // kPacket: with this one
   ChecksumState checksum = ChecksumState::kUnchecked;
+  bool looped = false;  // kPacket
   bool has_mac = false;
   net::IcmpErrorKind icmp = net::IcmpErrorKind::kProtocolUnreachable;
   uint16_t mtu = 0;  // kIcmp

@@ -154,6 +154,7 @@ void Worker::loop_back(const PacketOut& packet, rte_mbuf* mbuf) {
   in.destination = packet.destination;
   in.bytes = {rte_pktmbuf_mtod(mbuf, const uint8_t*), rte_pktmbuf_data_len(mbuf)};
   in.checksum = ChecksumState::kGood;  // it never leaves this memory
+  in.looped = true;
   steer(in, mbuf, Arrival::kLooped, nullptr);
 }
 

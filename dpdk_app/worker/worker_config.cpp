@@ -40,6 +40,7 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
   bridge.workers = count;
   for (const config::Port& port : config.ports) {
     for (const config::Prefix& prefix : port.addresses) {
+      out.shard.own_addresses.push_back(prefix.address);
       bridge.local_addresses.push_back(prefix.address);
       bridge.local_prefix_lengths.push_back(prefix.length);
     }

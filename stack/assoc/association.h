@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "assoc/cookie.h"
+#include "base/address_set.h"
 #include "base/turn_queue.h"
 #include "path/path.h"
 #include "rx/receive_queue.h"
@@ -38,9 +39,14 @@ struct LocalEnd {
   PortNumber port;
   std::vector<IpAddress> addresses;
   std::vector<uint8_t> prefix_lengths;  // of their networks, in their order; empty: not known
+  const AddressSet* of_host = nullptr;  // all that the host has, on every port; null: not known
 
   [[nodiscard]] bool has_address(const IpAddress& address) const {
     return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+  }
+  // Has this host that address, for whichever endpoint?
+  [[nodiscard]] bool is_ours(const IpAddress& address) const {
+    return of_host != nullptr ? of_host->contains(address) : has_address(address);
   }
   // The local address from which `remote` is reached: of its family and scope, `preferred` if that
   // is one. None if there is no such address.
@@ -67,6 +73,7 @@ struct InboundPacket {
   wire::CommonHeader header;
   std::span<const uint8_t> chunks;
   wire::PacketShape shape;
+  bool looped = false;
 };
 
 class Association {

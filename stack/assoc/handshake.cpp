@@ -132,7 +132,8 @@ void Association::drop_unlisted_paths(ShardContext& ctx, const IpAddress& source
                                       std::span<const IpAddress> listed) {
   const auto is_peers = [&](const Path* path) {
     return path->remote == source ||
-           std::find(listed.begin(), listed.end(), path->remote) != listed.end();
+           (may_be_peers(local_, source, path->remote) &&
+            std::find(listed.begin(), listed.end(), path->remote) != listed.end());
   };
   const auto named = std::count_if(paths_, paths_ + named_count_, is_peers);
   if (named == 0) return;  // the COOKIE ECHO may go nowhere else

@@ -10,7 +10,7 @@ namespace {
 
 // May an address of the list, which came from `source`, be used at all?
 bool is_usable(const LocalEnd& local, const IpAddress& source, const IpAddress& address) {
-  if (!address.is_unicast()) return false;
+  if (!address.is_unicast() || !may_be_peers(local, source, address)) return false;
   // Another host's loopback or link-local address is not ours to reach.
   if (address.scope() != AddressScope::kGlobal && source.scope() == AddressScope::kGlobal) {
     return false;
@@ -19,6 +19,23 @@ bool is_usable(const LocalEnd& local, const IpAddress& source, const IpAddress& 
 }
 
 }  // namespace
+
+bool may_be_peers(const LocalEnd& local, const IpAddress& source, const IpAddress& address) {
+  return !local.is_ours(address) || local.is_ours(source);
+}
+
+bool leave_out_our_addresses(const LocalEnd& local, const IpAddress& source, Cookie& cookie) {
+  const auto may_be = [&](const IpAddress& address) {
+    return may_be_peers(local, source, address);
+  };
+  if (!may_be(cookie.peer_addresses[0])) return false;
+  const auto end =
+      cookie.peer_addresses.begin() + static_cast<ptrdiff_t>(cookie.peer_address_count);
+  const auto others = std::remove_if(cookie.peer_addresses.begin(), end,
+                                     [&](const IpAddress& address) { return !may_be(address); });
+  cookie.peer_address_count = static_cast<size_t>(others - cookie.peer_addresses.begin());
+  return true;
+}
 
 PeerAddresses collect_peer_addresses(const LocalEnd& local, const IpAddress& source,
                                      std::span<const IpAddress> listed) {

@@ -24,8 +24,19 @@ struct PeerAddresses {
   [[nodiscard]] std::span<const IpAddress> list() const { return {addresses.data(), count}; }
 };
 
-// The source of the packet first, then of the list what is unicast, means the same to both sides,
-// and can be reached from a local address; each once, at most kMaxPaths.
+// Can `address` be that of a peer whose packet came from `source`? An address of this host is only
+// that of a peer on this host: to any other, what goes there never gets. Hosts have the same
+// addresses for bridges of their own, or share one for failover, and list them.
+[[nodiscard]] bool may_be_peers(const LocalEnd& local, const IpAddress& source,
+                                const IpAddress& address);
+
+// Of a cookie from `source`: since it was made, addresses of its list may have become ours. False:
+// the one that the INIT came from did.
+[[nodiscard]] bool leave_out_our_addresses(const LocalEnd& local, const IpAddress& source,
+                                           Cookie& cookie);
+
+// The source of the packet first, then of the list what is unicast, may be the peer's, means the
+// same to both sides, and can be reached from a local address; each once, at most kMaxPaths.
 [[nodiscard]] PeerAddresses collect_peer_addresses(const LocalEnd& local, const IpAddress& source,
                                                    std::span<const IpAddress> listed);
 

@@ -73,6 +73,8 @@ EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& ra
   endpoint->port = port;
   endpoint->addresses = config.addresses;
   endpoint->prefix_lengths = config.prefix_lengths;
+  endpoint->of_host = &of_host_;
+  for (const IpAddress& address : config.addresses) of_host_.add(address);
   endpoint->profile = config.profile;
   endpoint->peers = config.peers;
   endpoint->listening = config.listening;
@@ -101,6 +103,7 @@ void EndpointTable::forget_if_unused(Endpoint& endpoint) {
   uint32_t* link = &first_on_port_[endpoint.port.value];
   while (*link != id) link = &next_on_port_[*link];
   *link = next_on_port_[id];
+  for (const IpAddress& address : endpoint.addresses) of_host_.remove(address);
   endpoints_[id].reset();
   free_ids_.push_back(id);
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "assoc/association.h"
@@ -44,11 +45,18 @@ struct PortShare {
 
 class EndpointTable {
  public:
+  // `of_host`: what the host has beside the addresses of endpoints.
+  explicit EndpointTable(std::span<const IpAddress> of_host = {}) : of_host_(of_host) {}
+  EndpointTable(const EndpointTable&) = delete;
+  EndpointTable& operator=(const EndpointTable&) = delete;
+
   // Port 0 asks for a free one of the dynamic range, searched from a random place in its share,
   // then in those of others.
   EndpointResult add(const EndpointConfig& config, RandomSource& random, PortShare share = {});
   [[nodiscard]] Endpoint* find(EndpointId id) const;
   [[nodiscard]] Endpoint* find(const IpAddress& local, PortNumber port) const;
+  // Has this host that address, for whichever endpoint?
+  [[nodiscard]] bool is_ours(const IpAddress& address) const { return of_host_.contains(address); }
   // Forgets an endpoint that is closing and has no association left.
   void forget_if_unused(Endpoint& endpoint);
 
@@ -60,6 +68,7 @@ class EndpointTable {
   [[nodiscard]] PortNumber free_port(const std::vector<IpAddress>& addresses, RandomSource& random,
                                      PortShare share) const;
 
+  AddressSet of_host_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;  // by id; empty where forgotten
   std::vector<uint32_t> next_on_port_;                // by id: chains of endpoints on one port
   std::vector<uint32_t> first_on_port_ = std::vector<uint32_t>(65536, kNone);

@@ -41,6 +41,8 @@ uint16_t ShardCore::steer_quoted(const PacketIn& sent) const {
 // Of an INIT that tag is zero, and the one that it chose stands for it.
 Association* ShardCore::proven_quote(const PacketIn& sent) const {
   const std::span<const uint8_t> bytes = sent.bytes;
+  // What goes to an address of ours passes no router that could complain.
+  if (endpoints.is_ours(sent.destination)) return nullptr;
   const auto id = find_quoted(sent);
   Association* const association = id ? find(*id) : nullptr;
   if (association == nullptr) return nullptr;

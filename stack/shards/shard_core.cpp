@@ -25,6 +25,7 @@ constexpr size_t kTimersPerCall = 1024;
 ShardCore::ShardCore(const ShardConfig& config, Directory& directory, RandomSource& random,
                      TimePoint now)
     : ctx(config, random, now),
+      endpoints(config.own_addresses),
       directory_(directory),
       reader_(directory.join()),
       pool_(config.max_associations, config.memory),
@@ -115,6 +116,22 @@ Status ShardCore::close_endpoint(EndpointId id) {
   return Status::kOk;
 }
 
+// What a connect names, at most kMaxPaths. A peer is on this host or it is not: one with an address
+// that is not ours has none of ours. Nor is there an association of an endpoint with itself.
+PeerAddresses ShardCore::named_addresses(const Endpoint& endpoint, const ConnectRequest& request) {
+  const auto is_ours = [&](const IpAddress& address) { return endpoint.is_ours(address); };
+  const auto names = request.peer_addresses;
+  const bool on_this_host = std::all_of(names.begin(), names.end(), is_ours);
+  PeerAddresses out;
+  for (const IpAddress& name : names) {
+    const bool itself = request.peer_port == endpoint.port && endpoint.has_address(name);
+    if (is_ours(name) && (!on_this_host || itself)) continue;
+    if (out.count == kMaxPaths) break;
+    out.addresses[out.count++] = name;
+  }
+  return out;
+}
+
 ConnectResult ShardCore::connect(TimePoint now, const ConnectRequest& request) {
   const auto refuse = [this](Status status) {
     ctx.counters.add(Counter::k_refused_connects);
@@ -125,8 +142,9 @@ ConnectResult ShardCore::connect(TimePoint now, const ConnectRequest& request) {
   if (request.peer_addresses.empty() || request.peer_port.value == 0) {
     return refuse(Status::kInvalidAddress);
   }
-  const std::span<const IpAddress> peers =
-      request.peer_addresses.first(std::min(request.peer_addresses.size(), kMaxPaths));
+  const PeerAddresses named = named_addresses(*endpoint, request);
+  if (named.count == 0) return refuse(Status::kInvalidAddress);
+  const std::span<const IpAddress> peers = named.list();
   for (const IpAddress& peer : peers) {
     const IpAddress local = endpoint->address_towards(peer);
     if (!peer.is_unicast() || local.is_none()) return refuse(Status::kInvalidAddress);

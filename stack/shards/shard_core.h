@@ -75,6 +75,9 @@ class ShardCore {
   void accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie, Endpoint* endpoint);
   void on_matched(TimePoint now, const InboundPacket& packet, Association& association);
   void on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
+  // Both count what they forbid.
+  [[nodiscard]] bool forges_our_address(const InboundPacket& packet);
+  [[nodiscard]] bool may_concern(const InboundPacket& packet, const Association& association);
   [[nodiscard]] Association* find_by_tag(const InboundPacket& packet,
                                          bool addresses_too = true) const;
   // What the directory says, seen from here.
@@ -101,6 +104,8 @@ class ShardCore {
   [[nodiscard]] Association* proven_quote(const PacketIn& sent) const;  // icmp.cpp
 
   // shard_core.cpp
+  [[nodiscard]] static PeerAddresses named_addresses(const Endpoint& endpoint,
+                                                     const ConnectRequest& request);
   template <typename... Args>
   Association* make_association(Args&&... args);
   void destroy(Association* association);

@@ -29,7 +29,7 @@ uint16_t ShardCore::steer(const PacketIn& in) const {
   const auto header = wire::CommonHeader::parse(in.bytes);
   if (!header) return here;
   InboundPacket packet{
-      in.source, in.destination, *header, in.bytes.subspan(wire::kCommonHeaderSize), {}};
+      in.source, in.destination, *header, in.bytes.subspan(wire::kCommonHeaderSize), {}, in.looped};
   packet.shape = wire::inspect(packet.chunks);
   if (packet.shape.chunk_count == 0) return here;
   const wire::TagClass tag_class = wire::tag_class(packet.shape);
@@ -48,6 +48,7 @@ uint16_t ShardCore::steer(const PacketIn& in) const {
     const wire::InitParseResult parsed = wire::InitChunk::parse(init, false);
     if (!parsed.ok()) return here;
     for (const IpAddress& address : parsed.init.address_list()) {
+      if (!packet.looped && endpoints.is_ours(address)) continue;
       known = look_up(endpoint, packet, address);
       if (known) break;
     }
@@ -104,7 +105,7 @@ void ShardCore::receive(TimePoint now, const PacketIn& in) {
     return drop(Counter::k_drop_not_unicast);
   }
   InboundPacket packet{
-      in.source, in.destination, *header, in.bytes.subspan(wire::kCommonHeaderSize), {}};
+      in.source, in.destination, *header, in.bytes.subspan(wire::kCommonHeaderSize), {}, in.looped};
   packet.shape = wire::inspect(packet.chunks);
   if (packet.shape.chunk_count == 0) return drop(Counter::k_drop_chunk_length);
   if (packet.shape.breaks_bundling()) return drop(Counter::k_drop_bundled_init);
@@ -130,6 +131,7 @@ void ShardCore::steer(TimePoint now, const InboundPacket& packet, wire::TagClass
   if (tag_class == wire::TagClass::kByCookie) return on_cookie_echo(now, packet);
   if (tag_class == wire::TagClass::kOwn) {
     if (Association* const association = find_by_tag(packet)) {
+      if (packet.looped && !may_concern(packet, *association)) return;
       // 8.5.1 E: our own tag, but an answer to something older than this association.
       if (association->is_opening() && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
         return answer_out_of_blue(ctx, now, budget_, endpoints.find(association->local().endpoint),
@@ -139,6 +141,23 @@ void ShardCore::steer(TimePoint now, const InboundPacket& packet, wire::TagClass
     }
   }
   on_unmatched(now, packet, tag_class);
+}
+
+// The source is an address of ours, but the packet was on a wire.
+bool ShardCore::forges_our_address(const InboundPacket& packet) {
+  if (packet.looped || !endpoints.is_ours(packet.source)) return false;
+  ctx.counters.add(Counter::k_drop_own_source);
+  return true;
+}
+
+// What we sent to an address of our own says nothing of an association with another host, even if
+// that has such an address in its list: it did not come from there.
+bool ShardCore::may_concern(const InboundPacket& packet, const Association& association) {
+  const auto is_ours = [this](const Path* path) { return endpoints.is_ours(path->remote); };
+  const auto paths = association.paths();
+  if (!packet.looped || std::all_of(paths.begin(), paths.end(), is_ours)) return true;
+  ctx.counters.add(Counter::k_drop_looped);
+  return false;
 }
 
 void ShardCore::on_matched(TimePoint now, const InboundPacket& packet, Association& association) {
@@ -189,6 +208,7 @@ ShardCore::Known ShardCore::find_by_list(const Endpoint* endpoint,
   wire::ChunkCursor chunks(packet.chunks);
   const wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), true);
   for (const IpAddress& address : parsed.init.address_list()) {
+    if (!packet.looped && endpoints.is_ours(address)) continue;
     const Known known = find_by_address(endpoint, packet, address);
     if (!known.none()) return known;
   }
@@ -197,6 +217,7 @@ ShardCore::Known ShardCore::find_by_list(const Endpoint* endpoint,
 
 // No association has this tag. The one with these addresses and ports judges what is left (8.5.1).
 void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class) {
+  if (forges_our_address(packet)) return;
   const Endpoint* const endpoint =
       endpoints.find(packet.destination, packet.header.destination_port);
   Known known = find_by_address(endpoint, packet, packet.source);
@@ -204,6 +225,7 @@ void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::T
   if (association == nullptr && !known.elsewhere) {
     known = find_by_list(endpoint, packet);
     Association* const listed = known.association;
+    if (listed != nullptr && !may_concern(packet, *listed)) return;
     if (listed != nullptr && listed->local_tag() == packet.header.verification_tag) {
       return on_matched(now, packet, *listed);
     }
@@ -220,6 +242,7 @@ void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::T
     ctx.counters.add(Counter::k_drop_elsewhere);
     return;
   }
+  if (!may_concern(packet, *association)) return;
   if (tag_class == wire::TagClass::kReflected &&
       packet.header.verification_tag == association->peer_tag()) {
     // The reflected tag admits the ABORT or SHUTDOWN COMPLETE and nothing behind it (8.5).
@@ -260,6 +283,7 @@ bool ShardCore::init_is_within_rate(TimePoint now, const InboundPacket& packet,
 }
 
 void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
+  if (forges_our_address(packet)) return;
   Endpoint* const endpoint = endpoints.find(packet.destination, packet.header.destination_port);
   const PeerProfile* const peer =
       endpoint != nullptr ? endpoint->configured(packet.source) : nullptr;
@@ -292,6 +316,7 @@ void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
       ctx.counters.add(Counter::k_drop_elsewhere);
       return;
     }
+    if (!may_concern(packet, *known.association)) return;
     known.association->on_unexpected_init(ctx, now, packet, init, draw_tag(),
                                           Tsn(ctx.random.u32()));
     return;
@@ -313,6 +338,7 @@ void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
 }
 
 void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
+  if (forges_our_address(packet)) return;
   wire::ChunkCursor chunks(packet.chunks);
   const auto echo = wire::CookieEchoChunk::parse(*chunks.next());
   Cookie cookie;
@@ -330,11 +356,16 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
     ctx.counters.add(Counter::k_drop_no_endpoint);
     return;
   }
+  if (!leave_out_our_addresses(*endpoint, packet.source, cookie)) {
+    ctx.counters.add(Counter::k_drop_bad_cookie);
+    return;
+  }
   for (const IpAddress& peer : cookie.peers()) {
     const Known there = find_by_address(endpoint, packet, peer);
     if (there.elsewhere) return on_cookie_elsewhere(now, packet, cookie, endpoint);
     Association* const known = there.association;
     if (known == nullptr) continue;
+    if (!may_concern(packet, *known)) return;
     const VerificationTag old_tag = known->local_tag();
     const PeerAddresses before = addresses_of(*known);
     switch (known->on_cookie(ctx, now, packet, cookie)) {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "base/address_set.h"
 #include "base/list.h"
 #include "base/pool.h"
 #include "base/stable_queue.h"
@@ -24,6 +25,45 @@
 
 namespace trunkline {
 namespace {
+
+// ---------------------------------------------------------------- AddressSet
+
+TEST(AddressSet, HoldsAnAddressUntilItWasTakenOutAsOftenAsItWasPutIn) {
+  AddressSet set;
+  SeededRandom random(5);
+  std::map<uint8_t, int> held;
+  const auto address = [](uint8_t i) {
+    return i % 2 == 0 ? IpAddress::ipv4(10, 0, 0, i)
+                      : *IpAddress::parse("2001:db8::" + std::to_string(i));
+  };
+  EXPECT_FALSE(set.contains(address(1)));
+  for (int step = 0; step < 20000; ++step) {
+    const uint64_t dice = random.u64();
+    const auto which = static_cast<uint8_t>(dice % 100);
+    if ((dice >> 32) % 2 == 0) {
+      set.add(address(which));
+      ++held[which];
+    } else {
+      set.remove(address(which));
+      if (held[which] > 0) --held[which];
+    }
+    if (step % 50 != 0) continue;
+    for (uint8_t i = 0; i < 100; ++i) ASSERT_EQ(set.contains(address(i)), held[i] > 0) << step;
+  }
+  EXPECT_FALSE(set.contains({}));
+}
+
+TEST(AddressSet, DoesNotGrowWithAddressesThatComeAndGo) {
+  AddressSet set;
+  for (int i = 0; i < 100000; ++i) {
+    const IpAddress address = IpAddress::ipv4(
+        10, static_cast<uint8_t>(i >> 16), static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i));
+    set.add(address);
+    ASSERT_TRUE(set.contains(address));
+    set.remove(address);
+    ASSERT_FALSE(set.contains(address));
+  }
+}
 
 // ---------------------------------------------------------------- Pool
 

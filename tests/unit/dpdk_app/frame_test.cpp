@@ -302,10 +302,12 @@ TEST(Input, WhoMayPass) {
   for (const char* source : {"224.0.0.1", "255.255.255.255", "0.0.0.0", "127.0.0.1"}) {
     EXPECT_EQ(judge(ipv4_frame(kPayload, {}, source)), NetCounter::k_drop_ip_source) << source;
   }
-  EXPECT_EQ(judge(ipv4_frame(kPayload, {}, "192.0.2.1")), NetCounter::k_drop_ip_source);
-  for (const char* source : {"ff02::1", "::", "::1", "2001:db8::1"}) {
+  for (const char* source : {"ff02::1", "::", "::1"}) {
     EXPECT_EQ(judge(ipv6_frame(132, kPayload, 0, source)), NetCounter::k_drop_ip_source) << source;
   }
+  // What we send to ourselves is on no wire.
+  EXPECT_EQ(judge(ipv4_frame(kPayload, {}, "192.0.2.1")), NetCounter::k_drop_own_source);
+  EXPECT_EQ(judge(ipv6_frame(132, kPayload, 0, "2001:db8::1")), NetCounter::k_drop_own_source);
   // A group is for Neighbor Discovery only.
   EXPECT_EQ(judge(ipv6_frame(132, kPayload, 0, "2001:db8::77", "ff02::1")),
             NetCounter::k_drop_not_our_address);

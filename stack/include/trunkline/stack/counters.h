@@ -66,6 +66,8 @@ namespace trunkline {
   X(drop_not_unicast, "packets from or to an address that is not unicast")                      \
   X(drop_chunk_length, "packets whose chunk lengths do not add up")                             \
   X(drop_bundled_init, "INIT, INIT ACK or SHUTDOWN COMPLETE bundled with other chunks")         \
+  X(drop_own_source, "packets from outside whose source is one of our own addresses")           \
+  X(drop_looped, "packets of ours that came back to an association with another host")          \
   X(drop_bad_tag, "packets of an association with a wrong verification tag")                    \
   X(drop_init_nonzero_tag, "INITs whose packet has a verification tag")                         \
   X(drop_no_endpoint, "packets to a port that nobody listens on, unanswered")                   \

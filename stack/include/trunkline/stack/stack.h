@@ -43,6 +43,9 @@ struct PacketIn {
   std::span<const uint8_t> bytes;
   ChecksumState checksum = ChecksumState::kUnchecked;
   uint8_t hand_overs = 0;  // how often it went from one shard to another
+  // It never was on a wire: transmit() gave it, to one of this host's own addresses. Of what comes
+  // from outside nothing has such an address as its source; the caller drops it.
+  bool looped = false;
 };
 
 // Room for one SCTP packet to send. The caller sets `room` (at least the largest path MTU less
@@ -284,7 +287,10 @@ struct ShardConfig {
   uint32_t inits_per_second_per_source = 200;  // source: an IPv4 address, an IPv6 /64; 0: no limit
   uint32_t inits_per_second = 20000;           // of strangers together; 0: no limit
   uint32_t spent_cookies = 16384;              // remembered against replay; 0: none
-  MemorySource* memory = nullptr;              // of pools and tables; null: the heap
+  // Of this host, on whatever port, beside those of the endpoints: no other host's address is among
+  // them, whatever a peer lists.
+  std::vector<IpAddress> own_addresses;
+  MemorySource* memory = nullptr;  // of pools and tables; null: the heap
 };
 
 // The one structure that shards share, whatever threads they run on: addresses and ports of both
