@@ -65,14 +65,14 @@ def mutated(mutation):
     return texts
 
 
-def copy_sources():
+def copy_sources(to=SOURCE):
     """Copies what changed, so that a second run builds little."""
     for part in PARTS:
         paths = [ROOT / part] if (ROOT / part).is_file() else (ROOT / part).rglob('*')
         for path in paths:
             if not path.is_file() or '__pycache__' in path.parts:
                 continue
-            target = SOURCE / path.relative_to(ROOT)
+            target = to / path.relative_to(ROOT)
             put(target, path.read_bytes())
             shutil.copymode(path, target)
 
