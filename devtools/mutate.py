@@ -103,7 +103,8 @@ def configure(mutations):
     if not (BUILD / 'build.ninja').is_file():
         status = subprocess.run(
             ['meson', 'setup', str(BUILD), str(SOURCE), '-Dbuildtype=plain', '-Doptimization=1',
-             '-Dperf=false', '-Ddpdk=disabled', '-Dwerror=false'], stdout=subprocess.DEVNULL, check=False).returncode
+             '-Dperf=false', '-Ddpdk=disabled', '-Dwerror=false', '-Dsteps=true'],
+            stdout=subprocess.DEVNULL, check=False).returncode
         if status != 0:
             raise SystemExit('mutate: meson failed')
     only_sim = all(m.get('sim') for m in mutations)

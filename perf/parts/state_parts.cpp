@@ -109,8 +109,8 @@ constexpr size_t kFew = 32;
 template <bool Cold>
 void find_tag(benchmark::State& state) {
   const size_t count = static_cast<size_t>(many(state));
-  TagTable table(static_cast<uint32_t>(count));
   SeededRandom random(5);
+  TagTable table(random.u64(), static_cast<uint32_t>(count));
   std::vector<VerificationTag> tags(count);
   for (size_t i = 0; i < count; ++i) {
     tags[i] = VerificationTag(random.u32());

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "assoc/context.h"
+#include "base/steps.h"
 
 namespace trunkline {
 namespace {
@@ -56,6 +57,7 @@ bool LocalEnd::is_neighbour(size_t index, const IpAddress& remote) const {
 
 Path* Association::find_path(const IpAddress& remote) const {
   for (Path* path : paths()) {
+    count_steps();
     if (path->remote == remote) return path;
   }
   return nullptr;

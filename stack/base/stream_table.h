@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <new>
 
+#include "base/steps.h"
 #include "trunkline/stack/types.h"
 
 namespace trunkline {
@@ -28,6 +29,7 @@ class StreamTable {
     if (height_ == 0 || stream.value >> bits_below(height_) != 0) return nullptr;
     void* at = root_;
     for (unsigned level = height_; level > 1 && at != nullptr; --level) {
+      count_steps();
       at = static_cast<Node*>(at)->children[index_at(level, stream)];
     }
     return at != nullptr ? &static_cast<Page*>(at)->streams[stream.value % kPerPage] : nullptr;
@@ -88,6 +90,7 @@ class StreamTable {
     }
     void** link = &root_;
     for (unsigned level = height_; level > 1; --level) {
+      count_steps();
       if (*link == nullptr) *link = new (std::nothrow) Node();
       if (*link == nullptr) return nullptr;
       link = &static_cast<Node*>(*link)->children[index_at(level, stream)];
@@ -99,6 +102,7 @@ class StreamTable {
   template <typename Visit>
   static void walk(void* at, unsigned height, Visit& visit) {
     if (at == nullptr) return;
+    count_steps();
     if (height == 1) {
       for (T& stream : static_cast<Page*>(at)->streams) visit(stream);
       return;
@@ -107,6 +111,7 @@ class StreamTable {
   }
   static void drop(void* at, unsigned height) {
     if (at == nullptr) return;
+    count_steps();
     if (height == 1) {
       delete static_cast<Page*>(at);
       return;

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/steps.h"
+
 namespace trunkline {
 
 // `Place` is the queue's word in each object: 0 while it is in no queue.
@@ -30,6 +32,7 @@ class TurnQueue {
   // nullptr when empty.
   T* pop_front() {
     while (size_ > 0) {
+      count_steps();
       T* const item = slots_[head_++ & mask()];
       if (item == nullptr) continue;  // it has left
       item->*Place = 0;
@@ -66,6 +69,7 @@ class TurnQueue {
     size_t from = head_;
     head_ = tail_ = 0;
     for (; from != end; ++from) {
+      count_steps();
       T* const item = old[from & (old.size() - 1)];
       if (item != nullptr) put(tail_++, item);
     }

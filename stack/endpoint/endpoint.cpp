@@ -3,13 +3,21 @@
 #include "endpoint/endpoint.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "assoc/peer_addresses.h"
+#include "base/steps.h"
 
 namespace trunkline {
 namespace {
 
-constexpr uint16_t kFirstDynamicPort = 49152;  // RFC 6335 section 6
+// The bits of a word, whose first one is number `begin`, that are in one's share.
+uint64_t share_of(size_t begin, PortShare share) {
+  uint64_t bits = 0;
+  size_t bit = (share.index + share.count - begin % share.count) % share.count;
+  for (; bit < 64; bit += share.count) bits |= uint64_t{1} << bit;
+  return bits;
+}
 
 }  // namespace
 
@@ -32,18 +40,45 @@ bool EndpointTable::taken(PortNumber port, const std::vector<IpAddress>& address
 
 PortNumber EndpointTable::free_port(const std::vector<IpAddress>& addresses, RandomSource& random,
                                     PortShare share) const {
+  PortSet taken{};
+  for (const TakenPorts& some : taken_ports_) {
+    if (std::find(addresses.begin(), addresses.end(), some.address) == addresses.end()) continue;
+    for (size_t i = 0; i < taken.size(); ++i) taken[i] |= some.ports[i];
+    count_steps(taken.size());
+  }
+  if (std::all_of(taken.begin(), taken.end(), [](uint64_t word) { return word == UINT64_MAX; })) {
+    return {};
+  }
   constexpr uint32_t kCount = 65536 - kFirstDynamicPort;
   for (uint32_t part = 0; part < share.count; ++part) {
-    const uint32_t first = (share.index + part) % share.count;
+    const auto first = static_cast<uint16_t>((share.index + part) % share.count);
     const uint32_t size = (kCount - first + share.count - 1) / share.count;
-    const uint32_t start = random.u32() % size;
-    for (uint32_t i = 0; i < size; ++i) {
-      const uint32_t offset = (start + i) % size * share.count + first;
-      const PortNumber candidate(static_cast<uint16_t>(kFirstDynamicPort + offset));
-      if (!taken(candidate, addresses)) return candidate;
+    const size_t start = random.u32() % size * share.count + first;
+    // Once around, and the first word again for what lies before the start in it.
+    for (size_t i = 0; i <= taken.size(); ++i) {
+      count_steps();
+      const size_t word = (start / 64 + i) % taken.size();
+      uint64_t free = ~taken[word] & share_of(word * 64, {first, share.count});
+      if (i == 0) free &= ~uint64_t{0} << start % 64;
+      if (free == 0) continue;
+      const size_t offset = word * 64 + static_cast<size_t>(std::countr_zero(free));
+      return PortNumber(static_cast<uint16_t>(kFirstDynamicPort + offset));
     }
   }
   return {};
+}
+
+void EndpointTable::mark(const Endpoint& endpoint, bool taken) {
+  if (endpoint.port.value < kFirstDynamicPort) return;
+  const size_t offset = endpoint.port.value - kFirstDynamicPort;
+  const uint64_t bit = uint64_t{1} << offset % 64;
+  for (const IpAddress& address : endpoint.addresses) {
+    auto at = std::find_if(taken_ports_.begin(), taken_ports_.end(),
+                           [&](const TakenPorts& some) { return some.address == address; });
+    if (at == taken_ports_.end()) at = taken_ports_.insert(at, TakenPorts{address});
+    uint64_t& word = at->ports[offset / 64];
+    word = taken ? word | bit : word & ~bit;
+  }
 }
 
 EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& random,
@@ -80,6 +115,7 @@ EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& ra
   endpoint->listening = config.listening;
   endpoint->out_of_blue = config.out_of_blue;
   endpoint->user = config.user;
+  mark(*endpoint, true);
   endpoints_[id] = std::move(endpoint);
   next_on_port_[id] = first_on_port_[port.value];
   first_on_port_[port.value] = id;
@@ -92,6 +128,7 @@ Endpoint* EndpointTable::find(EndpointId id) const {
 
 Endpoint* EndpointTable::find(const IpAddress& local, PortNumber port) const {
   for (uint32_t id = first_on_port_[port.value]; id != kNone; id = next_on_port_[id]) {
+    count_steps();
     if (endpoints_[id]->has_address(local)) return endpoints_[id].get();
   }
   return nullptr;
@@ -101,9 +138,10 @@ void EndpointTable::forget_if_unused(Endpoint& endpoint) {
   if (!endpoint.closing || endpoint.associations > 0) return;
   const uint32_t id = endpoint.endpoint.value;
   uint32_t* link = &first_on_port_[endpoint.port.value];
-  while (*link != id) link = &next_on_port_[*link];
+  for (; *link != id; link = &next_on_port_[*link]) count_steps();
   *link = next_on_port_[id];
   for (const IpAddress& address : endpoint.addresses) of_host_.remove(address);
+  mark(endpoint, false);
   endpoints_[id].reset();
   free_ids_.push_back(id);
 }

@@ -3,6 +3,7 @@
 // table that finds the endpoint of a packet. Knows nothing of associations beyond their number.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -63,16 +64,27 @@ class EndpointTable {
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
 
+  // Which dynamic ports are taken on an address, a bit each: a client that has nearly all of them
+  // and asks for more must not cost a look at every port.
+  static constexpr uint16_t kFirstDynamicPort = 49152;  // RFC 6335 section 6
+  using PortSet = std::array<uint64_t, (65536 - kFirstDynamicPort) / 64>;
+  struct TakenPorts {
+    IpAddress address;
+    PortSet ports{};
+  };
+
   [[nodiscard]] bool taken(PortNumber port, const std::vector<IpAddress>& addresses) const;
   // 0: all are taken.
   [[nodiscard]] PortNumber free_port(const std::vector<IpAddress>& addresses, RandomSource& random,
                                      PortShare share) const;
+  void mark(const Endpoint& endpoint, bool taken);
 
   AddressSet of_host_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;  // by id; empty where forgotten
   std::vector<uint32_t> next_on_port_;                // by id: chains of endpoints on one port
   std::vector<uint32_t> first_on_port_ = std::vector<uint32_t>(65536, kNone);
   std::vector<uint32_t> free_ids_;
+  std::vector<TakenPorts> taken_ports_;  // an entry for each address that ever had one
 };
 
 }  // namespace trunkline

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/steps.h"
 
 namespace trunkline {
 
@@ -55,6 +56,7 @@ const PeerProfile* PeerTable::find(const IpAddress& peer) const {
   for (const Length& length : lengths_) {
     if (length.family != peer.family()) continue;
     for (size_t at = home(peer, length.bits); slots_[at] != kNone; at = next(at)) {
+      count_steps();
       const PeerProfile& entry = entries_[slots_[at]];
       if (entry.prefix_length == length.bits && peer.has_prefix(entry.prefix, length.bits)) {
         return &entry;

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "base/bytes.h"
+#include "base/steps.h"
 
 namespace trunkline {
 
@@ -27,7 +28,7 @@ uint64_t SpentCookies::name_of(const Cookie& cookie) const {
 
 bool SpentCookies::contains(uint64_t name) const {
   uint32_t at = chains_[name & (chains_.size() - 1)];
-  while (at != kNone && entries_[at].name != name) at = entries_[at].next;
+  for (; at != kNone && entries_[at].name != name; at = entries_[at].next) count_steps();
   return at != kNone;
 }
 
@@ -37,7 +38,7 @@ bool SpentCookies::contains(const Cookie& cookie) const {
 
 void SpentCookies::forget(uint32_t index) {
   uint32_t* link = &chain_of(entries_[index].name);
-  while (*link != index) link = &entries_[*link].next;
+  for (; *link != index; link = &entries_[*link].next) count_steps();
   *link = entries_[index].next;
 }
 

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/bytes.h"
+#include "base/steps.h"
 
 namespace trunkline {
 namespace {
@@ -50,6 +51,7 @@ std::atomic<Directory::Index>& Directory::bucket_of(const DirectoryKey& key) con
 std::optional<AssocId> Directory::find(const DirectoryKey& key) const {
   Index at = bucket_of(key).load(std::memory_order_acquire);
   while (at != 0) {
+    count_steps();
     const Entry& entry = entries_[at];
     if (entry.key == key) {
       const Entry& first = entries_[entry.first];
@@ -179,6 +181,7 @@ void Directory::unlink(Batch batch) {
   for (Index at = batch; at != 0; at = entries_[at].sibling) {
     std::atomic<Index>* link = &bucket_of(entries_[at].key);
     while (link->load(std::memory_order_relaxed) != at) {
+      count_steps();
       link = &entries_[link->load(std::memory_order_relaxed)].next;
     }
     link->store(entries_[at].next.load(std::memory_order_relaxed), std::memory_order_release);

@@ -30,7 +30,7 @@ ShardCore::ShardCore(const ShardConfig& config, Directory& directory, RandomSour
       reader_(directory.join()),
       pool_(config.max_associations, config.memory),
       slots_(config.memory, config.max_associations),
-      tags_(config.max_associations, config.memory),
+      tags_(random.u64(), config.max_associations, config.memory),
       budget_(config.out_of_blue_replies_per_second),
       init_limiter_(random, config.inits_per_second_per_source, config.inits_per_second),
       spent_(random, config.spent_cookies) {}

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/steps.h"
+
 namespace trunkline {
 namespace {
 
@@ -110,6 +112,7 @@ uint64_t TimingWheel::slot_start(size_t level, size_t slot) const {
 TimingWheel::FirstSlot TimingWheel::first_slot() {
   for (size_t level = 0; level < kLevels; ++level) {
     while (occupied_[level] != 0) {
+      count_steps();
       const size_t slot = static_cast<size_t>(std::countr_zero(occupied_[level]));
       if (!is_empty(slots_[level][slot])) return {level, slot, slot_start(level, slot)};
       occupied_[level] &= occupied_[level] - 1;
@@ -124,6 +127,7 @@ WheelEntry* TimingWheel::pop_expired(TimePoint now) {
   size_t moves_left = kMovesPerCall;
   while (true) {
     for (; !is_empty(moving_) && moves_left > 0; --moves_left) {
+      count_steps();
       WheelEntry& entry = first_entry(moving_);
       unlink(entry);
       file(entry);
@@ -162,6 +166,7 @@ TimePoint TimingWheel::next_deadline() const {
   const auto look = [&](const WheelLink& head) {
     for (const WheelLink* link = head.next; link != &head; link = link->next) {
       if (looks_left-- == 0) return false;
+      count_steps();
       best = std::min(best, to_wheel(static_cast<const WheelEntry*>(link)->deadline));
     }
     return true;
@@ -170,6 +175,7 @@ TimePoint TimingWheel::next_deadline() const {
   for (size_t level = 0; level < kLevels; ++level) {
     for (uint64_t bits = occupied_[level]; bits != 0; bits &= bits - 1) {
       const size_t slot = static_cast<size_t>(std::countr_zero(bits));
+      count_steps();
       if (is_empty(slots_[level][slot])) continue;
       const uint64_t start = slot_start(level, slot);
       // Nothing in this slot or after it is due before the slot starts.

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "assoc/peer_addresses.h"
+#include "base/steps.h"
 #include "endpoint/listener.h"
 #include "support/ip.h"
 
@@ -110,6 +111,24 @@ TEST(EndpointTable, AShareThatIsUsedUpTakesFromTheOthers) {
     ASSERT_EQ(result.status, Status::kOk);
     ASSERT_TRUE(given.insert(result.port.value).second);
     EXPECT_EQ((result.port.value - 49152) % 64, i < 256 ? 1 : 2);
+  }
+}
+
+// A client may hold nearly every port and ask on: that costs a look at words of 64 of them.
+TEST(EndpointTable, ThePortThatIsLeftIsFoundSoon) {
+  SeededRandom random(4);
+  EndpointTable table;
+  for (uint32_t i = 49152; i < 65535; ++i) table.add(config(0, {ip("192.0.2.1")}), random);
+  for (const uint16_t count : {uint16_t{1}, uint16_t{3}, uint16_t{8}}) {
+    const uint64_t before = steps_taken;
+    const auto last = table.add(config(0, {ip("192.0.2.1")}), random, {0, count});
+    ASSERT_EQ(last.status, Status::kOk);
+    EXPECT_EQ(table.add(config(0, {ip("192.0.2.1")}), random, {0, count}).status,
+              Status::kOutOfResources);
+    EXPECT_LE(steps_taken - before, 512u + 257u * count);
+    Endpoint* const endpoint = table.find(last.endpoint);
+    endpoint->closing = true;
+    table.forget_if_unused(*endpoint);
   }
 }
 
