@@ -140,6 +140,7 @@ void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, ui
   }
   state_ = AssocState::kClosed;
   dead_ = true;
+  forget_received(ctx);
   ctx.wheel.cancel(wheel_entry);
   if (ready_place != 0) ctx.ready.remove(this);
   ctx.dying.push_back(this);
@@ -215,7 +216,7 @@ Status Association::send(ShardContext& ctx, const SendRequest& request, Payload&
   return Status::kOk;
 }
 
-void Association::fill_status(AssocStatus& out) const {
+void Association::fill_status(const ShardContext& ctx, AssocStatus& out) const {
   out.id = id;
   out.endpoint = local_.endpoint;
   out.state = state_;
@@ -228,7 +229,7 @@ void Association::fill_status(AssocStatus& out) const {
   out.next_tsn = outstanding_.next_tsn();
   out.cum_tsn_ack = tsns_.cum_tsn();
   out.peer_rwnd = peer_rwnd_;
-  out.a_rwnd = advertised();
+  out.a_rwnd = advertised(ctx);
   out.error_count = error_count_;
   out.queued_bytes = queue_.bytes();
   out.outstanding_bytes = outstanding_.bytes();
@@ -277,7 +278,7 @@ void Association::release(ShardContext& ctx) {
     }
   }
   while (TxMessage* message = queue_.pop_any()) ctx.messages.destroy(message);
-  received_.clear(ctx.blocks);
+  forget_received(ctx);
   tsns_.release(ctx.disorder);
   for (Path* path : paths()) destroy_path(ctx, path);
   path_count_ = 0;

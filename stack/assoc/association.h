@@ -14,6 +14,7 @@
 
 #include "assoc/cookie.h"
 #include "base/address_set.h"
+#include "base/largest_first.h"
 #include "base/turn_queue.h"
 #include "path/path.h"
 #include "rx/receive_queue.h"
@@ -118,12 +119,16 @@ class Association {
   // A message was put aside for a slow reader, or taken by it at last.
   void on_message_kept(size_t bytes);
   void on_message_consumed(ShardContext& ctx, size_t bytes);
+  // May it be put aside? Not beyond the window unless there is more left than the reader has.
+  [[nodiscard]] bool may_keep(const ShardContext& ctx, size_t bytes) const;
   // ICMP, checked, says that the peer does not speak SCTP.
   void on_protocol_unreachable(ShardContext& ctx);
   // ICMP, checked so far as to quote our tag, says that `sent` was too large (path_mtu.cpp).
   void on_packet_too_big(ShardContext& ctx, TimePoint now, const PacketIn& sent, uint16_t told);
   // The shard could not keep a message.
   void abort_for_memory(ShardContext& ctx);
+  // Blocks for a message of `keeper`, null if that has ended, from whoever holds most (memory.cpp).
+  static bool free_blocks_to_keep(ShardContext& ctx, size_t bytes, const Association* keeper);
 
   // -- time and output
   void on_timer(ShardContext& ctx, TimePoint now);
@@ -150,7 +155,11 @@ class Association {
   // Where the profile wants it: has the peer exactly the addresses of this association's paths?
   [[nodiscard]] bool accepts_addresses(const IpAddress& source,
                                        std::span<const IpAddress> listed) const;
-  void fill_status(AssocStatus& out) const;
+  void fill_status(const ShardContext& ctx, AssocStatus& out) const;
+  // For tests: what is wrong with the books of received data; nullptr if nothing is.
+  [[nodiscard]] const char* receive_fault(const ShardContext& ctx) const;
+  [[nodiscard]] const ReceiveQueue& received() const { return received_; }
+  [[nodiscard]] uint64_t kept_bytes() const { return kept_bytes_; }
   // An address that the peer has just told of cannot be used: another association has it. Not for
   // an address that our user named.
   void forget_address(ShardContext& ctx, const IpAddress& remote);
@@ -166,6 +175,7 @@ class Association {
   AssocId id;
   uint64_t user = 0;
   uint32_t ready_place = 0;  // in ShardContext::ready
+  uint32_t held_place = 0;   // in ShardContext::holders
   WheelEntry wheel_entry;
 
  private:
@@ -249,15 +259,28 @@ class Association {
   void on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataSeen& data);
   void accept_data(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
   bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
+  ReceiveQueue::Outcome hold(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
+  void drop_data(ShardContext& ctx, Counter why, DataSeen& data);
+  void record_tsn(ShardContext& ctx, Tsn tsn);
+  void settle_received(ShardContext& ctx);
   void deliver_ready(ShardContext& ctx);
   void after_data(TimePoint now, const InboundPacket& packet, const DataSeen& data);
   [[nodiscard]] uint64_t held_bytes() const { return received_.held_bytes() + kept_bytes_; }
-  [[nodiscard]] uint32_t window() const;      // what is really left
-  [[nodiscard]] uint32_t advertised() const;  // the same, without silly windows
-  bool write_sack_chunk(wire::PacketWriter& writer) const;
+  [[nodiscard]] uint32_t window() const;  // what is really left
+  // The same as it is told: no silly windows, and for a slow reader no more than the shard has
+  // left.
+  [[nodiscard]] uint32_t advertised(const ShardContext& ctx) const;
+  bool write_sack_chunk(const ShardContext& ctx, wire::PacketWriter& writer) const;
   void note_sack_sent(ShardContext& ctx);
   // What is owed to an earlier packet of the burst, as a packet of its own.
   void flush_acknowledgement(ShardContext& ctx, TimePoint now);
+
+  // memory.cpp
+  bool drop_held_behind(ShardContext& ctx, Tsn tsn, Counter why);
+  bool find_blocks(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
+  bool give_way(ShardContext& ctx);
+  void forget_received(ShardContext& ctx);
+  void weigh(ShardContext& ctx);
 
   // sack_in.cpp
   void on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
@@ -408,7 +431,7 @@ class Association {
   uint8_t cookie_ack_path_ = 0;  // where the last COOKIE ECHO came from (6.4)
   uint8_t setup_path_ = 0;       // where INIT and COOKIE ECHO go
   uint16_t error_count_ = 0;     // 8.1
-  uint16_t starved_ = 0;         // times that the next TSN came and there was no memory for it
+  uint16_t starved_ = 0;         // times on end that the next TSN came and found no memory
   uint16_t outbound_streams_ = 0;
   uint16_t inbound_streams_ = 0;
   uint32_t told_rwnd_ = 0;  // the peer's last a_rwnd
@@ -443,5 +466,7 @@ class Association {
 };
 
 using ReadyQueue = TurnQueue<Association, &Association::ready_place>;
+// By what they hold of the receive buffers out of order, then by what they hold at all.
+using Holders = LargestFirst<Association, &Association::held_place>;
 
 }  // namespace trunkline

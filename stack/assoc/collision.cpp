@@ -164,7 +164,7 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   if (counted) ctx.counters.subtract(Counter::k_curr_estab);
   ctx.counters.add(Counter::k_restarts);
   fail_messages(ctx, Reason::kRestarted, 0);
-  received_.clear(ctx.blocks);
+  forget_received(ctx);
   tsns_.release(ctx.disorder);
   tsns_ = TsnTracker(cookie.peer_initial_tsn);
   outstanding_.restart(cookie.local_initial_tsn);

@@ -119,6 +119,7 @@ struct ShardContext {
   ReplyQueue replies;
   AnswerChunks answers;
   ReadyQueue ready;                 // may have something to send
+  Holders holders;                  // hold received data
   std::vector<Association*> dying;  // ended; the shard forgets them when the handler is done
 };
 

@@ -41,9 +41,7 @@ void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataS
       data.immediate = true;
       return;
     case TsnTracker::Verdict::kTooFar:
-      ctx.counters.add(Counter::k_drop_data_beyond_tsn_range);
-      data.immediate = true;
-      return;
+      return drop_data(ctx, Counter::k_drop_data_beyond_tsn_range, data);
     case TsnTracker::Verdict::kNew:
       break;
   }
@@ -51,7 +49,7 @@ void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataS
   if (parsed->stream.value >= inbound_streams_) {
     // Acknowledged like any other, reported, not delivered (6.5).
     ctx.counters.add(Counter::k_drop_bad_stream);
-    tsns_.record(parsed->tsn, ctx.disorder);
+    record_tsn(ctx, parsed->tsn);
     data.fresh = true;
     if (data.may_answer()) {
       report_error(ctx, [&](wire::PacketWriter& writer) {
@@ -60,50 +58,60 @@ void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataS
     }
     return;
   }
-  if (advertised() == 0) {
-    if (!make_room(ctx, *parsed, data)) return;
-    // What was dropped may have used, or moved, the gap block that this TSN counted on.
-    if (tsns_.classify(parsed->tsn, ctx.disorder) != TsnTracker::Verdict::kNew) {
-      ctx.counters.add(Counter::k_drop_data_beyond_tsn_range);
-      data.immediate = true;
-      return;
-    }
-  }
+  if (advertised(ctx) == 0 && !make_room(ctx, *parsed, data)) return;
   accept_data(ctx, *parsed, data);
 }
 
-// The advertised window binds (6.2): with nothing left of it, only what fills a gap comes in, and
-// the highest fragments held behind it give way. False: the chunk is dropped, as if it had never
-// come.
+// Dropped as if it had never come; the peer is told at once where it stands (6.2).
+void Association::drop_data(ShardContext& ctx, Counter why, DataSeen& data) {
+  ctx.counters.add(why);
+  data.immediate = true;
+}
+
+// The advertised window binds (6.2): with nothing left of it, the next in order comes in if it
+// leaves nothing behind and the reader keeps up, and what fills a gap in the place of the highest
+// that is held behind it. False: the chunk is dropped, or the association has ended.
 bool Association::make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data) {
   const bool fills_gap = chunk.tsn.before(tsns_.highest());
-  while (window() == 0) {
-    const std::optional<Tsn> victim = received_.last_fragment();
-    if (!victim || !victim->after(chunk.tsn) || !tsns_.forget(*victim, ctx.disorder)) break;
-    received_.drop_last_fragment(ctx.blocks);
+  const bool next_to_be_read = chunk.tsn == tsns_.cum_tsn() + 1 && kept_bytes_ == 0;
+  if (next_to_be_read && received_.delivers(chunk)) return true;
+  bool dropped = false;
+  while (window() == 0 && drop_held_behind(ctx, chunk.tsn, Counter::k_drop_held_no_window)) {
+    dropped = true;
     data.immediate = true;
   }
-  if (fills_gap) return true;  // better in than lost, even beyond the window
-  if (chunk.tsn == tsns_.cum_tsn() + 1 && kept_bytes_ == 0 && !tsns_.has_gaps()) {
+  // What was dropped may have used, or moved, the gap block that this TSN counted on.
+  if (dropped && tsns_.classify(chunk.tsn, ctx.disorder) != TsnTracker::Verdict::kNew) {
+    drop_data(ctx, Counter::k_drop_data_beyond_tsn_range, data);
+    return false;
+  }
+  if (window() > 0 && fills_gap) return true;
+  if (next_to_be_read && received_.loose_blocks() == 0) {
     // All that fills the window is one unfinished message: it would never end.
     abort_for_memory(ctx);
     return false;
   }
-  ctx.counters.add(Counter::k_drop_data_no_window);
-  data.immediate = true;
+  drop_data(ctx, Counter::k_drop_data_no_window, data);
   return false;
 }
 
+// Into the receive queue, and where the shard's buffers are used up, in the place of others.
+ReceiveQueue::Outcome Association::hold(ShardContext& ctx, const wire::DataChunk& chunk,
+                                        DataSeen& data) {
+  const auto add = [&] {
+    return received_.add(chunk, tsns_.cum_tsn(), ctx.blocks, profile_.max_message_size);
+  };
+  const ReceiveQueue::Outcome outcome = add();
+  if (outcome != ReceiveQueue::Outcome::kNoMemory || !find_blocks(ctx, chunk, data)) return outcome;
+  // Its gap block may have gone, as above.
+  if (tsns_.classify(chunk.tsn, ctx.disorder) != TsnTracker::Verdict::kNew) return outcome;
+  return add();
+}
+
 void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data) {
-  switch (received_.add(chunk, ctx.blocks, profile_.max_message_size)) {
+  switch (hold(ctx, chunk, data)) {
     case ReceiveQueue::Outcome::kNoMemory:
-      ctx.counters.add(Counter::k_drop_data_no_memory);
-      data.immediate = true;
-      // The shard's buffers may free up. But unfinished messages can fill them all, and then none
-      // is ever finished: whoever has asked in vain for long gives back what it holds.
-      if (chunk.tsn == tsns_.cum_tsn() + 1 && ++starved_ > profile_.association_max_retrans) {
-        abort_for_memory(ctx);
-      }
+      if (!dead_) drop_data(ctx, Counter::k_drop_data_no_memory, data);
       return;
     case ReceiveQueue::Outcome::kViolation:
       protocol_violation(ctx, "fragments of a message contradict each other");
@@ -128,15 +136,26 @@ void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, D
       break;
   }
   starved_ = 0;
-  tsns_.record(chunk.tsn, ctx.disorder);
   offered_ -= std::min(offered_, static_cast<uint32_t>(chunk.payload.size()));
   data.fresh = true;
   ctx.counters.add(chunk.unordered ? Counter::k_in_unorder_chunks : Counter::k_in_order_chunks);
+  record_tsn(ctx, chunk.tsn);
+}
+
+void Association::record_tsn(ShardContext& ctx, Tsn tsn) {
+  tsns_.record(tsn, ctx.disorder);
+  if (!received_.empty()) settle_received(ctx);
+}
+
+// Of what is held, more may be acknowledged now, or ready.
+void Association::settle_received(ShardContext& ctx) {
+  received_.acknowledge(tsns_.cum_tsn());
   deliver_ready(ctx);
+  weigh(ctx);
 }
 
 void Association::deliver_ready(ShardContext& ctx) {
-  while (ReceiveBlock* message = received_.pop_ready()) {
+  while (ReceiveBlock* message = received_.pop_ready(ctx.blocks)) {
     const HeldInfo& held = message->held;
     Event& event = emit(ctx, EventKind::kMessage);
     event.stream = held.stream;
@@ -198,18 +217,24 @@ uint32_t Association::window() const {
 // The window as a SACK tells it. It closes with what comes in, and opens only by a packet or half
 // the buffer, lest the peer fill it with crumbs (6.2, receiver's SWS; RFC 1122 section 4.2.3.3).
 // Without a late reader there is nobody who would open it any further.
-uint32_t Association::advertised() const {
-  const uint32_t left = window();
-  if (kept_bytes_ == 0 || left <= offered_) return left;
+//
+// A slow reader has no more than is left for others: however many they are, something always is.
+uint32_t Association::advertised(const ShardContext& ctx) const {
+  if (kept_bytes_ == 0) return window();
+  const uint64_t share = static_cast<uint64_t>(ctx.blocks.left_to_keep()) * ReceiveBlock::kSize;
+  const uint32_t left = static_cast<uint32_t>(
+      std::min<uint64_t>(window(), share > kept_bytes_ ? share - kept_bytes_ : 0));
+  if (left <= offered_) return left;
   const uint32_t step = std::min(profile_.a_rwnd / 2, primary().pmdcs());
   return left - offered_ < step ? offered_ : left;
 }
 
-bool Association::write_sack_chunk(wire::PacketWriter& writer) const {
-  if (!tsns_.has_disorder()) return wire::write_sack(writer, tsns_.cum_tsn(), advertised(), {}, {});
+bool Association::write_sack_chunk(const ShardContext& ctx, wire::PacketWriter& writer) const {
+  const uint32_t left = advertised(ctx);
+  if (!tsns_.has_disorder()) return wire::write_sack(writer, tsns_.cum_tsn(), left, {}, {});
   std::array<wire::GapBlock, TsnDisorder::kMaxBlocks> gaps;
   const size_t gap_count = tsns_.gap_blocks(gaps);
-  return wire::write_sack(writer, tsns_.cum_tsn(), advertised(), std::span(gaps).first(gap_count),
+  return wire::write_sack(writer, tsns_.cum_tsn(), left, std::span(gaps).first(gap_count),
                           tsns_.duplicates());
 }
 
@@ -218,7 +243,7 @@ void Association::note_sack_sent(ShardContext& ctx) {
   ctx.counters.add(Counter::k_out_ctrl_chunks);
   if (tsns_.has_gaps()) ctx.counters.add(Counter::k_gap_sacks_sent);
   tsns_.clear_duplicates(ctx.disorder);
-  offered_ = advertised();
+  offered_ = advertised(ctx);
   sack_due_ = false;
   packets_since_sack_ = 0;
   sack_at_ = TimePoint::never();
@@ -228,7 +253,7 @@ void Association::flush_acknowledgement(ShardContext& ctx, TimePoint now) {
   Path& path = sack_path();
   if (queue_reply(ctx, path.local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
                   path.packet_size(), [&](wire::PacketWriter& writer) {
-                    if (sack_due_ && write_sack_chunk(writer)) note_sack_sent(ctx);
+                    if (sack_due_ && write_sack_chunk(ctx, writer)) note_sack_sent(ctx);
                     if ((pending_ & kPendingShutdown) != 0)
                       write_shutdown_chunk(ctx, now, writer, path);
                     return !writer.empty();
@@ -242,12 +267,19 @@ void Association::on_message_kept(size_t bytes) {
   kept_bytes_ += static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
 }
 
+bool Association::may_keep(const ShardContext& ctx, size_t bytes) const {
+  const uint64_t more =
+      static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
+  const uint64_t share = static_cast<uint64_t>(ctx.blocks.left_to_keep()) * ReceiveBlock::kSize;
+  return kept_bytes_ + more <= std::max<uint64_t>(profile_.a_rwnd, share);
+}
+
 void Association::on_message_consumed(ShardContext& ctx, size_t bytes) {
   const uint64_t charge =
       static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
   kept_bytes_ -= std::min(kept_bytes_, charge);
   // Tell the peer once the window has opened by a quarter of the buffer (6.2).
-  const bool worth_telling = advertised() >= offered_ + profile_.a_rwnd / 4;
+  const bool worth_telling = advertised(ctx) >= offered_ + profile_.a_rwnd / 4;
   if (worth_telling && first_data_seen_ && takes_data()) {
     sack_due_ = true;
     mark_ready(ctx);

@@ -25,6 +25,7 @@ void Association::abort(ShardContext& ctx, std::span<const uint8_t> reason) {
 }
 
 void Association::abort_for_memory(ShardContext& ctx) {
+  ctx.counters.add(Counter::k_aborted_for_memory);
   abort_with(ctx, Reason::kOutOfResources, wire::CauseCode::kOutOfResource,
              [](wire::PacketWriter& writer) { return wire::append_out_of_resource(writer); });
 }

@@ -144,7 +144,7 @@ void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWrit
     if (unconfirmed) add_heartbeat(ctx, now, writer, path);
   }
   if (unconfirmed) return;  // nothing else may go there (5.4)
-  if (sack_due_ && write_sack_chunk(writer)) note_sack_sent(ctx);
+  if (sack_due_ && write_sack_chunk(ctx, writer)) note_sack_sent(ctx);
   if ((pending_ & kPendingShutdown) != 0) write_shutdown_chunk(ctx, now, writer, path);
   if ((pending_ & kPendingShutdownAck) != 0 && wire::write_shutdown_ack(writer)) {
     pending_ &= static_cast<uint8_t>(~kPendingShutdownAck);
@@ -164,8 +164,8 @@ void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet
     return add_oversize(ctx, now, packet, room);
   }
   const wire::PacketWriter before = packet.writer;
-  const bool rides =
-      packets_since_sack_ > 0 && &packet.path == &sack_path() && write_sack_chunk(packet.writer);
+  const bool rides = packets_since_sack_ > 0 && &packet.path == &sack_path() &&
+                     write_sack_chunk(ctx, packet.writer);
   add_old_and_new(ctx, now, packet);
   if (rides && packet.has_data) note_sack_sent(ctx);
   if (rides && !packet.has_data) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/steps.h"
+
 namespace trunkline {
 
 ReceiveBlock* ReceiveBlocks::copy_in(std::span<const uint8_t> payload) {
@@ -31,17 +33,24 @@ ReceiveBlock* ReceiveBlocks::copy_in(std::span<const uint8_t> payload) {
     ++blocks;
     payload = payload.subspan(n);
   }
-  first->last = last;
   first->held.size = size;
   first->held.blocks = blocks;
   return first;
 }
 
-void ReceiveBlocks::join(ReceiveBlock* head, ReceiveBlock* tail) {
-  head->last->piece.next = &tail->piece;
-  head->last = tail->last;
+ReceiveBlock* ReceiveBlocks::last_of(ReceiveBlock* first) {
+  while (first->next() != nullptr) {
+    count_steps();
+    first = first->next();
+  }
+  return first;
+}
+
+ReceiveBlock* ReceiveBlocks::join(ReceiveBlock* head, ReceiveBlock* last, ReceiveBlock* tail) {
+  last->piece.next = &tail->piece;
   head->held.size += tail->held.size;
   head->held.blocks += tail->held.blocks;
+  return last_of(tail);
 }
 
 void ReceiveBlocks::pack(ReceiveBlock* head) {
@@ -66,7 +75,6 @@ void ReceiveBlocks::pack(ReceiveBlock* head) {
   }
   free_chain(to->next());
   to->piece.next = nullptr;
-  head->last = to;
   head->held.blocks = blocks;
 }
 

@@ -44,9 +44,9 @@ class TsnTracker {
   // For a TSN that classify() called kNew, with nothing recorded in between.
   void record(Tsn tsn, Pool<TsnDisorder>& pool);
   void record_duplicate(Tsn tsn, Pool<TsnDisorder>& pool);
-  // Takes back a TSN behind a gap (6.2: a receiver may drop what it holds). False, and nothing has
-  // changed, if it is not recorded there or there is no room for the gap that it would leave.
-  bool forget(Tsn tsn, Pool<TsnDisorder>& pool);
+  // Takes back TSNs behind a gap (6.2: a receiver may drop what it holds). False, and nothing has
+  // changed, if not all are recorded there or there is no room for the gap that they would leave.
+  bool forget(Tsn first, Tsn last, Pool<TsnDisorder>& pool);
 
   [[nodiscard]] Tsn cum_tsn() const { return cum_; }
   // Gaps or duplicates that a SACK would tell of.

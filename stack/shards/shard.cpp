@@ -141,7 +141,7 @@ const Counters& Shard::counters() const {
 bool Shard::status(AssocId assoc, AssocStatus& out) const {
   const Association* const found = core_->find(assoc);
   if (found == nullptr) return false;
-  found->fill_status(out);
+  found->fill_status(core_->ctx, out);
   return true;
 }
 
@@ -151,6 +151,10 @@ std::vector<AssocId> Shard::associations() const {
 
 size_t Shard::association_count() const {
   return core_->association_count();
+}
+
+const char* Shard::receive_memory_fault() const {
+  return core_->receive_memory_fault();
 }
 
 Shard::PoolUsage Shard::pool_usage() const {

@@ -237,23 +237,51 @@ size_t ShardCore::transmit(TimePoint now, std::span<PacketOut> room) {
 
 bool ShardCore::keep(Event& event) {
   Association* const association = find(event.assoc);
-  if (event.borrowed) {
-    ReceiveBlock* const block =
-        ctx.blocks.copy_in({event.borrowed_piece.data, event.borrowed_piece.length});
-    if (block == nullptr) {
-      if (association != nullptr) association->abort_for_memory(ctx);
-      reap();
-      return false;
-    }
-    event.payload = Payload(&block->piece, &ctx.blocks);
-    event.borrowed = false;
-  } else {
-    ReceiveBlock* const message = ReceiveBlock::from(event.payload.take());
-    ctx.blocks.pack(message);
-    event.payload = Payload(&message->piece, &ctx.blocks);
+  const bool kept = (association == nullptr || association->may_keep(ctx, event.size())) &&
+                    (event.borrowed ? copy_to_keep(event, association) : pack_to_keep(event));
+  if (association != nullptr && kept) association->on_message_kept(event.payload.size());
+  if (association != nullptr && !kept) association->abort_for_memory(ctx);
+  reap();
+  return kept;
+}
+
+bool ShardCore::copy_to_keep(Event& event, const Association* association) {
+  const std::span<const uint8_t> bytes(event.borrowed_piece.data, event.borrowed_piece.length);
+  if (ctx.blocks.left_to_keep() < ReceiveBlocks::blocks_for(bytes.size()) ||
+      !Association::free_blocks_to_keep(ctx, bytes.size(), association)) {
+    return false;
   }
-  if (association != nullptr) association->on_message_kept(event.payload.size());
+  ReceiveBlock* const block = ctx.blocks.copy_in(bytes);
+  if (block == nullptr) return false;
+  event.payload = Payload(&block->piece, &ctx.blocks);
+  event.borrowed = false;
   return true;
+}
+
+// It lies in the shard's buffers already, perhaps in more of them than it needs.
+bool ShardCore::pack_to_keep(Event& event) {
+  ReceiveBlock* const message = ReceiveBlock::from(event.payload.take());
+  ctx.blocks.pack(message);
+  event.payload = Payload(&message->piece, &ctx.blocks);
+  if (ctx.blocks.left_to_keep() > 0) return true;
+  event.payload.reset();
+  return false;
+}
+
+const char* ShardCore::receive_memory_fault() const {
+  uint64_t held = 0;
+  uint64_t kept = 0;
+  for (const AssocId& id : associations()) {
+    const Association& association = *pool_.at(id.slot);
+    if (const char* const fault = association.receive_fault(ctx)) return fault;
+    held += association.received().held_blocks();
+    kept += association.kept_bytes() / ReceiveBlock::kSize;
+  }
+  if (held != ctx.blocks.held()) return "held blocks are not those of the associations";
+  if (ctx.blocks.held() > ctx.blocks.used()) return "more blocks held than used";
+  if (kept > ctx.blocks.given()) return "more blocks charged for slow readers than they have";
+  if (!ctx.holders.is_sound()) return "the holders are out of order";
+  return nullptr;
 }
 
 }  // namespace trunkline

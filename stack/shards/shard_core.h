@@ -48,6 +48,7 @@ class ShardCore {
   size_t transmit(TimePoint now, std::span<PacketOut> room);
 
   bool keep(Event& event);
+  [[nodiscard]] const char* receive_memory_fault() const;
   // Frees what ended. At the end of every verb: no handler is on the stack then.
   void reap();
 
@@ -109,6 +110,8 @@ class ShardCore {
   template <typename... Args>
   Association* make_association(Args&&... args);
   void destroy(Association* association);
+  bool copy_to_keep(Event& event, const Association* association);
+  bool pack_to_keep(Event& event);
   [[nodiscard]] VerificationTag draw_tag();
   [[nodiscard]] const Profile& interned(const Profile& profile);
   size_t transmit_replies(std::span<PacketOut> room);

@@ -53,11 +53,11 @@ TEST(Found, AFragmentThatGaveWayIsForgottenWhereverItLies) {
   const auto is_new = [&](uint32_t tsn) {
     return tracker.classify(Tsn(tsn), pool) == TsnTracker::Verdict::kNew;
   };
-  EXPECT_TRUE(tracker.forget(Tsn(13), pool));  // the middle of a block
-  EXPECT_TRUE(tracker.forget(Tsn(16), pool));  // a block of its own, not the last
-  EXPECT_FALSE(tracker.forget(Tsn(16), pool));
-  EXPECT_FALSE(tracker.forget(Tsn(11), pool));
-  EXPECT_FALSE(tracker.forget(Tsn(9), pool));  // behind the cumulative TSN
+  EXPECT_TRUE(tracker.forget(Tsn(13), Tsn(13), pool));  // the middle of a block
+  EXPECT_TRUE(tracker.forget(Tsn(16), Tsn(16), pool));  // a block of its own, not the last
+  EXPECT_FALSE(tracker.forget(Tsn(16), Tsn(16), pool));
+  EXPECT_FALSE(tracker.forget(Tsn(11), Tsn(11), pool));
+  EXPECT_FALSE(tracker.forget(Tsn(9), Tsn(9), pool));  // behind the cumulative TSN
   EXPECT_TRUE(is_new(13) && is_new(16) && is_new(11));
   EXPECT_FALSE(is_new(12) || is_new(14) || is_new(18));
   tracker.record(Tsn(10), pool);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,7 +51,7 @@ TEST(ReceiveBlocks, PackingAMessageOfTinyFragmentsKeepsItsBytes) {
       if (head == nullptr) {
         head = block;
       } else {
-        ReceiveBlocks::join(head, block);
+        ReceiveBlocks::join(head, ReceiveBlocks::last_of(head), block);
       }
     }
     blocks.pack(head);
@@ -109,8 +110,9 @@ TEST(ReceiveBlocks, JoinsChainsAndIsReleasedAsAPayload) {
   const std::string b(3, 'b');
   const std::string c(2 * ReceiveBlock::kDataSize, 'c');
   ReceiveBlock* const head = blocks.copy_in(bytes_of(a));
-  ReceiveBlocks::join(head, blocks.copy_in(bytes_of(b)));
-  ReceiveBlocks::join(head, blocks.copy_in(bytes_of(c)));
+  ReceiveBlock* const last =
+      ReceiveBlocks::join(head, ReceiveBlocks::last_of(head), blocks.copy_in(bytes_of(b)));
+  ReceiveBlocks::join(head, last, blocks.copy_in(bytes_of(c)));
   EXPECT_EQ(text_of(&head->piece), a + b + c);
   EXPECT_EQ(head->held.size, a.size() + b.size() + c.size());
   EXPECT_EQ(head->held.blocks, 5u);
@@ -155,17 +157,22 @@ class Queue {
     data.unordered = chunk.flags.find('U') != std::string::npos;
     const auto payload = bytes_of(chunk.payload);
     data.payload = payload;
-    const Outcome outcome = queue.add(data, blocks, max_message_);
+    if (!cum) cum = data.tsn - 10000;
+    const Outcome outcome = queue.add(data, *cum, blocks, max_message_);
     if (outcome == Outcome::kWholeInOrder) out.push_back(chunk.payload);
     if (outcome == Outcome::kHeld || outcome == Outcome::kWholeInOrder) drain();
     if (outcome != Outcome::kViolation) {
       EXPECT_EQ(queue.held_bytes(), uint64_t{blocks.used()} * ReceiveBlock::kSize)
           << "what is charged is what is held";
+      EXPECT_EQ(blocks.held(), blocks.used());
+      if (blocks.used() < 20 || ++adds_ % 64 == 0) {
+        EXPECT_TRUE(queue.is_sound());
+      }
     }
     return outcome;
   }
   void drain() {
-    while (ReceiveBlock* message = queue.pop_ready()) {
+    while (ReceiveBlock* message = queue.pop_ready(blocks)) {
       out.push_back(text_of(&message->piece));
       EXPECT_EQ(message->held.size, out.back().size());
       last_ppid = message->held.ppid.value;
@@ -178,9 +185,11 @@ class Queue {
   ReceiveQueue queue;
   std::vector<std::string> out;
   uint32_t last_ppid = 0;
+  std::optional<Tsn> cum;  // far before the first chunk, if the test does not say
 
  private:
   uint32_t max_message_;
+  uint32_t adds_ = 0;
 };
 
 using Strings = std::vector<std::string>;
@@ -369,23 +378,56 @@ TEST(ReceiveQueue, WithoutMemoryNothingChanges) {
   EXPECT_EQ(q.add({.tsn = 5, .ssn = 3, .payload = "d"}), Outcome::kWholeInOrder);
 }
 
-TEST(ReceiveQueue, RenegesOnTheHighestFragmentAndTakesItAgain) {
+TEST(ReceiveQueue, RenegesOnTheHighestAndTakesItAgain) {
   Queue q;
-  EXPECT_FALSE(q.queue.last_fragment().has_value());
+  q.cum = Tsn(0);
+  const auto last = [&q] { return q.queue.last_loose().value_or(ReceiveQueue::Tsns{}); };
+  EXPECT_FALSE(q.queue.last_loose().has_value());
   q.add({.tsn = 1, .flags = "B", .payload = "1"});
   q.add({.tsn = 3, .flags = "", .payload = "3"});
   q.add({.tsn = 4, .flags = "E", .payload = "4"});
-  q.add({.tsn = 9, .ssn = 5, .payload = "whole"});  // waits; it is not a fragment
-  ASSERT_EQ(q.queue.last_fragment(), Tsn(4));
-  q.queue.drop_last_fragment(q.blocks);
-  ASSERT_EQ(q.queue.last_fragment(), Tsn(3));
-  q.queue.drop_last_fragment(q.blocks);
-  ASSERT_EQ(q.queue.last_fragment(), Tsn(1));
-  EXPECT_EQ(q.queue.held_bytes(), 2 * ReceiveBlock::kSize);
+  q.add({.tsn = 9, .ssn = 5, .payload = "whole"});
+  q.add({.tsn = 6, .ssn = 4, .flags = "B", .payload = "a message "});
+  q.add({.tsn = 8, .ssn = 4, .flags = "E", .payload = "that waits"});
+  q.add({.tsn = 7, .ssn = 4, .flags = "", .payload = "of three, "});
+  EXPECT_EQ(last().first, Tsn(9));
+  q.queue.drop_last_loose(q.blocks);
+  EXPECT_EQ(last().first, Tsn(6));
+  EXPECT_EQ(last().last, Tsn(8)) << "all its TSNs";
+  q.queue.drop_last_loose(q.blocks);
+  EXPECT_EQ(last().first, Tsn(4));
+  q.queue.drop_last_loose(q.blocks);
+  EXPECT_EQ(last().first, Tsn(3));
+  q.queue.drop_last_loose(q.blocks);
+  EXPECT_EQ(last().first, Tsn(1));
+  EXPECT_EQ(q.queue.held_bytes(), 1 * ReceiveBlock::kSize);
+  EXPECT_TRUE(q.queue.is_sound());
   q.add({.tsn = 2, .flags = "", .payload = "2"});
   q.add({.tsn = 4, .flags = "E", .payload = "4"});
   q.add({.tsn = 3, .flags = "", .payload = "3"});
   EXPECT_EQ(q.take(), (Strings{"1234"}));
+}
+
+TEST(ReceiveQueue, WhatIsAcknowledgedIsNotLoose) {
+  Queue q;
+  q.cum = Tsn(0);
+  q.add({.tsn = 1, .flags = "B"});
+  q.add({.tsn = 2, .flags = ""});
+  q.add({.tsn = 4, .flags = ""});
+  q.add({.tsn = 6, .ssn = 2});
+  EXPECT_EQ(q.queue.loose_blocks(), 4u);
+  q.queue.acknowledge(Tsn(2));
+  EXPECT_EQ(q.queue.loose_blocks(), 2u);
+  q.cum = Tsn(2);
+  q.add({.tsn = 3, .flags = ""});
+  q.queue.acknowledge(Tsn(4));
+  EXPECT_EQ(q.queue.loose_blocks(), 1u);
+  q.queue.drop_last_loose(q.blocks);
+  EXPECT_FALSE(q.queue.last_loose().has_value());
+  q.cum = Tsn(4);
+  q.add({.tsn = 5, .flags = "E"});
+  EXPECT_EQ(q.take(), (Strings{"xxxxx"}));
+  EXPECT_EQ(q.queue.loose_blocks(), 0u);
 }
 
 TEST(ReceiveQueue, ClearForgetsStreamsAndFreesAll) {

@@ -145,16 +145,16 @@ TEST(TsnTracker, AFullTableTakesOnlyWhatNeedsNoNewBlock) {
 TEST(TsnTracker, ForgetsTheOneThatWasDropped) {
   Tracked t(1);
   for (const unsigned n : {2u, 3u, 4u, 6u}) t.receive(n);
-  EXPECT_FALSE(t.tracker.forget(t.tsn(0), t.pool)) << "never came";
-  EXPECT_FALSE(t.tracker.forget(t.tsn(5), t.pool)) << "in a gap";
-  EXPECT_FALSE(t.tracker.forget(t.tsn(9), t.pool)) << "behind all";
+  EXPECT_FALSE(t.tracker.forget(t.tsn(0), t.tsn(0), t.pool)) << "never came";
+  EXPECT_FALSE(t.tracker.forget(t.tsn(5), t.tsn(5), t.pool)) << "in a gap";
+  EXPECT_FALSE(t.tracker.forget(t.tsn(9), t.tsn(9), t.pool)) << "behind all";
   EXPECT_EQ(t.gaps(), (std::vector<wire::GapBlock>{{3, 5}, {7, 7}}));
-  EXPECT_TRUE(t.tracker.forget(t.tsn(6), t.pool));
+  EXPECT_TRUE(t.tracker.forget(t.tsn(6), t.tsn(6), t.pool));
   EXPECT_EQ(t.gaps(), (std::vector<wire::GapBlock>{{3, 5}}));
-  EXPECT_TRUE(t.tracker.forget(t.tsn(3), t.pool));
+  EXPECT_TRUE(t.tracker.forget(t.tsn(3), t.tsn(3), t.pool));
   EXPECT_EQ(t.gaps(), (std::vector<wire::GapBlock>{{3, 3}, {5, 5}}));
-  EXPECT_TRUE(t.tracker.forget(t.tsn(4), t.pool));
-  EXPECT_TRUE(t.tracker.forget(t.tsn(2), t.pool));
+  EXPECT_TRUE(t.tracker.forget(t.tsn(4), t.tsn(4), t.pool));
+  EXPECT_TRUE(t.tracker.forget(t.tsn(2), t.tsn(2), t.pool));
   EXPECT_FALSE(t.tracker.has_gaps());
   EXPECT_EQ(t.pool.used(), 0u);
   EXPECT_EQ(t.receive(3), Verdict::kNew) << "it may come again";
@@ -166,9 +166,9 @@ TEST(TsnTracker, CanNotForgetTheMiddleOfABlockWhenTheTableIsFull) {
   for (uint64_t i = 1; i < TsnDisorder::kMaxBlocks; ++i) t.receive(4 + 2 * i);
   ASSERT_EQ(t.gaps().size(), TsnDisorder::kMaxBlocks);
   const auto before = t.gaps();
-  EXPECT_FALSE(t.tracker.forget(t.tsn(3), t.pool));
+  EXPECT_FALSE(t.tracker.forget(t.tsn(3), t.tsn(3), t.pool));
   EXPECT_EQ(t.gaps(), before);
-  EXPECT_TRUE(t.tracker.forget(t.tsn(4), t.pool)) << "an edge needs no room";
+  EXPECT_TRUE(t.tracker.forget(t.tsn(4), t.tsn(4), t.pool)) << "an edge needs no room";
 }
 
 // The model: all numbers received, on a line instead of a circle.
@@ -211,7 +211,7 @@ void random_walk(uint64_t seed, uint64_t reach, uint32_t initial) {
       const size_t blocks = model.gaps().size();
       const bool splits = may && model.ahead().count(n - 1) != 0 && model.ahead().count(n + 1) != 0;
       const bool room = !splits || blocks < TsnDisorder::kMaxBlocks;
-      ASSERT_EQ(t.tracker.forget(t.tsn(n), t.pool), may && room);
+      ASSERT_EQ(t.tracker.forget(t.tsn(n), t.tsn(n), t.pool), may && room);
       if (may && room) model.remove(n);
     } else if (model.has(n)) {
       ASSERT_EQ(t.receive(n), Verdict::kDuplicate);
@@ -263,7 +263,7 @@ TEST(TsnTracker, ForgettingCanTakeTheRoomThatATsnCountedOn) {
   }
   const uint64_t victim = 10 + 5 * 4;
   EXPECT_EQ(t.tracker.classify(t.tsn(victim - 1), t.pool), Verdict::kNew);  // joins its block
-  EXPECT_TRUE(t.tracker.forget(t.tsn(victim), t.pool));
+  EXPECT_TRUE(t.tracker.forget(t.tsn(victim), t.tsn(victim), t.pool));
   EXPECT_EQ(t.tracker.classify(t.tsn(victim - 1), t.pool), Verdict::kTooFar);
 }
 

@@ -278,7 +278,8 @@ TEST_F(CveClass5MemoryAccounting, AChunkWithoutDataEndsTheAssociation) {
 }
 
 // One association can't have more of the shard's buffers than its window; many of them no more than
-// there are, and then chunks are dropped by name, the shard goes on.
+// there are, and then whoever has most gives way, by name, until all have the same: whoever comes
+// last is not worse off.
 TEST_F(CveClass5MemoryAccounting, TheShardsBuffersAreOneBound) {
   setup.profile.a_rwnd = 64 * 1024;
   setup.shard.receive_buffer_bytes = 128 * 1024;
@@ -296,7 +297,14 @@ TEST_F(CveClass5MemoryAccounting, TheShardsBuffersAreOneBound) {
     EXPECT_LE(blocks(), 256u);
   }
   EXPECT_EQ(blocks(), 256u);
-  EXPECT_EQ(host().count(Counter::k_drop_data_no_memory), 800u - 256u);
+  EXPECT_EQ(
+      host().count(Counter::k_drop_data_no_memory) + host().count(Counter::k_drop_held_no_memory),
+      800u - 256u);
+  for (const AssocId id : host().shard().associations()) {
+    const uint64_t held = setup.profile.a_rwnd - host().status(id).a_rwnd;
+    EXPECT_NEAR(static_cast<double>(held), 32.0 * ReceiveBlock::kSize, 1.0 * ReceiveBlock::kSize);
+  }
+  EXPECT_STREQ(host().shard().receive_memory_fault(), nullptr);
   EXPECT_EQ(host().shard().association_count(), 8u);
 }
 

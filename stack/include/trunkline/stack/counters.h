@@ -108,6 +108,9 @@ namespace trunkline {
   X(drop_data_state, "DATA chunks in a state that takes none")                                  \
   X(drop_data_no_window, "DATA chunks beyond the advertised window")                            \
   X(drop_data_no_memory, "DATA chunks dropped because the shard's buffers are used up")         \
+  X(drop_held_no_window, "held fragments and messages dropped: an earlier one needed the window") \
+  X(drop_held_no_memory, "held fragments and messages dropped: others needed the shard's buffers")\
+  X(aborted_for_memory, "associations that this side aborted, out of memory for what they sent") \
   X(drop_data_beyond_tsn_range, "DATA chunks too far ahead of the cumulative TSN")              \
   X(drop_protocol_violation, "packets that made this side abort the association")               \
   /* Refusals to applications */                                                                \

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The receive queue and the TSN tracker together against a model that is as simple as can be: it
+// remembers every chunk by its TSN and looks through all of them. Chunks come in every order,
+// again, with gaps, and what is held is dropped now and then. What comes out must be the same; what
+// it costs must not depend on the order.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/steps.h"
+#include "rx/receive_queue.h"
+#include "rx/tsn_tracker.h"
+#include "trunkline/stack/random.h"
+
+namespace trunkline {
+namespace {
+
+using Outcome = ReceiveQueue::Outcome;
+using Strings = std::vector<std::string>;
+
+// A chunk of the peer's, by its number on a line: its TSN is the base and that.
+struct Sent {
+  uint64_t number = 0;
+  uint16_t stream = 0;
+  uint16_t ssn = 0;
+  bool unordered = false;
+  bool beginning = true;
+  bool ending = true;
+  std::string text;
+};
+
+class Model {
+ public:
+  // The messages that the chunk makes ready, in the order of delivery.
+  Strings receive(const Sent& chunk) {
+    chunks_[chunk.number] = chunk;
+    Strings out;
+    while (deliver_one(out)) {
+    }
+    return out;
+  }
+  void drop(uint64_t first, uint64_t last) {
+    chunks_.erase(chunks_.lower_bound(first), chunks_.upper_bound(last));
+  }
+  [[nodiscard]] size_t size() const { return chunks_.size(); }
+
+ private:
+  bool deliver_one(Strings& out) {
+    for (auto first = chunks_.begin(); first != chunks_.end(); ++first) {
+      if (!first->second.beginning) continue;
+      const Sent head = first->second;
+      if (!head.unordered && head.ssn != next_[head.stream]) continue;
+      std::string text;
+      auto at = first;
+      for (uint64_t number = head.number; at != chunks_.end() && at->first == number; ++number) {
+        text += at->second.text;
+        const bool ends = (at++)->second.ending;
+        if (!ends) continue;
+        chunks_.erase(first, at);
+        if (!head.unordered) ++next_[head.stream];
+        out.push_back(text);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  std::map<uint64_t, Sent> chunks_;
+  std::map<uint16_t, uint16_t> next_;
+};
+
+// Queue and tracker as an association has them.
+class Receiver {
+ public:
+  explicit Receiver(uint32_t base, uint32_t block_count = 1 << 20)
+      : blocks(uint64_t{block_count} * ReceiveBlock::kSize),
+        disorder(1),
+        tracker(Tsn(base)),
+        base_(base) {}
+  ~Receiver() {
+    queue.clear(blocks);
+    tracker.release(disorder);
+    EXPECT_EQ(blocks.used(), 0u);
+    EXPECT_EQ(blocks.held(), 0u);
+  }
+  Receiver(const Receiver&) = delete;
+  Receiver& operator=(const Receiver&) = delete;
+
+  [[nodiscard]] Tsn tsn(uint64_t number) const {
+    return Tsn(base_ + static_cast<uint32_t>(number));
+  }
+  [[nodiscard]] bool would_take(uint64_t number) const {
+    return tracker.classify(tsn(number), disorder) == TsnTracker::Verdict::kNew;
+  }
+  Outcome receive(const Sent& sent, Strings& out) {
+    wire::DataChunk chunk;
+    chunk.tsn = tsn(sent.number);
+    chunk.stream = StreamId(sent.stream);
+    chunk.ssn = Ssn(sent.ssn);
+    chunk.unordered = sent.unordered;
+    chunk.beginning = sent.beginning;
+    chunk.ending = sent.ending;
+    chunk.payload = {reinterpret_cast<const uint8_t*>(sent.text.data()), sent.text.size()};
+    const uint64_t before = steps_taken;
+    const Outcome outcome = queue.add(chunk, tracker.cum_tsn(), blocks, 1 << 20);
+    if (outcome != Outcome::kHeld && outcome != Outcome::kWholeInOrder) return outcome;
+    if (outcome == Outcome::kWholeInOrder) out.push_back(sent.text);
+    tracker.record(chunk.tsn, disorder);
+    queue.acknowledge(tracker.cum_tsn());
+    while (ReceiveBlock* message = queue.pop_ready(blocks)) {
+      std::string text;
+      for (const Piece* piece = &message->piece; piece != nullptr; piece = piece->next) {
+        text.append(reinterpret_cast<const char*>(piece->data), piece->length);
+      }
+      out.push_back(text);
+      blocks.free_chain(message);
+    }
+    steps += steps_taken - before;
+    worst = std::max(worst, steps_taken - before);
+    return outcome;
+  }
+
+  ReceiveBlocks blocks;
+  Pool<TsnDisorder> disorder;
+  TsnTracker tracker;
+  ReceiveQueue queue;
+  uint64_t steps = 0;
+  uint64_t worst = 0;  // of one chunk
+
+ private:
+  uint32_t base_;
+};
+
+// Messages of some streams, cut at random; their texts say which they are.
+std::vector<Sent> conversation(SeededRandom& random, size_t messages, uint16_t streams,
+                               size_t most_parts, uint16_t first_ssn = 0) {
+  std::vector<Sent> out;
+  std::map<uint16_t, uint16_t> ssns;
+  for (size_t m = 0; m < messages; ++m) {
+    Sent chunk;
+    chunk.stream = static_cast<uint16_t>(random.below(streams));
+    chunk.unordered = random.below(6) == 0;
+    if (!chunk.unordered) {
+      chunk.ssn = static_cast<uint16_t>(ssns.try_emplace(chunk.stream, first_ssn).first->second++);
+    }
+    const size_t parts = random.below(2) == 0 ? 1 : 1 + random.below(most_parts);
+    for (size_t p = 0; p < parts; ++p) {
+      chunk.number = out.size();
+      chunk.beginning = p == 0;
+      chunk.ending = p + 1 == parts;
+      chunk.text = std::to_string(m) + "." + std::to_string(p) + " ";
+      if (random.below(8) == 0) chunk.text += std::string(random.below(1300), 'x');
+      out.push_back(chunk);
+    }
+  }
+  return out;
+}
+
+// Each turn one of the chunks within reach comes, perhaps again, or the receiver drops something.
+void compare(uint64_t seed, size_t reach, uint16_t streams, size_t most_parts) {
+  SeededRandom random(seed);
+  const uint32_t base = random.below(2) == 0 ? 0xffffff00u : static_cast<uint32_t>(random.u32());
+  Receiver receiver(base);
+  Model model;
+  const std::vector<Sent> sent = conversation(random, 400, streams, most_parts);
+  std::set<size_t> missing;
+  for (size_t i = 0; i < sent.size(); ++i) missing.insert(i);
+  for (int step = 0; !missing.empty(); ++step) {
+    ASSERT_LT(step, 200000);
+    const size_t lowest = *missing.begin();
+    if (random.below(10) == 0) {
+      const auto last = receiver.queue.last_loose();
+      ASSERT_EQ(last.has_value(), receiver.queue.loose_blocks() > 0);
+      if (!last || !receiver.tracker.forget(last->first, last->last, receiver.disorder)) continue;
+      receiver.queue.drop_last_loose(receiver.blocks);
+      const size_t first = last->first.distance_from(Tsn(base));
+      const size_t end = last->last.distance_from(Tsn(base));
+      model.drop(first, end);
+      for (size_t i = first; i <= end; ++i) ASSERT_TRUE(missing.insert(i).second);
+    } else {
+      const size_t i = random.below(30) == 0 ? lowest : lowest + random.below(reach);
+      if (i >= sent.size()) continue;
+      if (missing.count(i) == 0) {
+        ASSERT_FALSE(receiver.would_take(i)) << "a duplicate";
+        continue;
+      }
+      if (!receiver.would_take(i)) continue;  // no room for a gap
+      Strings got;
+      const Outcome outcome = receiver.receive(sent[i], got);
+      ASSERT_TRUE(outcome == Outcome::kHeld || outcome == Outcome::kWholeInOrder);
+      missing.erase(i);
+      ASSERT_EQ(got, model.receive(sent[i])) << "seed " << seed << ", chunk " << i;
+    }
+    if (step % 16 == 0) {
+      ASSERT_TRUE(receiver.queue.is_sound());
+      ASSERT_EQ(receiver.queue.held_blocks(), receiver.blocks.used());
+    }
+  }
+  EXPECT_TRUE(receiver.queue.empty());
+  EXPECT_EQ(model.size(), 0u);
+}
+
+TEST(ReceiveModel, AgreesWhenLittleIsOutOfOrder) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) compare(seed, 6, 3, 4);
+}
+TEST(ReceiveModel, AgreesWhenMuchIsOutOfOrder) {
+  for (uint64_t seed = 21; seed <= 40; ++seed) compare(seed, 200, 5, 6);
+}
+TEST(ReceiveModel, AgreesOnOneStreamOfLongMessages) {
+  for (uint64_t seed = 41; seed <= 50; ++seed) compare(seed, 100, 1, 40);
+}
+
+// ---------------------------------------------------------------- what a chunk costs
+
+using Order = std::vector<size_t>;
+
+struct NamedOrder {
+  std::string name;
+  Order order;
+};
+
+// Of n chunks behind a hole: the orders in which an attacker, or a bad network, may send them, as
+// far as a SACK has room for their gaps.
+std::vector<NamedOrder> orders(size_t n) {
+  std::vector<NamedOrder> out;
+  Order ascending(n);
+  for (size_t i = 0; i < n; ++i) ascending[i] = i;
+  out.push_back({"ascending", ascending});
+  out.push_back({"descending", Order(ascending.rbegin(), ascending.rend())});
+  Order pairs;
+  for (size_t i = 0; i + 1 < n; i += 2) {
+    pairs.push_back(i + 1);
+    pairs.push_back(i);
+  }
+  out.push_back({"odd before even", pairs});
+  // From the middle outwards, by turns.
+  Order outwards;
+  for (size_t i = 0; i < n; ++i) outwards.push_back(i % 2 == 0 ? n / 2 + i / 2 : n / 2 - 1 - i / 2);
+  out.push_back({"outwards", outwards});
+  // In a hundred runs that grow by turns, from their ends and from their starts.
+  Order runs;
+  Order backwards;
+  const size_t length = n / 100;
+  for (size_t i = 0; i < length; ++i) {
+    for (size_t run = 0; run < 100; ++run) {
+      runs.push_back(run * length + i);
+      backwards.push_back(run * length + length - 1 - i);
+    }
+  }
+  out.push_back({"a hundred runs", runs});
+  out.push_back({"a hundred runs backwards", backwards});
+  SeededRandom random(5);
+  Order shuffled = ascending;
+  for (size_t i = 0; i + 1 < n; ++i) {
+    std::swap(shuffled[i], shuffled[i + random.below(std::min<size_t>(100, n - i))]);
+  }
+  out.push_back({"shuffled", shuffled});
+  return out;
+}
+
+constexpr size_t kMany = 18000;
+
+// Chunks 1 to kMany in that order, then number 0; no chunk but the last, which sets them all free,
+// costs more than some walks down a tree, and all of them no more than that each.
+void expect_cheap(const NamedOrder& order, const std::vector<Sent>& sent, size_t messages) {
+  Receiver receiver(0xfffffff0u);
+  Strings got;
+  for (const size_t i : order.order) {
+    ASSERT_TRUE(receiver.would_take(i + 1)) << order.name;
+    ASSERT_EQ(receiver.receive(sent[i + 1], got), Outcome::kHeld) << order.name;
+  }
+  ASSERT_TRUE(got.empty());
+  ASSERT_TRUE(receiver.queue.is_sound());
+  const uint64_t walk = 2 * std::bit_width(kMany);
+  if (kCountsSteps) {
+    EXPECT_LE(receiver.worst, 8 * walk) << order.name;
+  }
+  receiver.receive(sent[0], got);
+  EXPECT_EQ(got.size(), messages) << order.name;
+  if (kCountsSteps) {
+    EXPECT_LE(receiver.steps, kMany * 8 * walk) << order.name;
+  }
+  EXPECT_TRUE(receiver.queue.empty());
+}
+
+// Whole messages of one stream behind the first: each looked for its place from the head of a list.
+// There are more of them than half the circle of SSNs.
+TEST(ReceiveCost, MessagesOfAStreamWaitInEveryOrder) {
+  std::vector<Sent> sent(kMany + 1);
+  for (size_t i = 0; i <= kMany; ++i) {
+    sent[i].number = i;
+    sent[i].ssn = static_cast<uint16_t>(i);
+    sent[i].text = "x";
+  }
+  for (const NamedOrder& order : orders(kMany)) expect_cheap(order, sent, kMany + 1);
+}
+
+TEST(ReceiveCost, MessagesOfManyStreamsWaitInEveryOrder) {
+  // The first of each stream never comes.
+  std::vector<Sent> sent(kMany + 1);
+  for (size_t i = 0; i <= kMany; ++i) {
+    sent[i].number = i;
+    sent[i].stream = static_cast<uint16_t>(i == 0 ? 0 : i % 300);
+    sent[i].ssn = static_cast<uint16_t>(i == 0 ? 0 : i / 300 + (i % 300 == 0 ? 0 : 1));
+    sent[i].text = "x";
+  }
+  for (const NamedOrder& order : orders(kMany)) {
+    Receiver receiver(1);
+    Strings got;
+    for (const size_t i : order.order) {
+      ASSERT_EQ(receiver.receive(sent[i + 1], got), Outcome::kHeld) << order.name;
+    }
+    ASSERT_TRUE(receiver.queue.is_sound());
+    if (kCountsSteps) {
+      EXPECT_LE(receiver.worst, 16u * std::bit_width(kMany)) << order.name;
+    }
+  }
+}
+
+// One message of many fragments: each looked for its place from the tail of a list, and walked over
+// its run to find that it is not whole.
+TEST(ReceiveCost, FragmentsOfAMessageComeInEveryOrder) {
+  std::vector<Sent> sent(kMany + 1);
+  for (size_t i = 0; i <= kMany; ++i) {
+    sent[i].number = i;
+    sent[i].beginning = i == 0;
+    sent[i].ending = i == kMany;
+    sent[i].text = "x";
+  }
+  for (const NamedOrder& order : orders(kMany)) expect_cheap(order, sent, 1);
+}
+
+TEST(ReceiveCost, FragmentsOfManyMessagesComeInEveryOrder) {
+  std::vector<Sent> sent(kMany + 1);
+  for (size_t i = 1; i <= kMany; ++i) {
+    sent[i].number = i;
+    sent[i].stream = 1;
+    sent[i].ssn = static_cast<uint16_t>((i - 1) / 3 + 1);
+    sent[i].beginning = i % 3 == 1;
+    sent[i].ending = i % 3 == 0;
+    sent[i].text = "x";
+  }
+  sent[0].stream = 1;
+  sent[0].text = "the first";
+  for (const NamedOrder& order : orders(kMany)) expect_cheap(order, sent, 1 + kMany / 3);
+}
+
+// ---------------------------------------------------------------- the circle of SSNs
+
+// 65,535 messages of a stream are in the range of TSNs, all but the first are held behind it, and
+// come out in order; wherever the circle begins.
+TEST(ReceiveModel, AStreamHoldsAsManyMessagesAsThereAreTsns) {
+  constexpr size_t kAll = 65535;
+  for (const uint32_t already : {0u, 40000u}) {
+    Receiver receiver(77);
+    Strings got;
+    Sent sent;
+    sent.text = "x";
+    for (uint32_t i = 0; i < already; ++i) {
+      sent.number = i;
+      sent.ssn = static_cast<uint16_t>(i);
+      ASSERT_EQ(receiver.receive(sent, got), Outcome::kWholeInOrder);
+    }
+    got.clear();
+    for (size_t i = 1; i < kAll; ++i) {
+      sent.number = already + i;
+      sent.ssn = static_cast<uint16_t>(already + i);
+      sent.text = std::to_string(i);
+      ASSERT_TRUE(receiver.would_take(sent.number)) << i;
+      ASSERT_EQ(receiver.receive(sent, got), Outcome::kHeld) << i;
+    }
+    ASSERT_FALSE(receiver.would_take(already + kAll));
+    sent.number = already;
+    sent.ssn = static_cast<uint16_t>(already);
+    sent.text = "0";
+    ASSERT_EQ(receiver.receive(sent, got), Outcome::kWholeInOrder);
+    ASSERT_EQ(got.size(), kAll);
+    for (size_t i = 0; i < kAll; ++i) ASSERT_EQ(got[i], std::to_string(i));
+  }
+}
+
+}  // namespace
+}  // namespace trunkline
