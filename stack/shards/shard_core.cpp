@@ -247,7 +247,9 @@ bool ShardCore::keep(Event& event) {
 
 bool ShardCore::copy_to_keep(Event& event, const Association* association) {
   const std::span<const uint8_t> bytes(event.borrowed_piece.data, event.borrowed_piece.length);
-  if (ctx.blocks.left_to_keep() < ReceiveBlocks::blocks_for(bytes.size()) ||
+  // Nobody is charged for what an ended association left: the last of it is for those that live.
+  const uint32_t spare = association == nullptr ? ctx.blocks.capacity() / 4 : 0;
+  if (ctx.blocks.left_to_keep() < ReceiveBlocks::blocks_for(bytes.size()) + spare ||
       !Association::free_blocks_to_keep(ctx, bytes.size(), association)) {
     return false;
   }
