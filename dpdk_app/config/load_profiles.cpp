@@ -40,6 +40,7 @@ void read_fields(const Map& map, Profile& out) {
   map.integer("outbound_streams", out.outbound_streams, 1, 65535);
   map.integer("max_inbound_streams", out.max_inbound_streams, 1, 65535);
   map.duration("valid_cookie_life", out.valid_cookie_life, milliseconds(100), hours(1));
+  map.duration("shutdown_guard", out.shutdown_guard, Duration(0), hours(24));
   map.bytes("a_rwnd", out.a_rwnd, 1500, 256ull << 20);  // section 3.3.2: at least 1500
   map.bytes("send_buffer", out.send_buffer, 1500, 256ull << 20);
   map.bytes("max_message_size", out.max_message_size, 1, 64ull << 20);
@@ -191,6 +192,7 @@ class Resolver {
                 "outbound_streams",
                 "max_inbound_streams",
                 "valid_cookie_life",
+                "shutdown_guard",
                 "a_rwnd",
                 "send_buffer",
                 "max_message_size",

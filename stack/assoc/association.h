@@ -320,7 +320,9 @@ class Association {
   void send_shutdown(ShardContext& ctx, TimePoint now);
   void write_shutdown_chunk(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
                             const Path& path);
-  void send_shutdown_ack(ShardContext& ctx, TimePoint now);
+  void send_shutdown_ack(ShardContext& ctx);
+  void backlog_moved(TimePoint now);
+  void on_guard(ShardContext& ctx);
   void on_shutdown(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                    const wire::ChunkView& chunk);
   void on_shutdown_ack(ShardContext& ctx, const InboundPacket& packet);
@@ -352,6 +354,8 @@ class Association {
   struct Composition;
   bool fill_init(ShardContext& ctx, TimePoint now, PacketOut& out);
   bool fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& out);
+  // False: nothing else may go there.
+  bool add_cookie_ack(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
   void add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
   void add_data(ShardContext& ctx, TimePoint now, Composition& packet, std::span<uint8_t> room);
   [[nodiscard]] static bool cut_too_large(const TxChunk* chunk, const Path& path);
@@ -373,7 +377,7 @@ class Association {
   struct Passage {
     TimePoint t1 = TimePoint::never();
     TimePoint t2 = TimePoint::never();
-    TimePoint guard = TimePoint::never();  // T5
+    TimePoint guard = TimePoint::never();  // of the shutdown, T5 and before it: Profile::guard()
     TimePoint sent_at;                     // INIT or COOKIE ECHO
     uint64_t local_tie = 0;                // this association's own nonces (5.2.2)
     uint64_t peer_tie = 0;

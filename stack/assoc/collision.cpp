@@ -13,6 +13,7 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
                                      const wire::InitChunk& init, VerificationTag fresh_tag,
                                      Tsn fresh_tsn) {
   if (state_ == AssocState::kShutdownAckSent) {  // 9.2: our SHUTDOWN ACK may have been lost
+    ctx.counters.add(Counter::k_drop_closing_init);
     pending_ |= kPendingShutdownAck;
     mark_ready(ctx);
     return;
@@ -25,6 +26,7 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   }
   const bool opening = is_opening();
   if (added_count > 0 && state_ != AssocState::kCookieWait) {
+    ctx.counters.add(Counter::k_restarts_refused);
     queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, init.initiate_tag,
                 profile_.dscp, primary().packet_size(), [&](wire::PacketWriter& writer) {
                   return wire::begin_abort(writer, false) &&
@@ -50,7 +52,10 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
     const auto end = peers.addresses.begin() + static_cast<ptrdiff_t>(peers.count);
     const auto named = std::find_if(peers.addresses.begin(), end,
                                     [&](const IpAddress& address) { return has_address(address); });
-    if (named == end) return;
+    if (named == end) {
+      ctx.counters.add(Counter::k_drop_peer_addresses);
+      return;
+    }
     std::iter_swap(peers.addresses.begin(), named);
   }
   const IpAddress peer = peers.addresses[0];

@@ -4,7 +4,9 @@
 // back is untrusted bytes like any other until its MAC is checked.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -39,6 +41,12 @@ struct Cookie {
 
   [[nodiscard]] std::span<const IpAddress> peers() const {
     return {peer_addresses.data(), peer_address_count};
+  }
+  // Not the first, and in the order of the others.
+  void leave_out(const IpAddress& address) {
+    const auto end = peer_addresses.begin() + static_cast<ptrdiff_t>(peer_address_count);
+    const auto others = std::remove(peer_addresses.begin() + 1, end, address);
+    peer_address_count = static_cast<size_t>(others - peer_addresses.begin());
   }
 };
 

@@ -119,16 +119,37 @@ bool Association::on_unknown_chunk(ShardContext& ctx, const wire::ChunkView& chu
   return !wire::stops(action);
 }
 
+namespace {
+
+// To an address that is not confirmed, too.
+bool may_go_anywhere(const wire::ChunkView& answer) {
+  return answer.type == wire::ChunkType::kHeartbeatAck;
+}
+
+void write_answers(ShardContext& ctx, wire::PacketWriter& writer, bool unconfirmed) {
+  wire::ChunkCursor answers(ctx.answers.chunks());
+  while (const auto answer = answers.next()) {
+    if (unconfirmed && !may_go_anywhere(*answer)) continue;
+    uint8_t* const at = writer.reserve_chunk(answer->type, answer->flags, answer->value.size());
+    if (at == nullptr) {
+      ctx.counters.add(Counter::k_drop_answer_too_long);
+      continue;
+    }
+    copy_bytes(at, answer->value);
+    ctx.counters.add(Counter::k_out_ctrl_chunks);
+  }
+}
+
+}  // namespace
+
 // One packet is all that a packet may draw, DATA apart (12.4): the answers to its chunks leave
-// together with the control chunks that are due. What does not fit is not sent. It goes back the
+// together with the control chunks that are due. What does not fit is not sent, and of these it is
+// the answers; yet they stand in front of the SACK, where other stacks have them. It goes back the
 // way the question came (6.4), unless that address is not confirmed: then only HEARTBEAT ACKs may
 // (5.4).
 void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
   if (ctx.answers.empty()) return;
   constexpr uint8_t kControl = kPendingCookieAck | kPendingShutdown | kPendingShutdownAck;
-  const auto may_go_anywhere = [](const wire::ChunkView& chunk) {
-    return chunk.type == wire::ChunkType::kHeartbeatAck;
-  };
   Path* const from = find_path(packet.source);
   bool back = from != nullptr;
   bool unconfirmed = back && from->state == PathState::kUnconfirmed;
@@ -143,19 +164,13 @@ void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundP
   const bool queued =
       queue_reply(ctx, local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
                   path.packet_size(), [&](wire::PacketWriter& writer) {
-                    add_control(ctx, now, writer, path);
-                    wire::ChunkCursor answers(ctx.answers.chunks());
-                    while (const auto answer = answers.next()) {
-                      if (unconfirmed && !may_go_anywhere(*answer)) continue;
-                      uint8_t* const at =
-                          writer.reserve_chunk(answer->type, answer->flags, answer->value.size());
-                      if (at == nullptr) {
-                        ctx.counters.add(Counter::k_drop_answer_too_long);
-                        continue;
-                      }
-                      copy_bytes(at, answer->value);
-                      ctx.counters.add(Counter::k_out_ctrl_chunks);
-                    }
+                    const bool all = add_cookie_ack(ctx, now, writer, path);
+                    const size_t control_at = writer.size();
+                    const bool sack = sack_due_;
+                    if (all) add_control(ctx, now, writer, path);
+                    const size_t answers_at = writer.size();
+                    write_answers(ctx, writer, unconfirmed);
+                    if (sack && !sack_due_) writer.swap_chunks(control_at, answers_at);
                     return true;
                   });
   if (queued) {

@@ -59,9 +59,12 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   if (parsed.error == wire::InitParseError::kTooShort) return;  // no tag to answer with
   if (parsed.error == wire::InitParseError::kZeroTag) {
     // Nor here: it is reflected, and the attempt is over (3.3.3).
-    refuse(packet.header.verification_tag,
-           [](wire::PacketWriter& writer) { return wire::write_abort(writer, true); });
-    end_with_abort(ctx, Reason::kPeerViolation, 0);
+    refuse(packet.header.verification_tag, [&](wire::PacketWriter& writer) {
+      return wire::begin_abort(writer, true) && append_init_error(writer, parsed.error, init_ack) &&
+             writer.end_chunk();
+    });
+    end_with_abort(ctx, Reason::kPeerViolation,
+                   static_cast<uint16_t>(init_error_cause(parsed.error)));
     return;
   }
   if (parsed.error == wire::InitParseError::kSmallWindow) {
@@ -87,7 +90,10 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
     state_ = AssocState::kCookieEchoed;
     const Path* const asked = find_path(packet.source);
     if (asked != nullptr) primary_ = asked->index;
-    protocol_violation(ctx, kOtherAddresses);
+    abort_with(ctx, Reason::kPeerViolation, wire::CauseCode::kProtocolViolation,
+               [](wire::PacketWriter& writer) {
+                 return wire::append_protocol_violation(writer, kOtherAddresses);
+               });
     return;
   }
   accept_init_ack(ctx, packet, init_ack);
@@ -203,7 +209,10 @@ void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
 
 // Section 5.2.6, third alternative: ask anew, for a cookie that lives longer.
 void Association::on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t staleness_us) {
-  if (state_ != AssocState::kCookieEchoed) return;
+  if (state_ != AssocState::kCookieEchoed) {
+    ctx.counters.add(Counter::k_drop_unexpected_stale_cookie);
+    return;
+  }
   if (++passage_->retries > profile_.max_init_retransmits) {
     end_with_abort(ctx, Reason::kTimedOut, static_cast<uint16_t>(wire::CauseCode::kStaleCookie));
     return;

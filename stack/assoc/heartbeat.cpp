@@ -42,8 +42,11 @@ void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
     ctx.counters.add(Counter::k_drop_bad_chunk);
     return;
   }
-  if (state_ == AssocState::kCookieWait || state_ == AssocState::kShutdownAckSent) return;
-  if (find_path(packet.source) == nullptr) return;
+  if (state_ == AssocState::kCookieWait || state_ == AssocState::kShutdownAckSent ||
+      find_path(packet.source) == nullptr) {
+    ctx.counters.add(Counter::k_drop_heartbeat_state);
+    return;
+  }
   if (!data.may_answer()) {
     ctx.counters.add(Counter::k_drop_answer_limit);
     return;

@@ -16,6 +16,7 @@ Status Association::shutdown(ShardContext& ctx, TimePoint now) {
       return Status::kOk;
     case AssocState::kEstablished:
       state_ = AssocState::kShutdownPending;
+      passage(ctx).guard = now + profile_.guard();
       maybe_finish_sending(ctx, now);
       schedule(ctx);
       return Status::kOk;
@@ -24,11 +25,31 @@ Status Association::shutdown(ShardContext& ctx, TimePoint now) {
   }
 }
 
+// A backlog that moves has all its time. Not counted are gaps, which a peer may take back.
+void Association::backlog_moved(TimePoint now) {
+  const bool waits =
+      state_ == AssocState::kShutdownPending || state_ == AssocState::kShutdownReceived;
+  if (waits) passage_->guard = now + profile_.guard();
+}
+
+// The shutdown takes too long: a peer that is never done (T5), or one that takes nothing of what it
+// must have first, and would keep us for ever with its window shut (9.2).
+void Association::on_guard(ShardContext& ctx) {
+  ctx.counters.add(Counter::k_shutdown_guard_expirations);
+  // In SHUTDOWN-RECEIVED it was the peer that wanted out: no user of ours has a part in it.
+  const bool ours = state_ != AssocState::kShutdownReceived;
+  abort_with(ctx, Reason::kTimedOut,
+             ours ? wire::CauseCode::kUserInitiatedAbort : wire::CauseCode{},
+             [&](wire::PacketWriter& writer) {
+               return !ours || wire::append_user_initiated_abort(writer, {});
+             });
+}
+
 // In SHUTDOWN-PENDING and SHUTDOWN-RECEIVED: is everything delivered, so that the next step is due?
 void Association::maybe_finish_sending(ShardContext& ctx, TimePoint now) {
   if (dead_ || !outstanding_.empty() || !queue_.empty()) return;
   if (state_ == AssocState::kShutdownPending) send_shutdown(ctx, now);
-  if (state_ == AssocState::kShutdownReceived) send_shutdown_ack(ctx, now);
+  if (state_ == AssocState::kShutdownReceived) send_shutdown_ack(ctx);
 }
 
 void Association::send_shutdown(ShardContext& ctx, TimePoint now) {
@@ -37,7 +58,7 @@ void Association::send_shutdown(ShardContext& ctx, TimePoint now) {
   stop_heartbeats();
   pending_ |= kPendingShutdown;
   passage(ctx).t2 = TimePoint::never();
-  passage_->guard = now + 5 * profile_.rto_max;
+  passage_->guard = now + profile_.guard();
   setup_path_ = data_path().index;
   mark_ready(ctx);
 }
@@ -52,15 +73,19 @@ void Association::write_shutdown_chunk(ShardContext& ctx, TimePoint now, wire::P
   ctx.counters.add(Counter::k_out_ctrl_chunks);
 }
 
-void Association::send_shutdown_ack(ShardContext& ctx, TimePoint now) {
-  if (state_ == AssocState::kShutdownReceived) ctx.counters.subtract(Counter::k_curr_estab);
+// T5 is of the SHUTDOWN that we sent; where we sent none, T2 and Association.Max.Retrans suffice.
+void Association::send_shutdown_ack(ShardContext& ctx) {
+  Passage& closing = passage(ctx);
+  if (state_ == AssocState::kShutdownReceived) {
+    ctx.counters.subtract(Counter::k_curr_estab);
+    closing.guard = TimePoint::never();
+  }
   state_ = AssocState::kShutdownAckSent;
   stop_heartbeats();
   pending_ = kPendingShutdownAck;
   sack_due_ = false;
   sack_at_ = TimePoint::never();
-  passage(ctx).t2 = TimePoint::never();
-  if (passage_->guard.is_never()) passage_->guard = now + 5 * profile_.rto_max;
+  closing.t2 = TimePoint::never();
   setup_path_ = data_path().index;
   mark_ready(ctx);
 }
@@ -91,6 +116,8 @@ void Association::on_shutdown(ShardContext& ctx, TimePoint now, const InboundPac
   }
   switch (state_) {
     case AssocState::kEstablished:
+      passage(ctx).guard = now + profile_.guard();
+      [[fallthrough]];
     case AssocState::kShutdownPending:
       state_ = AssocState::kShutdownReceived;
       emit(ctx, EventKind::kPeerShutdown);
@@ -100,7 +127,7 @@ void Association::on_shutdown(ShardContext& ctx, TimePoint now, const InboundPac
       maybe_finish_sending(ctx, now);
       break;
     case AssocState::kShutdownSent:  // both sides asked at once
-      send_shutdown_ack(ctx, now);
+      send_shutdown_ack(ctx);
       break;
     case AssocState::kShutdownAckSent:  // our SHUTDOWN ACK may be lost
       pending_ |= kPendingShutdownAck;

@@ -8,12 +8,7 @@ namespace trunkline {
 
 void Association::on_timer(ShardContext& ctx, TimePoint now) {
   if (dead_) return;
-  if (passage_ != nullptr && passage_->guard <= now) {  // 9.2, T5: the shutdown takes too long
-    abort_with(
-        ctx, Reason::kTimedOut, wire::CauseCode::kUserInitiatedAbort,
-        [](wire::PacketWriter& writer) { return wire::append_user_initiated_abort(writer, {}); });
-    return;
-  }
+  if (passage_ != nullptr && passage_->guard <= now) return on_guard(ctx);
   if (sack_at_ <= now) {
     sack_at_ = TimePoint::never();
     sack_due_ = true;

@@ -58,7 +58,7 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     packet.writer.write_header(local_.port, peer_port_, peer_tag_);
     // A COOKIE ACK may go to an address that is not confirmed; DATA may not (5.4).
     const bool may_carry_data = path.usable() || (pending_ & kPendingCookieAck) == 0;
-    add_control(ctx, now, packet.writer, path);
+    if (add_cookie_ack(ctx, now, packet.writer, path)) add_control(ctx, now, packet.writer, path);
     if (may_carry_data && &path == path_for_data()) add_data(ctx, now, packet, out.room);
     filled = !packet.writer.empty() && finish_packet(packet.writer, path, out);
     out.fragment_size = packet.fragment_size;
@@ -135,20 +135,25 @@ Path* Association::transmit_path() const {
   return path != nullptr ? path : &data_path();
 }
 
-void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
-                              Path& path) {
+bool Association::add_cookie_ack(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                                 Path& path) {
   const bool unconfirmed = path.state == PathState::kUnconfirmed;
   if ((pending_ & kPendingCookieAck) != 0 && wire::write_cookie_ack(writer)) {
     pending_ &= static_cast<uint8_t>(~kPendingCookieAck);
     ctx.counters.add(Counter::k_out_ctrl_chunks);
     if (unconfirmed) add_heartbeat(ctx, now, writer, path);
   }
-  if (unconfirmed) return;  // nothing else may go there (5.4)
+  return !unconfirmed;  // 5.4
+}
+
+void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                              Path& path) {
   if (sack_due_ && write_sack_chunk(ctx, writer)) note_sack_sent(ctx);
   if ((pending_ & kPendingShutdown) != 0) write_shutdown_chunk(ctx, now, writer, path);
   if ((pending_ & kPendingShutdownAck) != 0 && wire::write_shutdown_ack(writer)) {
     pending_ &= static_cast<uint8_t>(~kPendingShutdownAck);
-    passage_->t2 = now + path.rto.value();
+    // A peer that asks again is answered, and does not put the end off.
+    if (passage_->t2.is_never()) passage_->t2 = now + path.rto.value();
     setup_path_ = path.index;
     ctx.counters.add(Counter::k_out_ctrl_chunks);
   }

@@ -62,12 +62,17 @@ void send_stale_cookie(ShardContext& ctx, TimePoint now, const Endpoint* endpoin
       std::chrono::duration_cast<std::chrono::microseconds>(now - cookie.created - cookie.lifespan);
   const uint32_t staleness =
       static_cast<uint32_t>(std::min<int64_t>(std::max<int64_t>(late.count(), 0), UINT32_MAX));
+  write_stale_cookie(ctx, endpoint, packet, cookie, staleness);
+}
+
+void write_stale_cookie(ShardContext& ctx, const Endpoint* endpoint, const InboundPacket& packet,
+                        const Cookie& cookie, uint32_t staleness_us) {
   const StatelessReply as = stateless_reply(endpoint, packet.source);
   queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
               packet.header.source_port, cookie.peer_tag, as.dscp, as.limit,
               [&](wire::PacketWriter& writer) {
-                return wire::begin_error(writer) && wire::append_stale_cookie(writer, staleness) &&
-                       writer.end_chunk();
+                return wire::begin_error(writer) &&
+                       wire::append_stale_cookie(writer, staleness_us) && writer.end_chunk();
               });
 }
 

@@ -63,6 +63,9 @@ void refuse_init(ShardContext& ctx, const InboundPacket& packet, const Endpoint*
 
 void send_stale_cookie(ShardContext& ctx, TimePoint now, const Endpoint* endpoint,
                        const InboundPacket& packet, const Cookie& cookie);
+// The same without a counter; `staleness_us` 0 does not say how stale (3.3.10.3).
+void write_stale_cookie(ShardContext& ctx, const Endpoint* endpoint, const InboundPacket& packet,
+                        const Cookie& cookie, uint32_t staleness_us);
 
 // Section 8.4, from rule 2 on; INIT and COOKIE ECHO have been dealt with.
 void answer_out_of_blue(ShardContext& ctx, TimePoint now, ReplyBudget& budget,

@@ -9,6 +9,7 @@ namespace trunkline {
 // Under each pair of addresses between which packets may go.
 Directory::Claim ShardCore::claim_addresses(const Association& association,
                                             std::span<const IpAddress> peers) {
+  const bool calling = association.state() == AssocState::kCookieWait;
   const LocalEnd& local = association.local();
   keys_.clear();
   for (size_t i = 0; i < peers.size(); ++i) {
@@ -20,7 +21,7 @@ Directory::Claim ShardCore::claim_addresses(const Association& association,
     }
   }
   Directory::Batch& batch = slots_[association.id.slot].batch;
-  const Directory::Claim claim = directory_.claim(reader_, keys_, association.id, batch);
+  const Directory::Claim claim = directory_.claim(reader_, keys_, association.id, batch, calling);
   if (claim.outcome == Directory::Claim::Outcome::kDone) batch = claim.batch;
   if (claim.outcome == Directory::Claim::Outcome::kFull)
     ctx.counters.add(Counter::k_directory_full);
@@ -32,10 +33,15 @@ Directory::Claim ShardCore::claim_addresses(const Association& association,
 // peers behind NATs list the same private address.)
 void ShardCore::update_addresses(Association& association, const PeerAddresses& before) {
   using Outcome = Directory::Claim::Outcome;
-  if (std::ranges::equal(addresses_of(association).list(), before.list())) return;
+  if (std::ranges::equal(addresses_of(association).list(), before.list())) {
+    const bool calling = association.state() == AssocState::kCookieWait;
+    if (!calling) directory_.settle(slots_[association.id.slot].batch);
+    return;
+  }
   const auto claim = [&] { return claim_addresses(association, addresses_of(association).list()); };
   Directory::Claim said = claim();
   for (; said.outcome == Outcome::kTaken; said = claim()) {
+    ctx.counters.add(Counter::k_addresses_taken);
     association.forget_address(ctx, said.peer);
   }
   if (said.outcome == Outcome::kDone) return;

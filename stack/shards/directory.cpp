@@ -48,18 +48,29 @@ std::atomic<Directory::Index>& Directory::bucket_of(const DirectoryKey& key) con
 
 // -- readers
 
-std::optional<AssocId> Directory::find(const DirectoryKey& key) const {
+Directory::Found Directory::find_first(const DirectoryKey& key) const {
   Index at = bucket_of(key).load(std::memory_order_acquire);
   while (at != 0) {
     count_steps();
     const Entry& entry = entries_[at];
     if (entry.key == key) {
       const Entry& first = entries_[entry.first];
-      if (first.visible.load(std::memory_order_acquire) != 0) return first.assoc;
+      const uint16_t visible = first.visible.load(std::memory_order_acquire);
+      if (visible != 0) return {&first, visible};
     }
     at = entry.next.load(std::memory_order_acquire);
   }
-  return std::nullopt;
+  return {};
+}
+
+std::optional<AssocId> Directory::find(const DirectoryKey& key) const {
+  const Found found = find_first(key);
+  if (found.first == nullptr) return std::nullopt;
+  return found.first->assoc;
+}
+
+bool Directory::is_calling(const DirectoryKey& key) const {
+  return find_first(key).visible == kCalling;
 }
 
 // -- writers: under the lock from here on
@@ -83,17 +94,18 @@ void Directory::leave(Reader& self) {
 }
 
 Directory::Claim Directory::claim(Reader& self, std::span<const DirectoryKey> keys, AssocId assoc,
-                                  Batch old) {
+                                  Batch old, bool calling) {
   const SpinGuard guard(lock_);
   for (const DirectoryKey& key : keys) {
-    if (const auto other = other_than(assoc, key)) {
-      return {Claim::Outcome::kTaken, *other, key.peer};
+    const Found other = find_first(key);
+    if (other.first != nullptr && !(other.first->assoc == assoc)) {
+      return {Claim::Outcome::kTaken, other.first->assoc, key.peer, other.visible == kCalling};
     }
   }
   const uint32_t before = old != 0 ? count(old) : 0;
   const size_t after = size() - before + keys.size();
   if (keys.empty() || after > limit_ || !make_room(self, keys.size())) {
-    return {Claim::Outcome::kFull, {}, {}};
+    return {Claim::Outcome::kFull, {}, {}, false};
   }
   const Index first = take();
   Index at = first;
@@ -110,11 +122,12 @@ Directory::Claim Directory::claim(Reader& self, std::span<const DirectoryKey> ke
     link.store(at, std::memory_order_release);
     at = sibling;
   }
-  entries_[first].visible.store(1, std::memory_order_release);  // all of them, now
+  // All of them, now.
+  entries_[first].visible.store(calling ? kCalling : kSettled, std::memory_order_release);
   if (old != 0) unlink(old);
   used_.store(static_cast<uint32_t>(after), std::memory_order_relaxed);
   if (retiring_.size >= kReclaimAt) reclaim(self);
-  return {Claim::Outcome::kDone, {}, {}, first};
+  return {Claim::Outcome::kDone, {}, {}, false, first};
 }
 
 void Directory::withdraw(Reader& self, Batch batch) {
@@ -125,11 +138,6 @@ void Directory::withdraw(Reader& self, Batch batch) {
   used_.store(static_cast<uint32_t>(size() - count(batch)), std::memory_order_relaxed);
   unlink(batch);
   if (retiring_.size >= kReclaimAt) reclaim(self);
-}
-
-std::optional<AssocId> Directory::other_than(AssocId assoc, const DirectoryKey& key) const {
-  const auto found = find(key);
-  return found && !(*found == assoc) ? found : std::nullopt;
 }
 
 // Where a new entry goes: right behind the one that it replaces, so that a reader on its way comes

@@ -52,9 +52,10 @@ class Directory {
   struct Claim {
     enum class Outcome : uint8_t { kDone, kTaken, kFull };
     Outcome outcome = Outcome::kDone;
-    AssocId by;       // kTaken: who has one of the addresses,
-    IpAddress peer;   // and which
-    Batch batch = 0;  // kDone
+    AssocId by;            // kTaken: who has one of the addresses,
+    IpAddress peer;        // and which,
+    bool calling = false;  // and that it does not know its peer yet
+    Batch batch = 0;       // kDone
   };
 
   Directory(RandomSource& random, uint32_t max_entries, MemorySource* memory = nullptr);
@@ -63,6 +64,9 @@ class Directory {
 
   // -- any number of shards at once, between join() and leave()
   [[nodiscard]] std::optional<AssocId> find(const DirectoryKey& key) const;
+  // Does the association there still wait for an INIT ACK? Its addresses are then all that is known
+  // of its peer, who may have others.
+  [[nodiscard]] bool is_calling(const DirectoryKey& key) const;
   // No find() of this shard is under way.
   void quiescent(Reader& self) const {
     const uint64_t now = epoch_.load(std::memory_order_acquire);
@@ -81,9 +85,11 @@ class Directory {
   void leave(Reader& self);
   // Puts the association in under each key, each given once, in place of what `old` holds: readers
   // see it under the old keys until they see it under all new ones. Nothing changes if another
-  // association has one of them, or if there is no room.
+  // association has one of them, or if there is no room. `calling`: see is_calling().
   [[nodiscard]] Claim claim(Reader& self, std::span<const DirectoryKey> keys, AssocId assoc,
-                            Batch old = 0);
+                            Batch old = 0, bool calling = false);
+  // It waits for no INIT ACK any more. By the shard that owns it; takes no lock.
+  void settle(Batch batch) { entries_[batch].visible.store(kSettled, std::memory_order_release); }
   void withdraw(Reader& self, Batch batch);
 
   // Entries that can be found, and those that wait until no shard can hold them any more.
@@ -98,13 +104,16 @@ class Directory {
   struct alignas(64) Entry {
     // Written before the entry is linked, and not again before no reader can hold it.
     DirectoryKey key;
-    std::atomic<uint16_t> visible = 0;  // of the first of a batch: counts for all of them
+    std::atomic<uint16_t> visible = 0;  // of the first of a batch: counts for all; see below
     std::atomic<Index> next = 0;        // in its bucket; kept when the entry is unlinked
     Index first = 0;                    // of its batch
     Index sibling = 0;                  // writers': the next of its batch, or of a list below
     AssocId assoc;                      // of the first of a batch
   };
   static_assert(sizeof(Entry) == 64);
+  // Entry::visible beside 0, which hides it.
+  static constexpr uint16_t kSettled = 1;
+  static constexpr uint16_t kCalling = 2;
   static_assert(std::atomic<Index>::is_always_lock_free);
   static_assert(std::atomic<uint16_t>::is_always_lock_free);
   static_assert(std::atomic<uint64_t>::is_always_lock_free);
@@ -117,7 +126,12 @@ class Directory {
   };
 
   [[nodiscard]] std::atomic<Index>& bucket_of(const DirectoryKey& key) const;
-  [[nodiscard]] std::optional<AssocId> other_than(AssocId assoc, const DirectoryKey& key) const;
+  // The first of the batch, and what its `visible` was.
+  struct Found {
+    const Entry* first = nullptr;
+    uint16_t visible = 0;
+  };
+  [[nodiscard]] Found find_first(const DirectoryKey& key) const;
   [[nodiscard]] std::atomic<Index>& link_for(const DirectoryKey& key, Batch old) const;
   [[nodiscard]] uint32_t count(Batch batch) const;
   [[nodiscard]] bool make_room(Reader& self, size_t wanted);

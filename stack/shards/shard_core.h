@@ -73,7 +73,10 @@ class ShardCore {
   void refuse_stranger(TimePoint now, const InboundPacket& packet, const Endpoint* endpoint,
                        VerificationTag initiate_tag, Append&& append);
   void on_cookie_echo(TimePoint now, const InboundPacket& packet);
-  void accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie, Endpoint* endpoint);
+  void accept(TimePoint now, const InboundPacket& packet, Cookie& cookie, Endpoint* endpoint);
+  Directory::Claim::Outcome claim_for(const Association& association, const InboundPacket& packet,
+                                      Cookie& cookie);
+  void refuse_cookie(TimePoint now, const Cookie& cookie, const Endpoint* endpoint);
   void on_matched(TimePoint now, const InboundPacket& packet, Association& association);
   void on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
   // Both count what they forbid.
@@ -87,6 +90,10 @@ class ShardCore {
     std::optional<AssocId> elsewhere;  // another shard has it: nothing may be said in its name
     [[nodiscard]] bool none() const { return association == nullptr && !elsewhere; }
   };
+  [[nodiscard]] bool is_of_another_peer(const Known& there, const DirectoryKey& key,
+                                        const Cookie& cookie) const;
+  [[nodiscard]] static DirectoryKey key_for(const Endpoint* endpoint, const InboundPacket& packet,
+                                            const IpAddress& peer);
   [[nodiscard]] std::optional<AssocId> look_up(const Endpoint* endpoint,
                                                const InboundPacket& packet,
                                                const IpAddress& peer) const;

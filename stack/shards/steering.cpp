@@ -185,11 +185,16 @@ Association* ShardCore::find_by_tag(const InboundPacket& packet, bool addresses_
 // What the directory has for `peer` at the packet's source port. The peer's other addresses may be
 // of another family than the packet: then any address of ours that reaches them will do, since all
 // of them are in the directory.
-std::optional<AssocId> ShardCore::look_up(const Endpoint* endpoint, const InboundPacket& packet,
-                                          const IpAddress& peer) const {
+DirectoryKey ShardCore::key_for(const Endpoint* endpoint, const InboundPacket& packet,
+                                const IpAddress& peer) {
   IpAddress local = packet.destination;
   if (endpoint != nullptr && !LocalEnd::fits(local, peer)) local = endpoint->address_towards(peer);
-  return directory_.find({local, peer, packet.header.destination_port, packet.header.source_port});
+  return {local, peer, packet.header.destination_port, packet.header.source_port};
+}
+
+std::optional<AssocId> ShardCore::look_up(const Endpoint* endpoint, const InboundPacket& packet,
+                                          const IpAddress& peer) const {
+  return directory_.find(key_for(endpoint, packet, peer));
 }
 
 ShardCore::Known ShardCore::find_by_address(const Endpoint* endpoint, const InboundPacket& packet,
@@ -354,6 +359,9 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
   Endpoint* const endpoint = endpoints.find(packet.destination, packet.header.destination_port);
   if (endpoint == nullptr || !(endpoint->endpoint == cookie.endpoint)) {
     ctx.counters.add(Counter::k_drop_no_endpoint);
+    // Is it at the wrong address, or has its endpoint been closed?
+    const Endpoint* const own = endpoints.find(cookie.local_address, cookie.local_port);
+    if (own == nullptr || !(own->endpoint == cookie.endpoint)) refuse_cookie(now, cookie, own);
     return;
   }
   if (!leave_out_our_addresses(*endpoint, packet.source, cookie)) {
@@ -362,9 +370,16 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
   }
   for (const IpAddress& peer : cookie.peers()) {
     const Known there = find_by_address(endpoint, packet, peer);
+    if (there.none()) continue;
+    if (is_of_another_peer(there, key_for(endpoint, packet, peer), cookie)) {
+      if (peer != packet.source) continue;  // accept() leaves it out
+      if (!there.elsewhere) {
+        ctx.counters.add(Counter::k_drop_cookie_collision);
+        return refuse_cookie(now, cookie, endpoint);
+      }
+    }
     if (there.elsewhere) return on_cookie_elsewhere(now, packet, cookie, endpoint);
     Association* const known = there.association;
-    if (known == nullptr) continue;
     if (!may_concern(packet, *known)) return;
     const VerificationTag old_tag = known->local_tag();
     const PeerAddresses before = addresses_of(*known);
@@ -388,6 +403,32 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
   accept(now, packet, cookie, endpoint);
 }
 
+// Is that an association with another peer, which happens to list an address that this one lists as
+// well? It does not have the address that the INIT came from, nor does the cookie name it, by a tag
+// or a nonce. (What has that address is looked up first, and is taken for the same peer.) As long
+// as it waits for the INIT ACK it may be the same peer, called at another address than it calls
+// from.
+bool ShardCore::is_of_another_peer(const Known& there, const DirectoryKey& key,
+                                   const Cookie& cookie) const {
+  if (key.peer == cookie.peers()[0] || cookie.local_tie != 0) return false;
+  if (directory_.is_calling(key)) return false;
+  const Association* const here = there.association;
+  return here == nullptr ||
+         (here->local_tag() != cookie.local_tag && here->peer_tag() != cookie.peer_tag);
+}
+
+// With ABORT to where the INIT ACK went, as far as answers to strangers go: it need not wait for
+// its timer. But nothing is said in the name of an association that lives.
+void ShardCore::refuse_cookie(TimePoint now, const Cookie& cookie, const Endpoint* endpoint) {
+  const IpAddress& peer = cookie.peers()[0];
+  if (directory_.find({cookie.local_address, peer, cookie.local_port, cookie.peer_port})) return;
+  if (budget_.judge(now, endpoint) != ReplyBudget::Verdict::kAnswer) return;
+  const StatelessReply as = stateless_reply(endpoint, peer);
+  queue_reply(ctx, cookie.local_address, peer, cookie.local_port, cookie.peer_port, cookie.peer_tag,
+              as.dscp, as.limit,
+              [](wire::PacketWriter& writer) { return wire::write_abort(writer, false); });
+}
+
 // Two INITs were answered here and there, or one was while another shard called the peer, and the
 // other shard was faster. Its association has neither this cookie's tag, which names this shard,
 // nor its nonces, which are this shard's: of 5.2.4 nothing is left but to discard.
@@ -399,14 +440,30 @@ void ShardCore::on_cookie_elsewhere(TimePoint now, const InboundPacket& packet,
   ctx.counters.add(Counter::k_drop_cookie_collision);
 }
 
-void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie& cookie,
+// An address that another association has is left out, as it is where we call: the peer's word for
+// it proves nothing. But not those that the INIT and the cookie came from.
+Directory::Claim::Outcome ShardCore::claim_for(const Association& association,
+                                               const InboundPacket& packet, Cookie& cookie) {
+  Directory::Claim said = claim_addresses(association, cookie.peers());
+  while (said.outcome == Directory::Claim::Outcome::kTaken && !said.calling &&
+         said.peer != packet.source && said.peer != cookie.peers()[0]) {
+    ctx.counters.add(Counter::k_addresses_taken);
+    cookie.leave_out(said.peer);
+    said = claim_addresses(association, cookie.peers());
+  }
+  return said.outcome;
+}
+
+void ShardCore::accept(TimePoint now, const InboundPacket& packet, Cookie& cookie,
                        Endpoint* endpoint) {
   if (now - cookie.created > cookie.lifespan) {
     return send_stale_cookie(ctx, now, endpoint, packet, cookie);  // 5.1.5 step 4
   }
+  // The peer may be in earnest, with a COOKIE ECHO that came late: it is told to begin anew.
   if (spent_.contains(cookie)) {
     ctx.counters.add(Counter::k_drop_spent_cookie);
-    return;
+    if (budget_.judge(now, endpoint) != ReplyBudget::Verdict::kAnswer) return;
+    return write_stale_cookie(ctx, endpoint, packet, cookie, 0);
   }
   if (!endpoint->listening) {
     ctx.counters.add(Counter::k_drop_no_endpoint);
@@ -417,7 +474,7 @@ void ShardCore::accept(TimePoint now, const InboundPacket& packet, const Cookie&
   Association* const association = make_association(*endpoint, profile, cookie, endpoint->user);
   if (association != nullptr) {
     ++endpoint->associations;
-    const auto outcome = claim_addresses(*association, cookie.peers()).outcome;
+    const auto outcome = claim_for(*association, packet, cookie);
     if (outcome == Directory::Claim::Outcome::kDone &&
         association->start_accepted(ctx, now, packet, cookie)) {
       spent_.remember(cookie);

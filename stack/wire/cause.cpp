@@ -108,7 +108,8 @@ bool append_unrecognized_chunk(PacketWriter& writer, std::span<const uint8_t> ch
   const size_t room = writer.open_remaining();
   // Without the chunk's own header the report would say nothing.
   if (chunk.size() > room && room < kChunkHeaderSize) return writer.append(chunk.size()) != nullptr;
-  return writer.append_bytes(chunk.first(std::min(chunk.size(), room))) && writer.end_tlv();
+  return writer.append_bytes(chunk.first(std::min(chunk.size(), room))) && writer.align() &&
+         writer.end_tlv();
 }
 
 bool append_invalid_mandatory_parameter(PacketWriter& writer) {

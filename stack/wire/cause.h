@@ -76,7 +76,8 @@ class CauseCursor {
 // The whole address (or host name) parameter as it was received.
 [[nodiscard]] bool append_unresolvable_address(PacketWriter& writer,
                                                std::span<const uint8_t> parameter);
-// The whole chunk as it was received (ChunkView::whole). Cut short if that is what fits: the
+// The whole chunk as it was received (ChunkView::whole), and its padding, which is part of it as
+// sections 3.2 and 3.3.10.6 have it; other stacks count it too. Cut short if that is what fits: the
 // chunk's header names the culprit, and a 65535-byte chunk can't be sent back whole.
 [[nodiscard]] bool append_unrecognized_chunk(PacketWriter& writer, std::span<const uint8_t> chunk);
 [[nodiscard]] bool append_invalid_mandatory_parameter(PacketWriter& writer);

@@ -5,12 +5,11 @@
 namespace trunkline::wire {
 
 std::optional<CookieEchoChunk> CookieEchoChunk::parse(const ChunkView& chunk) {
-  if (chunk.type != ChunkType::kCookieEcho || chunk.value.empty()) return std::nullopt;
+  if (chunk.type != ChunkType::kCookieEcho) return std::nullopt;
   return CookieEchoChunk{chunk.value};
 }
 
 bool write_cookie_echo(PacketWriter& writer, std::span<const uint8_t> cookie) {
-  if (cookie.empty()) return false;
   uint8_t* const at = writer.reserve_chunk(ChunkType::kCookieEcho, 0, cookie.size());
   if (at == nullptr) return false;
   copy_bytes(at, cookie);

@@ -65,7 +65,7 @@ bool read_parameter(InitChunk& init, const ParameterView& parameter, bool is_ack
       return true;
     case ParameterType::kStateCookie:
       // Only one is allowed; of several the first is used. In an INIT it means nothing.
-      if (is_ack && init.cookie.empty()) init.cookie = value;
+      if (is_ack && !init.has_cookie()) init.cookie = value;
       return true;
     case ParameterType::kUnrecognizedParameter:
       if (is_ack) ++init.reported_by_peer;
@@ -146,7 +146,7 @@ InitParseError validate_init(const InitChunk& init, bool is_ack) {
   if (init.outbound_streams == 0 || init.inbound_streams == 0) return InitParseError::kZeroStreams;
   if (init.a_rwnd < kMinInitWindow) return InitParseError::kSmallWindow;
   if (init.host_name_present) return InitParseError::kHostName;
-  if (is_ack && init.cookie.empty()) return InitParseError::kMissingCookie;
+  if (is_ack && !init.has_cookie()) return InitParseError::kMissingCookie;
   return InitParseError::kNone;
 }
 

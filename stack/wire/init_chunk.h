@@ -67,8 +67,10 @@ struct InitChunk : InitFields {
   bool supports_ipv4 = true;
   bool supports_ipv6 = true;
 
-  // State Cookie (7), INIT ACK only; an empty one counts as none. Points into the chunk.
+  // State Cookie (7), INIT ACK only; may be empty. Points into the chunk, or nowhere: there is
+  // none.
   std::span<const uint8_t> cookie;
+  [[nodiscard]] bool has_cookie() const { return cookie.data() != nullptr; }
   // Cookie Preservative (9), INIT only.
   std::optional<uint32_t> cookie_preservative_ms;
   // Host Name Address (11), the whole parameter, to send back in Unresolvable Address.

@@ -101,6 +101,10 @@ bool PacketWriter::end_chunk() {
   return true;
 }
 
+void PacketWriter::swap_chunks(size_t first, size_t middle) {
+  std::rotate(room_.data() + first, room_.data() + middle, room_.data() + size_);
+}
+
 std::span<uint8_t> PacketWriter::finish(bool with_checksum) {
   open_ = false;
   if (room_.size() < kCommonHeaderSize) return {};

@@ -75,6 +75,9 @@ class PacketWriter {
   // Writes length and padding. False if anything did not fit: the chunk is gone, the packet is as
   // it was before begin_chunk.
   [[nodiscard]] bool end_chunk();
+  // What was written from `middle` on (a size(), as `first`) goes in front of what was written from
+  // `first` to there.
+  void swap_chunks(size_t first, size_t middle);
   // Forgets the open chunk.
   void cancel_chunk() { open_ = false; }
 

@@ -207,7 +207,7 @@ void Chatter::over(Host& host, TimePoint now, Side& side, const Event& event) {
   }
   host.shard_of(dead).consumed(now, dead, 1000);
   side.id = AssocId{};
-  const Duration guard = 5 * plan_.hosts[host_].profile.rto_max;
+  const Duration guard = plan_.hosts[host_].profile.guard();
   if (event.kind == EventKind::kLost && event.reason == Reason::kTimedOut &&
       !side.closing_since.is_never() && now >= side.closing_since + guard) {
     guarded_.push_back(side.assoc);

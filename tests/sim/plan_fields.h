@@ -48,6 +48,7 @@ struct Fields<Profile> {
       TRUNKLINE_FIELD(outbound_streams),
       TRUNKLINE_FIELD(max_inbound_streams),
       TRUNKLINE_FIELD(valid_cookie_life),
+      TRUNKLINE_FIELD(shutdown_guard),
       TRUNKLINE_FIELD(a_rwnd),
       TRUNKLINE_FIELD(send_buffer),
       TRUNKLINE_FIELD(max_message_size),

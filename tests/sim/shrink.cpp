@@ -29,6 +29,7 @@ bool stays(std::string_view field) {
                                          "path_max_retrans",
                                          "max_init_retransmits",
                                          "valid_cookie_life",
+                                         "shutdown_guard",
                                          "rto_max",
                                          "max_message_size",
                                          "addresses",

@@ -139,8 +139,8 @@ TEST_F(DataIn, OnAStreamNotNegotiatedIsReportedAcknowledgedAndNotDelivered) {
   open();
   tell(data({.stream = 10}));  // 0 to 9 exist
   const Packet answer = hear_one();
-  ASSERT_EQ(answer.names(), "SACK + ERROR");
-  wire::CauseCursor cursor(answer.chunks()[1].value);
+  ASSERT_EQ(answer.names(), "ERROR + SACK");
+  wire::CauseCursor cursor(answer.chunks()[0].value);
   EXPECT_EQ(wire::parse_invalid_stream_identifier(*cursor.next()), StreamId(10));
   EXPECT_EQ(sack_of(answer).cum_tsn_ack, peer_tsn - 1);
   EXPECT_TRUE(host().messages().empty());

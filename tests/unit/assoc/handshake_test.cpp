@@ -483,9 +483,21 @@ TEST_F(InitAck, WithTheWrongTagDoesNothing) {
   EXPECT_EQ(host().count(Counter::k_drop_bad_tag), 1u);
 }
 
-TEST_F(InitAck, WithoutCookieEndsInMissingMandatoryParameter) {
+// A State Cookie may be of any length (3.3.3.1): a peer that needs none sends an empty one.
+TEST_F(InitAck, AnEmptyCookieIsEchoed) {
   cookie.clear();
   answer();
+  const Packet echo = hear_one();
+  ASSERT_EQ(echo.names(), "COOKIE ECHO");
+  EXPECT_TRUE(echo.chunks()[0].value.empty());
+  wait(seconds(3));
+  EXPECT_EQ(hear(), "COOKIE ECHO");
+  tell(wire::write_cookie_ack);
+  EXPECT_EQ(host().state(), AssocState::kEstablished);
+}
+
+TEST_F(InitAck, WithoutCookieEndsInMissingMandatoryParameter) {
+  tell(raw_init(init_fields(), {}, ChunkType::kInitAck));
   const Packet abort = hear_one();
   EXPECT_EQ(abort.names(), "ABORT");
   EXPECT_EQ(abort.header().verification_tag, peer_tag);
@@ -498,7 +510,10 @@ TEST_F(InitAck, WithoutCookieEndsInMissingMandatoryParameter) {
 TEST_F(InitAck, WithZeroTagDestroysTheAssociation) {
   peer_tag = VerificationTag(0);
   answer();
-  EXPECT_EQ(host().last(EventKind::kConnectFailed).reason, Reason::kPeerViolation);
+  const Seen failed = host().last(EventKind::kConnectFailed);
+  EXPECT_EQ(failed.reason, Reason::kPeerViolation);
+  EXPECT_EQ(failed.cause, static_cast<uint16_t>(CauseCode::kInvalidMandatoryParameter));
+  EXPECT_EQ(causes(hear_one()), std::vector{CauseCode::kInvalidMandatoryParameter});
   EXPECT_EQ(host().shard().association_count(), 0u);
 }
 

@@ -65,6 +65,7 @@ profiles:
     outbound_streams: 17
     max_inbound_streams: 18
     valid_cookie_life: 30s
+    shutdown_guard: 90s
     a_rwnd: 1MiB
     send_buffer: 2MiB
     max_message_size: 128KiB
@@ -97,6 +98,7 @@ profiles:
   wanted.outbound_streams = 17;
   wanted.max_inbound_streams = 18;
   wanted.valid_cookie_life = seconds(30);
+  wanted.shutdown_guard = seconds(90);
   wanted.a_rwnd = 1u << 20;
   wanted.send_buffer = 2u << 20;
   wanted.max_message_size = 128u << 10;

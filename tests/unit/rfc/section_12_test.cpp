@@ -44,7 +44,7 @@ TEST_F(Section12, OnePacketDrawsOneAnswer) {
   open();
   const Write bad_stream = data({.stream = 99});
   EXPECT_EQ(drawn_by({heartbeat, unknown(0xff), data({}), bad_stream}),
-            "SACK + HEARTBEAT ACK + ERROR + ERROR");
+            "HEARTBEAT ACK + ERROR + ERROR + SACK");
   EXPECT_EQ(drawn_by({unknown(0xc7), unknown(0xc8), heartbeat}), "ERROR + ERROR + HEARTBEAT ACK");
   EXPECT_EQ(
       drawn_by({heartbeat, [&](PacketWriter& w) { return wire::write_shutdown(w, host_tsn - 1); }}),
@@ -60,19 +60,19 @@ TEST_F(Section12, OnePacketDrawsOneAnswer) {
   peer_ssn = 0;
   send_init();
   take_init_ack(hear_one());
-  EXPECT_EQ(drawn_by({cookie_echo(), heartbeat, data({})}), "COOKIE ACK + SACK + HEARTBEAT ACK");
+  EXPECT_EQ(drawn_by({cookie_echo(), heartbeat, data({})}), "COOKIE ACK + HEARTBEAT ACK + SACK");
   peer_tag = VerificationTag(0x77);
   peer_tsn = Tsn(1);
   peer_ssn = 0;
   send_init();
   take_init_ack(hear_one());
-  EXPECT_EQ(drawn_by({cookie_echo(), unknown(0xff), data({})}), "COOKIE ACK + SACK + ERROR");
+  EXPECT_EQ(drawn_by({cookie_echo(), unknown(0xff), data({})}), "COOKIE ACK + ERROR + SACK");
 }
 
 TEST_F(Section12, DataMayFollowInPacketsOfItsOwn) {
   open();
   ASSERT_EQ(host().send(now, "on its way"), Status::kOk);
-  EXPECT_EQ(drawn_by({heartbeat, data({})}), "SACK + HEARTBEAT ACK, DATA");
+  EXPECT_EQ(drawn_by({heartbeat, data({})}), "HEARTBEAT ACK + SACK, DATA");
 }
 
 TEST_F(Section12, EveryMixtureDrawsAtMostOneAnswer) {

@@ -50,7 +50,7 @@ const std::vector<CauseCase>& cause_cases() {
       {CauseCode::kOutOfResource, "Out of Resource", "00040004", append_out_of_resource},
       {CauseCode::kUnresolvableAddress, "Unresolvable Address", "0005000c000b000861620000",
        [](PacketWriter& w) { return append_unresolvable_address(w, host_name); }},
-      {CauseCode::kUnrecognizedChunkType, "Unrecognized Chunk Type", "00060009c1000005aa",
+      {CauseCode::kUnrecognizedChunkType, "Unrecognized Chunk Type", "0006000cc1000005aa000000",
        [](PacketWriter& w) { return append_unrecognized_chunk(w, unknown_chunk); }},
       {CauseCode::kInvalidMandatoryParameter, "Invalid Mandatory Parameter", "00070004",
        append_invalid_mandatory_parameter},
@@ -128,6 +128,26 @@ TEST(Causes, AllOfThemInOneChunk) {
     EXPECT_EQ(to_hex(cause->whole), c.wire) << c.name;
   }
   EXPECT_FALSE(cursor.next().has_value());
+}
+
+// As the Linux kernel does, and as the chunk was: a multiple of four bytes (3.2).
+TEST(Causes, AnUnrecognizedChunkIsReportedWithItsPadding) {
+  for (size_t size = 4; size <= 12; ++size) {
+    Bytes chunk(size, 0xab);
+    store_be16(&chunk[2], static_cast<uint16_t>(size));
+    Bytes room(256, 0xee);
+    PacketWriter writer(room);
+    ASSERT_TRUE(
+        in_error(writer, [&](PacketWriter& w) { return append_unrecognized_chunk(w, chunk); }));
+    ChunkCursor chunks(writer.finish(false).subspan(12));
+    const auto reported = chunks.next();
+    EXPECT_EQ(reported->whole.size(), 4 + 4 + padded(size)) << "both lengths count it";
+    CauseCursor causes(reported->value);
+    const auto cause = causes.next();
+    chunk.resize(padded(size), 0);
+    EXPECT_EQ(to_hex(cause->value), to_hex(chunk));
+    EXPECT_FALSE(causes.next().has_value());
+  }
 }
 
 TEST(Causes, AnUnrecognizedChunkIsCutToTheRoom) {

@@ -199,7 +199,7 @@ TEST(InitChunk, EachParameterInItsOwnChunk) {
   const OwnedChunk as_init = with_parameters(parameters);
   const InitParseResult init = InitChunk::parse(as_init.view(), false);
   ASSERT_TRUE(init.ok());
-  EXPECT_TRUE(init.init.cookie.empty());  // a cookie in an INIT means nothing
+  EXPECT_FALSE(init.init.has_cookie());  // a cookie in an INIT means nothing
   EXPECT_EQ(init.init.cookie_preservative_ms, 5000u);
   EXPECT_EQ(init.init.reported_by_peer, 0u);
   EXPECT_TRUE(init.init.ecn_capable);
@@ -221,6 +221,16 @@ TEST(InitChunk, OfTwoCookiesTheFirstCounts) {
   const InitParseResult result = InitChunk::parse(chunk.view(), true);
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(to_hex(result.init.cookie), "11111111");
+}
+
+TEST(InitChunk, ACookieOfNoLengthIsOneAndCountsToo) {
+  const OwnedChunk chunk = with_parameters("00070004 00070008 22222222", true);
+  const InitParseResult result = InitChunk::parse(chunk.view(), true);
+  ASSERT_TRUE(result.ok());
+  EXPECT_TRUE(result.init.has_cookie());
+  EXPECT_TRUE(result.init.cookie.empty());
+  const OwnedChunk none = with_parameters("", true);
+  EXPECT_FALSE(InitChunk::parse(none.view(), true).init.has_cookie());
 }
 
 TEST(InitChunk, UnknownParametersByTheirTopBits) {

@@ -39,6 +39,7 @@ namespace trunkline {
   X(fast_retransmits, "times that fast recovery was entered")                                   \
   X(t1_expirations, "INIT or COOKIE ECHO timers that fired")                                    \
   X(t2_expirations, "SHUTDOWN or SHUTDOWN ACK timers that fired")                               \
+  X(shutdown_guard_expirations, "associations aborted because their shutdown took too long")     \
   X(t3_expirations, "retransmission timers that fired")                                         \
   X(duplicate_tsns, "DATA chunks received again")                                               \
   X(gap_sacks_sent, "SACKs sent with gap blocks")                                               \
@@ -57,7 +58,9 @@ namespace trunkline {
   X(pmtu_black_holes, "path MTUs lowered because large packets vanished while small ones passed")\
   X(fragmentable_packets, "packets larger than a path MTU that has shrunk, sent to be fragmented")\
   X(restarts, "associations that the peer restarted")                                           \
+  X(restarts_refused, "INITs of a restarted peer refused for an address that is new (cause 11)")\
   X(inits_answered, "INIT ACKs sent")                                                           \
+  X(addresses_taken, "addresses of peers not used because another association has them")        \
   X(oob_aborts_sent, "ABORTs sent to out-of-the-blue packets")                                  \
   X(directory_full, "times that the directory had no room for an association's addresses")      \
   /* Drops: packets */                                                                          \
@@ -79,11 +82,13 @@ namespace trunkline {
   X(drop_bad_init, "INIT chunks that are malformed or impossible")                              \
   X(drop_bad_init_ack, "INIT ACK chunks that are malformed or impossible")                      \
   X(drop_peer_addresses, "INITs and INIT ACKs whose addresses are not the expected ones")       \
+  X(drop_closing_init, "INITs in SHUTDOWN-ACK-SENT, answered with the SHUTDOWN ACK again")      \
   X(drop_unexpected_init_ack, "INIT ACKs outside COOKIE-WAIT")                                  \
   X(drop_bad_cookie, "COOKIE ECHOs whose cookie is not ours, or altered")                       \
   X(drop_stale_cookie, "COOKIE ECHOs whose cookie is too old")                                  \
   X(drop_spent_cookie, "COOKIE ECHOs whose association has ended: replayed")                    \
   X(drop_cookie_collision, "COOKIE ECHOs that section 5.2.4 tells to discard")                  \
+  X(drop_unexpected_stale_cookie, "Stale Cookie errors outside COOKIE-ECHOED")                  \
   X(drop_unexpected_cookie_ack, "COOKIE ACKs outside COOKIE-ECHOED")                            \
   X(drop_unexpected_shutdown, "shutdown chunks that the state does not expect")                 \
   X(drop_no_association_memory, "set-ups refused because a table or pool is full")              \
@@ -102,6 +107,7 @@ namespace trunkline {
   X(drop_sack_state, "SACKs in a state in which nothing waits for one")                         \
   X(drop_answer_too_long, "answers that do not fit the one packet that they may fill")          \
   X(drop_answer_limit, "HEARTBEATs beyond the answers that one packet may draw")                \
+  X(drop_heartbeat_state, "HEARTBEATs in a state that answers none")                            \
   X(drop_bad_heartbeat_ack, "HEARTBEAT ACKs that answer no HEARTBEAT of ours")                  \
   X(drop_bad_stream, "DATA chunks on a stream that was not negotiated")                         \
   X(drop_empty_data, "DATA chunks without user data")                                           \

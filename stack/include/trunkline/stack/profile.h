@@ -63,6 +63,10 @@ struct Profile {
   uint16_t max_inbound_streams = 2048;
   Duration valid_cookie_life = std::chrono::seconds(60);
 
+  // The end, section 9.2: T5-shutdown-guard, and as long the time without progress after which a
+  // peer that takes nothing is given up: see guard(). Zero: five times rto_max, as recommended.
+  Duration shutdown_guard{};
+
   // Sizes in bytes.
   uint32_t a_rwnd = 512 * 1024;            // receive buffer of an association
   uint32_t send_buffer = 1024 * 1024;      // payload accepted and not yet acknowledged
@@ -85,6 +89,12 @@ struct Profile {
   bool one_data_per_packet = false;  // for peers that break on bundled DATA
 
   uint8_t dscp = 0;  // 0 to 63
+
+  // How long a shutdown may take: from the SHUTDOWN on altogether; before it, while data waits to
+  // be acknowledged, since the last TSN that was.
+  [[nodiscard]] Duration guard() const {
+    return shutdown_guard != Duration{0} ? shutdown_guard : 5 * rto_max;
+  }
 
   bool operator==(const Profile&) const = default;
 };
