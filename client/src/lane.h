@@ -42,7 +42,7 @@ enum class Phase : uint8_t {
   kConnecting,
   kOpen,
   kClosing,  // tl_shutdown() or tl_abort() was called, or the peer began the shutdown
-  kOver,     // its last event was handed out; some of its sends have not come back
+  kEnding,   // the daemon has told its end, which waits until all of its sends have come back
 };
 
 struct Assoc {
@@ -80,6 +80,14 @@ struct Listener {
   uint32_t refused_by = 0;
   ListenerState state = ListenerState::kOpening;
   std::vector<uint32_t> slots;  // body per channel
+};
+
+// The last event of an association some of whose sends the worker has not answered yet: those that
+// lay in the ring when it ended.
+struct Ending {
+  uint32_t assoc = 0;  // index in the lane's table
+  uint32_t channel = 0;
+  tlr_completion entry{};
 };
 
 // What must be asked of a worker though its ring may have no room at the moment.
@@ -210,15 +218,23 @@ struct tl_lane {
   void take_connect_failed(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
   void take_message(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
   void take_send_failed(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void tell_send_failed(uint32_t at, uint32_t slot, tl_event& event);
   void take_text(uint32_t at, const tlr_completion& entry, tl_event& event);
   void drop_text(uint32_t at, const tlr_completion& entry);
   void take_ended(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void tell_end(uint32_t assoc_index, uint32_t at, const tlr_completion& entry,
+                trunkline::client::Sink& sink);
+  // Of the associations whose end waits, those that wait for nothing any more.
+  void tell_endings(trunkline::client::Sink& sink);
+  // The daemon is gone and has said all that it had to say: every send fails, every association is
+  // lost, and that is the end.
+  void tell_gone(trunkline::client::Sink& sink);
   void take_operation(uint32_t at, const tlr_completion& entry);
   void take_notice(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
   void tell_writable(trunkline::client::Sink& sink);
   [[nodiscard]] bool writable(Assoc& assoc);
   [[nodiscard]] uint32_t local_index(uint32_t at, const tlr_completion& entry);
-  void send_ended(uint32_t assoc_index, const trunkline::client::TxNote& note);
+  void send_ended(const trunkline::client::TxNote& note);
   void drain_wake();
 
   // -- sending
@@ -246,10 +262,14 @@ struct tl_lane {
   std::deque<trunkline::client::Waiting> waiting_;
   std::deque<tl_event> stash_;
   std::vector<trunkline::client::Chore> chores_;
+  std::vector<trunkline::client::Ending> endings_;
   uint32_t next_waiting_ = 1;
   uint32_t next_channel_ = 0;  // where the next poll begins
   uint32_t next_worker_ = 0;   // where the next connect goes
   uint32_t idle_polls_ = 0;
   bool armed_ = false;
   bool gone_told_ = false;
+  uint32_t gone_channel_ = 0;  // how far tell_gone() came: this slot of this channel,
+  uint32_t gone_slot_ = 0;
+  uint32_t gone_assoc_ = 0;  // then this association
 };

@@ -276,7 +276,7 @@ int tl_lane::connect(const tl_connect_options& options, tl_assoc* out) {
 
 int tl_lane::end(tl_assoc handle, bool abort, const char* reason) {
   Assoc* const assoc = find(handle);
-  if (assoc == nullptr) return no_assoc(handle);
+  if (assoc == nullptr || assoc->phase == Phase::kEnding) return no_assoc(handle);
   if (assoc->phase == Phase::kConnecting) {
     return fail(-ENOTCONN, "not established yet: wait for TL_EVENT_CONNECTED");
   }

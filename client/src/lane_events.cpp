@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -44,8 +45,11 @@ int tl_lane::poll(tl_event* events, size_t max) {
   const bool was_armed = armed_;
   if (was_armed) disarm();
   while (!stash_.empty() && !sink.full()) {
-    sink.out[sink.count++] = stash_.front();
+    tl_event& event = sink.out[sink.count++];
+    event = stash_.front();
     stash_.pop_front();
+    // The application may have changed its word since.
+    if (const Assoc* const assoc = find(event.assoc); assoc != nullptr) event.user = assoc->user;
   }
   // Looked at before the rings, so that what the daemon wrote last is not missed.
   const bool gone = client.gone.load(std::memory_order_acquire);
@@ -70,16 +74,46 @@ int tl_lane::poll(tl_event* events, size_t max) {
     return 0;
   }
   if (gone_told_) return fail(-EPIPE, kGoneText);
+  tell_gone(sink);
+  return static_cast<int>(sink.count);
+}
+
+void tl_lane::tell_gone(Sink& sink) {
+  for (; gone_channel_ < channels.size(); ++gone_channel_, gone_slot_ = 0) {
+    Channel& channel = channels[gone_channel_];
+    for (; gone_slot_ < channel.tx_slots(); ++gone_slot_) {
+      if (!channel.tx_valid(gone_slot_) || !channel.note(gone_slot_).submitted) continue;
+      if (sink.full()) return;
+      tl_event& event = sink.next();
+      event.error = -EPIPE;
+      tell_send_failed(gone_channel_, gone_slot_, event);
+    }
+  }
+  tell_endings(sink);  // what the daemon had told stands
+  for (; gone_assoc_ < assocs_.size(); ++gone_assoc_) {
+    const Assoc& assoc = assocs_[gone_assoc_];
+    if (assoc.phase == Phase::kFree) continue;
+    if (sink.full()) return;
+    tl_event& event = sink.next();
+    event.kind = assoc.phase == Phase::kConnecting ? TL_EVENT_CONNECT_FAILED : TL_EVENT_LOST;
+    event.error = -EPIPE;
+    event.assoc = handle_of(assoc, gone_assoc_);
+    event.user = assoc.user;
+    if (assoc.connect_slot != kNone) channels[assoc.channel].free_slots(assoc.connect_slot);
+    free_assoc(gone_assoc_);
+  }
+  if (sink.full()) return;
   gone_told_ = true;
   tl_event& event = sink.next();
   event.kind = TL_EVENT_DAEMON_GONE;
   event.error = -EPIPE;
-  return 1;
 }
 
 void tl_lane::poll_channel(uint32_t at, Sink& sink) {
   Channel& channel = channels[at];
-  while (!sink.full()) {
+  while (true) {
+    if (!endings_.empty()) tell_endings(sink);
+    if (sink.full()) break;
     const tlr_completion* const entry = channel.peek_completion();
     if (entry == nullptr) break;
     if (entry->kind == TLR_SENDS_DONE) {
@@ -132,7 +166,7 @@ uint32_t tl_lane::local_index(uint32_t at, const tlr_completion& entry) {
   const uint32_t local = channels[at].assoc_at(entry.assoc_index);
   if (local >= assocs_.size()) return kNone;
   const Assoc& assoc = assocs_[local];
-  const bool same = assoc.phase != Phase::kFree && assoc.phase != Phase::kOver &&
+  const bool same = assoc.phase != Phase::kFree && assoc.phase != Phase::kEnding &&
                     assoc.channel == at && assoc.wire_generation == entry.assoc_generation;
   return same ? local : kNone;
 }
@@ -223,14 +257,13 @@ void tl_lane::take_connect_failed(uint32_t at, const tlr_completion& entry, Sink
   free_assoc(local);
 }
 
-// A send is no longer on its way; its association may have ended before.
-void tl_lane::send_ended(uint32_t assoc_index, const TxNote& note) {
-  if (assoc_index >= assocs_.size()) return;
-  Assoc& assoc = assocs_[assoc_index];
+// A send is no longer on its way.
+void tl_lane::send_ended(const TxNote& note) {
+  if (note.assoc >= assocs_.size()) return;
+  Assoc& assoc = assocs_[note.assoc];
   assoc.bytes -= note.length <= assoc.bytes ? note.length : assoc.bytes;
   assoc.slots -= note.slot_count <= assoc.slots ? note.slot_count : assoc.slots;
   if (assoc.sends > 0) --assoc.sends;
-  if (assoc.phase == Phase::kOver && assoc.sends == 0) free_assoc(assoc_index);
 }
 
 // False if the sink is full before the entry is used up; the cursor remembers how far it came.
@@ -257,7 +290,7 @@ bool tl_lane::take_sends_done(uint32_t at, const tlr_completion& entry, Sink& si
     }
     channel.free_slots(slot);
     channel.end_operations(1);
-    send_ended(note.assoc, note);
+    send_ended(note);
   }
   channel.done_cursor = 0;
   return true;
@@ -267,27 +300,33 @@ void tl_lane::take_send_failed(uint32_t at, const tlr_completion& entry, Sink& s
   Channel& channel = channels[at];
   channel.end_operations(1);
   if (!channel.tx_valid(entry.slot) || !channel.note(entry.slot).submitted) return;
-  TxNote& note = channel.note(entry.slot);
-  note.submitted = false;  // the payload is the application's until it releases the event
-  const Assoc& assoc = assocs_[note.assoc];
   tl_event& event = sink.next();
-  event.kind = TL_EVENT_SEND_FAILED;
   event.reason = entry.reason;
   event.cause = entry.cause;
   event.error = error_of_status(entry.status);
+  tell_send_failed(at, entry.slot, event);
+}
+
+// With what the library knows of it: all but why.
+void tl_lane::tell_send_failed(uint32_t at, uint32_t slot, tl_event& event) {
+  Channel& channel = channels[at];
+  TxNote& note = channel.note(slot);
+  note.submitted = false;  // the payload is the application's until it releases the event
+  const Assoc& assoc = assocs_[note.assoc];
+  event.kind = TL_EVENT_SEND_FAILED;
   event.assoc = handle_of(assoc, note.assoc);
   event.user = assoc.user;
   event.context = note.context;
-  event.data = channel.tx_data(entry.slot);
+  event.data = channel.tx_data(slot);
   event.length = note.length;
   event.data_length = note.length <= channel.slot_size() ? note.length : channel.slot_size();
   event.piece_count = note.slot_count;
   event.stream = note.stream;
   event.ppid = note.ppid;
   event.flags = note.flags & TL_SEND_UNORDERED;
-  event.slot = entry.slot;
+  event.slot = slot;
   event.channel = at | kTxEvent;
-  send_ended(note.assoc, note);
+  send_ended(note);
 }
 
 // Of an association that the application has no more.
@@ -313,6 +352,22 @@ void tl_lane::take_ended(uint32_t at, const tlr_completion& entry, Sink& sink) {
   const uint32_t local = local_index(at, entry);
   if (local == kNone) return drop_text(at, entry);
   Assoc& assoc = assocs_[local];
+  assoc.phase = Phase::kEnding;
+  if (assoc.sends == 0) return tell_end(local, at, entry, sink);
+  endings_.push_back({local, at, entry});
+}
+
+void tl_lane::tell_endings(Sink& sink) {
+  const auto told = [&](const Ending& ending) {
+    if (assocs_[ending.assoc].sends != 0 || sink.full()) return false;
+    tell_end(ending.assoc, ending.channel, ending.entry, sink);
+    return true;
+  };
+  endings_.erase(std::remove_if(endings_.begin(), endings_.end(), told), endings_.end());
+}
+
+void tl_lane::tell_end(uint32_t local, uint32_t at, const tlr_completion& entry, Sink& sink) {
+  const Assoc& assoc = assocs_[local];
   tl_event& event = sink.next();
   event.kind = entry.kind == TLR_CLOSED ? TL_EVENT_CLOSED : TL_EVENT_LOST;
   event.reason = entry.reason;
@@ -320,8 +375,7 @@ void tl_lane::take_ended(uint32_t at, const tlr_completion& entry, Sink& sink) {
   event.assoc = handle_of(assoc, local);
   event.user = assoc.user;
   take_text(at, entry, event);
-  assoc.phase = Phase::kOver;
-  if (assoc.sends == 0) free_assoc(local);
+  free_assoc(local);
 }
 
 void tl_lane::take_operation(uint32_t at, const tlr_completion& entry) {
@@ -479,6 +533,9 @@ bool tl_lane::has_completion() const {
 
 bool tl_lane::has_events() {
   if (!stash_.empty() || has_completion()) return true;
+  for (const Ending& ending : endings_) {
+    if (assocs_[ending.assoc].sends == 0) return true;
+  }
   for (Channel& channel : channels) {
     for (const uint32_t local : channel.blocked) {
       Assoc& assoc = assocs_[local];

@@ -16,8 +16,8 @@ tl_lane::Assoc* tl_lane::find(tl_assoc handle) {
   const uint32_t at = index_of(handle);
   if (at >= assocs_.size() || lane_of(handle) != index) return nullptr;
   Assoc& assoc = assocs_[at];
-  const bool same = assoc.generation == static_cast<uint32_t>(handle >> 32) &&
-                    assoc.phase != Phase::kFree && assoc.phase != Phase::kOver;
+  const bool same =
+      assoc.generation == static_cast<uint32_t>(handle >> 32) && assoc.phase != Phase::kFree;
   return same ? &assoc : nullptr;
 }
 

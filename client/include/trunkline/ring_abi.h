@@ -278,13 +278,14 @@ enum tlr_completion_kind {
   TLR_SENDS_DONE = 5,     /* tlr_sends_done */
   TLR_SEND_FAILED = 6,    /* context; slot: the TX slots with the payload; status, reason */
   TLR_PEER_SHUTDOWN = 7,  /* the peer takes no more messages */
-  TLR_CLOSED = 8,         /* last one of its association */
-  TLR_LOST = 9,           /* last one of its association; reason, cause; length: bytes of the Upper
-                             Layer Abort Reason that the peer's user gave, in the RX slot `slot`;
-                             0: there is none, or no slot was free for it, and no slot is lent */
-  TLR_RESTARTED = 10,     /* streams */
-  TLR_PATH_CHANGED = 11,  /* address, path_state */
-  TLR_REMOTE_ERROR = 12,  /* cause */
+  TLR_CLOSED = 8,         /* last one of its association, but for the ends (TLR_SEND_FAILED with
+                             TLR_STATUS_NO_ASSOCIATION) of sends that the worker had not taken yet */
+  TLR_LOST = 9, /* last one of its association, likewise; reason, cause; length: bytes of the Upper
+                   Layer Abort Reason that the peer's user gave, in the RX slot `slot`;
+                   0: there is none, or no slot was free for it, and no slot is lent */
+  TLR_RESTARTED = 10,    /* streams */
+  TLR_PATH_CHANGED = 11, /* address, path_state */
+  TLR_REMOTE_ERROR = 12, /* cause */
   TLR_SENDER_DRY = 13,
   TLR_OP_DONE = 14,        /* context */
   TLR_OP_FAILED = 15,      /* context, status */
@@ -299,7 +300,7 @@ enum tlr_status {
   TLR_STATUS_INVALID_STREAM = 3,
   TLR_STATUS_EMPTY_MESSAGE = 4,
   TLR_STATUS_MESSAGE_TOO_LARGE = 5,
-  TLR_STATUS_WOULD_BLOCK = 6,    /* send credit or send buffer used up */
+  TLR_STATUS_WOULD_BLOCK = 6,    /* send credit, send buffer or the client's share used up */
   TLR_STATUS_ALREADY_EXISTS = 7, /* that peer has an association; that port has a user */
   TLR_STATUS_INVALID_ADDRESS = 8,
   TLR_STATUS_NO_RESOURCES = 9,

@@ -185,7 +185,11 @@ typedef struct tl_message {
   uint64_t context; /* comes back in TL_EVENT_SENT and TL_EVENT_SEND_FAILED */
 } tl_message;
 
-/* Queues one message; no system call unless the worker sleeps.
+/* Queues one message; no system call unless the worker sleeps. What is taken here ends in exactly
+ * one TL_EVENT_SEND_FAILED, or in TL_EVENT_SENT if that was asked for, before the association's
+ * last event. TL_EVENT_SEND_FAILED with error -EAGAIN: other messages of this client, or of this
+ * association, have all of the daemon's memory for messages that is theirs; send it again when some
+ * of those have been acknowledged (TL_SEND_NOTIFY and TL_EVENT_SENDER_DRY tell).
  * -EAGAIN: the association's send credit, the lane's slots or the ring are used up; poll, and
  * TL_EVENT_WRITABLE says when to go on. -EMSGSIZE: empty, or above max_message. -EINVAL: no such
  * stream or flag. -ENOTCONN: not established yet, shutting down, or over. */
@@ -221,11 +225,17 @@ TL_API void tl_buffer_free(tl_lane* lane, tl_buffer* buffer);
  * TL_EVENT_LOST follows. -ENOTCONN: over, or not established. -EAGAIN: poll, then try again. */
 TL_API int tl_shutdown(tl_lane* lane, tl_assoc assoc);
 /* Aborts (section 9.1); `reason` (may be NULL) travels in the ABORT, cut to what one slot holds.
- * TL_EVENT_SEND_FAILED for each message on its way and TL_EVENT_LOST follow. */
+ * TL_EVENT_SEND_FAILED for each message on its way and TL_EVENT_LOST follow. -ENOTCONN, -EAGAIN. */
 TL_API int tl_abort(tl_lane* lane, tl_assoc assoc, const char* reason);
 
 /* ---------------------------------------------------------------- events */
 
+/* The last word. An association that tl_connect() named, or TL_EVENT_ACCEPTED, ends in exactly one
+ * of TL_EVENT_CLOSED, TL_EVENT_LOST and TL_EVENT_CONNECT_FAILED; all of its sends have ended
+ * before, and nothing is told of it afterwards, so that what `user` points to may be freed. When
+ * the daemon is gone, the library itself tells the end of every send (whose peer may have it
+ * nevertheless) and of every association, with error -EPIPE; TL_EVENT_DAEMON_GONE comes after them.
+ */
 enum tl_event_kind {
   TL_EVENT_NONE = 0,
   TL_EVENT_ACCEPTED,       /* a peer set it up: streams, ports, address (of the peer), listener */
@@ -248,7 +258,7 @@ enum tl_event_kind {
   TL_EVENT_PRIMARY_CHANGED, /* address, of the path that is the primary one now */
   TL_EVENT_REMOTE_ERROR,    /* cause (RFC 6458 section 6.1.3) */
   TL_EVENT_SENDER_DRY,      /* all that was sent has been acknowledged (RFC 6458 section 6.1.9) */
-  TL_EVENT_DAEMON_GONE      /* once, last: the daemon ended; every association is over */
+  TL_EVENT_DAEMON_GONE      /* once, last: the daemon ended; every association has ended before */
 };
 
 enum tl_reason {
@@ -299,7 +309,8 @@ typedef struct tl_event {
 
 /* Hands out up to `max` events. Never waits. Those of one association come in the order in which
  * they happened; those of associations of one worker, too; there is no order between workers, whose
- * rings take turns to come first. TL_EVENT_WRITABLE may come before what happened earlier. Returns
+ * rings take turns to come first. TL_EVENT_WRITABLE may come before what happened earlier, and the
+ * last event of an association later, since it waits for its sends. Returns
  * how many; 0: nothing happened; -EPIPE: the daemon is gone and everything was handed out. */
 TL_API int tl_poll(tl_lane* lane, tl_event* events, size_t max);
 /* Gives back the payload of events that have one; others are left alone, so a whole burst may be
@@ -387,8 +398,9 @@ TL_API int tl_assoc_streams(const tl_lane* lane, tl_assoc assoc, uint16_t* outbo
 /* The worker that owns the association, without asking the daemon: as long as the association lives
  * it stays there. -ENOTCONN. */
 TL_API int tl_assoc_worker(const tl_lane* lane, tl_assoc assoc, uint32_t* worker);
-/* Changes the user word of the events that later calls of tl_poll() give; those of the burst in
- * hand (a message beside its TL_EVENT_ACCEPTED, say) still carry the old one. -ENOTCONN. */
+/* Changes the user word of the events that later calls of tl_poll() give, whenever they came; those
+ * of the burst in hand (a message beside its TL_EVENT_ACCEPTED, say) still carry the old one.
+ * -ENOTCONN. */
 TL_API int tl_assoc_set_user(tl_lane* lane, tl_assoc assoc, uint64_t user);
 /* Sends a HEARTBEAT to that address of the peer (section 8.3). -ENOTCONN, -EINVAL, -EAGAIN. */
 TL_API int tl_assoc_heartbeat(tl_lane* lane, tl_assoc assoc, const tl_address* address);

@@ -77,6 +77,9 @@ class RealStackTest : public ::testing::Test {
     const size_t n = from.shard.transmit(now_, out);
     std::array<PacketIn, 32> in;
     size_t kept = 0;
+    if (n != 0 && &from == &right) {
+      last_packet_.assign(rooms[n - 1].begin(), rooms[n - 1].begin() + out[n - 1].length);
+    }
     for (size_t i = 0; i < n; ++i) {
       if (loss_ != 0 && wire_.below(1000) < loss_) continue;
       in[kept].source = out[i].source;
@@ -121,6 +124,7 @@ class RealStackTest : public ::testing::Test {
   StackHost left{IpAddress::ipv4(10, 1, 0, 1), 1};
   StackHost right{IpAddress::ipv4(10, 1, 0, 2), 2};
   std::atomic<bool> stop_{false};
+  std::vector<uint8_t> last_packet_;  // of the right host
 };
 
 }  // namespace trunkline::test
