@@ -113,6 +113,7 @@ appring::AttachConfig attach_config(const config::Config& config) {
   }
   const config::ClientLimits& limits = config.clients.limits;
   out.limits.max_clients = limits.max_clients;
+  out.limits.max_clients_per_uid = limits.max_clients_per_uid;
   out.limits.max_lanes = limits.max_lanes;
   out.limits.max_client_bytes = limits.max_client_memory;
   out.limits.max_total_bytes = limits.max_total_memory;

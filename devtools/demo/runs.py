@@ -32,7 +32,8 @@ def changes(options):
     """What the demo's daemons have beyond the tests': room for its streams, and its user."""
     return {'workers': {'count': options.workers},
             'profiles': {'default': {'outbound_streams': max(10, options.streams)}},
-            'clients': {'allow': [{'uid': os.getuid(), 'ports': 'any'}]}}
+            'clients': {'allow': [{'uid': os.getuid(), 'ports': 'any',
+                                   'ephemeral': True}]}}
 
 
 def daemon(place, folder, port, options, label):

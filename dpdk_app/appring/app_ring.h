@@ -44,14 +44,17 @@ struct PortRange {
 struct Permission {
   std::optional<uint32_t> uid;  // neither uid nor gid: everybody
   std::optional<uint32_t> gid;
-  std::vector<PortRange> ports;  // local ports that it may listen on and connect from
-  bool connect_from_any = true;  // may connect from a port that the daemon chooses
+  std::vector<PortRange> ports;   // local ports that it may listen on and connect from
+  bool connect_from_any = false;  // may connect from a port that the daemon chooses
 };
 
 // Bounds on what clients can make the daemon hold. Requests above are cut down to them, except
 // that a client that would pass the byte limits is refused.
 struct AttachLimits {
   uint32_t max_clients = 64;
+  // Of one user. 0: all but one for each other user or group that the permissions name and that has
+  // none.
+  uint32_t max_clients_per_uid = 0;
   uint32_t max_lanes = 16;  // per client
   uint32_t max_submission_size = 16384;
   uint32_t max_completion_size = 65536;
@@ -103,7 +106,13 @@ struct BridgeConfig {
   std::shared_ptr<const PeerTable> peers;  // null: none
   ClientDeath on_death = ClientDeath::kAbort;
   uint32_t max_associations = 4096;  // of the shard: slots of AssocId are below this
-  uint32_t burst = 256;              // submissions of one lane per call of drain_submissions()
+  // Messages under way, and the chunks that they are cut into, that the shard has memory for. No
+  // client may have more than all of them leave.
+  uint32_t max_units = 262144;
+  // Bytes for what clients leave unacknowledged when they go and their associations are shut down.
+  // No dead client may have more of it than it leaves.
+  uint64_t orphan_buffer = 16ull << 20;
+  uint32_t burst = 256;  // submissions of one lane per call of drain_submissions()
 };
 
 // ---------------------------------------------------------------- worker
@@ -167,8 +176,8 @@ struct ClientInfo {
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint32_t lanes = 0;
-  uint64_t bytes = 0;
-  bool leaving = false;  // its socket is gone; workers still hold some of its payload
+  uint64_t bytes = 0;    // of its segment and what goes with it; 0 once that is gone
+  bool leaving = false;  // its socket is gone; workers still have some of its payload
 };
 
 // Numbers of the control thread: attaches granted and refused.
@@ -177,6 +186,7 @@ struct AttachCounters {
   uint64_t detached = 0;
   uint64_t refused_permission = 0;
   uint64_t refused_limit = 0;    // clients, lanes or bytes
+  uint64_t refused_share = 0;    // what is left is kept for other users
   uint64_t refused_request = 0;  // malformed, another version, impossible sizes
   uint64_t refused_timeout = 0;  // connected and asked for nothing
   uint64_t ended_fault = 0;      // ended by a bridge: bad indices or lost memory

@@ -151,7 +151,7 @@ class AttachCore {
     for (Attached& attached : attached_) {
       if (attached.socket >= 0) close(attached.socket);
       for (size_t i = 0; i < bridges_.size(); ++i) {
-        if (!attached.gone[i]) bridges_[i]->unwatch(attached.ring->doorbells[i]);
+        if (!attached.detached[i]) bridges_[i]->unwatch(attached.ring->doorbells[i]);
       }
     }
     close(epoll_fd_);
@@ -166,13 +166,18 @@ class AttachCore {
  private:
   struct Handshake {
     int fd = -1;
+    uint32_t uid = 0;
     Clock::time_point since;
   };
   struct Attached {
     std::unique_ptr<RingClient> ring;
+    SlotUse use;
     int socket = -1;  // -1: hung up
     uint64_t bytes = 0;
-    std::vector<bool> gone;  // per worker
+    std::vector<bool> detached;  // per worker
+    std::vector<bool> gone;      // likewise
+    // Its segment is there: it takes one of the daemon's places.
+    [[nodiscard]] bool has_segment() const { return ring->segment != nullptr; }
   };
 
   void watch(int fd) const {
@@ -189,10 +194,18 @@ class AttachCore {
   }
   void serve(int fd);
   void accept_some();
+  bool make_room_for(uint32_t uid);
   void take_request(size_t index);
   void expire_handshakes();
   void refuse(int fd, int error, const std::string& text) const;
   bool attach(int fd, const tlr_attach_request& request);
+  struct Refusal {
+    int error = 0;  // 0: none
+    std::string text;
+  };
+  // Is there a place, and memory, for one more client of that user?
+  [[nodiscard]] Refusal refusal(const PeerCredentials& who, uint64_t bytes);
+  void detach(Attached& attached, size_t worker);
   void hang_up(Attached& attached);
   void take_mail();
 
@@ -231,15 +244,33 @@ void AttachCore::accept_some() {
   for (int i = 0; i < 16; ++i) {
     const int fd = accept4(listen_fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) return;
-    if (handshakes_.size() >= config_.limits.max_handshakes) {
+    const uint32_t uid = credentials_of(fd).uid;
+    if (handshakes_.size() >= config_.limits.max_handshakes && !make_room_for(uid)) {
       ++counters_.refused_limit;
       refuse(fd, -EAGAIN, "too many clients are attaching at once; try again");
       close(fd);
       continue;
     }
-    handshakes_.push_back({fd, Clock::now()});
+    handshakes_.push_back({fd, uid, Clock::now()});
     watch(fd);
   }
+}
+
+// Whoever has most of those that have not asked yet loses the oldest, unless it is the same user.
+bool AttachCore::make_room_for(uint32_t uid) {
+  const auto count = [this](uint32_t of) {
+    return std::count_if(handshakes_.begin(), handshakes_.end(),
+                         [of](const Handshake& one) { return one.uid == of; });
+  };
+  auto victim = handshakes_.end();
+  for (auto it = handshakes_.begin(); it != handshakes_.end(); ++it) {
+    if (victim == handshakes_.end() || count(it->uid) > count(victim->uid)) victim = it;
+  }
+  if (victim == handshakes_.end() || count(victim->uid) <= count(uid) + 1) return false;
+  ++counters_.refused_timeout;
+  close(victim->fd);
+  handshakes_.erase(victim);
+  return true;
 }
 
 void AttachCore::refuse(int fd, int error, const std::string& text) const {
@@ -289,25 +320,14 @@ bool AttachCore::attach(int fd, const tlr_attach_request& request) {
                std::to_string(who.gid));
     return false;
   }
-  if (attached_.size() >= config_.limits.max_clients) {
-    ++counters_.refused_limit;
-    refuse(fd, -EUSERS,
-           "the daemon has its maximum of " + std::to_string(config_.limits.max_clients) +
-               " clients: detach one, or raise max_clients");
-    return false;
-  }
   const Grant granted = grant(request, config_, static_cast<uint32_t>(bridges_.size()));
   if (!granted.error.empty()) {
     ++counters_.refused_request;
     refuse(fd, -EINVAL, granted.error);
     return false;
   }
-  if (granted.bytes > config_.limits.max_client_bytes ||
-      total_bytes_ + granted.bytes > config_.limits.max_total_bytes) {
-    ++counters_.refused_limit;
-    refuse(fd, -ENOMEM,
-           "its rings need " + std::to_string(granted.bytes) +
-               " bytes, more than the daemon grants: ask for fewer lanes or slots");
+  if (const Refusal no = refusal(who, granted.bytes); no.error != 0) {
+    refuse(fd, no.error, no.text);
     return false;
   }
   const ClientIdentity identity{next_id_++, request.name, who.pid, who.uid, who.gid};
@@ -331,6 +351,8 @@ bool AttachCore::attach(int fd, const tlr_attach_request& request) {
   if (!send_reply(fd, reply, fds)) return false;
   attached.socket = fd;
   attached.bytes = granted.bytes;
+  attached.use = {who.uid, names_matching(config_.permissions, who)};
+  attached.detached.resize(bridges_.size());
   attached.gone.resize(bridges_.size());
   total_bytes_ += granted.bytes;
   for (size_t i = 0; i < bridges_.size(); ++i) {
@@ -340,6 +362,44 @@ bool AttachCore::attach(int fd, const tlr_attach_request& request) {
   attached_.push_back(std::move(attached));
   ++counters_.attached;
   return true;
+}
+
+// One user may have all but one place for each other that the permissions name, and as much of the
+// memory.
+AttachCore::Refusal AttachCore::refusal(const PeerCredentials& who, uint64_t bytes) {
+  const AttachLimits& limits = config_.limits;
+  std::vector<SlotUse> uses;
+  for (const Attached& attached : attached_) {
+    if (attached.has_segment()) uses.push_back(attached.use);
+  }
+  if (uses.size() >= limits.max_clients) {
+    ++counters_.refused_limit;
+    return {-EUSERS, "the daemon has its maximum of " + std::to_string(limits.max_clients) +
+                         " clients: detach one, or raise max_clients"};
+  }
+  const auto own = static_cast<uint32_t>(std::count_if(
+      uses.begin(), uses.end(), [&](const SlotUse& use) { return use.uid == who.uid; }));
+  const bool fixed = limits.max_clients_per_uid != 0;
+  const uint32_t kept = fixed ? 0 : kept_for_others(config_.permissions, uses, who);
+  if (fixed ? own >= limits.max_clients_per_uid : uses.size() + kept >= limits.max_clients) {
+    ++counters_.refused_share;
+    return {-EUSERS, "uid " + std::to_string(who.uid) + " has " + std::to_string(own) +
+                         " clients, and " +
+                         (fixed ? "may have no more" : "the rest is kept for others") +
+                         ": detach one, or raise max_clients_per_uid"};
+  }
+  const uint64_t kept_bytes = kept * (limits.max_total_bytes / limits.max_clients);
+  if (bytes > limits.max_client_bytes ||
+      total_bytes_ + bytes + kept_bytes > limits.max_total_bytes) {
+    const bool share =
+        bytes <= limits.max_client_bytes && total_bytes_ + bytes <= limits.max_total_bytes;
+    ++(share ? counters_.refused_share : counters_.refused_limit);
+    return {-ENOMEM, "its rings need " + std::to_string(bytes) +
+                         " bytes, more than the daemon grants" +
+                         (share ? " this user, since others are to find some" : "") +
+                         ": ask for fewer lanes or slots"};
+  }
+  return {};
 }
 
 void AttachCore::hang_up(Attached& attached) {
@@ -362,16 +422,30 @@ void AttachCore::take_mail() {
       if (mail.kind == MailKind::kFault) {
         if (it->socket >= 0) ++counters_.ended_fault;
         hang_up(*it);
+      } else if (mail.kind == MailKind::kDetached) {
+        detach(*it, worker);
       } else if (mail.kind == MailKind::kGone) {
+        detach(*it, worker);
         it->gone[worker] = true;
-        bridges_[worker]->unwatch(it->ring->doorbells[worker]);
         if (std::find(it->gone.begin(), it->gone.end(), false) != it->gone.end()) continue;
-        total_bytes_ -= it->bytes;
         ++counters_.detached;
         attached_.erase(it);
       }
     }
   }
+}
+
+// That worker does not need its segment any more. If nobody does, it goes, and with it the client's
+// place.
+void AttachCore::detach(Attached& attached, size_t worker) {
+  if (attached.detached[worker]) return;
+  attached.detached[worker] = true;
+  bridges_[worker]->unwatch(attached.ring->doorbells[worker]);
+  const std::vector<bool>& all = attached.detached;
+  if (std::find(all.begin(), all.end(), false) != all.end()) return;
+  attached.ring->drop_segment();
+  total_bytes_ -= attached.bytes;
+  attached.bytes = 0;
 }
 
 void AttachCore::expire_handshakes() {

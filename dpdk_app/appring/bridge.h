@@ -32,6 +32,12 @@ void fill_notification(const Event& event, tlr_completion& out);
 // True if the body is one that a correct client writes; then its profile name ends with a NUL.
 [[nodiscard]] bool open_body_valid(const tlr_open_body& body, bool connect);
 
+// What a message takes of what all clients share: itself, and the chunks that it may be cut into.
+[[nodiscard]] constexpr uint64_t units_of(uint64_t bytes) {
+  constexpr uint64_t kChunk = 512;  // of no usual path is a chunk smaller
+  return 1 + bytes / kChunk;
+}
+
 template <typename ShardT>
 class BasicBridge {
  public:
@@ -59,7 +65,8 @@ class BasicBridge {
 
  private:
   static constexpr uint32_t kNone = 0xffffffff;
-  static constexpr size_t kNoTurn = SIZE_MAX;  // nobody has had a turn yet
+  static constexpr size_t kNoTurn = SIZE_MAX;            // nobody has had a turn yet
+  static constexpr size_t kOrphansPerTurn = 256 * 1024;  // bytes copied, so that nobody waits long
 
   // What the bridge knows of an association, at index AssocId::slot.
   struct Assoc {
@@ -67,6 +74,7 @@ class BasicBridge {
     AssocId id;
     uint32_t endpoint = kNone;  // index in endpoints_
     uint32_t tx_in_use = 0;     // slots, against the send credit
+    uint64_t tx_bytes = 0;      // of payload in them
     bool connecting = false;    // its connect operation has not ended yet
     uint64_t connect_context = 0;
   };
@@ -90,11 +98,15 @@ class BasicBridge {
     const Profile* profile = nullptr;      // of new associations: what the listeners named, or own
     size_t next_listener = kNoTurn;        // whose turn it is
     std::vector<Listener> listeners;
+    size_t preferring = 0;  // of them, those whose affinity is this worker
   };
   struct Client {
     RingClient* ring = nullptr;
-    bool dying = false;     // its associations are ended
+    bool dying = false;     // its associations are ended,
+    bool orderly = false;   // by being shut down
     bool released = false;  // the control thread said kRemove
+    bool detached = false;  // nothing here refers to its segment,
+    bool told = false;      // and the control thread knows
   };
 
   // -- submissions (bridge_impl.h)
@@ -108,6 +120,9 @@ class BasicBridge {
   [[nodiscard]] uint8_t set_address(TimePoint now, Channel& channel, const Assoc& assoc,
                                     const tlr_submission& submission);
   [[nodiscard]] uint8_t claim(Channel& channel, const tlr_submission& submission);
+  [[nodiscard]] bool has_share(const ClientUse& use) const {
+    return use.units + units_ < config_.max_units;
+  }
   void fail_send(Channel& channel, const tlr_submission& submission, uint8_t status, uint32_t slot);
   void end_operation(Channel& channel, uint64_t context, uint8_t status);
 
@@ -165,7 +180,12 @@ class BasicBridge {
   void end_client(TimePoint now, Client& client);
   void end_association(TimePoint now, AssocId id, bool abort);
   void drop_backlog(TimePoint now, Channel& channel);
-  void let_go();
+  void let_go(TimePoint now);
+  // -- what clients leave behind (bridge_orphans_impl.h)
+  [[nodiscard]] bool adopt(Assoc& assoc);
+  [[nodiscard]] bool detach(TimePoint now, Client& client, size_t& budget);
+  void abort_all(TimePoint now, const Channel& channel);
+  void release_orphans(Channel& channel);
   [[nodiscard]] Client* client_record(const RingClient* ring);
   void count(RingCounter counter, uint64_t n = 1) { counters_.add(counter, n); }
   uint8_t refuse(RingCounter counter, uint8_t status) {
@@ -182,8 +202,13 @@ class BasicBridge {
   std::vector<Client> clients_;
   std::vector<Channel*> channels_;  // of living clients
   std::vector<Channel*> dirty_;
+  std::vector<uint32_t> endpoint_of_port_;  // index in endpoints_, or kNone
+  std::vector<uint32_t> free_endpoints_;
+  uint64_t units_ = 0;         // that all clients have under way
+  uint64_t orphan_bytes_ = 0;  // of the orphan buffer, in use
   size_t association_count_ = 0;
   size_t dying_clients_ = 0;
+  bool detaching_ = false;  // a dead client's segment is still needed
   bool closing_ = false;
 };
 

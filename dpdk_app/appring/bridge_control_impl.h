@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "appring/bridge.h"
+#include "appring/bridge_orphans_impl.h"
 
 namespace trunkline::appring {
 
@@ -34,10 +35,7 @@ const Profile* BasicBridge<ShardT>::find_profile(std::string_view name) const {
 
 template <typename ShardT>
 uint32_t BasicBridge<ShardT>::find_endpoint(uint16_t port) const {
-  for (uint32_t i = 0; i < endpoints_.size(); ++i) {
-    if (endpoints_[i].in_use && endpoints_[i].port == PortNumber(port)) return i;
-  }
-  return kNone;
+  return endpoint_of_port_[port];
 }
 
 // As the configuration says, whoever asks and on whichever worker: endpoints of one port come and
@@ -65,12 +63,16 @@ uint8_t BasicBridge<ShardT>::make_endpoint(uint16_t port, uint32_t& index) {
     config.prefix_lengths.push_back(known ? config_.local_prefix_lengths[at] : UINT8_MAX);
   }
 
-  index = 0;
-  while (index < endpoints_.size() && endpoints_[index].in_use) ++index;
-  if (index == endpoints_.size()) endpoints_.emplace_back();
+  if (free_endpoints_.empty()) {
+    free_endpoints_.push_back(static_cast<uint32_t>(endpoints_.size()));
+    endpoints_.emplace_back();
+  }
+  index = free_endpoints_.back();
   config.user = index;
   const EndpointResult result = shard_.add_endpoint(config);
   if (result.status != Status::kOk) return wire_status(result.status);
+  free_endpoints_.pop_back();
+  endpoint_of_port_[result.port.value] = index;
   Endpoint& endpoint = endpoints_[index];
   endpoint = Endpoint{};
   endpoint.in_use = true;
@@ -131,6 +133,8 @@ void BasicBridge<ShardT>::release_endpoint(uint32_t index) {
     return;
   }
   [[maybe_unused]] const Status status = shard_.close_endpoint(endpoint.id);
+  endpoint_of_port_[endpoint.port.value] = kNone;
+  free_endpoints_.push_back(index);
   endpoint = Endpoint{};
 }
 
@@ -182,6 +186,7 @@ uint8_t BasicBridge<ShardT>::listen(Channel& channel, const tlr_open_body& body,
     return refuse(RingCounter::k_refuse_port_in_use, TLR_STATUS_ALREADY_EXISTS);
   }
   endpoint.listeners.push_back({&channel, context, body.affinity});
+  if (body.affinity == config_.worker) ++endpoint.preferring;
   ++channel.listeners;
   return TLR_STATUS_OK;
 }
@@ -196,6 +201,7 @@ size_t BasicBridge<ShardT>::remove_listeners(Endpoint& endpoint, Which which) {
       ++at;
       continue;
     }
+    if (endpoint.listeners[at].affinity == config_.worker) --endpoint.preferring;
     endpoint.listeners.erase(endpoint.listeners.begin() + static_cast<ptrdiff_t>(at));
     if (endpoint.next_listener != kNoTurn && endpoint.next_listener > at) --endpoint.next_listener;
     ++gone;
@@ -372,6 +378,7 @@ typename BasicBridge<ShardT>::Listener* BasicBridge<ShardT>::choose_listener(End
       return &listener;
     }
     if (second_choice == nullptr) second_choice = &listener;
+    if (endpoint.preferring == 0) break;
   }
   if (second_choice != nullptr) {
     endpoint.next_listener = static_cast<size_t>(second_choice - endpoint.listeners.data()) + 1;
@@ -427,7 +434,7 @@ void BasicBridge<ShardT>::take_mail(TimePoint now) {
   Mail mail;
   while (mailbox_.take_from_control(mail)) {
     if (mail.kind == MailKind::kAdd) {
-      clients_.push_back({mail.client, false, false});
+      clients_.push_back({mail.client});
       for (uint32_t lane = 0; lane < mail.client->lanes(); ++lane) {
         channels_.push_back(&mail.client->channel(lane, config_.worker));
       }
@@ -469,13 +476,22 @@ void BasicBridge<ShardT>::end_client(TimePoint now, Client& client) {
   }
   for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
     Channel& channel = client.ring->channel(lane, config_.worker);
-    // What it asked for before it went still counts when its end is an orderly one.
-    while (!abort && drain_channel(now, channel) != 0) {
+    // What it asked for before it went still counts when its end is an orderly one: as much as lay
+    // in the ring, whatever a process that still writes there adds to it.
+    for (uint32_t left = abort ? 0 : channel.submission_size(); left != 0;) {
+      const auto taken = static_cast<uint32_t>(drain_channel(now, channel));
+      if (taken == 0) break;
+      left -= std::min(left, taken);
     }
+  }
+  flush();  // what has been told is told
+  for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
+    Channel& channel = client.ring->channel(lane, config_.worker);
     channel.dying = true;
     drop_backlog(now, channel);
   }
   client.dying = true;
+  client.orderly = !abort;
   ++dying_clients_;
   std::erase_if(channels_, is_its);
   std::erase_if(dirty_, is_its);
@@ -486,7 +502,8 @@ void BasicBridge<ShardT>::end_client(TimePoint now, Client& client) {
     release_endpoint(i);
   }
   for (Assoc& assoc : assocs_) {
-    if (assoc.channel != nullptr && is_its(assoc.channel)) end_association(now, assoc.id, abort);
+    if (assoc.channel == nullptr || !is_its(assoc.channel)) continue;
+    end_association(now, assoc.id, abort || !adopt(assoc));
   }
 }
 
@@ -507,17 +524,28 @@ void BasicBridge<ShardT>::drop_backlog(TimePoint now, Channel& channel) {
   }
 }
 
-// A client whose associations are over and whose payload has come back may be unmapped.
+// The segment of a client that is gone may be unmapped as soon as nothing lies in it that is not
+// acknowledged; the rest of it goes when its associations are over and all payload has come back.
 template <typename ShardT>
-void BasicBridge<ShardT>::let_go() {
+void BasicBridge<ShardT>::let_go(TimePoint now) {
+  size_t budget = kOrphansPerTurn;
+  detaching_ = false;
   for (size_t i = 0; i < clients_.size();) {
-    RingClient* const ring = clients_[i].ring;
-    bool busy = !clients_[i].dying || !clients_[i].released;
+    Client& client = clients_[i];
+    RingClient* const ring = client.ring;
+    bool busy = !client.dying || !client.released;
+    if (!busy && !client.detached) {
+      busy = !detach(now, client, budget);
+      detaching_ |= busy;
+    }
     for (uint32_t lane = 0; !busy && lane < ring->lanes(); ++lane) {
       const Channel& channel = ring->channel(lane, config_.worker);
       busy = channel.associations != 0 || channel.tx_in_use() != 0;
     }
     if (busy) {
+      if (client.detached && !std::exchange(client.told, true)) {
+        mailbox_.post_to_control({MailKind::kDetached, ring});
+      }
       ++i;
       continue;
     }

@@ -16,7 +16,10 @@ namespace trunkline::appring {
 
 template <typename ShardT>
 BasicBridge<ShardT>::BasicBridge(const BridgeConfig& config, ShardT& shard)
-    : config_(config), shard_(shard), assocs_(config.max_associations) {
+    : config_(config),
+      shard_(shard),
+      assocs_(config.max_associations),
+      endpoint_of_port_(size_t{UINT16_MAX} + 1, kNone) {
   make_configured_endpoints();
 }
 
@@ -36,7 +39,7 @@ size_t BasicBridge<ShardT>::drain_submissions(TimePoint now) {
   }
   count(RingCounter::k_ring_submissions, taken);
   if (fault) end_faulty(now);
-  if (dying_clients_ != 0) let_go();
+  if (dying_clients_ != 0) let_go(now);
   return taken;
 }
 
@@ -125,6 +128,8 @@ void BasicBridge<ShardT>::handle_send(TimePoint now, Channel& channel,
     status = refuse(RingCounter::k_refuse_no_association, TLR_STATUS_NO_ASSOCIATION);
   } else if (assoc->tx_in_use + submission.slot_count > channel.send_credit()) {
     status = refuse(RingCounter::k_refuse_send_credit, TLR_STATUS_WOULD_BLOCK);
+  } else if (ClientUse& use = channel.client().uses[config_.worker]; !has_share(use)) {
+    status = refuse(RingCounter::k_refuse_client_share, TLR_STATUS_WOULD_BLOCK);
   } else {
     SendRequest request;
     request.stream = StreamId(submission.stream);
@@ -135,7 +140,11 @@ void BasicBridge<ShardT>::handle_send(TimePoint now, Channel& channel,
     Payload payload(head, &channel);
     const Status taken = shard_.send(now, assoc->id, request, payload);
     if (taken == Status::kOk) {
+      const uint64_t units = units_of(submission.length);
+      use.units += units;
+      units_ += units;
       assoc->tx_in_use += submission.slot_count;
+      assoc->tx_bytes += submission.length;
       count(RingCounter::k_ring_messages_in);
       return;
     }
@@ -337,7 +346,11 @@ void BasicBridge<ShardT>::finish_send(Event& event, Assoc* assoc) {
   const uint32_t slot = channel.slot_of(head);
   const uint32_t slots = channel.unclaim(head);
   assoc->tx_in_use -= slots;
-  if (channel.dying) return;
+  assoc->tx_bytes -= length;
+  const uint64_t units = units_of(length);
+  channel.client().uses[config_.worker].units -= units;
+  units_ -= units;
+  if (channel.dying) return release_orphans(channel);
   if (event.kind == EventKind::kSendAcknowledged) {
     channel.complete_send(slot);
   } else {
@@ -474,7 +487,7 @@ void BasicBridge<ShardT>::arm() {
 
 template <typename ShardT>
 bool BasicBridge<ShardT>::has_work() const {
-  if (!dirty_.empty() || mailbox_.has_mail()) return true;
+  if (!dirty_.empty() || detaching_ || mailbox_.has_mail()) return true;
   for (const Channel* channel : channels_) {
     if (channel->has_news()) return true;
   }

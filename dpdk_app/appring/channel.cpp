@@ -209,7 +209,36 @@ uint32_t Channel::unclaim(Piece* head) {
     head = next;
   }
   tx_in_use_ -= count;
+  if (orphaning_ && tx_in_use_ == 0) orphans_.reset();
   return count;
+}
+
+// ---------------------------------------------------------------- orphans
+
+Channel::Orphaned Channel::orphan(size_t& budget) {
+  if (!orphaning_) {
+    size_t size = 0;
+    for (uint32_t slot = 0; slot < tx_slots_; ++slot) {
+      if (tx_owned_[slot] != 0) size += pieces_[slot].length;
+    }
+    orphans_.reset(new (std::nothrow) uint8_t[size]);
+    if (orphans_ == nullptr) return Orphaned::kNoMemory;
+    orphaning_ = true;
+    rx_free_ = {};
+    rx_chain_ = {};
+    rx_lent_ = {};
+  }
+  for (; orphan_slot_ < tx_slots_; ++orphan_slot_) {
+    if (tx_owned_[orphan_slot_] == 0) continue;
+    Piece& piece = pieces_[orphan_slot_];
+    if (piece.length > budget) return Orphaned::kPart;
+    budget -= piece.length;
+    uint8_t* const copy = orphans_.get() + orphan_bytes_;
+    std::memcpy(copy, piece.data, piece.length);
+    piece.data = copy;
+    orphan_bytes_ += piece.length;
+  }
+  return Orphaned::kAll;
 }
 
 // ---------------------------------------------------------------- backlog

@@ -47,6 +47,7 @@ class Channel final : public PieceOwner {
   [[nodiscard]] uint32_t send_credit() const { return send_credit_; }
   // The client wrote an index that no correct one writes. Nothing is taken from it any more.
   [[nodiscard]] bool faulted() const { return faulted_; }
+  [[nodiscard]] uint32_t submission_size() const { return submission_mask_ + 1; }
 
   // -- submissions
   // How many descriptors wait; 0 once faulted.
@@ -138,6 +139,17 @@ class Channel final : public PieceOwner {
     return tx_data_ + static_cast<size_t>(slot) * slot_size_;
   }
 
+  // -- once the client is gone
+  // Copies what is still claimed into the daemon's own memory, at most `budget` bytes of it, which
+  // is counted down; nothing here refers to the segment when all is done. The memory goes when the
+  // last of it is released.
+  enum class Orphaned : uint8_t { kPart, kAll, kNoMemory };
+  [[nodiscard]] Orphaned orphan(size_t& budget);
+  // Bytes of bookkeeping that stay until then.
+  [[nodiscard]] uint64_t orphan_overhead() const {
+    return uint64_t{tx_slots_} * (sizeof(Piece) + 1);
+  }
+
   // Takes back the RX slots that the client has done with. Once a turn: the next messages then go
   // to slots that both sides have in their caches, however many there are.
   void take_returns();
@@ -174,6 +186,9 @@ class Channel final : public PieceOwner {
   bool dirty = false;    // has something to publish
   bool stalled = false;  // has submissions that wait for completion entries
   bool dying = false;    // the client is gone
+  // Once it is: what the orphan buffer has room for.
+  uint32_t granted_slots = 0;
+  uint64_t granted_bytes = 0;
 
  private:
   static constexpr uint32_t kNone = 0xffffffff;
@@ -245,6 +260,10 @@ class Channel final : public PieceOwner {
   std::vector<Piece> pieces_;
   std::vector<uint8_t> tx_owned_;
   uint32_t tx_in_use_ = 0;
+  std::unique_ptr<uint8_t[]> orphans_;  // what lay in the slots
+  size_t orphan_bytes_ = 0;             // of it that are filled
+  uint32_t orphan_slot_ = 0;            // the next one to look at
+  bool orphaning_ = false;
 
   // RX: free slots as a stack; chains as the daemon wrote them; heads that are lent.
   std::vector<uint32_t> rx_free_;

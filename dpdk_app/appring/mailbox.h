@@ -14,10 +14,12 @@ namespace trunkline::appring {
 struct RingClient;
 
 enum class MailKind : uint8_t {
-  kAdd,     // control -> worker: serve its channels
-  kRemove,  // control -> worker: it hung up; end its associations and let go
-  kFault,   // worker -> control: bad indices or lost memory; hang up
-  kGone,    // worker -> control: nothing of this worker refers to it any more
+  kAdd,       // control -> worker: serve its channels
+  kRemove,    // control -> worker: it hung up; end its associations and let go
+  kFault,     // worker -> control: bad indices or lost memory; hang up
+  kDetached,  // worker -> control: its segment is not needed any more; some of what it had sent is
+              // not acknowledged, and lies in the daemon's own memory
+  kGone,      // worker -> control: nothing of this worker refers to it any more
 };
 
 struct Mail {
@@ -25,12 +27,12 @@ struct Mail {
   RingClient* client = nullptr;
 };
 
-// At most two mails a client are under way in each direction, so that it is never full as long as
-// there are at most kCapacity / 2 clients.
+// At most three mails a client are under way in each direction, so that it is never full as long as
+// there are at most kCapacity / 4 clients, and as many that are gone and leave something behind.
 class MailQueue {
  public:
-  static constexpr size_t kCapacity = 1024;
-  static constexpr size_t kMaxClients = kCapacity / 2;
+  static constexpr size_t kCapacity = 4096;
+  static constexpr size_t kMaxClients = kCapacity / 4;
 
   bool put(Mail mail) {
     const uint32_t at = produced_.load(std::memory_order_relaxed);

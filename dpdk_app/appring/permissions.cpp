@@ -43,6 +43,50 @@ std::optional<ClientRights> rights_of(std::span<const Permission> permissions,
   return rights;
 }
 
+namespace {
+
+bool is_named(const Permission& permission) {
+  return permission.uid || permission.gid;
+}
+
+// The places of the names: each once, however many rules it has.
+std::vector<const Permission*> names_of(std::span<const Permission> permissions) {
+  std::vector<const Permission*> names;
+  for (const Permission& permission : permissions) {
+    if (!is_named(permission)) continue;
+    const bool known = std::any_of(names.begin(), names.end(), [&](const Permission* name) {
+      return name->uid == permission.uid && name->gid == permission.gid;
+    });
+    if (!known) names.push_back(&permission);
+  }
+  return names;
+}
+
+}  // namespace
+
+std::vector<bool> names_matching(std::span<const Permission> permissions,
+                                 const PeerCredentials& who) {
+  std::vector<bool> out;
+  for (const Permission* name : names_of(permissions)) out.push_back(matches(*name, who));
+  return out;
+}
+
+uint32_t kept_for_others(std::span<const Permission> permissions, std::span<const SlotUse> attached,
+                         const PeerCredentials& who) {
+  const std::vector<const Permission*> names = names_of(permissions);
+  uint32_t kept = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const bool mine = matches(*names[i], who);
+    const auto has = [&](const SlotUse& use) { return use.names[i]; };
+    const auto another_has = [&](const SlotUse& use) { return use.names[i] && use.uid != who.uid; };
+    if (mine && std::none_of(attached.begin(), attached.end(), has)) return 0;
+    // A user's own name is of use to nobody else.
+    if (mine && names[i]->uid) continue;
+    if (std::none_of(attached.begin(), attached.end(), another_has)) ++kept;
+  }
+  return kept;
+}
+
 Grant grant(const tlr_attach_request& request, const AttachConfig& config, uint32_t workers) {
   const AttachLimits& limits = config.limits;
   Grant out;

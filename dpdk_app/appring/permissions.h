@@ -25,6 +25,22 @@ struct PeerCredentials {
 [[nodiscard]] std::optional<ClientRights> rights_of(std::span<const Permission> permissions,
                                                     const PeerCredentials& who);
 
+// Who has how many of the clients that the daemon can have.
+struct SlotUse {
+  uint32_t uid = 0;
+  std::vector<bool> names;  // that match it, as names_matching() says
+};
+
+// Of the permissions that name a user or a group, each name once: which match `who`?
+[[nodiscard]] std::vector<bool> names_matching(std::span<const Permission> permissions,
+                                               const PeerCredentials& who);
+
+// How many places must stay free if `who` takes one more beside those that `attached` have: one for
+// each other user or group that is named and has none. 0 for somebody who takes such a place.
+[[nodiscard]] uint32_t kept_for_others(std::span<const Permission> permissions,
+                                       std::span<const SlotUse> attached,
+                                       const PeerCredentials& who);
+
 // What the daemon grants for a request: defaults filled in, sizes made regular, cut down to the
 // limits, and large enough for the largest message. An error text if that cannot be.
 struct Grant {

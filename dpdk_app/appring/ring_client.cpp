@@ -9,11 +9,18 @@
 namespace trunkline::appring {
 
 RingClient::~RingClient() {
+  drop_segment();
+}
+
+void RingClient::drop_segment() {
   for (const LaneWake& wake : lane_wakes) {
     close(wake.client_end);
     close(wake.worker_end);
   }
   for (const int fd : doorbells) close(fd);
+  lane_wakes.clear();
+  doorbells.clear();
+  segment.reset();
 }
 
 std::unique_ptr<RingClient> RingClient::create(const ClientIdentity& identity,
@@ -23,6 +30,8 @@ std::unique_ptr<RingClient> RingClient::create(const ClientIdentity& identity,
   auto client = std::make_unique<RingClient>();
   client->identity = identity;
   client->rights = rights;
+  client->geometry = geometry;
+  client->uses.resize(geometry.workers);
   client->segment = Segment::create(geometry, seals);
   if (client->segment == nullptr) return nullptr;
   for (uint32_t lane = 0; lane < geometry.lanes; ++lane) {

@@ -35,6 +35,12 @@ struct ClientIdentity {
   uint32_t gid = 0;
 };
 
+// What a client has under way at one worker, of what all clients share. The worker's alone.
+struct alignas(64) ClientUse {
+  uint64_t units = 0;         // of messages; see units_of()
+  uint64_t orphan_bytes = 0;  // once it is gone: of the orphan buffer
+};
+
 struct RingClient {
   // Pipes: a worker writes to `worker_end`, the client waits on `client_end`. The daemon keeps
   // both, so that a dead client is no SIGPIPE.
@@ -45,9 +51,11 @@ struct RingClient {
 
   ClientIdentity identity;
   ClientRights rights;
-  std::unique_ptr<Segment> segment;
+  tlr_geometry geometry{};
+  std::unique_ptr<Segment> segment;                // null once every worker has let go of it
   std::vector<LaneWake> lane_wakes;                // per lane
   std::vector<int> doorbells;                      // event fds, per worker
+  std::vector<ClientUse> uses;                     // per worker
   std::vector<std::unique_ptr<Channel>> channels;  // lane * workers + worker
 
   RingClient() = default;
@@ -55,11 +63,14 @@ struct RingClient {
   RingClient(const RingClient&) = delete;
   RingClient& operator=(const RingClient&) = delete;
 
-  [[nodiscard]] uint32_t lanes() const { return segment->geometry().lanes; }
-  [[nodiscard]] uint32_t workers() const { return segment->geometry().workers; }
+  [[nodiscard]] uint32_t lanes() const { return geometry.lanes; }
+  [[nodiscard]] uint32_t workers() const { return geometry.workers; }
   [[nodiscard]] Channel& channel(uint32_t lane, uint32_t worker) {
     return *channels[static_cast<size_t>(lane) * workers() + worker];
   }
+
+  // Unmaps the segment and closes the descriptors: nobody uses them any more.
+  void drop_segment();
 
   // Makes segment, descriptors and channels. Null with errno set.
   static std::unique_ptr<RingClient> create(const ClientIdentity& identity,

@@ -20,11 +20,13 @@ namespace trunkline::appring {
   X(ring_doorbells, "event fds rung because a lane slept")                                       \
   X(ring_clients_added, "clients whose rings this worker began to serve")                        \
   X(ring_clients_removed, "clients whose rings this worker has let go")                          \
+  X(ring_orphaned, "associations of dead clients whose last messages the daemon took over")      \
   X(ring_backlogged, "events that waited because a lane had no room")                            \
   X(ring_submission_stalls, "times that a lane waited for completion entries before more work")  \
   /* Refusals: what the application may meet in good faith */                                    \
   X(refuse_no_association, "operations on an association that is over or not the lane's")        \
   X(refuse_send_credit, "sends beyond the association's credit of slots")                        \
+  X(refuse_client_share, "sends beyond the client's share of the messages under way")             \
   X(refuse_send, "sends that the stack refused: stream, size, state or memory")                  \
   X(refuse_port, "listens and connects with a port that the client may not use")                 \
   X(refuse_port_in_use, "listens on a port that belongs to another user")                        \
@@ -48,6 +50,7 @@ namespace trunkline::appring {
   X(drop_abort_reason, "what peers said when they aborted, dropped for want of room in the lane") \
   X(drop_lane_backlog, "notifications dropped because the lane does not poll")                   \
   X(abort_lane_backlog, "associations aborted because the lane does not poll")                   \
+  X(abort_orphan_buffer, "associations of dead clients aborted: their last messages have no room") \
   X(abort_no_receive_memory, "associations aborted because the shard could not keep a message")  \
   X(abort_message_too_large, "associations aborted: a message larger than all slots of a lane")  \
   X(drop_orphan_event, "events of associations that no client has any more")

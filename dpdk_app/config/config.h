@@ -89,12 +89,13 @@ struct ClientRule {
   std::optional<uint32_t> uid;
   std::optional<uint32_t> gid;   // both unset: anybody
   std::vector<PortRange> ports;  // local ports that it may listen on and connect from
-  bool ephemeral = true;         // may connect from a port that the daemon chooses
+  bool ephemeral = false;        // may connect from a port that the daemon chooses
 };
 
 // Bounds on what clients can make the daemon hold.
 struct ClientLimits {
   uint32_t max_clients = 64;
+  uint32_t max_clients_per_uid = 0;  // 0: all but one for each other that `allow` names
   uint32_t max_lanes = 16;  // threads of one client
   uint64_t max_client_memory = 512ull << 20;
   uint64_t max_total_memory = 4ull << 30;
@@ -128,6 +129,7 @@ struct Limits {
   uint64_t receive_buffer = 64ull << 20;
   uint32_t max_outstanding_chunks = 262144;
   uint32_t max_queued_messages = 262144;
+  uint64_t orphan_buffer = 16ull << 20;  // unacknowledged messages of dead clients
   uint32_t out_of_blue_replies_per_second = 1000;
   uint32_t inits_per_second_per_source = 200;
   uint32_t inits_per_second = 20000;

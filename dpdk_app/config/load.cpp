@@ -131,13 +131,14 @@ void load_daemon(const Map& top, Loading& loading) {
     const Map map(
         *field,
         {"max_associations", "receive_buffer", "max_outstanding_chunks", "max_queued_messages",
-         "out_of_blue_replies_per_second", "inits_per_second_per_source", "inits_per_second",
-         "spent_cookies", "max_neighbours"},
+         "orphan_buffer", "out_of_blue_replies_per_second", "inits_per_second_per_source",
+         "inits_per_second", "spent_cookies", "max_neighbours"},
         loading.mistakes);
     map.integer("max_associations", limits.max_associations, 1, 16u << 20);
     map.bytes("receive_buffer", limits.receive_buffer, 1ull << 20, 1ull << 40);
     map.integer("max_outstanding_chunks", limits.max_outstanding_chunks, 64, 1u << 28);
     map.integer("max_queued_messages", limits.max_queued_messages, 64, 1u << 28);
+    map.bytes("orphan_buffer", limits.orphan_buffer, 0, 1ull << 40);
     map.integer("out_of_blue_replies_per_second", limits.out_of_blue_replies_per_second, 0,
                 1'000'000);
     map.integer("inits_per_second_per_source", limits.inits_per_second_per_source, 0, 1'000'000);

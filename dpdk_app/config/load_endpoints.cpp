@@ -144,10 +144,11 @@ ClientRule read_rule(const Field& at, Mistakes& mistakes) {
 void read_limits(const Field& at, Loading& loading) {
   ClientLimits& limits = loading.config.clients.limits;
   const Map map(at,
-                {"max_clients", "max_lanes", "max_client_memory", "max_total_memory",
-                 "max_associations", "max_listeners"},
+                {"max_clients", "max_clients_per_uid", "max_lanes", "max_client_memory",
+                 "max_total_memory", "max_associations", "max_listeners"},
                 loading.mistakes);
   map.integer("max_clients", limits.max_clients, 1, 1024);
+  map.integer("max_clients_per_uid", limits.max_clients_per_uid, 0, 1024);
   map.integer("max_lanes", limits.max_lanes, 1, 64);
   map.bytes("max_client_memory", limits.max_client_memory, 1ull << 20, 1ull << 40);
   map.bytes("max_total_memory", limits.max_total_memory, 1ull << 20, 1ull << 44);

@@ -309,6 +309,8 @@ void add_attach_counters(Json& list, const appring::AttachCounters& attach) {
               "clients that the configuration does not allow");
   add_counter(list, "attach", "refused_limit", attach.refused_limit,
               "clients beyond the limit of clients, lanes or memory");
+  add_counter(list, "attach", "refused_share", attach.refused_share,
+              "clients beyond what one user may have, so that others find a place");
   add_counter(list, "attach", "refused_request", attach.refused_request,
               "clients with a malformed request or another version");
   add_counter(list, "attach", "refused_timeout", attach.refused_timeout,

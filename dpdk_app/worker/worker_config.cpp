@@ -2,6 +2,8 @@
 // From the configuration to each worker's part of it. Pure.
 #include "worker/worker_config.h"
 
+#include <algorithm>
+
 #include "huge_pages.h"
 
 namespace trunkline::worker {
@@ -67,6 +69,8 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
                         ? appring::ClientDeath::kAbort
                         : appring::ClientDeath::kShutdown;
   bridge.max_associations = out.shard.max_associations;
+  bridge.max_units = std::min(out.shard.max_queued_messages, out.shard.max_outstanding_chunks);
+  bridge.orphan_buffer = share_of(config.limits.orphan_buffer, count);
   return out;
 }
 

@@ -50,6 +50,75 @@ TEST(Permissions, SumOfWhatMatches) {
   EXPECT_TRUE(appring::rights_of({{Permission{}}}, {1, 9, 9, {}}).has_value());  // everybody
 }
 
+// ---------------------------------------------------------------- places
+
+class PlacesTest : public ::testing::Test {
+ protected:
+  using Who = appring::PeerCredentials;
+  // How many more clients of `who` come in when `most` is the maximum of all.
+  uint32_t fill(const Who& who, uint32_t most) {
+    uint32_t taken = 0;
+    while (attached.size() < most) {
+      if (attached.size() + appring::kept_for_others(permissions, attached, who) >= most) break;
+      attached.push_back({who.uid, appring::names_matching(permissions, who)});
+      ++taken;
+    }
+    return taken;
+  }
+
+  std::vector<Permission> permissions = {
+      {1000, std::nullopt, {{1, 10}}, false},
+      {1000, std::nullopt, {{20, 30}}, false},  // a second rule is not a second name
+      {1001, std::nullopt, {{1, 10}}, false},
+      {std::nullopt, 500, {{1, 10}}, false},
+  };
+  std::vector<appring::SlotUse> attached;
+  const Who hog{1, 1000, 1000, {}};
+  const Who other{2, 1001, 1001, {}};
+  const Who member{3, 2000, 2000, {500}};
+};
+
+TEST_F(PlacesTest, OneUserLeavesAPlaceForEachOtherThatIsNamed) {
+  EXPECT_EQ(fill(hog, 64), 62U);
+  EXPECT_EQ(fill(other, 64), 1U);  // its own; the last one is the group's
+  EXPECT_EQ(fill(member, 64), 1U);
+  EXPECT_EQ(fill(hog, 64), 0U);
+}
+
+TEST_F(PlacesTest, WhoHasAPlaceIsKeptNone) {
+  EXPECT_EQ(fill(other, 1), 1U);
+  EXPECT_EQ(fill(member, 2), 1U);
+  EXPECT_EQ(fill(hog, 64), 62U);
+  EXPECT_EQ(attached.size(), 64U);
+  // The place of one that has left is kept for it.
+  attached.erase(attached.begin());
+  EXPECT_EQ(fill(hog, 64), 0U);
+  EXPECT_EQ(fill(other, 64), 1U);
+}
+
+// Of a group, one user leaves a place to the others; its own clients are not theirs.
+TEST_F(PlacesTest, TheUsersOfAGroupShareItsPlace) {
+  permissions = {{std::nullopt, 500, {{1, 10}}, false}};
+  EXPECT_EQ(fill(member, 8), 7U);
+  const Who second{4, 2001, 2001, {500}};
+  EXPECT_EQ(fill(second, 8), 1U);
+}
+
+TEST_F(PlacesTest, WithFewerPlacesThanNamesWhoComesFirstIsServed) {
+  EXPECT_EQ(fill(hog, 1), 1U);
+  attached.clear();
+  EXPECT_EQ(fill(hog, 2), 1U);
+  EXPECT_EQ(fill(member, 2), 1U);
+  EXPECT_EQ(fill(other, 2), 0U);
+}
+
+TEST_F(PlacesTest, EverybodyIsNoName) {
+  permissions = {Permission{}};
+  EXPECT_EQ(fill(hog, 64), 64U);
+}
+
+// ---------------------------------------------------------------- sizes
+
 TEST(Grants, DefaultsPassTheLargestMessage) {
   AttachConfig config;
   config.max_message_size = 256 * 1024;
@@ -244,6 +313,60 @@ TEST_F(AttachTest, LimitsOfClientsLanesAndBytes) {
   options.rx_slots = 64;
   options.completion_size = 128;
   EXPECT_EQ(probe(&options), 0) << tl_last_error();
+}
+
+// A daemon with four places, two of them for users that are not there.
+TEST_F(AttachTest, OneUserDoesNotTakeAllPlaces) {
+  config.limits.max_clients = 4;
+  config.permissions.push_back({getuid() + 1, std::nullopt, {{1, 10}}, false});
+  config.permissions.push_back({std::nullopt, 54'321, {{1, 10}}, false});
+  MiniDaemon daemon(config);
+  daemon.start();
+  std::array<tl_client*, 2> clients{};
+  for (tl_client*& client : clients) ASSERT_EQ(try_attach(&client), 0) << tl_last_error();
+  EXPECT_EQ(probe(), -EUSERS);
+  EXPECT_NE(std::string(tl_last_error()).find("kept for others"), std::string::npos)
+      << tl_last_error();
+  daemon.pause();
+  EXPECT_EQ(daemon.server->counters().refused_share, 1U);
+  for (tl_client* client : clients) tl_detach(client);
+  daemon.stop();
+
+  config.limits.max_clients_per_uid = 3;  // as the operator wants
+  MiniDaemon told(config);
+  told.start();
+  std::array<tl_client*, 3> more{};
+  for (tl_client*& client : more) ASSERT_EQ(try_attach(&client), 0) << tl_last_error();
+  EXPECT_EQ(probe(), -EUSERS);
+  EXPECT_NE(std::string(tl_last_error()).find("may have no more"), std::string::npos);
+  for (tl_client* client : more) tl_detach(client);
+}
+
+// Nor all the memory, with places left.
+TEST_F(AttachTest, OneUserDoesNotTakeAllMemory) {
+  tl_options options{};
+  options.tx_slots = 64;
+  options.rx_slots = 64;
+  options.completion_size = 128;
+  tlr_attach_request request{};
+  request.tx_slots = request.rx_slots = 64;
+  request.completion_size = 128;
+  const uint64_t each = appring::grant(request, config, 1).bytes;
+  config.limits.max_clients = 4;
+  config.limits.max_total_bytes = 4 * each + each / 2;
+  config.permissions.push_back({getuid() + 1, std::nullopt, {{1, 10}}, false});
+  options.lanes = 2;
+  MiniDaemon daemon(config);
+  daemon.start();
+  tl_client* client = nullptr;
+  ASSERT_EQ(try_attach(&client, &options), 0) << tl_last_error();
+  EXPECT_EQ(probe(&options), -ENOMEM);  // two and two: nothing would be left for the other user
+  EXPECT_NE(std::string(tl_last_error()).find("others"), std::string::npos) << tl_last_error();
+  options.lanes = 1;
+  EXPECT_EQ(probe(&options), 0) << tl_last_error();
+  daemon.pause();
+  EXPECT_EQ(daemon.server->counters().refused_share, 1U);
+  tl_detach(client);
 }
 
 TEST_F(AttachTest, OptionsThatTheLibraryKnowsToBeWrong) {
@@ -456,6 +579,39 @@ TEST_P(KilledClientTest, TakesOnlyItsOwn) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Workers, KilledClientTest, ::testing::Values(1, 2, 3));
+
+// Its place, its memory and its descriptors are free while its last messages are still on their
+// way.
+TEST_F(AttachTest, AClientThatIsGoneTakesNoPlace) {
+  config.limits.max_clients = 1;
+  MiniDaemon daemon(config, 1, appring::ClientDeath::kShutdown);
+  daemon.start();
+  tl_client* client = nullptr;
+  tl_lane* lane = nullptr;
+  ASSERT_EQ(try_attach(&client), 0) << tl_last_error();
+  ASSERT_EQ(tl_lane_open(client, &lane), 0);
+  ASSERT_EQ(open_listener(lane), 0) << tl_last_error();
+  tl_assoc assoc = 0;
+  ASSERT_EQ(dial(lane, &assoc), 0);
+  tl_event event{};
+  while (tl_poll(lane, &event, 1) != 1 || event.kind != TL_EVENT_CONNECTED) {
+    std::this_thread::yield();
+  }
+  daemon.pause();
+  daemon.shards[0]->window = 0;
+  ASSERT_EQ(send_text(lane, assoc, "last words"), 0);
+  daemon.turn();
+  tl_detach(client);
+  for (int i = 0; i < 4; ++i) daemon.turn();
+  ASSERT_EQ(daemon.server->clients().size(), 1U);
+  EXPECT_TRUE(daemon.server->clients()[0].leaving);
+  EXPECT_EQ(daemon.server->clients()[0].bytes, 0U);
+  daemon.start();
+  EXPECT_EQ(try_attach(&client), 0) << tl_last_error();
+  tl_detach(client);
+  daemon.pause();
+  for (const auto& bridge : daemon.bridges) bridge->close_all(daemon.now, true);
+}
 
 // A client's memory stays until the last worker has let go of it, in whatever order they come.
 TEST_F(AttachTest, TheSegmentOutlivesTheSlowestWorker) {

@@ -63,7 +63,7 @@ TEST_F(ClientTest, ADeadClientTakesOnlyItsOwnAssociations) {
   EXPECT_EQ(counter(RingCounter::k_ring_clients_removed), 1U);
 }
 
-// The slots of a dead client stay mapped until the stack has given every payload back.
+// The slots of a dead client are unmapped before the stack has given every payload back.
 TEST_F(ShutdownBridgeTest, ADeadClientsLastMessagesStillGoOut) {
   TestClient& victim = attach();
   tl_lane* const dead = lane_of(victim);
@@ -75,6 +75,8 @@ TEST_F(ShutdownBridgeTest, ADeadClientsLastMessagesStillGoOut) {
   ASSERT_TRUE(bridge.mailbox().post_to_worker({appring::MailKind::kRemove, victim.ring.get()}));
   turn(2);
   EXPECT_EQ(gone, 0U);
+  EXPECT_EQ(detached, 1U);
+  EXPECT_EQ(victim.ring->segment, nullptr);
   EXPECT_EQ(shard.shutdowns, 1U);
   EXPECT_EQ(shard.aborts, 0U);
   turn();

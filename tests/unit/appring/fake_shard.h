@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -45,6 +46,7 @@ class FakeShard final : public PieceOwner {
   bool keep_fails = false;
   bool answer_connects = true;     // false: connects stay pending until finish_connect()
   Status next_send = Status::kOk;  // the verdict of every send that is otherwise right
+  std::function<void()> on_send;   // called with each of them
   Status next_endpoint = Status::kOk;
   bool hold_acknowledgements = false;
 
@@ -136,6 +138,7 @@ class FakeShard final : public PieceOwner {
     if (!assoc->up) return Status::kNotEstablished;
     if (assoc->shut) return Status::kClosing;
     if (request.stream.value >= assoc->outbound_streams) return Status::kInvalidStream;
+    if (on_send) on_send();
     if (next_send != Status::kOk) return next_send;
     assoc->queue.push_back({request, std::move(payload)});
     return Status::kOk;
@@ -193,7 +196,9 @@ class FakeShard final : public PieceOwner {
   bool keep(TimePoint, Event& event) {
     if (keep_fails) {
       event.payload.reset();
-      if (find(event.assoc) != nullptr) events_.push_back(lost_event(event.assoc));
+      if (find(event.assoc) != nullptr) {
+        end(event.assoc.slot, EventKind::kLost, Reason::kOutOfResources);
+      }
       return false;
     }
     Assoc* const assoc = find(event.assoc);
@@ -299,14 +304,6 @@ class FakeShard final : public PieceOwner {
     event.assoc = assoc.id;
     event.endpoint = assoc.endpoint;
     event.user = assoc.user;
-    return event;
-  }
-  Event lost_event(AssocId id) {
-    Event event;
-    event.kind = EventKind::kLost;
-    event.reason = Reason::kOutOfResources;
-    event.assoc = id;
-    assocs.erase(id.slot);
     return event;
   }
   void push_opened(EventKind kind, const Assoc& assoc, PortNumber local, PortNumber peer) {

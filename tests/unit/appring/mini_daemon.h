@@ -36,12 +36,14 @@ class TempDir {
 
 class MiniDaemon {
  public:
-  explicit MiniDaemon(const appring::AttachConfig& config, uint32_t workers = 1) {
+  explicit MiniDaemon(const appring::AttachConfig& config, uint32_t workers = 1,
+                      appring::ClientDeath on_death = appring::ClientDeath::kAbort) {
     std::vector<appring::BridgeMailbox*> mailboxes;
     for (uint32_t i = 0; i < workers; ++i) {
       appring::BridgeConfig bridge_config = test_bridge_config();
       bridge_config.worker = static_cast<uint16_t>(i);
       bridge_config.workers = static_cast<uint16_t>(workers);
+      bridge_config.on_death = on_death;
       shards.push_back(std::make_unique<FakeShard>());
       bridges.push_back(std::make_unique<FakeBridge>(bridge_config, *shards.back()));
       mailboxes.push_back(&bridges.back()->mailbox());

@@ -123,6 +123,11 @@ void RingHarness::turn(size_t limit) {
   while (bridge.mailbox().take_from_worker(mail)) {
     if (mail.kind == MailKind::kGone) ++gone;
     if (mail.kind == MailKind::kFault) ++faults;
+    if (mail.kind == MailKind::kDetached) {
+      ++detached;
+      for (const int fd : mail.client->doorbells) bridge.mailbox().unwatch(fd);
+      mail.client->drop_segment();
+    }
   }
 }
 

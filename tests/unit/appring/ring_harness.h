@@ -99,7 +99,8 @@ class RingHarness : public ::testing::Test {
   FakeBridge bridge;
   std::vector<std::unique_ptr<TestClient>> clients;
   TimePoint now = TimePoint::from_ns(1);
-  size_t gone = 0;  // clients that the bridge has let go
+  size_t gone = 0;      // clients that the bridge has let go
+  size_t detached = 0;  // clients whose segment it needs no more; it is unmapped then
   size_t faults = 0;
 };
 

@@ -182,27 +182,44 @@ clients:
   socket: /run/x.sock
   socket_mode: 0606
   on_death: shutdown
-  limits: {max_clients: 3, max_lanes: 2, max_client_memory: 8MiB}
+  limits: {max_clients: 3, max_clients_per_uid: 2, max_lanes: 2, max_client_memory: 8MiB}
   allow:
     - {uid: 0, ports: any}
-    - {gid: 4711, ports: [2905, 36000-36999], ephemeral: false}
-    - {}
+    - {gid: 4711, ports: [2905, 36000-36999], ephemeral: true}
+    - {ports: [4000]}
 )");
   const Clients& clients = config.clients;
   EXPECT_EQ(clients.socket, "/run/x.sock");
   EXPECT_EQ(clients.socket_mode, 0606u);
   EXPECT_EQ(clients.on_death, OnDeath::kShutdown);
   EXPECT_EQ(clients.limits.max_clients, 3u);
+  EXPECT_EQ(clients.limits.max_clients_per_uid, 2u);
   EXPECT_EQ(clients.limits.max_client_memory, 8u << 20);
   ASSERT_EQ(clients.allow.size(), 3u);
   EXPECT_EQ(clients.allow[0].uid, 0u);
   EXPECT_TRUE(clients.allow[0].ports[0].contains(1));
   EXPECT_TRUE(clients.allow[0].ports[0].contains(65535));
   EXPECT_EQ(clients.allow[1].gid, 4711u);
-  EXPECT_FALSE(clients.allow[1].ephemeral);
+  EXPECT_TRUE(clients.allow[1].ephemeral);
   EXPECT_TRUE(clients.allow[1].ports[1].contains(36412));
   EXPECT_FALSE(clients.allow[1].ports[1].contains(37000));
   EXPECT_FALSE(clients.allow[2].uid.has_value());
+}
+
+// What nobody has written is granted to nobody.
+TEST(Config, PortsThatTheDaemonChoosesAreForThoseWhoWereGrantedThem) {
+  const Config config = good(kPort + R"(
+clients:
+  allow:
+    - {uid: 7, ports: [2905]}
+    - {uid: 8, ports: any}
+    - {uid: 9, ephemeral: true}
+)");
+  ASSERT_EQ(config.clients.allow.size(), 3u);
+  EXPECT_FALSE(config.clients.allow[0].ephemeral);
+  EXPECT_FALSE(config.clients.allow[1].ephemeral);
+  EXPECT_TRUE(config.clients.allow[2].ephemeral);
+  EXPECT_TRUE(config.clients.allow[2].ports.empty());
 }
 
 TEST(Config, TheDaemonsOwnSections) {
@@ -211,7 +228,7 @@ eal: {file_prefix: abc, huge_pages: false, memory: 96MiB, control_core: 0, extra
 control: {socket: /run/c.sock, socket_mode: 0660}
 logging: {level: error, file: /tmp/log}
 limits: {max_associations: 7, receive_buffer: 2MiB, out_of_blue_replies_per_second: 0,
-         inits_per_second_per_source: 0, inits_per_second: 123, spent_cookies: 99}
+         orphan_buffer: 3MiB, inits_per_second_per_source: 0, inits_per_second: 123, spent_cookies: 99}
 capture: {directory: /tmp}
 idle: spin
 drain_timeout: 250ms
@@ -227,6 +244,7 @@ drain_timeout: 250ms
   EXPECT_EQ(config.limits.out_of_blue_replies_per_second, 0u);
   EXPECT_EQ(config.limits.inits_per_second_per_source, 0u);
   EXPECT_EQ(config.limits.inits_per_second, 123u);
+  EXPECT_EQ(config.limits.orphan_buffer, 3u << 20);
   EXPECT_EQ(config.limits.spent_cookies, 99u);
   EXPECT_EQ(config.idle, Idle::kSpin);
   EXPECT_EQ(config.drain_timeout, milliseconds(250));

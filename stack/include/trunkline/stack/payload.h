@@ -12,7 +12,8 @@
 namespace trunkline {
 
 // One contiguous run of payload bytes. The memory of the piece and of its data belongs to a
-// PieceOwner and stays valid and unchanged until the chain is released.
+// PieceOwner and stays valid and unchanged until the chain is released; between two verbs the owner
+// may move the data elsewhere and set `data` anew.
 struct Piece {
   const uint8_t* data = nullptr;
   uint32_t length = 0;  // bytes

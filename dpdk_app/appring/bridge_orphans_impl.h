@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a client leaves behind when its associations are shut down rather than aborted: messages
+// that the peers have not acknowledged. They are copied out of its segment into the daemon's own
+// memory, within the share for the dead, so that the segment goes at once however long a peer
+// takes.
+#pragma once
+
+#include "appring/bridge.h"
+
+namespace trunkline::appring {
+
+// Is there room for what the association has under way? Nobody has more than there is left.
+template <typename ShardT>
+bool BasicBridge<ShardT>::adopt(Assoc& assoc) {
+  if (assoc.tx_in_use == 0) return true;
+  Channel& channel = *assoc.channel;
+  ClientUse& use = channel.client().uses[config_.worker];
+  const uint64_t overhead = channel.granted_bytes == 0 ? channel.orphan_overhead() : 0;
+  const uint64_t need = assoc.tx_bytes + overhead;
+  if (use.orphan_bytes + orphan_bytes_ + 2 * need > config_.orphan_buffer) {
+    count(RingCounter::k_abort_orphan_buffer);
+    return false;
+  }
+  count(RingCounter::k_ring_orphaned);
+  use.orphan_bytes += need;
+  orphan_bytes_ += need;
+  channel.granted_bytes += need;
+  channel.granted_slots += assoc.tx_in_use;
+  return true;
+}
+
+// True once nothing at this worker refers to the segment.
+template <typename ShardT>
+bool BasicBridge<ShardT>::detach(TimePoint now, Client& client, size_t& budget) {
+  for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
+    Channel& channel = client.ring->channel(lane, config_.worker);
+    // What was aborted comes back with the next events.
+    if (channel.tx_in_use() > channel.granted_slots) return false;
+    switch (channel.orphan(budget)) {
+      case Channel::Orphaned::kAll:
+        break;
+      case Channel::Orphaned::kPart:
+        return false;
+      case Channel::Orphaned::kNoMemory:
+        count(RingCounter::k_abort_orphan_buffer, channel.associations);
+        channel.granted_slots = 0;
+        abort_all(now, channel);
+        return false;
+    }
+  }
+  client.detached = true;
+  if (!client.orderly || !client.ring->segment->lost()) return true;
+  // Some of it was read as zeros: nothing of it may go out any more.
+  count(RingCounter::k_refuse_lost_segment);
+  for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
+    abort_all(now, client.ring->channel(lane, config_.worker));
+  }
+  return true;
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::abort_all(TimePoint now, const Channel& channel) {
+  for (const Assoc& assoc : assocs_) {
+    if (assoc.channel == &channel) end_association(now, assoc.id, true);
+  }
+}
+
+template <typename ShardT>
+void BasicBridge<ShardT>::release_orphans(Channel& channel) {
+  if (channel.tx_in_use() != 0) return;
+  channel.client().uses[config_.worker].orphan_bytes -= channel.granted_bytes;
+  orphan_bytes_ -= channel.granted_bytes;
+  channel.granted_bytes = 0;
+  channel.granted_slots = 0;
+}
+
+}  // namespace trunkline::appring
