@@ -205,9 +205,11 @@ class App {
   }
 
  private:
-  // One round of the control loop; waits a little for something to do.
+  // One round of the control loop; waits a little for something to do. Each of its steps does a
+  // bounded amount of work, so that signals, which the caller looks at first, are heard.
   void turn(milliseconds patience = milliseconds(100)) {
     if (captures_.any() || links_.impatient()) patience = std::min(patience, milliseconds(10));
+    if (server_.busy()) patience = milliseconds(0);
     pollfd fds[] = {
         {signals_.fd(), POLLIN, 0}, {server_.fd(), POLLIN, 0}, {attach_->fd(), POLLIN, 0}};
     poll(fds, 3, static_cast<int>(patience.count()));
@@ -219,13 +221,18 @@ class App {
     links_.check();
   }
 
+  // Associations that live, or whose clients have not been told of their end.
+  static size_t left_at(worker::Worker& worker) {
+    return std::max(worker.shard().association_count(), worker.bridge().associations());
+  }
+
   // Closes all associations. False: some are left, or the worker does not answer.
   bool close_associations(bool abort, milliseconds patience) {
     const auto until = Clock::now() + patience;
     size_t left = 0;
     bool answered = workers_.ask_each([&](worker::Worker& worker) {
       worker.bridge().close_all(worker.now(), abort);
-      left += worker.shard().association_count();
+      left += left_at(worker);
     });
     while (answered && left > 0 && Clock::now() < until && !hurried_) {
       turn(milliseconds(10));
@@ -234,8 +241,7 @@ class App {
         hurried_ = true;
       }
       left = 0;
-      answered = workers_.ask_each(
-          [&](worker::Worker& worker) { left += worker.shard().association_count(); });
+      answered = workers_.ask_each([&](worker::Worker& worker) { left += left_at(worker); });
     }
     if (!answered) spdlog::error("a worker does not answer");
     return answered && left == 0;

@@ -19,7 +19,8 @@ namespace {
 
 constexpr size_t kFlushAt = 256 * 1024;
 constexpr uint32_t kSnapLength = 65535;
-constexpr int64_t kSettle = 20'000'000;  // nanoseconds
+constexpr int64_t kSettle = 20'000'000;       // nanoseconds
+constexpr std::chrono::seconds kPatience{1};  // with a reader, once the capture is to end
 
 int64_t time_of_day_ns() {
   timespec now{};
@@ -47,6 +48,7 @@ Writer::~Writer() {
 
 void Writer::finish() {
   if (!thread_.joinable()) return;
+  give_up_ = std::chrono::steady_clock::now() + kPatience;
   stop_.store(true, std::memory_order_release);
   thread_.join();
   drain(INT64_MAX);
@@ -116,21 +118,18 @@ size_t Writer::drain(int64_t until) {
 
 bool Writer::flush() {
   size_t written = 0;
-  auto give_up = std::chrono::steady_clock::time_point::max();
   while (written < out_.size() && error() == 0) {
     size_t length = out_.size() - written;
     if (may_block_) {
       // A pipe takes this much without blocking once it says that it is ready; nobody may be
-      // reading it, and then the end of the capture must not wait for ever.
+      // reading it, or somebody slowly, and then the end of the capture must not wait for ever.
       length = std::min<size_t>(length, PIPE_BUF);
-      pollfd ready{config_.fd, POLLOUT, 0};
-      if (poll(&ready, 1, 100) == 0) {
-        const auto now = std::chrono::steady_clock::now();
-        if (!stop_.load(std::memory_order_acquire)) continue;
-        give_up = std::min(give_up, now + std::chrono::seconds(1));
-        if (now >= give_up) error_.store(ETIMEDOUT, std::memory_order_relaxed);
-        continue;
+      if (stop_.load(std::memory_order_acquire) && std::chrono::steady_clock::now() >= give_up_) {
+        error_.store(ETIMEDOUT, std::memory_order_relaxed);
+        break;
       }
+      pollfd ready{config_.fd, POLLOUT, 0};
+      if (poll(&ready, 1, 100) == 0) continue;
     }
     const ssize_t n = write(config_.fd, out_.data() + written, length);
     if (n < 0 && errno == EINTR) continue;

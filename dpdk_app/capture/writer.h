@@ -67,8 +67,9 @@ class Writer {
   std::vector<Front> fronts_;  // of each tap
   bool may_block_ = false;     // a pipe or the like
   std::vector<uint8_t> out_;
-  std::atomic<bool> stop_{false};  // control thread writes, writer reads
-  std::atomic<bool> done_{false};  // writer writes, control thread reads
+  std::atomic<bool> stop_{false};                  // control thread writes, writer reads
+  std::chrono::steady_clock::time_point give_up_;  // written before stop_, read after it
+  std::atomic<bool> done_{false};                  // writer writes, control thread reads
   std::atomic<uint64_t> packets_{0};
   std::atomic<int> error_{0};
   std::thread thread_;

@@ -121,6 +121,7 @@ void read_gid(const Map& map, std::string_view key, std::optional<uint32_t>& out
 }
 
 ClientRule read_rule(const Field& at, Mistakes& mistakes) {
+  const size_t before = mistakes.count();
   const Map map(at, {"uid", "gid", "ports", "ephemeral"}, mistakes);
   ClientRule rule;
   read_uid(map, rule.uid);
@@ -135,7 +136,9 @@ ClientRule read_rule(const Field& at, Mistakes& mistakes) {
     }
   }
   map.boolean("ephemeral", rule.ephemeral);
-  if (at.node.IsMap() && rule.ports.empty() && !rule.ephemeral) {
+  // What is mistyped may be what was to be allowed.
+  const bool right = mistakes.count() == before;
+  if (right && at.node.IsMap() && rule.ports.empty() && !rule.ephemeral) {
     mistakes.add(at, "allows nothing: give \"ports\" (a list, or any), or \"ephemeral: true\"");
   }
   return rule;

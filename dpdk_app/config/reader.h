@@ -31,6 +31,7 @@ class Mistakes {
   explicit Mistakes(std::string file) : file_(std::move(file)) {}
   void add(int line, std::string key, std::string text);
   void add(const Field& at, std::string text) { add(at.line, at.key, std::move(text)); }
+  [[nodiscard]] size_t count() const { return list_.size(); }
   [[nodiscard]] std::vector<Mistake> take() { return std::move(list_); }
   // Every key that was read, so that checks between sections can name its line.
   void remember(const std::string& key, int line) { lines_.emplace(key, line); }

@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <fstream>
 #include <numeric>
 #include <string>
+#include <thread>
 
 #include "capture/pcapng.h"
 #include "capture/tap.h"
@@ -237,6 +240,35 @@ TEST(Writer, StalledPipeIsGivenUp) {
   Writer writer(std::move(config), {tap});
   writer.finish();
   EXPECT_EQ(writer.error(), ETIMEDOUT);
+  close(ends[0]);
+}
+
+// Nor does a reader that takes a little now and then put it off.
+TEST(Writer, APipeThatIsReadSlowlyIsGivenUp) {
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(pipe(ends), 0);
+  auto tap = std::make_shared<Tap>(1 << 20, Filter{});
+  const Bytes frame(1500, 0x42);
+  Tap::Record record;
+  record.length = 1500;
+  for (int i = 0; i < 600; ++i) tap->push(record, frame);
+  WriterConfig config;
+  config.fd = ends[1];
+  Writer writer(std::move(config), {tap});
+  std::atomic<bool> over{false};
+  std::thread reader([&] {
+    Bytes some(4096);
+    while (!over.load()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      EXPECT_GT(read(ends[0], some.data(), some.size()), 0);
+    }
+  });
+  const auto before = std::chrono::steady_clock::now();
+  writer.finish();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(5));
+  EXPECT_EQ(writer.error(), ETIMEDOUT);
+  over.store(true);
+  reader.join();
   close(ends[0]);
 }
 
