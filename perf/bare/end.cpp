@@ -97,7 +97,8 @@ End::End(const EndSetup& setup, TimePoint now)
   ShardConfig config;
   config.memory = &huge_pages();
   config.max_associations = setup.max_associations;
-  config.max_queued_messages = static_cast<uint32_t>(setup.slots);
+  // One association may hold eight ninths of them (within_share()): here that is all slots.
+  config.max_queued_messages = static_cast<uint32_t>(setup.slots + setup.slots / 8 + 8);
   config.max_outstanding_chunks =
       static_cast<uint32_t>(setup.slots * (setup.message_size / 1200 + 2));
   config.inits_per_second = setup.inits_per_second;

@@ -163,6 +163,7 @@ void Association::fail_messages(ShardContext& ctx, Reason reason, uint16_t cause
   }
   while (TxMessage* message = queue_.pop_any()) give_back(message);
   accepted_bytes_ = 0;
+  accepted_messages_ = 0;
 }
 
 bool Association::too_many_errors() const {
@@ -191,6 +192,10 @@ Status Association::send(ShardContext& ctx, const SendRequest& request, Payload&
   if (accepted_bytes_ > 0 && accepted_bytes_ + payload.size() > profile_.send_buffer) {
     return Status::kWouldBlock;
   }
+  if (!within_share(accepted_messages_, ctx.messages.available())) {
+    ctx.counters.add(Counter::k_refused_send_share);
+    return Status::kWouldBlock;
+  }
   TxMessage* const message = ctx.messages.make();
   if (message == nullptr) return Status::kOutOfResources;
   message->context = request.context;
@@ -206,6 +211,7 @@ Status Association::send(ShardContext& ctx, const SendRequest& request, Payload&
   }
   message->payload = std::move(payload);
   accepted_bytes_ += message->unsent_size;
+  ++accepted_messages_;
   sender_dry_owed_ = true;
   ++messages_sent_;
   ctx.counters.add(Counter::k_messages_sent);

@@ -456,7 +456,8 @@ class Association {
   uint64_t packets_received_ = 0;
   SendQueue queue_;
   Outstanding outstanding_;
-  uint64_t accepted_bytes_ = 0;  // payload accepted and not yet finished
+  uint32_t accepted_bytes_ = 0;     // payload accepted and not yet finished
+  uint32_t accepted_messages_ = 0;  // likewise
   uint64_t messages_sent_ = 0;
   uint64_t packets_sent_ = 0;
   alignas(Path) std::byte own_path_[sizeof(Path)];

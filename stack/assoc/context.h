@@ -86,6 +86,12 @@ class AnswerChunks {
   wire::PacketWriter writer_;
 };
 
+// May an association that holds so many of a pool have one more? It leaves an eighth of what it
+// has, so that however many hold all that they may, the next one finds some.
+[[nodiscard]] inline bool within_share(uint32_t held, uint32_t left) {
+  return held < 8 || held / 8 < left;
+}
+
 struct ShardContext {
   ShardContext(const ShardConfig& shard_config, RandomSource& random_source, TimePoint now)
       : config(shard_config),

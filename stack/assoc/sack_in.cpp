@@ -113,7 +113,8 @@ void Association::finish_acked(ShardContext& ctx) {
     TxMessage* const message = chunk->message;
     ctx.chunks.destroy(chunk);
     if (--message->chunks_outstanding > 0 || message->unsent_size > 0) continue;
-    accepted_bytes_ -= message->payload.size();
+    accepted_bytes_ -= static_cast<uint32_t>(message->payload.size());
+    --accepted_messages_;
     Event& event = emit(ctx, EventKind::kSendAcknowledged);
     event.context = message->context;
     event.stream = message->stream;

@@ -372,6 +372,61 @@ TEST_F(DataOut, AnEmptyPoolOfMessagesIsARefusal) {
   EXPECT_EQ(send("3"), Status::kOk);
 }
 
+// Of several associations of one shard whose peers take nothing.
+class SharedMessages : public Pair {
+ protected:
+  static constexpr uint32_t kMessages = 900;
+
+  SharedMessages() { a_setup.shard.max_queued_messages = kMessages; }
+  AssocId open(uint16_t local_port) {
+    EndpointConfig config;
+    config.port = PortNumber(local_port);
+    config.addresses = a_setup.addresses;
+    config.profile = a_setup.profile;
+    ConnectRequest request;
+    request.endpoint = a().shard().add_endpoint(config).endpoint;
+    request.peer_addresses = z_setup.addresses;
+    request.peer_port = z_setup.port;
+    const ConnectResult result = a().shard().connect(now, request);
+    EXPECT_EQ(result.status, Status::kOk);
+    exchange();
+    return result.assoc;
+  }
+  // Until one is refused; returns how many were not.
+  uint32_t fill(AssocId assoc) {
+    for (uint32_t taken = 0;; ++taken) {
+      const Status status = a().send_on(now, assoc, "x", {});
+      if (status == Status::kOk) continue;
+      EXPECT_EQ(status, Status::kWouldBlock);
+      return taken;
+    }
+  }
+};
+
+TEST_F(SharedMessages, OneAssociationDoesNotTakeThemAll) {
+  z();
+  const AssocId hog = open(6000);
+  const AssocId next = open(6001);
+  EXPECT_EQ(fill(hog), kMessages * 8 / 9);
+  EXPECT_EQ(a().count(Counter::k_refused_send_share), 1u);
+  EXPECT_GE(fill(next), kMessages / 9 - kMessages / 81);
+  // However many there are, the next one finds some.
+  EXPECT_GE(fill(open(6002)), 1u);
+  EXPECT_LT(a().shard().pool_usage().messages_used, kMessages);
+}
+
+TEST_F(SharedMessages, WhatIsAcknowledgedOrAbortedIsThereAgain) {
+  z();
+  const AssocId hog = open(6000);
+  const uint32_t most = fill(hog);
+  exchange();
+  run(seconds(10));
+  EXPECT_EQ(fill(hog), most);
+  a().shard().abort(now, hog, {});
+  exchange();
+  EXPECT_EQ(fill(open(6001)), most);
+}
+
 TEST_F(DataOut, AnEmptyPoolOfChunksDelaysAndForgetsNothing) {
   setup.shard.max_outstanding_chunks = 2;
   be_opened();

@@ -121,6 +121,7 @@ namespace trunkline {
   X(drop_protocol_violation, "packets that made this side abort the association")               \
   /* Refusals to applications */                                                                \
   X(refused_sends, "messages refused: closing, bad stream, too large or no room")               \
+  X(refused_send_share, "of these, messages beyond their association's share of the shard's")   \
   X(refused_connects, "connects refused: no memory or an association exists")
 // clang-format on
 
