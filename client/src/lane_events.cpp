@@ -25,6 +25,8 @@ constexpr const char* kGoneText = "the daemon is gone: detach, and attach again 
 }  // namespace
 
 static_assert(static_cast<int>(TL_REASON_RESTARTED) == static_cast<int>(TLR_REASON_RESTARTED));
+static_assert(static_cast<int>(TL_REASON_DAEMON_GONE) == static_cast<int>(TLR_REASON_RESTARTED) + 1,
+              "the library's own, beside those of the daemon");
 static_assert(static_cast<int>(TL_REASON_SHUTDOWN) == static_cast<int>(TLR_REASON_SHUTDOWN));
 static_assert(static_cast<int>(TL_PATH_INACTIVE) == static_cast<int>(TLR_PATH_INACTIVE));
 static_assert(sizeof(tl_address) == sizeof(tlr_address));
@@ -85,6 +87,7 @@ void tl_lane::tell_gone(Sink& sink) {
       if (!channel.tx_valid(gone_slot_) || !channel.note(gone_slot_).submitted) continue;
       if (sink.full()) return;
       tl_event& event = sink.next();
+      event.reason = TL_REASON_DAEMON_GONE;
       event.error = -EPIPE;
       tell_send_failed(gone_channel_, gone_slot_, event);
     }
@@ -96,6 +99,7 @@ void tl_lane::tell_gone(Sink& sink) {
     if (sink.full()) return;
     tl_event& event = sink.next();
     event.kind = assoc.phase == Phase::kConnecting ? TL_EVENT_CONNECT_FAILED : TL_EVENT_LOST;
+    event.reason = TL_REASON_DAEMON_GONE;
     event.error = -EPIPE;
     event.assoc = handle_of(assoc, gone_assoc_);
     event.user = assoc.user;

@@ -203,9 +203,10 @@ const char* tl_reason_name(int reason) {
                                        "the peer broke the protocol",
                                        "out of resources",
                                        "shutting down",
-                                       "the peer restarted"};
+                                       "the peer restarted",
+                                       "the daemon is gone"};
   constexpr int kCount = sizeof(kNames) / sizeof(kNames[0]);
-  static_assert(kCount == TL_REASON_RESTARTED + 1);
+  static_assert(kCount == TL_REASON_DAEMON_GONE + 1);
   return reason >= 0 && reason < kCount ? kNames[reason] : "?";
 }
 

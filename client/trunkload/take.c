@@ -184,8 +184,10 @@ static Association* owner(Load* load, const tl_event* event) {
 }
 
 void load_handle(Load* load, const tl_event* event, uint64_t now) {
-  if (event->kind == TL_EVENT_DAEMON_GONE) {
-    load_break(load, "daemon", "it is gone, and all associations with it");
+  if (event->kind == TL_EVENT_DAEMON_GONE || event->reason == TL_REASON_DAEMON_GONE) {
+    if (!load->broken) {
+      load_break(load, "daemon", "it is gone, and all associations with it");
+    }
     return;
   }
   if (event->kind == TL_EVENT_ACCEPTED) {

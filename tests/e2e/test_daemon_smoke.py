@@ -84,6 +84,43 @@ def case_ping_ipv4_and_ipv6(t):
     daemon.stop()
 
 
+def pester(path, read):
+    """Commands without end at a control socket, until the daemon hangs up."""
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stream.connect(path)
+
+    def take():
+        try:
+            while stream.recv(1 << 20):
+                pass
+        except OSError:
+            pass
+
+    def ask():
+        try:
+            while True:
+                stream.sendall(b'{"verb":"counters"}\n' * 100)
+        except OSError:
+            pass
+
+    for work in [ask, take] if read else [ask]:
+        threading.Thread(target=work, daemon=True).start()
+    return stream
+
+
+def case_busy_operators_do_not_keep_it_from_ending(t):
+    """Some ask without end, and read the answers or do not: others are served, SIGTERM is heard."""
+    _, daemon = on_veth(t)
+    streams = [pester(daemon.control, read=number % 2 == 0) for number in range(6)]
+    time.sleep(0.5)
+    before = time.monotonic()
+    status(daemon)
+    daemon.stop(timeout=4)
+    assert time.monotonic() - before < 4, time.monotonic() - before
+    for stream in streams:
+        stream.close()
+
+
 def tagged(vlan, ethertype, payload):
     """A broadcast frame from a station that is not there."""
     tag = struct.pack('!HH', 0x8100, vlan) if vlan else b''
@@ -272,6 +309,8 @@ def case_device_that_does_not_exist(t):
 if __name__ == '__main__':
     cases.main(__doc__, [case_ping_ipv4_and_ipv6, case_vlan, case_memif_joins_two_daemons, case_killed_memif_peer,
                          case_capture_read_by_tshark, case_wrong_trunkctl_calls,
-                         case_second_daemon_is_refused, case_check_says_what_is_wrong,
+                         case_second_daemon_is_refused,
+                         case_busy_operators_do_not_keep_it_from_ending,
+                         case_check_says_what_is_wrong,
                          case_device_that_does_not_exist],
                needs=netns.missing, timeout=90)

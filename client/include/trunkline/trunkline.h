@@ -234,8 +234,8 @@ TL_API int tl_abort(tl_lane* lane, tl_assoc assoc, const char* reason);
  * of TL_EVENT_CLOSED, TL_EVENT_LOST and TL_EVENT_CONNECT_FAILED; all of its sends have ended
  * before, and nothing is told of it afterwards, so that what `user` points to may be freed. When
  * the daemon is gone, the library itself tells the end of every send (whose peer may have it
- * nevertheless) and of every association, with error -EPIPE; TL_EVENT_DAEMON_GONE comes after them.
- */
+ * nevertheless) and of every association, with TL_REASON_DAEMON_GONE; TL_EVENT_DAEMON_GONE comes
+ * after them. */
 enum tl_event_kind {
   TL_EVENT_NONE = 0,
   TL_EVENT_ACCEPTED,       /* a peer set it up: streams, ports, address (of the peer), listener */
@@ -270,7 +270,8 @@ enum tl_reason {
   TL_REASON_PEER_VIOLATION,   /* the peer broke the protocol */
   TL_REASON_OUT_OF_RESOURCES, /* the daemon ran out of memory for it */
   TL_REASON_SHUTDOWN,         /* the shutdown began before the message could go */
-  TL_REASON_RESTARTED         /* the peer restarted; what was queued is given back */
+  TL_REASON_RESTARTED,        /* the peer restarted; what was queued is given back */
+  TL_REASON_DAEMON_GONE       /* the daemon ended, or hung up on this client */
 };
 
 enum tl_path_state {

@@ -130,6 +130,7 @@ TEST_F(EndTest, ADaemonThatGoesWithoutAWord) {
     if (n == 1) events.push_back(one);
     if (n == 1 && one.kind == TL_EVENT_SEND_FAILED) {
       EXPECT_EQ(one.error, -EPIPE);
+      EXPECT_EQ(one.reason, TL_REASON_DAEMON_GONE);
       EXPECT_EQ(std::string(static_cast<const char*>(one.data), one.length), "never");
       tl_event_release(lane, &one, 1);
     }
@@ -148,6 +149,7 @@ TEST_F(EndTest, ADaemonThatGoesWithoutAWord) {
       EXPECT_EQ(event.user, 7U);
     } else {
       EXPECT_EQ(event.error, -EPIPE);
+      EXPECT_EQ(event.reason, TL_REASON_DAEMON_GONE);
     }
     if (event.assoc == opening) {
       EXPECT_EQ(event.kind, TL_EVENT_CONNECT_FAILED);
