@@ -462,7 +462,7 @@ void BasicBridge<ShardT>::end_faulty(TimePoint now) {
     if (!lost && !faulted) continue;
     count(lost ? RingCounter::k_refuse_lost_segment : RingCounter::k_refuse_bad_index);
     end_client(now, client);
-    mailbox_.post_to_control({MailKind::kFault, client.ring});
+    [[maybe_unused]] const bool posted = mailbox_.post_to_control({MailKind::kFault, client.ring});
   }
 }
 
@@ -543,9 +543,13 @@ void BasicBridge<ShardT>::let_go(TimePoint now) {
       busy = channel.associations != 0 || channel.tx_in_use() != 0;
     }
     if (busy) {
-      if (client.detached && !std::exchange(client.told, true)) {
-        mailbox_.post_to_control({MailKind::kDetached, ring});
+      if (client.detached && !client.told) {
+        client.told = mailbox_.post_to_control({MailKind::kDetached, ring});
       }
+      ++i;
+      continue;
+    }
+    if (!mailbox_.post_to_control({MailKind::kGone, ring})) {  // it is asked again
       ++i;
       continue;
     }
@@ -553,7 +557,6 @@ void BasicBridge<ShardT>::let_go(TimePoint now) {
     clients_.pop_back();
     --dying_clients_;
     count(RingCounter::k_ring_clients_removed);
-    mailbox_.post_to_control({MailKind::kGone, ring});
   }
 }
 

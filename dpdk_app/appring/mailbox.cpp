@@ -43,9 +43,10 @@ bool BridgeMailbox::post_to_worker(Mail mail) {
   return true;
 }
 
-void BridgeMailbox::post_to_control(Mail mail) {
-  [[maybe_unused]] const bool put = to_control_.put(mail);
+bool BridgeMailbox::post_to_control(Mail mail) {
+  const bool put = to_control_.put(mail);
   ring(control_fd_);
+  return put;
 }
 
 void BridgeMailbox::acknowledge() {

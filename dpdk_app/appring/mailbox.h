@@ -28,7 +28,7 @@ struct Mail {
 };
 
 // At most three mails a client are under way in each direction, so that it is never full as long as
-// there are at most kCapacity / 4 clients, and as many that are gone and leave something behind.
+// there are at most kCapacity / 4 clients, beside as many that are gone and left something behind.
 class MailQueue {
  public:
   static constexpr size_t kCapacity = 4096;
@@ -78,7 +78,7 @@ class BridgeMailbox {
   // -- worker
   [[nodiscard]] bool has_mail() const { return !to_worker_.empty(); }
   bool take_from_control(Mail& out) { return to_worker_.take(out); }
-  void post_to_control(Mail mail);
+  bool post_to_control(Mail mail);  // false: full
   [[nodiscard]] int wait_fd() const { return epoll_fd_; }
   // Sleeps until a doorbell rings; `ns` < 0: without limit.
   void wait(int64_t ns);
