@@ -18,20 +18,22 @@
 namespace trunkline {
 namespace {
 
-struct Item {
-  std::array<Item*, 2> children{};
+struct TreeItem {
+  std::array<TreeItem*, 2> children{};
   uint32_t key = 0;
   int8_t balance = 0;
 };
-struct Traits {
+struct TreeTraits {
   using Key = uint32_t;
-  static Key key(const Item& item) { return item.key; }
+  static Key key(const TreeItem& item) { return item.key; }
   static bool before(Key a, Key b) { return a < b; }
-  static Item*& child(Item& item, size_t side) { return item.children[side]; }
-  static int balance(const Item& item) { return item.balance; }
-  static void set_balance(Item& item, int balance) { item.balance = static_cast<int8_t>(balance); }
+  static TreeItem*& child(TreeItem& item, size_t side) { return item.children[side]; }
+  static int balance(const TreeItem& item) { return item.balance; }
+  static void set_balance(TreeItem& item, int balance) {
+    item.balance = static_cast<int8_t>(balance);
+  }
 };
-using Tree = OrderedTree<Item, Traits>;
+using Tree = OrderedTree<TreeItem, TreeTraits>;
 
 // A walk from the root to a leaf: an AVL tree is at most 1.45 times as high as a perfect one.
 uint64_t most_steps(size_t items) {
@@ -83,8 +85,8 @@ class Both {
     }
   }
 
-  std::vector<Item> items_;
-  std::map<uint32_t, Item*> map_;
+  std::vector<TreeItem> items_;
+  std::map<uint32_t, TreeItem*> map_;
 };
 
 std::vector<std::vector<size_t>> every_order(size_t n) {
@@ -175,7 +177,7 @@ TEST(OrderedTree, ClearVisitsEachOnceInOrder) {
   Both both(1000);
   for (const size_t i : every_order(1000)[5]) both.insert(i);
   std::vector<uint32_t> seen;
-  both.tree.clear([&](Item* item) {
+  both.tree.clear([&](TreeItem* item) {
     seen.push_back(item->key);
     item->children = {item, item};  // what is visited may be gone
   });

@@ -34,7 +34,7 @@ struct Sent {
   std::string text;
 };
 
-class Model {
+class QueueModel {
  public:
   // The messages that the chunk makes ready, in the order of delivery.
   Strings receive(const Sent& chunk) {
@@ -166,7 +166,7 @@ void compare(uint64_t seed, size_t reach, uint16_t streams, size_t most_parts) {
   SeededRandom random(seed);
   const uint32_t base = random.below(2) == 0 ? 0xffffff00u : static_cast<uint32_t>(random.u32());
   Receiver receiver(base);
-  Model model;
+  QueueModel model;
   const std::vector<Sent> sent = conversation(random, 400, streams, most_parts);
   std::set<size_t> missing;
   for (size_t i = 0; i < sent.size(); ++i) missing.insert(i);
