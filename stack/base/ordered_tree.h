@@ -43,6 +43,22 @@ class OrderedTree {
   // The nearest on each side of a key, which itself need not be there.
   [[nodiscard]] T* before(Key key) const { return nearest(key, 0); }
   [[nodiscard]] T* after(Key key) const { return nearest(key, 1); }
+  // Both, for a key that is not there.
+  struct Around {
+    T* before = nullptr;
+    T* after = nullptr;
+  };
+  [[nodiscard]] Around around(Key key) const {
+    Around out;
+    T* at = root_;
+    while (at != nullptr) {
+      count_steps();
+      const bool lower = Traits::before(key, Traits::key(*at));
+      (lower ? out.after : out.before) = at;
+      at = Traits::child(*at, lower ? 0 : 1);
+    }
+    return out;
+  }
 
   // No item of its key is in the tree.
   void insert(T* item) {

@@ -75,8 +75,7 @@ void ReceiveQueue::acknowledge(Tsn cum_tsn) {
 }
 
 ReceiveQueue::Neighbours ReceiveQueue::neighbours(uint64_t place) const {
-  ReceiveBlock* const before = by_tsn_.before(place);
-  ReceiveBlock* const after = by_tsn_.after(place);
+  const auto [before, after] = by_tsn_.around(place);
   const bool follows = before != nullptr && before->held.place + before->held.chunks == place;
   const bool precedes = after != nullptr && after->held.place == place + 1;
   return {follows ? before : nullptr, precedes ? after : nullptr};

@@ -67,6 +67,10 @@ class Both {
     ASSERT_EQ(tree.after(key), above != map_.end() ? above->second : nullptr);
     const auto from = map_.lower_bound(key);
     ASSERT_EQ(tree.before(key), from != map_.begin() ? std::prev(from)->second : nullptr);
+    if (found == map_.end()) {
+      ASSERT_EQ(tree.around(key).before, tree.before(key));
+      ASSERT_EQ(tree.around(key).after, tree.after(key));
+    }
     ASSERT_EQ(tree.empty(), map_.empty());
     ASSERT_EQ(tree.first(), map_.empty() ? nullptr : map_.begin()->second);
     ASSERT_EQ(tree.last(), map_.empty() ? nullptr : map_.rbegin()->second);

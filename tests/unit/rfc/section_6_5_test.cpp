@@ -76,6 +76,39 @@ TEST_F(Section65, OrderIsThatOfTheSsnWithinAStreamOnly) {
   EXPECT_EQ(host().messages(), (std::vector<std::string>{"b0", "a0", "a1", "a2"}));
 }
 
+// Counted serially, an SSN more than half the circle ahead would lie behind; but TSNs come from
+// within 65,535, and so many messages may wait for the first.
+TEST_F(Section65, MoreThanHalfTheCircleOfSsnsWaitsForTheFirst) {
+  setup.profile.a_rwnd = 40u << 20;
+  setup.shard.receive_buffer_bytes = 48ull << 20;
+  open();
+  const Tsn first = peer_tsn;
+  ++peer_tsn;
+  ++peer_ssn;
+  for (int packets = 1; packets < 65535; packets += 69) {
+    tell([&](PacketWriter& w) {
+      for (int i = 0; i < 69 && peer_tsn.distance_from(first) < 65535; ++i) {
+        if (!data({.text = std::to_string(peer_ssn)})(w)) return false;
+      }
+      return true;
+    });
+    ASSERT_EQ(host().state(), AssocState::kEstablished) << packets;
+  }
+  listen();
+  EXPECT_TRUE(host().messages().empty());
+  tell(data({.text = "0", .ssn = uint16_t{0}, .tsn = first}));
+  const std::vector<std::string> messages = host().messages();
+  ASSERT_EQ(messages.size(), 65535u);
+  for (size_t i = 0; i < messages.size(); ++i) ASSERT_EQ(messages[i], std::to_string(i));
+}
+
+TEST_F(Section65, AnSsnThatWasGivenAlreadyEndsTheAssociation) {
+  open();
+  for (int i = 0; i < 3; ++i) tell_data();
+  tell(data({.text = "again", .ssn = uint16_t{1}}));
+  EXPECT_EQ(causes(listen().back()), std::vector{CauseCode::kProtocolViolation});
+}
+
 TEST_F(Section65, TheSsnOfUnorderedDataMeansNothing) {
   open();
   tell(data({.text = "u1", .flags = "BEU", .ssn = 777}));

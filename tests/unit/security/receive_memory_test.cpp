@@ -193,6 +193,26 @@ TEST_F(ReceiveMemory, AChunkWhoseGapBlockGaveWayIsDropped) {
   EXPECT_EQ(sack->gap(7), (wire::GapBlock{32, 32})) << "what was given stays acknowledged";
 }
 
+// The same where it is the shard that has no more room.
+TEST_F(ReceiveMemory, AChunkWhoseGapBlockGaveWayToAShortageIsDropped) {
+  setup.shard.receive_buffer_bytes = 8 * kBlock;
+  const Voice peer = open_voice();
+  say(peer, {.text = "given", .flags = "BEU", .tsn = peer.tsn + 31});
+  for (uint32_t i = 0; i < TsnDisorder::kMaxBlocks - 8; ++i) {
+    say(peer, {.text = "given", .flags = "BEU", .tsn = peer.tsn + 100 + 2 * i});
+  }
+  for (uint32_t i = 1; i <= 7; ++i) {
+    say(peer, {.text = "held", .ssn = static_cast<uint16_t>(i), .tsn = peer.tsn + 2 * i});
+  }
+  say(peer, {.text = "held", .ssn = 90, .tsn = peer.tsn + 30});
+  ASSERT_EQ(sack_to(peer)->gap_count(), TsnDisorder::kMaxBlocks);
+  say(peer, {.text = "joins the eighth block", .ssn = 89, .tsn = peer.tsn + 29});
+  EXPECT_EQ(host().count(Counter::k_drop_held_no_memory), 1u);
+  EXPECT_EQ(host().count(Counter::k_drop_data_no_memory), 1u);
+  EXPECT_EQ(used(), 7u);
+  EXPECT_EQ(sack_to(peer)->gap(7), (wire::GapBlock{32, 32}));
+}
+
 // What gives way may lie inside a block that has no room to be cut in two.
 TEST_F(ReceiveMemory, WhatNoSackCouldTakeBackIsKept) {
   setup.profile.a_rwnd = 4 * 1024;
@@ -329,6 +349,14 @@ TEST_F(ReceiveMemory, BehindAGapBuffersAreSharedEvenly) {
   EXPECT_NEAR(static_cast<double>(held(first)), 32, 1);
   EXPECT_NEAR(static_cast<double>(held(second)), 32, 1);
   EXPECT_EQ(used(), 64u);
+  // From then on they take nothing from each other.
+  const uint64_t gave_way = host().count(Counter::k_drop_held_no_memory);
+  for (uint32_t n = 65; n <= 70; ++n) {
+    for (const Voice& one : {first, second}) {
+      say(one, {.text = "x", .ssn = static_cast<uint16_t>(n), .tsn = one.tsn + n});
+    }
+  }
+  EXPECT_EQ(host().count(Counter::k_drop_held_no_memory), gave_way);
 }
 
 // Unfinished messages in order can't be dropped: they are acknowledged. Others that only compete
