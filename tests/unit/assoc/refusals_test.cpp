@@ -155,7 +155,7 @@ TEST_F(Refusals, OfAnInitHaveANameEach) {
       {"to one that does not listen", k_drop_no_endpoint, "ABORT",
        [&] { host().shard().set_listening(host().endpoint, false, 0); }, [&] { send_init(); }},
       {"to one that is silent", k_drop_bad_init, "",
-       [&] { setup.out_of_blue = OutOfBlue::kSilent; },
+       [&] { setup.out_of_blue = trunkline::OutOfBlue::kSilent; },
        [&] {
          peer_streams_in = 0;
          send_init();
@@ -274,7 +274,7 @@ TEST_F(Refusals, OfACookieHaveANameEach) {
        [&] { tell(cookie_echo()); }},
       {"spent, and silence is wanted", k_drop_spent_cookie, "",
        [&] {
-         setup.out_of_blue = OutOfBlue::kSilent;
+         setup.out_of_blue = trunkline::OutOfBlue::kSilent;
          open();
          end();
        },
@@ -377,7 +377,7 @@ TEST_F(Refusals, OfWhatComesOutOfTurnOrOutOfTheBlueHaveANameEach) {
        [&] { setup.shard.out_of_blue_replies_per_second = 0; },
        [&] { tell(VerificationTag(9), wire::write_shutdown_ack); }},
       {"where silence is wanted", k_drop_oob_silent, "",
-       [&] { setup.out_of_blue = OutOfBlue::kSilent; },
+       [&] { setup.out_of_blue = trunkline::OutOfBlue::kSilent; },
        [&] { tell(VerificationTag(9), wire::write_shutdown_ack); }},
       {"a wrong tag", k_drop_bad_tag, "", in(kEstablished),
        [&] { tell(VerificationTag(host_tag.value ^ 1), abort(false)); }},

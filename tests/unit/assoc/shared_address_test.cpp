@@ -155,7 +155,7 @@ TEST_F(SharedAddress, AnEarlierCookieOfTheSameSourceIsDiscardedAsEver) {
 }
 
 TEST_F(SharedAddress, BudgetAndSilenceHoldForTheRefusal) {
-  setup.out_of_blue = OutOfBlue::kSilent;
+  setup.out_of_blue = trunkline::OutOfBlue::kSilent;
   call(first);
   call(second);
   ASSERT_EQ(echo(first), "COOKIE ACK");
