@@ -59,7 +59,13 @@ static bool wait_for(tl_lane* lane, int kind, char* text) {
       continue;
     }
     if (event.kind == TL_EVENT_MESSAGE && text != NULL) {
-      text[tl_event_copy(lane, &event, text, kLongest)] = '\0';
+      const size_t size = tl_event_copy(lane, &event, text, kLongest);
+      text[size] = '\0';
+      for (size_t i = 0; i < size; i++) {
+        if (text[i] < ' ' || text[i] > '~') {
+          text[i] = '?';  // a peer's bytes are not for a terminal as they are
+        }
+      }
     }
     tl_event_release(lane, &event, 1);
     if (event.kind == kind) {

@@ -50,6 +50,11 @@ static int answer(tl_lane* lane, const tl_event* event) {
   char text[kLongest + 1];
   const size_t size = tl_event_copy(lane, event, text, kLongest);
   text[size] = '\0';
+  for (size_t i = 0; i < size; i++) {
+    if (text[i] < ' ' || text[i] > '~') {
+      text[i] = '?';  // a peer's bytes are not for a terminal as they are
+    }
+  }
   printf("Message received: %s\n", text);
   const tl_message reply = {.data = "OK", .length = 2, .stream = event->stream};
   // A peer that sends without reading could make this -EAGAIN: the book's client never does.

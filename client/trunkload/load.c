@@ -7,8 +7,10 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "ending.h"
 #include "live.h"
 #include "report.h"
 
@@ -24,7 +26,9 @@ uint64_t load_now_ns(void) {
 }
 
 void load_break(Load* load, const char* what, const char* why) {
-  fprintf(stderr, "trunkload: %s: %s\n", what, why);
+  char shown[512];
+  fprintf(stderr, "trunkload: %s: %s\n", what,
+          ending_escape(why, strlen(why), shown, sizeof(shown)));
   load->broken = true;
 }
 

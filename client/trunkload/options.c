@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "ending.h"
 
 typedef enum Form {
   kFormFlag,
@@ -115,8 +116,14 @@ bool options_answers(const Options* options) {
 
 // ---------------------------------------------------------------- values
 
+// For a complaint; good until the next one.
+static const char* shown_argument(const char* text) {
+  static char shown[128];
+  return ending_escape(text, strlen(text), shown, sizeof(shown));
+}
+
 static bool wrong(FILE* out, const Spec* spec, const char* text, const char* right) {
-  fprintf(out, "trunkload: --%s %s: %s\n", spec->name, text, right);
+  fprintf(out, "trunkload: --%s %s: %s\n", spec->name, shown_argument(text), right);
   return false;
 }
 
@@ -390,7 +397,8 @@ Asked options_parse(int argc, char** argv, Options* out, FILE* complaints) {
     }
     if (option == ':' || option == '?') {
       fprintf(complaints, "trunkload: %s %s; trunkload --help lists all options\n",
-              argv[optind - 1], option == ':' ? "needs a value" : "is no option of this program");
+              shown_argument(argv[optind - 1]),
+              option == ':' ? "needs a value" : "is no option of this program");
       return kAskedWrong;
     }
     if (!take(&kSpecs[option], optarg, out, complaints)) {
@@ -399,7 +407,7 @@ Asked options_parse(int argc, char** argv, Options* out, FILE* complaints) {
   }
   if (optind != argc) {
     fprintf(complaints, "trunkload: \"%s\" is no option; trunkload --help lists them\n",
-            argv[optind]);
+            shown_argument(argv[optind]));
     return kAskedWrong;
   }
   return check(out, complaints) ? kAskedRun : kAskedWrong;

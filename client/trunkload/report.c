@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "ending.h"
+
 static const double kShares[] = {0.5, 0.9, 0.99, 0.999};
 static const char* const kShareNames[] = {"p50", "p90", "p99", "p99.9"};
 enum { kShareCount = 4 };
@@ -133,7 +135,11 @@ static bool write_file(const Load* load, bool ok, const Limit* limits, size_t co
     written = fclose(file) == 0;
   }
   if (!written) {
-    fprintf(stderr, "trunkload: --report %s: %s\n", load->options.report, strerror(errno));
+    char shown[256];
+    const char* const why = strerror(errno);
+    fprintf(stderr, "trunkload: --report %s: %s\n",
+            ending_escape(load->options.report, strlen(load->options.report), shown, sizeof(shown)),
+            why);
   }
   return written;
 }

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include "check.h"
+#include "ending.h"
 #include "load.h"
 #include "payload.h"
 
@@ -161,9 +162,13 @@ static void end(Load* load, Association* a, const tl_event* event) {
     return;
   }
   load->lost++;
-  fprintf(stderr, "trunkload: association %d: %s%s%s\n", (int)(a - load->associations),
-          closed ? "shut down before its work was done" : tl_event_kind_name(event->kind),
-          closed ? "" : ", ", closed ? "" : tl_reason_name(event->reason));
+  char said[64];
+  char why[384] = "shut down before its work was done";
+  if (!closed) {
+    const size_t size = tl_event_copy(load->lane, event, said, sizeof(said));
+    ending_text(event, said, size, why, sizeof(why));
+  }
+  fprintf(stderr, "trunkload: association %d: %s\n", (int)(a - load->associations), why);
   if (event->kind == TL_EVENT_CONNECT_FAILED) {
     load_break(load, "connect", "an association could not be set up");
   }

@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstring>
 
+#include "text/printable.h"
+
 namespace trunkline::capture {
 namespace {
 
@@ -17,6 +19,7 @@ constexpr uint32_t kEnhancedPacket = 6;
 constexpr uint16_t kOptionEnd = 0;
 constexpr uint16_t kOptionComment = 1;
 constexpr uint16_t kLinkTypeEthernet = 1;
+constexpr size_t kLongestText = UINT16_MAX / 10;  // escaped, it fits an option still
 
 // Appends one block; the lengths at both ends are filled in when it is finished.
 class Block {
@@ -42,8 +45,8 @@ class Block {
   }
   void option(uint16_t code, std::string_view text) {
     if (text.empty()) return;
-    text = text.substr(0, UINT16_MAX);
-    option(code, std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
+    const std::string shown = text::printable(text.substr(0, kLongestText));
+    option(code, std::span(reinterpret_cast<const uint8_t*>(shown.data()), shown.size()));
   }
   template <typename Value>
   void number_option(uint16_t code, Value value) {

@@ -7,24 +7,38 @@
 #include <charconv>
 #include <cmath>
 
+#include "text/printable.h"
+
 namespace trunkline::control {
 namespace {
 
 constexpr int kDeepest = 32;
 
+constexpr char32_t kReplacement = 0xfffd;  // for what is no UTF-8
+
+void write_escape(std::string& out, char32_t code) {
+  const auto unit = [&](uint32_t value) { out += fmt::format("\\u{:04x}", value); };
+  if (code < 0x10000) return unit(code);
+  unit(0xd800 + ((code - 0x10000) >> 10));
+  unit(0xdc00 + ((code - 0x10000) & 0x3ff));
+}
+
+// Whatever the text holds, the line is JSON in UTF-8, and a terminal shows it as it is.
 void write_string(std::string& out, std::string_view text) {
   out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
+  while (!text.empty()) {
+    const text::Character one = text::first_character(text);
+    if (one.code == '"' || one.code == '\\') {
       out += '\\';
-      out += c;
-    } else if (c == '\n') {
+      out += text[0];
+    } else if (one.code == '\n') {
       out += "\\n";
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    } else if (one.valid && text::is_visible(one.code)) {
+      out += text.substr(0, one.length);
     } else {
-      out += c;
+      write_escape(out, one.valid ? one.code : kReplacement);
     }
+    text.remove_prefix(one.length);
   }
   out += '"';
 }
@@ -108,23 +122,34 @@ class Parser {
       out += kTo[at];
       return true;
     }
-    if (c != 'u' || rest_.size() < 4) return false;
-    unsigned code = 0;
+    if (c != 'u') return false;
+    auto code = parse_unit();
+    if (!code) return false;
+    if (*code >= 0xd800 && *code < 0xe000) {  // the first half of a pair, or nothing
+      if (*code >= 0xdc00 || !take("\\u")) return false;
+      const auto second = parse_unit();
+      if (!second || *second < 0xdc00 || *second >= 0xe000) return false;
+      code = 0x10000 + ((*code - 0xd800) << 10) + (*second - 0xdc00);
+    }
+    append_utf8(out, *code);
+    return true;
+  }
+  std::optional<uint32_t> parse_unit() {
+    if (rest_.size() < 4) return std::nullopt;
+    uint32_t code = 0;
     const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + 4, code, 16);
-    if (error != std::errc{} || end != rest_.data() + 4) return false;
+    if (error != std::errc{} || end != rest_.data() + 4) return std::nullopt;
     rest_.remove_prefix(4);
-    if (code >= 0xd800 && code < 0xe000) return false;  // surrogates: nothing here needs them
+    return code;
+  }
+  static void append_utf8(std::string& out, uint32_t code) {
     if (code < 0x80) {
       out += static_cast<char>(code);
-    } else if (code < 0x800) {
-      out += static_cast<char>(0xc0 | code >> 6);
-      out += static_cast<char>(0x80 | (code & 0x3f));
-    } else {
-      out += static_cast<char>(0xe0 | code >> 12);
-      out += static_cast<char>(0x80 | (code >> 6 & 0x3f));
-      out += static_cast<char>(0x80 | (code & 0x3f));
+      return;
     }
-    return true;
+    const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    out += static_cast<char>((0xff00u >> (more + 1) & 0xffu) | code >> 6 * more);
+    for (int i = more; i-- > 0;) out += static_cast<char>(0x80 | (code >> 6 * i & 0x3f));
   }
   std::optional<Json> parse_array(int depth) {
     rest_.remove_prefix(1);

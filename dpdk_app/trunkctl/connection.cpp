@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -24,6 +25,9 @@ Connection::Connection(const std::string& path) : path_(path) {
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  // Also bounds the wait for a place in the queue of those that a stopped daemon does not accept.
+  const timeval patience{kPatience.count(), 0};
+  if (fd_ >= 0) setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   if (fd_ >= 0 && connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
     return;
   }
@@ -33,7 +37,15 @@ Connection::Connection(const std::string& path) : path_(path) {
     throw std::runtime_error(fmt::format(
         "no daemon at {}; is trunklined running? Another socket is given with --socket", path));
   }
+  if (why == EAGAIN) give_up();
   throw std::runtime_error(fmt::format("{}: {}", path, std::strerror(why)));
+}
+
+void Connection::give_up() const {
+  throw std::runtime_error(
+      fmt::format("{}: the daemon does not answer within {} s; is it stopped, or starved of its "
+                  "core?",
+                  path_, kPatience.count()));
 }
 
 Connection::~Connection() {
@@ -56,7 +68,9 @@ void Connection::send(const Json& request, int fd) {
     header->cmsg_len = CMSG_LEN(sizeof fd);
     std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
   }
-  if (sendmsg(fd_, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
+  const ssize_t sent = sendmsg(fd_, &message, MSG_NOSIGNAL);
+  if (sent < 0 && errno == EAGAIN) give_up();
+  if (sent != static_cast<ssize_t>(line.size())) {
     throw std::runtime_error(fmt::format("{}: the daemon hung up", path_));
   }
 }
@@ -76,7 +90,11 @@ bool Connection::wait_answer(std::chrono::milliseconds patience) {
 }
 
 Json Connection::checked_answer() {
-  while (!wait_answer(std::chrono::seconds(10))) {
+  using Clock = std::chrono::steady_clock;
+  auto until = Clock::now() + kPatience;
+  for (size_t had = in_.size(); !wait_answer(std::chrono::milliseconds(200)); had = in_.size()) {
+    if (in_.size() > had) until = Clock::now() + kPatience;  // a long one is under way
+    if (Clock::now() > until) give_up();
   }
   const size_t end = in_.find('\n');
   const auto answer = Json::parse(std::string_view(in_).substr(0, end));

@@ -11,6 +11,9 @@ namespace trunkline::trunkctl {
 
 class Connection {
  public:
+  // A daemon that lives answers within milliseconds, or within seconds that a worker does not.
+  static constexpr std::chrono::seconds kPatience{10};
+
   explicit Connection(const std::string& path);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -20,10 +23,12 @@ class Connection {
   void send(const control::Json& request, int fd);
   // True when an answer is there; false when time is over or a signal came.
   bool wait_answer(std::chrono::milliseconds patience);
-  // The next answer; throws what it says when it is a failure.
+  // The next answer; throws what it says when it is a failure, or that none came in kPatience.
   control::Json checked_answer();
 
  private:
+  [[noreturn]] void give_up() const;
+
   std::string path_;
   int fd_ = -1;
   std::string in_;

@@ -15,12 +15,14 @@
 #include <string>
 #include <thread>
 
+#include "text/printable.h"
 #include "trunkctl/connection.h"
 #include "trunkctl/print.h"
 
 namespace {
 
 using trunkline::control::Json;
+using trunkline::text::printable;
 using trunkline::trunkctl::Connection;
 
 volatile std::sig_atomic_t interrupted = 0;
@@ -97,13 +99,16 @@ int capture(const Options& options) {
   action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  // A capture has no answer before its end: whether there is anybody must be asked before.
+  connection.send(Json::object({{"verb", "status"}}), -1);
+  static_cast<void>(connection.checked_answer());
   connection.send(request, fd);
   if (options.count == 0 && options.seconds <= 0) {
     fmt::print(stderr, "capturing; Ctrl-C ends it\n");
   }
   bool asked = false;
-  while (!connection.wait_answer(std::chrono::milliseconds(200))) {
-    if (interrupted != 0 && !asked) {
+  while (!asked && !connection.wait_answer(std::chrono::milliseconds(200))) {
+    if (interrupted != 0) {
       asked = true;
       connection.send(Json::object({{"verb", "capture-end"}}), -1);
     }
@@ -114,7 +119,7 @@ int capture(const Options& options) {
     return 0;
   }
   const std::string file = answer.has("file") ? answer["file"].as_string() : options.output;
-  fmt::print(stderr, "{} packets in {}{}\n", answer["packets"].as_uint(), file,
+  fmt::print(stderr, "{} packets in {}{}\n", answer["packets"].as_uint(), printable(file),
              answer["lost"].as_uint() == 0
                  ? ""
                  : fmt::format(", {} lost because the file is too slow", answer["lost"].as_uint()));
@@ -188,7 +193,7 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "trunkctl: %s\n", error.what());
+    std::fprintf(stderr, "trunkctl: %s\n", printable(error.what()).c_str());
   } catch (...) {
     std::fputs("trunkctl: unknown failure\n", stderr);
   }

@@ -8,16 +8,22 @@
 #include <string>
 #include <vector>
 
+#include "text/printable.h"
+
 namespace trunkline::trunkctl {
 namespace {
 
 using control::Json;
+using text::printable;
 
 // Columns as wide as their widest cell; those of numbers are aligned to the right.
 class Table {
  public:
   explicit Table(std::vector<std::string> heads) { rows_.push_back(std::move(heads)); }
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  void add(std::vector<std::string> row) {
+    for (std::string& cell : row) cell = printable(cell);
+    rows_.push_back(std::move(row));
+  }
   [[nodiscard]] bool empty() const { return rows_.size() == 1; }
 
   void print() const {
@@ -50,6 +56,9 @@ class Table {
 std::string number(const Json& value) {
   return fmt::format("{}", value.as_uint());
 }
+std::string shown(const Json& value) {
+  return printable(value.as_string());
+}
 std::string ms(const Json& value) {
   return fmt::format("{:.1f}", value.as_double());
 }
@@ -69,11 +78,11 @@ std::string joined(const Json& list) {
 }  // namespace
 
 void print_status(const Json& answer) {
-  fmt::print("trunklined {}, pid {}, {} for {}\n", answer["version"].as_string(),
-             answer["pid"].as_uint(), answer["state"].as_string(),
+  fmt::print("trunklined {}, pid {}, {} for {}\n", shown(answer["version"]),
+             answer["pid"].as_uint(), shown(answer["state"]),
              duration(answer["uptime_s"].as_uint()));
-  fmt::print("configuration {}, idle {}, {} of {} associations\n\n", answer["config"].as_string(),
-             answer["idle"].as_string(), answer["associations"].as_uint(),
+  fmt::print("configuration {}, idle {}, {} of {} associations\n\n", shown(answer["config"]),
+             shown(answer["idle"]), answer["associations"].as_uint(),
              answer["max_associations"].as_uint());
   Table ports({"PORT", "LINK", "DRIVER", "MAC", "MTU", "VLAN", "RX", "TX", "ADDRESSES"});
   for (const Json& port : answer["ports"].as_array()) {
@@ -144,7 +153,7 @@ void print_associations(const Json& answer) {
 void print_association(const Json& assoc) {
   for (const auto& [name, value] : assoc.as_object()) {
     if (name == "paths") continue;
-    fmt::print("{:<22}{}\n", name, value.is_string() ? value.as_string() : value.dump());
+    fmt::print("{:<22}{}\n", printable(name), value.is_string() ? shown(value) : value.dump());
   }
   fmt::print("\n");
   Table paths({"LOCAL", "REMOTE", "STATE", "SINCE", "PRIMARY", "RTO", "SRTT", "CWND", "SSTHRESH",

@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 extern "C" {
+#include "ending.h"
 #include "histogram.h"
 #include "limit.h"
 #include "options.h"
@@ -24,6 +26,49 @@ extern "C" {
 namespace {
 
 using testing::HasSubstr;
+
+// ---------------------------------------------------------------- endings
+
+std::string ending(uint8_t kind, uint8_t reason, int error, uint16_t cause,
+                   const std::string& said = "") {
+  tl_event event{};
+  event.kind = kind;
+  event.reason = reason;
+  event.error = error;
+  event.cause = cause;
+  std::array<char, 384> out{};
+  return ending_text(&event, said.data(), said.size(), out.data(), out.size());
+}
+
+TEST(Ending, SaysWhyAConnectFailed) {
+  EXPECT_EQ(ending(TL_EVENT_CONNECT_FAILED, TL_REASON_REFUSED, -ECONNABORTED, 11),
+            "CONNECT_FAILED, refused by the peer (cause 11: restart of an association with new "
+            "addresses)");
+  EXPECT_EQ(ending(TL_EVENT_CONNECT_FAILED, TL_REASON_NONE, -EACCES, 0),
+            std::string("CONNECT_FAILED, ") + tl_strerror(-EACCES));
+  EXPECT_EQ(ending(TL_EVENT_CONNECT_FAILED, TL_REASON_TIMED_OUT, -ECONNABORTED, 0),
+            "CONNECT_FAILED, timed out");
+  EXPECT_EQ(ending(TL_EVENT_LOST, TL_REASON_RESET, 0, 12, "maintenance"),
+            "LOST, reset by the peer (cause 12: user-initiated abort); the peer says "
+            "\"maintenance\"");
+  EXPECT_EQ(ending(TL_EVENT_LOST, TL_REASON_RESET, 0, 4711),
+            "LOST, reset by the peer (cause 4711: unknown)");
+}
+
+TEST(Ending, WhatThePeerSaysIsFitForATerminal) {
+  const std::string said("a\x1b[2J\n\x9b\xe2\x80\xae\\\0z", 13);
+  EXPECT_THAT(ending(TL_EVENT_LOST, TL_REASON_RESET, 0, 12, said),
+              HasSubstr("\"a\\x1b[2J\\x0a\\x9b\\xe2\\x80\\xae\\\\\\x00z\""));
+  std::array<char, 8> small{};
+  EXPECT_STREQ(ending_escape("abcd\x1b"
+                             "efgh",
+                             9, small.data(), small.size()),
+               "abcd");
+  EXPECT_STREQ(ending_escape("abcdefghij", 10, small.data(), small.size()), "abcdefg");
+  EXPECT_STREQ(ending_escape("x", 1, small.data(), 1), "");
+  const std::string long_one(10000, '\x01');
+  EXPECT_LT(ending(TL_EVENT_LOST, TL_REASON_RESET, 0, 12, long_one).size(), 384u);
+}
 
 // ---------------------------------------------------------------- histogram
 
