@@ -50,12 +50,14 @@ void check_ports(Loading& loading) {
       const bool own = std::any_of(port.addresses.begin(), port.addresses.end(),
                                    [&](const Prefix& p) { return p.address == *gateway; });
       if (own) {
-        loading.mistakes.add(
-            at, fmt::format("gateway {} is the port's own address", gateway->to_string()));
+        loading.mistakes.conclude(
+            at, {at.key},
+            fmt::format("gateway {} is the port's own address", gateway->to_string()));
       } else if (!link_local &&
                  !std::any_of(port.addresses.begin(), port.addresses.end(), reaches)) {
-        loading.mistakes.add(
-            at, fmt::format("gateway {} is in none of the port's prefixes", gateway->to_string()));
+        loading.mistakes.conclude(
+            at, {at.key},
+            fmt::format("gateway {} is in none of the port's prefixes", gateway->to_string()));
       }
     }
   }
@@ -68,8 +70,10 @@ void check_profile_names(Loading& loading) {
   for (const Loading::ProfileUse& use : loading.profile_uses) {
     const auto found = std::find(names.begin(), names.end(), use.name);
     if (found == names.end()) {
-      loading.mistakes.add(use.at, fmt::format("there is no profile \"{}\"{}", use.name,
-                                               did_you_mean(use.name, names)));
+      loading.mistakes.conclude(
+          use.at, {"profiles"},
+          fmt::format("there is no profile \"{}\"{}", use.name, did_you_mean(use.name, names)));
+      loading.mistakes.spoil(use.at.key);
       continue;
     }
     *use.index = static_cast<size_t>(found - names.begin());
@@ -104,11 +108,12 @@ void check_endpoints(Loading& loading) {
     for (size_t k = 0; k < endpoint.addresses.size(); ++k) {
       const Port* port = owner_of_address(config, endpoint.addresses[k]);
       if (port == nullptr) {
-        loading.mistakes.add(place.addresses[k], fmt::format("{} is not an address of any port",
-                                                             endpoint.addresses[k].to_string()));
+        loading.mistakes.conclude(
+            place.addresses[k], {"ports"},
+            fmt::format("{} is not an address of any port", endpoint.addresses[k].to_string()));
       } else if (path_mtu > port->mtu) {
-        loading.mistakes.add(
-            place.addresses[k],
+        loading.mistakes.conclude(
+            place.addresses[k], {"ports", "profiles", place.at.key},
             fmt::format("profile \"{}\" has path_mtu {}, but port \"{}\" has mtu "
                         "{}; lower path_mtu or raise mtu",
                         config.profiles[endpoint.profile].name, path_mtu, port->name, port->mtu));
@@ -123,8 +128,8 @@ void check_peers(Loading& loading) {
     const NamedProfile& profile = loading.config.profiles[loading.config.peers[i].profile];
     for (const Port& port : loading.config.ports) {
       if (profile.profile.path_mtu <= port.mtu) continue;
-      loading.mistakes.add(
-          loading.peer_places[i],
+      loading.mistakes.conclude(
+          loading.peer_places[i], {"ports", "profiles", loading.peer_places[i].key},
           fmt::format("profile \"{}\" has path_mtu {}, but port \"{}\" has mtu {}; "
                       "lower path_mtu or raise mtu",
                       profile.name, profile.profile.path_mtu, port.name, port.mtu));
@@ -132,8 +137,8 @@ void check_peers(Loading& loading) {
     for (const Prefix& prefix : loading.config.peers[i].addresses) {
       const bool whole = prefix.length == (prefix.address.is_ipv4() ? 32 : 128);
       if (!whole && profile.profile.peer_address_check == AddressCheck::kExact) {
-        loading.mistakes.add(
-            loading.peer_places[i],
+        loading.mistakes.conclude(
+            loading.peer_places[i], {"profiles", loading.peer_places[i].key},
             fmt::format("profile \"{}\" has peer_address_check exact, which needs the peer's "
                         "addresses one by one, not {}/{}",
                         profile.name, prefix.address.to_string(), prefix.length));
@@ -170,10 +175,12 @@ void check_workers(Loading& loading) {
     const Port& port = config.ports[i];
     const auto pairs = queue_pairs(port);
     if (!pairs || port.queues <= *pairs) continue;
-    loading.mistakes.add(port_field(port, i),
-                         fmt::format("{} queues need qpairs={} in the device's arguments, which "
-                                     "have {}",
-                                     port.queues, port.queues, *pairs));
+    const Field at = port_field(port, i);
+    loading.mistakes.conclude(
+        at, {at.key},
+        fmt::format("{} queues need qpairs={} in the device's arguments, which "
+                    "have {}",
+                    port.queues, port.queues, *pairs));
   }
 }
 
@@ -190,14 +197,16 @@ void cross_check(Loading& loading) {
         "control.socket",
         fmt::format("{} is also clients.socket; they must differ", config.control.socket));
   }
-  if (config.clients.limits.max_client_memory > config.clients.limits.max_total_memory) {
+  if (loading.mistakes.sound("clients.limits") &&
+      config.clients.limits.max_client_memory > config.clients.limits.max_total_memory) {
     loading.mistakes.add_at_key("clients.limits.max_client_memory",
                                 "is above max_total_memory; one client cannot have more than all");
   }
   uint64_t buffers = 0;
   for (const Port& port : config.ports) buffers += port.buffers * (port.mtu + 700ull);
   const uint64_t memory = static_cast<uint64_t>(config.eal.memory_mib) << 20;
-  if (buffers > memory) {
+  const bool known = loading.mistakes.sound("ports") && loading.mistakes.sound("eal");
+  if (known && buffers > memory) {
     loading.mistakes.add_at_key(
         "eal.memory", fmt::format("{} MiB cannot hold the buffers of all ports, which need "
                                   "about {} MiB; raise eal.memory or lower ports[].buffers",

@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <sstream>
 
 #include "config/sections.h"
 
@@ -187,15 +186,18 @@ LoadResult parse_config(const std::string& text, const std::string& name) {
 
 LoadResult load_config(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (in) text << in.rdbuf();
-  if (!in || !text) {
+  std::string text;
+  char bytes[4096];
+  while (in.read(bytes, sizeof bytes) || in.gcount() > 0) {
+    text.append(bytes, static_cast<size_t>(in.gcount()));
+  }
+  if (!in.eof()) {
     LoadResult result;
     result.mistakes.push_back(
         {path, 0, "", fmt::format("cannot be read: {}", std::strerror(errno))});
     return result;
   }
-  return parse_config(text.str(), path);
+  return parse_config(text, path);
 }
 
 const Endpoint* Config::endpoint_of(uint16_t port) const {

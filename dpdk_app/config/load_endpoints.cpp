@@ -121,7 +121,6 @@ void read_gid(const Map& map, std::string_view key, std::optional<uint32_t>& out
 }
 
 ClientRule read_rule(const Field& at, Mistakes& mistakes) {
-  const size_t before = mistakes.count();
   const Map map(at, {"uid", "gid", "ports", "ephemeral"}, mistakes);
   ClientRule rule;
   read_uid(map, rule.uid);
@@ -136,10 +135,9 @@ ClientRule read_rule(const Field& at, Mistakes& mistakes) {
     }
   }
   map.boolean("ephemeral", rule.ephemeral);
-  // What is mistyped may be what was to be allowed.
-  const bool right = mistakes.count() == before;
-  if (right && at.node.IsMap() && rule.ports.empty() && !rule.ephemeral) {
-    mistakes.add(at, "allows nothing: give \"ports\" (a list, or any), or \"ephemeral: true\"");
+  if (at.node.IsMap() && rule.ports.empty() && !rule.ephemeral) {
+    mistakes.conclude(at, {at.key},
+                      "allows nothing: give \"ports\" (a list, or any), or \"ephemeral: true\"");
   }
   return rule;
 }

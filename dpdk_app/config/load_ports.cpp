@@ -133,9 +133,11 @@ void load_port(const Field& at, Loading& loading) {
   const bool has_v6 = std::any_of(port.addresses.begin(), port.addresses.end(),
                                   [](const Prefix& p) { return p.address.is_ipv6(); });
   if (has_v6 && port.mtu < 1280) {
-    mistakes.add(at, fmt::format("mtu {} is too small for a port with an IPv6 address, which needs "
-                                 "1280 (RFC 8200 section 5)",
-                                 port.mtu));
+    mistakes.conclude(
+        at, {at.key},
+        fmt::format("mtu {} is too small for a port with an IPv6 address, which needs "
+                    "1280 (RFC 8200 section 5)",
+                    port.mtu));
   }
   loading.config.ports.push_back(std::move(port));
 }

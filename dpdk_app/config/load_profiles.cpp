@@ -68,22 +68,25 @@ Field blame(const Map& map, std::initializer_list<std::string_view> keys) {
 void check_fields(const Map& map, const Profile& p) {
   Mistakes& mistakes = map.mistakes();
   if (p.rto_min > p.rto_initial) {
-    mistakes.add(blame(map, {"rto_min", "rto_initial"}),
-                 fmt::format("rto_min {} is above rto_initial {}; wanted is rto_min <= rto_initial "
-                             "<= rto_max",
-                             duration_text(p.rto_min), duration_text(p.rto_initial)));
+    mistakes.conclude(
+        blame(map, {"rto_min", "rto_initial"}), {"profiles"},
+        fmt::format("rto_min {} is above rto_initial {}; wanted is rto_min <= rto_initial "
+                    "<= rto_max",
+                    duration_text(p.rto_min), duration_text(p.rto_initial)));
   }
   if (p.rto_initial > p.rto_max) {
-    mistakes.add(blame(map, {"rto_max", "rto_initial"}),
-                 fmt::format("rto_max {} is below rto_initial {}; wanted is rto_min <= rto_initial "
-                             "<= rto_max",
-                             duration_text(p.rto_max), duration_text(p.rto_initial)));
+    mistakes.conclude(
+        blame(map, {"rto_max", "rto_initial"}), {"profiles"},
+        fmt::format("rto_max {} is below rto_initial {}; wanted is rto_min <= rto_initial "
+                    "<= rto_max",
+                    duration_text(p.rto_max), duration_text(p.rto_initial)));
   }
   // RFC 7829 section 5 rule 1.
   const uint16_t leaves = std::min(p.potentially_failed_max_retrans, p.path_max_retrans);
   if (p.primary_switchover_max_retrans < leaves) {
-    mistakes.add(
+    mistakes.conclude(
         blame(map, {"primary_switchover_max_retrans", "potentially_failed_max_retrans"}),
+        {"profiles"},
         fmt::format("primary_switchover_max_retrans {} is below {}, where data leaves a path; "
                     "raise it, or write never",
                     p.primary_switchover_max_retrans, leaves));
@@ -91,24 +94,26 @@ void check_fields(const Map& map, const Profile& p) {
   // A path with less than the default needs no word about the base: it is lowered with it.
   const bool says_base = map.find("pmtu_base") || p.pmtu_base != Profile{}.pmtu_base;
   if (says_base && p.pmtu_base > p.path_mtu) {
-    mistakes.add(blame(map, {"pmtu_base", "path_mtu"}),
-                 fmt::format("pmtu_base {} is above path_mtu {}; lower pmtu_base or raise path_mtu",
-                             p.pmtu_base, p.path_mtu));
+    mistakes.conclude(
+        blame(map, {"pmtu_base", "path_mtu"}), {"profiles"},
+        fmt::format("pmtu_base {} is above path_mtu {}; lower pmtu_base or raise path_mtu",
+                    p.pmtu_base, p.path_mtu));
   }
   // What waits for reassembly is charged in whole blocks, up to twice its payload.
   if (p.a_rwnd / 2 < p.max_message_size) {
-    mistakes.add(blame(map, {"a_rwnd", "max_message_size"}),
-                 fmt::format("a_rwnd {} is smaller than twice max_message_size {}, so that the "
-                             "largest message could not always be received; raise a_rwnd or lower "
-                             "max_message_size",
-                             bytes_text(p.a_rwnd), bytes_text(p.max_message_size)));
+    mistakes.conclude(
+        blame(map, {"a_rwnd", "max_message_size"}), {"profiles"},
+        fmt::format("a_rwnd {} is smaller than twice max_message_size {}, so that the "
+                    "largest message could not always be received; raise a_rwnd or lower "
+                    "max_message_size",
+                    bytes_text(p.a_rwnd), bytes_text(p.max_message_size)));
   }
   if (p.send_buffer < p.max_message_size) {
-    mistakes.add(blame(map, {"send_buffer", "max_message_size"}),
-                 fmt::format("send_buffer {} is smaller than max_message_size {}, so that the "
-                             "largest message could never be sent; raise send_buffer or lower "
-                             "max_message_size",
-                             bytes_text(p.send_buffer), bytes_text(p.max_message_size)));
+    mistakes.conclude(blame(map, {"send_buffer", "max_message_size"}), {"profiles"},
+                      fmt::format("send_buffer {} is smaller than max_message_size {}, so that the "
+                                  "largest message could never be sent; raise send_buffer or lower "
+                                  "max_message_size",
+                                  bytes_text(p.send_buffer), bytes_text(p.max_message_size)));
   }
 }
 
@@ -165,8 +170,9 @@ class Resolver {
     } else if (*one.extends != "default") {
       std::vector<std::string_view> names{"default"};
       for (const Written& other : written_) names.push_back(other.name);
-      loading_.mistakes.add(at, fmt::format("there is no profile \"{}\"{}", *one.extends,
-                                            did_you_mean(*one.extends, names)));
+      loading_.mistakes.conclude(at, {"profiles"},
+                                 fmt::format("there is no profile \"{}\"{}", *one.extends,
+                                             did_you_mean(*one.extends, names)));
     }
     under_way_.erase(one.name);
     return parent;

@@ -42,14 +42,15 @@ void load_workers(const Field& at, Loading& loading) {
   } else if (!map.find("count") && given > 0) {
     workers.count = static_cast<uint16_t>(given);
   } else if (given > 0 && given != workers.count) {
-    loading.mistakes.add(*cores, fmt::format("{} cores for {} workers; give each worker one, or "
-                                             "leave cores out to let the kernel place them",
-                                             given, workers.count));
+    loading.mistakes.conclude(*cores, {at.key},
+                              fmt::format("{} cores for {} workers; give each worker one, or "
+                                          "leave cores out to let the kernel place them",
+                                          given, workers.count));
   }
   if (workers.misdirect && workers.count == 1) {
-    loading.mistakes.add(at,
-                         "misdirect needs at least two workers: with one there is no wrong "
-                         "one to hand packets to");
+    loading.mistakes.conclude(at, {at.key},
+                              "misdirect needs at least two workers: with one there is no wrong "
+                              "one to hand packets to");
   }
 }
 

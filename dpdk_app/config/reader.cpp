@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 namespace trunkline::config {
 namespace {
@@ -30,15 +31,20 @@ std::string joined(const Names& names) {
   return out;
 }
 
+// Letters left out, put in, changed, or swapped with the next one.
 size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> before(b.size() + 1);
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
+    std::vector<size_t> next(b.size() + 1, i);
     for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, substitute}));
+      next[j] =
+          std::min({row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) next[j] = std::min(next[j], before[j - 2] + 1);
     }
+    before = std::exchange(row, std::move(next));
   }
   return row[b.size()];
 }
@@ -75,6 +81,13 @@ std::string with_unit(uint64_t value, const std::array<Unit, N>& units) {
   return value == 0 ? "0" : fmt::format("{}", value);
 }
 
+// Whether `key` is `part` or below it: "ports[0].name" is within "ports".
+bool is_within(std::string_view key, std::string_view part) {
+  if (!key.starts_with(part)) return false;
+  return key.size() == part.size() || part.empty() || key[part.size()] == '.' ||
+         key[part.size()] == '[';
+}
+
 }  // namespace
 
 std::string Mistake::to_string() const {
@@ -86,7 +99,28 @@ std::string Mistake::to_string() const {
 }
 
 void Mistakes::add(int line, std::string key, std::string text) {
+  const auto covers = [&](const std::string& part) { return is_within(key, part); };
+  if (std::any_of(hushed_.begin(), hushed_.end(), covers)) return;
+  spoilt_.push_back(key);
   list_.push_back({file_, line, std::move(key), std::move(text)});
+}
+
+void Mistakes::conclude(const Field& at, std::initializer_list<std::string_view> parts,
+                        std::string text) {
+  if (std::all_of(parts.begin(), parts.end(), [&](auto part) { return sound(part); })) {
+    list_.push_back({file_, at.line, at.key, std::move(text)});
+  }
+}
+
+bool Mistakes::sound(std::string_view part) const {
+  return std::none_of(spoilt_.begin(), spoilt_.end(), [&](const std::string& key) {
+    return is_within(key, part) || is_within(part, key);
+  });
+}
+
+void Mistakes::hush(std::string key) {
+  spoilt_.push_back(key);
+  hushed_.push_back(std::move(key));
 }
 
 void Mistakes::add_at_key(const std::string& key, std::string text) {
@@ -94,7 +128,8 @@ void Mistakes::add_at_key(const std::string& key, std::string text) {
   add(found == lines_.end() ? 0 : found->second, key, std::move(text));
 }
 
-std::string did_you_mean(std::string_view given, const std::vector<std::string_view>& known) {
+std::optional<std::string_view> closest(std::string_view given,
+                                        const std::vector<std::string_view>& known) {
   std::string_view best;
   size_t best_distance = SIZE_MAX;
   for (const std::string_view name : known) {
@@ -105,8 +140,13 @@ std::string did_you_mean(std::string_view given, const std::vector<std::string_v
     }
   }
   const size_t tolerance = std::max<size_t>(1, given.size() / 3);
-  if (best.empty() || best_distance > tolerance) return {};
-  return fmt::format("; did you mean \"{}\"?", best);
+  if (best.empty() || best_distance > tolerance) return std::nullopt;
+  return best;
+}
+
+std::string did_you_mean(std::string_view given, const std::vector<std::string_view>& known) {
+  const auto best = closest(given, known);
+  return best ? fmt::format("; did you mean \"{}\"?", *best) : std::string();
 }
 
 std::string duration_text(Duration value) {
@@ -132,25 +172,39 @@ Map::Map(Field at, std::initializer_list<std::string_view> known, Mistakes& mist
       continue;
     }
     const std::string& name = entry.first.Scalar();
-    const std::string path = at_.key.empty() ? name : at_.key + "." + name;
-    const auto same = [&](const auto& field) { return field.first == name; };
-    if (const auto first = std::find_if(fields_.begin(), fields_.end(), same);
-        first != fields_.end()) {
-      mistakes.add(line, path,
-                   fmt::format("is given twice; it is also on line {}", first->second.line));
+    const std::string path = path_of(name);
+    if (const auto first = find(name)) {
+      mistakes.add(line, path, fmt::format("is given twice; it is also on line {}", first->line));
       continue;
     }
     // An empty list of known keys means that the names are the operator's own.
     if (!names.empty() && std::find(names.begin(), names.end(), name) == names.end()) {
-      const std::string hint = did_you_mean(name, names);
-      mistakes.add(
-          line, path,
-          "unknown key" + (hint.empty() ? fmt::format("; known here: {}", joined(names)) : hint));
+      take_unknown(entry.second, name, line, names);
       continue;
     }
     mistakes.remember(path, line);
     fields_.emplace_back(name, Field{entry.second, path, line});
   }
+  if (!has_unknown_) return;
+  for (const std::string_view name : names) {
+    if (!find(name)) mistakes.spoil(path_of(name));
+  }
+}
+
+std::string Map::path_of(std::string_view name) const {
+  return at_.key.empty() ? std::string(name) : fmt::format("{}.{}", at_.key, name);
+}
+
+void Map::take_unknown(const YAML::Node& value, const std::string& name, int line,
+                       const std::vector<std::string_view>& known) {
+  const auto meant = closest(name, known);
+  mistakes_->add(line, path_of(name),
+                 "unknown key" + (meant ? did_you_mean(name, known)
+                                        : fmt::format("; known here: {}", joined(known))));
+  has_unknown_ = has_unknown_ || !meant;
+  if (!meant || std::as_const(at_.node)[std::string(*meant)]) return;
+  mistakes_->hush(path_of(*meant));
+  if (!find(*meant)) fields_.emplace_back(*meant, Field{value, path_of(*meant), line});
 }
 
 std::optional<Field> Map::find(std::string_view key) const {
@@ -162,7 +216,7 @@ std::optional<Field> Map::find(std::string_view key) const {
 
 std::optional<Field> Map::require(std::string_view key, std::string_view example) const {
   auto field = find(key);
-  if (!field) {
+  if (!field && !has_unknown_) {
     mistakes_->add(at_.line, at_.key, fmt::format("\"{}\" is missing, such as {}", key, example));
   }
   return field;
