@@ -28,10 +28,15 @@ namespace trunkline::net {
   X(answers_for_others, "neighbours' answers to what another worker may have asked")           \
   X(echo_requests_in, "pings of one of our addresses, answered")                               \
   X(neighbours_failed, "neighbours that did not answer three times")                           \
+  X(neighbour_claims, "claims of a neighbour's address by another station; it is asked")       \
+  X(neighbour_claims_refuted, "claims that ended because the old one answered: forged?")       \
+  X(neighbours_replaced, "claims believed, because the old one did not answer three times")    \
   X(neighbours_evicted, "neighbours forgotten to make room for others")                        \
   /* Drops: link layer */                                                                      \
   X(drop_runt, "frames shorter than their link-layer header")                                  \
   X(drop_not_our_mac, "frames to another station")                                             \
+  X(drop_source_mac, "frames that say they come from a group of stations")                     \
+  X(drop_group_mac, "frames to all stations or a group, for one of our addresses")             \
   X(drop_wrong_vlan, "frames with another VLAN tag than the port's, or none")                  \
   X(drop_ethertype, "frames that are neither IPv4, IPv6 nor ARP")                              \
   X(drop_segmented, "frames spread over buffers that do not fit into one")                     \
@@ -40,6 +45,9 @@ namespace trunkline::net {
   X(drop_ip_checksum, "IPv4 headers with a wrong checksum")                                    \
   X(drop_ip_source, "IP packets from an address that is not unicast")                          \
   X(drop_own_source, "IP packets from outside with one of our own addresses as their source")  \
+  X(drop_subnet_source, "IP packets from a prefix's broadcast or network address")             \
+  X(drop_ttl, "IP packets whose time to live or hop limit is 0")                               \
+  X(drop_ip_options, "IP options that are malformed, or that nobody may skip")                 \
   X(drop_not_our_address, "IP packets to an address that no port has")                         \
   X(drop_fragment_protocol, "IP fragments of something else than SCTP")                        \
   X(drop_fragment_malformed, "IP fragments with an impossible length or offset")               \
@@ -57,7 +65,7 @@ namespace trunkline::net {
   X(drop_arp_malformed, "ARP packets that are malformed or not for Ethernet and IPv4")         \
   X(drop_arp_not_for_us, "ARP packets that concern none of our addresses")                     \
   X(drop_arp_unexpected, "ARP replies that nobody waits for")                                  \
-  X(drop_arp_off_link, "ARP packets from an address outside the port's prefixes")              \
+  X(drop_arp_off_link, "ARP packets from an address that no host of the port's prefixes has")  \
   X(drop_arp_conflict, "ARP or ND packets by which another station claims our address")        \
   X(drop_nd_malformed, "ND messages that break RFC 4861 section 7.1")                          \
   X(drop_nd_not_for_us, "Neighbor Solicitations for none of our addresses")                    \

@@ -26,18 +26,37 @@ FrameKind kind_of(uint8_t protocol, bool ipv6) {
 }
 
 // Options are skipped but for source routes, which let others choose paths (RFC 7126 section 4.3).
-bool has_source_route(std::span<const uint8_t> options) {
+// Those whose lengths do not add up may hide one from us and show it to others.
+std::optional<NetCounter> judge_options(std::span<const uint8_t> options) {
   size_t at = 0;
   while (at < options.size() && options[at] != 0) {
-    if (options[at] == 131 || options[at] == 137) return true;
+    if (options[at] == 131 || options[at] == 137) return NetCounter::k_drop_source_route;
     if (options[at] == 1) {
       ++at;
       continue;
     }
-    if (at + 1 >= options.size() || options[at + 1] < 2) return false;
+    if (at + 1 >= options.size() || options[at + 1] < 2 || options[at + 1] > options.size() - at) {
+      return NetCounter::k_drop_ip_options;
+    }
     at += options[at + 1];
   }
-  return false;
+  return std::nullopt;
+}
+
+// Those of an IPv6 hop-by-hop or destination options header: all lengths add up, and none must be
+// understood by whoever takes the packet (RFC 8200 section 4.2), as Mobile IP's home address must,
+// which stands for another source.
+bool options_may_be_skipped(std::span<const uint8_t> options) {
+  size_t at = 0;
+  while (at < options.size()) {
+    if (options[at] == 0) {
+      ++at;
+      continue;
+    }
+    if ((options[at] & 0xc0) != 0 || at + 1 >= options.size()) return false;
+    at += 2u + options[at + 1];
+  }
+  return at == options.size();
 }
 
 // `units`: the offset in units of 8 bytes.
@@ -67,8 +86,10 @@ void parse_ipv4(std::span<const uint8_t> bytes, bool checksum_good, Frame& frame
   frame.destination = IpAddress::from_ipv4(ip.subspan<16, 4>());
   frame.hop_limit = ip[8];
   frame.traffic_class = ip[1];
-  if (has_source_route(ip.subspan(kIpv4Header, header - kIpv4Header))) {
-    return drop(frame, NetCounter::k_drop_source_route);
+  if (frame.hop_limit == 0) return drop(frame, NetCounter::k_drop_ttl);
+  if (header > kIpv4Header) [[unlikely]] {
+    const auto wrong = judge_options(ip.subspan(kIpv4Header, header - kIpv4Header));
+    if (wrong) return drop(frame, *wrong);
   }
   frame.payload_offset = static_cast<uint16_t>(frame.l3_offset + header);
   frame.payload_length = static_cast<uint16_t>(total - header);
@@ -111,6 +132,11 @@ void walk_extension_headers(std::span<const uint8_t> bytes, bool in_fragment, Wa
       walk.fragment = (load_be16(at + 2) & 0xfff9) != 0;  // not one that is a packet of its own
     }
     if (length > bytes.size() - walk.offset) return;
+    const bool options = protocol == kHopByHop || protocol == kDestinationOptions;
+    if (options && !options_may_be_skipped({at + 2, length - 2})) {
+      walk.drop = NetCounter::k_drop_ip_options;
+      return;
+    }
     if (protocol == kRouting && at[3] != 0) {
       walk.drop = NetCounter::k_drop_source_route;
       return;
@@ -134,6 +160,7 @@ void parse_ipv6(std::span<const uint8_t> bytes, Frame& frame) {
   frame.destination = IpAddress::from_ipv6(ip.subspan<24, 16>());
   frame.hop_limit = ip[7];
   frame.traffic_class = static_cast<uint8_t>(load_be16(ip.data()) >> 4);
+  if (frame.hop_limit == 0) return drop(frame, NetCounter::k_drop_ttl);
   Walk walk{ip[6], kIpv6Header};
   walk_extension_headers(ip, false, walk);
   if (walk.refused) return drop(frame, walk.drop);

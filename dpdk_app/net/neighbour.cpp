@@ -2,7 +2,9 @@
 // Neighbour states, timers and bounds.
 #include "net/neighbour.h"
 
+#include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace trunkline::net {
 namespace {
@@ -14,6 +16,9 @@ uint32_t mix(const IpAddress& address) {
 }
 
 constexpr Duration kInUse = std::chrono::seconds(60);
+
+// The order of a heap with the earliest in front.
+constexpr auto later = [](const auto& one, const auto& other) { return one.at > other.at; };
 
 }  // namespace
 
@@ -73,6 +78,7 @@ uint32_t NeighbourTable::insert(TimePoint now, const IpAddress& address,
   slot.state = NeighbourState::kIncomplete;
   slot.asked = 0;
   slot.used = false;
+  slot.confirmed = false;
   slot.last_used = now;
   slot.heard = now;
   uint32_t& bucket = buckets_[bucket_of(address)];
@@ -89,6 +95,7 @@ void NeighbourTable::remove(uint32_t index, NeighbourActions& actions) {
   while (*link != index) link = &slots_[*link].next;
   *link = slot.next;
   slot.state = NeighbourState::kFree;
+  slot.challenged = false;
   ++slot.generation;
   slot.next = free_;
   free_ = index;
@@ -159,6 +166,10 @@ NeighbourTable::Answer NeighbourTable::use(TimePoint now, const IpAddress& addre
       }
       [[fallthrough]];
     case NeighbourState::kStale:  // still used, while it is asked whether it is there
+      if (slot.challenged) {      // it is
+        answer.good_until = now + config_.challenge;
+        break;
+      }
       slot.state = NeighbourState::kProbe;
       slot.asked = 0;
       ask(now, slot, actions);
@@ -177,23 +188,29 @@ void NeighbourTable::prime(TimePoint now, const IpAddress& address, NeighbourAct
   if (index != kNone) ask(now, slots_[index], actions);
 }
 
-bool NeighbourTable::learn(TimePoint now, const IpAddress& address,
-                           const std::optional<MacAddress>& mac, const News& news,
-                           NeighbourActions& actions) {
+void NeighbourTable::take(Slot& slot, const MacAddress& mac) {
+  slot.mac = mac;
+  slot.state = NeighbourState::kStale;
+  slot.confirmed = false;
+  slot.challenged = false;
+  ++slot.generation;
+}
+
+NeighbourTable::Learnt NeighbourTable::learn(TimePoint now, const IpAddress& address,
+                                             const std::optional<MacAddress>& mac, const News& news,
+                                             NeighbourActions& actions) {
   uint32_t index = find(address);
   if (index == kNone) {
-    if (!news.create || !mac) return false;
+    if (!news.create || !mac) return Learnt::kUnknown;
     index = insert(now, address, actions);
-    if (index == kNone) return false;
-    slots_[index].mac = *mac;
-    slots_[index].state = NeighbourState::kStale;
-    slots_[index].heard = now;
-    return true;
+    if (index == kNone) return Learnt::kUnknown;
+    take(slots_[index], *mac);
+    return Learnt::kKnown;
   }
   Slot& slot = slots_[index];
   const bool unresolved =
       slot.state == NeighbourState::kIncomplete || slot.state == NeighbourState::kFailed;
-  if (unresolved && !mac) return false;
+  if (unresolved && !mac) return Learnt::kUnknown;
   const bool differs = mac && !(*mac == slot.mac);
   if (!unresolved && differs && !news.override_cache) {
     // RFC 4861 section 7.2.5: doubt what we have, but do not believe the other one either.
@@ -201,21 +218,65 @@ bool NeighbourTable::learn(TimePoint now, const IpAddress& address,
       slot.state = NeighbourState::kStale;
       ++slot.generation;
     }
-    return true;
+    return Learnt::kKnown;
+  }
+  // It may say that it answers: whom we know was asked by unicast, and would answer as itself.
+  if (!unresolved && differs && slot.confirmed && news.source != NewsSource::kVerdict) {
+    if (news.source == NewsSource::kTold) return Learnt::kKnown;  // one worker asks for all
+    doubt(now, index, *mac, actions);
+    return Learnt::kDoubted;
   }
   slot.heard = now;
-  if (unresolved || differs) {
-    slot.mac = *mac;
-    slot.state = NeighbourState::kStale;
-    ++slot.generation;
-  }
+  if (unresolved || differs) take(slot, *mac);
   if (news.solicited) {
     slot.state = NeighbourState::kReachable;
     slot.fresh_until = now + config_.reachable;
     slot.asked = 0;
+    slot.confirmed = true;
+    if (std::exchange(slot.challenged, false)) ++actions.refuted;
   }
   pop_waiting(slot, [&](PacketHandle packet) { actions.ready.push_back({packet, slot.mac}); });
-  return true;
+  return Learnt::kKnown;
+}
+
+void NeighbourTable::doubt(TimePoint now, uint32_t index, const MacAddress& rival,
+                           NeighbourActions& actions) {
+  Slot& slot = slots_[index];
+  ++actions.claims;
+  slot.rival = rival;
+  if (std::exchange(slot.challenged, true)) return;
+  slot.challenges = 0;
+  if (!slot.planned) challenge(now, index, actions);
+}
+
+void NeighbourTable::challenge(TimePoint now, uint32_t index, NeighbourActions& actions) {
+  Slot& slot = slots_[index];
+  ++slot.challenges;
+  actions.solicit.push_back({slot.address, slot.mac});
+  slot.planned = true;
+  challenges_.push_back({now + config_.challenge, index});
+  std::push_heap(challenges_.begin(), challenges_.end(), later);
+  next_challenge_ = challenges_.front().at;
+}
+
+void NeighbourTable::advance_challenges(TimePoint now, NeighbourActions& actions) {
+  while (!challenges_.empty() && challenges_.front().at <= now) {
+    const uint32_t index = challenges_.front().slot;
+    std::pop_heap(challenges_.begin(), challenges_.end(), later);
+    challenges_.pop_back();
+    Slot& slot = slots_[index];
+    slot.planned = false;
+    if (!slot.challenged) continue;
+    if (slot.challenges < config_.probes) {
+      challenge(now, index, actions);
+      continue;
+    }
+    ++actions.replaced;
+    take(slot, slot.rival);
+    slot.heard = now;
+    actions.lessons.push_back({slot.address, slot.mac, {false, false, true, NewsSource::kVerdict}});
+  }
+  next_challenge_ = challenges_.empty() ? TimePoint::never() : challenges_.front().at;
 }
 
 void NeighbourTable::advance(TimePoint now, NeighbourActions& actions) {
@@ -227,7 +288,7 @@ void NeighbourTable::advance(TimePoint now, NeighbourActions& actions) {
         break;
       case NeighbourState::kIncomplete:
       case NeighbourState::kProbe:
-        if (now < slot.act_at) break;
+        if (now < slot.act_at || slot.challenged) break;  // it is asked more often
         if (slot.asked < config_.probes) {
           ask(now, slot, actions);
           break;

@@ -17,11 +17,16 @@ namespace trunkline::net {
 // A packet that waits, whatever it is to the caller (an mbuf).
 using PacketHandle = void*;
 
-// What a frame says about a neighbour.
+// Who says it: a frame, to the one worker that asks when it must be doubted; a frame, as another
+// worker tells; or that worker when it no longer doubts.
+enum class NewsSource : uint8_t { kFrame, kTold, kVerdict };
+
+// What is said about a neighbour.
 struct NeighbourNews {
   bool create = false;     // a stranger that speaks to us: remember it
-  bool solicited = false;  // an answer to our question
+  bool solicited = false;  // an answer to our question, or so it says
   bool override_cache = true;
+  NewsSource source = NewsSource::kFrame;
 };
 
 // What the caller has to do now. Reused between calls, so that it allocates rarely.
@@ -46,17 +51,20 @@ struct NeighbourActions {
   std::vector<PacketHandle> dropped;  // the neighbour did not answer
   uint32_t failed = 0;                // neighbours that did not answer
   uint32_t evicted = 0;
+  uint32_t claims = 0;    // of a living neighbour's address, by another station
+  uint32_t refuted = 0;   // of these: the old one answered
+  uint32_t replaced = 0;  // it did not
 
   [[nodiscard]] bool empty() const {
-    return lessons.empty() && solicit.empty() && ready.empty() && dropped.empty() && failed == 0 &&
-           evicted == 0;
+    return lessons.empty() && solicit.empty() && ready.empty() && dropped.empty() &&
+           (failed | evicted | claims | refuted | replaced) == 0;
   }
   void clear() {
     lessons.clear();
     solicit.clear();
     ready.clear();
     dropped.clear();
-    failed = evicted = 0;
+    failed = evicted = claims = refuted = replaced = 0;
   }
 };
 
@@ -77,6 +85,7 @@ struct NeighbourConfig {
   Duration failure_hold = std::chrono::seconds(1);
   Duration forget = std::chrono::minutes(10);
   unsigned probes = 3;
+  Duration challenge = std::chrono::milliseconds(100);  // between questions to one that is claimed
 };
 
 class NeighbourTable {
@@ -106,12 +115,24 @@ class NeighbourTable {
   using News = NeighbourNews;
   // Asks for `address` before anybody wants to send there.
   void prime(TimePoint now, const IpAddress& address, NeighbourActions& actions);
-  // `mac` claims to have `address`. False: nobody cares.
-  bool learn(TimePoint now, const IpAddress& address, const std::optional<MacAddress>& mac,
-             const News& news, NeighbourActions& actions);
+  // What became of it.
+  enum class Learnt : uint8_t {
+    kUnknown,  // nobody cares
+    kKnown,
+    // Another station claims what a living neighbour has, one that has answered us. That one is
+    // asked three times, 100 ms apart, before the claim is believed: who has the address answers
+    // (RFC 5227 section 2.4 for ARP), who is gone costs 300 ms.
+    kDoubted,
+  };
+  // `mac` claims to have `address`.
+  Learnt learn(TimePoint now, const IpAddress& address, const std::optional<MacAddress>& mac,
+               const News& news, NeighbourActions& actions);
 
   // Asks again, gives up, forgets. Call it every 100 ms or so.
   void advance(TimePoint now, NeighbourActions& actions);
+  // The same for those whose address is claimed by another: at next_challenge(), which is seldom.
+  [[nodiscard]] TimePoint next_challenge() const { return next_challenge_; }
+  void advance_challenges(TimePoint now, NeighbourActions& actions);
   // Forgets everybody; packets that wait are dropped.
   void clear(NeighbourActions& actions);
 
@@ -139,8 +160,18 @@ class NeighbourTable {
     TimePoint fresh_until;    // kReachable
     TimePoint act_at;         // kIncomplete, kProbe: ask again; kFailed: forget
     bool used = false;        // by us, to send
+    bool confirmed = false;   // `mac` has answered us
     TimePoint last_used;
     TimePoint heard;
+    // Another station's claim, while the neighbour is asked whether it is still there.
+    bool challenged = false;
+    bool planned = false;  // it is in challenges_, and is not asked earlier, whatever is claimed
+    MacAddress rival;
+    unsigned challenges = 0;
+  };
+  struct Challenge {
+    TimePoint at;
+    uint32_t slot = 0;
   };
   struct Waiting {
     PacketHandle packet = nullptr;
@@ -158,6 +189,9 @@ class NeighbourTable {
   void pop_waiting(Slot& slot, Take&& take);
   void drop_waiting(Slot& slot, NeighbourActions& actions);
   void ask(TimePoint now, Slot& slot, NeighbourActions& actions);
+  void take(Slot& slot, const MacAddress& mac);
+  void doubt(TimePoint now, uint32_t index, const MacAddress& rival, NeighbourActions& actions);
+  void challenge(TimePoint now, uint32_t index, NeighbourActions& actions);
   uint32_t pick_victim(TimePoint now);
 
   NeighbourConfig config_;
@@ -168,6 +202,8 @@ class NeighbourTable {
   uint32_t free_ = kNone;
   uint32_t hand_ = 0;  // where the search for a victim goes on
   size_t used_ = 0;
+  std::vector<Challenge> challenges_;  // a heap, the earliest in front; each slot at most once
+  TimePoint next_challenge_ = TimePoint::never();
 };
 
 }  // namespace trunkline::net

@@ -11,6 +11,8 @@
 
 namespace trunkline::net {
 
+using Learnt = NeighbourTable::Learnt;
+
 size_t Responder::handle(TimePoint now, const Frame& frame, std::span<uint8_t> buffer,
                          size_t length, NeighbourActions& actions) {
   if (buffer.size() < std::max(length, kLongestReply)) return drop(NetCounter::k_drop_segmented);
@@ -36,23 +38,25 @@ size_t Responder::handle_arp(TimePoint now, const Frame& frame, std::span<uint8_
   if (port_.has(arp->sender)) return drop(NetCounter::k_drop_arp_conflict);
   const bool for_us = port_.has(arp->target);
   const bool probe = arp->sender.is_unspecified();  // RFC 5227: sender 0.0.0.0 asks, teaches not
-  if (!probe && !(port_.on_link(arp->sender) && arp->sender.is_unicast())) {
+  if (!probe && (!port_.on_link(arp->sender) || !arp->sender.is_unicast() ||
+                 port_.is_for_all_of_a_prefix(arp->sender))) {
     return drop(NetCounter::k_drop_arp_off_link);
   }
-  bool known = false;
+  Learnt learnt = Learnt::kUnknown;
   if (!probe) {
     const bool answer = arp->operation == ArpOperation::kReply && for_us;
     const NeighbourTable::News news{arp->operation == ArpOperation::kRequest && for_us, answer,
                                     true};
-    known = learn(now, arp->sender, arp->sender_mac, news, actions);
+    learnt = learn(now, arp->sender, arp->sender_mac, news, actions);
   }
   if (arp->operation == ArpOperation::kReply) {
-    if (!known) return unasked(NetCounter::k_drop_arp_unexpected);
+    if (learnt == Learnt::kUnknown) return unasked(NetCounter::k_drop_arp_unexpected);
+    if (learnt == Learnt::kDoubted) return 0;
     counters_.add(NetCounter::k_arp_replies_in);
     return 0;
   }
   if (!for_us) {
-    if (known) return 0;
+    if (learnt != Learnt::kUnknown) return 0;
     if (arp->sender != arp->target) return drop(NetCounter::k_drop_arp_not_for_us);
     counters_.add(NetCounter::k_announcements_in);  // RFC 5227 section 3
     return 0;
@@ -63,13 +67,16 @@ size_t Responder::handle_arp(TimePoint now, const Frame& frame, std::span<uint8_
 }
 
 // A stranger in an answer that nobody here asked for is not made known to all: it might be forged.
-bool Responder::learn(TimePoint now, const IpAddress& address, const std::optional<MacAddress>& mac,
-                      const NeighbourNews& news, NeighbourActions& actions) {
-  const bool known = neighbours_.learn(now, address, mac, news, actions);
+// What is doubted is told when it has been decided.
+Learnt Responder::learn(TimePoint now, const IpAddress& address,
+                        const std::optional<MacAddress>& mac, const NeighbourNews& news,
+                        NeighbourActions& actions) {
+  const Learnt learnt = neighbours_.learn(now, address, mac, news, actions);
+  if (learnt == Learnt::kDoubted) return learnt;
   NeighbourNews lesson = news;
-  lesson.create = known && (news.create || news.solicited);
+  lesson.create = learnt == Learnt::kKnown && (news.create || news.solicited);
   actions.lessons.push_back({address, mac, lesson});
-  return known;
+  return learnt;
 }
 
 bool Responder::allow_ping(TimePoint now) {
@@ -144,7 +151,9 @@ size_t Responder::handle_neighbor(TimePoint now, const Frame& frame, std::span<u
     if (ours) return drop(NetCounter::k_drop_arp_conflict);
     const NeighbourTable::News news{false, message->solicited, message->override_cache};
     // Without a link address it can only confirm what is known (section 7.2.5).
-    if (!learn(now, message->target, message->link_address, news, actions)) {
+    const Learnt learnt = learn(now, message->target, message->link_address, news, actions);
+    if (learnt == Learnt::kDoubted) return 0;
+    if (learnt == Learnt::kUnknown) {
       if (message->solicited) return unasked(NetCounter::k_drop_nd_unexpected);
       counters_.add(NetCounter::k_announcements_in);  // RFC 4861 section 7.2.6
       return 0;

@@ -56,8 +56,9 @@ class Responder {
                          NeighbourActions& actions);
   // Swaps the addresses of the IP header for a reply of the same size; returns the frame's length.
   size_t turn_around(const Frame& frame, std::span<uint8_t> buffer, const IpAddress& from);
-  bool learn(TimePoint now, const IpAddress& address, const std::optional<MacAddress>& mac,
-             const NeighbourNews& news, NeighbourActions& actions);
+  NeighbourTable::Learnt learn(TimePoint now, const IpAddress& address,
+                               const std::optional<MacAddress>& mac, const NeighbourNews& news,
+                               NeighbourActions& actions);
   bool allow_ping(TimePoint now);
   // An answer to a question that is not known here.
   size_t unasked(NetCounter why) {

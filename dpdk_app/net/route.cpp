@@ -2,6 +2,8 @@
 // Prefixes, gateways and ownership of addresses.
 #include "net/route.h"
 
+#include "net/bytes.h"
+
 namespace trunkline::net {
 
 bool LocalPort::has(const IpAddress& address) const {
@@ -19,6 +21,18 @@ bool LocalPort::on_link(const IpAddress& address) const {
   return false;
 }
 
+bool LocalPort::is_for_all_of_a_prefix(const IpAddress& address) const {
+  if (!address.is_ipv4()) return false;
+  const uint32_t value = load_be32(address.bytes().data());
+  for (const LocalPrefix& prefix : prefixes) {
+    if (!prefix.address.is_ipv4() || prefix.length > 30 || prefix.length == 0) continue;
+    const uint32_t hosts = UINT32_MAX >> prefix.length;
+    const uint32_t differs = value ^ load_be32(prefix.address.bytes().data());
+    if ((differs & ~hosts) == 0 && ((value & hosts) == 0 || (value & hosts) == hosts)) return true;
+  }
+  return false;
+}
+
 std::optional<IpAddress> LocalPort::source_for(const IpAddress& target) const {
   std::optional<IpAddress> any;
   for (const LocalPrefix& prefix : prefixes) {
@@ -31,6 +45,13 @@ std::optional<IpAddress> LocalPort::source_for(const IpAddress& target) const {
 bool RouteTable::is_local(const IpAddress& address) const {
   for (const LocalPort& port : ports_) {
     if (port.has(address)) return true;
+  }
+  return false;
+}
+
+bool RouteTable::is_for_all_of_a_prefix(const IpAddress& address) const {
+  for (const LocalPort& port : ports_) {
+    if (port.is_for_all_of_a_prefix(address)) return true;
   }
   return false;
 }

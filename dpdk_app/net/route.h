@@ -29,6 +29,9 @@ struct LocalPort {
   [[nodiscard]] bool has(const IpAddress& address) const;
   // Whether one of the prefixes holds `address` (or it is link-local IPv6).
   [[nodiscard]] bool on_link(const IpAddress& address) const;
+  // Whether it is the broadcast or the network address of one of the prefixes, which no host has;
+  // two addresses or one are all hosts (RFC 3021).
+  [[nodiscard]] bool is_for_all_of_a_prefix(const IpAddress& address) const;
   // The address to ask a neighbour from: of the target's prefix where there is one.
   [[nodiscard]] std::optional<IpAddress> source_for(const IpAddress& target) const;
 };
@@ -48,6 +51,8 @@ class RouteTable {
   [[nodiscard]] LocalPort& port(size_t index) { return ports_[index]; }
   [[nodiscard]] size_t size() const { return ports_.size(); }
   [[nodiscard]] bool is_local(const IpAddress& address) const;
+  // Of any port: LocalPort::is_for_all_of_a_prefix().
+  [[nodiscard]] bool is_for_all_of_a_prefix(const IpAddress& address) const;
   [[nodiscard]] Route route(const IpAddress& source, const IpAddress& destination) const;
 
  private:

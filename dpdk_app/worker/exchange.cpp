@@ -10,6 +10,7 @@
 #include <rte_prefetch.h>
 
 #include "net/bytes.h"
+#include "worker/neighbour_news.h"
 #include "worker/worker.h"
 
 namespace trunkline::worker {
@@ -71,8 +72,11 @@ void Worker::receive_hand_over(const HandOver& message) {
     case HandOverKind::kNeighbour: {
       PortQueue& queue = *ports_[message.port];
       const auto mac = message.has_mac ? std::optional(message.mac) : std::nullopt;
-      queue.neighbours().learn(now_, message.source, mac, message.news, actions_);
-      return apply(queue, actions_);
+      const auto learnt =
+          queue.neighbours().learn(now_, message.source, mac, message.news, actions_);
+      apply(queue, actions_);
+      return pass_news_on(config_.index, config_.count, message, learnt,
+                          [this](uint16_t to, const HandOver& news) { tell(to, news); });
     }
     case HandOverKind::kFrame:
       return ports_[message.port]->send(message.mbuf);
@@ -150,19 +154,14 @@ bool Worker::hand_over(uint16_t to, const HandOver& message, WorkerCounter full)
 
 void Worker::tell_lessons(const PortQueue& queue, const net::NeighbourActions& actions) {
   for (const net::NeighbourActions::Lesson& lesson : actions.lessons) {
-    HandOver message;
-    message.kind = HandOverKind::kNeighbour;
-    message.port = queue.port().index();
-    message.source = lesson.address;
-    message.has_mac = lesson.mac.has_value();
-    message.mac = lesson.mac.value_or(net::MacAddress{});
-    message.news = lesson.news;
-    for (uint16_t to = 0; to < config_.count; ++to) {
-      if (to == config_.index) continue;
-      if (hand_over(to, message, WorkerCounter::k_drop_news_hand_over_full)) {
-        counters_.add(WorkerCounter::k_news_handed_over);
-      }
-    }
+    tell_news(config_.index, config_.count, queue.port().index(), lesson,
+              [this](uint16_t to, const HandOver& news) { tell(to, news); });
+  }
+}
+
+void Worker::tell(uint16_t to, const HandOver& news) {
+  if (hand_over(to, news, WorkerCounter::k_drop_news_hand_over_full)) {
+    counters_.add(WorkerCounter::k_news_handed_over);
   }
 }
 

@@ -27,7 +27,7 @@ enum class HandOverKind : uint8_t {
 
 struct HandOver {
   HandOverKind kind = HandOverKind::kPacket;
-  uint8_t hand_overs = 0;  // kPacket: with this one
+  uint8_t hand_overs = 0;  // kPacket: with this one; kNeighbour: before this one
   ChecksumState checksum = ChecksumState::kUnchecked;
   bool looped = false;  // kPacket
   bool has_mac = false;

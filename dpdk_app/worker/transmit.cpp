@@ -218,6 +218,9 @@ void Worker::apply(PortQueue& queue, net::NeighbourActions& actions) {
   }
   net_counters_.add(net::NetCounter::k_neighbours_failed, actions.failed);
   net_counters_.add(net::NetCounter::k_neighbours_evicted, actions.evicted);
+  net_counters_.add(net::NetCounter::k_neighbour_claims, actions.claims);
+  net_counters_.add(net::NetCounter::k_neighbour_claims_refuted, actions.refuted);
+  net_counters_.add(net::NetCounter::k_neighbours_replaced, actions.replaced);
   actions.clear();
 }
 

@@ -154,6 +154,11 @@ void Worker::housekeep() {
     mailbox_.run_all(*this);
     deliver_events();
   }
+  for (const auto& queue : ports_) {
+    if (now_ < queue->neighbours().next_challenge()) continue;
+    queue->neighbours().advance_challenges(now_, actions_);
+    apply(*queue, actions_);
+  }
   if (now_ < next_neighbours_) return;
   next_neighbours_ = now_ + kNeighbourPeriod;
   reassembler_.expire(now_);
@@ -176,6 +181,8 @@ void Worker::rest() {
   if (!deadline.is_never()) timeout = std::min(timeout, deadline - now_);
   for (const auto& queue : ports_) {
     if (!queue->idle()) return;  // frames wait for room in a send queue
+    const TimePoint challenge = queue->neighbours().next_challenge();
+    if (!challenge.is_never()) timeout = std::min(timeout, challenge - now_);
   }
   if (timeout.count() <= 0 || shard_.has_output()) return;
   wait(timeout);

@@ -96,6 +96,7 @@ class Worker {
   // Takes the mbuf, if there is one. Full: counted as `full`.
   bool hand_over(uint16_t to, const HandOver& message, WorkerCounter full);
   void tell_lessons(const PortQueue& queue, const net::NeighbourActions& actions);
+  void tell(uint16_t to, const HandOver& news);
   void publish_hand_overs();
   // -- transmit.cpp
   size_t transmit();

@@ -116,8 +116,63 @@ TEST(Frame, Ipv4OptionsAreSkipped) {
   }
   how.options = {0, 131, 0, 0};  // behind the end of options
   EXPECT_EQ(parse(ipv4_frame(kPayload, how)).kind, FrameKind::kSctp);
-  how.options = {7, 0, 0, 0};  // length 0 must not loop for ever
+}
+
+// Whoever reads them differently may find a source route behind a length that does not add up.
+TEST(Frame, Ipv4OptionsThatAreMalformed) {
+  Ipv4Options how;
+  for (const Bytes& options :
+       {Bytes{7, 0, 131, 3}, Bytes{7, 1, 131, 3}, Bytes{7, 5, 0, 0}, Bytes{1, 1, 1, 7},
+        Bytes{1, 1, 1, 131 ^ 1}, Bytes{68, 255, 0, 0}, Bytes{148, 4, 0, 0, 7, 200, 137, 3}}) {
+    how.options = options;
+    expect_drop(ipv4_frame(kPayload, how), NetCounter::k_drop_ip_options);
+    how.fragment = 0x2000;  // a fragment hides it no better
+    expect_drop(ipv4_frame(kPayload, how), NetCounter::k_drop_ip_options);
+    how.fragment = 0;
+  }
+  how.options = {1, 1, 1, 131};  // its type alone, without a length
+  expect_drop(ipv4_frame(kPayload, how), NetCounter::k_drop_source_route);
+  how.options = {148, 4, 0, 0};  // router alert: fits to the byte
   EXPECT_EQ(parse(ipv4_frame(kPayload, how)).kind, FrameKind::kSctp);
+}
+
+TEST(Frame, Ipv6OptionsThatAreMalformedOrMayNotBeSkipped) {
+  const auto drop = [](Bytes header, unsigned which) {
+    add(header, kPayload);
+    expect_drop(ipv6_frame(which, header), NetCounter::k_drop_ip_options);
+  };
+  for (const unsigned which : {0u, 60u}) {
+    drop({132, 0, 1, 5, 0, 0, 0, 0}, which);  // one byte too long
+    drop({132, 0, 1, 3, 0, 0, 0, 1}, which);  // a type without a length
+    drop({132, 0, 0x3e, 200, 0, 0, 0, 0}, which);
+    for (const unsigned action : {0x40u, 0x80u, 0xc0u}) {  // RFC 8200 section 4.2
+      drop({132, 0, static_cast<uint8_t>(action | 9u), 4, 0, 0, 0, 0}, which);
+    }
+    Bytes unknown{132, 0, 0x1e, 2, 0, 0, 0, 0};  // may be skipped; then two of Pad1
+    add(unknown, kPayload);
+    EXPECT_EQ(parse(ipv6_frame(which, unknown)).kind, FrameKind::kSctp);
+  }
+  // Mobile IP's home address (RFC 6275 section 6.3): the packet would be another one's.
+  Bytes home{132, 2, 1, 2, 0, 0, 201, 16};
+  home.resize(24, 0x20);
+  drop(home, 60);
+}
+
+TEST(Frame, NoTimeLeftToLive) {
+  Bytes four = ipv4_frame(kPayload);
+  four[22] = 0;
+  expect_drop(four, NetCounter::k_drop_ip_checksum);
+  Frame known_good = parse(four, 0, true);
+  EXPECT_EQ(known_good.kind, FrameKind::kDropped);
+  EXPECT_EQ(known_good.drop, NetCounter::k_drop_ttl);
+  four[22] = 1;
+  EXPECT_EQ(parse(four, 0, true).kind, FrameKind::kSctp);
+  for (const unsigned protocol : {132u, 58u}) {
+    expect_drop(ipv6_frame(protocol, kPayload, 0, "2001:db8::77", "2001:db8::1", 0),
+                NetCounter::k_drop_ttl);
+  }
+  EXPECT_EQ(parse(ipv6_frame(132, kPayload, 0, "2001:db8::77", "2001:db8::1", 1)).kind,
+            FrameKind::kSctp);
 }
 
 TEST(Frame, Ipv4Fragments) {
@@ -318,6 +373,76 @@ TEST(Input, WhoMayPass) {
   // To another station, on a promiscuous port.
   EXPECT_EQ(judge(ipv6_frame(132, kPayload, 0, "2001:db8::77", "2001:db8::1", 64, mac(9))),
             NetCounter::k_drop_not_our_mac);
+}
+
+// RFC 1122 section 3.3.6: what is for one station does not come to all of them.
+TEST(Input, WhatIsForOneDoesNotComeToMany) {
+  const RouteTable routes({local_port()});
+  const auto judge = [&](Bytes bytes, const MacAddress& to) {
+    std::copy(to.bytes.begin(), to.bytes.end(), bytes.begin());
+    return judge_addresses(parse(bytes), routes.port(0), routes);
+  };
+  const MacAddress group{{0x01, 0x00, 0x5e, 0, 0, 1}};
+  Ipv4Options ping;
+  ping.protocol = 1;
+  Ipv4Options fragment;
+  fragment.fragment = 0x2000;
+  for (const MacAddress& many : {MacAddress::broadcast(), group, multicast_mac(ip("ff02::1"))}) {
+    EXPECT_EQ(judge(ipv4_frame(kPayload), many), NetCounter::k_drop_group_mac);
+    EXPECT_EQ(judge(ipv4_frame(kPayload, ping), many), NetCounter::k_drop_group_mac);
+    EXPECT_EQ(judge(ipv4_frame(kPayload, fragment), many), NetCounter::k_drop_group_mac);
+    EXPECT_EQ(judge(ipv6_frame(132, kPayload), many), NetCounter::k_drop_group_mac);
+    EXPECT_EQ(judge(ipv6_frame(58, kPayload), many), NetCounter::k_drop_group_mac);
+  }
+  // Neighbor Discovery comes to the group that it speaks to, and to no other.
+  const Bytes solicit = ipv6_frame(58, kPayload, 0, "2001:db8::77", "ff02::1:ff00:1");
+  EXPECT_EQ(judge(solicit, multicast_mac(ip("ff02::1:ff00:1"))), std::nullopt);
+  EXPECT_EQ(judge(solicit, kOurMac), std::nullopt);  // RFC 6085
+  EXPECT_EQ(judge(solicit, multicast_mac(ip("ff02::1"))), NetCounter::k_drop_group_mac);
+  EXPECT_EQ(judge(solicit, MacAddress::broadcast()), NetCounter::k_drop_group_mac);
+  // ARP asks all or one.
+  const Bytes question = arp_frame(1, "192.0.2.77", "192.0.2.1");
+  EXPECT_EQ(judge(question, MacAddress::broadcast()), std::nullopt);
+  EXPECT_EQ(judge(question, kOurMac), std::nullopt);
+  EXPECT_EQ(judge(question, group), NetCounter::k_drop_group_mac);
+  // A group that is not ours is not ours, whatever the frame.
+  EXPECT_EQ(
+      judge(ipv6_frame(58, kPayload, 0, "2001:db8::77", "ff02::16"), multicast_mac(ip("ff02::16"))),
+      NetCounter::k_drop_not_our_address);
+}
+
+// A reply to a group would make one frame into many.
+TEST(Input, NoFrameComesFromAGroup) {
+  const RouteTable routes({local_port()});
+  for (const MacAddress& many : {MacAddress::broadcast(), multicast_mac(ip("ff02::1"))}) {
+    for (Bytes bytes : {ipv4_frame(kPayload), ipv6_frame(58, kPayload),
+                        arp_frame(1, "192.0.2.77", "192.0.2.1")}) {
+      std::copy(many.bytes.begin(), many.bytes.end(), bytes.begin() + 6);
+      EXPECT_EQ(judge_addresses(parse(bytes), routes.port(0), routes),
+                NetCounter::k_drop_source_mac);
+    }
+  }
+}
+
+TEST(Input, NoHostHasAPrefixsBroadcastOrNetworkAddress) {
+  LocalPort other;
+  other.mac = mac(2);
+  other.prefixes = {{ip("198.51.100.65"), 26}, {ip("203.0.113.4"), 31}, {ip("203.0.113.9"), 32}};
+  const RouteTable routes({local_port(), other});
+  Ipv4Options how;
+  const auto judge = [&](std::string_view source) {
+    return judge_addresses(parse(ipv4_frame(kPayload, how, source)), routes.port(0), routes);
+  };
+  for (const unsigned protocol : {132u, 1u}) {
+    how.protocol = protocol;
+    for (const char* source : {"192.0.2.0", "192.0.2.255", "198.51.100.64", "198.51.100.127"}) {
+      EXPECT_EQ(judge(source), NetCounter::k_drop_subnet_source) << source;
+    }
+    for (const char* source : {"192.0.2.254", "192.0.3.255", "192.0.1.0", "198.51.100.63",
+                               "198.51.100.128", "203.0.113.5", "203.0.113.8"}) {
+      EXPECT_EQ(judge(source), std::nullopt) << source;
+    }
+  }
 }
 
 // Random changes of good frames: never a crash, and a payload always lies within the frame.

@@ -7,10 +7,13 @@
 #include <poll.h>
 
 #include <array>
+#include <functional>
 #include <set>
 #include <thread>
 #include <vector>
 
+#include "net_helpers.h"
+#include "worker/neighbour_news.h"
 #include "worker/queue_share.h"
 
 namespace trunkline::worker {
@@ -193,6 +196,115 @@ TEST(QueueShare, PathsOnTwoPortsArriveAtDifferentWorkers) {
   EXPECT_FALSE(QueueShare(0, 1, 1, 2).has_queue());
   EXPECT_FALSE(QueueShare(1, 1, 0, 2).has_queue());
   EXPECT_TRUE(QueueShare(1, 1, 1, 2).has_queue());
+}
+
+// Workers with a table each of one port's neighbours, and what they tell each other.
+class NeighbourNewsTest : public testing::Test {
+ protected:
+  static constexpr uint16_t kWorkers = 4;
+  struct One {
+    net::NeighbourTable table{{.max_entries = 8}};
+    net::NeighbourActions actions;
+    size_t asked = 0;
+  };
+
+  void knows(uint16_t who, const net::MacAddress& mac) {
+    workers[who].table.use(now, peer, nullptr, workers[who].actions);
+    workers[who].table.learn(now, peer, mac, {false, true, true}, workers[who].actions);
+    workers[who].actions.clear();
+  }
+  // A frame comes in at `at`, which learns as its responder does.
+  void frame(uint16_t at, const net::MacAddress& mac, const net::NeighbourNews& news) {
+    One& one = workers[at];
+    const auto learnt = one.table.learn(now, peer, mac, news, one.actions);
+    if (learnt != net::NeighbourTable::Learnt::kDoubted) {
+      one.actions.lessons.push_back({peer, mac, news});
+    }
+    settle();
+  }
+  void settle() {
+    for (bool more = true; more;) {
+      more = false;
+      for (uint16_t at = 0; at < kWorkers; ++at) {
+        One& one = workers[at];
+        one.asked += one.actions.solicit.size();
+        const auto lessons = std::exchange(one.actions.lessons, {});
+        one.actions.clear();
+        more = more || !lessons.empty();
+        for (const auto& lesson : lessons) tell_news(at, kWorkers, 0, lesson, put);
+        for (const HandOver& message : std::exchange(mail[at], {})) {
+          more = true;
+          const auto mac = message.has_mac ? std::optional(message.mac) : std::nullopt;
+          const auto learnt = one.table.learn(now, message.source, mac, message.news, one.actions);
+          pass_news_on(at, kWorkers, message, learnt, put);
+        }
+        more = more || !one.actions.empty();
+      }
+    }
+  }
+  void pass(Duration time) {
+    for (Duration done{}; done < time; done += std::chrono::milliseconds(5)) {
+      now = now + std::chrono::milliseconds(5);
+      for (One& one : workers) one.table.advance_challenges(now, one.actions);
+      settle();
+    }
+  }
+  size_t asked() {
+    size_t total = 0;
+    for (One& one : workers) total += std::exchange(one.asked, 0);
+    return total;
+  }
+  net::MacAddress mac_at(uint16_t who) { return workers[who].table.entries().at(0).mac; }
+
+  TimePoint now = TimePoint::from_ns(1'000'000'000);
+  const IpAddress peer = net::ip("192.0.2.77");
+  const net::MacAddress old_mac = net::kPeerMac;
+  const net::MacAddress new_mac = net::mac(0x99);
+  std::array<One, kWorkers> workers;
+  std::array<std::vector<HandOver>, kWorkers> mail;
+  std::function<void(uint16_t, const HandOver&)> put = [this](uint16_t to, const HandOver& news) {
+    mail[to].push_back(news);
+    ++told;
+  };
+  size_t told = 0;
+};
+
+TEST_F(NeighbourNewsTest, OneWorkerAsksForAllAndAllHearTheVerdict) {
+  for (uint16_t knowing = 1; knowing < 1u << kWorkers; ++knowing) {
+    for (uint16_t at = 0; at < kWorkers; ++at) {
+      for (const bool answers : {true, false}) {
+        for (One& one : workers) one.table.clear(one.actions);
+        settle();
+        static_cast<void>(asked());
+        for (uint16_t who = 0; who < kWorkers; ++who) {
+          if ((knowing >> who & 1) != 0) knows(who, old_mac);
+        }
+        frame(at, new_mac, {false, false, true});
+        EXPECT_EQ(asked(), 1u) << knowing << " at " << at;
+        pass(std::chrono::milliseconds(150));
+        if (answers)
+          frame(static_cast<uint16_t>((at + 1) % kWorkers), old_mac, {false, true, true});
+        pass(std::chrono::milliseconds(400));
+        EXPECT_EQ(asked(), answers ? 1u : 2u);  // of three in all
+        for (uint16_t who = 0; who < kWorkers; ++who) {
+          if ((knowing >> who & 1) == 0) continue;
+          EXPECT_EQ(mac_at(who), answers ? old_mac : new_mac) << knowing << " " << at << " " << who;
+        }
+        pass(std::chrono::seconds(1));
+      }
+    }
+  }
+}
+
+TEST_F(NeighbourNewsTest, NewsThatNobodyDoubtsGoRoundOnceAndEnd) {
+  told = 0;
+  frame(2, new_mac, {false, false, true});  // nobody knows it
+  EXPECT_EQ(told, kWorkers - 1u + kWorkers - 2u);
+  for (uint16_t who = 0; who < kWorkers; ++who) knows(who, old_mac);
+  told = 0;
+  frame(2, old_mac, {false, true, true});
+  EXPECT_EQ(told, kWorkers - 1u + kWorkers - 2u);
+  EXPECT_EQ(asked(), 0u);
 }
 
 }  // namespace

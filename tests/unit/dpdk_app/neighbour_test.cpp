@@ -11,6 +11,7 @@
 namespace trunkline::net {
 namespace {
 
+using Learnt = NeighbourTable::Learnt;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
@@ -22,7 +23,7 @@ class Neighbours : public testing::Test {
     return reinterpret_cast<PacketHandle>(static_cast<intptr_t>(packet));
   }
   bool answer(bool solicited = true) {
-    return table.learn(now, peer, kPeerMac, {false, solicited, true}, actions);
+    return table.learn(now, peer, kPeerMac, {false, solicited, true}, actions) == Learnt::kKnown;
   }
   // Lets time pass in steps of 100 ms, as the worker does.
   void pass(Duration time) {
@@ -110,12 +111,12 @@ TEST_F(Neighbours, ProbedNeighbourThatIsGoneFails) {
   EXPECT_EQ(use(3).use, NeighbourUse::kUnreachable);
 }
 
+// One that never answered us is not defended: who speaks last is believed.
 TEST_F(Neighbours, ChangedAddressInvalidatesWhatOthersKeep) {
-  use(1);
-  answer();
+  EXPECT_EQ(table.learn(now, peer, kPeerMac, {true, false, true}, actions), Learnt::kKnown);
   const auto before = use(2);
   EXPECT_TRUE(table.still_valid(before.slot, before.generation));
-  EXPECT_TRUE(table.learn(now, peer, mac(0x99), {false, false, true}, actions));
+  EXPECT_EQ(table.learn(now, peer, mac(0x99), {false, false, true}, actions), Learnt::kKnown);
   EXPECT_FALSE(table.still_valid(before.slot, before.generation));
   EXPECT_EQ(use(3).mac, mac(0x99));
 }
@@ -123,7 +124,7 @@ TEST_F(Neighbours, ChangedAddressInvalidatesWhatOthersKeep) {
 TEST_F(Neighbours, WithoutOverrideOnlyDoubt) {  // RFC 4861 section 7.2.5
   use(1);
   answer();
-  EXPECT_TRUE(table.learn(now, peer, mac(0x99), {false, false, false}, actions));
+  EXPECT_EQ(table.learn(now, peer, mac(0x99), {false, false, false}, actions), Learnt::kKnown);
   actions.clear();
   const auto doubted = use(2);
   EXPECT_EQ(doubted.use, NeighbourUse::kSend);
@@ -133,19 +134,19 @@ TEST_F(Neighbours, WithoutOverrideOnlyDoubt) {  // RFC 4861 section 7.2.5
 
 TEST_F(Neighbours, ConfirmationWithoutAddress) {
   use(1);
-  EXPECT_FALSE(table.learn(now, peer, std::nullopt, {false, true, false}, actions));
+  EXPECT_EQ(table.learn(now, peer, std::nullopt, {false, true, false}, actions), Learnt::kUnknown);
   answer();
   pass(seconds(31));
   use(2);
   actions.clear();
-  EXPECT_TRUE(table.learn(now, peer, std::nullopt, {false, true, false}, actions));
+  EXPECT_EQ(table.learn(now, peer, std::nullopt, {false, true, false}, actions), Learnt::kKnown);
   EXPECT_EQ(use(3).good_until, now + seconds(30));
 }
 
 TEST_F(Neighbours, StrangersAreRememberedOnlyWhenTheySpeakToUs) {
-  EXPECT_FALSE(table.learn(now, peer, kPeerMac, {false, false, true}, actions));
+  EXPECT_EQ(table.learn(now, peer, kPeerMac, {false, false, true}, actions), Learnt::kUnknown);
   EXPECT_EQ(table.size(), 0u);
-  EXPECT_TRUE(table.learn(now, peer, kPeerMac, {true, false, true}, actions));
+  EXPECT_EQ(table.learn(now, peer, kPeerMac, {true, false, true}, actions), Learnt::kKnown);
   EXPECT_EQ(use(1).use, NeighbourUse::kSend);  // at once, and confirmed meanwhile
   EXPECT_EQ(actions.solicit.size(), 1u);
 }
@@ -188,8 +189,9 @@ TEST_F(Neighbours, FullTableEvictsStrangersButNotThoseInUse) {
   answer();
   use(2);
   for (int i = 0; i < 7; ++i) {
-    EXPECT_TRUE(table.learn(now, IpAddress::ipv4(192, 0, 2, static_cast<uint8_t>(1 + i)), mac(3),
-                            {true, false, true}, actions));
+    EXPECT_EQ(table.learn(now, IpAddress::ipv4(192, 0, 2, static_cast<uint8_t>(1 + i)), mac(3),
+                          {true, false, true}, actions),
+              Learnt::kKnown);
   }
   EXPECT_EQ(table.size(), 8u);
   // A flood of strangers displaces strangers only.
@@ -245,6 +247,7 @@ TEST_F(Neighbours, EveryPacketComesOutOnce) {
                   {random(2) == 0, random(2) == 0, random(2) == 0}, actions);
     } else if (what == 1) {
       pass(milliseconds(100 * random(20)));
+      table.advance_challenges(now, actions);
     } else if (table.use(now, other, handle(i), actions).use == NeighbourUse::kQueued) {
       inside.insert(static_cast<uintptr_t>(i));
       ++queued;
@@ -255,6 +258,192 @@ TEST_F(Neighbours, EveryPacketComesOutOnce) {
   ASSERT_NO_FATAL_FAILURE(collect());
   EXPECT_TRUE(inside.empty());
   EXPECT_GT(queued, 1000u);
+}
+
+// What another station claims of one that has answered us.
+class Claims : public Neighbours {
+ protected:
+  static constexpr NeighbourNews kGratuitous{false, false, true};
+  const MacAddress rival = mac(0x99);
+
+  void SetUp() override { known(); }
+  void known() {
+    use(1);
+    answer();
+    actions.clear();
+  }
+  Learnt claim(const NeighbourNews& news = kGratuitous) {
+    return table.learn(now, peer, rival, news, actions);
+  }
+  // In steps of a millisecond, as a worker at work; returns when the first question came after.
+  void pass_quick(Duration time) {
+    for (Duration done{}; done < time; done += milliseconds(1)) {
+      now = now + milliseconds(1);
+      if (now >= table.next_challenge()) table.advance_challenges(now, actions);
+    }
+  }
+  MacAddress current() { return table.entries().at(0).mac; }
+};
+
+TEST_F(Claims, TheOldOneIsAskedThreeTimesByUnicastBeforeTheNewOneIsTaken) {
+  const TimePoint start = now;
+  const auto cached = use(2);
+  EXPECT_EQ(claim(), Learnt::kDoubted);
+  for (unsigned asked = 1; asked <= 3; ++asked) {
+    ASSERT_EQ(actions.solicit.size(), asked);
+    EXPECT_EQ(actions.solicit[asked - 1].address, peer);
+    EXPECT_EQ(actions.solicit[asked - 1].unicast, kPeerMac);
+    pass_quick(milliseconds(99));
+    ASSERT_EQ(actions.solicit.size(), asked);
+    EXPECT_EQ(use(3).mac, kPeerMac);
+    EXPECT_TRUE(table.still_valid(cached.slot, cached.generation));
+    EXPECT_TRUE(actions.lessons.empty());
+    pass_quick(milliseconds(1));
+  }
+  EXPECT_EQ(now - start, milliseconds(300));
+  EXPECT_EQ(current(), rival);
+  EXPECT_FALSE(table.still_valid(cached.slot, cached.generation));
+  EXPECT_EQ(actions.claims, 1u);
+  EXPECT_EQ(actions.replaced, 1u);
+  EXPECT_EQ(actions.refuted, 0u);
+  ASSERT_EQ(actions.lessons.size(), 1u);  // for the other workers
+  EXPECT_EQ(actions.lessons[0].mac, rival);
+  EXPECT_EQ(actions.lessons[0].news.source, NewsSource::kVerdict);
+  EXPECT_FALSE(actions.lessons[0].news.create);
+  EXPECT_EQ(use(4).mac, rival);
+  EXPECT_EQ(actions.solicit.back().unicast, rival);  // and it is asked in turn
+}
+
+TEST_F(Claims, TheOldOnesAnswerKeepsIt) {
+  EXPECT_EQ(claim(), Learnt::kDoubted);
+  pass_quick(milliseconds(150));
+  EXPECT_TRUE(answer());
+  EXPECT_EQ(actions.refuted, 1u);
+  const size_t asked = actions.solicit.size();
+  pass_quick(seconds(2));
+  EXPECT_EQ(actions.solicit.size(), asked);
+  EXPECT_EQ(current(), kPeerMac);
+  EXPECT_EQ(actions.replaced, 0u);
+  // RFC 4861 section 7.2.4: an answer to a unicast question may leave the address out.
+  EXPECT_EQ(claim(), Learnt::kDoubted);
+  EXPECT_EQ(table.learn(now, peer, std::nullopt, {false, true, false}, actions), Learnt::kKnown);
+  pass_quick(seconds(2));
+  EXPECT_EQ(current(), kPeerMac);
+}
+
+// Whatever form the claim has: a reply that nobody asked for says of itself that it is an answer.
+TEST_F(Claims, EveryFormOfItIsDoubted) {
+  for (const NeighbourNews& news :
+       {NeighbourNews{false, false, true}, NeighbourNews{false, true, true},
+        NeighbourNews{true, false, true}, NeighbourNews{true, true, true}}) {
+    EXPECT_EQ(claim(news), Learnt::kDoubted);
+    EXPECT_EQ(current(), kPeerMac);
+    answer();
+    pass_quick(seconds(1));
+  }
+  EXPECT_EQ(actions.refuted, 4u);
+}
+
+TEST_F(Claims, OldOnesThatAreStaleOrProbedAreAskedToo) {
+  pass(seconds(31));
+  EXPECT_EQ(claim(), Learnt::kDoubted);  // fresh no longer
+  EXPECT_EQ(use(2).mac, kPeerMac);
+  answer();
+  pass(seconds(31));
+  pass_quick(milliseconds(1));
+  actions.clear();
+  EXPECT_EQ(use(2).use, NeighbourUse::kSend);  // is asked, and will be for three seconds
+  pass(milliseconds(2900));
+  EXPECT_EQ(claim({false, true, true}), Learnt::kDoubted);
+  for (int i = 0; i < 3; ++i) {  // it must not fail meanwhile
+    pass(milliseconds(100));
+    pass_quick(milliseconds(1));
+    EXPECT_EQ(use(3).use, NeighbourUse::kSend);
+  }
+  EXPECT_EQ(actions.failed, 0u);
+  EXPECT_EQ(current(), rival);
+}
+
+// A gateway's address moves while somebody forges claims of it, or right after: 400 ms at most.
+TEST_F(Claims, FailoverCostsFourHundredMillisecondsAtMost) {
+  for (int after = 0; after < 250; after += 7) {
+    table.clear(actions);
+    known();
+    EXPECT_EQ(table.learn(now, peer, mac(0x66), kGratuitous, actions), Learnt::kDoubted);
+    pass_quick(milliseconds(1));
+    answer();  // forged
+    pass_quick(milliseconds(after));
+    const TimePoint start = now;
+    EXPECT_EQ(claim(), Learnt::kDoubted);
+    while (!(current() == rival)) {
+      pass_quick(milliseconds(1));
+      ASSERT_LE(now - start, milliseconds(400)) << after;
+    }
+    EXPECT_EQ(use(9).mac, rival);
+    EXPECT_GE(now - start, milliseconds(300)) << after;
+  }
+}
+
+TEST_F(Claims, AFloodOfThemCostsOneQuestionEveryHundredMilliseconds) {
+  uint32_t claims = 0;
+  for (int i = 0; i < 2000; ++i) {  // two seconds, ten a millisecond; the old one answers at once
+    for (int k = 0; k < 10; ++k, ++claims) {
+      table.learn(now, peer, mac(static_cast<uint8_t>(0x80 + i % 64)), kGratuitous, actions);
+      answer();
+    }
+    pass_quick(milliseconds(1));
+  }
+  EXPECT_EQ(actions.claims, claims);
+  EXPECT_LE(actions.solicit.size(), 21u);
+  EXPECT_GE(actions.solicit.size(), 19u);
+  EXPECT_EQ(current(), kPeerMac);
+  EXPECT_TRUE(actions.lessons.empty());
+}
+
+TEST_F(Claims, OfManyNeighboursAreIndependent) {
+  for (int i = 0; i < 7; ++i) {
+    const IpAddress other = IpAddress::ipv4(192, 0, 2, static_cast<uint8_t>(1 + i));
+    table.use(now, other, handle(5), actions);
+    table.learn(now, other, kPeerMac, {false, true, true}, actions);
+  }
+  actions.clear();
+  for (int i = 0; i < 7; ++i) {
+    pass_quick(milliseconds(13));
+    const IpAddress other = IpAddress::ipv4(192, 0, 2, static_cast<uint8_t>(1 + i));
+    EXPECT_EQ(table.learn(now, other, mac(static_cast<uint8_t>(i)), kGratuitous, actions),
+              Learnt::kDoubted);
+  }
+  pass_quick(milliseconds(300));
+  EXPECT_EQ(actions.solicit.size(), 21u);
+  EXPECT_EQ(actions.replaced, 7u);
+  EXPECT_EQ(current(), kPeerMac);  // of it nothing was claimed
+  EXPECT_TRUE(table.next_challenge().is_never());
+}
+
+TEST_F(Claims, ThoseOfOthersWorkersFramesWaitForTheVerdict) {
+  EXPECT_EQ(claim({false, false, true, NewsSource::kTold}), Learnt::kKnown);
+  EXPECT_EQ(claim({false, true, true, NewsSource::kTold}), Learnt::kKnown);
+  EXPECT_TRUE(actions.empty());
+  EXPECT_EQ(current(), kPeerMac);
+  EXPECT_EQ(claim({false, false, true, NewsSource::kVerdict}), Learnt::kKnown);
+  EXPECT_EQ(current(), rival);
+  EXPECT_TRUE(actions.empty());
+  EXPECT_EQ(
+      table.learn(now, ip("192.0.2.9"), rival, {false, false, true, NewsSource::kVerdict}, actions),
+      Learnt::kUnknown);
+}
+
+TEST_F(Claims, EndWithWhomTheyConcern) {
+  EXPECT_EQ(claim(), Learnt::kDoubted);
+  table.clear(actions);
+  actions.clear();
+  pass_quick(seconds(1));
+  EXPECT_TRUE(actions.empty());
+  known();  // as likely as not in the same place
+  EXPECT_EQ(current(), kPeerMac);
+  EXPECT_EQ(claim(), Learnt::kDoubted);
+  pass_quick(milliseconds(300));
+  EXPECT_EQ(current(), rival);
 }
 
 }  // namespace

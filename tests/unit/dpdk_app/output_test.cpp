@@ -107,7 +107,7 @@ TEST_F(OutputTest, CacheForgetsAChangedNeighbour) {
   send("192.0.2.1", "192.0.2.77");
   left.learn(now, ip("192.0.2.77"), kPeerMac, {false, true, true}, actions);
   send("192.0.2.1", "192.0.2.77");
-  left.learn(now, ip("192.0.2.77"), mac(0x99), {false, false, true}, actions);
+  left.learn(now, ip("192.0.2.77"), mac(0x99), {false, false, true, NewsSource::kVerdict}, actions);
   EXPECT_EQ(cached("192.0.2.1", "192.0.2.77"), nullptr);
   const OutputVerdict verdict = send("192.0.2.1", "192.0.2.77");
   Bytes header(verdict.header->size());

@@ -117,7 +117,8 @@ TEST_F(ResponderTest, AnswersForOtherWorkersAreLessonsAndNoDrops) {
   other.use(now, ip("192.0.2.77"), &packet, sent);
   sent.clear();
   const NeighbourActions::Lesson& lesson = actions.lessons[0];
-  EXPECT_TRUE(other.learn(now, lesson.address, lesson.mac, lesson.news, sent));
+  EXPECT_EQ(other.learn(now, lesson.address, lesson.mac, lesson.news, sent),
+            NeighbourTable::Learnt::kKnown);
   ASSERT_EQ(sent.ready.size(), 1u);
   EXPECT_EQ(sent.ready[0].packet, &packet);
 }
@@ -135,6 +136,107 @@ TEST_F(ResponderTest, WhatIsKnownHereIsMadeKnownToAll) {
   answer(arp_frame(1, "192.0.2.78", "192.0.2.78"));  // a stranger says where it is
   ASSERT_EQ(actions.lessons.size(), 1u);
   EXPECT_FALSE(actions.lessons[0].news.create);
+}
+
+// A neighbour that has answered us, and every frame by which another station can say that it is it.
+class ClaimTest : public ResponderTest {
+ protected:
+  static constexpr const char* kFour = "192.0.2.77";
+  static constexpr const char* kSix = "2001:db8::77";
+  const MacAddress rival = mac(0x99);
+
+  void SetUp() override {
+    for (const char* who : {kFour, kSix}) {
+      neighbours.use(now, ip(who), &packet, actions);
+      neighbours.learn(now, ip(who), kPeerMac, {false, true, true}, actions);
+    }
+    actions.clear();
+  }
+  [[nodiscard]] Bytes advert(const MacAddress& who, unsigned flags) const {
+    Bytes message{136, 0, 0, 0, static_cast<uint8_t>(flags), 0, 0, 0};
+    add(message, ip(kSix));
+    add(message, Bytes{2, 1});
+    add(message, who);
+    const char* to = (flags & 0x40) != 0 ? "2001:db8::1" : "ff02::1";
+    return ipv6_frame(58, icmpv6(message, kSix, to), 0, kSix, to, 255);
+  }
+  [[nodiscard]] Bytes solicit(const MacAddress& who) const {
+    Bytes message{135, 0, 0, 0, 0, 0, 0, 0};
+    add(message, ip("2001:db8::1"));
+    add(message, Bytes{1, 1});
+    add(message, who);
+    return ipv6_frame(58, icmpv6(message, kSix, "2001:db8::1"), 0, kSix, "2001:db8::1", 255);
+  }
+  MacAddress known_as(const char* who) {
+    return neighbours.use(now, ip(who), &packet, actions).mac;
+  }
+  void pass(Duration time) {
+    for (Duration done{}; done < time; done += std::chrono::milliseconds(1)) {
+      now = now + std::chrono::milliseconds(1);
+      neighbours.advance_challenges(now, actions);
+    }
+  }
+
+  int packet = 0;
+};
+
+TEST_F(ClaimTest, EveryFrameThatMovesALivingNeighbourAsksItFirst) {
+  struct Case {
+    const char* name;
+    const char* who;
+    Bytes frame;
+  };
+  const Case cases[] = {
+      {"gratuitous request", kFour, arp_frame(1, kFour, kFour, 0, rival)},
+      {"gratuitous reply", kFour, arp_frame(2, kFour, kFour, 0, rival)},
+      {"a reply to us that we did not ask for", kFour, arp_frame(2, kFour, "192.0.2.1", 0, rival)},
+      {"a question to us", kFour, arp_frame(1, kFour, "192.0.2.1", 0, rival)},
+      {"a question to others", kFour, arp_frame(1, kFour, "192.0.2.5", 0, rival)},
+      {"unsolicited advertisement", kSix, advert(rival, 0x20)},
+      {"one that says it was solicited", kSix, advert(rival, 0x60)},
+      {"solicitation", kSix, solicit(rival)},
+  };
+  for (const Case& c : cases) {
+    actions.clear();
+    answer(c.frame);
+    ASSERT_EQ(actions.solicit.size(), 1u) << c.name;
+    EXPECT_EQ(actions.solicit[0].address, ip(c.who)) << c.name;
+    EXPECT_EQ(actions.solicit[0].unicast, kPeerMac) << c.name;
+    EXPECT_EQ(actions.claims, 1u) << c.name;
+    EXPECT_TRUE(actions.lessons.empty()) << c.name;
+    EXPECT_EQ(known_as(c.who), kPeerMac) << c.name;
+    // It answers.
+    answer(std::string_view(c.who) == kFour ? arp_frame(2, kFour, "192.0.2.1")
+                                            : advert(kPeerMac, 0x60));
+    EXPECT_EQ(actions.refuted, 1u) << c.name;
+    pass(std::chrono::milliseconds(500));
+    EXPECT_EQ(known_as(c.who), kPeerMac) << c.name;
+    EXPECT_EQ(actions.replaced, 0u) << c.name;
+  }
+  for (const Case& c : cases) {  // nobody answers
+    SetUp();
+    answer(c.frame);
+    pass(std::chrono::milliseconds(300));
+    EXPECT_EQ(known_as(c.who), rival) << c.name;
+    EXPECT_EQ(actions.replaced, 1u) << c.name;
+    neighbours.clear(actions);
+  }
+}
+
+// RFC 4861 section 7.2.5: without the override flag it changes nothing, and nobody need be asked.
+TEST_F(ClaimTest, AdvertisementWithoutOverride) {
+  answer(advert(rival, 0x00));
+  EXPECT_EQ(actions.claims, 0u);
+  pass(std::chrono::seconds(1));
+  EXPECT_EQ(known_as(kSix), kPeerMac);
+}
+
+TEST_F(ClaimTest, OfAPrefixsBroadcastAddressIsNoNews) {
+  for (const char* who : {"192.0.2.255", "192.0.2.0"}) {
+    EXPECT_TRUE(answer(arp_frame(1, who, "192.0.2.1")).empty());
+  }
+  EXPECT_EQ(count(NetCounter::k_drop_arp_off_link), 2u);
+  EXPECT_EQ(neighbours.size(), 2u);
 }
 
 TEST_F(ResponderTest, Ping) {
