@@ -4,14 +4,18 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <rte_alarm.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <sched.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <stdexcept>
+#include <thread>
 
 #include "control/fd.h"
 
@@ -59,6 +63,19 @@ void check_cores(const config::Config& config, const std::vector<unsigned>& cpus
   for (const uint16_t core : config.workers.cores) check("workers.cores", core);
 }
 
+// DPDK's interrupt thread may still be busy with a peer that hung up, while rte_eal_cleanup()
+// unmaps what it reads: that crashed. It has done with it when it runs what was given to it
+// afterwards.
+void wait_for_interrupt_thread() {
+  static std::atomic<bool> came_round{false};
+  const auto note = [](void*) { came_round = true; };
+  if (rte_eal_alarm_set(1, note, nullptr) != 0) return;
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (!came_round && std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 }  // namespace
 
 Eal::Eal(const config::Config& config) {
@@ -90,6 +107,7 @@ Eal::Eal(const config::Config& config) {
 }
 
 Eal::~Eal() {
+  wait_for_interrupt_thread();
   rte_eal_cleanup();
   // 22.11 leaves its configuration, page table and sockets there.
   const std::filesystem::path directory(runtime_directory_);

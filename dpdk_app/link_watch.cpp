@@ -14,7 +14,8 @@ constexpr milliseconds kQuickPeriod(10);
 constexpr milliseconds kRetry(250);
 constexpr milliseconds kEager(1000);  // how long a link is expected any moment
 // A memif client that hangs up before its server has answered makes the server's driver panic
-// (22.11 closes a descriptor that it still waits on): give a busy server time.
+// (22.11 closes a descriptor that it still waits on): give a busy server time. One that has hung up
+// has answered: a daemon that starts listens for a while before it serves its memif.
 constexpr milliseconds kGrace(10000);
 
 }  // namespace
@@ -38,7 +39,8 @@ void LinkWatch::check() {
   for (size_t i = 0; i < ports_.size(); ++i) {
     State& state = states_[i];
     const bool lost = state.was_up && now - state.changed >= kRetry;
-    const bool stuck = ports_[i]->wants_restart() && (lost || now - state.changed >= kGrace);
+    const bool stuck = ports_[i]->wants_restart() &&
+                       (lost || ports_[i]->was_refused() || now - state.changed >= kGrace);
     if ((!ports_[i]->started() || stuck) && now >= state.next_start) {
       start_port(i);
     } else if (ports_[i]->started() && !state.polled_by_all) {

@@ -125,7 +125,9 @@ void Port::probe() {
     config_.device += ",socket-abstract=no";
   }
   const std::string name = device_name(config_.device);
-  if (const int result = rte_dev_probe(config_.device.c_str()); result < 0) {
+  int result = 0;
+  listener_ = ControlChannel::of([&] { result = rte_dev_probe(config_.device.c_str()); });
+  if (result < 0) {
     throw std::runtime_error(
         fmt::format("port {}: DPDK cannot open \"{}\" ({}); see its message above", config_.name,
                     config_.device, rte_strerror(-result)));
@@ -237,7 +239,9 @@ void Port::set_up_filters() {
 
 bool Port::start() {
   if (started_) return true;
-  if (rte_eth_dev_start(id_) < 0) return false;
+  int result = 0;
+  channel_ = ControlChannel::of([&] { result = rte_eth_dev_start(id_); });
+  if (result < 0) return false;
   started_ = true;
   set_up_redirection();
   set_up_filters();
@@ -254,6 +258,8 @@ void Port::close() {
   stop();
   if (probed_) {
     probed_ = false;
+    // 22.11 frees what a memif server listens on, and lets the interrupt thread go on reading it.
+    if (capabilities_.shared_memory && listener_) listener_->close();
     static_cast<void>(rte_eth_dev_close(id_));
     if (const std::string socket = device_argument(config_.device, "socket");
         !socket.empty() && capabilities_.shared_memory && !memif_client_) {
@@ -278,6 +284,10 @@ uint32_t Port::link_speed_mbps() const {
 
 bool Port::wants_restart() const {
   return !started_ || (memif_client_ && !link_up());
+}
+
+bool Port::was_refused() const {
+  return memif_client_ && started_ && channel_ && channel_->closed() && !link_up();
 }
 
 rte_eth_stats Port::stats() const {

@@ -8,12 +8,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "config/config.h"
 #include "net/mac.h"
 #include "port/capabilities.h"
+#include "port/poll_guard.h"
 
 namespace trunkline::port {
 
@@ -55,6 +57,8 @@ class Port {
   [[nodiscard]] bool link_up() const;
   // A memif client does not call again by itself when its server went: stop() and start() do.
   [[nodiscard]] bool wants_restart() const;
+  // Whether its server hung up on it: one that listens, but does not serve this memif yet.
+  [[nodiscard]] bool was_refused() const;
   [[nodiscard]] uint32_t link_speed_mbps() const;
   [[nodiscard]] rte_eth_stats stats() const;
 
@@ -80,6 +84,8 @@ class Port {
   bool started_ = false;
   bool probed_ = false;
   bool memif_client_ = false;
+  std::optional<ControlChannel> listener_;  // of a memif server
+  std::optional<ControlChannel> channel_;   // of a memif client: of the last start()
   PortCapabilities capabilities_;
   Offloads offloads_;
   RssChoice rss_;
