@@ -59,8 +59,9 @@ class Embedding : public testing::Test {
     }
     if (reorder && sent.size() > 1) std::swap(sent.front(), sent.back());
     for (const Packet& packet : sent) {
-      const std::array<PacketIn, 1> in{PacketIn{packet.source, packet.destination, packet.bytes}};
-      shard.receive(now, in);
+      PacketIn in{packet.source, packet.destination, packet.bytes};
+      in.looped = true;
+      shard.receive(now, {&in, 1});
       take_events();
     }
     now = now + std::chrono::milliseconds(10);
