@@ -135,7 +135,7 @@ def killed_client(t, on_death, told):
 
 
 def case_killed_client_is_aborted(t):
-    killed_client(t, 'abort', 'LOST, reset by the peer')
+    killed_client(t, 'abort', 'LOST, reset by the peer (cause 12: user-initiated abort)')
 
 
 def case_killed_client_is_shut_down(t):
