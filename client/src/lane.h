@@ -48,7 +48,8 @@ enum class Phase : uint8_t {
 struct Assoc {
   uint32_t generation = 0;
   Phase phase = Phase::kFree;
-  bool blocked = false;  // a send met -EAGAIN and no TL_EVENT_WRITABLE was handed out since
+  bool wants_out = false;  // tl_shutdown() or tl_abort() was called
+  bool blocked = false;    // a send met -EAGAIN and no TL_EVENT_WRITABLE was handed out since
   uint32_t channel = 0;
   uint32_t wire_index = 0;
   uint32_t wire_generation = 0;

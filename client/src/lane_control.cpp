@@ -300,6 +300,7 @@ int tl_lane::end(tl_assoc handle, bool abort, const char* reason) {
   entry.slot_count = slots;
   channel.publish();
   assoc->phase = Phase::kClosing;
+  assoc->wants_out = true;
   return 0;
 }
 

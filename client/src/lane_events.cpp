@@ -29,6 +29,8 @@ static_assert(static_cast<int>(TL_REASON_DAEMON_GONE) == static_cast<int>(TLR_RE
               "the library's own, beside those of the daemon");
 static_assert(static_cast<int>(TL_REASON_SHUTDOWN) == static_cast<int>(TLR_REASON_SHUTDOWN));
 static_assert(static_cast<int>(TL_PATH_INACTIVE) == static_cast<int>(TLR_PATH_INACTIVE));
+static_assert(static_cast<int>(TL_PATH_UNCONFIRMED_INACTIVE) ==
+              static_cast<int>(TLR_PATH_UNCONFIRMED_INACTIVE));
 static_assert(sizeof(tl_address) == sizeof(tlr_address));
 
 bool tl_client::check_gone() {
@@ -431,6 +433,8 @@ void tl_lane::take_notice(uint32_t at, const tlr_completion& entry, Sink& sink) 
       break;
     case TLR_RESTARTED:
       kind = TL_EVENT_RESTARTED;
+      // The peer's shutdown ended with its former life; the application's own wish did not.
+      if (assoc.phase == Phase::kClosing && !assoc.wants_out) assoc.phase = Phase::kOpen;
       assoc.outbound_streams = entry.outbound_streams;
       assoc.inbound_streams = entry.inbound_streams;
       break;
@@ -439,6 +443,9 @@ void tl_lane::take_notice(uint32_t at, const tlr_completion& entry, Sink& sink) 
       break;
     case TLR_PRIMARY_CHANGED:
       kind = TL_EVENT_PRIMARY_CHANGED;
+      break;
+    case TLR_RESTART_REFUSED:
+      kind = TL_EVENT_RESTART_REFUSED;
       break;
     case TLR_REMOTE_ERROR:
       kind = TL_EVENT_REMOTE_ERROR;

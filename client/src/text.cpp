@@ -188,9 +188,9 @@ const char* tl_event_kind_name(int kind) {
       "NONE",       "ACCEPTED",    "CONNECTED",    "CONNECT_FAILED",  "MESSAGE",
       "SENT",       "SEND_FAILED", "WRITABLE",     "PEER_SHUTDOWN",   "CLOSED",
       "LOST",       "RESTARTED",   "PATH_CHANGED", "PRIMARY_CHANGED", "REMOTE_ERROR",
-      "SENDER_DRY", "DAEMON_GONE"};
+      "SENDER_DRY", "DAEMON_GONE", "RESTART_REFUSED"};
   constexpr int kCount = sizeof(kNames) / sizeof(kNames[0]);
-  static_assert(kCount == TL_EVENT_DAEMON_GONE + 1);
+  static_assert(kCount == TL_EVENT_RESTART_REFUSED + 1);
   return kind >= 0 && kind < kCount ? kNames[kind] : "?";
 }
 
@@ -211,9 +211,10 @@ const char* tl_reason_name(int reason) {
 }
 
 const char* tl_path_state_name(int state) {
-  static const char* const kNames[] = {"unconfirmed", "active", "potentially failed", "inactive"};
+  static const char* const kNames[] = {"unconfirmed", "active", "potentially failed", "inactive",
+                                       "unconfirmed and inactive"};
   constexpr int kCount = sizeof(kNames) / sizeof(kNames[0]);
-  static_assert(kCount == TL_PATH_INACTIVE + 1);
+  static_assert(kCount == TL_PATH_UNCONFIRMED_INACTIVE + 1);
   return state >= 0 && state < kCount ? kNames[state] : "?";
 }
 

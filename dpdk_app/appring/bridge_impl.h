@@ -441,7 +441,8 @@ void BasicBridge<ShardT>::keep(TimePoint now, Channel& channel, Event& event) {
     event.payload.reset();
     const bool optional =
         event.kind == EventKind::kPathChanged || event.kind == EventKind::kRemoteError ||
-        event.kind == EventKind::kSenderDry || event.kind == EventKind::kPrimaryChanged;
+        event.kind == EventKind::kSenderDry || event.kind == EventKind::kPrimaryChanged ||
+        event.kind == EventKind::kRestartRefused;
     if (optional) return count(RingCounter::k_drop_lane_backlog);
     count(RingCounter::k_abort_lane_backlog);
     return end_association(now, event.assoc, true);

@@ -71,6 +71,8 @@ uint8_t wire_path_state(PathState state) {
       return TLR_PATH_POTENTIALLY_FAILED;
     case PathState::kInactive:
       return TLR_PATH_INACTIVE;
+    case PathState::kUnconfirmedInactive:
+      return TLR_PATH_UNCONFIRMED_INACTIVE;
   }
   return TLR_PATH_INACTIVE;
 }
@@ -211,6 +213,9 @@ void fill_notification(const Event& event, tlr_completion& out) {
       break;
     case EventKind::kPrimaryChanged:
       out.kind = TLR_PRIMARY_CHANGED;
+      break;
+    case EventKind::kRestartRefused:
+      out.kind = TLR_RESTART_REFUSED;
       break;
     case EventKind::kMessage:
     case EventKind::kSendAcknowledged:

@@ -235,9 +235,25 @@ class Association {
   void on_cookie_ack(ShardContext& ctx, TimePoint now);
   void on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t staleness_us);
   void on_t1(ShardContext& ctx);
+  // With the addresses of a valid cookie. False: no memory for all of the paths.
+  bool add_paths(ShardContext& ctx, const Cookie& cookie);
+  // From the packet that brought it.
+  void come_up(ShardContext& ctx, TimePoint now, const InboundPacket& packet);
 
   // collision.cpp
+  // What lives on when the association begins anew in its place; all else is as in a new one.
+  struct Carried;
+  [[nodiscard]] Carried carried() const;
   void restart(ShardContext& ctx, TimePoint now, const InboundPacket& packet, const Cookie& cookie);
+  void begin_anew(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                  const Cookie& cookie);
+  CookieAction on_own_cookie(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                             const Cookie& cookie);
+  void refuse_restart(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                      const wire::InitChunk& init, std::span<const IpAddress> added);
+  template <typename Append>
+  void refuse_init(ShardContext& ctx, const InboundPacket& packet, const wire::InitChunk& init,
+                   Append&& append);
 
   // dispatch.cpp
   // What a packet's chunks have shown so far.
@@ -300,6 +316,8 @@ class Association {
   [[nodiscard]] bool may_probe(TimePoint now, const Path& path) const;
   bool add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
   bool fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out);
+  // All paths that were confirmed, now. False: that was done within the RTO.
+  bool ask_all_paths(ShardContext& ctx, TimePoint now);
   void stop_heartbeats();
 
   // path_mtu.cpp
@@ -423,6 +441,7 @@ class Association {
   bool probe_answered_ : 1 = false;  // a SACK came since T3 was started for it
   bool probe_due_ : 1 = false;       // the closed window has been left alone for long enough
   bool sender_dry_owed_ : 1 = false;
+  bool shutdown_wished_ : 1 = false;  // by our user, whatever became of it
   bool own_path_used_ : 1 = false;
   uint8_t probes_ = 0;  // of the window, sent since it closed
   uint8_t packets_since_sack_ = 0;

@@ -2,6 +2,7 @@
 // Set-up chunks for an association that exists already (RFC 9260 section 5.2): both sides called
 // at once, the peer restarted, or something old came by.
 #include <algorithm>
+#include <memory>
 
 #include "assoc/context.h"
 #include "assoc/errors.h"
@@ -26,25 +27,13 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   }
   const bool opening = is_opening();
   if (added_count > 0 && state_ != AssocState::kCookieWait) {
-    ctx.counters.add(Counter::k_restarts_refused);
-    queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, init.initiate_tag,
-                profile_.dscp, primary().packet_size(), [&](wire::PacketWriter& writer) {
-                  return wire::begin_abort(writer, false) &&
-                         wire::append_restart_with_new_addresses(
-                             writer, std::span(added).first(added_count)) &&
-                         writer.end_chunk();
-                });
-    return;
+    return refuse_restart(ctx, now, packet, init, std::span(added).first(added_count));
   }
   if (!accepts_addresses(packet.source, init.address_list())) {
     ctx.counters.add(Counter::k_drop_peer_addresses);
-    queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, init.initiate_tag,
-                profile_.dscp, primary().packet_size(), [&](wire::PacketWriter& writer) {
-                  return wire::begin_abort(writer, false) &&
-                         wire::append_protocol_violation(writer, kOtherAddresses) &&
-                         writer.end_chunk();
-                });
-    return;
+    return refuse_init(ctx, packet, init, [](wire::PacketWriter& writer) {
+      return wire::append_protocol_violation(writer, kOtherAddresses);
+    });
   }
   // Only an address that our user named is answered while there is no other proof that it is the
   // peer's (5.2.1): of those that the INIT tells of, its source if it may be.
@@ -102,6 +91,34 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   if (queued) ctx.counters.add(Counter::k_inits_answered);
 }
 
+template <typename Append>
+void Association::refuse_init(ShardContext& ctx, const InboundPacket& packet,
+                              const wire::InitChunk& init, Append&& append) {
+  queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, init.initiate_tag,
+              profile_.dscp, primary().packet_size(), [&](wire::PacketWriter& writer) {
+                return wire::begin_abort(writer, false) && append(writer) && writer.end_chunk();
+              });
+}
+
+// 5.2.2. If it was the peer, its former life is over, and it cannot come back while this
+// association lives: it may have listed fewer addresses once and lists all of them now. An INIT
+// proves nothing; the answers to HEARTBEATs do, and whoever has no such association answers with an
+// ABORT.
+void Association::refuse_restart(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                                 const wire::InitChunk& init, std::span<const IpAddress> added) {
+  ctx.counters.add(Counter::k_restarts_refused);
+  refuse_init(ctx, packet, init, [&](wire::PacketWriter& writer) {
+    return wire::append_restart_with_new_addresses(writer, added);
+  });
+  // While T1 or T2 runs the peer is being asked already.
+  const bool quiet = state_ == AssocState::kEstablished || state_ == AssocState::kShutdownPending ||
+                     state_ == AssocState::kShutdownReceived;
+  // Once an RTO: whoever can forge the INIT must not make us talk more than that.
+  if (quiet && ask_all_paths(ctx, now)) {
+    emit(ctx, EventKind::kRestartRefused).path = packet.source;
+  }
+}
+
 Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint now,
                                                  const InboundPacket& packet,
                                                  const Cookie& cookie) {
@@ -110,39 +127,12 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
   if (now - cookie.created > cookie.lifespan && !(local_matches && peer_matches)) {
     return CookieAction::kStale;
   }
-  if (local_matches) {  // B or D
-    const bool opening = is_opening();
-    if (!peer_matches) peer_tag_ = cookie.peer_tag;  // B
-    if (opening) {
-      if (!peer_matches) {
-        peer_rwnd_ = told_rwnd_ = cookie.peer_rwnd;
-        tsns_.release(ctx.disorder);
-        tsns_ = TsnTracker(cookie.peer_initial_tsn);
-        outbound_streams_ = std::min(outbound_streams_, cookie.outbound_streams);
-        inbound_streams_ = cookie.inbound_streams;
-        for (const IpAddress& peer : cookie.peers()) {
-          if (!has_address(peer)) add_path(ctx, peer);
-        }
-      }
-      // Where the INIT ACK went, and so the cookie came through (5.4); the packet's source proves
-      // nothing.
-      Path* const from = find_path(cookie.peers()[0]);
-      if (from == nullptr) return CookieAction::kDiscard;
-      from->state = PathState::kActive;
-      pending_ = 0;
-      enter_established(ctx, now);
-      ctx.counters.add(Counter::k_active_estabs);
-      emit_up(ctx, EventKind::kConnected);
-    }
-    pending_ |= kPendingCookieAck;
-    if (const Path* const path = find_path(packet.source)) cookie_ack_path_ = path->index;
-    mark_ready(ctx);
-    return CookieAction::kContinue;
-  }
+  if (local_matches && peer_matches) return on_own_cookie(ctx, now, packet, cookie);  // D
   const bool ties_match = passage_ != nullptr && passage_->local_tie != 0 &&
                           cookie.local_tie == passage_->local_tie &&
                           cookie.peer_tie == passage_->peer_tie;
-  if (peer_matches || !ties_match) return CookieAction::kDiscard;  // C, and what no row names
+  // C, and what no row names
+  if (!local_matches && (peer_matches || !ties_match)) return CookieAction::kDiscard;
   if (state_ == AssocState::kShutdownAckSent) {
     pending_ |= kPendingShutdownAck;
     mark_ready(ctx);
@@ -153,14 +143,44 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
     schedule(ctx);
     return CookieAction::kDiscard;
   }
+  if (local_matches && is_opening()) {  // B, as it is meant
+    begin_anew(ctx, now, packet, cookie);
+    ctx.counters.add(Counter::k_active_estabs);
+    emit_up(ctx, EventKind::kConnected);
+    schedule(ctx);
+    return CookieAction::kContinue;
+  }
   for (const IpAddress& peer : cookie.peers()) {
     if (!has_address(peer)) return CookieAction::kDiscard;
   }
+  // A; or B once the association is up: the peer's INIT crossed ours, and what we came up with
+  // since was its former life. Nothing that we know of that is true of this one.
   restart(ctx, now, packet, cookie);
   return CookieAction::kRestart;
 }
 
-// Action A: as if the association had been aborted and set up again, in one step.
+// Row D: the peer's INIT crossed ours, and its cookie outran the COOKIE ACK; or it comes once more.
+Association::CookieAction Association::on_own_cookie(ShardContext& ctx, TimePoint now,
+                                                     const InboundPacket& packet,
+                                                     const Cookie& cookie) {
+  if (is_opening()) {
+    // Where the INIT ACK went, and so the cookie came through (5.4); the packet's source proves
+    // nothing.
+    Path* const from = find_path(cookie.peers()[0]);
+    if (from == nullptr) return CookieAction::kDiscard;
+    from->state = PathState::kActive;
+    pending_ = 0;
+    enter_established(ctx, now);
+    ctx.counters.add(Counter::k_active_estabs);
+    emit_up(ctx, EventKind::kConnected);
+  }
+  pending_ |= kPendingCookieAck;
+  if (const Path* const path = find_path(packet.source)) cookie_ack_path_ = path->index;
+  mark_ready(ctx);
+  return CookieAction::kContinue;
+}
+
+// As if the association had been aborted and set up again, in one step.
 void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                           const Cookie& cookie) {
   const bool counted = state_ == AssocState::kEstablished ||
@@ -169,49 +189,73 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   if (counted) ctx.counters.subtract(Counter::k_curr_estab);
   ctx.counters.add(Counter::k_restarts);
   fail_messages(ctx, Reason::kRestarted, 0);
-  forget_received(ctx);
-  tsns_.release(ctx.disorder);
-  tsns_ = TsnTracker(cookie.peer_initial_tsn);
-  outstanding_.restart(cookie.local_initial_tsn);
-  queue_.reset_ssns();
-  local_tag_ = cookie.local_tag;
-  peer_tag_ = cookie.peer_tag;
-  peer_rwnd_ = told_rwnd_ = cookie.peer_rwnd;
-  offered_ = profile_.a_rwnd;
-  outbound_streams_ = cookie.outbound_streams;
-  inbound_streams_ = cookie.inbound_streams;
-  sack_due_ = false;
-  first_data_seen_ = false;
-  sack_detour_ = false;
-  fast_retransmit_now_ = false;
-  in_fast_recovery_ = false;
-  probing_window_ = false;
-  window_closed_ = false;
-  probe_due_ = false;
-  probes_ = 0;
-  sender_dry_owed_ = false;
-  starved_ = 0;
-  packets_since_sack_ = 0;
-  sack_at_ = probe_at_ = TimePoint::never();
-  next_probe_at_ = std::min(next_probe_at_, now + profile_.rto_initial);
-  for (Path* path : paths()) {
-    path->congestion.reset();
-    path->rto = Rto(profile_);
-    path->error_count = 0;
-    path->t3 = TimePoint::never();
-    path->heartbeat_outstanding = false;
-    path->send_heartbeat = false;
-    path->one_packet = false;
-    const bool works = path->remote == cookie.peers()[0];  // 5.4
-    path->state = works ? PathState::kActive : PathState::kUnconfirmed;
-    if (works) primary_ = path->index;
-  }
-  enter_established(ctx, now);
+  const TimePoint guard = passage_ != nullptr ? passage_->guard : TimePoint::never();
+  begin_anew(ctx, now, packet, cookie);
   emit_up(ctx, EventKind::kRestarted);
-  pending_ = kPendingCookieAck;
-  if (const Path* const path = find_path(packet.source)) cookie_ack_path_ = path->index;
-  mark_ready(ctx);
+  // Our user still wants out: of this life as well, and not later than of the former one, however
+  // often the peer restarts.
+  if (shutdown_wished_) {
+    static_cast<void>(shutdown(ctx, now));
+    passage(ctx).guard = std::min(passage_->guard, guard);
+  }
   schedule(ctx);
+}
+
+// What lives on. tests/unit/assoc/restart_test.cpp has the whole table, member by member.
+struct Association::Carried {
+  AssocId id;
+  uint64_t user;
+  uint32_t owner;              // of the wheel's entry
+  bool accepted;               // who called first is history
+  bool shutdown_wished;        // our user's wish is not the peer's to undo
+  uint64_t kept_bytes;         // messages that a slow reader still has to take: they use memory
+  TimePoint next_probe_at;     // restarts begin no new round of probes (5.4)
+  uint64_t messages_received;  // what has been counted stays counted
+  uint64_t packets_received;
+  uint64_t messages_sent;
+  uint64_t packets_sent;
+  uint64_t retransmitted;
+};
+
+Association::Carried Association::carried() const {
+  return {id,
+          user,
+          wheel_entry.owner,
+          accepted_,
+          shutdown_wished_,
+          kept_bytes_,
+          next_probe_at_,
+          messages_received_,
+          packets_received_,
+          messages_sent_,
+          packets_sent_,
+          retransmitted_};
+}
+
+// A new association in the place of this one: whatever is not carried over is as in any other that
+// a cookie makes, the members included that will be added one day.
+void Association::begin_anew(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                             const Cookie& cookie) {
+  const Carried old = carried();
+  const LocalEnd& local = local_;
+  const Profile& profile = profile_;
+  release(ctx);
+  std::destroy_at(this);
+  std::construct_at(this, local, profile, cookie, old.user);
+  id = old.id;
+  wheel_entry.owner = old.owner;
+  accepted_ = old.accepted;
+  shutdown_wished_ = old.shutdown_wished;
+  kept_bytes_ = old.kept_bytes;
+  next_probe_at_ = std::min(old.next_probe_at, now + profile.rto_initial);
+  messages_received_ = old.messages_received;
+  packets_received_ = old.packets_received;
+  messages_sent_ = old.messages_sent;
+  packets_sent_ = old.packets_sent;
+  retransmitted_ = old.retransmitted;
+  // There is room: what it had has been given back, and the first path lies in here.
+  static_cast<void>(add_paths(ctx, cookie));
+  come_up(ctx, now, packet);
 }
 
 }  // namespace trunkline

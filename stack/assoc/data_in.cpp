@@ -205,7 +205,7 @@ void Association::after_data(TimePoint now, const InboundPacket& packet, const D
 // A SACK goes where the DATA came from (6.4), if that address is confirmed (5.4).
 Path& Association::sack_path() const {
   Path& path = *paths_[last_data_path_];
-  if (path.state == PathState::kUnconfirmed) return data_path();
+  if (!path.confirmed()) return data_path();
   return sack_detour_ ? alternate_to(path) : path;
 }
 

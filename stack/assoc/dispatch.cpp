@@ -152,7 +152,7 @@ void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundP
   constexpr uint8_t kControl = kPendingCookieAck | kPendingShutdown | kPendingShutdownAck;
   Path* const from = find_path(packet.source);
   bool back = from != nullptr;
-  bool unconfirmed = back && from->state == PathState::kUnconfirmed;
+  bool unconfirmed = back && !from->confirmed();
   if (unconfirmed && (pending_ & kPendingCookieAck) == 0) {
     back = !sack_due_ && (pending_ & kControl) == 0;
     wire::ChunkCursor answers(ctx.answers.chunks());

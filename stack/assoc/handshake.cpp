@@ -26,20 +26,29 @@ bool Association::start_connect(ShardContext& ctx, TimePoint now, std::span<cons
 
 bool Association::start_accepted(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                                  const Cookie& cookie) {
+  if (!add_paths(ctx, cookie)) return false;
+  come_up(ctx, now, packet);
+  ctx.counters.add(Counter::k_passive_estabs);
+  emit_up(ctx, EventKind::kAccepted);
+  schedule(ctx);
+  return true;
+}
+
+bool Association::add_paths(ShardContext& ctx, const Cookie& cookie) {
   for (const IpAddress& peer : cookie.peers()) {
     const bool first = path_count_ == 0;  // the INIT came from there, and to this address
     if (!add_path(ctx, peer, first ? cookie.local_address : IpAddress())) return false;
   }
+  return true;
+}
+
+void Association::come_up(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
   // Only the address that the INIT ACK went to is known to work (5.4).
   primary().state = PathState::kActive;
   enter_established(ctx, now);
-  ctx.counters.add(Counter::k_passive_estabs);
-  emit_up(ctx, EventKind::kAccepted);
   pending_ = kPendingCookieAck;
-  cookie_ack_path_ = find_path(packet.source)->index;
+  if (const Path* const path = find_path(packet.source)) cookie_ack_path_ = path->index;
   mark_ready(ctx);
-  schedule(ctx);
-  return true;
 }
 
 void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPacket& packet,

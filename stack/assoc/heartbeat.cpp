@@ -11,6 +11,8 @@
 namespace trunkline {
 namespace {
 
+constexpr Duration kProbeInterval = std::chrono::seconds(30);  // HB.interval of section 16
+
 // What our HEARTBEATs carry: an unpredictable word that proves that the peer has seen this very
 // one, the path it went to, and when (8.3). It must come back as it was: the round trip is measured
 // from our own note of the time, which a peer can't change.
@@ -93,14 +95,19 @@ void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire:
 }
 
 // Once per HB.interval and RTO, the RTO jittered by half of itself (8.3). An address that is not
-// confirmed yet is probed at once, and then every RTO (5.4); one that is potentially failed every
-// RTO (RFC 7829 section 3.2 rule 5).
+// confirmed yet is probed at once, and then every RTO, until it has failed (5.4); one that is
+// potentially failed every RTO (RFC 7829 section 3.2 rule 5).
 void Association::plan_heartbeat(ShardContext& ctx, TimePoint now, Path& path) {
   if (path.state == PathState::kUnconfirmed) {
     path.heartbeat_due = path.heartbeats_sent == 0 ? now : now + path.rto.value();
     return;
   }
-  if (profile_.heartbeat_interval == Duration{0}) {
+  // Without HEARTBEATs it would stay unconfirmed whatever becomes of it: there the RFC's interval
+  // counts.
+  const Duration interval = profile_.heartbeat_interval == Duration{0} && !path.confirmed()
+                                ? kProbeInterval
+                                : profile_.heartbeat_interval;
+  if (interval == Duration{0}) {
     path.heartbeat_due = TimePoint::never();
     return;
   }
@@ -111,7 +118,7 @@ void Association::plan_heartbeat(ShardContext& ctx, TimePoint now, Path& path) {
   }
   const Duration jitter(
       static_cast<int64_t>(ctx.random.u64() % static_cast<uint64_t>(rto.count() + 1)));
-  path.heartbeat_due = now + profile_.heartbeat_interval + rto / 2 + jitter;
+  path.heartbeat_due = now + interval + rto / 2 + jitter;
 }
 
 void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path) {
@@ -136,7 +143,7 @@ void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path)
     path.heartbeat_due = idle_since + path.rto.value();
     return;
   }
-  if (path.state == PathState::kUnconfirmed) {
+  if (!path.confirmed()) {
     if (!may_probe(now, path)) {
       path.heartbeat_due = next_probe_at_ > now ? next_probe_at_ : now + path.rto.value();
       return;
@@ -170,7 +177,7 @@ void Association::on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path
 }
 
 // HB.Max.Burst is 1: one address that is not confirmed is probed in an RTO, and none again before
-// each had its turn (5.4).
+// each had its turn that has not failed (5.4).
 bool Association::may_probe(TimePoint now, const Path& path) const {
   if (now < next_probe_at_) return false;
   for (const Path* other : paths()) {
@@ -191,7 +198,7 @@ bool Association::add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWr
   path.send_heartbeat = false;
   path.heartbeat_nonce = ctx.random.nonce();
   path.heartbeat_sent_at = now;
-  if (path.state == PathState::kUnconfirmed) next_probe_at_ = now + path.rto.value();
+  if (!path.confirmed()) next_probe_at_ = now + path.rto.value();
   const HeartbeatInfo info{path.heartbeat_nonce, now, path.index, path.remote};
   if (!wire::write_heartbeat(writer, encode(info))) return false;
   path.heartbeat_outstanding = true;
@@ -200,6 +207,18 @@ bool Association::add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWr
   ctx.counters.add(Counter::k_heartbeats_sent);
   ctx.counters.add(Counter::k_out_ctrl_chunks);
   return true;
+}
+
+bool Association::ask_all_paths(ShardContext& ctx, TimePoint now) {
+  bool asked = false;
+  for (Path* path : paths()) {
+    if (!path->confirmed() || path->send_heartbeat || path->heartbeat_outstanding) continue;
+    if (path->heartbeats_sent > 0 && now - path->heartbeat_sent_at < path->rto.value()) continue;
+    path->send_heartbeat = true;
+    asked = true;
+  }
+  if (asked) mark_ready(ctx);
+  return asked;
 }
 
 void Association::stop_heartbeats() {

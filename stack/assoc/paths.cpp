@@ -179,6 +179,7 @@ void Association::set_path_state(ShardContext& ctx, TimePoint now, Path& path, P
   if (path.state == state) return;
   if (state == PathState::kInactive) ctx.counters.add(Counter::k_path_failures);
   if (path.state == PathState::kInactive) ctx.counters.add(Counter::k_path_recoveries);
+  if (state == PathState::kUnconfirmedInactive) ctx.counters.add(Counter::k_unconfirmed_failures);
   if (path.state == PathState::kActive && state == PathState::kPotentiallyFailed) {
     ctx.counters.add(Counter::k_path_doubts);
   }
@@ -204,7 +205,12 @@ void Association::count_error(ShardContext& ctx, TimePoint now, Path& path) {
                                            std::numeric_limits<uint16_t>::max());
   if (path.error_count < most) ++path.error_count;
   path.answers_in_row = 0;
-  if (path.state == PathState::kUnconfirmed) return;
+  if (!path.confirmed()) {
+    if (path.error_count > profile_.path_max_retrans) {
+      set_path_state(ctx, now, path, PathState::kUnconfirmedInactive);
+    }
+    return;
+  }
   if (path.error_count > profile_.path_max_retrans) {
     set_path_state(ctx, now, path, PathState::kInactive);
   } else if (path.usable() && path.error_count > profile_.potentially_failed_max_retrans) {
@@ -228,7 +234,7 @@ void Association::make_primary(ShardContext& ctx, const Path& path) {
 // An address that fails at the moment may be named: data goes there when it works again.
 Status Association::set_primary(ShardContext& ctx, const IpAddress& peer_address) {
   const Path* const path = find_path(peer_address);
-  if (path == nullptr || path->state == PathState::kUnconfirmed) return Status::kInvalidAddress;
+  if (path == nullptr || !path->confirmed()) return Status::kInvalidAddress;
   if (is_opening()) return Status::kNotEstablished;
   if (path != &primary()) make_primary(ctx, *path);
   return Status::kOk;

@@ -29,11 +29,10 @@ bool leave_out_our_addresses(const LocalEnd& local, const IpAddress& source, Coo
     return may_be_peers(local, source, address);
   };
   if (!may_be(cookie.peer_addresses[0])) return false;
-  const auto end =
-      cookie.peer_addresses.begin() + static_cast<ptrdiff_t>(cookie.peer_address_count);
-  const auto others = std::remove_if(cookie.peer_addresses.begin(), end,
-                                     [&](const IpAddress& address) { return !may_be(address); });
-  cookie.peer_address_count = static_cast<size_t>(others - cookie.peer_addresses.begin());
+  const PeerAddresses listed{cookie.peer_addresses, cookie.peer_address_count};
+  for (const IpAddress& address : listed.list()) {
+    if (!may_be(address)) cookie.leave_out(address);
+  }
   return true;
 }
 

@@ -8,6 +8,7 @@
 namespace trunkline {
 
 Status Association::shutdown(ShardContext& ctx, TimePoint now) {
+  shutdown_wished_ = true;
   switch (state_) {
     case AssocState::kCookieWait:
     case AssocState::kCookieEchoed:
@@ -148,7 +149,7 @@ void Association::on_shutdown_ack(ShardContext& ctx, const InboundPacket& packet
     return;
   }
   const Path* const from = find_path(packet.source);
-  const bool back = from != nullptr && from->state != PathState::kUnconfirmed;  // 5.4
+  const bool back = from != nullptr && from->confirmed();  // 5.4
   const Path& path = back ? *from : data_path();
   if (queue_reply(ctx, back ? packet.destination : path.local, path.remote, local_.port, peer_port_,
                   peer_tag_, profile_.dscp, path.packet_size(), [](wire::PacketWriter& writer) {

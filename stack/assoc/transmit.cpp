@@ -137,7 +137,7 @@ Path* Association::transmit_path() const {
 
 bool Association::add_cookie_ack(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
                                  Path& path) {
-  const bool unconfirmed = path.state == PathState::kUnconfirmed;
+  const bool unconfirmed = !path.confirmed();
   if ((pending_ & kPendingCookieAck) != 0 && wire::write_cookie_ack(writer)) {
     pending_ &= static_cast<uint8_t>(~kPendingCookieAck);
     ctx.counters.add(Counter::k_out_ctrl_chunks);

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/steps.h"
+
 namespace trunkline {
 namespace {
 
@@ -24,6 +26,7 @@ size_t hash_of(const IpAddress& address) {
 size_t AddressSet::place_of(const IpAddress& address) const {
   size_t at = hash_of(address) & (slots_.size() - 1);
   while (!slots_[at].address.is_none() && !(slots_[at].address == address)) {
+    count_steps();
     at = (at + 1) & (slots_.size() - 1);
   }
   return at;

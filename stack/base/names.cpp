@@ -75,6 +75,8 @@ std::string_view state_name(PathState state) {
       return "POTENTIALLY-FAILED";
     case PathState::kInactive:
       return "INACTIVE";
+    case PathState::kUnconfirmedInactive:
+      return "UNCONFIRMED-INACTIVE";
   }
   return "?";
 }

@@ -73,6 +73,10 @@ struct Path {
     return remote.is_ipv4() ? kIpv4HeaderSize : kIpv6HeaderSize;
   }
   [[nodiscard]] bool usable() const { return state == PathState::kActive; }
+  // The peer has shown that the address is its own (5.4).
+  [[nodiscard]] bool confirmed() const {
+    return state != PathState::kUnconfirmed && state != PathState::kUnconfirmedInactive;
+  }
   // It worked once, and does not now.
   [[nodiscard]] bool failed() const {
     return state == PathState::kPotentiallyFailed || state == PathState::kInactive;

@@ -48,7 +48,6 @@ uint16_t ShardCore::steer(const PacketIn& in) const {
     const wire::InitParseResult parsed = wire::InitChunk::parse(init, false);
     if (!parsed.ok()) return here;
     for (const IpAddress& address : parsed.init.address_list()) {
-      if (!packet.looped && endpoints.is_ours(address)) continue;
       known = look_up(endpoint, packet, address);
       if (known) break;
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <span>
 
@@ -287,8 +288,8 @@ class World {
     } else {
       constexpr EventKind kKinds[] = {EventKind::kPathChanged, EventKind::kRemoteError,
                                       EventKind::kPrimaryChanged, EventKind::kRestarted,
-                                      EventKind::kPeerShutdown};
-      shard.push(it->second.id, kKinds[in.number(1) % 5]);
+                                      EventKind::kPeerShutdown, EventKind::kRestartRefused};
+      shard.push(it->second.id, kKinds[in.number(1) % std::size(kKinds)]);
     }
   }
   void turn(Worker& worker, size_t limit) {

@@ -50,6 +50,8 @@ const char* event_name(EventKind kind) {
       return "kSenderDry";
     case EventKind::kPrimaryChanged:
       return "kPrimaryChanged";
+    case EventKind::kRestartRefused:
+      return "kRestartRefused";
   }
   return "?";
 }

@@ -81,6 +81,9 @@ std::string describe_event(HostIndex host, const Event& event) {
     case EventKind::kPrimaryChanged:
       out += " primary is " + event.path.to_string();
       break;
+    case EventKind::kRestartRefused:
+      out += " refuses a restart from " + event.path.to_string();
+      break;
   }
   if (event.reason != Reason::kNone) out += reason_name(event.reason);
   return out;

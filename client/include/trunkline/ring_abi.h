@@ -289,7 +289,8 @@ enum tlr_completion_kind {
   TLR_SENDER_DRY = 13,
   TLR_OP_DONE = 14,        /* context */
   TLR_OP_FAILED = 15,      /* context, status */
-  TLR_PRIMARY_CHANGED = 16 /* address */
+  TLR_PRIMARY_CHANGED = 16, /* address */
+  TLR_RESTART_REFUSED = 17  /* address */
 };
 
 /* Why an operation was refused. */
@@ -330,7 +331,8 @@ enum tlr_path_state {
   TLR_PATH_UNCONFIRMED = 0,
   TLR_PATH_ACTIVE = 1,
   TLR_PATH_POTENTIALLY_FAILED = 2,
-  TLR_PATH_INACTIVE = 3
+  TLR_PATH_INACTIVE = 3,
+  TLR_PATH_UNCONFIRMED_INACTIVE = 4
 };
 
 enum tlr_assoc_state {

@@ -258,7 +258,11 @@ enum tl_event_kind {
   TL_EVENT_PRIMARY_CHANGED, /* address, of the path that is the primary one now */
   TL_EVENT_REMOTE_ERROR,    /* cause (RFC 6458 section 6.1.3) */
   TL_EVENT_SENDER_DRY,      /* all that was sent has been acknowledged (RFC 6458 section 6.1.9) */
-  TL_EVENT_DAEMON_GONE      /* once, last: the daemon ended; every association has ended before */
+  TL_EVENT_DAEMON_GONE,     /* once, last: the daemon ended; every association has ended before */
+  TL_EVENT_RESTART_REFUSED  /* address, where an INIT came from that was refused: the peer seems to
+                               have restarted with addresses that this association does not have
+                               (section 5.2.2), and can come back only when this one is over. All
+                               its paths are being probed; TL_EVENT_LOST follows if it is dead */
 };
 
 enum tl_reason {
@@ -278,7 +282,8 @@ enum tl_path_state {
   TL_PATH_UNCONFIRMED = 0,
   TL_PATH_ACTIVE,
   TL_PATH_POTENTIALLY_FAILED,
-  TL_PATH_INACTIVE
+  TL_PATH_INACTIVE,
+  TL_PATH_UNCONFIRMED_INACTIVE /* never confirmed, and not answering: asked now and then */
 };
 
 /* What tl_poll() hands out. Fields that the kind does not name are 0. */

@@ -309,6 +309,29 @@ TEST_F(BridgeTest, BurstTakesWhatFits) {
 
 // ---------------------------------------------------------------- notifications
 
+// The peer's shutdown is over with its former life; the application's own is not.
+TEST_F(BridgeTest, ARestartUndoesThePeersShutdownOnly) {
+  tl_lane* const lane = lane_of(attach());
+  const Pair pair = join(lane, lane);
+  const AssocId id = shard.assocs.at(0).id;
+  const auto push = [&](EventKind kind) {
+    Event event;
+    event.kind = kind;
+    event.assoc = id;
+    event.outbound_streams = event.inbound_streams = 10;
+    shard.push(std::move(event));
+    turn();
+    poll(lane);
+  };
+  push(EventKind::kPeerShutdown);
+  EXPECT_EQ(send(lane, pair.client, "x"), -ENOTCONN);
+  push(EventKind::kRestarted);
+  EXPECT_EQ(send(lane, pair.client, "x"), 0);
+  EXPECT_EQ(tl_shutdown(lane, pair.client), 0);
+  push(EventKind::kRestarted);
+  EXPECT_EQ(send(lane, pair.client, "x"), -ENOTCONN);
+}
+
 TEST_F(BridgeTest, NotificationsCarryTheirFields) {
   tl_lane* const lane = lane_of(attach());
   const Pair pair = join(lane, lane);
@@ -342,9 +365,19 @@ TEST_F(BridgeTest, NotificationsCarryTheirFields) {
   restarted.outbound_streams = 2;
   restarted.inbound_streams = 3;
   shard.push(std::move(restarted));
+  Event refused;
+  refused.kind = EventKind::kRestartRefused;
+  refused.assoc = id;
+  refused.path = IpAddress::ipv4(192, 0, 2, 7);
+  shard.push(std::move(refused));
+  Event silent;
+  silent.kind = EventKind::kPathChanged;
+  silent.assoc = id;
+  silent.path_state = PathState::kUnconfirmedInactive;
+  shard.push(std::move(silent));
   turn();
   const auto events = poll(lane);
-  ASSERT_EQ(events.size(), 6U);
+  ASSERT_EQ(events.size(), 8U);
   const tl_event& changed = events[0].event;
   EXPECT_EQ(changed.kind, TL_EVENT_PATH_CHANGED);
   EXPECT_EQ(changed.path_state, TL_PATH_INACTIVE);
@@ -360,6 +393,9 @@ TEST_F(BridgeTest, NotificationsCarryTheirFields) {
   EXPECT_EQ(events[5].event.kind, TL_EVENT_RESTARTED);
   EXPECT_EQ(events[5].event.outbound_streams, 2);
   EXPECT_EQ(events[5].event.inbound_streams, 3);
+  EXPECT_EQ(events[6].event.kind, TL_EVENT_RESTART_REFUSED);
+  EXPECT_STREQ(tl_address_text(&events[6].event.address, text, sizeof(text)), "192.0.2.7");
+  EXPECT_EQ(events[7].event.path_state, TL_PATH_UNCONFIRMED_INACTIVE);
   // Fewer streams than before hold for the next send.
   EXPECT_EQ(send(lane, pair.client, "x", 2), -EINVAL);
   EXPECT_EQ(send(lane, pair.client, "x", 1), 0);

@@ -384,7 +384,7 @@ TEST_F(EveryEnd, ARefusedRestartIsNoEnd) {
   const VerificationTag living = std::exchange(peer_tag, VerificationTag(0x55));
   peer_list = {ip("198.51.100.77")};
   send_init();
-  EXPECT_EQ(causes(hear_one()), std::vector{CauseCode::kRestartWithNewAddresses});
+  EXPECT_EQ(causes(listen().at(0)), std::vector{CauseCode::kRestartWithNewAddresses});
   EXPECT_EQ(host().state(), kEstablished);
   EXPECT_EQ(host().count(EventKind::kSendFailed), 0u);
   peer_tag = living;

@@ -4,7 +4,7 @@
 // nothing.
 #include <gmock/gmock.h>
 
-#include "support/pair.h"
+#include "peer_with_four.h"
 #include "wire/abort_chunk.h"
 
 namespace trunkline::test {
@@ -13,12 +13,10 @@ namespace {
 using enum AssocState;
 using ::testing::ElementsAre;
 
-const IpAddress kPeer = ip("198.51.100.1");
-const IpAddress kPeerToo = ip("198.51.100.2");
 const IpAddress kBridge = ip("172.17.0.1");     // of the endpoint, and in the peer's list
 const IpAddress kOtherPort = ip("10.99.99.9");  // of this host, not of the endpoint
 
-std::vector<IpAddress> remotes(const AssocStatus& status) {
+std::vector<IpAddress> remotes_of(const AssocStatus& status) {
   std::vector<IpAddress> out;
   for (const PathStatus& path : status.paths) out.push_back(path.remote);
   return out;
@@ -29,7 +27,7 @@ class OwnAddresses : public Peer {
   OwnAddresses() {
     setup.addresses = {host_address, kBridge};
     setup.shard.own_addresses = {host_address, kBridge, kOtherPort};
-    peer_list = {kPeer, kBridge, kOtherPort, kPeerToo};
+    peer_list = {kFirst, kBridge, kOtherPort, kSecond};
   }
   // The peer answers HEARTBEATs to its own addresses.
   void live(Duration span) {
@@ -51,7 +49,7 @@ class OwnAddresses : public Peer {
     }
   }
   void expect_only_the_peers() {
-    EXPECT_THAT(remotes(host().status()), ElementsAre(kPeer, kPeerToo));
+    EXPECT_THAT(remotes_of(host().status()), ElementsAre(kFirst, kSecond));
     live(minutes(10));
     EXPECT_EQ(host().state(), kEstablished);
     EXPECT_EQ(host().packets_looped, 0u) << "asked for what cannot be the peer's";
@@ -88,7 +86,7 @@ TEST_F(OwnAddresses, InThePeersInitAckAreNotThePeers) {
 }
 
 TEST_F(OwnAddresses, InACollisionAreNotThePeers) {
-  ASSERT_EQ(host().connect(now, {kPeer}, peer_port).status, Status::kOk);
+  ASSERT_EQ(host().connect(now, {kFirst}, peer_port).status, Status::kOk);
   EXPECT_EQ(hear(), "INIT");
   send_init();
   take_init_ack(hear_one());
@@ -99,9 +97,9 @@ TEST_F(OwnAddresses, InACollisionAreNotThePeers) {
 
 // The list of a restart has nothing new in it when all that is new cannot be the peer's.
 TEST_F(OwnAddresses, AreNoNewAddressesOfARestart) {
-  peer_list = {kPeer, kPeerToo};
+  peer_list = {kFirst, kSecond};
   open();
-  peer_list = {kPeer, kBridge, kPeerToo, kOtherPort};
+  peer_list = {kFirst, kBridge, kSecond, kOtherPort};
   peer_tag = VerificationTag(0x55);
   peer_tsn = Tsn(77);
   send_init();
@@ -115,15 +113,15 @@ TEST_F(OwnAddresses, AreNoNewAddressesOfARestart) {
 TEST_F(OwnAddresses, CountForNothingWhereTheListMustBeExact) {
   Profile exact = setup.profile;
   exact.peer_address_check = AddressCheck::kExact;
-  setup.peer_profiles = {{kPeer, 32, exact, 1}, {kPeerToo, 32, exact, 1}};
+  setup.peer_profiles = {{kFirst, 32, exact, 1}, {kSecond, 32, exact, 1}};
   open();
   expect_only_the_peers();
 }
 
 TEST_F(OwnAddresses, AreLeftOutOfWhatAConnectNames) {
-  ASSERT_EQ(host().connect(now, {kBridge, kPeer, kOtherPort, kPeerToo}, peer_port).status,
+  ASSERT_EQ(host().connect(now, {kBridge, kFirst, kOtherPort, kSecond}, peer_port).status,
             Status::kOk);
-  EXPECT_THAT(remotes(host().status()), ElementsAre(kPeer, kPeerToo));
+  EXPECT_THAT(remotes_of(host().status()), ElementsAre(kFirst, kSecond));
   EXPECT_EQ(answer_up_to_cookie_echo().names(), "COOKIE ECHO");
   tell(wire::write_cookie_ack);
   expect_only_the_peers();
@@ -133,23 +131,23 @@ TEST_F(OwnAddresses, AreLeftOutOfWhatAConnectNames) {
 TEST_F(OwnAddresses, ThatBecameOursSinceTheCookieWasMadeAreLeftOut) {
   setup.addresses = {host_address};
   setup.shard.own_addresses = {host_address};
-  peer_list = {kPeer, kBridge, kPeerToo};
+  peer_list = {kFirst, kBridge, kSecond};
   send_init();
   take_init_ack(hear_one());
   add_endpoint({kBridge}, 7777);
   tell(cookie_echo());
   EXPECT_EQ(hear(), "COOKIE ACK");
-  EXPECT_THAT(remotes(host().status()), ElementsAre(kPeer, kPeerToo));
+  EXPECT_THAT(remotes_of(host().status()), ElementsAre(kFirst, kSecond));
 }
 
 TEST_F(OwnAddresses, ThatTheInitCameFromSpoilTheCookieWhenTheyBecomeOurs) {
   setup.addresses = {host_address};
   setup.shard.own_addresses = {host_address};
-  peer_list = {kPeer, kPeerToo};
+  peer_list = {kFirst, kSecond};
   send_init();
   take_init_ack(hear_one());
-  add_endpoint({kPeer}, 7777);
-  host().receive(now, build(kPeerToo, host_address, peer_port, host_port, host_tag, cookie_echo()));
+  add_endpoint({kFirst}, 7777);
+  host().receive(now, build(kSecond, host_address, peer_port, host_port, host_tag, cookie_echo()));
   EXPECT_EQ(hear(), "");
   EXPECT_EQ(host().count(Counter::k_drop_bad_cookie), 1u);
 }
@@ -159,9 +157,9 @@ TEST_F(OwnAddresses, ThatTheInitCameFromSpoilTheCookieWhenTheyBecomeOurs) {
 TEST_F(OwnAddresses, WhatIsLoopedEndsNoAssociationWithAnotherHost) {
   setup.addresses = {host_address, ip("192.0.2.2")};
   setup.shard.own_addresses = setup.addresses;
-  peer_list = {kPeer, kBridge};
+  peer_list = {kFirst, kBridge};
   open();
-  ASSERT_THAT(remotes(host().status()), ElementsAre(kPeer, kBridge));
+  ASSERT_THAT(remotes_of(host().status()), ElementsAre(kFirst, kBridge));
   // The peer's port, so that an answer out of the blue has all that an answer of the peer would.
   const EndpointId endpoint = add_endpoint({kBridge}, peer_port.value);
   setup.shard.own_addresses.push_back(kBridge);
@@ -241,13 +239,37 @@ TEST_F(OwnAddresses, AreThoseOfAPeerOnThisHost) {
   for (const AssocId id : host().shard().associations()) {
     const AssocStatus status = host().status(id);
     EXPECT_EQ(status.state, kEstablished);
-    EXPECT_THAT(remotes(status), id == called ? ElementsAre(theirs[0], theirs[1])
-                                              : ElementsAre(host_address, kBridge));
+    EXPECT_THAT(remotes_of(status), id == called ? ElementsAre(theirs[0], theirs[1])
+                                                 : ElementsAre(host_address, kBridge));
     for (const PathStatus& path : status.paths) {
       EXPECT_EQ(path.state, PathState::kActive) << path.remote.to_string();
     }
   }
   EXPECT_EQ(host().count(Counter::k_drop_looped), 0u);
+}
+
+// Nor does another host answer for a peer on this one by listing its address.
+TEST_F(OwnAddresses, InAnInitAckFromOutsideNameNoPeerOnThisHost) {
+  const DirectoryPtr directory = [] {
+    SeededRandom random(4);
+    return make_directory(random, 100);
+  }();
+  Host alone(9, setup, now, directory.get());  // nothing goes round by itself
+  ASSERT_EQ(alone.connect(now, {kOtherPort}, PortNumber(7777)).status, Status::kOk);
+  ASSERT_EQ(names(alone.transmit(now)), "INIT");
+  const Packet forged =
+      build(kFirst, host_address, PortNumber(7777), host_port, alone.status().local_tag,
+            [&](PacketWriter& w) {
+              return wire::write_init_ack(w, init_fields(), std::vector{kOtherPort},
+                                          std::vector<uint8_t>{1});
+            });
+  const PacketIn in{forged.source, forged.destination, forged.bytes};
+  alone.shard().receive(now, {&in, 1});
+  EXPECT_EQ(names(alone.transmit(now)), "");
+  EXPECT_EQ(alone.state(), kCookieWait);
+  EXPECT_EQ(alone.count(Counter::k_drop_bad_tag), 1u);
+  alone.finish(now);
+  EXPECT_EQ(alone.violation(), "");
 }
 
 TEST_F(OwnAddresses, AnEndpointIsNoPeerOfItself) {

@@ -571,6 +571,21 @@ TEST_F(PathMtuOfTwo, BlackHolesOnBothAreEscapedToo) {
   EXPECT_EQ(path(1).mtu, 1400);
 }
 
+// A path has one address at either end: what is said of another pair is not about it.
+TEST_F(PathMtuOfTwo, TooBigFromAnotherAddressOfOursIsAboutNoPath) {
+  z();
+  ASSERT_EQ(a().connect(now, z_setup.addresses, z_setup.port).status, Status::kOk);
+  run(seconds(3));
+  ASSERT_EQ(a().send(now, std::string(1452, 'x')), Status::kOk);
+  const Packet sent = a().transmit(now).at(0);
+  ASSERT_EQ(sent.source, a_setup.addresses[0]);
+  a().shard().packet_too_big(now, {a_setup.addresses[1], sent.destination, sent.bytes}, 1300);
+  EXPECT_EQ(path(0).mtu, 1500);
+  EXPECT_EQ(a().count(Counter::k_drop_icmp_not_in_flight), 1u);
+  a().shard().packet_too_big(now, {sent.source, sent.destination, sent.bytes}, 1300);
+  EXPECT_LT(path(0).mtu, 1500);
+}
+
 TEST_F(PathMtuOfTwo, WhatIsCutAfterOneShrankFitsBoth) {
   z();
   ASSERT_EQ(a().connect(now, z_setup.addresses, z_setup.port).status, Status::kOk);

@@ -26,7 +26,7 @@ void expect_names(Enum last, Name name) {
 
 TEST(Names, EachStateReasonAndStatusHasOneOfItsOwn) {
   expect_names(AssocState::kShutdownAckSent, [](AssocState s) { return state_name(s); });
-  expect_names(PathState::kInactive, [](PathState s) { return state_name(s); });
+  expect_names(PathState::kUnconfirmedInactive, [](PathState s) { return state_name(s); });
   expect_names(Reason::kRestarted, reason_name);
   expect_names(Status::kOutOfResources, status_text);
 }

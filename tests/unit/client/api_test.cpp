@@ -31,13 +31,14 @@ TEST(Texts, EveryErrorHasASentence) {
 TEST(Texts, NamesOfEventsReasonsAndStates) {
   EXPECT_STREQ(tl_event_kind_name(TL_EVENT_MESSAGE), "MESSAGE");
   EXPECT_STREQ(tl_event_kind_name(TL_EVENT_DAEMON_GONE), "DAEMON_GONE");
+  EXPECT_STREQ(tl_event_kind_name(TL_EVENT_RESTART_REFUSED), "RESTART_REFUSED");
   EXPECT_STREQ(tl_event_kind_name(-1), "?");
   EXPECT_STREQ(tl_event_kind_name(99), "?");
   EXPECT_STREQ(tl_reason_name(TL_REASON_RESET), "reset by the peer");
   EXPECT_STREQ(tl_reason_name(TL_REASON_DAEMON_GONE), "the daemon is gone");
   EXPECT_STREQ(tl_reason_name(10), "?");
   EXPECT_STREQ(tl_path_state_name(TL_PATH_POTENTIALLY_FAILED), "potentially failed");
-  EXPECT_STREQ(tl_path_state_name(4), "?");
+  EXPECT_STREQ(tl_path_state_name(5), "?");
 }
 
 TEST(Addresses, ParseAndPrint) {

@@ -35,6 +35,9 @@ TEST(WorkerConfig, EachWorkerIsToldItsPlace) {
   config.limits.max_associations = 100;
   config.limits.inits_per_second = 1000;
   config.limits.inits_per_second_per_source = 7;
+  config.ports.resize(2);
+  config.ports[0].addresses = {{IpAddress::ipv4(192, 0, 2, 1), 24}};
+  config.ports[1].addresses = {{IpAddress::ipv4(10, 0, 0, 1), 8}};
   const WorkerConfig second = worker_config(config, 1);
   EXPECT_EQ(second.index, 1);
   EXPECT_EQ(second.count, 2);
@@ -46,6 +49,9 @@ TEST(WorkerConfig, EachWorkerIsToldItsPlace) {
   EXPECT_EQ(second.bridge.max_associations, 57u);
   EXPECT_EQ(second.shard.inits_per_second, 563u);
   EXPECT_EQ(second.shard.inits_per_second_per_source, 7u);
+  EXPECT_EQ(second.shard.own_addresses,
+            (std::vector{IpAddress::ipv4(192, 0, 2, 1), IpAddress::ipv4(10, 0, 0, 1)}))
+      << "those of every port";
 }
 
 }  // namespace

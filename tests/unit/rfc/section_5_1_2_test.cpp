@@ -72,16 +72,18 @@ TEST_F(Section5Addresses, NothingGoesAnywhereElse) {
 
 TEST_F(Section5Addresses, AnInitBelongsToWhomItsListNames) {
   open();
-  const std::string before = all_of_it();
+  const std::string before = what_it_has();
   peer_address = ip("198.51.100.9");
   peer_tag = VerificationTag(0x55);
   send_init();
   EXPECT_EQ(hear(), "INIT ACK") << "a stranger";
   peer_list = {kTwo, kOne};
   send_init();
-  const Packet answer = hear_one();
-  EXPECT_EQ(causes(answer), std::vector{CauseCode::kRestartWithNewAddresses}) << "one of us";
-  EXPECT_EQ(all_of_it(), before);
+  const std::vector<Packet> said = listen();
+  ASSERT_EQ(names(said), "ABORT, HEARTBEAT") << "one of us";
+  EXPECT_EQ(causes(said[0]), std::vector{CauseCode::kRestartWithNewAddresses});
+  EXPECT_EQ(said[1].destination, kOne) << "which is asked whether it lives";
+  EXPECT_EQ(what_it_has(), before);
 }
 
 TEST_F(Section5Addresses, AnInitAckFromAnUnknownAddressIsKnownByItsList) {

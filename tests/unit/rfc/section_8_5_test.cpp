@@ -53,6 +53,23 @@ class Section8Tags : public InEveryState {
 
 using Section8Life = Pair;
 
+// Whatever the peer's own tag may admit, it is one chunk: an ABORT that turns out to be malformed
+// lets nothing in behind it.
+TEST_F(Section8Tags, AReflectedTagAdmitsTheFirstChunkOnly) {
+  const auto abort_with_a_cause_too_long = [](PacketWriter& w) {
+    uint8_t* const at = w.reserve_chunk(ChunkType::kAbort, wire::kTagReflectedFlag, 4);
+    if (at != nullptr) store_be32(at, 0x000c0040);
+    return at != nullptr;
+  };
+  open();
+  const Before before = look();
+  for (const Write& behind : every_chunk()) {
+    tell(peer_tag, [&](PacketWriter& w) { return abort_with_a_cause_too_long(w) && behind(w); });
+    expect_nothing_since(before, "behind a reflected tag");
+  }
+  EXPECT_GT(host().count(Counter::k_drop_bad_chunk), 0u);
+}
+
 // ---------------------------------------------------------------- 8.4
 
 TEST_F(Section8Tags, AnInitThatCanNotBeServedDrawsAnAbortWithItsOwnTag) {

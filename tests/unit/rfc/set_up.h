@@ -64,13 +64,17 @@ class States : public Peer {
   }
   // What a host that took no notice has still.
   std::string all_of_it() {
+    return what_it_has() + " " + std::to_string(host().events.size()) + " " +
+           std::to_string(host().shard().next_deadline().ns());
+  }
+  // The same, of one that may have been told something, or have asked.
+  std::string what_it_has() {
     const AssocStatus s = host().status();
     std::string out = std::string(state_name(s.state));
     for (const uint64_t n :
          {uint64_t{s.local_tag.value}, uint64_t{s.peer_tag.value}, uint64_t{s.next_tsn.value},
           uint64_t{s.cum_tsn_ack.value}, uint64_t{s.outbound_streams}, uint64_t{s.inbound_streams},
-          uint64_t{s.peer_rwnd}, s.outstanding_bytes, host().events.size(),
-          static_cast<uint64_t>(host().shard().next_deadline().ns())}) {
+          uint64_t{s.peer_rwnd}, s.outstanding_bytes}) {
       out += " " + std::to_string(n);
     }
     for (const PathStatus& path : s.paths) {

@@ -179,14 +179,21 @@ TEST_F(Rfc5062Section4AssociationHijacking2, ARestartIsToldAndOldDataDoesNotGoTo
 
 TEST_F(Rfc5062Section4AssociationHijacking2, ARestartBringsNoNewAddresses) {
   open();
-  const std::string before = picture();
+  const AssocStatus before = host().status();
   peer_tag = VerificationTag(0x2001);
   peer_list = {peer_address, kVictim};
   send_init();
-  const Packet answer = hear_one();
-  EXPECT_EQ(causes(answer), std::vector{CauseCode::kRestartWithNewAddresses});
-  EXPECT_EQ(answer.header().verification_tag, peer_tag);
-  EXPECT_EQ(picture(), before);
+  const std::vector<Packet> said = listen();
+  ASSERT_EQ(names(said), "ABORT, HEARTBEAT");
+  EXPECT_EQ(causes(said[0]), std::vector{CauseCode::kRestartWithNewAddresses});
+  EXPECT_EQ(said[0].header().verification_tag, peer_tag);
+  EXPECT_EQ(said[1].destination, peer_address) << "the victim hears nothing";
+  const AssocStatus after = host().status();
+  EXPECT_EQ(after.state, before.state);
+  EXPECT_EQ(after.local_tag, before.local_tag);
+  EXPECT_EQ(after.peer_tag, before.peer_tag);
+  EXPECT_EQ(after.paths.size(), 1u);
+  EXPECT_EQ(after.cum_tsn_ack, before.cum_tsn_ack);
 }
 
 // ---------------------------------------------------------------- 7: association redirection

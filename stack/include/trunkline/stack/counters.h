@@ -49,6 +49,7 @@ namespace trunkline {
   X(path_failures, "paths that became inactive")                                                \
   X(path_recoveries, "paths that became active again after that")                              \
   X(path_doubts, "paths that became potentially failed")                                        \
+  X(unconfirmed_failures, "peers' addresses that never answered, and are asked seldom now")     \
   X(failovers, "times that data left a path because it failed")                                 \
   X(primary_switchovers, "times that another path became primary because it failed")            \
   X(pmtu_probes_sent, "HEARTBEATs padded to find out whether a larger packet passes")           \
@@ -67,10 +68,10 @@ namespace trunkline {
   X(drop_runt, "packets shorter than a common header and a chunk")                              \
   X(drop_zero_port, "packets with port number 0")                                               \
   X(drop_not_unicast, "packets from or to an address that is not unicast")                      \
-  X(drop_chunk_length, "packets whose chunk lengths do not add up")                             \
-  X(drop_bundled_init, "INIT, INIT ACK or SHUTDOWN COMPLETE bundled with other chunks")         \
   X(drop_own_source, "packets from outside whose source is one of our own addresses")           \
   X(drop_looped, "packets of ours that came back to an association with another host")          \
+  X(drop_chunk_length, "packets whose chunk lengths do not add up")                             \
+  X(drop_bundled_init, "INIT, INIT ACK or SHUTDOWN COMPLETE bundled with other chunks")         \
   X(drop_bad_tag, "packets of an association with a wrong verification tag")                    \
   X(drop_init_nonzero_tag, "INITs whose packet has a verification tag")                         \
   X(drop_no_endpoint, "packets to a port that nobody listens on, unanswered")                   \

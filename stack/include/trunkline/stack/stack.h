@@ -78,7 +78,13 @@ enum class AssocState : uint8_t {  // RFC 9260 section 4
 };
 [[nodiscard]] std::string_view state_name(AssocState state);  // "ESTABLISHED"
 
-enum class PathState : uint8_t { kUnconfirmed, kActive, kPotentiallyFailed, kInactive };
+enum class PathState : uint8_t {
+  kUnconfirmed,
+  kActive,
+  kPotentiallyFailed,
+  kInactive,
+  kUnconfirmedInactive,  // never confirmed, and not answering: asked as seldom as an inactive one
+};
 [[nodiscard]] std::string_view state_name(PathState state);
 
 // Of path MTU discovery (RFC 8899 section 5.2).
@@ -171,6 +177,8 @@ enum class EventKind : uint8_t {
   kRemoteError,       // the peer sent ERROR with `cause`
   kSenderDry,         // everything accepted so far has been acknowledged
   kPrimaryChanged,    // `path` is the primary path now
+  kRestartRefused,    // the peer seems to have restarted, from `path`, with addresses that are not
+                      // this association's (section 5.2.2): all paths are being probed
 };
 
 // For each association the order is: kAccepted/kConnected first, kClosed/kLost/kConnectFailed
@@ -192,7 +200,8 @@ struct Event {
   uint16_t inbound_streams = 0;
   PortNumber local_port;  // kAccepted, kConnected
   PortNumber peer_port;
-  IpAddress path;  // kAccepted, kConnected, kPrimaryChanged: primary; kPathChanged: the path
+  // kAccepted, kConnected, kPrimaryChanged: primary; kPathChanged, kRestartRefused: which
+  IpAddress path;
   // kMessage: the message lies in `pieces`, in order; `size` is the sum. When `borrowed` is true
   // the bytes lie in the received packet and are valid only until receive()'s caller reuses it;
   // Shard::keep() makes them last. Otherwise `payload` owns them.

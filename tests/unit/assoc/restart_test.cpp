@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a restart of the peer does to an association (RFC 9260 section 5.2.4 A): everything begins
+// anew, or is carried over by name. A table of all members says which; what is carried over is
+// tested here, the rest in restarted_test.cpp.
+#include <fstream>
+#include <regex>
+#include <set>
+
+#include "peer_with_four.h"
+
+namespace trunkline::test {
+namespace {
+
+using enum AssocState;
+
+// ---------------------------------------------------------------- the table
+
+enum class AfterRestart : uint8_t {
+  kAnew,         // as the constructor and enter_established() leave it in any association
+  kCookie,       // what the restart's cookie says
+  kCarriedOver,  // as it was: Association::Carried, or nothing that a life could change
+};
+
+struct MemberRow {
+  const char* member;
+  AfterRestart after;
+  const char* why = "";
+};
+
+using enum AfterRestart;
+
+// A member that is not in here is one that nobody has thought about: say what becomes of it, and
+// make a life in restarted_test.cpp that leaves its mark on it.
+constexpr MemberRow kAssociation[] = {
+    // -- who it is, and what state it is in
+    {"id", kCarriedOver, "its user and the shard know it by that"},
+    {"user", kCarriedOver, "the user's word"},
+    {"ready_place", kAnew},
+    {"held_place", kAnew, "it holds nothing"},
+    {"wheel_entry", kAnew, "but for its owner, the slot"},
+    {"local_", kCarriedOver, "the endpoint"},
+    {"profile_", kCarriedOver, "the operator's word for this peer"},
+    {"local_tag_", kCookie},
+    {"peer_tag_", kCookie},
+    {"peer_port_", kCookie, "and never another"},
+    {"state_", kAnew, "then SHUTDOWN once more, if our user wants out"},
+    {"pending_", kAnew, "the COOKIE ACK"},
+    {"dead_", kAnew},
+    {"accepted_", kCarriedOver, "who called first is history"},
+    {"sack_due_", kAnew},
+    {"sack_detour_", kAnew},
+    {"first_data_seen_", kAnew},
+    {"fast_retransmit_now_", kAnew},
+    {"in_fast_recovery_", kAnew},
+    {"probing_window_", kAnew},
+    {"window_closed_", kAnew},
+    {"probe_answered_", kAnew},
+    {"probe_due_", kAnew},
+    {"sender_dry_owed_", kAnew, "what was accepted has been given back"},
+    {"shutdown_wished_", kCarriedOver, "not the peer's to undo"},
+    {"own_path_used_", kAnew},
+    {"probes_", kAnew},
+    {"packets_since_sack_", kAnew},
+    {"burst_left_", kAnew},
+    {"path_count_", kCookie, "the addresses of the new list, no others"},
+    {"primary_", kAnew, "the address that the INIT came from"},
+    {"data_path_", kAnew},
+    {"last_data_path_", kAnew},
+    {"named_count_", kAnew, "counts while opening"},
+    {"cookie_ack_path_", kAnew, "where the COOKIE ECHO came from"},
+    {"setup_path_", kAnew},
+    {"error_count_", kAnew},
+    {"starved_", kAnew},
+    {"outbound_streams_", kCookie},
+    {"inbound_streams_", kCookie},
+    {"told_rwnd_", kCookie},
+    {"peer_rwnd_", kCookie},
+    {"offered_", kAnew, "the window of our INIT ACK"},
+    {"fragment_limit_", kAnew},
+    {"only_path_", kCookie},
+    {"paths_", kCookie},
+    {"passage_", kAnew, "the tie-tags are good for one restart"},
+    {"sack_at_", kAnew},
+    {"retry_at_", kAnew},
+    {"probe_at_", kAnew},
+    // -- data in and out
+    {"tsns_", kCookie},
+    {"received_", kAnew, "what was not whole never will be"},
+    {"messages_received_", kCarriedOver, "what was counted stays counted"},
+    {"packets_received_", kCarriedOver, "likewise"},
+    {"queue_", kAnew, "messages go back to their user, SSNs begin with 0"},
+    {"outstanding_", kCookie},
+    {"accepted_bytes_", kAnew},
+    {"accepted_messages_", kAnew},
+    {"messages_sent_", kCarriedOver, "what was counted stays counted"},
+    {"packets_sent_", kCarriedOver, "likewise"},
+    {"own_path_", kAnew, "every path is a new one: see Path"},
+    // -- what is seldom touched
+    {"kept_bytes_", kCarriedOver, "a slow reader has them still to take"},
+    {"retransmitted_", kCarriedOver, "what was counted stays counted"},
+    {"established_at_", kAnew},
+    {"next_probe_at_", kCarriedOver, "a restart begins no new round of probes (5.4)"},
+    {"fast_recovery_exit_", kAnew},
+};
+
+// The data members of Association, as its header has them.
+std::set<std::string> members_in_header() {
+  std::ifstream file(TRUNKLINE_STACK "/assoc/association.h");
+  EXPECT_TRUE(file.good());
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  const std::regex member(
+      R"(\n  [A-Za-z_][\w:<>, *&()]*?[ &*](\w+)(\[[^\]]*\])?( : 1)?( = [^;]*)?;)");
+  std::set<std::string> out;
+  const auto search = [&](const std::string& from, const std::string& to) {
+    const size_t begin = text.find(from);
+    const size_t end = text.find(to, begin);
+    ASSERT_NE(end, std::string::npos) << from;
+    const std::string part = text.substr(begin, end - begin);
+    for (std::sregex_iterator it(part.begin(), part.end(), member), last; it != last; ++it) {
+      out.insert((*it)[1]);
+    }
+  };
+  search("\n  AssocId id;", " private:");
+  search("  // -- who it is, and what state it is in\n", "\n};\n");
+  return out;
+}
+
+TEST(RestartTable, NamesEveryMemberOfAnAssociation) {
+  std::set<std::string> rows;
+  for (const MemberRow& row : kAssociation) {
+    EXPECT_TRUE(rows.insert(row.member).second) << row.member << " is there twice";
+  }
+  EXPECT_EQ(members_in_header(), rows);
+}
+
+// ---------------------------------------------------------------- what is carried over
+
+class AfterARestart : public Peer {
+ protected:
+  void come_back(VerificationTag tag = VerificationTag(0x00c0ffee)) {
+    peer_tag = tag;
+    peer_tsn = Tsn(90000);
+    peer_ssn = 0;
+    send_init();
+    const std::vector<Packet> answers = listen();
+    ASSERT_FALSE(answers.empty());
+    take_init_ack(answers[0]);
+    tell(cookie_echo());
+  }
+};
+
+TEST_F(AfterARestart, WhatWasCountedStaysCounted) {
+  open();
+  tell_data();
+  ASSERT_EQ(host().send(now, "x"), Status::kOk);
+  hear();
+  wait(seconds(3));
+  hear();
+  tell(sack(last_tsn()));
+  const AssocStatus before = host().status();
+  come_back();
+  const AssocStatus after = host().status();
+  EXPECT_EQ(after.id, before.id);
+  EXPECT_EQ(after.user, before.user);
+  EXPECT_EQ(after.endpoint, before.endpoint);
+  EXPECT_EQ(after.messages_sent, 1u);
+  EXPECT_EQ(after.messages_received, 1u);
+  EXPECT_EQ(after.retransmitted_chunks, before.retransmitted_chunks);
+  EXPECT_GT(after.retransmitted_chunks, 0u);
+  EXPECT_GE(after.packets_sent, before.packets_sent);
+  EXPECT_GT(after.packets_received, before.packets_received);
+  EXPECT_EQ(after.paths[0].packets_sent, 0u) << "its paths are new";
+  EXPECT_EQ(host().count(Counter::k_curr_estab), 1u);
+}
+
+TEST_F(AfterARestart, WhatASlowReaderHasStillToTakeUsesTheWindow) {
+  setup.profile.a_rwnd = 16 * 1024;
+  open();
+  host().keep_messages = true;
+  for (int i = 0; i < 8; ++i) tell_data(std::string(1000, 'k'));
+  listen();
+  const uint32_t left = host().status().a_rwnd;
+  ASSERT_LT(left, setup.profile.a_rwnd);
+  come_back();
+  listen();
+  tell_data("new");
+  EXPECT_LE(host().status().a_rwnd, left);
+  host().read_kept(now);
+  listen();
+  EXPECT_GT(host().status().a_rwnd, left);
+}
+
+// What the SACKs of the former life held back, lest the window open in crumbs, they held back from
+// another peer.
+TEST_F(AfterARestart, OffersAllOfTheWindow) {
+  open();
+  host().keep_messages = true;
+  for (int i = 0; i < 8; ++i) tell_data(std::string(400, 'k'));
+  listen();
+  host().shard().consumed(now, host().assoc, 400);
+  const uint32_t held_back = host().status().a_rwnd;
+  come_back();
+  listen();
+  EXPECT_GT(host().status().a_rwnd, held_back);
+}
+
+// A window that is too small for the first chunk is probed after an RTO, as a new peer's.
+TEST_F(AfterARestart, ProbesAShutWindowFromTheBeginning) {
+  setup.profile.path_mtu = 9000;
+  open();
+  ASSERT_EQ(host().send(now, "taken"), Status::kOk);
+  listen();
+  tell(sack(last_tsn(), {}, 0));
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(host().send(now, "probe"), Status::kOk);
+  const auto pass = [&](Duration span) {
+    const TimePoint end = now + span;
+    listen();
+    while (host().shard().next_deadline() <= end) {
+      now = host().shard().next_deadline();
+      host().advance(now);
+      for (const Packet& packet : listen()) {
+        if (packet.find(ChunkType::kData)) return true;
+      }
+    }
+    now = end;
+    return false;
+  };
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_TRUE(pass(minutes(2)));
+    tell(sack(last_tsn(), {}, 0));
+  }
+  ASSERT_EQ(host().count(Counter::k_zero_window_probes), 6u);
+  peer_window = 1500;  // the smallest that an INIT may offer (3.3.2)
+  come_back();
+  listen();
+  ASSERT_EQ(host().send(now, std::string(5000, 'x')), Status::kOk);
+  const TimePoint begin = now;
+  ASSERT_TRUE(pass(minutes(2)));
+  EXPECT_EQ(now - begin, host().status().paths[0].rto);
+}
+
+// The round of probes goes on where it was.
+TEST_F(AfterARestart, BeginsNoNewRoundOfProbes) {
+  peer_list = {peer_address, kSecond};
+  open();
+  host().advance(now);
+  EXPECT_EQ(hear(), "HEARTBEAT");
+  for (uint32_t i = 1; i < 20; ++i) {
+    come_back(VerificationTag(i));
+    host().advance(now);
+    EXPECT_EQ(hear(), "COOKIE ACK");
+    EXPECT_EQ(host().count(EventKind::kRestarted), i);
+  }
+}
+
+// Whoever asked in vain for long enough has somebody else end for it: the former life's patience is
+// not the new one's.
+TEST_F(AfterARestart, CountsItsOwnDearthOnly) {
+  setup.shard.receive_buffer_bytes = 32 * 1024;
+  setup.profile.a_rwnd = 1024 * 1024;
+  const auto tell_fragment = [&](const char* flags, Tsn tsn) {
+    tell(data({.text = std::string(400, 'f'), .flags = flags, .ssn = uint16_t{0}, .tsn = tsn}));
+    listen();
+  };
+  peer_port = PortNumber(1111);
+  open();
+  // One holds all that there is, for a message without end.
+  for (uint32_t i = 0; host().count(Counter::k_drop_data_no_memory) == 0; ++i) {
+    tell_fragment(i == 0 ? "B" : "", peer_tsn + i);
+  }
+  peer_port = PortNumber(2222);
+  open();
+  const auto starve = [&] {
+    for (int i = 0; i < 3; ++i) tell_fragment("B", peer_tsn);
+  };
+  starve();
+  ASSERT_EQ(host().shard().association_count(), 2u);
+  come_back();
+  listen();
+  starve();
+  EXPECT_EQ(host().shard().association_count(), 2u);
+  tell_fragment("B", peer_tsn);
+  EXPECT_EQ(host().shard().association_count(), 1u) << "now it was asked often enough";
+}
+
+TEST_F(AfterARestart, OwesNoWordOfBeingDry) {
+  open();
+  ASSERT_EQ(host().send(now, "of the former life"), Status::kOk);
+  EXPECT_EQ(hear(), "DATA");
+  come_back();
+  EXPECT_EQ(host().last(EventKind::kSendFailed).reason, Reason::kRestarted);
+  host_tsn = host().status().next_tsn;
+  tell(sack(host_tsn - 1));
+  EXPECT_EQ(host().count(EventKind::kSenderDry), 0u);
+  ASSERT_EQ(host().send(now, "of this one"), Status::kOk);
+  listen();
+  tell(sack(last_tsn()));
+  EXPECT_EQ(host().count(EventKind::kSenderDry), 1u);
+}
+
+// ---------------------------------------------------------------- our user's wish
+
+class RestartOfAShutdown : public AfterARestart {
+ protected:
+  RestartOfAShutdown() { setup.profile.heartbeat_interval = Duration{0}; }
+};
+
+TEST_F(RestartOfAShutdown, BeginsItAgain) {
+  for (const AssocState from : {kShutdownPending, kShutdownSent}) {
+    SCOPED_TRACE(state_name(from));
+    start_over();
+    peer_tag = VerificationTag(0x11223344);
+    open();
+    go_on_to(from);
+    come_back();
+    EXPECT_EQ(host().count(EventKind::kRestarted), 1u);
+    const Packet answer = hear_one();
+    EXPECT_EQ(answer.names(), "COOKIE ACK + SHUTDOWN");
+    EXPECT_EQ(answer.header().verification_tag, peer_tag);
+    EXPECT_EQ(host().state(), kShutdownSent);
+    EXPECT_EQ(host().send(now, "no"), Status::kClosing);
+    // It loses none of what the peer still sends, and T2 repeats it.
+    tell_data("last words");
+    EXPECT_EQ(hear(), "SHUTDOWN") << "it acknowledges, too";
+    wait(seconds(1));
+    EXPECT_EQ(hear(), "SHUTDOWN");
+    tell(wire::write_shutdown_ack);
+    EXPECT_EQ(hear(), "SHUTDOWN COMPLETE");
+    EXPECT_EQ(host().count(EventKind::kClosed), 1u);
+    EXPECT_EQ(host().messages(), std::vector<std::string>{"last words"});
+  }
+}
+
+// The peer asked to end, and so did our user; the peer's new life knows nothing of it.
+TEST_F(RestartOfAShutdown, BeginsItAgainWhenThePeerHadAskedToo) {
+  open();
+  go_on_to(kShutdownReceived);
+  EXPECT_EQ(host().shard().shutdown(now, host().assoc), Status::kClosing);
+  come_back();
+  EXPECT_EQ(hear(), "COOKIE ACK + SHUTDOWN");
+  EXPECT_EQ(host().state(), kShutdownSent);
+}
+
+TEST_F(RestartOfAShutdown, ThatThePeerAskedForIsOver) {
+  open();
+  go_on_to(kShutdownReceived);
+  come_back();
+  EXPECT_EQ(hear(), "COOKIE ACK");
+  EXPECT_EQ(host().state(), kEstablished);
+  EXPECT_EQ(host().send(now, "to the new life"), Status::kOk);
+  EXPECT_EQ(hear(), "DATA");
+}
+
+// T5 counts from the first SHUTDOWN: a peer that restarts every minute gains no time.
+TEST_F(RestartOfAShutdown, GivesThePeerNoMoreTime) {
+  open();
+  go_on_to(kShutdownSent);
+  const TimePoint begin = now;
+  for (uint32_t i = 1; host().shard().association_count() > 0 && i < 20; ++i) {
+    come_back(VerificationTag(i));
+    listen();
+    const TimePoint next = now + seconds(50);
+    while (host().shard().next_deadline() <= next && host().shard().association_count() > 0) {
+      now = host().shard().next_deadline();
+      host().advance(now);
+      listen();
+    }
+    if (host().shard().association_count() > 0) now = next;
+  }
+  EXPECT_EQ(now - begin, 5 * setup.profile.rto_max);
+  EXPECT_EQ(host().count(EventKind::kLost), 1u);
+}
+
+TEST_F(RestartOfAShutdown, FromShutdownAckSentIsRefusedAsEver) {
+  open();
+  peer_tag = VerificationTag(0x55);
+  send_init();
+  take_init_ack(hear_one());
+  const VerificationTag tag = host_tag;
+  host_tag = host().status().local_tag;
+  go_on_to(kShutdownAckSent);
+  tell(tag, cookie_echo());
+  EXPECT_EQ(hear(), "SHUTDOWN ACK + ERROR");
+  EXPECT_EQ(host().state(), kShutdownAckSent);
+}
+
+}  // namespace
+}  // namespace trunkline::test
