@@ -135,7 +135,7 @@ void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, D
     case ReceiveQueue::Outcome::kHeld:
       break;
   }
-  if (chunk.tsn == tsns_.cum_tsn() + 1) starved_ = 0;
+  if (starved_ != 0 && chunk.tsn == tsns_.cum_tsn() + 1) starved_ = 0;
   offered_ -= std::min(offered_, static_cast<uint32_t>(chunk.payload.size()));
   data.fresh = true;
   ctx.counters.add(chunk.unordered ? Counter::k_in_unorder_chunks : Counter::k_in_order_chunks);

@@ -57,8 +57,7 @@ bool Association::find_blocks(ShardContext& ctx, const wire::DataChunk& chunk, D
   const bool is_next = chunk.tsn == tsns_.cum_tsn() + 1;
   while (!ctx.blocks.has_room(size)) {
     Association* const most = ctx.holders.top();
-    if (most == nullptr) return false;
-    if (most->received_.loose_blocks() == 0) break;
+    if (most == nullptr || most->received_.loose_blocks() == 0) break;
     if (most == this) {
       if (!drop_held_behind(ctx, chunk.tsn, Counter::k_drop_held_no_memory)) break;
       data.immediate = true;
@@ -75,8 +74,12 @@ bool Association::find_blocks(ShardContext& ctx, const wire::DataChunk& chunk, D
   if (ctx.blocks.has_room(size)) return true;
   if (!is_next || ++starved_ <= kPatience) return false;
   while (!ctx.blocks.has_room(size)) {
-    Association* const most = ctx.holders.top();
-    if (most == nullptr) return false;
+    Association* most = ctx.holders.top();
+    if (most == nullptr) {
+      // Slow readers have it all, or it is less than the chunk.
+      if (starved_ <= profile_.association_max_retrans) return false;
+      most = this;
+    }
     most->abort_for_memory(ctx);
     if (most == this) return false;
   }

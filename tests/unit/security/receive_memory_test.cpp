@@ -268,6 +268,16 @@ TEST_F(ReceiveMemory, AnEndThatCompletesNothingStaysOutside) {
   EXPECT_EQ(host().count(Counter::k_aborted_for_memory), 1u);
 }
 
+TEST_F(ReceiveMemory, NorDoesTheEndOfWhatHasNoBeginning) {
+  setup.profile.a_rwnd = 4 * 1024;
+  const Voice peer = open_voice();
+  for (uint32_t n = 0; n < 8; ++n) say(peer, {.flags = "U", .tsn = peer.tsn + n});
+  ASSERT_EQ(used(), 8u);
+  say(peer, {.text = "end", .flags = "EU", .tsn = peer.tsn + 8});
+  EXPECT_LE(used(), 8u);
+  EXPECT_FALSE(lives(peer));
+}
+
 // ---------------------------------------------------------------- the shard's buffers
 
 // Three peers with one-byte chunks behind a hole had all the buffers, and a fourth that did nothing
@@ -439,6 +449,35 @@ TEST_F(ReceiveMemory, AShortageThatHasPassedIsForgotten) {
     good.tsn = good.tsn + 2;
     ASSERT_EQ(host().messages().size(), 2u * (round + 1));
   }
+}
+
+// Its end, which is small and lies behind the fragment that has no room, comes in time after time.
+TEST_F(ReceiveMemory, WhatComesInBehindTheNextTsnDoesNotProlongItsWait) {
+  setup.shard.receive_buffer_bytes = 16 * kBlock;
+  const Voice peer = open_voice();
+  for (uint32_t n = 0; n < 14; ++n) {
+    say(peer, {.flags = n == 0 ? "B" : "", .ssn = 0, .tsn = peer.tsn + n});
+  }
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(lives(peer)) << i;
+    say(peer, {.flags = "E", .ssn = 0, .tsn = peer.tsn + 15});
+    say(peer, {.text = std::string(1400, 'm'), .flags = "", .ssn = 0, .tsn = peer.tsn + 14});
+    listen();
+  }
+  EXPECT_FALSE(lives(peer));
+  EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kOutOfResources);
+}
+
+TEST_F(ReceiveMemory, AChunkLargerThanTheBuffersEndsItsAssociation) {
+  setup.shard.receive_buffer_bytes = 2 * kBlock;
+  const Voice peer = open_voice();
+  for (uint32_t i = 0; i <= setup.profile.association_max_retrans; ++i) {
+    ASSERT_TRUE(lives(peer)) << i;
+    say(peer, {.text = std::string(1400, 'b'), .flags = "B", .ssn = 0, .tsn = peer.tsn});
+    listen();
+  }
+  EXPECT_FALSE(lives(peer));
+  EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kOutOfResources);
 }
 
 // A message that was acknowledged needs a copy for its slow reader: that can't wait.
