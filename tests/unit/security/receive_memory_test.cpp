@@ -399,31 +399,6 @@ TEST_F(ReceiveMemory, TheLargestUnfinishedMessageEndsWhenTheNextTsnHasComeInVain
   EXPECT_EQ(host().messages(), std::vector<std::string>{"good"});
 }
 
-// What comes in behind the gap meanwhile is no end of the shortage: the two would take turns for
-// ever.
-TEST_F(ReceiveMemory, ThePatienceIsThatForTheNextTsnAlone) {
-  setup.profile.a_rwnd = 64 * 1024;
-  setup.shard.receive_buffer_bytes = 34 * kBlock;
-  const Voice large = open_voice();
-  const Voice good = open_voice();
-  for (uint32_t n = 0; n < 32; ++n) {
-    say(large, {.flags = n == 0 ? "B" : "", .ssn = 0, .tsn = large.tsn + n});
-  }
-  const std::string three_blocks(2 * kBlock, 'g');
-  for (int round = 0; round < 3; ++round) {
-    say(good, {.text = "d", .flags = "E", .ssn = 0, .tsn = good.tsn + 1});
-    ASSERT_EQ(used(), 33u) << "it has room where it lies";
-    say(good, {.text = three_blocks, .flags = "B", .ssn = 0, .tsn = good.tsn});
-    listen();
-    ASSERT_TRUE(lives(large) && lives(good)) << round;
-  }
-  say(good, {.text = "d", .flags = "E", .ssn = 0, .tsn = good.tsn + 1});
-  say(good, {.text = three_blocks, .flags = "B", .ssn = 0, .tsn = good.tsn});
-  EXPECT_FALSE(lives(large));
-  say(good, {.text = "d", .flags = "E", .ssn = 0, .tsn = good.tsn + 1});
-  EXPECT_EQ(host().messages(), std::vector<std::string>{three_blocks + "d"});
-}
-
 // It is the next TSN coming in vain time after time that ends somebody, not now and then.
 TEST_F(ReceiveMemory, AShortageThatHasPassedIsForgotten) {
   setup.profile.a_rwnd = 64 * 1024;
