@@ -14,6 +14,11 @@
 namespace trunkline::perf {
 namespace {
 
+// Where the length is given, time must not make a difference.
+void begin(const Run& run) {
+  if (run.messages != 0) count_time();
+}
+
 void check(const End& a, const End& z) {
   require(a.lost == 0 && z.lost == 0, "an association or a message was lost");
 }
@@ -50,6 +55,7 @@ void stream_messages(End& a, End& z, uint64_t count, uint64_t window) {
 }
 
 void stream(const Run& run, size_t size, const NamedProfile& profile) {
+  begin(run);
   EndSetup setup;
   setup.message_size = size;
   setup.profile = profile.profile;
@@ -57,9 +63,10 @@ void stream(const Run& run, size_t size, const NamedProfile& profile) {
   End a(setup, clock_now());
   End z(setup, clock_now());
   connect_all(a, z, 1);
-  const uint64_t count =
+  const uint64_t by_scale =
       run.pick(2'000, 1'000'000, 4'000'000) * 100 / (size < 250 ? 100 : size * 2 / 5);
-  stream_messages(a, z, count / 4, window);
+  const uint64_t count = run.length(by_scale);
+  stream_messages(a, z, by_scale / 4, window);
   const uint64_t packets = a.shard().counters().get(Counter::k_out_sctp_packs);
   const uint64_t answers = z.shard().counters().get(Counter::k_out_sctp_packs);
   const double from = cpu_seconds();
@@ -85,6 +92,7 @@ void stream_rfc(const Run& run) {
 }
 
 void ping_pong(const Run& run) {
+  begin(run);
   EndSetup setup;
   setup.profile = lan_profile().profile;
   End a(setup, clock_now());
@@ -98,8 +106,9 @@ void ping_pong(const Run& run) {
       while (a.received == answers) turn(a, z);
     }
   };
-  const uint64_t rounds = run.pick(1'000, 500'000, 2'000'000);
-  play(rounds / 4);
+  const uint64_t by_scale = run.pick(1'000, 500'000, 2'000'000);
+  const uint64_t rounds = run.length(by_scale);
+  play(by_scale / 4);
   const double from = cpu_seconds();
   play(rounds);
   const double spent = cpu_seconds() - from;
@@ -128,13 +137,15 @@ void round_robin(End& a, End& z, uint64_t messages, size_t burst) {
 }
 
 void associations(const Run& run, uint32_t count, size_t burst) {
+  begin(run);
   EndSetup setup = rfc_setup(count);
   setup.slots = std::min<size_t>(5 * count * burst + 4096, 1'000'000);
   End a(setup, clock_now());
   setup.slots = 4096;
   End z(setup, clock_now());
   connect_all(a, z, count);
-  const uint64_t messages = std::max<uint64_t>(run.pick(0, 1'000'000, 2'000'000), 2u * count);
+  const uint64_t messages =
+      run.length(std::max<uint64_t>(run.pick(0, 1'000'000, 2'000'000), 2u * count));
   round_robin(a, z, std::max<uint64_t>(count, run.pick(0, 100'000, 200'000)) * burst, burst);
   const double from = cpu_seconds();
   const uint64_t before = z.received;
@@ -146,7 +157,7 @@ void associations(const Run& run, uint32_t count, size_t burst) {
 
 template <uint32_t Count, size_t Burst>
 void associations_of(const Run& run) {
-  associations(run, run.scale == Scale::kTiny ? 100 : Count, Burst);
+  associations(run, run.scale == Scale::kTiny && run.messages == 0 ? 100 : Count, Burst);
 }
 
 // ---------------------------------------------------------------- set-up and tear-down

@@ -80,7 +80,16 @@ NamedProfile lan_profile() {
   return out;
 }
 
+namespace {
+int64_t counted_ns = 0;  // 0: time is read
+}  // namespace
+
+void count_time() {
+  counted_ns = clock_now().ns();
+}
+
 TimePoint clock_now() {
+  if (counted_ns != 0) return TimePoint::from_ns(counted_ns += 1000);
   using std::chrono::steady_clock;
   return TimePoint::from_ns(
       std::chrono::nanoseconds(steady_clock::now().time_since_epoch()).count());

@@ -123,6 +123,9 @@ class End {
 
 // The time of the worker's clock.
 [[nodiscard]] TimePoint clock_now();
+// From now on it is a microsecond later whenever somebody asks: what is counted in instructions is
+// then the same in every run.
+void count_time();
 
 // What one end has to send, at most a burst, as the other end sees it. Valid until the next call.
 std::span<const PacketIn> take_packets(TimePoint now, End& from);

@@ -79,6 +79,7 @@ int run_cases(int argc, char** argv, std::string_view role, const std::vector<Ca
   app.add_option("--case", wanted, "name of a case, or a prefix that ends in /");
   app.add_option("--scale", run.scale, "tiny, quick or full")
       ->transform(CLI::CheckedTransformer(scales));
+  app.add_option("--messages", run.messages, "messages or round trips to measure");
   app.add_flag("--list", list, "names the cases");
   CLI11_PARSE(app, argc, argv);
 

@@ -27,12 +27,17 @@ struct Run {
   Scale scale = Scale::kQuick;
   std::string role;       // "trunkline", or the peer's name
   std::string case_name;  // of the case that runs
+  uint64_t messages = 0;  // so many messages or round trips to measure; 0: as the scale says
 
   // One figure of this case, on standard output.
   void report(std::string_view metric, std::string_view unit, double value) const;
   // As many as fit the scale.
   [[nodiscard]] uint64_t pick(uint64_t tiny, uint64_t quick, uint64_t full) const {
     return scale == Scale::kTiny ? tiny : scale == Scale::kQuick ? quick : full;
+  }
+  // As many as were asked for, or else as fit the scale.
+  [[nodiscard]] uint64_t length(uint64_t by_scale) const {
+    return messages != 0 ? messages : by_scale;
   }
 };
 
@@ -48,8 +53,10 @@ struct Case {
   void (*run)(const Run&);
 };
 
-// --list, --case NAME (whole, or a prefix that ends in a slash), --scale tiny|quick|full. Each case
-// runs in a process of its own, so that none finds another's caches or heap. Returns main's status.
+// --list, --case NAME (whole, or a prefix that ends in a slash), --scale tiny|quick|full,
+// --messages N (where a case counts messages or round trips; its warm-up stays as it is, so that
+// two lengths differ by nothing else). Each case runs in a process of its own, so that none finds
+// another's caches or heap. Returns main's status.
 int run_cases(int argc, char** argv, std::string_view role, const std::vector<Case>& cases);
 
 }  // namespace trunkline::perf

@@ -19,9 +19,9 @@ namespace {
 // 96 chunks go out; a SACK with four gap blocks comes, then one for all of them. For a SACK.
 void sack_with_gaps(benchmark::State& state) {
   constexpr uint32_t kChunks = 96;
+  ChunkMemory memory(kChunks, 1, nullptr);
   Outstanding outstanding(Tsn(1));
   TxMessage message;
-  std::array<TxChunk, kChunks> chunks;
   const std::array<wire::GapBlock, 4> gaps = {{{2, 20}, {23, 40}, {42, 60}, {64, 80}}};
   std::array<uint8_t, 256> room{};
   const auto apply = [&](Tsn cum, std::span<const wire::GapBlock> blocks) {
@@ -31,21 +31,23 @@ void sack_with_gaps(benchmark::State& state) {
     const std::span<const uint8_t> packet = writer.finish(false);
     wire::ChunkCursor cursor(packet.subspan(wire::kCommonHeaderSize));
     const auto sack = wire::SackChunk::parse(*cursor.next());
-    require(sack && outstanding.plausible(*sack), "not a SACK");
+    require(sack && !outstanding.acknowledges_unsent(*sack), "not a SACK");
     SackOutcome outcome;
     outstanding.process(*sack, false, outcome);
     benchmark::DoNotOptimize(outcome);
-    while (outstanding.pop_acked() != nullptr) {
-    }
+    outstanding.pop_acked(memory, [](TxMessage*) {});
   };
   int64_t now = 0;
   for (auto _ : state) {
     const Tsn first = outstanding.next_tsn();
-    for (TxChunk& chunk : chunks) {
-      chunk = TxChunk{};
+    for (uint32_t i = 0; i < kChunks; ++i) {
+      require(outstanding.make_room(memory), "no memory for a chunk");
+      TxChunk chunk;
       chunk.message = &message;
+      chunk.tsn = outstanding.next_tsn();
       chunk.size = 100;
-      outstanding.add(&chunk, TimePoint::from_ns(++now), 0);
+      chunk.sent_at = TimePoint::from_ns(++now);
+      outstanding.add(memory, chunk);
     }
     apply(first + 7, gaps);
     apply(first + (kChunks - 1), {});

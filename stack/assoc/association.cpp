@@ -156,10 +156,10 @@ void Association::fail_messages(ShardContext& ctx, Reason reason, uint16_t cause
     event.payload = std::move(message->payload);
     ctx.messages.destroy(message);
   };
-  while (TxChunk* chunk = outstanding_.pop_any()) {
-    TxMessage* const message = chunk->message;
-    ctx.chunks.destroy(chunk);
-    if (--message->chunks_outstanding == 0 && message->unsent_size == 0) give_back(message);
+  while (TxMessage* message = outstanding_.pop_any(ctx.chunks)) {
+    if (--message->chunks_outstanding > 0 || message->unsent_size > 0) continue;
+    queue_.finish(*message);
+    give_back(message);
   }
   while (TxMessage* message = queue_.pop_any()) give_back(message);
   accepted_bytes_ = 0;
@@ -276,12 +276,10 @@ void Association::fill_status(const ShardContext& ctx, AssocStatus& out) const {
 void Association::release(ShardContext& ctx) {
   ctx.wheel.cancel(wheel_entry);
   if (ready_place != 0) ctx.ready.remove(this);
-  while (TxChunk* chunk = outstanding_.pop_any()) {
-    TxMessage* const message = chunk->message;
-    ctx.chunks.destroy(chunk);
-    if (--message->chunks_outstanding == 0 && message->unsent_size == 0) {
-      ctx.messages.destroy(message);
-    }
+  while (TxMessage* message = outstanding_.pop_any(ctx.chunks)) {
+    if (--message->chunks_outstanding > 0 || message->unsent_size > 0) continue;
+    queue_.finish(*message);
+    ctx.messages.destroy(message);
   }
   while (TxMessage* message = queue_.pop_any()) ctx.messages.destroy(message);
   forget_received(ctx);

@@ -303,6 +303,7 @@ class Association {
   void apply_outcome(ShardContext& ctx, TimePoint now, const SackOutcome& outcome);
   void apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
                      const SackOutcome::PerPath& said);
+  [[nodiscard]] bool fits_next_chunk(uint32_t a_rwnd) const;
   void finish_acked(ShardContext& ctx);
   void enter_fast_recovery(ShardContext& ctx, const SackOutcome& outcome);
 
@@ -331,7 +332,7 @@ class Association {
   }
   void send_again_smaller(ShardContext& ctx, Path& path);
   [[nodiscard]] bool may_have_been_too_big(const Path& path, std::span<const uint8_t> sent,
-                                           uint16_t told) const;
+                                           uint16_t told);
 
   // shutdown.cpp
   void maybe_finish_sending(ShardContext& ctx, TimePoint now);
@@ -437,7 +438,7 @@ class Association {
   bool fast_retransmit_now_ : 1 = false;  // one packet regardless of cwnd (7.2.4 rule 3)
   bool in_fast_recovery_ : 1 = false;
   bool probing_window_ : 1 = false;  // the chunk in flight is a zero window probe
-  bool window_closed_ : 1 = false;   // the last SACK said a_rwnd 0
+  bool window_closed_ : 1 = false;   // the last SACK's a_rwnd had no room for the next chunk
   bool probe_answered_ : 1 = false;  // a SACK came since T3 was started for it
   bool probe_due_ : 1 = false;       // the closed window has been left alone for long enough
   bool sender_dry_owed_ : 1 = false;

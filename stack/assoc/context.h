@@ -104,7 +104,8 @@ struct ShardContext {
         passages(shard_config.max_associations, shard_config.memory),
         path_lists(shard_config.max_associations, shard_config.memory),
         messages(shard_config.max_queued_messages, shard_config.memory),
-        chunks(shard_config.max_outstanding_chunks, shard_config.memory),
+        chunks(shard_config.max_outstanding_chunks, shard_config.max_associations,
+               shard_config.memory),
         disorder(shard_config.max_associations, shard_config.memory),
         blocks(shard_config.receive_buffer_bytes, shard_config.memory) {}
 
@@ -117,7 +118,7 @@ struct ShardContext {
   Pool<Association::Passage> passages;
   Pool<Association::ManyPaths> path_lists;
   Pool<TxMessage> messages;
-  Pool<TxChunk> chunks;
+  ChunkMemory chunks;
   Pool<TsnDisorder> disorder;
   ReceiveBlocks blocks;
   StableQueue<Event> events;

@@ -96,7 +96,7 @@ void Association::mtu_changed(Path& path) {
 void Association::send_again_smaller(ShardContext& ctx, Path& path) {
   if (state_ == AssocState::kCookieEchoed) pending_ |= kPendingCookieEcho;
   if (!sends_data()) return;
-  peer_rwnd_ += static_cast<uint32_t>(outstanding_.mark_lost(path.index));
+  peer_rwnd_ += outstanding_.mark_lost(path.index).bytes;
   path.t3 = TimePoint::never();
   burst_left_ = profile_.max_burst;
   mark_ready(ctx);
@@ -105,11 +105,11 @@ void Association::send_again_smaller(ShardContext& ctx, Path& path) {
 // Is a packet on its way that is larger than `told` and may be the one that is quoted? ICMP quotes
 // as little as eight bytes: then the tag must do.
 bool Association::may_have_been_too_big(const Path& path, std::span<const uint8_t> sent,
-                                        uint16_t told) const {
+                                        uint16_t told) {
   if (const auto tsn = quoted_tsn(sent)) {
     const TxChunk* const chunk = outstanding_.in_flight(*tsn);
     return chunk != nullptr && chunk->path == path.index &&
-           outstanding_.largest_packet(path.index) > told;
+           outstanding_.larger_in_flight(path.index, told);
   }
   constexpr size_t kNonceAt =
       wire::kCommonHeaderSize + wire::kChunkHeaderSize + wire::kTlvHeaderSize;
@@ -120,7 +120,7 @@ bool Association::may_have_been_too_big(const Path& path, std::span<const uint8_
     }
   }
   if (state_ == AssocState::kCookieEchoed) return path.ip_size(cookie_echo_size()) > told;
-  return outstanding_.largest_packet(path.index) > told;
+  return outstanding_.larger_in_flight(path.index, told);
 }
 
 void Association::on_packet_too_big(ShardContext& ctx, TimePoint now, const PacketIn& sent,

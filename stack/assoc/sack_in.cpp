@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A SACK comes (RFC 9260 sections 6.2.1, 6.3.1, 6.3.2, 7.2): what is acknowledged, what is lost,
 // what the windows are now.
+#include <limits>
+
 #include "assoc/context.h"
 #include "assoc/errors.h"
 #include "wire/sack_chunk.h"
@@ -21,21 +23,22 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
     ctx.counters.add(Counter::k_drop_old_sack);  // 6.2.1 D i
     return;
   }
-  if (!outstanding_.plausible(*sack)) {
+  if (outstanding_.acknowledges_unsent(*sack)) {  // 12.4
     ctx.counters.add(Counter::k_drop_bad_sack);
-    if (outstanding_.acknowledges_unsent(*sack)) {  // 12.4
-      protocol_violation(ctx, "a SACK acknowledges data that was never sent");
-    }
+    protocol_violation(ctx, "a SACK acknowledges data that was never sent");
     return;
   }
   SackOutcome outcome;
   outstanding_.process(*sack, in_fast_recovery_, outcome);
+  if (outcome.unsound_gaps > 0)
+    ctx.counters.add(Counter::k_drop_bad_gap_block, outcome.unsound_gaps);
+  if (outcome.gaps_ignored) ctx.counters.add(Counter::k_drop_fickle_gap_blocks);
   apply_outcome(ctx, now, outcome);
   told_rwnd_ = sack->a_rwnd;
   // 6.2.1 D ii
   const uint64_t flight = outstanding_.flight();
   peer_rwnd_ = sack->a_rwnd > flight ? static_cast<uint32_t>(sack->a_rwnd - flight) : 0;
-  window_closed_ = sack->a_rwnd == 0;
+  window_closed_ = !fits_next_chunk(sack->a_rwnd);
   if (probing_window_ || window_closed_) probe_answered_ = true;
   if (probing_window_ && (outstanding_.empty() || !window_closed_)) {
     probing_window_ = false;
@@ -50,6 +53,16 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
     }
   }
   maybe_finish_sending(ctx, now);
+}
+
+// A window that has no room for the chunk that goes next is closed (6.1 A).
+bool Association::fits_next_chunk(uint32_t a_rwnd) const {
+  if (a_rwnd > std::numeric_limits<uint16_t>::max()) return true;  // the common case
+  if (const TxChunk* const first = outstanding_.front()) return a_rwnd >= first->size;
+  if (const TxMessage* const message = queue_.front()) {
+    return a_rwnd >= std::min(message->unsent_size, fragment_limit());
+  }
+  return a_rwnd > 0;
 }
 
 void Association::apply_outcome(ShardContext& ctx, TimePoint now, const SackOutcome& outcome) {
@@ -109,10 +122,9 @@ void Association::enter_fast_recovery(ShardContext& ctx, const SackOutcome& outc
 
 // Chunks that the cumulative TSN has passed, and with them the messages that are complete.
 void Association::finish_acked(ShardContext& ctx) {
-  while (TxChunk* chunk = outstanding_.pop_acked()) {
-    TxMessage* const message = chunk->message;
-    ctx.chunks.destroy(chunk);
-    if (--message->chunks_outstanding > 0 || message->unsent_size > 0) continue;
+  outstanding_.pop_acked(ctx.chunks, [&](TxMessage* message) {
+    if (--message->chunks_outstanding > 0 || message->unsent_size > 0) return;
+    queue_.finish(*message);
     accepted_bytes_ -= static_cast<uint32_t>(message->payload.size());
     --accepted_messages_;
     Event& event = emit(ctx, EventKind::kSendAcknowledged);
@@ -121,7 +133,7 @@ void Association::finish_acked(ShardContext& ctx) {
     event.ppid = message->ppid;
     event.payload = std::move(message->payload);
     ctx.messages.destroy(message);
-  }
+  });
   if (sender_dry_owed_ && outstanding_.empty() && queue_.empty()) {
     sender_dry_owed_ = false;
     emit(ctx, EventKind::kSenderDry);

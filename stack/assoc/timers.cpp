@@ -55,13 +55,14 @@ void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
   } else {
     path.congestion.on_t3_expiry();
   }
-  if (!alive) path.mtu.on_timeout(outstanding_.largest_packet(path.index));
+  const Outstanding::Lost lost = outstanding_.mark_lost(path.index);
+  if (!alive) path.mtu.on_timeout(lost.largest_packet);
   path.one_packet = true;
   path.rto.on_expiry(profile_);
   // A HEARTBEAT that is under way over a path that failed has its own RTO from here: the silence
   // up to now is counted (RFC 7829 section 3.2 rule 6).
   if (path.failed() && path.heartbeat_outstanding) path.heartbeat_due = now + path.rto.value();
-  peer_rwnd_ += static_cast<uint32_t>(outstanding_.mark_lost(path.index));  // 6.2.1 C
+  peer_rwnd_ += lost.bytes;  // 6.2.1 C
   in_fast_recovery_ = false;
   fast_retransmit_now_ = false;
   burst_left_ = profile_.max_burst;

@@ -221,7 +221,7 @@ void Association::add_retransmissions(ShardContext& ctx, TimePoint now, Composit
     uint8_t* const at = wire::write_data_header(packet.writer, header, chunk->size);
     if (at == nullptr) break;
     if (!packet.has_data) decay_idle_window(now, packet.path);
-    PayloadCursor payload = chunk->payload;
+    PayloadCursor payload{chunk->piece, chunk->offset};
     payload.read(at, chunk->size);
     // What IP may fragment proves nothing about the path MTU.
     const bool whole = !cut_too_large(chunk, packet.path);
@@ -253,42 +253,43 @@ void Association::add_new_data(ShardContext& ctx, TimePoint now, Composition& pa
   while (TxMessage* message = queue_.front()) {
     const uint32_t size = next_fragment_size(*message, packet.writer);
     if (size == 0 || !window_allows(now, packet.path, size)) break;
-    TxChunk* const chunk = ctx.chunks.make();
-    if (chunk == nullptr) {
+    if (!outstanding_.make_room(ctx.chunks)) {
       retry_at_ = now + kPoolRetry;
       break;
     }
     if (!added) decay_idle_window(now, packet.path);
-    const bool probe = peer_rwnd_ < size;
-    chunk->message = message;
-    chunk->size = static_cast<uint16_t>(size);
-    chunk->beginning = !message->started;
-    chunk->payload = message->unsent;
+    const bool beginning = !message->started;
     queue_.advance(message, size);
-    chunk->ending = message->unsent_size == 0;
+    const bool ending = message->unsent_size == 0;
     wire::DataChunk header;
     header.unordered = message->unordered;
-    header.beginning = chunk->beginning;
-    header.ending = chunk->ending;
+    header.beginning = beginning;
+    header.ending = ending;
     header.immediate =
-        chunk->ending && (message->sack_immediately || state_ == AssocState::kShutdownPending);
+        ending && (message->sack_immediately || state_ == AssocState::kShutdownPending);
     header.tsn = outstanding_.next_tsn();
     header.stream = message->stream;
     header.ssn = message->ssn;
     header.ppid = message->ppid;
     uint8_t* const at = wire::write_data_header(packet.writer, header, size);
+    outstanding_.add(ctx.chunks, {.message = message,
+                                  .tsn = header.tsn,
+                                  .size = static_cast<uint16_t>(size),
+                                  .packet = packet.path.ip_size(packet.writer.size()),
+                                  .piece = message->unsent.piece,
+                                  .offset = message->unsent.offset,
+                                  .path = packet.path.index,
+                                  .beginning = beginning,
+                                  .ending = ending,
+                                  .sent_at = now});
     message->unsent.read(at, size);
-    chunk->packet = packet.path.ip_size(packet.writer.size());
     ++message->chunks_outstanding;
-    outstanding_.add(chunk, now, packet.path.index);
-    peer_rwnd_ -= std::min(peer_rwnd_, size);
-    start_t3(now, packet.path, false);
-    packet.path.last_sent_at = now;
     added = true;
     ctx.counters.add(message->unordered ? Counter::k_out_unorder_chunks
                                         : Counter::k_out_order_chunks);
-    if (chunk->beginning && !chunk->ending) ctx.counters.add(Counter::k_frag_usr_msgs);
-    if (probe) {
+    if (beginning && !ending) ctx.counters.add(Counter::k_frag_usr_msgs);
+    if (peer_rwnd_ < size) {
+      peer_rwnd_ = 0;
       probing_window_ = true;
       probe_answered_ = false;
       probe_due_ = false;
@@ -296,9 +297,12 @@ void Association::add_new_data(ShardContext& ctx, TimePoint now, Composition& pa
       ctx.counters.add(Counter::k_zero_window_probes);
       break;
     }
+    peer_rwnd_ -= size;
     if (profile_.one_data_per_packet) break;
   }
   if (added) {
+    start_t3(now, packet.path, false);
+    packet.path.last_sent_at = now;
     packet.has_data = true;
     if (burst_left_ > 0) --burst_left_;
   }

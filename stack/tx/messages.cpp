@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/steps.h"
+
 namespace trunkline {
 
 // Steps over the end of a piece, and over empty pieces.
 void PayloadCursor::settle() {
   while (offset == piece->length && piece->next != nullptr) {
+    count_steps();
     piece = piece->next;
     offset = 0;
   }

@@ -3,13 +3,17 @@
 // stays where the application wrote it; these only point.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
-#include "base/list.h"
 #include "trunkline/stack/payload.h"
 #include "trunkline/stack/types.h"
 
 namespace trunkline {
+
+inline constexpr size_t kMaxPaths = 8;  // destination addresses of a peer that are used
+
+struct SendStream;
 
 // A place in a chain of pieces.
 struct PayloadCursor {
@@ -27,6 +31,7 @@ struct PayloadCursor {
 struct TxMessage {
   TxMessage* next = nullptr;  // SendQueue's: behind it in its stream,
   TxMessage* turn = nullptr;  // and, of the oldest of a stream, the oldest of the next
+  SendStream* queue = nullptr;
   Payload payload;
   uint64_t context = 0;
   PayloadCursor unsent;      // where the next fragment begins
@@ -40,7 +45,8 @@ struct TxMessage {
   bool started = false;
 };
 
-// A DATA chunk from its first transmission until the cumulative TSN passes it.
+// A DATA chunk from its first transmission until the cumulative TSN passes it. An association may
+// have 65,535 of them: no byte is wasted.
 struct TxChunk {
   enum class State : uint8_t {
     kInFlight,
@@ -48,22 +54,22 @@ struct TxChunk {
     kRetransmit,  // thought lost, waits to be sent again
   };
 
-  ListLink<TxChunk> link;  // in TSN order
   TxMessage* message = nullptr;
-  PayloadCursor payload;
-  TimePoint sent_at;
   Tsn tsn;
-  uint16_t size = 0;    // bytes of user data
-  uint16_t packet = 0;  // bytes of the IP packet that it was last sent in, up to its own end
-  uint8_t path = 0;     // index of the path it was last sent on
-  uint8_t misses = 0;   // miss indications (7.2.4)
+  uint16_t size = 0;             // bytes of user data
+  uint16_t packet = 0;           // of the IP packet that it was last sent in, up to its own end
+  const Piece* piece = nullptr;  // where its payload begins
+  uint32_t offset = 0;           // in the piece
+  uint8_t path = 0;              // index of the path it was last sent on
   State state = State::kInFlight;
-  bool beginning = false;
-  bool ending = false;
-  bool retransmitted = false;       // ever: its round trip is ambiguous (6.3.1 C5)
-  bool fast_retransmitted = false;  // not a second time (7.2.4 rule 5)
-  bool many_paths = false;          // sent on more than one: who knows which one worked
-  bool reneged = false;             // by the SACK that is being processed
+  uint8_t misses : 3 = 0;  // miss indications (7.2.4)
+  bool beginning : 1 = false;
+  bool ending : 1 = false;
+  bool retransmitted : 1 = false;       // ever: its round trip is ambiguous (6.3.1 C5)
+  bool fast_retransmitted : 1 = false;  // not a second time (7.2.4 rule 5)
+  bool many_paths : 1 = false;          // sent on more than one: who knows which one worked
+  TimePoint sent_at;
 };
+static_assert(sizeof(TxChunk) == 40);
 
 }  // namespace trunkline

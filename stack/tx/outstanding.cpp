@@ -1,203 +1,184 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a SACK means, chunk by chunk, in one walk over the list from its head; the list is walked
-// past its head only when there are gaps.
+// What a SACK means: the TSNs up to the cumulative one are walked once, and of the others only
+// those whose state changes.
 #include "tx/outstanding.h"
-
-#include <algorithm>
-#include <utility>
-
-#include "wire/data_chunk.h"
 
 namespace trunkline {
 namespace {
 
 constexpr uint8_t kMissesForLoss = 3;  // 7.2.4
 
-uint32_t wire_size(const TxChunk& chunk) {
-  return static_cast<uint32_t>((wire::kDataHeaderSize + chunk.size + 3) & ~size_t{3});
-}
+// How often chunks may be taken back in a window, for each that is outstanding and in all, before
+// the peer's gap blocks are believed no more. SACKs that overtake each other look like it too, but
+// by a burst at a time.
+constexpr uint32_t kTakenBackPerChunk = 4;
+constexpr uint32_t kTakenBackAnyway = 1024;
+constexpr uint32_t kTooOften = UINT32_MAX;
 
 }  // namespace
 
-void Outstanding::add(TxChunk* chunk, TimePoint now, uint8_t path) {
-  chunk->tsn = next_tsn_;
-  ++next_tsn_;
-  chunk->sent_at = now;
-  chunk->path = path;
-  chunks_.push_back(chunk);
-  bytes_ += chunk->size;
-  put_in_flight(chunk);
-}
-
-bool Outstanding::plausible(const wire::SackChunk& sack) const {
-  const Tsn last_sent = next_tsn_ - 1;
-  if (sack.cum_tsn_ack.after(last_sent)) return false;
-  uint32_t previous_end = 0;
-  for (size_t i = 0; i < sack.gap_count(); ++i) {
-    const wire::GapBlock gap = sack.gap(i);
-    // A block begins at least one missing TSN after the last one (3.3.4).
-    if (gap.start <= previous_end + (i == 0 ? 1u : 0u) || gap.end < gap.start) return false;
-    if ((sack.cum_tsn_ack + gap.end).after(last_sent)) return false;
-    previous_end = gap.end;
-  }
-  return true;
-}
-
 bool Outstanding::acknowledges_unsent(const wire::SackChunk& sack) const {
-  const Tsn last_sent = next_tsn_ - 1;
+  const Tsn last_sent = next_tsn() - 1;
   if (sack.cum_tsn_ack.after(last_sent)) return true;
   for (size_t i = 0; i < sack.gap_count(); ++i) {
+    count_steps();
     const wire::GapBlock gap = sack.gap(i);
     if (gap.start <= gap.end && (sack.cum_tsn_ack + gap.end).after(last_sent)) return true;
   }
   return false;
 }
 
-void Outstanding::snapshot(SackOutcome& outcome) const {
+void Outstanding::begin(SackOutcome& outcome) const {
   for (size_t i = 0; i < kMaxPaths; ++i) outcome.paths[i].flight_before = path_flight_[i];
+  outcome.highest_acked = cum_ack_;
 }
 
-void Outstanding::put_in_flight(TxChunk* chunk) {
-  chunk->state = TxChunk::State::kInFlight;
-  flight_ += chunk->size;
-  path_flight_[chunk->path] += wire_size(*chunk);
+void Outstanding::put_in_flight(TxChunk& chunk) {
+  chunk.state = TxChunk::State::kInFlight;
+  count_in_flight(chunk);
 }
 
-void Outstanding::unflight(TxChunk* chunk) {
-  flight_ -= chunk->size;
-  path_flight_[chunk->path] -= wire_size(*chunk);
+inline void Outstanding::unflight(const TxChunk& chunk) {
+  flight_ -= chunk.size;
+  path_flight_[chunk.path] -= wire_size(chunk);
 }
 
-// Counts a chunk as acknowledged, once, whether by a gap block or by the cumulative TSN.
-void Outstanding::ack(TxChunk* chunk, TimePoint resent_at, SackOutcome& outcome) {
-  if (chunk->state == TxChunk::State::kInFlight) unflight(chunk);
-  if (chunk->state == TxChunk::State::kRetransmit) --retransmit_count_;
-  SackOutcome::PerPath& path = outcome.paths[chunk->path];
-  path.acked += wire_size(*chunk);
-  if (!chunk->many_paths) path.certain = true;
-  path.largest_acked = std::max(path.largest_acked, chunk->packet);
+void Outstanding::mark_for_retransmission(TxChunk& chunk) {
+  unflight(chunk);
+  chunk.state = TxChunk::State::kRetransmit;
+  ++retransmit_count_;
+  ring_.note(chunk, {Trait::kLost});
+}
+
+// Counts a chunk as acknowledged, once, whether by a gap block or by the cumulative TSN. They come
+// in ascending order.
+inline void Outstanding::ack(const TxChunk& chunk, SackOutcome& outcome) {
+  if (chunk.state == TxChunk::State::kInFlight) {
+    unflight(chunk);
+  } else {
+    --retransmit_count_;
+  }
+  SackOutcome::PerPath& path = outcome.paths[chunk.path];
+  path.acked += wire_size(chunk);
+  if (!chunk.many_paths) path.certain = true;
+  if (chunk.packet > path.largest_acked) path.largest_acked = chunk.packet;
   // 6.3.1 C5: the round trip is not told by a chunk that was sent twice, nor by one that waited
   // while another with a lower TSN was.
-  if (!chunk->retransmitted && chunk->sent_at >= resent_at) path.rtt_from = chunk->sent_at;
+  if (!chunk.retransmitted && !is_ambiguous(chunk.tsn)) path.rtt_from = chunk.sent_at;
   outcome.newly_acked = true;
-  if (highest_newly_acked_.before(chunk->tsn)) highest_newly_acked_ = chunk->tsn;
+  outcome.highest_acked = chunk.tsn;
 }
 
 void Outstanding::ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome) {
   if (!cum_tsn_ack.after(cum_ack_)) return;
   outcome.cum_advanced = true;
-  for (TxChunk* chunk = chunks_.front(); chunk != nullptr && chunk->tsn.at_or_before(cum_tsn_ack);
-       chunk = chunks_.next(chunk)) {
-    if (chunk->tsn.at_or_before(cum_ack_)) continue;  // acked before, not yet popped
-    if (chunk->retransmitted) resent_at_ = std::max(resent_at_, chunk->sent_at);
-    if (chunk->state == TxChunk::State::kGapAcked) {
+  ring_.each(first_tsn(), cum_tsn_ack, [&](const TxChunk& chunk) {
+    bytes_ -= chunk.size;
+    if (chunk.state == TxChunk::State::kGapAcked) {
       --gap_acked_count_;
-    } else {
-      ack(chunk, resent_at_, outcome);
-      outcome.paths[chunk->path].first_acked = true;
+      return;
     }
-    bytes_ -= chunk->size;
-    // It must not count as anything any more while it waits to be popped.
-    chunk->state = TxChunk::State::kGapAcked;
-  }
+    ack(chunk, outcome);
+    outcome.paths[chunk.path].first_acked = true;
+  });
   cum_ack_ = cum_tsn_ack;
 }
 
 void Outstanding::process_cum_ack(Tsn cum_tsn_ack, SackOutcome& outcome) {
-  snapshot(outcome);
-  highest_newly_acked_ = cum_ack_;
+  begin(outcome);
   ack_up_to(cum_tsn_ack, outcome);
 }
 
 void Outstanding::process(const wire::SackChunk& sack, bool in_fast_recovery,
                           SackOutcome& outcome) {
-  snapshot(outcome);
-  highest_newly_acked_ = cum_ack_;
+  begin(outcome);
   ack_up_to(sack.cum_tsn_ack, outcome);
   if (sack.gap_count() == 0 && gap_acked_count_ == 0) return;
-  apply_gaps(sack, outcome);
-  count_misses(sack, in_fast_recovery, outcome);
+  if (believes_gaps()) ack_gaps(sack, in_fast_recovery, outcome);
 }
 
-// Marks what the gap blocks cover, and takes back what they no longer cover (reneging).
-void Outstanding::apply_gaps(const wire::SackChunk& sack, SackOutcome& outcome) {
-  size_t block = 0;
-  TimePoint resent_at = resent_at_;
-  for (TxChunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunks_.next(chunk)) {
-    if (chunk->tsn.at_or_before(cum_ack_)) continue;
-    const uint32_t offset = chunk->tsn.distance_from(cum_ack_);
-    while (block < sack.gap_count() && sack.gap(block).end < offset) ++block;
-    if (block == sack.gap_count() && gap_acked_count_ == 0) break;
-    const bool covered = block < sack.gap_count() && sack.gap(block).start <= offset;
-    if (chunk->retransmitted) resent_at = std::max(resent_at, chunk->sent_at);
-    if (covered && chunk->state != TxChunk::State::kGapAcked) {
-      ack(chunk, resent_at, outcome);
-      chunk->state = TxChunk::State::kGapAcked;
-      chunk->misses = 0;
+// Marks what the gap blocks cover, takes back what they no longer cover (reneging), and counts what
+// misses.
+void Outstanding::ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery,
+                           SackOutcome& outcome) {
+  uint32_t covered = 0;
+  Tsn last = cum_ack_;
+  wire::GapCursor gaps(sack);
+  while (const auto gap = gaps.next()) {
+    last = cum_ack_ + gap->end;
+    covered += gap->end - gap->start + 1u;
+    ring_.each_with(Trait::kOpen, cum_ack_ + gap->start, last + 1, [&](TxChunk& chunk) {
+      ack(chunk, outcome);
+      chunk.state = TxChunk::State::kGapAcked;
+      chunk.misses = 0;
       ++gap_acked_count_;
-    } else if (!covered && chunk->state == TxChunk::State::kGapAcked) {
-      put_in_flight(chunk);         // 6.2.1 D iii
-      chunk->retransmitted = true;  // its round trip means nothing any more
-      chunk->reneged = true;
-      ++reneged_count_;
-      --gap_acked_count_;
-      outcome.paths[chunk->path].reneged = true;
+      ring_.note(chunk, {Trait::kGapAcked});
+    });
+  }
+  outcome.unsound_gaps = gaps.unsound();
+  // Of what is missing, what lies before the highest TSN newly acknowledged counts, or before the
+  // end of the last block in fast recovery when the cumulative TSN moved.
+  const bool all = in_fast_recovery && outcome.cum_advanced && last != cum_ack_;
+  const Tsn limit = all ? last : outcome.highest_acked;
+  if (gap_acked_count_ > covered) {
+    Tsn from = first_tsn();
+    wire::GapCursor again(sack);
+    while (const auto gap = again.next()) {
+      take_back(from, cum_ack_ + gap->start, limit, outcome);
+      from = cum_ack_ + gap->end + 1;
+    }
+    take_back(from, next_tsn(), limit, outcome);
+    if (taken_back_ > kTakenBackPerChunk * span() + kTakenBackAnyway) {
+      take_back(first_tsn(), next_tsn(), limit, outcome);
+      taken_back_ = kTooOften;
+      window_end_ = next_tsn() - 1;
+      outcome.gaps_ignored = true;
     }
   }
+  count_misses(limit, outcome);
 }
 
-void Outstanding::count_misses(const wire::SackChunk& sack, bool in_fast_recovery,
-                               SackOutcome& outcome) {
-  if (sack.gap_count() == 0 && reneged_count_ == 0) return;
-  // Missing TSNs lie before the end of the last block; of those, the ones before the highest TSN
-  // newly acknowledged count, or all of them in fast recovery when the cumulative TSN moved. What
-  // was taken back counts wherever it lies (6.2.1 D iii). One SACK is one indication.
-  Tsn limit = highest_newly_acked_;
-  if (in_fast_recovery && outcome.cum_advanced && sack.gap_count() > 0) {
-    limit = cum_ack_ + sack.gap(sack.gap_count() - 1).end;
-  }
-  for (TxChunk* chunk = chunks_.front();
-       chunk != nullptr && (reneged_count_ > 0 || chunk->tsn.before(limit));
-       chunk = chunks_.next(chunk)) {
-    const bool reneged = std::exchange(chunk->reneged, false);
-    if (reneged) --reneged_count_;
-    if (chunk->tsn.at_or_before(cum_ack_) || chunk->state != TxChunk::State::kInFlight) continue;
-    if (chunk->fast_retransmitted || !(reneged || chunk->tsn.before(limit))) continue;
-    if (++chunk->misses < kMissesForLoss) continue;
-    chunk->state = TxChunk::State::kRetransmit;
-    chunk->fast_retransmitted = true;
-    ++retransmit_count_;
-    unflight(chunk);
-    outcome.paths[chunk->path].lost = true;
-  }
+// What of these is acknowledged by gap blocks is not any more (6.2.1 D iii). That is one miss
+// indication wherever it lies; count_misses() gives one to all before `limit`.
+void Outstanding::take_back(Tsn from, Tsn end, Tsn limit, SackOutcome& outcome) {
+  ring_.each_with(Trait::kGapAcked, from, end, [&](TxChunk& chunk) {
+    put_in_flight(chunk);
+    chunk.retransmitted = true;  // its round trip means nothing any more
+    if (!chunk.fast_retransmitted && !chunk.tsn.before(limit)) ++chunk.misses;
+    ring_.note(chunk, {in_flight_on(chunk.path), Trait::kCountable, Trait::kOpen});
+    --gap_acked_count_;
+    outcome.paths[chunk.path].reneged = true;
+    if (taken_back_++ == 0) window_end_ = next_tsn() - 1;
+  });
 }
 
-TxChunk* Outstanding::pop_acked() {
-  TxChunk* const chunk = chunks_.front();
-  if (chunk == nullptr || chunk->tsn.after(cum_ack_)) return nullptr;
-  return chunks_.pop_front();
+// A chunk is counted three times at most before it is sent again, so that this costs what sending
+// does, however often the peer reports.
+void Outstanding::count_misses(Tsn limit, SackOutcome& outcome) {
+  ring_.each_with(Trait::kCountable, first_tsn(), limit, [&](TxChunk& chunk) {
+    if (++chunk.misses < kMissesForLoss) return;
+    mark_for_retransmission(chunk);
+    chunk.fast_retransmitted = true;
+    outcome.paths[chunk.path].lost = true;
+  });
 }
 
-uint64_t Outstanding::mark_lost(uint8_t path) {
-  const uint64_t before = flight_;
-  for (TxChunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunks_.next(chunk)) {
-    if (chunk->path != path || chunk->state != TxChunk::State::kInFlight) continue;
-    unflight(chunk);
-    chunk->state = TxChunk::State::kRetransmit;
-    chunk->misses = 0;
-    chunk->fast_retransmitted = false;
-    ++retransmit_count_;
-  }
-  return before - flight_;
+bool Outstanding::believes_gaps() {
+  if (taken_back_ > 0 && !in_this_window(window_end_)) taken_back_ = 0;
+  return taken_back_ != kTooOften;
 }
 
-TxChunk* Outstanding::next_retransmission(TxChunk* after) const {
-  if (retransmit_count_ == 0) return nullptr;
-  TxChunk* chunk = after == nullptr ? chunks_.front() : chunks_.next(after);
-  while (chunk != nullptr && chunk->state != TxChunk::State::kRetransmit) {
-    chunk = chunks_.next(chunk);
-  }
-  return chunk;
+Outstanding::Lost Outstanding::mark_lost(uint8_t path) {
+  Lost lost;
+  if (path_flight_[path] == 0) return lost;
+  ring_.each_with(in_flight_on(path), first_tsn(), next_tsn(), [&](TxChunk& chunk) {
+    lost.bytes += chunk.size;
+    lost.largest_packet = std::max(lost.largest_packet, chunk.packet);
+    mark_for_retransmission(chunk);
+    chunk.misses = 0;
+    chunk.fast_retransmitted = false;
+  });
+  return lost;
 }
 
 void Outstanding::retransmit(TxChunk* chunk, TimePoint now, uint8_t path) {
@@ -206,41 +187,47 @@ void Outstanding::retransmit(TxChunk* chunk, TimePoint now, uint8_t path) {
   chunk->path = path;
   chunk->sent_at = now;
   chunk->retransmitted = true;
-  put_in_flight(chunk);
+  put_in_flight(*chunk);
+  ring_.note(*chunk, {in_flight_on(path), Trait::kCountable});
+  const bool more = in_this_window(ambiguous_to_ - 1);
+  if (!more || chunk->tsn.before(ambiguous_from_)) ambiguous_from_ = chunk->tsn;
+  if (ambiguous_from_.before(cum_ack_)) ambiguous_from_ = cum_ack_;
+  ambiguous_to_ = next_tsn();
+  if (taken_back_ > 0 && taken_back_ != kTooOften) --taken_back_;
 }
 
-uint16_t Outstanding::largest_packet(uint8_t path) const {
+// Of packets that were acknowledged one may have been larger: then it is found out, once.
+bool Outstanding::larger_in_flight(uint8_t path, uint16_t size) {
+  if (largest_packet_[path] <= size) return false;
   uint16_t largest = 0;
-  for (const TxChunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunks_.next(chunk)) {
-    if (chunk->path != path || chunk->state != TxChunk::State::kInFlight) continue;
+  for (const TxChunk* chunk = earliest(path); chunk != nullptr;
+       chunk = find(in_flight_on(path), chunk->tsn + 1)) {
+    if (chunk->packet > size) return true;
     largest = std::max(largest, chunk->packet);
   }
-  return largest;
+  largest_packet_[path] = largest;
+  return false;
 }
 
 const TxChunk* Outstanding::in_flight(Tsn tsn) const {
-  for (const TxChunk* chunk = chunks_.front(); chunk != nullptr; chunk = chunks_.next(chunk)) {
-    if (chunk->tsn == tsn) return chunk->state == TxChunk::State::kInFlight ? chunk : nullptr;
-  }
-  return nullptr;
+  if (!in_this_window(tsn)) return nullptr;
+  const TxChunk& chunk = at(tsn);
+  return chunk.state == TxChunk::State::kInFlight ? &chunk : nullptr;
 }
 
-TxChunk* Outstanding::earliest(uint8_t path) const {
-  TxChunk* chunk = chunks_.front();
-  while (chunk != nullptr && (chunk->path != path || chunk->state != TxChunk::State::kInFlight)) {
-    chunk = chunks_.next(chunk);
+TxMessage* Outstanding::pop_any(ChunkMemory& memory) {
+  if (ring_.empty()) return nullptr;
+  TxChunk& chunk = at(ring_.first());
+  if (chunk.tsn.after(cum_ack_)) {
+    if (chunk.state == TxChunk::State::kInFlight) unflight(chunk);
+    if (chunk.state == TxChunk::State::kRetransmit) --retransmit_count_;
+    if (chunk.state == TxChunk::State::kGapAcked) --gap_acked_count_;
+    bytes_ -= chunk.size;
+    cum_ack_ = chunk.tsn;
   }
-  return chunk;
-}
-
-TxChunk* Outstanding::pop_any() {
-  TxChunk* const chunk = chunks_.pop_front();
-  if (chunk == nullptr) return nullptr;
-  if (chunk->state == TxChunk::State::kInFlight) unflight(chunk);
-  if (chunk->state == TxChunk::State::kRetransmit) --retransmit_count_;
-  if (chunk->state == TxChunk::State::kGapAcked && chunk->tsn.after(cum_ack_)) --gap_acked_count_;
-  if (chunk->tsn.after(cum_ack_)) bytes_ -= chunk->size;
-  return chunk;
+  TxMessage* const message = chunk.message;
+  ring_.pop_front(memory, 1);
+  return message;
 }
 
 }  // namespace trunkline

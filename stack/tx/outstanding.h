@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // DATA chunks sent and not yet passed by the cumulative TSN, in TSN order: which are in flight,
 // gap-acknowledged or to be sent again (RFC 9260 sections 6.2.1, 6.3.3, 7.2.4). Says what a SACK
-// means for each path; what to do about it is the association's.
+// means for each path; what to do about it is the association's. A SACK costs its blocks and what
+// changes by it, however much is outstanding.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 
-#include "base/list.h"
-#include "base/pool.h"
-#include "tx/messages.h"
+#include "tx/chunk_ring.h"
+#include "wire/data_chunk.h"
 #include "wire/sack_chunk.h"
 
 namespace trunkline {
 
-inline constexpr size_t kMaxPaths = 8;  // destination addresses of a peer that are used
-
-// TSNs that may be outstanding at once. A gap block names no more; and while no stream has more
-// messages under way than that, its SSNs are told apart (6.1).
+// TSNs that may be outstanding at once: a gap block names no more.
 inline constexpr uint32_t kMaxSendWindow = 65535;
 
 // What a SACK said, by path index.
@@ -35,88 +34,139 @@ struct SackOutcome {
     std::optional<TimePoint> rtt_from;  // when a chunk that was sent once, and is now acked, went
   };
   std::array<PerPath, kMaxPaths> paths;
+  Tsn highest_acked;  // of those newly acknowledged; none: what was cumulatively acknowledged
+                      // before
   bool cum_advanced = false;
   bool newly_acked = false;
+  bool gaps_ignored = false;  // the peer has taken back too often what it acknowledged
+  size_t unsound_gaps = 0;    // gap blocks that make no sense
 };
 
 class Outstanding {
  public:
-  explicit Outstanding(Tsn initial_tsn) : next_tsn_(initial_tsn), cum_ack_(initial_tsn - 1) {}
+  explicit Outstanding(Tsn initial_tsn) : ring_(initial_tsn), cum_ack_(initial_tsn - 1) {}
 
-  [[nodiscard]] Tsn next_tsn() const { return next_tsn_; }
+  [[nodiscard]] Tsn next_tsn() const { return ring_.next(); }
   // The Cumulative TSN Ack Point: everything up to it is acknowledged.
   [[nodiscard]] Tsn cum_ack() const { return cum_ack_; }
-  [[nodiscard]] bool empty() const { return chunks_.empty(); }
+  [[nodiscard]] bool empty() const { return ring_.empty(); }
   // Bytes of user data in flight on all paths: what the peer's window counts (6.2.1).
   [[nodiscard]] uint64_t flight() const { return flight_; }
   // Bytes of DATA chunks in flight on one path: what its congestion window counts (7.2).
   [[nodiscard]] uint32_t flight(size_t path) const { return path_flight_[path]; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }  // in flight or to be sent again
-  [[nodiscard]] size_t size() const { return chunks_.size(); }
+  [[nodiscard]] size_t size() const { return ring_.size(); }
   // The TSNs from the first that is not acknowledged to the last that was sent.
-  [[nodiscard]] uint32_t span() const { return next_tsn_.distance_from(cum_ack_ + 1); }
-  [[nodiscard]] const TxChunk* front() const { return chunks_.front(); }
+  [[nodiscard]] uint32_t span() const { return next_tsn().distance_from(first_tsn()); }
+  // The earliest chunk, which is not acknowledged; nullptr if there is none.
+  [[nodiscard]] const TxChunk* front() const { return span() == 0 ? nullptr : &at(first_tsn()); }
   [[nodiscard]] bool has_retransmissions() const { return retransmit_count_ > 0; }
+  // The chunk with this TSN, from its first transmission until it is popped.
+  [[nodiscard]] TxChunk& at(Tsn tsn) const { return ring_.at(tsn); }
 
-  // A new chunk goes out now; gives it its TSN.
-  void add(TxChunk* chunk, TimePoint now, uint8_t path);
+  // Is there memory for one more chunk? Then add() must follow.
+  [[nodiscard]] bool make_room(ChunkMemory& memory) { return ring_.make_room(memory); }
+  // A chunk with the next TSN goes out.
+  void add(ChunkMemory& memory, const TxChunk& chunk) {
+    bytes_ += chunk.size;
+    count_in_flight(chunk);
+    ring_.push(memory, chunk);
+  }
 
-  // Is the SACK possible at all: a cumulative TSN that was sent, gap blocks ascending and within
-  // what was sent? (A peer that acknowledges what was never sent breaks the protocol.)
-  [[nodiscard]] bool plausible(const wire::SackChunk& sack) const;
-  // Does it acknowledge a TSN that was never sent, in a gap block or without?
+  // Does the SACK acknowledge a TSN that was never sent, in a gap block or without? Such a peer
+  // breaks the protocol.
   [[nodiscard]] bool acknowledges_unsent(const wire::SackChunk& sack) const;
-  // For a plausible SACK that is not older than cum_ack(). `in_fast_recovery` widens the miss
-  // indications (7.2.4). Chunks passed by the cumulative TSN leave through pop_acked().
+  // For any other SACK that is not older than cum_ack(). Gap blocks that make no sense are passed
+  // over. `in_fast_recovery` widens the miss indications (7.2.4). Chunks passed by the cumulative
+  // TSN leave through pop_acked().
   void process(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome);
   // The SHUTDOWN chunk's cumulative TSN: like a SACK without gap blocks, that takes none back.
   void process_cum_ack(Tsn cum_tsn_ack, SackOutcome& outcome);
-  // The next chunk that the cumulative TSN has passed; the caller frees it.
-  [[nodiscard]] TxChunk* pop_acked();
+  // Takes out the chunks that the cumulative TSN has passed; done(TxMessage*) for each.
+  template <typename Done>
+  void pop_acked(ChunkMemory& memory, Done&& done) {
+    while (const uint32_t left = first_tsn().distance_from(ring_.first())) {
+      const std::span<TxChunk> chunks = ring_.first_run(left);
+      for (const TxChunk& chunk : chunks) done(chunk.message);
+      ring_.pop_front(memory, static_cast<uint32_t>(chunks.size()));
+    }
+  }
 
-  // T3 expired on a path: everything in flight there is to be sent again. Returns how many
-  // bytes of user data that is.
-  uint64_t mark_lost(uint8_t path);
+  // T3 expired on a path: everything in flight there is to be sent again.
+  struct Lost {
+    uint32_t bytes = 0;           // of user data
+    uint16_t largest_packet = 0;  // bytes of an IP packet
+  };
+  Lost mark_lost(uint8_t path);
   // The first chunk to send again that was last sent on any path, or nullptr.
-  [[nodiscard]] TxChunk* next_retransmission(TxChunk* after = nullptr) const;
+  [[nodiscard]] TxChunk* next_retransmission(const TxChunk* after = nullptr) const {
+    if (retransmit_count_ == 0) return nullptr;
+    return find(Trait::kLost, after == nullptr ? first_tsn() : after->tsn + 1);
+  }
   // It is being sent again.
   void retransmit(TxChunk* chunk, TimePoint now, uint8_t path);
-  // Bytes of the largest IP packet that is in flight on a path.
-  [[nodiscard]] uint16_t largest_packet(uint8_t path) const;
+  // Is an IP packet of more than `size` bytes in flight on a path?
+  [[nodiscard]] bool larger_in_flight(uint8_t path, uint16_t size);
   // The chunk with this TSN if it is in flight, or nullptr.
   [[nodiscard]] const TxChunk* in_flight(Tsn tsn) const;
   // The earliest chunk in flight on a path, or nullptr.
-  [[nodiscard]] TxChunk* earliest(uint8_t path) const;
-
-  // For an association that ends or restarts: takes every chunk out.
-  [[nodiscard]] TxChunk* pop_any();
-  // After a restart, when all is popped: TSNs begin anew.
-  void restart(Tsn initial_tsn) {
-    next_tsn_ = initial_tsn;
-    cum_ack_ = initial_tsn - 1;
-    resent_at_ = {};
+  [[nodiscard]] TxChunk* earliest(uint8_t path) const {
+    return path_flight_[path] == 0 ? nullptr : find(in_flight_on(path), first_tsn());
   }
 
- private:
-  void snapshot(SackOutcome& outcome) const;
-  void put_in_flight(TxChunk* chunk);
-  void ack(TxChunk* chunk, TimePoint resent_at, SackOutcome& outcome);
-  void unflight(TxChunk* chunk);
-  void ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome);
-  void apply_gaps(const wire::SackChunk& sack, SackOutcome& outcome);
-  void count_misses(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome);
+  // For an association that ends or restarts: takes a chunk out, the oldest first; its message, or
+  // nullptr: there is none left.
+  [[nodiscard]] TxMessage* pop_any(ChunkMemory& memory);
+  // After a restart, when all is popped: TSNs begin anew.
+  void restart(Tsn initial_tsn) { *this = Outstanding(initial_tsn); }
 
-  List<TxChunk, &TxChunk::link> chunks_;
-  Tsn next_tsn_;
+ private:
+  [[nodiscard]] static uint32_t wire_size(const TxChunk& chunk) {
+    return static_cast<uint32_t>(wire::padded(wire::kDataHeaderSize + chunk.size));
+  }
+  [[nodiscard]] Tsn first_tsn() const { return cum_ack_ + 1; }
+  [[nodiscard]] TxChunk* find(Trait trait, Tsn from) const {
+    return ring_.find(trait, from, next_tsn());
+  }
+  void begin(SackOutcome& outcome) const;
+  void count_in_flight(const TxChunk& chunk) {
+    flight_ += chunk.size;
+    path_flight_[chunk.path] += wire_size(chunk);
+    uint16_t& largest = largest_packet_[chunk.path];
+    if (chunk.packet > largest) largest = chunk.packet;
+  }
+  void put_in_flight(TxChunk& chunk);
+  void unflight(const TxChunk& chunk);
+  void ack(const TxChunk& chunk, SackOutcome& outcome);
+  void mark_for_retransmission(TxChunk& chunk);
+  void ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome);
+  void ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome);
+  void take_back(Tsn from, Tsn end, Tsn limit, SackOutcome& outcome);
+  void count_misses(Tsn limit, SackOutcome& outcome);
+  [[nodiscard]] bool believes_gaps();
+  [[nodiscard]] bool in_this_window(Tsn tsn) const {
+    return tsn.distance_from(first_tsn()) < span();
+  }
+  [[nodiscard]] bool is_ambiguous(Tsn tsn) const {
+    return tsn.before(ambiguous_to_) && tsn.after(ambiguous_from_);
+  }
+
+  ChunkRing ring_;
   Tsn cum_ack_;
-  Tsn highest_newly_acked_;
-  uint64_t flight_ = 0;
-  uint64_t bytes_ = 0;
+  // Those between were waiting when a TSN below them was sent again: their round trips are
+  // ambiguous too (6.3.1 C5).
+  Tsn ambiguous_from_;
+  Tsn ambiguous_to_;
+  uint32_t flight_ = 0;  // 65,535 TSNs of 65,535 bytes fit
   std::array<uint32_t, kMaxPaths> path_flight_{};
-  uint32_t retransmit_count_ = 0;
-  uint32_t gap_acked_count_ = 0;
-  uint32_t reneged_count_ = 0;  // by the SACK that is being processed
-  TimePoint resent_at_;         // the latest retransmission of what cum_ack_ has passed
+  std::array<uint16_t, kMaxPaths> largest_packet_{};  // in flight there is none larger
+  uint32_t bytes_ = 0;
+  uint16_t retransmit_count_ = 0;
+  uint16_t gap_acked_count_ = 0;
+  // Chunks that were taken back and not sent again since, in the window that ends with that TSN;
+  // after too many (UINT32_MAX) the peer's gap blocks are not believed until then.
+  uint32_t taken_back_ = 0;
+  Tsn window_end_;
 };
 
 }  // namespace trunkline

@@ -2,19 +2,31 @@
 // Round robin over the streams that have something to send.
 #include "tx/send_queue.h"
 
+#include <utility>
+
 namespace trunkline {
 
 bool SendQueue::push(TxMessage* message) {
-  Stream* const stream = streams_.get(message->stream);
+  SendStream* const stream = streams_.get(message->stream);
   if (stream == nullptr) return false;
-  if (stream->last == nullptr) {
-    join_round(message);
+  message->queue = stream;
+  TxMessage* const before = std::exchange(stream->last, message);
+  if (before == nullptr) {
+    take_turns(*stream, message);
   } else {
-    stream->last->next = message;
+    message->next = std::exchange(before->next, message);
   }
-  stream->last = message;
   bytes_ += message->unsent_size;
   return true;
+}
+
+// The stream's oldest message may go when its turn comes, or when one of those under way is
+// acknowledged.
+void SendQueue::take_turns(SendStream& stream, TxMessage* oldest) {
+  const bool full = stream.next_ssn.distance_from(stream.first_ssn) >= kMostUnderWay;
+  if (!full || oldest->unordered) return join_round(oldest);
+  stream.last->next = oldest;
+  stream.held = true;
 }
 
 void SendQueue::join_round(TxMessage* oldest) {
@@ -22,13 +34,17 @@ void SendQueue::join_round(TxMessage* oldest) {
   last_ = oldest;
 }
 
+void SendQueue::release(SendStream& stream) {
+  stream.held = false;
+  join_round(std::exchange(stream.last->next, nullptr));
+}
+
 void SendQueue::advance(TxMessage* message, uint32_t size) {
   if (!message->started) {
     message->started = true;
     if (!message->unordered) {
-      Stream* const stream = streams_.find(message->stream);
-      message->ssn = stream->next_ssn;
-      ++stream->next_ssn;
+      message->ssn = message->queue->next_ssn;
+      ++message->queue->next_ssn;
     }
   }
   message->unsent_size -= size;
@@ -42,9 +58,9 @@ void SendQueue::drop_front() {
   first_ = gone->turn;
   if (first_ == nullptr) last_ = nullptr;
   if (gone->next != nullptr) {
-    join_round(gone->next);
+    take_turns(*gone->queue, gone->next);
   } else {
-    streams_.find(gone->stream)->last = nullptr;
+    gone->queue->last = nullptr;
   }
   gone->next = gone->turn = nullptr;
 }
@@ -58,7 +74,7 @@ TxMessage* SendQueue::pop_any() {
 }
 
 void SendQueue::reset_ssns() {
-  streams_.for_each([](Stream& stream) { stream.next_ssn = Ssn(0); });
+  streams_.for_each([](SendStream& stream) { stream.next_ssn = stream.first_ssn = Ssn(0); });
 }
 
 }  // namespace trunkline

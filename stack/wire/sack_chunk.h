@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SACK, type 3 (RFC 9260 section 3.3.4): view, parse, build. Whether the gap blocks make sense
-// (ordered, behind the cumulative TSN) is asked by whoever keeps the outstanding data.
+// SACK, type 3 (RFC 9260 section 3.3.4): view, parse, build. Whether what it acknowledges was sent
+// is asked by whoever keeps the outstanding data.
 //
 //  0   | 3 | flags = 0         | length               |
 //  4   | cumulative TSN ack                           |
@@ -16,6 +16,7 @@
 #include <span>
 
 #include "base/bytes.h"
+#include "base/steps.h"
 #include "trunkline/stack/types.h"
 #include "wire/chunk.h"
 #include "wire/packet_writer.h"
@@ -49,6 +50,34 @@ struct SackChunk {
  private:
   std::span<const uint8_t> gaps_;  // four bytes each
   std::span<const uint8_t> dups_;
+};
+
+// The gap blocks that make sense: each names at least one TSN, behind those of the blocks before
+// it, and not the one behind the cumulative TSN, which that would have told. Others are passed
+// over.
+class GapCursor {
+ public:
+  explicit GapCursor(const SackChunk& sack) : sack_(sack) {}
+
+  [[nodiscard]] std::optional<GapBlock> next() {
+    while (at_ < sack_.gap_count()) {
+      count_steps();
+      const GapBlock gap = sack_.gap(at_++);
+      if (gap.start > behind_ && gap.end >= gap.start) {
+        behind_ = gap.end;
+        return gap;
+      }
+      ++unsound_;
+    }
+    return std::nullopt;
+  }
+  [[nodiscard]] size_t unsound() const { return unsound_; }  // passed over so far
+
+ private:
+  const SackChunk& sack_;
+  size_t at_ = 0;
+  size_t unsound_ = 0;
+  uint16_t behind_ = 1;
 };
 
 // Writes as many gap blocks as fit, from the first, then as many duplicates; false if not even the

@@ -291,11 +291,56 @@ TEST_F(DataOut, GapBlocksThatCanNotBeAreDropped) {
   for (int i = 0; i < 3; ++i) send("a");
   listen();
   tell(sack(host_tsn - 1, {{3, 2}}));
-  tell(sack(host_tsn - 1, {{2, 3}, {3, 3}}));
   tell(sack(host_tsn - 1, {{9, 8}}));
-  EXPECT_EQ(host().count(Counter::k_drop_bad_sack), 3u);
+  tell(sack(host_tsn - 1, {{0, 1}, {1, 2}}));
+  EXPECT_EQ(host().count(Counter::k_drop_bad_gap_block), 4u);
   EXPECT_EQ(host().status().paths[0].flight, 3 * 20u);
   EXPECT_EQ(host().state(), AssocState::kEstablished);
+}
+
+// The rest of the SACK counts: cumulative TSN, window, blocks that are sound.
+TEST_F(DataOut, BesideABadGapBlockWhatIsSoundCounts) {
+  be_opened();
+  for (int i = 0; i < 8; ++i) send("a");
+  listen();
+  tell(sack(host_tsn, {{2, 2}, {2, 3}}, 5000));
+  EXPECT_EQ(host().count(EventKind::kSendAcknowledged), 1u);
+  EXPECT_EQ(host().status().peer_rwnd, 5000u - 6);
+  EXPECT_EQ(host().status().paths[0].flight, 6 * 20u);
+  EXPECT_EQ(host().count(Counter::k_drop_bad_gap_block), 1u);
+  EXPECT_EQ(host().count(Counter::k_drop_bad_sack), 0u);
+  tell(sack(host_tsn, {{2, 2}, {2, 3}, {4, 4}}));
+  tell(sack(host_tsn, {{2, 2}, {7, 5}, {4, 5}}));
+  EXPECT_EQ(host().count(Counter::k_fast_retransmits), 1u) << "three sound blocks, three reports";
+  const Packet again = hear_one();
+  ASSERT_EQ(data_of(again).size(), 1u);
+  EXPECT_EQ(data_of(again)[0].tsn, host_tsn + 1);
+}
+
+TEST_F(DataOut, AGapBlockOfWhatWasNeverSentEndsTheAssociationWhateverStandsBesideIt) {
+  be_opened();
+  for (int i = 0; i < 3; ++i) send("a");
+  listen();
+  tell(sack(host_tsn, {{2, 2}, {2, 2}, {3, 3}}));
+  EXPECT_EQ(causes(hear_one()), std::vector{CauseCode::kProtocolViolation});
+  EXPECT_EQ(host().count(Counter::k_drop_bad_sack), 1u);
+}
+
+// It takes back what it acknowledged, and acknowledges it again, with every SACK.
+TEST_F(DataOut, APeerThatTakesBackAgainAndAgainIsBelievedNoMoreForAWindow) {
+  be_opened();
+  for (int i = 0; i < 100; ++i) send("a");
+  listen();
+  for (int i = 0; i < 100; ++i) {
+    tell(sack(host_tsn - 1, {{2, 100}}));
+    tell(sack(host_tsn - 1));
+  }
+  EXPECT_EQ(host().count(Counter::k_drop_fickle_gap_blocks), 1u);
+  EXPECT_EQ(host().status().paths[0].flight, 99 * 20u) << "the first was reported three times";
+  wait(host().status().paths[0].rto);
+  listen();
+  tell(sack(last_tsn()));
+  EXPECT_EQ(host().count(EventKind::kSendAcknowledged), 100u) << "the cumulative TSN counts";
 }
 
 TEST_F(DataOut, WhenAllIsAcknowledgedTheSenderIsDry) {

@@ -2,6 +2,7 @@
 // RFC 9260 section 6.1: the rules of the data sender. Windows, probes, what goes first, T3.
 #include "sizes.h"
 #include "support/pair.h"
+#include "wire/heartbeat_chunk.h"
 
 namespace trunkline::test {
 namespace {
@@ -33,6 +34,11 @@ class Section61 : public Peer {
       listen();
       tell(sack(last_tsn()));
     }
+  }
+  size_t count_data_heard() {
+    size_t n = 0;
+    for (const Packet& packet : listen()) n += data_of(packet).size();
+    return n;
   }
   // The TSNs in a packet, as offsets from the first.
   [[nodiscard]] std::vector<uint32_t> tsns(const Packet& packet) const {
@@ -163,6 +169,131 @@ TEST_F(Section61, AMessageIsNotCutToASillyWindow) {
   const Packet full = hear_one();
   ASSERT_EQ(data_of(full).size(), 1u);
   EXPECT_EQ(data_of(full)[0].payload.size(), kLimit);
+}
+
+// HEARTBEATs are answered; each DATA is answered at once, with the window that there is.
+class Section61SmallWindow : public Section61 {
+ protected:
+  // The first message is acknowledged with that window; then more wait than fit.
+  void open_with_window(uint32_t a_rwnd, uint32_t next_size) {
+    start_over();
+    be_opened();
+    send(1000);
+    ASSERT_EQ(hear(), "DATA");
+    window = a_rwnd;
+    acked = last_tsn();
+    tell(sack(acked, {}, window));
+    for (int i = 0; i < 5; ++i) send(next_size);
+  }
+  // From deadline to deadline. Does the peer take what comes?
+  void pass(Duration span, bool takes) {
+    const TimePoint end = now + span;
+    while (true) {
+      for (auto said = listen(); !said.empty(); said = listen()) {
+        for (const Packet& packet : said) answer(packet, takes);
+      }
+      worst = std::max<uint32_t>({worst, host().status().error_count, path().error_count});
+      const TimePoint next = host().shard().next_deadline();
+      if (next > end) break;
+      now = std::max(now, next);
+      host().advance(now);
+    }
+    now = end;
+  }
+  void answer(const Packet& packet, bool takes) {
+    if (const auto heartbeat = packet.find(ChunkType::kHeartbeat)) {
+      const auto info = wire::HeartbeatChunk::parse(*heartbeat)->info;
+      tell([&](PacketWriter& w) { return wire::write_heartbeat_ack(w, info); });
+    }
+    for (const wire::DataChunk& data : data_of(packet)) {
+      ++data_seen;
+      if (takes) acked = data.tsn;
+      tell(sack(acked, {}, window));
+    }
+  }
+
+  uint32_t window = 0;
+  Tsn acked;
+  uint32_t worst = 0;  // error count, of association or path
+  size_t data_seen = 0;
+};
+
+TEST_F(Section61SmallWindow, IsAClosedWindowForWhateverDoesNotFitIt) {
+  constexpr uint32_t kNext = 1400;
+  for (const bool beats : {false, true}) {
+    setup.profile.heartbeat_interval = beats ? seconds(30) : seconds(0);
+    for (const uint32_t small : {0u, 1u, 1300u, kNext - 1}) {
+      SCOPED_TRACE(std::to_string(small) + (beats ? " with HEARTBEATs" : " without"));
+      open_with_window(small, kNext);
+      worst = 0;
+      data_seen = 0;
+      pass(std::chrono::hours(3), false);
+      EXPECT_EQ(host().state(), AssocState::kEstablished);
+      EXPECT_EQ(worst, 0u) << "answered probes are no errors";
+      EXPECT_EQ(host().count(EventKind::kPathChanged), 0u);
+      // One a minute, RTO.max, or as often as a HEARTBEAT's round trip ends the back-off.
+      EXPECT_GT(data_seen, 3u * 60 - 5);
+      EXPECT_LT(data_seen, beats ? 3u * 120 * 3 : 3u * 60 + 10);
+      EXPECT_EQ(host().status().outstanding_bytes, kNext) << "one probe, never cut to fit";
+      tell(sack(acked, {}, kNext));
+      EXPECT_EQ(hear(), "DATA") << "exactly that fits: at once";
+      tell(sack(last_tsn(), {}, 100000));
+      EXPECT_EQ(count_data_heard(), 4u);
+    }
+  }
+}
+
+TEST_F(Section61SmallWindow, IsAClosedWindowForOneWhoWantsToShutDownToo) {
+  for (const uint32_t small : {0u, 1u, 1399u}) {
+    SCOPED_TRACE(small);
+    open_with_window(small, 1400);
+    ASSERT_EQ(host().shard().shutdown(now, host().assoc), Status::kOk);
+    worst = 0;
+    pass(minutes(4), false);
+    EXPECT_EQ(host().state(), AssocState::kShutdownPending);
+    EXPECT_EQ(worst, 0u);
+    window = 100000;
+    pass(minutes(2), true);
+    EXPECT_EQ(host().state(), AssocState::kShutdownSent) << "all is delivered";
+  }
+}
+
+TEST_F(Section61SmallWindow, APeerThatTakesTheProbeAllTheSameMakesProgress) {
+  for (const uint32_t small : {0u, 500u, 1399u}) {
+    SCOPED_TRACE(small);
+    open_with_window(small, 1400);
+    worst = 0;
+    pass(minutes(2), true);
+    EXPECT_EQ(worst, 0u);
+    EXPECT_EQ(host().count(EventKind::kSendAcknowledged), 6u);
+    EXPECT_EQ(path().t3_expirations, 0u);
+  }
+}
+
+TEST_F(Section61SmallWindow, ThatShrinksBelowWhatIsInFlightTakesNothingNew) {
+  be_opened();
+  for (int i = 0; i < 4; ++i) send(1000);
+  ASSERT_EQ(listen().size(), 4u);
+  send(1000);
+  acked = host_tsn;
+  window = 999;
+  tell(sack(acked, {}, window));
+  pass(minutes(10), false);
+  EXPECT_EQ(worst, 0u);
+  EXPECT_EQ(host().status().queued_bytes, 1000u);
+  EXPECT_EQ(path().state, PathState::kActive);
+  window = 3000;
+  tell(sack(acked, {}, window));
+  pass(seconds(1), true);
+  EXPECT_EQ(host().count(EventKind::kSendAcknowledged), 5u) << "open again, and no more waiting";
+}
+
+TEST_F(Section61SmallWindow, ThatHasRoomForTheChunkIsAnOpenOne) {
+  open_with_window(500, 400);
+  ASSERT_EQ(count_data_heard(), 1u);
+  wait(seconds(1));
+  EXPECT_EQ(host().status().error_count, 1u) << "that it is unanswered is an error";
+  EXPECT_EQ(path().error_count, 1u);
 }
 
 // ---------------------------------------------------------------- B and D: cwnd, Max.Burst
@@ -355,13 +486,65 @@ TEST_F(Section61, TheSendWindowHolds65535TsnsAtMost) {
   grow_cwnd(1400000);
   ASSERT_EQ(host().status().outstanding_bytes, 0u);
   const Tsn first = host().status().next_tsn;
-  for (int i = 0; i < 66000; ++i) send(1);
+  for (uint32_t i = 0; i < 66000; ++i) {
+    ASSERT_EQ(host().send(now, "x", {.stream = static_cast<uint16_t>(i % 3)}), Status::kOk);
+  }
   listen();
-  EXPECT_EQ(host().status().next_tsn.distance_from(first), 65535u)
-      << "more messages of one stream would have no SSN of their own";
+  EXPECT_EQ(host().status().next_tsn.distance_from(first), 65535u);
   tell(sack(first));
   EXPECT_EQ(hear(), "DATA");
   EXPECT_EQ(host().status().next_tsn.distance_from(first), 65536u);
+}
+
+// Receivers compare SSNs as serial numbers (1.6): one that is half the circle ahead looks old.
+TEST_F(Section61, OfAStream32767MessagesAreUnderWayAtMostAndOthersGoOn) {
+  setup.profile.max_burst = 0;
+  setup.profile.send_buffer = 4 << 20;
+  peer_window = 4 << 20;
+  be_opened();
+  grow_cwnd(1400000);
+  const Tsn first = host().status().next_tsn;
+  const auto sent = [&] { return host().status().next_tsn.distance_from(first); };
+  for (int i = 0; i < 33000; ++i) send(1);
+  const Ssn oldest = data_of(listen()[0])[0].ssn;
+  EXPECT_EQ(sent(), 32767u);
+  EXPECT_EQ(host().status().queued_bytes, 33000u - 32767u);
+  EXPECT_EQ(hear(), "");
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(host().send(now, "x", {.stream = 1}), Status::kOk);
+    ASSERT_EQ(host().send(now, "x", {.stream = 2, .unordered = true}), Status::kOk);
+  }
+  listen();
+  EXPECT_EQ(sent(), 32967u) << "other streams are not held back";
+  // What a gap block acknowledges stays under way: the receiver waits for the one before it.
+  tell(sack(first - 1, {{2, 30000}}));
+  EXPECT_EQ(hear(), "");
+  tell(sack(first, {{2, 29999}}));
+  const auto next = data_of(hear_one());
+  ASSERT_EQ(next.size(), 1u) << "one for one";
+  EXPECT_EQ(next[0].ssn, oldest + 32767);
+  tell(sack(last_tsn()));
+  listen();
+  EXPECT_EQ(host().status().queued_bytes, 0u);
+  tell(sack(last_tsn()));
+  EXPECT_EQ(host().status().outstanding_bytes, 0u);
+}
+
+// What waits when the association ends comes back as all else does.
+TEST_F(Section61, AMessageThatIsHeldBackByItsStreamFailsWithTheAssociation) {
+  setup.profile.max_burst = 0;
+  setup.profile.send_buffer = 4 << 20;
+  peer_window = 4 << 20;
+  be_opened();
+  grow_cwnd(1400000);
+  for (int i = 0; i < 32800; ++i) send(1);
+  listen();
+  ASSERT_EQ(host().status().queued_bytes, 33u);
+  host().shard().abort(now, host().assoc, {});
+  listen();
+  EXPECT_EQ(host().count(EventKind::kSendFailed), 32800u);
+  EXPECT_EQ(host().shard().pool_usage().messages_used, 0u);
+  EXPECT_EQ(host().shard().pool_usage().chunks_used, 0u);
 }
 
 }  // namespace

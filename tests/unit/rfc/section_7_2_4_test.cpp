@@ -126,6 +126,33 @@ TEST_F(Section7Loss, FastRecoveryChangesNoWindowUntilItsExitPoint) {
   EXPECT_EQ(path().cwnd, cwnd + kPmdcs) << "past the exit point it grows again";
 }
 
+// 7.2.3: after T3 it is slow start again, not the rest of a fast recovery.
+TEST_F(Section7Loss, T3EndsFastRecovery) {
+  begin();
+  for (uint16_t end = 2; end <= 4; ++end) report(2, end);
+  ASSERT_EQ(host().count(Counter::k_fast_retransmits), 1u);
+  ASSERT_NE(hear(), "") << "and that is lost, too";
+  wait(path().rto);
+  ASSERT_EQ(path().t3_expirations, 1u);
+  ASSERT_EQ(path().cwnd, kPmdcs);
+  ASSERT_EQ(data_of(hear_one())[0].tsn, first);
+  tell(sack(first + 3));
+  EXPECT_EQ(path().cwnd, 2 * kPmdcs) << "it grows, before the exit point of what was";
+  ASSERT_NE(hear(), "");
+  tell(sack(first + 5));
+  EXPECT_EQ(path().cwnd, 3 * kPmdcs);
+  // A loss among what is sent then is a loss of its own.
+  while (path().cwnd < 8 * kPmdcs) {
+    listen();
+    acknowledge_all();
+  }
+  fill();
+  listen();
+  const Tsn lost = host().status().next_tsn - path().flight / kPmdcs;
+  for (uint16_t end = 2; end <= 4; ++end) tell(sack(lost - 1, {{2, end}}));
+  EXPECT_EQ(host().count(Counter::k_fast_retransmits), 2u);
+}
+
 TEST_F(Section7Loss, AnAdvancingSackFirstGrowsTheWindowThenHalvesIt) {
   begin();
   // The first and the third are missing; then the first arrives with the third's third report.

@@ -383,7 +383,7 @@ TEST_F(CveClass5MemoryAccounting, AStormOfSacksSendsNothing) {
   EXPECT_EQ(host().count(Counter::k_drop_old_sack), 200u * 79u);
 }
 
-// A SACK may cost a walk over all that is outstanding: once a packet is enough.
+// What a second one says of the same packet, the first could have said.
 TEST_F(CveClass5MemoryAccounting, OfAPacketsSacksTheFirstCounts) {
   open();
   for (int i = 0; i < 3; ++i) ASSERT_EQ(host().send(now, "x"), Status::kOk);

@@ -90,7 +90,7 @@ TEST_F(CookieLists, ARestartByACookieWithAnAddressThatTheAssociationLacksIsDisca
   EXPECT_EQ(restarts, 0u);
   EXPECT_EQ(core.ctx.counters.get(Counter::k_drop_cookie_collision), 1u);
   AssocStatus status;
-  core.find(core.associations()[0])->fill_status(status);
+  core.find(core.associations()[0])->fill_status(core.ctx, status);
   EXPECT_EQ(status.peer_tag, VerificationTag(0x55));
   EXPECT_EQ(status.paths.size(), 1u);
   echo(sound);

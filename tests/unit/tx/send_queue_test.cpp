@@ -215,6 +215,70 @@ TEST(SendQueue, TheSsnIsGivenWhenSendingBeginsAndGoesRound) {
     queue.push(message);
     queue.advance(message, 1);
     ASSERT_EQ(message->ssn, Ssn(static_cast<uint16_t>(i)));
+    queue.finish(*message);
+  }
+}
+
+// Other receivers compare SSNs serially: of one stream no more may be under way.
+TEST(SendQueue, AStreamWithMostUnderWayWaitsAndTheOthersGoOn) {
+  SendQueue queue;
+  Messages messages;
+  std::vector<TxMessage*> sent;
+  const auto send = [&](StreamId stream) {
+    TxMessage* const message = queue.front();
+    ASSERT_NE(message, nullptr);
+    ASSERT_EQ(message->stream, stream);
+    queue.advance(message, message->unsent_size);
+    sent.push_back(message);
+  };
+  for (uint32_t i = 0; i < kMostUnderWay; ++i) {
+    queue.push(messages.make(7, 2));
+    send(StreamId(7));
+  }
+  queue.push(messages.make(7, 2));
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.front(), nullptr);
+  EXPECT_EQ(queue.bytes(), 2u);
+  queue.push(messages.make(7, 3));
+  queue.push(messages.make(8, 1));
+  send(StreamId(8));
+  EXPECT_TRUE(queue.empty()) << "two wait";
+  queue.finish(*sent[0]);
+  EXPECT_FALSE(queue.empty());
+  queue.push(messages.make(8, 1));
+  send(StreamId(7));
+  EXPECT_EQ(sent.back()->ssn, Ssn(kMostUnderWay));
+  EXPECT_EQ(sent.back()->unsent_size, 0u);
+  send(StreamId(8));
+  EXPECT_TRUE(queue.empty()) << "one for one";
+  queue.finish(*sent[1]);
+  send(StreamId(7));
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.bytes(), 0u);
+}
+
+TEST(SendQueue, WhatHasNoSsnIsNotHeldBack) {
+  SendQueue queue;
+  Messages messages;
+  for (uint32_t i = 0; i < 40000; ++i) queue.push(messages.make(7, 1, true));
+  size_t n = 0;
+  while (TxMessage* message = queue.front()) {
+    queue.advance(message, 1);
+    ++n;
+  }
+  EXPECT_EQ(n, 40000u);
+}
+
+TEST(SendQueue, SsnsGoRoundAndNothingWaits) {
+  SendQueue queue;
+  Messages messages;
+  std::vector<TxMessage*> sent;
+  for (uint32_t i = 0; i < 2u * kMostUnderWay; ++i) {
+    queue.push(messages.make(1, 1));
+    sent.push_back(queue.front());
+    ASSERT_NE(sent.back(), nullptr) << i;
+    queue.advance(sent.back(), 1);
+    if (i > 0) queue.finish(*sent[i - 1]);
   }
 }
 

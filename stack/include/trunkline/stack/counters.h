@@ -104,6 +104,8 @@ namespace trunkline {
   X(drop_bad_chunk, "chunks whose fixed part is malformed")                                     \
   X(drop_unknown_chunk, "chunks of a type that is not known")                                   \
   X(drop_bad_sack, "SACKs that acknowledge what was never sent, or are malformed")              \
+  X(drop_bad_gap_block, "gap blocks that overlap, run backwards or lie below the cumulative TSN") \
+  X(drop_fickle_gap_blocks, "times that a peer took back so much that its gap blocks are ignored")\
   X(drop_old_sack, "SACKs older than one already processed, or second in a packet")             \
   X(drop_sack_state, "SACKs in a state in which nothing waits for one")                         \
   X(drop_answer_too_long, "answers that do not fit the one packet that they may fill")          \
