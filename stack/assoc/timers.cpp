@@ -42,7 +42,7 @@ void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
   const bool alive = (probing_window_ || window_closed_) && probe_answered_;
   probe_answered_ = false;
   // Whatever is sent into the closed window from now on is a probe, new or not.
-  if (alive) probing_window_ = true;
+  if (alive || window_closed_) probing_window_ = true;
   if (!alive) {
     count_error(ctx, now, path);
     if (++error_count_; too_many_errors()) {

@@ -493,7 +493,11 @@ void Referee::got_sack(const Context& context, const wire::ChunkView& chunk) {
   if (acked > data.window.size()) return;
   advance_base(data, sack->cum_tsn_ack);
   data.peer_window = sack->a_rwnd;
-  data.window_closed = data.window_closed || sack->a_rwnd == 0;
+  // A window without room for the chunk that is awaited is a closed one (6.1 A), unless more was
+  // received behind it: then it may have been lost.
+  const bool lost = sack->a_rwnd > 0 && sack->gap_count() > 0;
+  const uint32_t awaited = data.window.empty() ? 1 : data.window.front().bytes;
+  data.window_closed = data.window_closed || (sack->a_rwnd < awaited && !lost);
   std::vector<bool> gap_acked(data.window.size(), false);
   for (size_t i = 0; i < sack->gap_count(); ++i) {
     const wire::GapBlock gap = sack->gap(i);

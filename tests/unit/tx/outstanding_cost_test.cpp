@@ -16,7 +16,6 @@ constexpr uint64_t kHandful = 40;  // for whatever looks something up, or change
 class OutstandingCost : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!kCountsSteps) GTEST_SKIP() << "the build does not count steps (-Dsteps=true)";
     s.send(kMany, 100, 0, 0, 1000);
   }
   static uint64_t cost(const std::function<void()>& what) {
@@ -164,12 +163,7 @@ TEST_F(OutstandingCost, AllAtOnceCostsEachChunkOnce) {
 
 // ---------------------------------------------------------------- messages that wait
 
-class SendQueueCost : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!kCountsSteps) GTEST_SKIP() << "the build does not count steps (-Dsteps=true)";
-  }
-};
+class SendQueueCost : public ::testing::Test {};
 
 TEST_F(SendQueueCost, ThousandsOfStreamsCostWhatOneDoes) {
   constexpr size_t kMessages = 60000;
