@@ -340,7 +340,6 @@ class Association {
   void write_shutdown_chunk(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
                             const Path& path);
   void send_shutdown_ack(ShardContext& ctx);
-  void backlog_moved(TimePoint now);
   void on_guard(ShardContext& ctx);
   void on_shutdown(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                    const wire::ChunkView& chunk);

@@ -81,7 +81,8 @@ void Association::apply_outcome(ShardContext& ctx, TimePoint now, const SackOutc
   }
   if (outcome.newly_acked) error_count_ = 0;  // 8.1
   if (outcome.newly_acked || outcome.cum_advanced) burst_left_ = profile_.max_burst;
-  if (outcome.cum_advanced && is_closing()) backlog_moved(now);
+  // A backlog that moves has all its time. Not so gaps, which a peer may take back.
+  if (outcome.cum_advanced && is_closing()) passage_->guard = now + profile_.guard();
   choose_data_path(ctx);
   finish_acked(ctx);
 }

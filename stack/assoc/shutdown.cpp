@@ -26,13 +26,6 @@ Status Association::shutdown(ShardContext& ctx, TimePoint now) {
   }
 }
 
-// A backlog that moves has all its time. Not counted are gaps, which a peer may take back.
-void Association::backlog_moved(TimePoint now) {
-  const bool waits =
-      state_ == AssocState::kShutdownPending || state_ == AssocState::kShutdownReceived;
-  if (waits) passage_->guard = now + profile_.guard();
-}
-
 // The shutdown takes too long: a peer that is never done (T5), or one that takes nothing of what it
 // must have first, and would keep us for ever with its window shut (9.2).
 void Association::on_guard(ShardContext& ctx) {

@@ -175,7 +175,10 @@ TEST_F(SharedAddress, OfAPeerThatWeAreCallingIsTheSamePeers) {
   ASSERT_EQ(called.status, Status::kOk);
   ASSERT_EQ(hear(), "INIT");
   EXPECT_EQ(echo(first), "");
-  EXPECT_EQ(host().count(Counter::k_drop_cookie_collision), 1u);
+  peer_address = kShared;
+  tell(cookie_echo());
+  EXPECT_EQ(hear(), "");
+  EXPECT_EQ(host().count(Counter::k_drop_cookie_collision), 2u);
   EXPECT_EQ(host().shard().association_count(), 1u);
   // Once it has answered it is known to be another one.
   const AssocStatus calling = host().status(called.assoc);
