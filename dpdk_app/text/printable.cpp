@@ -48,6 +48,7 @@ Character first_character(std::string_view text) {
 }
 
 bool is_visible(char32_t code) {
+  if (code < 0x7f) return code >= 0x20;  // nearly all there is
   const auto* const after =
       std::upper_bound(std::begin(kInvisible), std::end(kInvisible), code,
                        [](char32_t value, const Range& range) { return value < range.first; });
