@@ -204,6 +204,7 @@ class BasicBridge {
   std::vector<Channel*> dirty_;
   std::vector<uint32_t> endpoint_of_port_;  // index in endpoints_, or kNone
   std::vector<uint32_t> free_endpoints_;
+  std::vector<uint32_t> listening_;  // those that have listeners, far fewer than there may be
   uint64_t units_ = 0;         // that all clients have under way
   uint64_t orphan_bytes_ = 0;  // of the orphan buffer, in use
   size_t association_count_ = 0;

@@ -185,6 +185,7 @@ uint8_t BasicBridge<ShardT>::listen(Channel& channel, const tlr_open_body& body,
     // Whoever listens first says with which profile, and all listeners have the same.
     return refuse(RingCounter::k_refuse_port_in_use, TLR_STATUS_ALREADY_EXISTS);
   }
+  if (endpoint.listeners.empty()) listening_.push_back(index);
   endpoint.listeners.push_back({&channel, context, body.affinity});
   if (body.affinity == config_.worker) ++endpoint.preferring;
   ++channel.listeners;
@@ -206,21 +207,25 @@ size_t BasicBridge<ShardT>::remove_listeners(Endpoint& endpoint, Which which) {
     if (endpoint.next_listener != kNoTurn && endpoint.next_listener > at) --endpoint.next_listener;
     ++gone;
   }
+  if (gone > 0 && endpoint.listeners.empty()) {
+    std::erase(listening_, static_cast<uint32_t>(&endpoint - endpoints_.data()));
+  }
   return gone;
 }
 
 template <typename ShardT>
 void BasicBridge<ShardT>::handle_unlisten(Channel& channel, const tlr_submission& submission) {
   uint8_t status = TLR_STATUS_NO_LISTENER;
-  for (uint32_t i = 0; i < endpoints_.size() && status != TLR_STATUS_OK; ++i) {
-    Endpoint& endpoint = endpoints_[i];
+  for (size_t at = 0; at < listening_.size() && status != TLR_STATUS_OK; ++at) {
+    const uint32_t index = listening_[at];
+    Endpoint& endpoint = endpoints_[index];
     const size_t gone = remove_listeners(endpoint, [&](const Listener& listener) {
       return listener.channel == &channel && listener.context == submission.argument;
     });
     if (gone == 0) continue;
     channel.listeners -= static_cast<uint32_t>(gone);
     if (endpoint.listeners.empty()) stop_listening(endpoint);
-    release_endpoint(i);
+    release_endpoint(index);
     status = TLR_STATUS_OK;
   }
   if (status != TLR_STATUS_OK) count(RingCounter::k_refuse_operation);
