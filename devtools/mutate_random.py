@@ -19,6 +19,7 @@ Who survives is read by somebody, and becomes a test or an entry in tests/mutati
   file = "stack/rx/tsn_tracker.cpp"
   line = '''the line where the change begins'''
   change = "what the report says: drop: ..."
+  twin = 0        # how many of the same stand before it in the file; 0 may be left out
   reason = "why no test can, or need, tell"
 
 Exit status 0: at least 90 % were killed, and every survivor has its reason.
@@ -63,14 +64,16 @@ def draw(seed):
 
 
 def known_survivors():
-    """{(file, line, change): reason}"""
+    """{(file, line, change, twin): reason}"""
     with open(SURVIVORS, 'rb') as file:
         entries = tomllib.load(file).get('survivor', [])
-    return {(e['file'], ' '.join(e['line'].split()), e['change']): e['reason'] for e in entries}
+    return {(e['file'], ' '.join(e['line'].split()), e['change'], e.get('twin', 0)): e['reason']
+            for e in entries}
 
 
 def reason_of(known, record):
-    return known.get((record['file'], ' '.join(record['line'].split()), record['what']))
+    twin = int(record['key'].rpartition('\0')[2])
+    return known.get((record['file'], ' '.join(record['line'].split()), record['what'], twin))
 
 
 class Copy:
@@ -102,7 +105,7 @@ class Copy:
             if done.returncode != 0:
                 raise SystemExit(f'mutate: meson failed:\n{done.stdout[-1500:]}')
         self.targets = self.list_targets()
-        status, output = self.ninja(*self.targets.values())
+        status, output = self.ninja(*self.targets.values(), jobs=2)
         if status != 0:
             raise SystemExit(f'mutate: the sources do not build:\n{output[-2000:]}')
         for command in self.commands('base', sim_seeds):
@@ -126,8 +129,8 @@ class Copy:
                 found[name] = os.path.relpath(target['filename'][0], self.build)
         return found
 
-    def ninja(self, *targets):
-        return self.run(['ninja', '-j1', *targets], 1800)
+    def ninja(self, *targets, jobs=1):
+        return self.run(['ninja', f'-j{jobs}', *targets], 7200)
 
     def library(self):
         return next(str(p.relative_to(self.build)) for p in (self.build / 'stack').glob('libtrunkline_stack.so*'))
@@ -267,7 +270,9 @@ def report(order, options, results):
     survived = [r for r in judged if r['verdict'] == 'survived']
     unread = [r for r in survived if reason_of(known, r) is None]
     for record in survived:
-        say(f'survived: {record["file"]}: {record["what"]}\n    {record["line"]}\n'
+        twin = record['key'].rpartition('\0')[2]
+        say(f'survived: {record["file"]}: {record["what"]}\n    {record["line"]}'
+            f'{"" if twin == "0" else f"  (twin = {twin})"}\n'
             f'    {reason_of(known, record) or "NOT READ YET"}')
     ends = sum(r['by'].endswith('no end') for r in judged)
     killed = len(judged) - len(survived)

@@ -44,12 +44,6 @@ class StreamTable {
     }
     return make(stream);
   }
-  // Calls visit(T&) for every stream that was used, and for its neighbours in pages.
-  template <typename Visit>
-  void for_each(Visit&& visit) {
-    if (first_used_) visit(first_);
-    walk(root_, height_, visit);
-  }
   void clear() {
     drop(root_, height_);
     root_ = nullptr;
@@ -98,16 +92,6 @@ class StreamTable {
     if (*link == nullptr) *link = new (std::nothrow) Page();
     return *link != nullptr ? &static_cast<Page*>(*link)->streams[stream.value % kPerPage]
                             : nullptr;
-  }
-  template <typename Visit>
-  static void walk(void* at, unsigned height, Visit& visit) {
-    if (at == nullptr) return;
-    count_steps();
-    if (height == 1) {
-      for (T& stream : static_cast<Page*>(at)->streams) visit(stream);
-      return;
-    }
-    for (void* const child : static_cast<Node*>(at)->children) walk(child, height - 1, visit);
   }
   static void drop(void* at, unsigned height) {
     if (at == nullptr) return;

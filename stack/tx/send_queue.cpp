@@ -73,8 +73,4 @@ TxMessage* SendQueue::pop_any() {
   return message;
 }
 
-void SendQueue::reset_ssns() {
-  streams_.for_each([](SendStream& stream) { stream.next_ssn = stream.first_ssn = Ssn(0); });
-}
-
 }  // namespace trunkline

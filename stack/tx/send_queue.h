@@ -48,8 +48,6 @@ class SendQueue {
   // Takes any message off the queue, sent in part or not at all; nullptr when empty. For an
   // association that ends: what was under way is finished before, and holds nothing back.
   [[nodiscard]] TxMessage* pop_any();
-  // The peer restarted: every stream counts from zero again.
-  void reset_ssns();
 
   // Nothing that may go now. While a stream is held back, something is outstanding.
   [[nodiscard]] bool empty() const { return first_ == nullptr; }

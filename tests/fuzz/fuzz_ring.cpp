@@ -13,6 +13,7 @@
 #include "appring/bridge_impl.h"
 #include "fake_shard.h"
 #include "fuzz_check.h"
+#include "ring_view.h"
 
 namespace {
 
@@ -22,6 +23,7 @@ using appring::MailKind;
 using appring::RingClient;
 using test::FakeShard;
 using FuzzBridge = appring::BasicBridge<FakeShard>;
+using fuzz::View;
 
 class Input {
  public:
@@ -35,57 +37,12 @@ class Input {
     }
     return out;
   }
-  void fill(void* to, size_t size) {
-    const size_t n = std::min(size, rest_.size());
-    if (n != 0) std::memcpy(to, rest_.data(), n);
-    rest_ = rest_.subspan(n);
-  }
 
  private:
   std::span<const uint8_t> rest_;
 };
 
 constexpr uint32_t kWorkers = 2;
-
-tlr_geometry geometry() {
-  tlr_geometry g{};
-  g.lanes = 1;
-  g.workers = kWorkers;
-  g.submission_size = 16;
-  g.completion_size = 32;
-  g.return_size = 16;
-  g.tx_slots = 16;
-  g.rx_slots = 16;
-  g.slot_size = 512;
-  g.send_credit = 8;
-  g.max_operations = 16;
-  return g;
-}
-
-// The client's view of its channel at one worker.
-struct View {
-  View(RingClient& client, uint32_t worker) {
-    const tlr_geometry g = client.segment->geometry();
-    const tlr_layout layout = tlr_layout_of(&g);
-    uint8_t* const block = client.segment->channel(0, worker);
-    channel = reinterpret_cast<tlr_channel*>(block);
-    submissions = reinterpret_cast<tlr_submission*>(block + layout.submissions);
-    completions = reinterpret_cast<tlr_completion*>(block + layout.completions);
-    returns = reinterpret_cast<uint32_t*>(block + layout.returns);
-    tx_next = reinterpret_cast<uint32_t*>(block + layout.tx_next);
-    tx_data = block + layout.tx_data;
-  }
-  void put(const tlr_submission& submission) const {
-    submissions[channel->submission_produced.value & 15] = submission;
-    ++channel->submission_produced.value;
-  }
-  tlr_channel* channel;
-  tlr_submission* submissions;
-  tlr_completion* completions;
-  uint32_t* returns;
-  uint32_t* tx_next;
-  uint8_t* tx_data;
-};
 
 class World {
  public:
@@ -120,38 +77,18 @@ class World {
     switch (what % 12) {
       case 0:
       case 1:
-        return put(shard, bad, in);
-      case 2: {  // a descriptor of nothing but input
-        tlr_submission raw{};
-        in.fill(&raw, sizeof(raw));
-        return bad.put(raw);
-      }
-      case 3: {  // a word anywhere from this channel on
-        auto* const words = reinterpret_cast<uint32_t*>(bad.channel);
-        const auto before =
-            static_cast<size_t>(bad_->segment->channel(0, worker.index) - bad_->segment->base());
-        const size_t count = (bad_->segment->size() - before) / sizeof(uint32_t);
-        words[in.number(2) % count] = in.number(4);
-        return;
-      }
-      case 4: {  // an index
-        tlr_word* const indices = &bad.channel->submission_produced;
-        indices[in.number(1) % 8].value += static_cast<uint32_t>(static_cast<int8_t>(in.number(1)));
-        return;
-      }
-      case 5: {
-        const uint32_t slot = in.number(1) % 20;
-        bad.returns[bad.channel->return_produced.value++ & 15] = slot;
-        return;
-      }
+        return bad.put_nearly_right(in, [&](uint32_t index) {
+          const auto it = shard.assocs.find(index);
+          return it != shard.assocs.end() ? it->second.id.generation : in.number(1);
+        });
+      case 2:
+      case 3:
+      case 4:
+      case 5:
       case 6:
-        return poll(bad);
       case 7:
-        bad.tx_next[in.number(1) % 16] = in.number(1) % 20;
-        return;
       case 8:
-        in.fill(bad.tx_data + in.number(1) % 16 * 512, in.number(1));
-        return;
+        return bad.spoil(in, what % 12 - 2);
       case 9: {  // a message for it, or for its peer
         const uint32_t slot = in.number(1) % 16;
         if (!shard.assocs.contains(slot) || slot < 2) return;
@@ -189,7 +126,7 @@ class World {
   }
   std::unique_ptr<RingClient> add() {
     auto client = RingClient::create({++clients_, "fuzz", 1, 0, 0}, {{{1, 65535}}, true},
-                                     geometry(), {8, 4, 16});
+                                     fuzz::small_rings(kWorkers), {8, 4, 16});
     FUZZ_CHECK(client != nullptr);
     post(MailKind::kAdd, client.get());
     for (Worker& worker : workers_) worker.bridge.drain_submissions(now_);
@@ -228,55 +165,12 @@ class World {
     FUZZ_CHECK(worker.bridge.associations() == 0);
     FUZZ_CHECK(good_->channel(0, worker.index).tx_in_use() == 0);
   }
-  static void open(const View& view, uint8_t op) {
-    tlr_open_body body{};
-    if (op == TLR_OP_LISTEN) {
-      body.local_port = 5000;
-    } else {
-      body.peer_port = 5000;
-      body.address_count = 1;
-      body.addresses[0] = {4, {0, 0, 0}, {192, 0, 2, 7}};
-    }
-    const uint32_t slot = op == TLR_OP_LISTEN ? 1 : 0;
-    std::memcpy(view.tx_data + slot * 512, &body, sizeof(body));
-    tlr_submission submission{};
-    submission.op = op;
-    submission.slot = slot;
-    submission.length = sizeof(body);
-    submission.slot_count = 1;
-    view.put(submission);
-  }
-  static void poll(const View& view) {
-    view.channel->completion_consumed.value = view.channel->completion_produced.value;
-  }
+  static void open(const View& view, uint8_t op) { view.open(op, 5000, {192, 0, 2, 7}); }
   [[nodiscard]] static uint64_t messages_out(const Worker& worker) {
     return worker.bridge.counters().get(appring::RingCounter::k_ring_messages_out);
   }
-  // As a correct client: payload is given back, of messages and of the reasons of aborts.
   void poll_good(const Worker& worker) const {
-    const View good(*good_, worker.index);
-    uint32_t& consumed = good.channel->completion_consumed.value;
-    for (; consumed != good.channel->completion_produced.value; ++consumed) {
-      const tlr_completion& entry = good.completions[consumed & 31];
-      const bool ended = entry.kind == TLR_LOST || entry.kind == TLR_CONNECT_FAILED;
-      if (entry.kind != TLR_MESSAGE && (!ended || entry.length == 0)) continue;
-      good.returns[good.channel->return_produced.value++ & 15] = entry.slot;
-    }
-  }
-  // A descriptor that is nearly right.
-  static void put(const FakeShard& shard, const View& bad, Input& in) {
-    tlr_submission s{};
-    s.op = static_cast<uint8_t>(in.number(1) % 10);
-    s.slot = in.number(1) % 18;
-    s.length = in.number(2) % 9000;
-    s.slot_count = tlr_slots_for(s.length, 512) + (in.number(1) % 16 == 0 ? 1u : 0u);
-    s.assoc_index = in.number(1) % 18;
-    const auto it = shard.assocs.find(s.assoc_index);
-    s.assoc_generation = it != shard.assocs.end() ? it->second.id.generation : in.number(1);
-    s.stream = static_cast<uint16_t>(in.number(1) % 16);
-    s.option = in.number(1) % 4;
-    s.argument = in.number(1);
-    bad.put(s);
+    View(*good_, worker.index).poll_well([](const tlr_completion&) {});
   }
   // Something happens to an association of the bad client.
   static void happen(FakeShard& shard, Input& in) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "rx/receive_blocks.h"
+
 namespace trunkline::sim {
 
 using std::chrono::milliseconds;
@@ -57,8 +59,9 @@ void Chatter::started(Host& host, TimePoint now) {
       side.peer_host = client ? assoc.server : assoc.client;
       side.local_port = client ? assoc.client_port : assoc.server_port;
       side.peer_port = client ? assoc.server_port : assoc.client_port;
-      side.endpoint = endpoint_at(side.local_port, plan_.addresses_of(assoc, client),
-                                  mine.listening && (!client || assoc.both_connect));
+      side.endpoint =
+          endpoint_at(side.local_port, plan_.addresses_of(assoc, client, host.boot() > 1),
+                      mine.listening && (!client || assoc.both_connect));
       side.client = client;
       if (side.connector) {
         // After a restart the client is back at once.
@@ -294,6 +297,16 @@ void Chatter::got_message(Host& host, TimePoint now, Side& side, Event& event) {
       std::max(side.stalled_until, now + Duration(static_cast<int64_t>(random_.below(3'000'000))));
   kept.event = std::move(event);
   side.kept.push_back(std::move(kept));
+}
+
+uint64_t Chatter::kept_blocks() const {
+  uint64_t blocks = 0;
+  for (const Side& side : sides_) {
+    for (const Kept& kept : side.kept) {
+      blocks += ReceiveBlocks::blocks_for(kept.event.size()) * uint64_t{ReceiveBlock::kSize};
+    }
+  }
+  return blocks;
 }
 
 void Chatter::take_kept(Host& host, TimePoint now, Side& side) {

@@ -25,6 +25,7 @@ class Chatter final : public Application {
   [[nodiscard]] uint32_t window_of(PortNumber) const override {
     return plan_.hosts[host_].profile.a_rwnd;
   }
+  [[nodiscard]] uint64_t kept_blocks() const override;
 
   // Nothing is left to do or to wait for.
   [[nodiscard]] bool finished() const;

@@ -81,6 +81,11 @@ class Drawer {
   // scenarios_mtu.cpp
   void path_mtu();
   void shrink_links(const LinkPlan& first, uint16_t limit);
+  // scenarios_peers.cpp
+  void addresses();
+  void list_more(HostIndex host, HostIndex other);
+  void restart_with_other_lists();
+  void windows();
   // scenarios_steering.cpp
   void steering();
 

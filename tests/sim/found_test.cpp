@@ -152,5 +152,85 @@ TEST(Found, UnfinishedMessagesDoNotBlockAShardForEver) {
   }
 }
 
+// A virtual bridge has the same address on every host, and hosts list it. The HEARTBEAT that was to
+// verify it came back to its sender, out of the blue, and the ABORT that answered it was believed.
+TEST(Found, APeerThatListsOurAddressIsNotAskedThere) {
+  Plan plan = calm_plan();
+  for (HostPlan& host : plan.hosts) host.profile.heartbeat_interval = milliseconds(500);
+  plan.hosts[0].lists = {plan.hosts[1].addresses[1]};
+  plan.hosts[1].lists = {plan.hosts[0].addresses[1], IpAddress::ipv4(172, 17, 0, 1)};
+  plan.assocs[0].client_side.ending_after = seconds(20);
+  expect_pass(plan, 10);
+}
+
+// Whoever has the address today would be believed as the peer.
+TEST(Found, AnAddressThatIsNotListedAfterARestartIsLeft) {
+  for (const uint8_t again : {uint8_t{1}, uint8_t{2}}) {
+    Plan plan = calm_plan();
+    AssocPlan& assoc = plan.assocs[0];
+    assoc.client_paths = assoc.server_paths = 2;
+    assoc.client_paths_again = again;
+    assoc.named = 1;
+    assoc.reconnect = true;
+    assoc.client_side.ending_after = seconds(5);
+    plan.expect.all_close = false;
+    plan.incidents = {{Incident::kCrash, seconds(1), 0, 0, {}, 0, 0},
+                      {Incident::kStart, seconds(2), 0, 0, {}, 0, 0}};
+    expect_pass(plan, 10);
+  }
+}
+
+// Both INITs may be answered before the first cookie comes back.
+TEST(Found, TwoCallersThatListOnePrivateAddressAreBothServed) {
+  Plan plan = calm_plan();
+  HostPlan third = plan.hosts[0];
+  third.addresses = {IpAddress::ipv4(192, 0, 2, 3), *IpAddress::parse("2001:db8::3")};
+  plan.hosts.push_back(third);
+  for (const HostIndex host : {HostIndex{0}, HostIndex{2}}) {
+    plan.hosts[host].lists = {IpAddress::ipv4(172, 17, 0, 1)};
+  }
+  plan.links = {{0, 1, 0, {}}, {1, 0, 0, {}}, {2, 1, 0, {}}, {1, 2, 0, {}}};
+  for (HostPlan& host : plan.hosts) host.profile.max_init_retransmits = 2;
+  plan.assocs[0].client_side.ending_after = seconds(60);
+  AssocPlan second = plan.assocs[0];
+  second.client = 2;
+  plan.assocs.push_back(second);
+  expect_pass(plan, 10);
+}
+
+// A window in which the next chunk has no room is a closed one (6.1 A): its probes are answered.
+TEST(Found, AWindowTooSmallForTheNextChunkIsNoSignOfDeath) {
+  for (const uint32_t window : {0u, 1u, 1300u}) {
+    Plan plan = calm_plan();
+    for (HostPlan& host : plan.hosts) {
+      host.profile.heartbeat_interval = Duration{};
+      host.profile.association_max_retrans = 5;
+      host.profile.rto_max = seconds(10);
+    }
+    plan.hosts[1].window_cap = window;
+    plan.hosts[1].window_cap_until = seconds(900);
+    TrafficPlan& traffic = plan.assocs[0].client_side.traffic;
+    traffic.pattern = Pattern::kPaced;
+    traffic.gap = milliseconds(200);
+    traffic.messages = 500;
+    traffic.min_size = traffic.max_size = 1400;
+    plan.assocs[0].client_side.ending_after = seconds(901);
+    plan.expect.sound_paths = true;
+    expect_pass(plan, 3);
+  }
+}
+
+// Each message of one byte takes a block: what came in behind a hole was bounded by the window of
+// bytes, which is a hundred times less.
+TEST(Found, TinyMessagesBehindAHoleKeepToTheWindow) {
+  Plan plan = calm_plan();
+  plan.hosts[1].profile.a_rwnd = 16 * 1024;
+  for (LinkPlan& link : plan.links) link.faults.backwards = milliseconds(5);
+  TrafficPlan& traffic = plan.assocs[0].client_side.traffic;
+  traffic.messages = 2000;
+  traffic.min_size = traffic.max_size = 1;
+  expect_pass(plan, 5);
+}
+
 }  // namespace
 }  // namespace trunkline::sim

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/bytes.h"
+#include "mangle.h"
 #include "shards/directory.h"
 #include "simulator.h"
 #include "wire/crc32c.h"
@@ -57,6 +58,7 @@ void Host::start(TimePoint now) {
     ShardConfig config = config_.shard;
     config.index = i;
     config.count = config_.shards;
+    config.own_addresses = config_.addresses;
     randoms_.emplace_back(seed + 1 + i);
     shards_.push_back(std::make_unique<Shard>(config, *directory_, randoms_.back(), now));
   }
@@ -105,6 +107,9 @@ TimePoint Host::next_waiting() const {
 }
 
 void Host::deliver(TimePoint now, std::unique_ptr<NetPacket> packet) {
+  if (now < simulator_.start() + config_.window_cap_until && !packet->damaged) {
+    static_cast<void>(refuse_data(packet->bytes, config_.window_cap, packet->taken));
+  }
   Waiting waiting{now, 0, std::move(packet)};
   const uint16_t place = config_.shards > 1 ? place_of(waiting) : uint16_t{0};
   inboxes_[place].push_back(std::move(waiting));
@@ -277,8 +282,9 @@ void Host::give(TimePoint now, Shard& shard, std::vector<Waiting>& burst) {
     const NetPacket& packet = *waiting.packet;
     simulator_.referee().given(packet.from, index_, packet.bytes);
     if (!packet.damaged) {
-      simulator_.referee().delivered(now, packet.from, index_, packet.bytes);
-      simulator_.paths().delivered(now, packet.from, index_, packet.bytes);
+      const auto& taken = packet.taken.empty() ? packet.bytes : packet.taken;
+      simulator_.referee().delivered(now, packet.from, index_, taken);
+      simulator_.paths().delivered(now, packet.from, index_, taken);
     }
   }
   shard.receive(now, burst_);
@@ -297,6 +303,16 @@ void Host::drain_events(TimePoint now, Shard& shard) {
     const HostIndex peer = simulator_.network().host_of(event.path).value_or(index_);
     if (event.kind == EventKind::kAccepted) {
       simulator_.referee().accepted(now, index_, peer, event.local_port, event.peer_port);
+    }
+    if (event.kind == EventKind::kAccepted || event.kind == EventKind::kConnected ||
+        event.kind == EventKind::kRestarted) {
+      AssocStatus status;
+      const bool judged =
+          shard.status(event.assoc, status) &&
+          !simulator_.ledger().is_hostile(status.local_port.value, status.peer_port.value);
+      if (judged) {
+        simulator_.addresses().check(now, index_, peer, status);
+      }
     }
     const RecordId record = simulator_.ledger().event(now, index_, boot_, event, peer);
     if (record == kNoRecord || simulator_.verdict().failed()) return;
@@ -317,9 +333,21 @@ bool Host::transmit(TimePoint now, Shard& shard) {
     if (config_.checksum_by_port) {
       wire::write_checksum(out[i].room.first(out[i].length));
     }
+    mangle(now, out[i]);
     simulator_.send_packet(now, index_, out[i]);
   }
   return count > 0;
+}
+
+void Host::mangle(TimePoint now, PacketOut& packet) const {
+  if (now < simulator_.start() + config_.window_cap_until) {
+    cap_windows(packet.room.first(packet.length), config_.window_cap);
+  }
+  if (config_.lists.empty()) return;
+  const size_t most = config_.limits.mtu - ip_header_size(true);
+  packet.length =
+      static_cast<uint16_t>(list_more(packet.room.first(std::max<size_t>(most, packet.length)),
+                                      packet.length, packet.source, config_.lists));
 }
 
 void Host::iterate(TimePoint now) {
@@ -346,6 +374,7 @@ void Host::iterate(TimePoint now) {
     if (!busy) break;
   }
   check_accounts(now);
+  check_windows(now);
   if (++iterations_ % 16 == 0) audit(now);
 }
 
@@ -364,6 +393,29 @@ void Host::check_accounts(TimePoint now) {
     simulator_.verdict().fail(now, who + std::to_string(association_count()) +
                                        " associations, the ledger knows " +
                                        std::to_string(ledger.living(index_)));
+  }
+}
+
+// What is held for want of order, or of the rest of a message, is bounded by the windows of the
+// associations there are, whatever order things come in; the next TSN may come in beyond one.
+void Host::check_windows(TimePoint now) {
+  constexpr uint64_t kBlock = 512;
+  uint64_t held = 0;
+  for (const auto& shard : shards_) {
+    held += shard->pool_usage().receive_blocks_used * kBlock;
+    if (const char* const fault = shard->receive_memory_fault()) {
+      simulator_.verdict().fail(now, "host " + std::to_string(index_) + ": " + fault);
+    }
+  }
+  const uint64_t kept = application_.kept_blocks();
+  const uint64_t window = application_.window_of(PortNumber(0));
+  const uint64_t most =
+      association_count() * (window + config_.limits.mtu / 400u * kBlock + kBlock);
+  if (held > kept + most) {
+    simulator_.verdict().fail(now, "host " + std::to_string(index_) + ": " + std::to_string(held) +
+                                       " bytes held, " + std::to_string(kept) +
+                                       " of them kept by readers; the windows allow " +
+                                       std::to_string(most) + " (section 6.2)");
   }
 }
 
@@ -474,6 +526,8 @@ void Host::audit(TimePoint now, const Shard& shard) {
           status.state == AssocState::kShutdownReceived;
     if (!simulator_.ledger().is_hostile(status.local_port.value, status.peer_port.value)) {
       check_paths(now, status);
+      const auto peer = simulator_.network().host_of(status.paths[0].remote);
+      if (peer) simulator_.addresses().check(now, index_, *peer, status);
     }
     uint64_t flight = 0;
     for (const PathStatus& path : status.paths) flight += path.flight;

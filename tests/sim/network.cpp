@@ -103,6 +103,14 @@ std::optional<TimePoint> Network::schedule(TimePoint now, Link& link, size_t wir
         arrives +
         Duration(static_cast<int64_t>(random_.below(static_cast<uint64_t>(faults.jitter.count()))));
   }
+  if (faults.backwards.count() > 0) {
+    reordered = true;
+    const int64_t period = faults.backwards.count();
+    const int64_t left = period - leaves.ns() % period;
+    // Of what leaves at one moment, too, the last comes first.
+    arrives = arrives + Duration(2 * left);
+    return arrives - Duration(static_cast<int64_t>(next_serial_ % 1'000));
+  }
   if (faults.reorder_by.count() > 0 && chance(faults.reorder)) {
     reordered = true;
     return arrives + Duration(static_cast<int64_t>(

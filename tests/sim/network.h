@@ -44,6 +44,7 @@ struct LinkFaults {
 
   uint32_t reorder = 0;  // held back by up to reorder_by, others overtake
   Duration reorder_by{};
+  Duration backwards{};  // what is sent within such a period arrives in the opposite order
   uint32_t duplicate = 0;
   uint32_t corrupt = 0;    // one to three bits flipped
   uint32_t truncate = 0;   // the end cut off
@@ -62,6 +63,8 @@ struct NetPacket {
   IpAddress source;
   IpAddress destination;
   std::vector<uint8_t> bytes;  // from the SCTP common header on
+  // Where the receiver takes less than came (mangle.h): what it took. Empty: all of it.
+  std::vector<uint8_t> taken;
 };
 
 enum class Fate : uint8_t { kPassed, kLost, kTooBig, kDamaged, kDuplicated, kDelayed };
@@ -76,6 +79,9 @@ class Network {
     attach(host, address, address.is_ipv6() ? 1 : 0);
   }
   [[nodiscard]] std::optional<HostIndex> host_of(const IpAddress& address) const;
+  [[nodiscard]] bool has(HostIndex host, const IpAddress& address) const {
+    return host_of(address) == host;
+  }
   [[nodiscard]] NetIndex net_of(const IpAddress& address) const;  // 0 for one that nobody has
 
   // The link of one direction and network: two hosts have a path for each network between them.

@@ -75,6 +75,12 @@ Plan Drawer::draw() {
     case Scenario::kPathMtu:
       path_mtu();
       break;
+    case Scenario::kAddresses:
+      addresses();
+      break;
+    case Scenario::kWindows:
+      windows();
+      break;
   }
   keep_stale_cookies_out();
   return plan_;
@@ -113,9 +119,9 @@ Profile Drawer::draw_profile() {
 
 void Drawer::draw_hosts() {
   const size_t count = dice_.percent(75) ? 2 : 3;
-  const bool always = plan_.scenario == Scenario::kSteering ||
-                      plan_.scenario == Scenario::kMultihoming ||
-                      plan_.scenario == Scenario::kFailover;
+  const bool always =
+      plan_.scenario == Scenario::kSteering || plan_.scenario == Scenario::kMultihoming ||
+      plan_.scenario == Scenario::kFailover || plan_.scenario == Scenario::kAddresses;
   wide_ = always || dice_.percent(45);
   const size_t nets = wide_ && dice_.percent(40) ? dice_.between(3, kMaxNets) : 2;
   for (size_t i = 0; i < count; ++i) {
@@ -316,7 +322,8 @@ void Drawer::impatient_profiles() {
 void Drawer::keep_stale_cookies_out() {
   Duration longest{};
   for (const LinkPlan& link : plan_.links) {
-    longest = std::max(longest, link.faults.reorder_by + link.faults.jitter + link.faults.delay);
+    longest = std::max(longest, link.faults.reorder_by + link.faults.jitter + link.faults.delay +
+                                    2 * link.faults.backwards);
     if (link.faults.rate > 0) {
       longest =
           std::max(longest, Duration(static_cast<int64_t>(link.faults.queue_limit *
@@ -324,7 +331,8 @@ void Drawer::keep_stale_cookies_out() {
     }
   }
   bool faulty = std::any_of(plan_.links.begin(), plan_.links.end(), [](const auto& link) {
-    return link.faults.duplicate > 0 || link.faults.reorder > 0;
+    return link.faults.duplicate > 0 || link.faults.reorder > 0 ||
+           link.faults.backwards.count() > 0;
   });
   for (const HostPlan& host : plan_.hosts) {
     longest = std::max(longest, 4 * host.hand_over);

@@ -32,11 +32,13 @@ enum class Scenario : uint8_t {
   kHostile,      // somebody on the path, who knows the tags, breaks an association on purpose
   kExhaustion,   // pools far too small
   kMixed,
-  kSteering,  // packets at any shard; set-ups, collisions and restarts at two shards at once
-  kFailover,  // two to four paths, cut and put back in every order
-  kPathMtu,   // links that take less than the hosts think, and say so or do not
+  kSteering,   // packets at any shard; set-ups, collisions and restarts at two shards at once
+  kFailover,   // two to four paths, cut and put back in every order
+  kPathMtu,    // links that take less than the hosts think, and say so or do not
+  kAddresses,  // peers that list addresses of others, and come back with other lists
+  kWindows,    // windows of any size, everything in every order
 };
-inline constexpr size_t kScenarioCount = 20;
+inline constexpr size_t kScenarioCount = 22;
 
 [[nodiscard]] std::string_view scenario_name(Scenario scenario);
 // False for an unknown name.
@@ -99,6 +101,8 @@ struct AssocPlan {
   uint8_t client_paths = 1;
   uint8_t server_paths = 1;
   uint8_t named = 0;
+  uint8_t client_paths_again = 0;  // the client's after it has crashed; 0: as before
+  uint8_t server_paths_again = 0;
   bool hostile = false;  // an intruder speaks in both sides' names: nothing is promised but order
   bool close_endpoint = false;    // the client closes its endpoint once it is connected
   bool close_in_one = false;      // each side does so in one shard only
@@ -121,6 +125,9 @@ struct HostPlan {
   bool meddles = false;  // calls verbs that should change nothing
   Duration poll{};
   uint32_t out_of_blue_replies = 1000;
+  std::vector<IpAddress> lists;      // addresses that its INITs list beside its own
+  uint32_t window_cap = UINT32_MAX;  // no SACK says more, for so long
+  Duration window_cap_until{};
   uint16_t shards = 1;
   Spread spread = Spread::kByFlow;
   uint8_t port = 0;             // Spread::kByPort: which of test::port_models()
@@ -169,6 +176,7 @@ struct Expectations {
   Reason connect_reason = Reason::kNone;  // ... for this reason, unless kNone
   Reason loss_reason = Reason::kNone;     // an end by loss must have this reason, unless kNone
   bool refusals = false;                  // connect() and send() may answer kOutOfResources
+  bool sound_paths = false;               // no path may seem to fail
   bool failover = false;  // nothing else delays packets: data leaves a dead path in time
 };
 
@@ -190,7 +198,8 @@ struct Plan {
 
   [[nodiscard]] HostIndex host_count() const { return static_cast<HostIndex>(hosts.size()); }
   // One side's addresses, the primary one first.
-  [[nodiscard]] std::vector<IpAddress> addresses_of(const AssocPlan& assoc, bool client) const;
+  [[nodiscard]] std::vector<IpAddress> addresses_of(const AssocPlan& assoc, bool client,
+                                                    bool again = false) const;
   // An association of several paths, an end of which has several shards.
   [[nodiscard]] bool is_wide() const;
   [[nodiscard]] std::string describe() const;

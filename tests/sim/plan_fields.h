@@ -75,6 +75,9 @@ struct Fields<HostPlan> {
       TRUNKLINE_FIELD(meddles),
       TRUNKLINE_FIELD(poll),
       TRUNKLINE_FIELD(out_of_blue_replies),
+      TRUNKLINE_FIELD(lists),
+      TRUNKLINE_FIELD(window_cap),
+      TRUNKLINE_FIELD(window_cap_until),
       TRUNKLINE_FIELD(shards),
       TRUNKLINE_FIELD(spread),
       TRUNKLINE_FIELD(port),
@@ -95,8 +98,8 @@ struct Fields<LinkFaults> {
       TRUNKLINE_FIELD(queue_limit), TRUNKLINE_FIELD(loss),          TRUNKLINE_FIELD(enter_bad),
       TRUNKLINE_FIELD(leave_bad),   TRUNKLINE_FIELD(loss_when_bad), TRUNKLINE_FIELD(reorder),
       TRUNKLINE_FIELD(reorder_by),  TRUNKLINE_FIELD(duplicate),     TRUNKLINE_FIELD(corrupt),
-      TRUNKLINE_FIELD(truncate),    TRUNKLINE_FIELD(mtu),           TRUNKLINE_FIELD(tells_mtu),
-      TRUNKLINE_FIELD(cut),
+      TRUNKLINE_FIELD(backwards),   TRUNKLINE_FIELD(truncate),      TRUNKLINE_FIELD(mtu),
+      TRUNKLINE_FIELD(tells_mtu),   TRUNKLINE_FIELD(cut),
   };
 };
 
@@ -157,6 +160,8 @@ struct Fields<AssocPlan> {
       TRUNKLINE_FIELD(client_paths),
       TRUNKLINE_FIELD(server_paths),
       TRUNKLINE_FIELD(named),
+      TRUNKLINE_FIELD(client_paths_again),
+      TRUNKLINE_FIELD(server_paths_again),
       TRUNKLINE_FIELD(hostile),
       TRUNKLINE_FIELD(close_endpoint),
       TRUNKLINE_FIELD(close_in_one),
@@ -185,7 +190,8 @@ struct Fields<Expectations> {
   using Type = Expectations;
   static constexpr auto all = std::tuple{
       TRUNKLINE_FIELD(all_close),   TRUNKLINE_FIELD(connects_fail), TRUNKLINE_FIELD(connect_reason),
-      TRUNKLINE_FIELD(loss_reason), TRUNKLINE_FIELD(refusals),      TRUNKLINE_FIELD(failover),
+      TRUNKLINE_FIELD(loss_reason), TRUNKLINE_FIELD(refusals),      TRUNKLINE_FIELD(sound_paths),
+      TRUNKLINE_FIELD(failover),
   };
 };
 

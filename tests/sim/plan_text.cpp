@@ -9,9 +9,10 @@ namespace trunkline::sim {
 namespace {
 
 constexpr std::string_view kNames[kScenarioCount] = {
-    "data_loss", "reorder_dup", "corruption", "delay",    "stalls",    "shutdown",    "abort",
-    "restart",   "collision",   "crash",      "setup",    "partition", "multihoming", "attacker",
-    "hostile",   "exhaustion",  "mixed",      "steering", "failover",  "path_mtu"};
+    "data_loss",   "reorder_dup", "corruption", "delay",      "stalls", "shutdown",
+    "abort",       "restart",     "collision",  "crash",      "setup",  "partition",
+    "multihoming", "attacker",    "hostile",    "exhaustion", "mixed",  "steering",
+    "failover",    "path_mtu",    "addresses",  "windows"};
 
 std::string text_of(Duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(duration).count()) +
@@ -31,10 +32,12 @@ bool scenario_from_name(std::string_view name, Scenario& out) {
   return true;
 }
 
-std::vector<IpAddress> Plan::addresses_of(const AssocPlan& assoc, bool client) const {
+std::vector<IpAddress> Plan::addresses_of(const AssocPlan& assoc, bool client, bool again) const {
   const std::vector<IpAddress>& all = hosts[client ? assoc.client : assoc.server].addresses;
-  const size_t count =
-      std::min<size_t>(client ? assoc.client_paths : assoc.server_paths, all.size());
+  size_t count = client ? assoc.client_paths : assoc.server_paths;
+  const size_t then = client ? assoc.client_paths_again : assoc.server_paths_again;
+  if (again && then > 0) count = then;
+  count = std::min(count, all.size());
   std::vector<IpAddress> out;
   for (size_t i = 0; i < count; ++i) out.push_back(all[(assoc.net + i) % all.size()]);
   return out;
@@ -64,7 +67,13 @@ std::string Plan::describe() const {
            std::to_string(p.association_max_retrans) + " shards " +
            std::to_string(hosts[i].shards) + " spread " +
            std::to_string(static_cast<int>(hosts[i].spread)) + " hand-over " +
-           text_of(hosts[i].hand_over) + " room " + std::to_string(hosts[i].hand_over_room) + "\n";
+           text_of(hosts[i].hand_over) + " room " + std::to_string(hosts[i].hand_over_room);
+    for (const IpAddress& address : hosts[i].lists) out += " lists " + address.to_string();
+    if (hosts[i].window_cap_until.count() > 0) {
+      out += " windows " + std::to_string(hosts[i].window_cap) + " until " +
+             text_of(hosts[i].window_cap_until);
+    }
+    out += "\n";
   }
   for (const LinkPlan& link : links) {
     const LinkFaults& f = link.faults;
@@ -73,15 +82,16 @@ std::string Plan::describe() const {
            text_of(f.jitter) + " rate " + std::to_string(f.rate) + " loss " +
            std::to_string(f.loss) + " bad " + std::to_string(f.enter_bad) + " reorder " +
            std::to_string(f.reorder) + " by " + text_of(f.reorder_by) + " dup " +
-           std::to_string(f.duplicate) + " corrupt " + std::to_string(f.corrupt) + " mtu " +
-           std::to_string(f.mtu) + " told " + std::to_string(f.tells_mtu) + (f.cut ? " cut" : "") +
-           "\n";
+           std::to_string(f.duplicate) + " backwards " + text_of(f.backwards) + " corrupt " +
+           std::to_string(f.corrupt) + " mtu " + std::to_string(f.mtu) + " told " +
+           std::to_string(f.tells_mtu) + (f.cut ? " cut" : "") + "\n";
   }
   for (const AssocPlan& a : assocs) {
     out += "assoc " + std::to_string(a.client) + ":" + std::to_string(a.client_port) + " > " +
            std::to_string(a.server) + ":" + std::to_string(a.server_port) + " net " +
            std::to_string(a.net) + " paths " + std::to_string(a.client_paths) + "x" +
-           std::to_string(a.server_paths) + " named " + std::to_string(a.named) +
+           std::to_string(a.server_paths) + " again " + std::to_string(a.client_paths_again) + "x" +
+           std::to_string(a.server_paths_again) + " named " + std::to_string(a.named) +
            (a.hostile ? " hostile" : "") + (a.both_connect ? " both connect" : "");
     for (const SidePlan* side : {&a.client_side, &a.server_side}) {
       out +=

@@ -68,6 +68,9 @@ class Run {
       config.hand_over_room = plan.hand_over_room;
       config.checksum_by_port = plan.checksum_by_port;
       config.poll = plan.poll;
+      config.lists = plan.lists;
+      config.window_cap = plan.window_cap;
+      config.window_cap_until = plan.window_cap_until;
       chatters_.push_back(std::make_unique<Chatter>(simulator_, plan_, i));
       simulator_.add_host(config, *chatters_.back());
     }
@@ -80,6 +83,7 @@ class Run {
     }
     incidents_left_ = plan_.incidents.size();
     if (plan_.expect.failover) promise_failover();
+    if (plan_.expect.sound_paths) simulator_.expect_sound_paths();
     for (const AssocPlan& assoc : plan_.assocs) {
       if (!assoc.hostile) continue;
       simulator_.ledger().expect_intruder(assoc.client_port);

@@ -98,6 +98,7 @@ Simulator::Simulator(uint64_t seed, Options options)
       ledger_(verdict_, static_cast<uint32_t>(seed * 0x9e3779b1)),
       referee_(verdict_),
       paths_(verdict_, network_),
+      addresses_(verdict_, network_),
       random_(seed ^ 0x617070) {}
 
 Host& Simulator::add_host(HostConfig config, Application& application) {
@@ -188,7 +189,11 @@ void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& pack
     next_seen_ = (next_seen_ + 1) % kKept;
   }
   Remembered entry{now, from, to.value_or(UINT8_MAX), Fate::kLost, bytes, {}};
-  if (to) {
+  addresses_.sent(from, packet.source, bytes);
+  if (to == from) {
+    verdict_.fail(now, "a packet for somebody else goes to an address of the host's own: " +
+                           packet.destination.to_string());
+  } else if (to) {
     referee_.sent(now, from, *to, packet.destination.is_ipv6(), bytes);
     paths_.sent(now, from, *to, packet.source, packet.destination, bytes);
   }
@@ -248,6 +253,13 @@ void Simulator::inject(TimePoint now, const IpAddress& source, const IpAddress& 
 }
 
 void Simulator::note_event(TimePoint now, HostIndex host, const Event& event) {
+  const bool failed =
+      event.kind == EventKind::kPathChanged && (event.path_state == PathState::kInactive ||
+                                                event.path_state == PathState::kPotentiallyFailed);
+  if (failed && paths_are_sound_) {
+    verdict_.fail(now, "host " + std::to_string(host) + ": the path to " + event.path.to_string() +
+                           " failed, and everything was answered (6.1 A)");
+  }
   mix(static_cast<uint64_t>(event.kind));
   mix(static_cast<uint64_t>(now.ns()));
   // Messages are many; the packets say enough of them.

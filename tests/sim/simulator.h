@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "address_watch.h"
 #include "ledger.h"
 #include "network.h"
 #include "path_watch.h"
@@ -38,6 +39,8 @@ class Application {
   virtual void act(Host& host, TimePoint now) = 0;
   // The receive buffer of an association on this port.
   [[nodiscard]] virtual uint32_t window_of(PortNumber local_port) const = 0;
+  // Bytes of blocks that messages hold which were kept and not let go yet.
+  [[nodiscard]] virtual uint64_t kept_blocks() const { return 0; }
 };
 
 // At which shard of a host a packet arrives. The port knows nothing of owners.
@@ -57,6 +60,11 @@ struct HostConfig {
   uint8_t port = 0;      // kByPort: which model
   Duration hand_over{};  // what the way from one shard to another takes: half of it more or less
   uint16_t hand_over_room = 0;  // packets on the way from one shard to another; 0: any number
+  // What its packets say beside the truth (mangle.h): addresses that its INITs list, and no window
+  // above `window_cap` while the cap lasts.
+  std::vector<IpAddress> lists;
+  uint32_t window_cap = UINT32_MAX;
+  Duration window_cap_until{};
   PacketLimits limits;
   bool checksum_by_port = false;  // the port fills in and checks the checksums
   Duration poll{};                // the worker looks only at multiples of this; 0: at once
@@ -134,6 +142,8 @@ class Host {
   void check_expired(TimePoint now);
   void drain_events(TimePoint now, Shard& shard);
   bool transmit(TimePoint now, Shard& shard);
+  void mangle(TimePoint now, PacketOut& packet) const;
+  void check_windows(TimePoint now);
 
   Simulator& simulator_;
   HostIndex index_;
@@ -169,6 +179,8 @@ class Simulator {
   Host& add_host(HostConfig config, Application& application);
   Host& host(HostIndex index) { return *hosts_[index]; }
   [[nodiscard]] size_t host_count() const { return hosts_.size(); }
+  // No path may seem to fail: whoever asks is answered.
+  void expect_sound_paths() { paths_are_sound_ = true; }
   // Something that happens to the network or a host at a moment.
   void at(TimePoint when, std::function<void(TimePoint)> what);
   // Until done() or a verdict, at most until `limit`, which itself is a failure.
@@ -177,6 +189,7 @@ class Simulator {
   void run_for(Duration span);
 
   [[nodiscard]] TimePoint now() const { return now_; }
+  [[nodiscard]] TimePoint start() const { return start_; }
   [[nodiscard]] uint64_t steps() const { return steps_; }
   [[nodiscard]] uint64_t packets() const { return packets_; }
   [[nodiscard]] uint64_t trace_hash() const { return trace_hash_; }
@@ -187,6 +200,7 @@ class Simulator {
   Ledger& ledger() { return ledger_; }
   Referee& referee() { return referee_; }
   PathWatch& paths() { return paths_; }
+  AddressWatch& addresses() { return addresses_; }
   Verdict& verdict() { return verdict_; }
 
   // A packet that passed, for who wants to forge others like it: a few of the last ones are kept.
@@ -239,6 +253,7 @@ class Simulator {
   Ledger ledger_;
   Referee referee_;
   PathWatch paths_;
+  AddressWatch addresses_;
   SeededRandom random_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<Script> scripts_;
@@ -246,7 +261,9 @@ class Simulator {
   std::vector<Seen> seen_;
   size_t next_seen_ = 0;
   std::function<void(const Seen&)> tap_;
-  TimePoint now_ = TimePoint::from_ns(1'000'000'000);
+  bool paths_are_sound_ = false;
+  TimePoint start_ = TimePoint::from_ns(1'000'000'000);
+  TimePoint now_ = start_;
   uint64_t steps_ = 0;
   uint64_t packets_ = 0;
   uint64_t trace_hash_ = 0x9e3779b97f4a7c15ull;

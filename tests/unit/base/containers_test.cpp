@@ -240,25 +240,6 @@ TEST(StreamTable, EachOfAllStreamsHasItsOwnState) {
     ASSERT_EQ(table.find(stream)->value, static_cast<int>(i));
     ASSERT_EQ(table.get(stream), table.find(stream)) << "what exists is not made anew";
   }
-  size_t visited = 0;
-  table.for_each([&](CountedStream&) { ++visited; });
-  EXPECT_EQ(visited, 1u + 65536u) << "the first one's place in its page is left empty";
-}
-
-TEST(StreamTable, VisitsOnlyPagesThatExist) {
-  StreamTable<CountedStream> table;
-  size_t visited = 0;
-  table.for_each([&](CountedStream&) { ++visited; });
-  EXPECT_EQ(visited, 0u);
-  table.get(StreamId(3))->value = 1;
-  table.get(StreamId(100))->value = 7;
-  int sum = 0;
-  table.for_each([&](CountedStream& stream) {
-    ++visited;
-    sum += stream.value;
-  });
-  EXPECT_EQ(visited, 1u + 4u);
-  EXPECT_EQ(sum, 8);
 }
 
 // ---------------------------------------------------------------- StableQueue

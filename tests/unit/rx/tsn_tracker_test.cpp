@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <set>
 #include <vector>
 
@@ -59,6 +60,17 @@ TEST(TsnTracker, InOrderNeedsNoMemory) {
   EXPECT_EQ(t.receive(5), Verdict::kDuplicate);
   EXPECT_FALSE(t.tracker.has_duplicates()) << "no memory to remember it";
   EXPECT_EQ(t.receive(101), Verdict::kTooFar) << "no memory for a gap";
+}
+
+TEST(TsnTracker, WhatIsCalmHasNothingToTell) {
+  Pool<TsnDisorder> pool(1);
+  TsnTracker tracker{Tsn(10)};
+  EXPECT_TRUE(tracker.duplicates().empty());
+  std::array<wire::GapBlock, 4> gaps;
+  EXPECT_EQ(tracker.gap_blocks(gaps), 0u);
+  tracker.clear_duplicates(pool);
+  EXPECT_FALSE(tracker.forget(Tsn(10), Tsn(10), pool));
+  EXPECT_EQ(tracker.highest(), Tsn(9));
 }
 
 TEST(TsnTracker, TheExampleOf334) {

@@ -147,7 +147,6 @@ TEST(SendQueue, IsEmptyAtFirst) {
   EXPECT_EQ(queue.front(), nullptr);
   EXPECT_EQ(queue.pop_any(), nullptr);
   EXPECT_EQ(queue.bytes(), 0u);
-  queue.reset_ssns();
 }
 
 TEST(SendQueue, ServesStreamsInTurnAndEachInOrder) {
@@ -279,23 +278,6 @@ TEST(SendQueue, SsnsGoRoundAndNothingWaits) {
     ASSERT_NE(sent.back(), nullptr) << i;
     queue.advance(sent.back(), 1);
     if (i > 0) queue.finish(*sent[i - 1]);
-  }
-}
-
-TEST(SendQueue, AfterARestartStreamsCountFromZero) {
-  SendQueue queue;
-  Messages messages;
-  for (const unsigned stream : {0u, 300u}) {
-    TxMessage* const message = messages.make(static_cast<uint16_t>(stream), 1);
-    queue.push(message);
-    queue.advance(message, 1);
-  }
-  queue.reset_ssns();
-  for (const unsigned stream : {0u, 300u}) {
-    TxMessage* const message = messages.make(static_cast<uint16_t>(stream), 1);
-    queue.push(message);
-    queue.advance(message, 1);
-    EXPECT_EQ(message->ssn, Ssn(0));
   }
 }
 
