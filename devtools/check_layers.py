@@ -5,7 +5,8 @@
 stack/ is sans-IO: no clock, thread, socket, stdio, exception, DPDK or mutable global, and its
 layers include downward only. dpdk_app/ sees the stack's public headers and the ring ABI, nothing
 else of the others; client/ sees neither. --objects LIB checks what the compiler made of it:
-writable data and forbidden calls in the stack's library. --self-test plants violations.
+writable data and forbidden calls in the stack's library. --without-dpdk BUILD: a build folder whose
+programs were made of nothing of DPDK. --self-test plants violations.
 """
 import argparse
 import pathlib
@@ -193,6 +194,20 @@ def check_objects(library):
     return findings
 
 
+def check_without_dpdk(build):
+    """What the folder's objects were compiled from and its programs linked with."""
+    def ask(tool):
+        return subprocess.run(['ninja', '-C', build, '-t', tool], capture_output=True, text=True,
+                              check=True).stdout
+    headers, commands = ask('deps'), ask('commands')
+    findings = [] if '/stack/' in headers else [f'{build}: nothing of the stack was built']
+    findings += [f'{build}: includes {name}' for name in
+                 sorted(set(re.findall(r'^ +(\S*/rte_\w+\.h)$', headers, re.M)))]
+    findings += [f'{build}: links {name}' for name in
+                 sorted(set(re.findall(r'\S*(?:-l|/lib)rte_\S+', commands)))]
+    return findings
+
+
 def write_stamp(stamp, depfile):
     """A ninja stamp and the list of what it depends on: files, and folders for new ones."""
     pathlib.Path(stamp).write_text('ok\n')
@@ -281,11 +296,17 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--self-test', action='store_true', help='planted violations must be found')
     parser.add_argument('--objects', metavar='LIB', help="check the stack's static library")
+    parser.add_argument('--without-dpdk', metavar='BUILD', help='check a build folder')
     parser.add_argument('--stamp', nargs=2, metavar=('STAMP', 'DEPFILE'), help='for the build')
     options = parser.parse_args()
     if options.self_test:
         return 0 if self_test() else 1
-    findings = check_objects(options.objects) if options.objects else check_tree(ROOT)
+    if options.objects:
+        findings = check_objects(options.objects)
+    elif options.without_dpdk:
+        findings = check_without_dpdk(options.without_dpdk)
+    else:
+        findings = check_tree(ROOT)
     for line in findings:
         print(line)
     if findings:

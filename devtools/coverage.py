@@ -37,8 +37,8 @@ def measure():
     log = BUILD / 'coverage.log'
     if not (BUILD / 'build.ninja').is_file():
         subprocess.run(['meson', 'setup', str(BUILD), '-Dbuildtype=plain', '-Doptimization=0',
-                        '-Dperf=false', '-Db_coverage=true', '-Ddpdk=disabled'], cwd=ROOT, check=True,
-                       stdout=subprocess.DEVNULL)
+                        '-Dunity=off', '-Dperf=false', '-Db_coverage=true', '-Ddpdk=disabled'],
+                       cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     log.write_text('')
     print('coverage: building build-coverage/', flush=True)
     if run(['ninja', '-C', str(BUILD)], log) != 0:

@@ -101,7 +101,7 @@ class Copy:
             done = subprocess.run(
                 ['meson', 'setup', str(self.build), str(self.source), '-Dbuildtype=plain',
                  '-Doptimization=0', '-Dperf=false', '-Ddpdk=disabled', '-Dsteps=true',
-                 '-Dunity=off'], capture_output=True, check=False, text=True)
+                 '-Dunity_size=1'], capture_output=True, check=False, text=True)
             if done.returncode != 0:
                 raise SystemExit(f'mutate: meson failed:\n{done.stdout[-1500:]}')
         self.targets = self.list_targets()

@@ -16,8 +16,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kPatience{5};
 
-constexpr const char* kGoneText = "the daemon is gone: detach, and attach again once it runs";
-
 // False if the name is longer than the ABI carries.
 bool put_profile(const char* name, tlr_open_body& body) {
   if (name == nullptr) return true;

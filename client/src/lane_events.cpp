@@ -20,8 +20,6 @@ namespace {
 // An idle poll looks at the socket this seldom: it costs a system call.
 constexpr uint32_t kIdlePollsPerLook = 1024;
 
-constexpr const char* kGoneText = "the daemon is gone: detach, and attach again once it runs";
-
 }  // namespace
 
 static_assert(static_cast<int>(TL_REASON_RESTARTED) == static_cast<int>(TLR_REASON_RESTARTED));

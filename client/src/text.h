@@ -6,6 +6,9 @@
 
 namespace trunkline::client {
 
+inline constexpr const char* kGoneText =
+    "the daemon is gone: detach, and attach again once it runs";
+
 // Remember a sentence and give `error` back. The first form keeps the pointer: literals only, no
 // cost on hot paths.
 int fail(int error, const char* literal);

@@ -22,7 +22,7 @@ using wire::PacketWriter;
 
 using std::chrono::milliseconds;
 
-constexpr TimePoint kStart = TimePoint::from_ns(7);
+constexpr TimePoint kFirst = TimePoint::from_ns(7);
 constexpr uint32_t kClientTag = 0x11111111;
 constexpr uint32_t kServerTag = 0x22222222;
 constexpr uint32_t kClientTsn = 0xfffffffe;  // wraps soon
@@ -98,7 +98,7 @@ class RefereeTest : public testing::Test {
     EXPECT_NE(verdict_.what().find(what), std::string::npos) << verdict_.what();
   }
 
-  TimePoint now_ = kStart;
+  TimePoint now_ = kFirst;
   Verdict verdict_;
   Referee referee_{verdict_};
 };
@@ -233,11 +233,11 @@ TEST_F(RefereeTest, CatchesALateSack) {
   pass(0, kServerTag, data(kClientTsn));
   pass(1, kClientTag, sack(kClientTsn));
   pass(0, kServerTag, data(kClientTsn + 1));
-  now_ = kStart + milliseconds(10);
+  now_ = kFirst + milliseconds(10);
   pass(1, kClientTag, sack(kClientTsn + 1));
   expect_good();
   pass(0, kServerTag, data(kClientTsn + 2));
-  now_ = kStart + milliseconds(20) + Duration(1);
+  now_ = kFirst + milliseconds(20) + Duration(1);
   pass(1, kClientTag, sack(kClientTsn + 2));
   expect_caught("later than section 6.2 allows");
 }
@@ -247,7 +247,7 @@ TEST_F(RefereeTest, CatchesASackThatDoesNotComeForTheSecondPacket) {
   pass(1, kClientTag, sack(kClientTsn));
   pass(0, kServerTag, data(kClientTsn + 1));
   pass(0, kServerTag, data(kClientTsn + 2));
-  now_ = kStart + milliseconds(1);
+  now_ = kFirst + milliseconds(1);
   pass(1, kClientTag, sack(kClientTsn + 2));
   expect_caught("later than section 6.2 allows");
 }
@@ -307,11 +307,11 @@ TEST_F(RefereeTest, CatchesDataAfterShutdown) {
 TEST_F(RefereeTest, CatchesASecondFastRetransmission) {
   lose(0, kServerTag, data(kClientTsn));
   for (const int at : {1, 2, 3, 4, 21, 22, 23, 24, 25}) {
-    now_ = kStart + milliseconds(at);
+    now_ = kFirst + milliseconds(at);
     lose(0, kServerTag, data(kClientTsn));
   }
   expect_good();
-  now_ = kStart + milliseconds(26);
+  now_ = kFirst + milliseconds(26);
   lose(0, kServerTag, data(kClientTsn));
   expect_caught("again and again");
 }

@@ -173,21 +173,21 @@ class Shrinker {
 
 // ---------------------------------------------------------------- as C++
 
-std::string text_of(bool value) {
+std::string literal_of(bool value) {
   return value ? "true" : "false";
 }
-std::string text_of(Duration value) {
+std::string literal_of(Duration value) {
   return "Duration(" + std::to_string(value.count()) + ")";
 }
-std::string text_of(const IpAddress& value) {
+std::string literal_of(const IpAddress& value) {
   return "*IpAddress::parse(\"" + value.to_string() + "\")";
 }
 template <typename T>
-requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) std::string text_of(T value) {
+requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) std::string literal_of(T value) {
   return std::to_string(value);
 }
 template <typename T>
-requires std::is_enum_v<T> std::string text_of(T value) {
+requires std::is_enum_v<T> std::string literal_of(T value) {
   const char* const name = std::is_same_v<T, Spread>         ? "Spread"
                            : std::is_same_v<T, Pattern>      ? "Pattern"
                            : std::is_same_v<T, AddressCheck> ? "AddressCheck"
@@ -197,22 +197,22 @@ requires std::is_enum_v<T> std::string text_of(T value) {
   return std::string(name) + "{" + std::to_string(static_cast<int>(value)) + "}";
 }
 template <HasFields T>
-std::string text_of(const T& object);
+std::string literal_of(const T& object);
 
 template <typename T>
-std::string text_of(const std::vector<T>& list) {
+std::string literal_of(const std::vector<T>& list) {
   std::string out = "{";
-  for (const T& item : list) out += text_of(item) + ", ";
+  for (const T& item : list) out += literal_of(item) + ", ";
   return out + "}";
 }
 
 // What differs from the default only.
 template <HasFields T>
-std::string text_of(const T& object) {
+std::string literal_of(const T& object) {
   std::string out;
   each_field<T>([&](const char* name, auto member) {
-    const std::string text = text_of(object.*member);
-    if (text == text_of(T{}.*member)) return;
+    const std::string text = literal_of(object.*member);
+    if (text == literal_of(T{}.*member)) return;
     out += (out.empty() ? "." : ", .") + std::string(name) + " = " + text;
   });
   return "{" + out + "}";
@@ -237,8 +237,8 @@ Shrunk shrink(const Plan& plan, uint64_t seed) {
 std::string plan_as_test(const Plan& plan, uint64_t seed) {
   std::string out = "TEST(Found, SayWhatItWas) {\n  Plan plan;\n";
   each_field<Plan>([&](const char* name, auto member) {
-    const std::string text = text_of(plan.*member);
-    if (text == text_of(Plan{}.*member)) return;
+    const std::string text = literal_of(plan.*member);
+    if (text == literal_of(Plan{}.*member)) return;
     out += "  plan." + std::string(name) + " = " + text + ";\n";
   });
   out += "  const RunResult result = run_plan(plan, " + std::to_string(seed) +

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "trunkline/stack/random.h"
 #include "wire/crc32c.h"
 
 namespace trunkline::test {
@@ -63,6 +64,28 @@ TEST(PortModel, HashesAsTheVerificationSuiteSays) {
     const PacketIn packet{address(vector.source), address(vector.destination), bytes};
     EXPECT_EQ(by_address.hash(packet), vector.addresses) << vector.source;
     EXPECT_EQ(by_ports.hash(packet), vector.ports) << vector.source;
+  }
+}
+
+// Each bit of the input that is set adds the 32 bits of the key that begin at its place.
+TEST(PortModel, HashesEveryLengthByTheDefinition) {
+  SeededRandom random(1);
+  std::vector<uint8_t> key(52);
+  random.fill(key);
+  const auto bit = [](const std::vector<uint8_t>& bytes, size_t at) -> uint32_t {
+    return bytes[at / 8] >> (7 - at % 8) & 1u;
+  };
+  for (const size_t size : {8u, 12u, 16u, 32u, 36u, 40u}) {
+    std::vector<uint8_t> input(size);
+    random.fill(input);
+    uint32_t wanted = 0;
+    for (size_t at = 0; at < size * 8; ++at) {
+      if (bit(input, at) == 0) continue;
+      uint32_t window = 0;
+      for (size_t i = 0; i < 32; ++i) window = window << 1 | bit(key, at + i);
+      wanted ^= window;
+    }
+    EXPECT_EQ(toeplitz(key, input), wanted) << size;
   }
 }
 
