@@ -426,6 +426,23 @@ TEST_F(ReceiveMemory, AShortageThatHasPassedIsForgotten) {
   }
 }
 
+// Its end, which is small and lies behind the fragment that has no room, comes in time after time.
+TEST_F(ReceiveMemory, WhatComesInBehindTheNextTsnDoesNotProlongItsWait) {
+  setup.shard.receive_buffer_bytes = 16 * kBlock;
+  const Voice peer = open_voice();
+  for (uint32_t n = 0; n < 14; ++n) {
+    say(peer, {.flags = n == 0 ? "B" : "", .ssn = 0, .tsn = peer.tsn + n});
+  }
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(lives(peer)) << i;
+    say(peer, {.flags = "E", .ssn = 0, .tsn = peer.tsn + 15});
+    say(peer, {.text = std::string(1400, 'm'), .flags = "", .ssn = 0, .tsn = peer.tsn + 14});
+    listen();
+  }
+  EXPECT_FALSE(lives(peer));
+  EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kOutOfResources);
+}
+
 TEST_F(ReceiveMemory, AChunkLargerThanTheBuffersEndsItsAssociation) {
   setup.shard.receive_buffer_bytes = 2 * kBlock;
   const Voice peer = open_voice();
