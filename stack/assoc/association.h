@@ -438,7 +438,6 @@ class Association {
   bool in_fast_recovery_ : 1 = false;
   bool probing_window_ : 1 = false;  // the chunk in flight is a zero window probe
   bool window_closed_ : 1 = false;   // the last SACK's a_rwnd had no room for the next chunk
-  bool probe_answered_ : 1 = false;  // a SACK came since T3 was started for it
   bool probe_due_ : 1 = false;       // the closed window has been left alone for long enough
   bool sender_dry_owed_ : 1 = false;
   bool shutdown_wished_ : 1 = false;  // by our user, whatever became of it

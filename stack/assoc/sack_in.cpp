@@ -39,9 +39,9 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
   const uint64_t flight = outstanding_.flight();
   peer_rwnd_ = sack->a_rwnd > flight ? static_cast<uint32_t>(sack->a_rwnd - flight) : 0;
   window_closed_ = !fits_next_chunk(sack->a_rwnd);
-  // With some window left, and more received behind a gap, what is missing may be lost.
-  const bool may_be_lost = sack->a_rwnd > 0 && sack->gap_count() > 0;
-  if (probing_window_ || (window_closed_ && !may_be_lost)) probe_answered_ = true;
+  if (probing_window_ || window_closed_) {
+    for (Path* path : paths()) path->probe_answered = true;
+  }
   if (probing_window_ && (outstanding_.empty() || !window_closed_)) {
     probing_window_ = false;
     if (!outstanding_.empty() && !outcome.newly_acked) {

@@ -39,8 +39,8 @@ void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
   ++path.t3_expirations;
   ctx.counters.add(Counter::k_t3_expirations);
   // A peer that answers what it has no window for with a closed window is alive (6.1 A).
-  const bool alive = (probing_window_ || window_closed_) && probe_answered_;
-  probe_answered_ = false;
+  const bool alive = path.probe_answered;
+  path.probe_answered = false;
   // Whatever is sent into the closed window from now on is a probe, new or not.
   if (alive || window_closed_) probing_window_ = true;
   if (!alive) {
@@ -50,7 +50,8 @@ void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
       return;
     }
   }
-  if (alive) {
+  // With some window left and more received behind a gap, what is missing may be lost all the same.
+  if (alive && (told_rwnd_ == 0 || !outstanding_.has_gaps())) {
     path.congestion.on_idle(1);  // the window was closed, not the network full (6.1 A, 7.2.1)
   } else {
     path.congestion.on_t3_expiry();

@@ -291,7 +291,7 @@ void Association::add_new_data(ShardContext& ctx, TimePoint now, Composition& pa
     if (peer_rwnd_ < size) {
       peer_rwnd_ = 0;
       probing_window_ = true;
-      probe_answered_ = false;
+      packet.path.probe_answered = false;
       probe_due_ = false;
       if (probes_ < kMostProbesCounted) ++probes_;
       ctx.counters.add(Counter::k_zero_window_probes);
@@ -345,7 +345,12 @@ void Association::plan_probe(TimePoint now, const Path& path) {
 }
 
 void Association::start_t3(TimePoint now, Path& path, bool restart) {
-  if (path.t3.is_never() || restart) path.t3 = now + path.rto.value();
+  if (path.t3.is_never()) {
+    path.probe_answered = false;
+  } else if (!restart) {
+    return;
+  }
+  path.t3 = now + path.rto.value();
 }
 
 bool Association::finish_packet(wire::PacketWriter& writer, Path& path, PacketOut& out) {

@@ -32,6 +32,7 @@ struct Path {
   PathState state = PathState::kUnconfirmed;
   bool heartbeat_outstanding : 1 = false;
   bool send_heartbeat : 1 = false;  // one is to go out
+  bool probe_answered : 1 = false;  // a SACK came since T3 was started into a closed window (6.1 A)
   bool one_packet : 1 = false;  // T3 expired: no second packet before an acknowledgement (7.2.3)
   uint16_t error_count = 0;     // 8.2
   uint16_t answers_in_row = 0;  // HEARTBEAT ACKs since the last error, while it has failed

@@ -61,6 +61,8 @@ class Outstanding {
   // The earliest chunk, which is not acknowledged; nullptr if there is none.
   [[nodiscard]] const TxChunk* front() const { return span() == 0 ? nullptr : &at(first_tsn()); }
   [[nodiscard]] bool has_retransmissions() const { return retransmit_count_ > 0; }
+  // Has the peer acknowledged something by a gap block?
+  [[nodiscard]] bool has_gaps() const { return gap_acked_count_ > 0; }
   // The chunk with this TSN, from its first transmission until it is popped.
   [[nodiscard]] TxChunk& at(Tsn tsn) const { return ring_.at(tsn); }
 

@@ -220,6 +220,27 @@ TEST(Found, AWindowTooSmallForTheNextChunkIsNoSignOfDeath) {
   }
 }
 
+// What was sent into a closed window on two paths, and answered, was no error on the first whose
+// timer expired, and one on the second.
+TEST(Found, AClosedWindowIsNoSignOfDeathOnAnyOfTwoPaths) {
+  Plan plan = calm_plan();
+  for (HostPlan& host : plan.hosts) {
+    host.profile.heartbeat_interval = Duration{};
+    host.profile.rto_max = seconds(2);
+    host.profile.path_max_retrans = 2;
+  }
+  plan.hosts[1].window_cap = 0;
+  plan.hosts[1].window_cap_until = seconds(60);
+  AssocPlan& assoc = plan.assocs[0];
+  assoc.client_paths = assoc.server_paths = 2;
+  TrafficPlan& traffic = assoc.client_side.traffic;
+  traffic.messages = 20;
+  traffic.min_size = traffic.max_size = 1400;
+  assoc.client_side.ending_after = seconds(61);
+  plan.expect.sound_paths = true;
+  expect_pass(plan, 5);
+}
+
 // Each message of one byte takes a block: what came in behind a hole was bounded by the window of
 // bytes, which is a hundred times less.
 TEST(Found, TinyMessagesBehindAHoleKeepToTheWindow) {

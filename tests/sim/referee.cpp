@@ -13,6 +13,9 @@
 namespace trunkline::sim {
 namespace {
 
+// Who takes back again and again what it acknowledged is not believed for a window: times at least.
+constexpr uint32_t kTooOften = 1024;
+
 using wire::ChunkType;
 
 uint64_t hash_of_bytes(std::span<const uint8_t> bytes, uint64_t hash = 0xcbf29ce484222325ull) {
@@ -95,7 +98,10 @@ std::optional<Referee::Unacknowledged> Referee::unacknowledged(HostIndex from, H
     return std::nullopt;
   }
   Unacknowledged out{0, data.chunk_flight, data.window_closed};
-  for (const SentChunk& chunk : data.window) out.outstanding += chunk.bytes;
+  for (const SentChunk& chunk : data.window) {
+    out.outstanding += chunk.bytes;
+    if (chunk.gap_acked && data.taken_back >= kTooOften) out.flight += chunk_size(chunk.bytes);
+  }
   return out;
 }
 
@@ -314,7 +320,7 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
 
 void Referee::check_again(const Context& context, const Direction& mine, Tsn tsn,
                           const SentChunk& chunk) {
-  if (chunk.gap_acked) {
+  if (chunk.gap_acked && mine.taken_back < kTooOften) {
     fail(context, "TSN " + std::to_string(tsn.value) +
                       " sent again while a gap block covers it (section 6.3.3 E3)");
   }
@@ -511,6 +517,7 @@ void Referee::got_sack(const Context& context, const wire::ChunkView& chunk) {
   for (size_t i = 0; i < data.window.size(); ++i) {
     if (gap_acked[i] && !data.window[i].gap_acked)
       data.acknowledged += chunk_size(data.window[i].bytes);
+    if (data.window[i].gap_acked && !gap_acked[i]) ++data.taken_back;
     data.window[i].gap_acked = gap_acked[i];
     if (gap_acked[i]) continue;
     data.flight += data.window[i].bytes;

@@ -109,6 +109,7 @@ class Referee {
     uint64_t peer_window = 0;      // a_rwnd that the sender last heard
     uint64_t acknowledged = 0;     // DATA chunks, in bytes, since the sequence began
     bool window_closed = false;    // at any time
+    uint32_t taken_back = 0;       // times that a gap block no longer covered a chunk
     bool shutdown_sent = false;
     // What the receiver owes.
     bool sack_seen = false;  // it is up, and has acknowledged something

@@ -54,7 +54,6 @@ constexpr MemberRow kAssociation[] = {
     {"in_fast_recovery_", kAnew},
     {"probing_window_", kAnew},
     {"window_closed_", kAnew},
-    {"probe_answered_", kAnew},
     {"probe_due_", kAnew},
     {"sender_dry_owed_", kAnew, "what was accepted has been given back"},
     {"shutdown_wished_", kCarriedOver, "not the peer's to undo"},
