@@ -179,7 +179,8 @@ TEST(OrderedTree, AgreesWithAMapOverRandomWalks) {
 
 TEST(OrderedTree, ClearVisitsEachOnceInOrder) {
   Both both(1000);
-  for (const size_t i : every_order(1000)[5]) both.insert(i);
+  const auto orders = every_order(1000);
+  for (const size_t i : orders[5]) both.insert(i);
   std::vector<uint32_t> seen;
   both.tree.clear([&](TreeItem* item) {
     seen.push_back(item->key);
