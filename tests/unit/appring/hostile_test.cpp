@@ -281,10 +281,11 @@ TEST_F(HostileTest, RandomWritesAllOverTheSegment) {
       mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, hostile_->ring->segment->fd(), 0);
   ASSERT_NE(own, MAP_FAILED);
   auto* const words = static_cast<uint32_t*>(own);
+  // Asked before: the daemon's side of the segment goes while the vandal is at work.
+  const auto channel_at =
+      static_cast<uint32_t>(tlr_channel_offset(&hostile_->ring->segment->geometry(), 0, 0) / 4);
   std::thread vandal([&] {
     std::minstd_rand random(20261123);
-    const auto channel_at =
-        static_cast<uint32_t>(tlr_channel_offset(&hostile_->ring->segment->geometry(), 0, 0) / 4);
     while (!stop.load()) {
       const uint32_t value = static_cast<uint32_t>(random() % 4 == 0 ? random() : random() % 80);
       // Half of the writes hit the indices and rings, where it hurts most.
