@@ -104,7 +104,7 @@ def configure(mutations):
         # A mutation compiles the one file again; the tests stay together, and as they are.
         status = subprocess.run(
             ['meson', 'setup', str(BUILD), str(SOURCE), '-Dbuildtype=plain', '-Doptimization=1',
-             '-Dunity_size=1', '-Dperf=false', '-Ddpdk=disabled', '-Dwerror=false', '-Dsteps=true'],
+             '-Dunity_size=2', '-Dperf=false', '-Ddpdk=disabled', '-Dwerror=false', '-Dsteps=true'],
             stdout=subprocess.DEVNULL, check=False).returncode
         if status != 0:
             raise SystemExit('mutate: meson failed')

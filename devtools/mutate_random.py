@@ -51,6 +51,11 @@ NEAREST = {'rx': ('rx', 'assoc', 'security'), 'tx': ('tx', 'assoc', 'rfc'),
            'endpoint': ('endpoint', 'assoc', 'security', 'rfc'), 'shards': ('shards', 'steering', 'assoc'),
            'base': ('base', 'tx', 'rx'), 'include': ('assoc', 'base', 'path')}
 NEITHER = ('race', 'client', 'appring', 'hand_over_ring', 'net', 'trunkload')  # threads, or no stack
+# What makes a shared library of the stack, each file compiled by itself: a mutant changes one. It
+# takes its own inline functions, not those of a program that includes them too.
+SHARED = (("static_library('trunkline_stack'", "shared_library('trunkline_stack'"),
+          ('override_options: lto_options,',
+           "override_options: lto_options + ['unity=off'],\n  link_args: ['-Wl,-Bsymbolic-functions'],"))
 SIM = ['tests/sim/simrun', '--failures', '1', '--no-shrink', '--seeds']
 
 
@@ -89,19 +94,17 @@ class Copy:
         mutate.copy_sources(self.source)
         layers = self.source / 'stack/meson.build'
         text = layers.read_text(encoding='utf-8')
-        shared = text.replace("static_library('trunkline_stack'", "shared_library('trunkline_stack'")
-        if shared == text:
-            raise SystemExit('mutate: stack/meson.build makes no static library of trunkline_stack')
-        # The library takes its own inline functions, not those of a program that includes them too.
-        shared = shared.replace("cpp_args: ['-fno-exceptions'",
-                                "link_args: ['-Wl,-Bsymbolic'],\n  cpp_args: ['-fno-exceptions'")
-        layers.write_text(shared, encoding='utf-8')
+        for old, new in SHARED:
+            if text.count(old) != 1:
+                raise SystemExit(f'mutate: stack/meson.build does not say: {old}')
+            text = text.replace(old, new)
+        layers.write_text(text, encoding='utf-8')
         if not (self.build / 'build.ninja').is_file():
             shutil.rmtree(self.build, ignore_errors=True)
             done = subprocess.run(
                 ['meson', 'setup', str(self.build), str(self.source), '-Dbuildtype=plain',
-                 '-Doptimization=0', '-Dperf=false', '-Ddpdk=disabled', '-Dsteps=true',
-                 '-Dunity_size=1'], capture_output=True, check=False, text=True)
+                 '-Doptimization=0', '-Dperf=false', '-Ddpdk=disabled', '-Dsteps=true'],
+                capture_output=True, check=False, text=True)
             if done.returncode != 0:
                 raise SystemExit(f'mutate: meson failed:\n{done.stdout[-1500:]}')
         self.targets = self.list_targets()
