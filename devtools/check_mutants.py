@@ -25,6 +25,10 @@ bool Thing::judge(int a, const char* text) {
   const bool ok = a == 4;
   return ok && a != 5;
 }
+bool Thing::is_sound(int a) const {
+  if (a < 9) return false;
+  return true;
+}
 '''
 WANTED = {
     'negate: a < 3 && !seen_': 'if (!(a < 3 && !seen_)) {',

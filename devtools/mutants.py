@@ -3,8 +3,8 @@
 """Finds what could be mutated in C++ sources: conditions that can be negated, terms, early exits,
 comparisons, assignments that can go. Text in, changes out; mutate_random.py draws from them.
 
-Left alone, since no test could ever tell: assertions, `if constexpr`, comments and texts, and what
-only prefetches. A loop may lose its turns and gains none: one without end says nothing.
+Left alone, since no test could ever tell: assertions, `if constexpr`, comments and texts, what only
+prefetches, and the functions that only tests call, to ask whether all is in order. A loop may lose its turns and gains none: one without end says nothing.
 """
 import dataclasses
 import hashlib
@@ -18,6 +18,9 @@ ENDS = ('&&', '||', '?', ':', ',', ';', '=', 'return', '{', '}')
 ASSIGNMENT = re.compile(r'(?:[\w.\[\]*]|->|::)+(?:\([\w.]*\)(?:[\w.\[\]]|->)+)* (?:[-+*/%&|^]|<<|>>)?= [^=]'
                         r'|(?:\+\+|--)(?:[\w.\[\]]|->)+;')
 UNTOLD = re.compile(r'\b(static_assert|assert|constexpr|prefetch|count_steps)\b|^\s*(#|using |template)')
+
+
+FOR_TESTS = re.compile(r'^[\w:<>*&, \[\]]*\b(?:is_sound|\w*_fault)\([^;{}]*\{', re.M)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,8 +213,12 @@ def changes(text):
 
 def find(file, text):
     """The mutants of one file."""
+    code = blank(text)
+    for_tests = [(m.start(), closing(code, m.end() - 1)) for m in FOR_TESTS.finditer(code)]
     seen, out = {}, []
     for start, end, new, what in sorted(changes(text)):
+        if any(first < start < last for first, last in for_tests):
+            continue
         begin = text.rfind('\n', 0, start) + 1
         line = text[begin:text.find('\n', start)]
         if UNTOLD.search(line):
