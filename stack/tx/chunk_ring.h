@@ -146,7 +146,6 @@ class ChunkRing {
       drop_page(memory);
     }
   }
-  void restart(Tsn first) { first_ = next_ = first; }  // when all is popped
 
   // The record of a TSN in the ring.
   [[nodiscard]] TxChunk& at(Tsn tsn) const { return find_page(tsn)->chunks[index_of(tsn)]; }

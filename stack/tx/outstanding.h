@@ -116,11 +116,9 @@ class Outstanding {
     return path_flight_[path] == 0 ? nullptr : find(in_flight_on(path), first_tsn());
   }
 
-  // For an association that ends or restarts: takes a chunk out, the oldest first; its message, or
+  // For an association that ends: takes a chunk out, the oldest first; its message, or
   // nullptr: there is none left.
   [[nodiscard]] TxMessage* pop_any(ChunkMemory& memory);
-  // After a restart, when all is popped: TSNs begin anew.
-  void restart(Tsn initial_tsn) { *this = Outstanding(initial_tsn); }
 
  private:
   [[nodiscard]] static uint32_t wire_size(const TxChunk& chunk) {

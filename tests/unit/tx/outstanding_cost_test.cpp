@@ -15,9 +15,7 @@ constexpr uint64_t kHandful = 40;  // for whatever looks something up, or change
 
 class OutstandingCost : public ::testing::Test {
  protected:
-  void SetUp() override {
-    s.send(kMany, 100, 0, 0, 1000);
-  }
+  void SetUp() override { s.send(kMany, 100, 0, 0, 1000); }
   static uint64_t cost(const std::function<void()>& what) {
     const uint64_t before = steps_taken;
     what();
