@@ -291,6 +291,7 @@ TEST_F(Section61SmallWindow, ThatShrinksBelowWhatIsInFlightTakesNothingNew) {
 TEST_F(Section61SmallWindow, ThatHasRoomForTheChunkIsAnOpenOne) {
   open_with_window(500, 400);
   ASSERT_EQ(count_data_heard(), 1u);
+  tell(sack(acked, {}, window));  // the peer is there, and what went out is not
   wait(seconds(1));
   EXPECT_EQ(host().status().error_count, 1u) << "that it is unanswered is an error";
   EXPECT_EQ(path().error_count, 1u);
