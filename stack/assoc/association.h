@@ -275,7 +275,6 @@ class Association {
   void on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataSeen& data);
   void accept_data(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
   bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
-  ReceiveQueue::Outcome hold(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
   void drop_data(ShardContext& ctx, Counter why, DataSeen& data);
   void record_tsn(ShardContext& ctx, Tsn tsn);
   void settle_received(ShardContext& ctx);
@@ -294,6 +293,8 @@ class Association {
   // memory.cpp
   bool drop_held_behind(ShardContext& ctx, Tsn tsn, Counter why);
   bool find_blocks(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
+  ReceiveQueue::Outcome add_when_short(ShardContext& ctx, const wire::DataChunk& chunk,
+                                       DataSeen& data);
   bool give_way(ShardContext& ctx);
   void forget_received(ShardContext& ctx);
   void weigh(ShardContext& ctx);

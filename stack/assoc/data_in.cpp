@@ -15,6 +15,12 @@ constexpr Duration kLongestSackDelay = std::chrono::milliseconds(500);  // 6.2, 
 
 }  // namespace
 
+// On the path of every chunk, hence inline.
+inline void Association::record_tsn(ShardContext& ctx, Tsn tsn) {
+  tsns_.record(tsn, ctx.disorder);
+  if (!received_.empty()) settle_received(ctx);
+}
+
 void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataSeen& data) {
   const auto parsed = wire::DataChunk::parse(chunk);
   if (!parsed) {
@@ -95,31 +101,21 @@ bool Association::make_room(ShardContext& ctx, const wire::DataChunk& chunk, Dat
   return false;
 }
 
-// Into the receive queue, and where the shard's buffers are used up, in the place of others.
-ReceiveQueue::Outcome Association::hold(ShardContext& ctx, const wire::DataChunk& chunk,
-                                        DataSeen& data) {
-  const auto add = [&] {
-    return received_.add(chunk, tsns_.cum_tsn(), ctx.blocks, profile_.max_message_size);
-  };
-  const ReceiveQueue::Outcome outcome = add();
-  if (outcome != ReceiveQueue::Outcome::kNoMemory || !find_blocks(ctx, chunk, data)) return outcome;
-  // Its gap block may have gone, as above.
-  if (tsns_.classify(chunk.tsn, ctx.disorder) != TsnTracker::Verdict::kNew) return outcome;
-  return add();
-}
-
 void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data) {
-  switch (hold(ctx, chunk, data)) {
-    case ReceiveQueue::Outcome::kNoMemory:
+  using Outcome = ReceiveQueue::Outcome;
+  Outcome outcome = received_.add(chunk, tsns_.cum_tsn(), ctx.blocks, profile_.max_message_size);
+  if (outcome == Outcome::kNoMemory) outcome = add_when_short(ctx, chunk, data);
+  switch (outcome) {
+    case Outcome::kNoMemory:
       if (!dead_) drop_data(ctx, Counter::k_drop_data_no_memory, data);
       return;
-    case ReceiveQueue::Outcome::kViolation:
+    case Outcome::kViolation:
       protocol_violation(ctx, "fragments of a message contradict each other");
       return;
-    case ReceiveQueue::Outcome::kTooLarge:
+    case Outcome::kTooLarge:
       abort_for_memory(ctx);
       return;
-    case ReceiveQueue::Outcome::kWholeInOrder: {
+    case Outcome::kWholeInOrder: {
       Event& event = emit(ctx, EventKind::kMessage);
       event.stream = chunk.stream;
       event.ppid = chunk.ppid;
@@ -132,7 +128,7 @@ void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, D
       ctx.counters.add(Counter::k_message_bytes_received, chunk.payload.size());
       break;
     }
-    case ReceiveQueue::Outcome::kHeld:
+    case Outcome::kHeld:
       break;
   }
   if (starved_ != 0 && chunk.tsn == tsns_.cum_tsn() + 1) starved_ = 0;
@@ -140,11 +136,6 @@ void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, D
   data.fresh = true;
   ctx.counters.add(chunk.unordered ? Counter::k_in_unorder_chunks : Counter::k_in_order_chunks);
   record_tsn(ctx, chunk.tsn);
-}
-
-void Association::record_tsn(ShardContext& ctx, Tsn tsn) {
-  tsns_.record(tsn, ctx.disorder);
-  if (!received_.empty()) settle_received(ctx);
 }
 
 // Of what is held, more may be acknowledged now, or ready.

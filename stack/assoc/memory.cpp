@@ -86,6 +86,16 @@ bool Association::find_blocks(ShardContext& ctx, const wire::DataChunk& chunk, D
   return true;
 }
 
+// The receive queue found no memory for the chunk.
+ReceiveQueue::Outcome Association::add_when_short(ShardContext& ctx, const wire::DataChunk& chunk,
+                                                  DataSeen& data) {
+  constexpr auto kNoMemory = ReceiveQueue::Outcome::kNoMemory;
+  if (!find_blocks(ctx, chunk, data)) return kNoMemory;
+  // What gave way may have used, or moved, the gap block that this TSN counted on.
+  if (tsns_.classify(chunk.tsn, ctx.disorder) != TsnTracker::Verdict::kNew) return kNoMemory;
+  return received_.add(chunk, tsns_.cum_tsn(), ctx.blocks, profile_.max_message_size);
+}
+
 // A message that is acknowledged, and can't wait.
 bool Association::free_blocks_to_keep(ShardContext& ctx, size_t bytes, const Association* keeper) {
   while (!ctx.blocks.has_room(bytes)) {

@@ -40,24 +40,12 @@ uint16_t ssns_ahead(Ssn ssn, uint32_t next_turn) {
 
 }  // namespace
 
-ReceiveQueue::Outcome ReceiveQueue::add(const wire::DataChunk& chunk, Tsn cum_tsn,
-                                        ReceiveBlocks& blocks, uint32_t max_message_size) {
-  if (chunk.payload.size() > max_message_size) return Outcome::kTooLarge;
-  const bool whole = chunk.beginning && chunk.ending;
-  if (whole && chunk.unordered) return Outcome::kWholeInOrder;
-  Stream* stream = nullptr;
-  if (!chunk.unordered) {
-    stream = streams_.get(chunk.stream);
-    if (stream == nullptr) return Outcome::kNoMemory;
-    if (whole && chunk.ssn == Ssn(static_cast<uint16_t>(stream->next_turn))) {
-      ++stream->next_turn;
-      if (!waiting_.empty()) release_waiting(chunk.stream, *stream);
-      return Outcome::kWholeInOrder;
-    }
-  }
+ReceiveQueue::Outcome ReceiveQueue::add_fragment(const wire::DataChunk& chunk, Tsn cum_tsn,
+                                                 ReceiveBlocks& blocks, uint32_t max_message_size) {
+  Stream* const stream = chunk.unordered ? nullptr : streams_.get(chunk.stream);
+  if (stream == nullptr && !chunk.unordered) return Outcome::kNoMemory;
   acknowledge(cum_tsn);
-  return whole ? hold_message(chunk, *stream, blocks)
-               : hold_fragment(chunk, stream, blocks, max_message_size);
+  return hold_fragment(chunk, stream, blocks, max_message_size);
 }
 
 void ReceiveQueue::acknowledge(Tsn cum_tsn) {
@@ -100,8 +88,9 @@ ReceiveBlock* ReceiveQueue::hold(const wire::DataChunk& chunk, HeldInfo held,
   return block;
 }
 
-ReceiveQueue::Outcome ReceiveQueue::hold_message(const wire::DataChunk& chunk, Stream& stream,
-                                                 ReceiveBlocks& blocks) {
+ReceiveQueue::Outcome ReceiveQueue::hold_message(const wire::DataChunk& chunk, Tsn cum_tsn,
+                                                 Stream& stream, ReceiveBlocks& blocks) {
+  acknowledge(cum_tsn);
   HeldInfo held = describe(chunk, place_of(chunk.tsn));
   held.turn = stream.next_turn + ssns_ahead(chunk.ssn, stream.next_turn);
   if (!fits(held, neighbours(held.place)) || !may_wait(held, stream)) return Outcome::kViolation;

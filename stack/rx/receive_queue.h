@@ -27,8 +27,22 @@ class ReceiveQueue {
 
   // The chunk's TSN is new, `cum_tsn` does not cover it yet, and its stream is valid. On kNoMemory
   // the caller must not record it.
-  Outcome add(const wire::DataChunk& chunk, Tsn cum_tsn, ReceiveBlocks& blocks,
-              uint32_t max_message_size);
+  [[gnu::always_inline]] Outcome add(const wire::DataChunk& chunk, Tsn cum_tsn,
+                                     ReceiveBlocks& blocks, uint32_t max_message_size) {
+    if (chunk.payload.size() > max_message_size) return Outcome::kTooLarge;
+    if (!chunk.beginning || !chunk.ending) {
+      return add_fragment(chunk, cum_tsn, blocks, max_message_size);
+    }
+    if (chunk.unordered) return Outcome::kWholeInOrder;
+    Stream* const stream = streams_.get(chunk.stream);
+    if (stream == nullptr) return Outcome::kNoMemory;
+    if (chunk.ssn != Ssn(static_cast<uint16_t>(stream->next_turn))) {
+      return hold_message(chunk, cum_tsn, *stream, blocks);
+    }
+    ++stream->next_turn;
+    if (!waiting_.empty()) release_waiting(chunk.stream, *stream);
+    return Outcome::kWholeInOrder;
+  }
   // The cumulative TSN has come to be that: what it covers can't be dropped any more.
   void acknowledge(Tsn cum_tsn);
 
@@ -109,7 +123,10 @@ class ReceiveQueue {
   [[nodiscard]] Neighbours neighbours(uint64_t place) const;
   [[nodiscard]] static bool fits(const HeldInfo& held, const Neighbours& beside);
   ReceiveBlock* hold(const wire::DataChunk& chunk, HeldInfo held, ReceiveBlocks& blocks);
-  Outcome hold_message(const wire::DataChunk& chunk, Stream& stream, ReceiveBlocks& blocks);
+  Outcome hold_message(const wire::DataChunk& chunk, Tsn cum_tsn, Stream& stream,
+                       ReceiveBlocks& blocks);
+  Outcome add_fragment(const wire::DataChunk& chunk, Tsn cum_tsn, ReceiveBlocks& blocks,
+                       uint32_t max_message_size);
   // `stream`: null for unordered ones.
   Outcome hold_fragment(const wire::DataChunk& chunk, Stream* stream, ReceiveBlocks& blocks,
                         uint32_t max_message_size);
