@@ -11,6 +11,7 @@
 #include "assoc/association.h"
 #include "assoc/cookie.h"
 #include "base/pool.h"
+#include "base/share.h"
 #include "base/stable_queue.h"
 #include "rx/receive_blocks.h"
 #include "rx/tsn_tracker.h"
@@ -85,12 +86,6 @@ class AnswerChunks {
   std::array<uint8_t, kMax> bytes_{};
   wire::PacketWriter writer_;
 };
-
-// May an association that holds so many of a pool have one more? It leaves an eighth of what it
-// has, so that however many hold all that they may, the next one finds some.
-[[nodiscard]] inline bool within_share(uint32_t held, uint32_t left) {
-  return held < 8 || held / 8 < left;
-}
 
 struct ShardContext {
   ShardContext(const ShardConfig& shard_config, RandomSource& random_source, TimePoint now)

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/pool.h"
+#include "base/share.h"
 #include "base/steps.h"
 #include "tx/messages.h"
 
@@ -111,14 +112,16 @@ class ChunkRing {
   [[nodiscard]] bool empty() const { return first_ == next_; }
   [[nodiscard]] uint32_t size() const { return next_.distance_from(first_); }
 
-  // False: the shard has no memory for one more. If it has, push() must follow.
+  // False: the shard has no memory for one more, or this ring its share of it. If it has, push()
+  // must follow.
   [[nodiscard]] bool make_room(ChunkMemory& memory) {
     if (memory.used_ == memory.most_) return false;
     if (empty()) {
       first_page_ = last_page_ = memory.pages_.make();
       return last_page_ != nullptr;
     }
-    return index_of(next_) != 0 || add_page(memory);
+    return index_of(next_) != 0 ||
+           (within_share(size(), memory.most_ - memory.used_) && add_page(memory));
   }
   // The record of next(), in flight.
   void push(ChunkMemory& memory, const TxChunk& chunk) {

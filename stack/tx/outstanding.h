@@ -66,7 +66,7 @@ class Outstanding {
   // The chunk with this TSN, from its first transmission until it is popped.
   [[nodiscard]] TxChunk& at(Tsn tsn) const { return ring_.at(tsn); }
 
-  // Is there memory for one more chunk? Then add() must follow.
+  // Is there memory for one more chunk, within the association's share? Then add() must follow.
   [[nodiscard]] bool make_room(ChunkMemory& memory) { return ring_.make_room(memory); }
   // A chunk with the next TSN goes out.
   void add(ChunkMemory& memory, const TxChunk& chunk) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Outstanding data: what a SACK means for chunks and paths (RFC 9260 sections 6.2.1, 6.3, 7.2.4),
 // as tables of cases.
+#include <array>
 #include <set>
+#include <vector>
 
 #include "sender.h"
 
@@ -338,6 +340,34 @@ TEST(Outstanding, ChunksOfAShardAreLimitedAndComeBack) {
   EXPECT_EQ(s.memory.used(), 15u);
   s.send(5);
   EXPECT_FALSE(s.out.make_room(s.memory));
+}
+
+// However much some have outstanding that nobody acknowledges, the next one finds something.
+TEST(Outstanding, OneAssociationLeavesChunksToOthers) {
+  ChunkMemory memory(900, 8, nullptr);
+  std::array<Outstanding, 4> all{Outstanding(Tsn(8)), Outstanding(Tsn(80)), Outstanding(Tsn(800)),
+                                 Outstanding(Tsn(8000))};
+  TxMessage message;
+  std::vector<uint32_t> taken;
+  for (Outstanding& out : all) {
+    while (out.make_room(memory)) {
+      TxChunk chunk;
+      chunk.tsn = out.next_tsn();
+      chunk.message = &message;
+      chunk.size = 1;
+      out.add(memory, chunk);
+    }
+    taken.push_back(static_cast<uint32_t>(out.size()));
+  }
+  EXPECT_EQ(taken[0], 800u);
+  EXPECT_GE(taken[1], 80u);
+  EXPECT_GE(taken[2], 8u);
+  EXPECT_GE(taken[3], 1u);
+  for (Outstanding& out : all) {
+    while (out.pop_any(memory) != nullptr) {
+    }
+  }
+  EXPECT_EQ(memory.used(), 0u);
 }
 
 }  // namespace
