@@ -106,9 +106,10 @@ struct BridgeConfig {
   std::shared_ptr<const PeerTable> peers;  // null: none
   ClientDeath on_death = ClientDeath::kAbort;
   uint32_t max_associations = 4096;  // of the shard: slots of AssocId are below this
-  // Messages under way, and the chunks that they are cut into, that the shard has memory for. No
-  // client may have more than all of them leave.
+  // Messages under way, and the chunks that they are cut into, that the shard has memory for: half
+  // of them for whoever comes first, half in equal parts for clients that have little.
   uint32_t max_units = 262144;
+  uint32_t max_clients = 64;
   // Bytes for what clients leave unacknowledged when they go and their associations are shut down.
   // No dead client may have more of it than it leaves.
   uint64_t orphan_buffer = 16ull << 20;

@@ -17,6 +17,7 @@
 #include "appring/mailbox.h"
 #include "appring/ring_client.h"
 #include "trunkline/ring_abi.h"
+#include "trunkline/stack/pool_share.h"
 
 namespace trunkline::appring {
 
@@ -75,6 +76,7 @@ class BasicBridge {
     uint32_t endpoint = kNone;  // index in endpoints_
     uint32_t tx_in_use = 0;     // slots, against the send credit
     uint64_t tx_bytes = 0;      // of payload in them
+    uint64_t tx_units = 0;      // that they are counted as; see units_of()
     bool connecting = false;    // its connect operation has not ended yet
     uint64_t connect_context = 0;
   };
@@ -121,7 +123,7 @@ class BasicBridge {
                                     const tlr_submission& submission);
   [[nodiscard]] uint8_t claim(Channel& channel, const tlr_submission& submission);
   [[nodiscard]] bool has_share(const ClientUse& use) const {
-    return use.units + units_ < config_.max_units;
+    return share_.allows(use.units, units_ < config_.max_units ? config_.max_units - units_ : 0);
   }
   void fail_send(Channel& channel, const tlr_submission& submission, uint8_t status, uint32_t slot);
   void end_operation(Channel& channel, uint64_t context, uint8_t status);
@@ -182,7 +184,7 @@ class BasicBridge {
   void drop_backlog(TimePoint now, Channel& channel);
   void let_go(TimePoint now);
   // -- what clients leave behind (bridge_orphans_impl.h)
-  [[nodiscard]] bool adopt(Assoc& assoc);
+  [[nodiscard]] bool adopt(Assoc& assoc, uint64_t& too_many);
   [[nodiscard]] bool detach(TimePoint now, Client& client, size_t& budget);
   void abort_all(TimePoint now, const Channel& channel);
   void release_orphans(Channel& channel);
@@ -205,8 +207,9 @@ class BasicBridge {
   std::vector<uint32_t> endpoint_of_port_;  // index in endpoints_, or kNone
   std::vector<uint32_t> free_endpoints_;
   std::vector<uint32_t> listening_;  // those that have listeners, far fewer than there may be
-  uint64_t units_ = 0;         // that all clients have under way
-  uint64_t orphan_bytes_ = 0;  // of the orphan buffer, in use
+  const PoolShare share_;            // of a client
+  uint64_t units_ = 0;               // that all clients have under way
+  uint64_t orphan_bytes_ = 0;        // of the orphan buffer, in use
   size_t association_count_ = 0;
   size_t dying_clients_ = 0;
   bool detaching_ = false;  // a dead client's segment is still needed

@@ -506,9 +506,12 @@ void BasicBridge<ShardT>::end_client(TimePoint now, Client& client) {
     if (endpoint.listeners.empty()) stop_listening(endpoint);
     release_endpoint(i);
   }
+  // Clients that are gone have no part: what is kept for the living is given back first.
+  const uint64_t half = config_.max_units / 2;
+  uint64_t too_many = units_ > half ? units_ - half : 0;
   for (Assoc& assoc : assocs_) {
     if (assoc.channel == nullptr || !is_its(assoc.channel)) continue;
-    end_association(now, assoc.id, abort || !adopt(assoc));
+    end_association(now, assoc.id, abort || !adopt(assoc, too_many));
   }
 }
 

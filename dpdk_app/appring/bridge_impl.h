@@ -19,7 +19,8 @@ BasicBridge<ShardT>::BasicBridge(const BridgeConfig& config, ShardT& shard)
     : config_(config),
       shard_(shard),
       assocs_(config.max_associations),
-      endpoint_of_port_(size_t{UINT16_MAX} + 1, kNone) {
+      endpoint_of_port_(size_t{UINT16_MAX} + 1, kNone),
+      share_(config.max_units, config.max_clients) {
   make_configured_endpoints();
 }
 
@@ -145,6 +146,7 @@ void BasicBridge<ShardT>::handle_send(TimePoint now, Channel& channel,
       units_ += units;
       assoc->tx_in_use += submission.slot_count;
       assoc->tx_bytes += submission.length;
+      assoc->tx_units += units;
       count(RingCounter::k_ring_messages_in);
       return;
     }
@@ -348,6 +350,7 @@ void BasicBridge<ShardT>::finish_send(Event& event, Assoc* assoc) {
   assoc->tx_in_use -= slots;
   assoc->tx_bytes -= length;
   const uint64_t units = units_of(length);
+  assoc->tx_units -= units;
   channel.client().uses[config_.worker].units -= units;
   units_ -= units;
   if (channel.dying) return release_orphans(channel);

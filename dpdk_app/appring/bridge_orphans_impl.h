@@ -5,14 +5,22 @@
 // takes.
 #pragma once
 
+#include <algorithm>
+
 #include "appring/bridge.h"
 
 namespace trunkline::appring {
 
-// Is there room for what the association has under way? Nobody has more than there is left.
+// Is there room for what the association has under way? Nobody has more of the buffer than there is
+// left. `too_many`: units that the dead must give back.
 template <typename ShardT>
-bool BasicBridge<ShardT>::adopt(Assoc& assoc) {
+bool BasicBridge<ShardT>::adopt(Assoc& assoc, uint64_t& too_many) {
   if (assoc.tx_in_use == 0) return true;
+  if (too_many != 0) {
+    too_many -= std::min(too_many, assoc.tx_units);
+    count(RingCounter::k_abort_orphan_buffer);
+    return false;
+  }
   Channel& channel = *assoc.channel;
   ClientUse& use = channel.client().uses[config_.worker];
   const uint64_t overhead = channel.granted_bytes == 0 ? channel.orphan_overhead() : 0;

@@ -70,6 +70,7 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
                         : appring::ClientDeath::kShutdown;
   bridge.max_associations = out.shard.max_associations;
   bridge.max_units = std::min(out.shard.max_queued_messages, out.shard.max_outstanding_chunks);
+  bridge.max_clients = config.clients.limits.max_clients;
   bridge.orphan_buffer = share_of(config.limits.orphan_buffer, count);
   return out;
 }

@@ -106,10 +106,10 @@ End::End(const EndSetup& setup, TimePoint now)
   ShardConfig config;
   config.memory = &huge_pages();
   config.max_associations = setup.max_associations;
-  // One association may hold eight ninths of them (within_share()): here that is all slots.
-  config.max_queued_messages = static_cast<uint32_t>(setup.slots + setup.slots / 8 + 8);
+  // One association may hold half of them (PoolShare): here that is all slots.
+  config.max_queued_messages = static_cast<uint32_t>(2 * setup.slots + 1);
   config.max_outstanding_chunks =
-      static_cast<uint32_t>(setup.slots * (setup.message_size / 1200 + 2));
+      static_cast<uint32_t>(2 * setup.slots * (setup.message_size / 1200 + 2));
   config.inits_per_second = setup.inits_per_second;
   config.inits_per_second_per_source = setup.inits_per_second_per_source;
   shard_ = std::make_unique<Shard>(config, *directory_, random_, now);

@@ -19,7 +19,7 @@ namespace {
 // 96 chunks go out; a SACK with four gap blocks comes, then one for all of them. For a SACK.
 void sack_with_gaps(benchmark::State& state) {
   constexpr uint32_t kChunks = 96;
-  ChunkMemory memory(2 * kChunks, 1, nullptr);
+  ChunkMemory memory(4 * kChunks, 1, nullptr);
   Outstanding outstanding(Tsn(1));
   TxMessage message;
   const std::array<wire::GapBlock, 4> gaps = {{{2, 20}, {23, 40}, {42, 60}, {64, 80}}};

@@ -192,7 +192,7 @@ Status Association::send(ShardContext& ctx, const SendRequest& request, Payload&
   if (accepted_bytes_ > 0 && accepted_bytes_ + payload.size() > profile_.send_buffer) {
     return Status::kWouldBlock;
   }
-  if (!within_share(accepted_messages_, ctx.messages.available())) {
+  if (!ctx.message_share.allows(accepted_messages_, ctx.messages.available())) {
     ctx.counters.add(Counter::k_refused_send_share);
     return Status::kWouldBlock;
   }

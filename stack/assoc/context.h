@@ -11,11 +11,11 @@
 #include "assoc/association.h"
 #include "assoc/cookie.h"
 #include "base/pool.h"
-#include "base/share.h"
 #include "base/stable_queue.h"
 #include "rx/receive_blocks.h"
 #include "rx/tsn_tracker.h"
 #include "timer/timing_wheel.h"
+#include "trunkline/stack/pool_share.h"
 #include "trunkline/stack/stack.h"
 
 namespace trunkline {
@@ -99,6 +99,7 @@ struct ShardContext {
         passages(shard_config.max_associations, shard_config.memory),
         path_lists(shard_config.max_associations, shard_config.memory),
         messages(shard_config.max_queued_messages, shard_config.memory),
+        message_share(shard_config.max_queued_messages, shard_config.max_associations),
         chunks(shard_config.max_outstanding_chunks, shard_config.max_associations,
                shard_config.memory),
         disorder(shard_config.max_associations, shard_config.memory),
@@ -113,6 +114,7 @@ struct ShardContext {
   Pool<Association::Passage> passages;
   Pool<Association::ManyPaths> path_lists;
   Pool<TxMessage> messages;
+  const PoolShare message_share;  // of an association
   ChunkMemory chunks;
   Pool<TsnDisorder> disorder;
   ReceiveBlocks blocks;

@@ -15,8 +15,8 @@
 #include <utility>
 
 #include "base/pool.h"
-#include "base/share.h"
 #include "base/steps.h"
+#include "trunkline/stack/pool_share.h"
 #include "tx/messages.h"
 
 namespace trunkline {
@@ -88,6 +88,7 @@ class ChunkMemory {
   // least, and all but two of an association's are full; a tree begins with the third page.
   ChunkMemory(uint32_t most, uint32_t associations, MemorySource* memory)
       : most_(most),
+        share_(most, associations, ChunkPage::kChunks),
         pages_(static_cast<uint32_t>(std::min<uint64_t>(
                    most, most / ChunkPage::kChunks + uint64_t{2} * associations + 1)),
                memory),
@@ -98,6 +99,7 @@ class ChunkMemory {
  private:
   friend class ChunkRing;
   const uint32_t most_;
+  const PoolShare share_;  // of an association
   uint32_t used_ = 0;
   Pool<ChunkPage> pages_;
   Pool<ChunkNode> nodes_;
@@ -121,7 +123,7 @@ class ChunkRing {
       return last_page_ != nullptr;
     }
     return index_of(next_) != 0 ||
-           (within_share(size(), memory.most_ - memory.used_) && add_page(memory));
+           (memory.share_.allows(size(), memory.most_ - memory.used_) && add_page(memory));
   }
   // The record of next(), in flight.
   void push(ChunkMemory& memory, const TxChunk& chunk) {

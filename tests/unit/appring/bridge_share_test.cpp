@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What clients share at a worker is shared: nobody has more of the messages under way than leaves
-// something for the next one, and each sees it as a refusal of its own.
+// What clients share at a worker is shared: half of the messages under way is for whoever comes
+// first, half in equal parts for those that have little, and each sees it as a refusal of its own.
 #include <cerrno>
 #include <string>
 #include <vector>
@@ -12,16 +12,19 @@ namespace {
 
 using appring::RingCounter;
 
-constexpr uint32_t kUnits = 120;
+constexpr uint32_t kUnits = 240;
+constexpr uint32_t kUsers = 6;
+constexpr uint32_t kPart = kUnits / 2 / kUsers;
 
 class ShareTest : public RingHarness {
  protected:
   static appring::BridgeConfig config() {
     appring::BridgeConfig out = test_bridge_config();
     out.max_units = kUnits;
+    out.max_clients = kUsers;
     return out;
   }
-  ShareTest() : RingHarness(config()) {}
+  explicit ShareTest(const appring::BridgeConfig& how = config()) : RingHarness(how) {}
   void SetUp() override {
     peer_ = lane_of(attach());
     ASSERT_EQ(listen(peer_, 5000), 0);
@@ -78,22 +81,22 @@ TEST_F(ShareTest, OneClientDoesNotTakeAllMessages) {
   ASSERT_EQ(send(other.lane, other.assocs[0], "well-behaved"), 0);
   turn(0);
   EXPECT_EQ(counter(RingCounter::k_refuse_client_share), refused);
-  EXPECT_EQ(fill(other), kUnits / 4 - 1);
+  EXPECT_EQ(fill(other), kPart - 1);
 }
 
 TEST_F(ShareTest, HoweverManyTakeWhatTheyCanTheNextOneFindsRoom) {
-  for (int i = 0; i < 6; ++i) {
-    User hog = user(4);
-    EXPECT_GT(fill(hog), 0U) << i;
+  User hog = user(8);
+  EXPECT_EQ(fill(hog), kUnits / 2);
+  for (uint32_t i = 1; i < kUsers; ++i) {
+    User next = user(4);
+    EXPECT_EQ(fill(next), kPart) << i;
   }
-  User last = user(1);
-  EXPECT_GT(fill(last), 0U);
 }
 
 // Large messages take chunks as well as themselves.
 TEST_F(ShareTest, AMessageCountsAsWhatItIsCutInto) {
   User hog = user(8);
-  EXPECT_EQ(fill(hog, bytes(5120, 'l')), 6U);  // 11 each: the one that passes the half is the last
+  EXPECT_EQ(fill(hog, bytes(5120, 'l')), 11U);  // 11 each: the one that passes the half is the last
 }
 
 TEST_F(ShareTest, WhatIsAcknowledgedCountsNoMore) {
@@ -111,6 +114,31 @@ TEST_F(ShareTest, WhatIsAcknowledgedCountsNoMore) {
   poll(hog.lane);
   User next = user(8);
   EXPECT_EQ(fill(next), kUnits / 2);
+}
+
+class DyingShareTest : public ShareTest {
+ protected:
+  static appring::BridgeConfig config() {
+    appring::BridgeConfig out = ShareTest::config();
+    out.on_death = appring::ClientDeath::kShutdown;
+    return out;
+  }
+  DyingShareTest() : ShareTest(config()) {}
+};
+
+// However many die and leave what they can, a living client has its part.
+TEST_F(DyingShareTest, TheDeadLeaveTheLivingTheirParts) {
+  for (int i = 0; i < 20; ++i) {
+    User one = user(8);
+    EXPECT_GE(fill(one), kPart) << i;
+    ASSERT_TRUE(
+        bridge.mailbox().post_to_worker({appring::MailKind::kRemove, one.client->ring.get()}));
+    turn(0);
+    turn(0);
+    poll(peer_);
+  }
+  EXPECT_GT(counter(RingCounter::k_ring_orphaned), 0U);
+  EXPECT_GT(counter(RingCounter::k_abort_orphan_buffer), 0U);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Outstanding data: what a SACK means for chunks and paths (RFC 9260 sections 6.2.1, 6.3, 7.2.4),
 // as tables of cases.
-#include <array>
 #include <set>
 #include <vector>
 
@@ -342,14 +341,15 @@ TEST(Outstanding, ChunksOfAShardAreLimitedAndComeBack) {
   EXPECT_FALSE(s.out.make_room(s.memory));
 }
 
-// However much some have outstanding that nobody acknowledges, the next one finds something.
+// However many have outstanding what they may and nobody acknowledges, the next one finds its part.
 TEST(Outstanding, OneAssociationLeavesChunksToOthers) {
-  ChunkMemory memory(900, 8, nullptr);
-  std::array<Outstanding, 4> all{Outstanding(Tsn(8)), Outstanding(Tsn(80)), Outstanding(Tsn(800)),
-                                 Outstanding(Tsn(8000))};
+  constexpr uint32_t kAssociations = 10;
+  ChunkMemory memory(900, kAssociations, nullptr);
+  std::vector<Outstanding> all;
+  for (uint32_t i = 0; i < kAssociations; ++i) all.emplace_back(Tsn(1000 * i + 3));
   TxMessage message;
-  std::vector<uint32_t> taken;
-  for (Outstanding& out : all) {
+  for (uint32_t i = 0; i < kAssociations; ++i) {
+    Outstanding& out = all[i];
     while (out.make_room(memory)) {
       TxChunk chunk;
       chunk.tsn = out.next_tsn();
@@ -357,12 +357,13 @@ TEST(Outstanding, OneAssociationLeavesChunksToOthers) {
       chunk.size = 1;
       out.add(memory, chunk);
     }
-    taken.push_back(static_cast<uint32_t>(out.size()));
+    if (i == 0) {
+      EXPECT_GE(out.size(), 450u);
+      EXPECT_LT(out.size(), 460u);
+    } else {
+      EXPECT_GE(out.size(), 900u / 2 / kAssociations - 7);
+    }
   }
-  EXPECT_EQ(taken[0], 800u);
-  EXPECT_GE(taken[1], 80u);
-  EXPECT_GE(taken[2], 8u);
-  EXPECT_GE(taken[3], 1u);
   for (Outstanding& out : all) {
     while (out.pop_any(memory) != nullptr) {
     }

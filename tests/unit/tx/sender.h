@@ -40,7 +40,7 @@ class Sack {
 // Chunks are numbered from 0; chunk n has TSN initial + n and is all of message n.
 class Sender {
  public:
-  explicit Sender(uint32_t initial = 0xfffffffcu, uint32_t most = 80000)
+  explicit Sender(uint32_t initial = 0xfffffffcu, uint32_t most = 140000)
       : memory(most, 4, nullptr), out(Tsn(initial)), base_(initial) {}
   ~Sender() {
     while (out.pop_any(memory) != nullptr) {
