@@ -63,9 +63,7 @@ void Association::mark_ready(ShardContext& ctx) {
 }
 
 bool Association::may_have_output() const {
-  if (pending_ != 0 || sack_due_ || !queue_.empty() || outstanding_.has_retransmissions()) {
-    return true;
-  }
+  if (may_have_chunks()) return true;
   return std::any_of(paths().begin(), paths().end(), [](const Path* path) {
     return path->send_heartbeat || path->mtu.wanted(path->usable()) != 0;
   });

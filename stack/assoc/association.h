@@ -203,14 +203,24 @@ class Association {
   void count_error(ShardContext& ctx, TimePoint now, Path& path);
   void make_primary(ShardContext& ctx, const Path& path);
 
+  // A SACK goes where the DATA came from (6.4), if that address is confirmed (5.4).
+  [[nodiscard]] Path& sack_path() const {
+    Path& path = *paths_[last_data_path_];
+    if (!path.confirmed()) return data_path();
+    return sack_detour_ ? alternate_to(path) : path;
+  }
+
   // association.cpp
-  [[nodiscard]] Path& sack_path() const;
   // User bytes in the largest DATA chunk: it fits every path (AMDCS).
   [[nodiscard]] uint32_t fragment_limit() const { return fragment_limit_; }
   void update_fragment_limit();
   void mark_ready(ShardContext& ctx);
   // Could fill_packet() find something? It may still find that a window is closed.
   [[nodiscard]] bool may_have_output() const;
+  // The same, but for HEARTBEATs and probes.
+  [[nodiscard]] bool may_have_chunks() const {
+    return pending_ != 0 || sack_due_ || !queue_.empty() || outstanding_.has_retransmissions();
+  }
   Event& emit(ShardContext& ctx, EventKind kind, Reason reason = Reason::kNone);
   void emit_up(ShardContext& ctx, EventKind kind);
   void enter_established(ShardContext& ctx, TimePoint now);

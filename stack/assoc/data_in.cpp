@@ -193,13 +193,6 @@ void Association::after_data(TimePoint now, const InboundPacket& packet, const D
   }
 }
 
-// A SACK goes where the DATA came from (6.4), if that address is confirmed (5.4).
-Path& Association::sack_path() const {
-  Path& path = *paths_[last_data_path_];
-  if (!path.confirmed()) return data_path();
-  return sack_detour_ ? alternate_to(path) : path;
-}
-
 uint32_t Association::window() const {
   const uint64_t held = held_bytes();
   return held >= profile_.a_rwnd ? 0 : static_cast<uint32_t>(profile_.a_rwnd - held);

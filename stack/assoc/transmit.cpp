@@ -52,6 +52,7 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
       }
       return filled;
     }
+    if (!may_have_chunks()) return false;
     Path& path = *transmit_path();
     Composition packet{
         wire::PacketWriter(out.room.first(std::min(out.room.size(), path.packet_size()))), path};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The parts of the packet writer that are off the fast path: the common header, chunks that grow,
-// and the end of the packet.
+// The parts of the packet writer that are off the fast path: chunks that grow, and the end of
+// the packet.
 #include "wire/packet_writer.h"
 
 #include <algorithm>
@@ -8,15 +8,6 @@
 #include "wire/crc32c.h"
 
 namespace trunkline::wire {
-
-void PacketWriter::write_header(PortNumber source, PortNumber destination, VerificationTag tag) {
-  if (room_.size() < kCommonHeaderSize) return;
-  uint8_t* const at = room_.data();
-  store_be16(at, source.value);
-  store_be16(at + 2, destination.value);
-  store_be32(at + 4, tag.value);
-  store_be32(at + kChecksumOffset, 0);
-}
 
 bool PacketWriter::begin_chunk(ChunkType type, uint8_t flags) {
   if (open_ || remaining() < kChunkHeaderSize) return false;

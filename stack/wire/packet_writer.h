@@ -29,7 +29,14 @@ class PacketWriter {
         size_(room_.size() < kCommonHeaderSize ? room_.size() : kCommonHeaderSize) {}
 
   // At any time before finish(): chunks may be written first. The checksum field is zeroed.
-  void write_header(PortNumber source, PortNumber destination, VerificationTag tag);
+  void write_header(PortNumber source, PortNumber destination, VerificationTag tag) {
+    if (room_.size() < kCommonHeaderSize) return;
+    uint8_t* const at = room_.data();
+    store_be16(at, source.value);
+    store_be16(at + 2, destination.value);
+    store_be32(at + 4, tag.value);
+    store_be32(at + kChecksumOffset, 0);
+  }
 
   // Bytes left for whole chunks, each counted with its header and padding.
   [[nodiscard]] size_t remaining() const { return room_.size() - size_; }
