@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -36,6 +37,13 @@ struct tl_client {
 namespace trunkline::client {
 
 inline constexpr uint32_t kNone = 0xffffffffu;
+
+using Clock = std::chrono::steady_clock;
+// As poll() takes it; 0 when it has passed.
+inline int milliseconds_until(Clock::time_point when) {
+  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(when - Clock::now()).count();
+  return rest > 0 ? static_cast<int>(rest) : 0;
+}
 
 enum class Phase : uint8_t {
   kFree,

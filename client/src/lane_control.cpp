@@ -13,7 +13,6 @@ using namespace trunkline::client;
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kPatience{5};
 
 // False if the name is longer than the ABI carries.
@@ -23,11 +22,6 @@ bool put_profile(const char* name, tlr_open_body& body) {
   if (length >= TLR_NAME_SIZE) return false;
   std::memcpy(body.profile, name, length + 1);
   return true;
-}
-
-int milliseconds_until(Clock::time_point when) {
-  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(when - Clock::now()).count();
-  return rest > 0 ? static_cast<int>(rest) : 0;
 }
 
 }  // namespace

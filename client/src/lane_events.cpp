@@ -576,16 +576,11 @@ void tl_lane::disarm() {
 }
 
 int tl_lane::wait(int timeout_ms) {
-  using Clock = std::chrono::steady_clock;
   const Clock::time_point until = Clock::now() + std::chrono::milliseconds(timeout_ms);
   while (true) {
     const int armed = arm();
     if (armed != 0) return armed;
-    int left = -1;
-    if (timeout_ms >= 0) {
-      const auto rest = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
-      left = rest > 0 ? static_cast<int>(rest) : 0;
-    }
+    const int left = timeout_ms >= 0 ? milliseconds_until(until) : -1;
     pollfd fds[2] = {{wake_fd, POLLIN, 0}, {client.socket, POLLIN | POLLRDHUP, 0}};
     const int n = ::poll(fds, 2, left);
     const int error = errno;

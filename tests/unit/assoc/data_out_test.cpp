@@ -456,13 +456,14 @@ class SharedMessages : public Pair {
 
 TEST_F(SharedMessages, OneAssociationDoesNotTakeThemAll) {
   z();
-  const AssocId hog = open(6000);
-  const AssocId next = open(6001);
-  EXPECT_EQ(fill(hog), kMessages / 2);
+  std::vector<AssocId> all;
+  for (uint16_t i = 0; i < kAssociations; ++i) {
+    all.push_back(open(static_cast<uint16_t>(6000 + i)));
+  }
+  EXPECT_EQ(fill(all[0]), kMessages / 2);
   EXPECT_EQ(a().count(Counter::k_refused_send_share), 1u);
-  EXPECT_EQ(fill(next), kPart);
   // However many there are, the next one finds its part.
-  for (uint16_t i = 2; i < kAssociations; ++i) EXPECT_EQ(fill(open(6000 + i)), kPart) << i;
+  for (size_t i = 1; i < all.size(); ++i) EXPECT_EQ(fill(all[i]), kPart) << i;
 }
 
 TEST_F(SharedMessages, WhatIsAcknowledgedOrAbortedIsThereAgain) {
