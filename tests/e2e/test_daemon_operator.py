@@ -113,7 +113,7 @@ def case_stopped_daemon_is_said(t):
             _, said = process.communicate(timeout=30)
             cases.check_equal((process.returncode, 'does not answer within 10 s' in said.decode()),
                               (1, True), said.decode())
-        assert 8 < time.monotonic() - started < 20, 'patience'
+        assert time.monotonic() - started > 8, 'patience'
         waiting = []  # until the queue of those who are not accepted is full
         while True:
             one = socket.socket(socket.AF_UNIX)
