@@ -278,6 +278,8 @@ uint8_t BasicBridge<ShardT>::connect(TimePoint now, Channel& channel, const tlr_
   request.peer_port = PortNumber(body.peer_port);
   request.outbound_streams = body.outbound_streams;
   request.profile = profile;
+  // A slot of the shard is used again at once: who had it before must have heard of its end.
+  while (Event* const event = shard_.next_event()) deliver(now, *event);
   // A port that was chosen here may be another worker's, with the same peer: then another is tried.
   constexpr int kTries = 8;
   uint32_t index = kNone;

@@ -29,12 +29,12 @@ using test::HostSetup;
 using wire::PacketWriter;
 
 // What a verb may cost, in steps. A packet is found, looks at each of its association's paths and
-// arms a timer; a chunk of DATA takes twenty bytes and the depth of a tree or two; what was held
+// arms a timer; a chunk of DATA takes twenty bytes and the depth of two trees; what was held
 // and is held no longer was paid for when it came, and goes once.
 struct Price {
   static constexpr uint64_t kPerCall = 800;  // the wheel's slots among them
   static constexpr uint64_t kPerPacket = 200;
-  static constexpr uint64_t kPerByte = 4;
+  static constexpr uint64_t kPerByte = 6;
   // More for a byte of a SACK: two look-ups a gap block, as deep as the tree of chunks.
   static constexpr uint64_t kPerByteOfSack = 10;
   static constexpr uint64_t kPerMessage = 60;

@@ -244,6 +244,13 @@ class FakeShard final : public PieceOwner {
     event.reason = reason;
     events_.push_back(std::move(event));
   }
+  // As the stack's: valid until the next call.
+  Event* next_event() {
+    if (events_.empty()) return nullptr;
+    given_ = std::move(events_.front());
+    events_.pop_front();
+    return &given_;
+  }
   void push(Event event) { events_.push_back(std::move(event)); }
   // Bytes that outlive all events.
   Piece said(const std::string& text) {
@@ -339,11 +346,7 @@ class FakeShard final : public PieceOwner {
   }
   template <typename Deliver>
   void drain(Deliver deliver) {
-    while (!events_.empty()) {
-      Event event = std::move(events_.front());
-      events_.pop_front();
-      deliver(event);
-    }
+    while (Event* const event = next_event()) deliver(*event);
   }
   template <typename Deliver>
   void hand_over(Event& event, std::span<const uint8_t> bytes, Deliver deliver) {
@@ -407,6 +410,7 @@ class FakeShard final : public PieceOwner {
   }
 
   std::deque<Event> events_;
+  Event given_;
   std::deque<std::string> said_;
   std::map<uint32_t, PortNumber> connect_ports_;
   std::map<uint32_t, std::deque<Queued>> unacknowledged_;

@@ -58,6 +58,45 @@ TEST_F(LossyTalkTest, TwoApplicationsExchangeEverything) {
   talk();
 }
 
+// An association ends and another one begins before anybody has heard of the end: the new one has
+// the place of the old one at the daemon, and each has its own last word.
+TEST_F(RealStackTest, AnAbortAndACallInOneBurst) {
+  const ClientSetup setup;
+  tl_lane* const server = attach(left, setup);
+  tl_lane* const client = attach(right, setup);
+  std::atomic<bool> listening{false};
+  std::thread application([&] {
+    EXPECT_EQ(open_listener(server), 0) << tl_last_error();
+    listening.store(true);
+  });
+  while (!listening.load()) turn();
+  application.join();
+  constexpr uint64_t kRounds = 5;
+  tl_assoc assoc = 0;
+  ASSERT_EQ(dial(client, &assoc, {.peer = "10.1.0.1", .user = 0}), 0);
+  std::vector<uint64_t> connected;
+  std::vector<uint64_t> lost;
+  const auto hear = [&] {
+    tl_event event{};
+    while (tl_poll(client, &event, 1) == 1) {
+      if (event.kind == TL_EVENT_CONNECTED) connected.push_back(event.user);
+      if (event.kind == TL_EVENT_LOST) lost.push_back(event.user);
+      tl_event_release(client, &event, 1);
+    }
+  };
+  for (uint64_t round = 0; round < kRounds; ++round) {
+    for (int i = 0; i < 10000 && connected.size() <= round; ++i, hear()) turn();
+    ASSERT_EQ(connected.size(), round + 1);
+    ASSERT_EQ(tl_abort(client, assoc, "again"), 0) << tl_last_error();
+    ASSERT_EQ(dial(client, &assoc, {.peer = "10.1.0.1", .user = round + 1}), 0) << tl_last_error();
+  }
+  for (int i = 0; i < 10000 && connected.size() <= kRounds; ++i, hear()) turn();
+  EXPECT_EQ(connected, (std::vector<uint64_t>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(lost, (std::vector<uint64_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(right.bridge.associations(), 1U);
+  EXPECT_EQ(right.bridge.counters().get(RingCounter::k_drop_orphan_event), 0U);
+}
+
 // A client that goes away while its messages are on the wire: the peer sees the ABORT, the slots
 // are the daemon's again, and the worker lets the segment go.
 TEST_F(RealStackTest, AClientGoesWithMessagesInFlight) {

@@ -91,7 +91,9 @@ using PortNumber = Named<PortNumberTag, uint16_t>;  // host order
 using EndpointId = Named<EndpointIdTag, uint32_t>;
 
 // Names one association of one shard for as long as it lives. A recycled slot has another
-// generation, so that a stale id finds nothing. The all-zero id never names anything.
+// generation, so that a stale id finds nothing. A slot is free again with the verb that ended its
+// association: whoever keeps something by slot drains the events of that end before connect(). The
+// all-zero id never names anything.
 struct AssocId {
   uint32_t generation = 0;
   uint32_t slot = 0;   // index in the owning shard's table
