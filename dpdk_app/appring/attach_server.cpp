@@ -429,6 +429,7 @@ void AttachCore::take_mail() {
         it->gone[worker] = true;
         if (std::find(it->gone.begin(), it->gone.end(), false) != it->gone.end()) continue;
         ++counters_.detached;
+        total_bytes_ -= it->bytes;
         attached_.erase(it);
       }
     }
@@ -444,8 +445,10 @@ void AttachCore::detach(Attached& attached, size_t worker) {
   const std::vector<bool>& all = attached.detached;
   if (std::find(all.begin(), all.end(), false) != all.end()) return;
   attached.ring->drop_segment();
-  total_bytes_ -= attached.bytes;
-  attached.bytes = 0;
+  // What remembers its associations stays, and is counted, until they are over.
+  const uint64_t left = attached.ring->bytes_of_the_dead();
+  total_bytes_ -= attached.bytes - left;
+  attached.bytes = left;
 }
 
 void AttachCore::expire_handshakes() {

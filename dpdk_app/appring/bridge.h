@@ -68,6 +68,7 @@ class BasicBridge {
   static constexpr uint32_t kNone = 0xffffffff;
   static constexpr size_t kNoTurn = SIZE_MAX;            // nobody has had a turn yet
   static constexpr size_t kOrphansPerTurn = 256 * 1024;  // bytes copied, so that nobody waits long
+  static constexpr size_t kLooksPerTurn = 16;            // at clients that may be let go
 
   // What the bridge knows of an association, at index AssocId::slot.
   struct Assoc {
@@ -182,7 +183,14 @@ class BasicBridge {
   void end_client(TimePoint now, Client& client);
   void end_association(TimePoint now, AssocId id, bool abort);
   void drop_backlog(TimePoint now, Channel& channel);
+  enum class Going : uint8_t {
+    kGone,
+    kWaits,  // until something of it ends
+    kAgain,  // there is more to do
+  };
+  void look_at_the_dead() { looks_due_ = clients_.size(); }
   void let_go(TimePoint now);
+  [[nodiscard]] Going let_go(TimePoint now, Client& client, size_t& budget);
   // -- what clients leave behind (bridge_orphans_impl.h)
   [[nodiscard]] bool adopt(Assoc& assoc, uint64_t& too_many);
   [[nodiscard]] bool detach(TimePoint now, Client& client, size_t& budget);
@@ -211,8 +219,9 @@ class BasicBridge {
   uint64_t units_ = 0;               // that all clients have under way
   uint64_t orphan_bytes_ = 0;        // of the orphan buffer, in use
   size_t association_count_ = 0;
-  size_t dying_clients_ = 0;
-  bool detaching_ = false;  // a dead client's segment is still needed
+  // Looks at clients that are due, since something of a dead one has ended; whose turn it is.
+  size_t looks_due_ = 0;
+  size_t next_look_ = 0;
   bool closing_ = false;
 };
 

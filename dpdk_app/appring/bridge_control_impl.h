@@ -451,6 +451,7 @@ void BasicBridge<ShardT>::take_mail(TimePoint now) {
       Client* const client = client_record(mail.client);
       if (client == nullptr) continue;
       client->released = true;
+      look_at_the_dead();
       if (!client->dying) end_client(now, *client);
     }
   }
@@ -499,7 +500,7 @@ void BasicBridge<ShardT>::end_client(TimePoint now, Client& client) {
   }
   client.dying = true;
   client.orderly = !abort;
-  ++dying_clients_;
+  look_at_the_dead();
   std::erase_if(channels_, is_its);
   std::erase_if(dirty_, is_its);
   for (uint32_t i = 0; i < endpoints_.size(); ++i) {
@@ -519,7 +520,11 @@ void BasicBridge<ShardT>::end_client(TimePoint now, Client& client) {
 
 template <typename ShardT>
 void BasicBridge<ShardT>::end_association(TimePoint now, AssocId id, bool abort) {
-  if (!abort && shard_.shutdown(now, id) == Status::kOk) return;
+  if (!abort) {
+    const Status status = shard_.shutdown(now, id);
+    // One that is shutting down already has its time for it, whoever began.
+    if (status == Status::kOk || status == Status::kClosing) return;
+  }
   [[maybe_unused]] const Status status = shard_.abort(now, id, {});
 }
 
@@ -534,40 +539,52 @@ void BasicBridge<ShardT>::drop_backlog(TimePoint now, Channel& channel) {
   }
 }
 
-// The segment of a client that is gone may be unmapped as soon as nothing lies in it that is not
-// acknowledged; the rest of it goes when its associations are over and all payload has come back.
+// A few clients a turn, however many have died; none while nothing happens to them.
 template <typename ShardT>
 void BasicBridge<ShardT>::let_go(TimePoint now) {
   size_t budget = kOrphansPerTurn;
-  detaching_ = false;
-  for (size_t i = 0; i < clients_.size();) {
-    Client& client = clients_[i];
-    RingClient* const ring = client.ring;
-    bool busy = !client.dying || !client.released;
-    if (!busy && !client.detached) {
-      busy = !detach(now, client, budget);
-      detaching_ |= busy;
+  bool again = false;
+  for (size_t n = std::min(looks_due_, kLooksPerTurn); n != 0 && !clients_.empty(); --n) {
+    --looks_due_;
+    if (next_look_ >= clients_.size()) next_look_ = 0;
+    Client& client = clients_[next_look_];
+    switch (let_go(now, client, budget)) {
+      case Going::kGone:
+        client = clients_.back();
+        clients_.pop_back();
+        count(RingCounter::k_ring_clients_removed);
+        break;
+      case Going::kAgain:
+        again = true;
+        [[fallthrough]];
+      case Going::kWaits:
+        ++next_look_;
+        break;
     }
-    for (uint32_t lane = 0; !busy && lane < ring->lanes(); ++lane) {
-      const Channel& channel = ring->channel(lane, config_.worker);
-      busy = channel.associations != 0 || channel.tx_in_use() != 0;
-    }
-    if (busy) {
-      if (client.detached && !client.told) {
-        client.told = mailbox_.post_to_control({MailKind::kDetached, ring});
-      }
-      ++i;
-      continue;
-    }
-    if (!mailbox_.post_to_control({MailKind::kGone, ring})) {  // it is asked again
-      ++i;
-      continue;
-    }
-    clients_[i] = clients_.back();
-    clients_.pop_back();
-    --dying_clients_;
-    count(RingCounter::k_ring_clients_removed);
   }
+  if (again) look_at_the_dead();
+  looks_due_ = std::min(looks_due_, clients_.size());
+}
+
+// The segment of a client that is gone may be unmapped as soon as nothing lies in it that is not
+// acknowledged; the rest of it goes when its associations are over and all payload has come back.
+template <typename ShardT>
+typename BasicBridge<ShardT>::Going BasicBridge<ShardT>::let_go(TimePoint now, Client& client,
+                                                                size_t& budget) {
+  if (!client.dying || !client.released) return Going::kWaits;
+  RingClient* const ring = client.ring;
+  if (!client.detached && !detach(now, client, budget)) return Going::kAgain;
+  bool busy = false;
+  for (uint32_t lane = 0; !busy && lane < ring->lanes(); ++lane) {
+    const Channel& channel = ring->channel(lane, config_.worker);
+    busy = channel.associations != 0 || channel.tx_in_use() != 0;
+  }
+  if (!busy) {
+    // Where the control thread has no room for it, it is told later.
+    return mailbox_.post_to_control({MailKind::kGone, ring}) ? Going::kGone : Going::kAgain;
+  }
+  if (!client.told) client.told = mailbox_.post_to_control({MailKind::kDetached, ring});
+  return client.told ? Going::kWaits : Going::kAgain;
 }
 
 template <typename ShardT>

@@ -40,7 +40,7 @@ size_t BasicBridge<ShardT>::drain_submissions(TimePoint now) {
   }
   count(RingCounter::k_ring_submissions, taken);
   if (fault) end_faulty(now);
-  if (dying_clients_ != 0) let_go(now);
+  if (looks_due_ != 0) let_go(now);
   return taken;
 }
 
@@ -325,6 +325,7 @@ void BasicBridge<ShardT>::deliver(TimePoint now, Event& event) {
   if (channel.dying) {
     event.payload.reset();
     if (is_final(event.kind)) finish_association(channel, *assoc);
+    look_at_the_dead();
     return;
   }
   if (assoc->connecting && (event.kind == EventKind::kConnected || is_final(event.kind))) {
@@ -353,7 +354,10 @@ void BasicBridge<ShardT>::finish_send(Event& event, Assoc* assoc) {
   assoc->tx_units -= units;
   channel.client().uses[config_.worker].units -= units;
   units_ -= units;
-  if (channel.dying) return release_orphans(channel);
+  if (channel.dying) {
+    look_at_the_dead();
+    return release_orphans(channel);
+  }
   if (event.kind == EventKind::kSendAcknowledged) {
     channel.complete_send(slot);
   } else {
@@ -491,7 +495,7 @@ void BasicBridge<ShardT>::arm() {
 
 template <typename ShardT>
 bool BasicBridge<ShardT>::has_work() const {
-  if (!dirty_.empty() || detaching_ || mailbox_.has_mail()) return true;
+  if (!dirty_.empty() || looks_due_ != 0 || mailbox_.has_mail()) return true;
   for (const Channel* channel : channels_) {
     if (channel->has_news()) return true;
   }

@@ -44,7 +44,14 @@ Channel::Channel(RingClient& client, uint8_t* block, int wake_fd, const tlr_geom
 }
 
 Channel::~Channel() {
+  drop_nodes();
+}
+
+void Channel::drop_nodes() {
   for (uint32_t at = 0; at < made_nodes_; ++at) node(at).~BacklogNode();
+  node_memory_.reset();
+  made_nodes_ = free_nodes_ = 0;
+  free_node_ = kNone;
 }
 
 uint64_t Channel::memory_bytes(const tlr_geometry& geometry, const ChannelLimits& limits) {
@@ -224,9 +231,11 @@ Channel::Orphaned Channel::orphan(size_t& budget) {
     orphans_.reset(new (std::nothrow) uint8_t[size]);
     if (orphans_ == nullptr) return Orphaned::kNoMemory;
     orphaning_ = true;
-    rx_free_ = {};
-    rx_chain_ = {};
-    rx_lent_ = {};
+    // Nobody is told anything any more; `= {}` would keep the memory.
+    for (std::vector<uint32_t>* const list : {&rx_free_, &rx_chain_, &rx_lent_}) {
+      std::vector<uint32_t>().swap(*list);
+    }
+    drop_nodes();
   }
   for (; orphan_slot_ < tx_slots_; ++orphan_slot_) {
     if (tx_owned_[orphan_slot_] == 0) continue;

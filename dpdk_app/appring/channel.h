@@ -271,6 +271,7 @@ class Channel final : public PieceOwner {
   std::vector<uint32_t> rx_lent_;  // slots of the message that begins here; 0: not lent
   uint32_t bad_returns_ = 0;
 
+  void drop_nodes();
   [[nodiscard]] BacklogNode& node(uint32_t at) {
     return reinterpret_cast<BacklogNode*>(node_memory_.get())[at];
   }

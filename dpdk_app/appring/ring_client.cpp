@@ -23,6 +23,12 @@ void RingClient::drop_segment() {
   segment.reset();
 }
 
+uint64_t RingClient::bytes_of_the_dead() const {
+  tlr_geometry left = geometry;
+  left.rx_slots = 0;
+  return channels.size() * Channel::memory_bytes(left, {0, 0, 0});
+}
+
 std::unique_ptr<RingClient> RingClient::create(const ClientIdentity& identity,
                                                const ClientRights& rights,
                                                const tlr_geometry& geometry,

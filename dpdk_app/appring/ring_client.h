@@ -69,6 +69,8 @@ struct RingClient {
     return *channels[static_cast<size_t>(lane) * workers() + worker];
   }
 
+  // What of it is left without segment, descriptors and anything to tell.
+  [[nodiscard]] uint64_t bytes_of_the_dead() const;
   // Unmaps the segment and closes the descriptors: nobody uses them any more.
   void drop_segment();
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a client that goes leaves to be acknowledged: its segment goes at once, its messages within
 // the share for the dead, and nothing else.
+#include <algorithm>
 #include <cerrno>
 #include <string>
+#include <vector>
 
 #include "real_stack.h"
 
@@ -64,6 +66,69 @@ TEST_F(OrphanTest, TheSegmentGoesBeforeTheMessagesAreAcknowledged) {
   turn();
   EXPECT_EQ(gone, 1U);
   EXPECT_EQ(shard.aborts, 0U);
+}
+
+// Whoever had begun to close has not begun to lose: what is under way is delivered all the same.
+TEST_F(OrphanTest, WhatIsShuttingDownAlreadyGoesOn) {
+  tl_lane* const peer = lane_of(attach());
+  ASSERT_EQ(listen(peer, 5000), 0);
+  TestClient& victim = attach();
+  tl_lane* const lane = lane_of(victim);
+  tl_assoc assoc = 0;
+  ASSERT_EQ(connect(lane, 5000, &assoc), 0);
+  turn(0);
+  poll(lane);
+  poll(peer);
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(send(lane, assoc, bytes(500, 'o')), 0);
+  ASSERT_EQ(tl_shutdown(lane, assoc), 0);
+  turn(0);
+  ASSERT_EQ(shard.shutdowns, 1U);
+  die(victim);
+  turn(0);
+  turn(0);
+  EXPECT_EQ(counter(RingCounter::k_ring_orphaned), 1U);
+  EXPECT_EQ(shard.aborts, 0U);
+  turn();
+  const auto is_message = [](const Got& got) { return got.event.kind == TL_EVENT_MESSAGE; };
+  const std::vector<Got> heard = poll(peer);
+  EXPECT_EQ(std::count_if(heard.begin(), heard.end(), is_message), 20);
+}
+
+// Likewise where the daemon is told to end.
+TEST_F(OrphanTest, WhatIsShuttingDownAlreadyGoesOnWhenTheDaemonEnds) {
+  tl_lane* const peer = lane_of(attach());
+  ASSERT_EQ(listen(peer, 5000), 0);
+  tl_lane* const lane = lane_of(attach());
+  tl_assoc assoc = 0;
+  ASSERT_EQ(connect(lane, 5000, &assoc), 0);
+  turn(0);
+  poll(lane);
+  ASSERT_EQ(send(lane, assoc, bytes(500, 'o')), 0);
+  ASSERT_EQ(tl_shutdown(lane, assoc), 0);
+  turn(0);
+  ASSERT_EQ(shard.shutdowns, 1U);
+  bridge.close_all(now, false);
+  EXPECT_EQ(shard.aborts, 0U);
+}
+
+// A client that is gone waits for its associations without anybody looking at it.
+TEST_F(OrphanTest, TheDeadThatWaitCostNothing) {
+  tl_lane* const peer = lane_of(attach());
+  ASSERT_EQ(listen(peer, 5000), 0);
+  for (int i = 0; i < 24; ++i) {
+    TestClient& victim = with_messages(peer, 5000, 1);
+    die(victim);
+    for (int k = 0; k < 4; ++k) turn(0);
+  }
+  EXPECT_EQ(detached, 24U);
+  EXPECT_EQ(gone, 0U);
+  bridge.flush();
+  EXPECT_FALSE(bridge.has_work());
+  for (int i = 0; i < 20; ++i) {
+    turn();
+    poll(peer);
+  }
+  EXPECT_EQ(gone, 24U);
 }
 
 // Half of the buffer is the most that one may have; what is beyond that is aborted and counted.

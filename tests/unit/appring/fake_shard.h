@@ -146,6 +146,7 @@ class FakeShard final : public PieceOwner {
   Status shutdown(TimePoint, AssocId id) {
     Assoc* const assoc = find(id);
     if (assoc == nullptr) return Status::kNoSuchAssociation;
+    if (assoc->shut) return Status::kClosing;
     ++shutdowns;
     assoc->shut = true;
     return Status::kOk;
