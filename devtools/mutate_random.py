@@ -136,7 +136,7 @@ class Copy:
         return self.run(['ninja', f'-j{jobs}', *targets], 7200)
 
     def library(self):
-        return next(str(p.relative_to(self.build)) for p in (self.build / 'stack').glob('libtrunkline_stack.so*'))
+        return 'stack/libtrunkline_stack.so'
 
     def run(self, command, timeout):
         """(status, output); a status of None is a time-out."""

@@ -29,8 +29,12 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
   out.shard.memory = &huge_pages();
   out.shard.max_associations = part(config.limits.max_associations);
   out.shard.receive_buffer_bytes = share_of(config.limits.receive_buffer, count);
-  out.shard.max_outstanding_chunks = part(config.limits.max_outstanding_chunks);
-  out.shard.max_queued_messages = part(config.limits.max_queued_messages);
+  const uint32_t chunks = part(config.limits.max_outstanding_chunks);
+  const uint32_t messages = part(config.limits.max_queued_messages);
+  // Clients share these (decision 30). The shares of associations, for a shard that is used without
+  // clients, must not bind before those do: they never do in a pool of which more than half is left.
+  out.shard.max_outstanding_chunks = 2 * chunks + 2;
+  out.shard.max_queued_messages = 2 * messages + 2;
   out.shard.out_of_blue_replies_per_second = part(config.limits.out_of_blue_replies_per_second);
   // One source's INITs mostly come to one worker.
   out.shard.inits_per_second_per_source = config.limits.inits_per_second_per_source;
@@ -69,7 +73,7 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
                         ? appring::ClientDeath::kAbort
                         : appring::ClientDeath::kShutdown;
   bridge.max_associations = out.shard.max_associations;
-  bridge.max_units = std::min(out.shard.max_queued_messages, out.shard.max_outstanding_chunks);
+  bridge.max_units = std::min(messages, chunks);
   bridge.max_clients = config.clients.limits.max_clients;
   bridge.orphan_buffer = share_of(config.limits.orphan_buffer, count);
   return out;

@@ -282,8 +282,9 @@ class Association {
   void flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet);
 
   // data_in.cpp
-  void on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataSeen& data);
-  void accept_data(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
+  void on_data(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk, DataSeen& data);
+  void accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk,
+                   DataSeen& data);
   bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
   void drop_data(ShardContext& ctx, Counter why, DataSeen& data);
   void record_tsn(ShardContext& ctx, Tsn tsn);
@@ -302,9 +303,10 @@ class Association {
 
   // memory.cpp
   bool drop_held_behind(ShardContext& ctx, Tsn tsn, Counter why);
-  bool find_blocks(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
-  ReceiveQueue::Outcome add_when_short(ShardContext& ctx, const wire::DataChunk& chunk,
-                                       DataSeen& data);
+  [[nodiscard]] bool is_out_of_patience(TimePoint now);
+  bool find_blocks(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk, DataSeen& data);
+  ReceiveQueue::Outcome add_when_short(ShardContext& ctx, TimePoint now,
+                                       const wire::DataChunk& chunk, DataSeen& data);
   bool give_way(ShardContext& ctx);
   void forget_received(ShardContext& ctx);
   void weigh(ShardContext& ctx);
@@ -464,7 +466,8 @@ class Association {
   uint8_t cookie_ack_path_ = 0;  // where the last COOKIE ECHO came from (6.4)
   uint8_t setup_path_ = 0;       // where INIT and COOKIE ECHO go
   uint16_t error_count_ = 0;     // 8.1
-  uint16_t starved_ = 0;         // times on end that the next TSN came and found no memory
+  uint16_t starved_ = 0;         // times on end that the next TSN came and found no memory,
+  uint32_t starved_ms_ = 0;      // the last of them, in milliseconds of the shard's time
   uint16_t outbound_streams_ = 0;
   uint16_t inbound_streams_ = 0;
   uint32_t told_rwnd_ = 0;  // the peer's last a_rwnd

@@ -21,7 +21,8 @@ inline void Association::record_tsn(ShardContext& ctx, Tsn tsn) {
   if (!received_.empty()) settle_received(ctx);
 }
 
-void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataSeen& data) {
+void Association::on_data(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk,
+                          DataSeen& data) {
   const auto parsed = wire::DataChunk::parse(chunk);
   if (!parsed) {
     ctx.counters.add(Counter::k_drop_bad_chunk);
@@ -65,7 +66,7 @@ void Association::on_data(ShardContext& ctx, const wire::ChunkView& chunk, DataS
     return;
   }
   if (advertised(ctx) == 0 && !make_room(ctx, *parsed, data)) return;
-  accept_data(ctx, *parsed, data);
+  accept_data(ctx, now, *parsed, data);
 }
 
 // Dropped as if it had never come; the peer is told at once where it stands (6.2).
@@ -91,7 +92,7 @@ bool Association::make_room(ShardContext& ctx, const wire::DataChunk& chunk, Dat
     drop_data(ctx, Counter::k_drop_data_beyond_tsn_range, data);
     return false;
   }
-  if (window() > 0 && fills_gap) return true;
+  if ((dropped ? window() : advertised(ctx)) > 0 && fills_gap) return true;
   if (next_to_be_read && received_.loose_blocks() == 0) {
     // All that fills the window is one unfinished message: it would never end.
     abort_for_memory(ctx);
@@ -101,10 +102,11 @@ bool Association::make_room(ShardContext& ctx, const wire::DataChunk& chunk, Dat
   return false;
 }
 
-void Association::accept_data(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data) {
+void Association::accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk,
+                              DataSeen& data) {
   using Outcome = ReceiveQueue::Outcome;
   Outcome outcome = received_.add(chunk, tsns_.cum_tsn(), ctx.blocks, profile_.max_message_size);
-  if (outcome == Outcome::kNoMemory) outcome = add_when_short(ctx, chunk, data);
+  if (outcome == Outcome::kNoMemory) outcome = add_when_short(ctx, now, chunk, data);
   switch (outcome) {
     case Outcome::kNoMemory:
       if (!dead_) drop_data(ctx, Counter::k_drop_data_no_memory, data);

@@ -54,7 +54,7 @@ bool Association::on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket
   using wire::ChunkType;
   switch (chunk.type) {
     case ChunkType::kData:
-      on_data(ctx, chunk, data);
+      on_data(ctx, now, chunk, data);
       return true;
     case ChunkType::kSack:
       on_sack(ctx, now, chunk);

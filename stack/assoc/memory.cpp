@@ -11,8 +11,8 @@
 namespace trunkline {
 namespace {
 
-// Times on end that the next TSN is dropped for lack of memory before somebody ends for it. Three
-// come within some seconds; meanwhile messages that only compete for the buffers are finished.
+// Times on end, an RTO.Min apart at least, that the next TSN is dropped for lack of memory before
+// somebody ends for it: meanwhile messages that only compete for the buffers are finished.
 constexpr uint16_t kPatience = 3;
 
 constexpr size_t kMaxPayload = 65535 - wire::kDataHeaderSize;
@@ -50,8 +50,22 @@ bool Association::give_way(ShardContext& ctx) {
   return true;
 }
 
+// The next TSN came and found no memory. What comes again sooner than a sender would send it again
+// is the same try: nobody makes others end by repeating himself.
+bool Association::is_out_of_patience(TimePoint now) {
+  using std::chrono::milliseconds;
+  const auto at = static_cast<uint32_t>(now.ns() / 1'000'000);
+  const auto least = std::chrono::duration_cast<milliseconds>(profile_.rto_min).count();
+  if (starved_ == 0 || at - starved_ms_ >= static_cast<uint64_t>(least)) {
+    ++starved_;
+    starved_ms_ = at;
+  }
+  return starved_ > kPatience;
+}
+
 // Blocks for a chunk. False: there are none for it, or the association has ended.
-bool Association::find_blocks(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data) {
+bool Association::find_blocks(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk,
+                              DataSeen& data) {
   const size_t size = chunk.payload.size();
   const uint32_t needed = ReceiveBlocks::blocks_for(size);
   const bool is_next = chunk.tsn == tsns_.cum_tsn() + 1;
@@ -72,7 +86,7 @@ bool Association::find_blocks(ShardContext& ctx, const wire::DataChunk& chunk, D
     }
   }
   if (ctx.blocks.has_room(size)) return true;
-  if (!is_next || ++starved_ <= kPatience) return false;
+  if (!is_next || !is_out_of_patience(now)) return false;
   while (!ctx.blocks.has_room(size)) {
     Association* most = ctx.holders.top();
     if (most == nullptr) {
@@ -87,10 +101,10 @@ bool Association::find_blocks(ShardContext& ctx, const wire::DataChunk& chunk, D
 }
 
 // The receive queue found no memory for the chunk.
-ReceiveQueue::Outcome Association::add_when_short(ShardContext& ctx, const wire::DataChunk& chunk,
-                                                  DataSeen& data) {
+ReceiveQueue::Outcome Association::add_when_short(ShardContext& ctx, TimePoint now,
+                                                  const wire::DataChunk& chunk, DataSeen& data) {
   constexpr auto kNoMemory = ReceiveQueue::Outcome::kNoMemory;
-  if (!find_blocks(ctx, chunk, data)) return kNoMemory;
+  if (!find_blocks(ctx, now, chunk, data)) return kNoMemory;
   // What gave way may have used, or moved, the gap block that this TSN counted on.
   if (tsns_.classify(chunk.tsn, ctx.disorder) != TsnTracker::Verdict::kNew) return kNoMemory;
   return received_.add(chunk, tsns_.cum_tsn(), ctx.blocks, profile_.max_message_size);

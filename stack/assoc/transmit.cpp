@@ -255,6 +255,7 @@ void Association::add_new_data(ShardContext& ctx, TimePoint now, Composition& pa
     const uint32_t size = next_fragment_size(*message, packet.writer);
     if (size == 0 || !window_allows(now, packet.path, size)) break;
     if (!outstanding_.make_room(ctx.chunks)) {
+      ctx.counters.add(Counter::k_waits_for_chunks);
       retry_at_ = now + kPoolRetry;
       break;
     }

@@ -621,6 +621,7 @@ class Play {
       // Where all is held by unfinished messages, one of them ends once it has come in vain for a
       // while (decision 22).
       for (int tries = 0; tries < 4 && !(status(good).cum_tsn_ack == next); ++tries) {
+        if (tries > 0) pass(setup_.profile.rto_min);  // as a sender does
         give(good, build(good, good.host_tag, write), "good DATA");
         FUZZ_CHECK(status(good).state == AssocState::kEstablished);
       }

@@ -492,6 +492,7 @@ TEST_F(DataOut, AnEmptyPoolOfChunksDelaysAndForgetsNothing) {
     wait(milliseconds(10));
   }
   EXPECT_EQ(heard, "01234");
+  EXPECT_GT(host().count(Counter::k_waits_for_chunks), 0u);
 }
 
 // ---------------------------------------------------------------- both ends

@@ -333,7 +333,10 @@ TEST_F(EveryEnd, ForLackOfMemoryGivesEveryMessageBackFirst) {
     // A message in fragments that fill the shard's buffers, and never ends.
     for (int i = 0; i < 200 && host().shard().association_count() > 0; ++i) {
       tell(data({.text = std::string(500, 'm'), .flags = i == 0 ? "B" : "", .ssn = 0}));
-      if (host().count(Counter::k_drop_data_no_memory) > 0) peer_tsn = peer_tsn - 1;
+      if (host().count(Counter::k_drop_data_no_memory) > 0) {
+        peer_tsn = peer_tsn - 1;
+        wait(setup.profile.rto_min);
+      }
       listen();
     }
   };

@@ -70,6 +70,7 @@ constexpr MemberRow kAssociation[] = {
     {"setup_path_", kAnew},
     {"error_count_", kAnew},
     {"starved_", kAnew},
+    {"starved_ms_", kAnew, "counts for starved_"},
     {"outbound_streams_", kCookie},
     {"inbound_streams_", kCookie},
     {"told_rwnd_", kCookie},
@@ -270,7 +271,10 @@ TEST_F(AfterARestart, CountsItsOwnDearthOnly) {
   peer_port = PortNumber(2222);
   open();
   const auto starve = [&] {
-    for (int i = 0; i < 3; ++i) tell_fragment("B", peer_tsn);
+    for (int i = 0; i < 3; ++i) {
+      tell_fragment("B", peer_tsn);
+      wait(setup.profile.rto_min);
+    }
   };
   starve();
   ASSERT_EQ(host().shard().association_count(), 2u);

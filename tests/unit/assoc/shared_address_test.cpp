@@ -97,6 +97,25 @@ TEST_F(SharedAddress, EightPeersOfOnePrivateAddressAllGetIn) {
 }
 
 // Once the first one is gone, nothing is left of it.
+// Once the first one is up, the second one's INIT looks like its restart with a new address, and
+// that is what 5.2.2 has refused; nobody can tell the two apart before there is a cookie.
+TEST_F(SharedAddress, WhoCallsWhileTheFirstOneLivesIsRefused) {
+  call(first);
+  ASSERT_EQ(echo(first), "COOKIE ACK");
+  be(second);
+  send_init();
+  const std::vector<Packet> said = listen();  // and the first one is asked whether it lives
+  ASSERT_EQ(said.size(), 2u);
+  const Packet& answer = said[0];
+  EXPECT_EQ(answer.names(), "ABORT");
+  EXPECT_EQ(answer.destination, second.source);
+  EXPECT_EQ(said[1].names(), "HEARTBEAT");
+  EXPECT_EQ(answer.header().verification_tag, second.tag);
+  EXPECT_EQ(host().count(Counter::k_restarts_refused), 1u);
+  EXPECT_EQ(host().count(EventKind::kRestartRefused), 1u);
+  EXPECT_EQ(host().shard().association_count(), 1u);
+}
+
 TEST_F(SharedAddress, IsFreeWhenTheFirstOneHasEnded) {
   call(first);
   call(second);

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "trunkline/stack/pool_share.h"
+
 namespace trunkline::worker {
 namespace {
 
@@ -52,6 +54,25 @@ TEST(WorkerConfig, EachWorkerIsToldItsPlace) {
   EXPECT_EQ(second.shard.own_addresses,
             (std::vector{IpAddress::ipv4(192, 0, 2, 1), IpAddress::ipv4(10, 0, 0, 1)}))
       << "those of every port";
+}
+
+// What clients may have under way between them never is half of a shard's pools: the shares of
+// associations, which are smaller than those of clients, do not bind.
+TEST(WorkerConfig, AClientsPartIsUsableByOneAssociation) {
+  config::Config config;
+  config.profiles.push_back({"default", Profile{}});
+  for (const uint32_t workers : {1u, 2u, 3u}) {
+    config.workers.count = static_cast<uint16_t>(workers);
+    const WorkerConfig worker = worker_config(config, 0);
+    const uint32_t clients = worker.bridge.max_units;
+    EXPECT_GE(clients, config.limits.max_queued_messages / workers);
+    const ShardConfig& shard = worker.shard;
+    for (const uint32_t pool : {shard.max_queued_messages, shard.max_outstanding_chunks}) {
+      const PoolShare share(pool, shard.max_associations, 8);
+      EXPECT_TRUE(share.allows(clients - 1, pool - (clients - 1)));
+      EXPECT_TRUE(share.allows(clients, pool - clients));
+    }
+  }
 }
 
 }  // namespace

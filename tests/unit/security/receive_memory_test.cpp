@@ -66,6 +66,12 @@ class ReceiveMemory : public Peer {
     }
     return out;
   }
+  // Time in which nobody says anything.
+  void pass(Duration span) {
+    listen();
+    wait(span);
+    listen();
+  }
   std::vector<Packet> said;
 
  private:
@@ -387,6 +393,7 @@ TEST_F(ReceiveMemory, TheLargestUnfinishedMessageEndsWhenTheNextTsnHasComeInVain
     say(good, {.text = "g", .flags = "B", .ssn = 0, .tsn = good.tsn});
     EXPECT_EQ(sack_to(good)->cum_tsn_ack, good.tsn - 1) << "told at once that it was dropped";
     EXPECT_EQ(host().shard().association_count(), 3u) << i;
+    pass(setup.profile.rto_min);
   }
   EXPECT_EQ(host().count(Counter::k_drop_data_no_memory), 3u);
   say(good, {.text = "g", .flags = "B", .ssn = 0, .tsn = good.tsn});
@@ -397,6 +404,24 @@ TEST_F(ReceiveMemory, TheLargestUnfinishedMessageEndsWhenTheNextTsnHasComeInVain
   EXPECT_EQ(used(), 17u);
   say(good, {.text = "ood", .flags = "E", .ssn = 0, .tsn = good.tsn + 1});
   EXPECT_EQ(host().messages(), std::vector<std::string>{"good"});
+}
+
+// Copies of one chunk are one try: a peer can't make others end by repeating itself.
+TEST_F(ReceiveMemory, NobodyEndsForWhatComesInVainInOneMoment) {
+  setup.profile.a_rwnd = 64 * 1024;
+  setup.shard.receive_buffer_bytes = 8 * kBlock;
+  const Voice honest = open_voice();
+  const Voice hasty = open_voice();
+  for (uint32_t n = 0; n < 8; ++n) {
+    say(honest, {.flags = n == 0 ? "B" : "", .ssn = 0, .tsn = honest.tsn + n});
+  }
+  for (int i = 0; i < 100; ++i) {
+    say(hasty, {.text = "x", .flags = "B", .ssn = 0, .tsn = hasty.tsn});
+    if (i % 10 == 9) pass(setup.profile.rto_min / 10);
+  }
+  EXPECT_EQ(host().count(Counter::k_drop_data_no_memory), 100u);
+  EXPECT_TRUE(lives(honest));
+  EXPECT_TRUE(lives(hasty));
 }
 
 // It is the next TSN coming in vain time after time that ends somebody, not now and then.
@@ -437,7 +462,7 @@ TEST_F(ReceiveMemory, WhatComesInBehindTheNextTsnDoesNotProlongItsWait) {
     ASSERT_TRUE(lives(peer)) << i;
     say(peer, {.flags = "E", .ssn = 0, .tsn = peer.tsn + 15});
     say(peer, {.text = std::string(1400, 'm'), .flags = "", .ssn = 0, .tsn = peer.tsn + 14});
-    listen();
+    pass(setup.profile.rto_min);
   }
   EXPECT_FALSE(lives(peer));
   EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kOutOfResources);
@@ -449,7 +474,7 @@ TEST_F(ReceiveMemory, AChunkLargerThanTheBuffersEndsItsAssociation) {
   for (uint32_t i = 0; i <= setup.profile.association_max_retrans; ++i) {
     ASSERT_TRUE(lives(peer)) << i;
     say(peer, {.text = std::string(1400, 'b'), .flags = "B", .ssn = 0, .tsn = peer.tsn});
-    listen();
+    pass(setup.profile.rto_min);
   }
   EXPECT_FALSE(lives(peer));
   EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kOutOfResources);
@@ -520,6 +545,33 @@ TEST_F(ReceiveMemory, SlowReadersLeaveRoom) {
   for (const Voice& one : slow) {
     EXPECT_EQ(host().status(one.id).a_rwnd, setup.profile.a_rwnd) << "and opens again";
   }
+}
+
+// What is told is what binds, for what fills a gap too: where slow readers have all that they may,
+// it would be delivered to one of them.
+TEST_F(ReceiveMemory, AGapIsNotFilledIntoAShutWindow) {
+  setup.profile.a_rwnd = 64 * 1024;
+  setup.shard.receive_buffer_bytes = 160 * kBlock;
+  host().keep_messages = true;
+  const Voice late = open_voice();
+  say(late, {.text = "kept", .ssn = 0, .tsn = late.tsn});
+  say(late, {.text = "behind the gap", .ssn = 2, .tsn = late.tsn + 2});
+  listen();
+  for (int i = 0; i < 6; ++i) {
+    const Voice slow = open_voice();
+    for (uint32_t n = 0; n < 128; ++n) {
+      say(slow, {.text = "x", .ssn = static_cast<uint16_t>(n), .tsn = slow.tsn + n});
+      listen();
+    }
+  }
+  ASSERT_EQ(host().status(late.id).a_rwnd, 0u);
+  const uint64_t before = host().count(Counter::k_drop_data_no_window);
+  say(late, {.text = "fills it", .ssn = 1, .tsn = late.tsn + 1});
+  EXPECT_EQ(host().count(Counter::k_drop_data_no_window), before + 1);
+  EXPECT_EQ(host().status(late.id).cum_tsn_ack, late.tsn);
+  host().read_kept(now);
+  say(late, {.text = "fills it", .ssn = 1, .tsn = late.tsn + 1});
+  EXPECT_EQ(host().status(late.id).cum_tsn_ack, late.tsn + 2);
 }
 
 // A burst that filled more than the window before anybody knew that the reader sleeps may cost its

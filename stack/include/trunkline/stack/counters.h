@@ -125,6 +125,7 @@ namespace trunkline {
   /* Refusals to applications */                                                                \
   X(refused_sends, "messages refused: closing, bad stream, too large or no room")               \
   X(refused_send_share, "of these, messages beyond their association's share of the shard's")   \
+  X(waits_for_chunks, "times that DATA waited: no DATA chunk was left of the shard's, or its share")\
   X(refused_connects, "connects refused: no memory or an association exists")
 // clang-format on
 

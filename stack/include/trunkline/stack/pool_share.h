@@ -8,7 +8,9 @@
 namespace trunkline {
 
 // Half of the pool is for whoever comes first. The other half is kept, in equal parts, for those
-// who have less than their part: they find room whatever all others do and never give back.
+// who have less than their part: they find room whatever all others do and never give back. That
+// holds where a part is not smaller than what is taken at a time; with more users than that, for as
+// many of them as half of the pool has parts of that size.
 class PoolShare {
  public:
   // `most` for `users` at most, each of whom takes `grain` at a time. A pool that is too small to
