@@ -52,6 +52,26 @@ TEST_F(Section7Window, OfAnIdleAddressIsHalvedOncePerRto) {
   }
 }
 
+// Nothing was sent there for longer than an RTO, but something is still on its way.
+TEST_F(Section7Window, OfAnAddressWithDataInFlightIsNotHalved) {
+  open();
+  grow(64 * kPmdcs);
+  drain();
+  const uint32_t cwnd = path().cwnd;
+  for (const char* text : {"a", "b"}) {
+    send(text);
+    ASSERT_EQ(count_data(listen()), 1u);
+  }
+  wait(milliseconds(900));
+  tell(sack(last_tsn() - 1));  // T3 begins anew for the other one
+  wait(milliseconds(900));
+  ASSERT_LT(path().rto, milliseconds(1800));
+  ASSERT_EQ(path().t3_expirations, 0u);
+  send("c");
+  ASSERT_EQ(count_data(listen()), 1u);
+  EXPECT_EQ(path().cwnd, cwnd);
+}
+
 TEST_F(Section7Window, OfAnIdleAddressIsHalvedBeforeARetransmissionToo) {
   setup.profile.path_max_retrans = 0;
   open_with({ip(kFirst), ip(kSecond)});

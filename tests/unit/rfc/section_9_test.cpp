@@ -460,6 +460,11 @@ TEST_F(Section9Shutdown, MalformedEndingsEndNothingInAnyState) {
                 0u)
           << state_name(state) << ", " << i;
     }
+    for (const size_t size : {1u, 4u}) {  // with the tag that a reflected one has
+      tell(peer_tag, raw(ChunkType::kShutdownComplete, size));
+      EXPECT_EQ(hear(), "");
+      EXPECT_EQ(host().state(), state);
+    }
     // Whole again, cut on the way: the packet's last chunk says more than there is.
     Packet cut = packet(host_tag, shutdown_up_to(last_tsn()));
     cut.bytes.resize(cut.bytes.size() - 4);
