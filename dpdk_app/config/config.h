@@ -96,7 +96,7 @@ struct ClientRule {
 struct ClientLimits {
   uint32_t max_clients = 64;
   uint32_t max_clients_per_uid = 0;  // 0: all but one for each other that `allow` names
-  uint32_t max_lanes = 16;  // threads of one client
+  uint32_t max_lanes = 16;           // threads of one client
   uint64_t max_client_memory = 512ull << 20;
   uint64_t max_total_memory = 4ull << 30;
   uint32_t max_associations = 4096;  // of one lane

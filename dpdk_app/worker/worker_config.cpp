@@ -32,7 +32,8 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
   const uint32_t chunks = part(config.limits.max_outstanding_chunks);
   const uint32_t messages = part(config.limits.max_queued_messages);
   // Clients share these (decision 30). The shares of associations, for a shard that is used without
-  // clients, must not bind before those do: they never do in a pool of which more than half is left.
+  // clients, must not bind before those do: they never do in a pool of which more than half is
+  // left.
   out.shard.max_outstanding_chunks = 2 * chunks + 2;
   out.shard.max_queued_messages = 2 * messages + 2;
   out.shard.out_of_blue_replies_per_second = part(config.limits.out_of_blue_replies_per_second);

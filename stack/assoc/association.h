@@ -283,8 +283,7 @@ class Association {
 
   // data_in.cpp
   void on_data(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk, DataSeen& data);
-  void accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk,
-                   DataSeen& data);
+  void accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk, DataSeen& data);
   bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
   void drop_data(ShardContext& ctx, Counter why, DataSeen& data);
   void record_tsn(ShardContext& ctx, Tsn tsn);

@@ -180,9 +180,9 @@ class World {
     if (in.number(1) % 4 == 0) {
       shard.end(slot, EventKind::kLost, Reason::kTimedOut);
     } else {
-      constexpr EventKind kKinds[] = {EventKind::kPathChanged, EventKind::kRemoteError,
+      constexpr EventKind kKinds[] = {EventKind::kPathChanged,    EventKind::kRemoteError,
                                       EventKind::kPrimaryChanged, EventKind::kRestarted,
-                                      EventKind::kPeerShutdown, EventKind::kRestartRefused};
+                                      EventKind::kPeerShutdown,   EventKind::kRestartRefused};
       shard.push(it->second.id, kKinds[in.number(1) % std::size(kKinds)]);
     }
   }

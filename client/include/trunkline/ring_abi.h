@@ -287,8 +287,8 @@ enum tlr_completion_kind {
   TLR_PATH_CHANGED = 11, /* address, path_state */
   TLR_REMOTE_ERROR = 12, /* cause */
   TLR_SENDER_DRY = 13,
-  TLR_OP_DONE = 14,        /* context */
-  TLR_OP_FAILED = 15,      /* context, status */
+  TLR_OP_DONE = 14,         /* context */
+  TLR_OP_FAILED = 15,       /* context, status */
   TLR_PRIMARY_CHANGED = 16, /* address */
   TLR_RESTART_REFUSED = 17  /* address */
 };

@@ -227,11 +227,11 @@ enum class Status : uint8_t {
   kInvalidStream,    // not below the negotiated number of outbound streams
   kEmptyMessage,     // a message has at least one byte (section 3.3.1)
   kMessageTooLarge,  // above Profile::max_message_size
-  kWouldBlock,      // Profile::send_buffer is full, or the association has its part of the shard's
-                    // messages; try again after kSendAcknowledged
-  kAlreadyExists,   // an association with that peer address and port, or that local port
-  kInvalidAddress,  // not unicast, or no local address of its family and scope
-  kOutOfResources,  // a pool or table is full
+  kWouldBlock,       // Profile::send_buffer is full, or the association has its part of the shard's
+                     // messages; try again after kSendAcknowledged
+  kAlreadyExists,    // an association with that peer address and port, or that local port
+  kInvalidAddress,   // not unicast, or no local address of its family and scope
+  kOutOfResources,   // a pool or table is full
 };
 [[nodiscard]] std::string_view status_text(Status status);
 
