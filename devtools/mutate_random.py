@@ -4,9 +4,8 @@
 the tests to notice: negates them, drops a term, an early exit, an assignment (devtools/mutants.py).
 
 The seed gives all possible changes an order; the first COUNT that compile, without a warning as
-ever, are judged. The order of
-the others does not change when one file does, and what was judged is kept: a second run does what
-is left. --again judges the survivors anew, for when tests were added. Delete the file of results
+ever, are judged. The order of the others does not change when one file does, and what was judged is
+kept: a second run does what is left. --again judges the survivors anew, for when tests were added. Delete the file of results
 to judge everything anew.
 
 A mutant is killed by the first program that fails, crashes, or takes ten times its usual time
@@ -89,6 +88,7 @@ class Copy:
         # As a build folder lies in the sources: ccache may know most of it.
         self.source, self.build = HOME / f'{number}', HOME / f'{number}/build'
         self.usual = {}  # seconds of each program
+        self.stale = False  # programs have a header's change in code of their own
 
     def configure(self, sim_seeds):
         mutate.copy_sources(self.source)
@@ -173,12 +173,16 @@ class Copy:
         text = (ROOT / mutant.file).read_text(encoding='utf-8')
         part = mutant.file.split('/')[1]
         try:
+            if self.stale:  # it is put back, and not yet in the programs
+                self.ninja(*self.targets.values())
+                self.stale = False
             mutate.put(path, mutant.apply(text).encode())
             if self.ninja(self.library())[0] != 0:
                 return 'does not compile', ''
             by = self.ask(self.commands(part, sim_seeds), mutant.file.endswith('.cpp'))
             if by is None and mutant.file.endswith('.h'):
                 # The programs that have the change in code of their own.
+                self.stale = True
                 if self.ninja(*self.targets.values())[0] != 0:
                     return 'does not compile', ''
                 by = self.ask(self.commands(part, sim_seeds), True)
