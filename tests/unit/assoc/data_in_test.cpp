@@ -24,6 +24,16 @@ class DataIn : public Peer {
   }
 };
 
+TEST_F(DataIn, IsCountedApartFromControlChunks) {
+  open();
+  const uint64_t control = host().count(Counter::k_in_ctrl_chunks);
+  tell_data();
+  EXPECT_EQ(host().count(Counter::k_in_ctrl_chunks), control);
+  EXPECT_EQ(host().count(Counter::k_in_order_chunks), 1u);
+  tell(sack(last_tsn()));
+  EXPECT_EQ(host().count(Counter::k_in_ctrl_chunks), control + 1);
+}
+
 TEST_F(DataIn, TheFirstIsAcknowledgedAtOnce) {
   open();
   tell_data();

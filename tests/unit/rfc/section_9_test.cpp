@@ -429,9 +429,9 @@ TEST_F(Section9Shutdown, AnAckInShutdownAckSentEndsItToo) {
 }
 
 TEST_F(Section9Shutdown, MalformedEndingsEndNothingInAnyState) {
-  const auto raw = [](ChunkType type, size_t size) {
+  const auto raw = [](ChunkType type, size_t size, uint8_t flags = 0) {
     return [=](PacketWriter& w) {
-      uint8_t* const at = w.reserve_chunk(type, 0, size);
+      uint8_t* const at = w.reserve_chunk(type, flags, size);
       if (at != nullptr) std::fill(at, at + size, uint8_t{0});
       return at != nullptr;
     };
@@ -461,7 +461,7 @@ TEST_F(Section9Shutdown, MalformedEndingsEndNothingInAnyState) {
           << state_name(state) << ", " << i;
     }
     for (const size_t size : {1u, 4u}) {  // with the tag that a reflected one has
-      tell(peer_tag, raw(ChunkType::kShutdownComplete, size));
+      tell(peer_tag, raw(ChunkType::kShutdownComplete, size, wire::kTagReflectedFlag));
       EXPECT_EQ(hear(), "");
       EXPECT_EQ(host().state(), state);
     }
