@@ -291,7 +291,7 @@ def frozen_pair(t, drain_timeout):
 
 
 def case_second_signal_ends_at_once(t):
-    a, b = frozen_pair(t, '10m')
+    a, b = frozen_pair(t, '10min')
     capture = a.capture(t.log('a.pcapng'))
     a.process.send_signal(signal.SIGTERM)
     a.process.expect('ending')

@@ -126,7 +126,7 @@ def case_on_a_terminal(t):
     """The picture's maker runs the demo on a terminal, and knows everything that it draws with."""
     picture = t.log('demo.svg')
     processes.run(['/usr/bin/python3', cases.ROOT / 'devtools' / 'terminal_svg.py', picture, '--',
-                   '/usr/bin/python3', DEMO, '--messages', 1500000], timeout=100,
+                   '/usr/bin/python3', DEMO, '--messages', 6000000], timeout=100,
                   env={'TRUNKLINE_BUILD': str(cases.BUILD)})
     text = picture.read_text(encoding='utf-8')
     for word in ('100%', 'messages/s', 'messages/packet', 'cwnd', 'demo: sent='):
