@@ -19,7 +19,9 @@ double seconds_since(Clock::time_point from) {
 
 class Runs {
  public:
-  explicit Runs(const Campaign& campaign) : campaign_(campaign), told_(Clock::now()) {}
+  explicit Runs(const Campaign& campaign) : campaign_(campaign), told_(Clock::now()) {
+    if (campaign.digests) total_.digests.resize(campaign.runs);
+  }
 
   void take_turns() {
     while (!enough_) {
@@ -43,6 +45,7 @@ class Runs {
   void note(uint64_t run, Scenario scenario, uint64_t seed, const RunResult& result, double took) {
     const std::lock_guard lock(mutex_);
     ++total_.runs;
+    if (campaign_.digests) total_.digests[run] = result.trace_hash;
     total_.packets += result.packets;
     total_.messages += result.messages;
     total_.retransmissions += result.retransmissions;

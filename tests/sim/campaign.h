@@ -28,6 +28,7 @@ struct Campaign {
   uint64_t threads = 0;  // 0: one for each core
   uint64_t max_failures = 5;
   bool verbose = false;
+  bool digests = false;
   // Now and then, with the runs done and failed so far. May be empty.
   std::function<void(uint64_t, uint64_t)> progress;
 };
@@ -41,6 +42,7 @@ struct CampaignResult {
     std::string report;
   };
   std::vector<Failure> failures;  // in the order of runs
+  std::vector<uint64_t> digests;  // of each run's packets and events, where they are wanted
   uint64_t runs = 0;
   uint64_t packets = 0;
   uint64_t messages = 0;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "campaign.h"
 #include "shrink.h"
@@ -29,6 +30,7 @@ struct Options {
                "  --failures N      stop after N failures (default 5)\n"
                "  --no-shrink       print a failing seed as it is\n"
                "  -v                print every packet and event\n"
+               "  --digests         print what each run's packets and events come to, as a number\n"
                "scenarios:");
   for (const Scenario scenario : all_scenarios()) {
     const auto name = scenario_name(scenario);
@@ -54,6 +56,10 @@ Options parse(int argc, char** argv) {
     const std::string name = argv[i];
     if (name == "-v") {
       campaign.verbose = true;
+      continue;
+    }
+    if (name == "--digests") {
+      campaign.digests = true;
       continue;
     }
     if (name == "--no-shrink") {
@@ -96,6 +102,8 @@ void print_failure(const CampaignResult::Failure& failure, bool small) {
 int main(int argc, char** argv) {
   Options options = parse(argc, argv);
   const uint64_t runs = options.campaign.runs;
+  const uint64_t first = options.campaign.first;
+  const std::vector<Scenario>& scenarios = options.campaign.scenarios;
   options.campaign.progress = [runs](uint64_t done, uint64_t failed) {
     std::fprintf(stderr, "sim: %llu of %llu, %llu failed\n", static_cast<unsigned long long>(done),
                  static_cast<unsigned long long>(runs), static_cast<unsigned long long>(failed));
@@ -105,6 +113,12 @@ int main(int argc, char** argv) {
   for (const auto& failure : total.failures) {
     print_failure(failure, small);
     small = false;  // one is enough to begin with
+  }
+  for (uint64_t run = 0; run < total.digests.size(); ++run) {
+    const auto scenario = scenario_name(scenarios[run % scenarios.size()]);
+    std::printf("%.*s %llu %016llx\n", static_cast<int>(scenario.size()), scenario.data(),
+                static_cast<unsigned long long>(first + run / scenarios.size()),
+                static_cast<unsigned long long>(total.digests[run]));
   }
   std::printf(
       "sim: runs=%llu failed=%zu messages=%llu packets=%llu retransmissions=%llu "

@@ -5,11 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstring>
 
 #include "packet_text.h"
 #include "wire/common_header.h"
-#include "wire/crc32c.h"
 
 namespace trunkline::sim {
 namespace {
@@ -155,24 +153,13 @@ void Simulator::run_for(Duration span) {
   }
 }
 
-void Simulator::mix(uint64_t value) {
-  trace_hash_ = (trace_hash_ ^ value) * 0xff51afd7ed558ccdull;
-  trace_hash_ ^= trace_hash_ >> 32;
-}
-
 void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& packet) {
   std::vector<uint8_t> bytes(packet.room.begin(), packet.room.begin() + packet.length);
   ++packets_;
-  mix(static_cast<uint64_t>(now.ns()));
-  mix(from);
-  size_t at = 0;
-  for (; at + 8 <= bytes.size(); at += 8) {
-    uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + at, 8);
-    mix(word);
-  }
-  for (; at < bytes.size(); ++at) mix(bytes[at]);
-  for (const uint8_t byte : packet.destination.bytes()) mix(byte);
+  trace_.add(static_cast<uint64_t>(now.ns()));
+  trace_.add(from);
+  trace_.add_packet(bytes);
+  trace_.add_bytes(packet.destination.bytes());
 
   const auto to = network_.host_of(packet.destination);
   if (network_.host_of(packet.source) != from) {
@@ -228,7 +215,7 @@ void Simulator::answer_too_big(TimePoint now, HostIndex from, HostIndex to, cons
 void Simulator::tell_too_big(TimePoint now, const Seen& sent, uint16_t mtu, bool forged) {
   const auto to = network_.host_of(sent.source);
   if (!to || !hosts_[*to]->alive()) return;
-  mix(mtu);
+  trace_.add(mtu);
   note(now, std::string(forged ? "forged ICMP" : "ICMP") + " to host " + std::to_string(*to) +
                 ": too big for " + std::to_string(mtu) + ", quoting " +
                 std::to_string(sent.bytes.size()) + " bytes to " + sent.destination.to_string());
@@ -246,7 +233,7 @@ void Simulator::inject(TimePoint now, const IpAddress& source, const IpAddress& 
   const auto from = network_.host_of(source);
   const auto to = network_.host_of(destination);
   if (!from || !to) return;
-  mix(wire::packet_checksum(bytes));
+  trace_.add_packet(bytes);
   note(now, "forged " + std::to_string(*from) + ">" + std::to_string(*to) + " " +
                 describe_packet(bytes));
   network_.inject(now, *from, *to, source, destination, std::move(bytes));
@@ -260,8 +247,8 @@ void Simulator::note_event(TimePoint now, HostIndex host, const Event& event) {
     verdict_.fail(now, "host " + std::to_string(host) + ": the path to " + event.path.to_string() +
                            " failed, and everything was answered (6.1 A)");
   }
-  mix(static_cast<uint64_t>(event.kind));
-  mix(static_cast<uint64_t>(now.ns()));
+  trace_.add(static_cast<uint64_t>(event.kind));
+  trace_.add(static_cast<uint64_t>(now.ns()));
   // Messages are many; the packets say enough of them.
   const bool bulk = event.kind == EventKind::kMessage ||
                     event.kind == EventKind::kSendAcknowledged ||

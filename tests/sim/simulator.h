@@ -15,6 +15,7 @@
 #include "address_watch.h"
 #include "ledger.h"
 #include "network.h"
+#include "packet_digest.h"
 #include "path_watch.h"
 #include "port_model.h"
 #include "referee.h"
@@ -192,7 +193,7 @@ class Simulator {
   [[nodiscard]] TimePoint start() const { return start_; }
   [[nodiscard]] uint64_t steps() const { return steps_; }
   [[nodiscard]] uint64_t packets() const { return packets_; }
-  [[nodiscard]] uint64_t trace_hash() const { return trace_hash_; }
+  [[nodiscard]] uint64_t trace_hash() const { return trace_.value(); }
   // Random numbers for scenarios and applications, apart from those of network and stack.
   SeededRandom& random() { return random_; }
   [[nodiscard]] uint64_t seed() const { return seed_; }
@@ -242,7 +243,6 @@ class Simulator {
   bool step(TimePoint limit);
   void answer_too_big(TimePoint now, HostIndex from, HostIndex to, const Seen& sent,
                       bool fragments);
-  void mix(uint64_t value);
   void remember(Remembered entry);
   [[nodiscard]] static std::string line(const Remembered& entry);
 
@@ -266,7 +266,7 @@ class Simulator {
   TimePoint now_ = start_;
   uint64_t steps_ = 0;
   uint64_t packets_ = 0;
-  uint64_t trace_hash_ = 0x9e3779b97f4a7c15ull;
+  test::PacketDigest trace_;
 };
 
 }  // namespace trunkline::sim

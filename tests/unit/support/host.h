@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "../../support/packet_digest.h"
 #include "ip.h"
 #include "trunkline/stack/stack.h"
 #include "wire/chunk.h"
@@ -323,6 +324,7 @@ class Host {
                            std::vector<uint8_t>(out.room.begin(), out.room.begin() + out.length),
                            out.dscp, out.fragment_size});
         check(packets.back());
+        ProcessDigest::get().add_packet(packets.back().bytes);
       }
       if (packets.size() > 100000) {
         broken("transmit() has no end");
