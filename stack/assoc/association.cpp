@@ -41,12 +41,6 @@ Association::Association(const LocalEnd& local, const Profile& profile, const Co
       tsns_(cookie.peer_initial_tsn),
       outstanding_(cookie.local_initial_tsn) {}
 
-void Association::update_fragment_limit() {
-  uint32_t limit = UINT32_MAX;
-  for (const Path* path : paths()) limit = std::min(limit, path->pmdcs());
-  fragment_limit_ = limit - static_cast<uint32_t>(wire::kDataHeaderSize);
-}
-
 // There is one for each association: the pool is never empty.
 Association::Passage& Association::passage(ShardContext& ctx) {
   if (passage_ == nullptr) passage_ = ctx.passages.make();
@@ -96,7 +90,7 @@ void Association::emit_up(ShardContext& ctx, EventKind kind) {
   event.inbound_streams = inbound_streams_;
   event.local_port = local_.port;
   event.peer_port = peer_port_;
-  event.path = primary().remote;
+  event.path = paths_.primary().remote;
 }
 
 void Association::enter_established(ShardContext& ctx, TimePoint now) {
@@ -108,11 +102,59 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   ctx.counters.add(Counter::k_curr_estab);
   for (Path* path : paths()) {
     path->state_since = now;
-    plan_heartbeat(ctx, now, *path);
+    paths_.plan_heartbeat(profile_, ctx.random, now, *path);
     if (path->usable()) path->mtu.resume();
   }
-  data_path_ = primary_;
+  paths_.begin_with(paths_.primary());
   choose_data_path(ctx);
+}
+
+PathContext Association::path_context(ShardContext& ctx) const {
+  return {profile_, ctx.counters};
+}
+
+bool Association::add_path(ShardContext& ctx, const IpAddress& remote, const IpAddress& local) {
+  return paths_.add(ctx.path_memory, profile_, local_, remote, local);
+}
+
+void Association::apply(ShardContext& ctx, const Path& path, const PathNews& news) {
+  if (news.state) {
+    Event& event = emit(ctx, EventKind::kPathChanged);
+    event.path = path.remote;
+    event.path_state = *news.state;
+  }
+  if (news.moved) {
+    burst_left_ = profile_.max_burst;
+    mark_ready(ctx);
+  }
+  if (news.primary_changed) {
+    emit(ctx, EventKind::kPrimaryChanged).path = paths_.primary().remote;
+  }
+}
+
+void Association::count_error(ShardContext& ctx, TimePoint now, Path& path) {
+  apply(ctx, path, paths_.count_error(path_context(ctx), now, path));
+}
+
+void Association::set_path_state(ShardContext& ctx, TimePoint now, Path& path, PathState state) {
+  apply(ctx, path, paths_.set_state(path_context(ctx), now, path, state));
+}
+
+void Association::choose_data_path(ShardContext& ctx) {
+  if (!paths_.choose_data_path(path_context(ctx))) return;
+  burst_left_ = profile_.max_burst;
+  mark_ready(ctx);
+}
+
+// An address that fails at the moment may be named: data goes there when it works again.
+Status Association::set_primary(ShardContext& ctx, const IpAddress& peer_address) {
+  const Path* const path = paths_.find(peer_address);
+  if (path == nullptr || !path->confirmed()) return Status::kInvalidAddress;
+  if (is_opening()) return Status::kNotEstablished;
+  if (path == &paths_.primary()) return Status::kOk;
+  const bool moved = paths_.make_primary(path_context(ctx), *path);
+  apply(ctx, *path, {.state = std::nullopt, .moved = moved, .primary_changed = true});
+  return Status::kOk;
 }
 
 void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, uint16_t cause,
@@ -131,7 +173,7 @@ void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, ui
   fail_messages(ctx, reason == Reason::kNone ? Reason::kShutdown : reason, cause);
   Event& event = emit(ctx, kind, reason);
   event.cause = cause;
-  event.path = primary().remote;
+  event.path = paths_.primary().remote;
   if (!said.empty()) {
     event.borrowed = true;
     event.borrowed_piece = {said.data(), static_cast<uint32_t>(said.size()), nullptr};
@@ -250,7 +292,7 @@ void Association::fill_status(const ShardContext& ctx, AssocStatus& out) const {
     status.local = path->local;
     status.remote = path->remote;
     status.state = path->state;
-    status.primary = path->index == primary_;
+    status.primary = path->index == paths_.primary_index();
     status.rto = path->rto.value();
     status.srtt = path->rto.srtt();
     status.cwnd = path->congestion.cwnd();
@@ -282,10 +324,7 @@ void Association::release(ShardContext& ctx) {
   while (TxMessage* message = queue_.pop_any()) ctx.messages.destroy(message);
   forget_received(ctx);
   tsns_.release(ctx.disorder);
-  for (Path* path : paths()) destroy_path(ctx, path);
-  path_count_ = 0;
-  if (has_many_paths()) ctx.path_lists.destroy(ManyPaths::from(paths_));
-  paths_ = &only_path_;
+  paths_.release(ctx.path_memory);
   end_passage(ctx);
 }
 

@@ -16,7 +16,7 @@
 #include "base/address_set.h"
 #include "base/largest_first.h"
 #include "base/turn_queue.h"
-#include "path/path.h"
+#include "path/path_set.h"
 #include "rx/receive_queue.h"
 #include "rx/tsn_tracker.h"
 #include "timer/timing_wheel.h"
@@ -33,39 +33,6 @@
 namespace trunkline {
 
 struct ShardContext;
-
-// The local side of an association: what its endpoint has that it needs.
-struct LocalEnd {
-  EndpointId endpoint;
-  PortNumber port;
-  std::vector<IpAddress> addresses;
-  std::vector<uint8_t> prefix_lengths;  // of their networks, in their order; empty: not known
-  const AddressSet* of_host = nullptr;  // all that the host has, on every port; null: not known
-
-  [[nodiscard]] bool has_address(const IpAddress& address) const {
-    return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
-  }
-  // Has this host that address, for whichever endpoint?
-  [[nodiscard]] bool is_ours(const IpAddress& address) const {
-    return of_host != nullptr ? of_host->contains(address) : has_address(address);
-  }
-  // The local address from which `remote` is reached: of its family and scope, `preferred` if that
-  // is one. None if there is no such address.
-  [[nodiscard]] IpAddress address_towards(const IpAddress& remote,
-                                          const IpAddress& preferred = {}) const;
-  // May packets go between the two: of one family, and of scopes that reach each other?
-  [[nodiscard]] static bool fits(const IpAddress& local, const IpAddress& remote);
-  // Does an address of ours mean something to that peer?
-  [[nodiscard]] static bool means_something(const IpAddress& local, const IpAddress& remote) {
-    return remote.scope() != AddressScope::kGlobal || local.scope() == AddressScope::kGlobal;
-  }
-  // The addresses that do: INIT and INIT ACK announce these. None if the packet, which goes out
-  // from `from`, says as much itself.
-  [[nodiscard]] std::vector<IpAddress> announced_to(const IpAddress& remote,
-                                                    const IpAddress& from) const;
-  // Is `remote` in the network of that address, as far as known?
-  [[nodiscard]] bool is_neighbour(size_t index, const IpAddress& remote) const;
-};
 
 // A packet as the handlers see it: checked for checksum, shape and tag already.
 struct InboundPacket {
@@ -148,9 +115,9 @@ class Association {
   [[nodiscard]] PortNumber peer_port() const { return peer_port_; }
   [[nodiscard]] VerificationTag local_tag() const { return local_tag_; }
   [[nodiscard]] VerificationTag peer_tag() const { return peer_tag_; }
-  [[nodiscard]] std::span<Path* const> paths() const { return {paths_, path_count_}; }
+  [[nodiscard]] std::span<Path* const> paths() const { return paths_.list(); }
   [[nodiscard]] bool has_address(const IpAddress& address) const {
-    return find_path(address) != nullptr;
+    return paths_.find(address) != nullptr;
   }
   // Where the profile wants it: has the peer exactly the addresses of this association's paths?
   [[nodiscard]] bool accepts_addresses(const IpAddress& source,
@@ -188,32 +155,23 @@ class Association {
     kPendingShutdownAck = 16,
   };
 
-  // paths.cpp
-  [[nodiscard]] Path* find_path(const IpAddress& remote) const;
+  // paths: what follows from a change of one.
+  [[nodiscard]] PathContext path_context(ShardContext& ctx) const;
   bool add_path(ShardContext& ctx, const IpAddress& remote, const IpAddress& local = {});
-  [[nodiscard]] IpAddress local_for(const IpAddress& remote) const;
-  [[nodiscard]] Path& primary() const { return *paths_[primary_]; }
-  [[nodiscard]] Path& data_path() const;  // where new DATA goes
-  [[nodiscard]] Path* best_in_state(PathState state, const Path* failed,
-                                    const Path* without = nullptr) const;
-  void choose_data_path(ShardContext& ctx, const Path* failed = nullptr);
-  [[nodiscard]] Path& alternate_to(const Path& path) const;
-  [[nodiscard]] Path& path_again(const TxChunk& chunk) const;
-  void set_path_state(ShardContext& ctx, TimePoint now, Path& path, PathState state);
+  void apply(ShardContext& ctx, const Path& path, const PathNews& news);
   void count_error(ShardContext& ctx, TimePoint now, Path& path);
-  void make_primary(ShardContext& ctx, const Path& path);
+  void set_path_state(ShardContext& ctx, TimePoint now, Path& path, PathState state);
+  void choose_data_path(ShardContext& ctx);
+  [[nodiscard]] Path& path_again(const TxChunk& chunk) const;
 
   // A SACK goes where the DATA came from (6.4), if that address is confirmed (5.4).
   [[nodiscard]] Path& sack_path() const {
-    Path& path = *paths_[last_data_path_];
-    if (!path.confirmed()) return data_path();
-    return sack_detour_ ? alternate_to(path) : path;
+    Path& path = paths_.at(last_data_path_);
+    if (!path.confirmed()) return paths_.data_path();
+    return sack_detour_ ? paths_.alternate_to(path) : path;
   }
 
   // association.cpp
-  // User bytes in the largest DATA chunk: it fits every path (AMDCS).
-  [[nodiscard]] uint32_t fragment_limit() const { return fragment_limit_; }
-  void update_fragment_limit();
   void mark_ready(ShardContext& ctx);
   // Could fill_packet() find something? It may still find that a window is closed.
   [[nodiscard]] bool may_have_output() const;
@@ -325,13 +283,8 @@ class Association {
   void on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
   void on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path);
   void on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path& path);
-  void plan_heartbeat(ShardContext& ctx, TimePoint now, Path& path);
-  [[nodiscard]] bool may_probe(TimePoint now, const Path& path) const;
   bool add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
   bool fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out);
-  // All paths that were confirmed, now. False: that was done within the RTO.
-  bool ask_all_paths(ShardContext& ctx, TimePoint now);
-  void stop_heartbeats();
 
   // path_mtu.cpp
   bool fill_probe(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out);
@@ -422,17 +375,6 @@ class Association {
   Passage& passage(ShardContext& ctx);
   void end_passage(ShardContext& ctx);
 
-  // Where the paths lie, if there are more than one.
-  struct ManyPaths {
-    std::array<Path*, kMaxPaths> paths{};
-    [[nodiscard]] static ManyPaths* from(Path** first) {
-      return reinterpret_cast<ManyPaths*>(first);
-    }
-  };
-  [[nodiscard]] bool has_many_paths() const { return paths_ != &only_path_; }
-  Path* make_path(ShardContext& ctx, const IpAddress& local, const IpAddress& remote);
-  void destroy_path(ShardContext& ctx, Path* path);
-
   // -- who it is, and what state it is in
   const LocalEnd& local_;
   const Profile& profile_;
@@ -453,15 +395,10 @@ class Association {
   bool probe_due_ : 1 = false;       // the closed window has been left alone for long enough
   bool sender_dry_owed_ : 1 = false;
   bool shutdown_wished_ : 1 = false;  // by our user, whatever became of it
-  bool own_path_used_ : 1 = false;
   uint8_t probes_ = 0;  // of the window, sent since it closed
   uint8_t packets_since_sack_ = 0;
   uint8_t burst_left_ = 0;  // packets that may still go out before the next trigger
-  uint8_t path_count_ = 0;
-  uint8_t primary_ = 0;
-  uint8_t data_path_ = 0;        // where DATA goes: see choose_data_path()
   uint8_t last_data_path_ = 0;   // where the last DATA came from
-  uint8_t named_count_ = 0;      // the first paths: those our user named are confirmed (5.4)
   uint8_t cookie_ack_path_ = 0;  // where the last COOKIE ECHO came from (6.4)
   uint8_t setup_path_ = 0;       // where INIT and COOKIE ECHO go
   uint16_t error_count_ = 0;     // 8.1
@@ -472,9 +409,6 @@ class Association {
   uint32_t told_rwnd_ = 0;  // the peer's last a_rwnd
   uint32_t peer_rwnd_ = 0;  // what of it is left, as far as we can know
   uint32_t offered_ = 0;    // what the peer has not used of the window last told
-  uint32_t fragment_limit_ = 0;
-  Path* only_path_ = nullptr;  // the list of one
-  Path** paths_ = &only_path_;
   Passage* passage_ = nullptr;
   TimePoint sack_at_ = TimePoint::never();
   TimePoint retry_at_ = TimePoint::never();  // a pool was empty
@@ -491,13 +425,12 @@ class Association {
   uint32_t accepted_messages_ = 0;  // likewise
   uint64_t messages_sent_ = 0;
   uint64_t packets_sent_ = 0;
-  alignas(Path) std::byte own_path_[sizeof(Path)];
+  PathSet paths_;
 
   // -- what is seldom touched
   uint64_t kept_bytes_ = 0;
   uint64_t retransmitted_ = 0;
   TimePoint established_at_;
-  TimePoint next_probe_at_;  // of an address that is not confirmed (5.4)
   Tsn fast_recovery_exit_;
 };
 

@@ -85,7 +85,7 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   const std::vector<IpAddress> announced = local_.announced_to(peer, local);
   const bool queued = queue_reply(
       ctx, local, peer, local_.port, peer_port_, init.initiate_tag, profile_.dscp,
-      primary().packet_size(), [&](wire::PacketWriter& writer) {
+      paths_.primary().packet_size(), [&](wire::PacketWriter& writer) {
         return write_whole_init_ack(writer, fields, announced, std::span(sealed).first(size), init);
       });
   if (queued) ctx.counters.add(Counter::k_inits_answered);
@@ -95,7 +95,7 @@ template <typename Append>
 void Association::refuse_init(ShardContext& ctx, const InboundPacket& packet,
                               const wire::InitChunk& init, Append&& append) {
   queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, init.initiate_tag,
-              profile_.dscp, primary().packet_size(), [&](wire::PacketWriter& writer) {
+              profile_.dscp, paths_.primary().packet_size(), [&](wire::PacketWriter& writer) {
                 return wire::begin_abort(writer, false) && append(writer) && writer.end_chunk();
               });
 }
@@ -114,7 +114,8 @@ void Association::refuse_restart(ShardContext& ctx, TimePoint now, const Inbound
   const bool quiet = state_ == AssocState::kEstablished || state_ == AssocState::kShutdownPending ||
                      state_ == AssocState::kShutdownReceived;
   // Once an RTO: whoever can forge the INIT must not make us talk more than that.
-  if (quiet && ask_all_paths(ctx, now)) {
+  if (quiet && paths_.ask_all(now)) {
+    mark_ready(ctx);
     emit(ctx, EventKind::kRestartRefused).path = packet.source;
   }
 }
@@ -166,7 +167,7 @@ Association::CookieAction Association::on_own_cookie(ShardContext& ctx, TimePoin
   if (is_opening()) {
     // Where the INIT ACK went, and so the cookie came through (5.4); the packet's source proves
     // nothing.
-    Path* const from = find_path(cookie.peers()[0]);
+    Path* const from = paths_.find(cookie.peers()[0]);
     if (from == nullptr) return CookieAction::kDiscard;
     from->state = PathState::kActive;
     pending_ = 0;
@@ -175,7 +176,7 @@ Association::CookieAction Association::on_own_cookie(ShardContext& ctx, TimePoin
     emit_up(ctx, EventKind::kConnected);
   }
   pending_ |= kPendingCookieAck;
-  if (const Path* const path = find_path(packet.source)) cookie_ack_path_ = path->index;
+  if (const Path* const path = paths_.find(packet.source)) cookie_ack_path_ = path->index;
   mark_ready(ctx);
   return CookieAction::kContinue;
 }
@@ -224,7 +225,7 @@ Association::Carried Association::carried() const {
           accepted_,
           shutdown_wished_,
           kept_bytes_,
-          next_probe_at_,
+          paths_.next_probe_at(),
           messages_received_,
           packets_received_,
           messages_sent_,
@@ -247,7 +248,7 @@ void Association::begin_anew(ShardContext& ctx, TimePoint now, const InboundPack
   accepted_ = old.accepted;
   shutdown_wished_ = old.shutdown_wished;
   kept_bytes_ = old.kept_bytes;
-  next_probe_at_ = std::min(old.next_probe_at, now + profile.rto_initial);
+  paths_.set_next_probe_at(std::min(old.next_probe_at, now + profile.rto_initial));
   messages_received_ = old.messages_received;
   packets_received_ = old.packets_received;
   messages_sent_ = old.messages_sent;

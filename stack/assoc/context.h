@@ -93,11 +93,8 @@ struct ShardContext {
         random(random_source),
         wheel(now),
         cookies(random_source, now),
-        paths(shard_config.max_associations > UINT32_MAX / 2 ? UINT32_MAX
-                                                             : shard_config.max_associations * 2,
-              shard_config.memory),
+        path_memory(shard_config.max_associations, shard_config.memory),
         passages(shard_config.max_associations, shard_config.memory),
-        path_lists(shard_config.max_associations, shard_config.memory),
         messages(shard_config.max_queued_messages, shard_config.memory),
         message_share(shard_config.max_queued_messages, shard_config.max_associations),
         chunks(shard_config.max_outstanding_chunks, shard_config.max_associations,
@@ -110,9 +107,8 @@ struct ShardContext {
   TimingWheel wheel;
   CookieJar cookies;
   Counters counters;
-  Pool<Path> paths;
+  PathMemory path_memory;
   Pool<Association::Passage> passages;
-  Pool<Association::ManyPaths> path_lists;
   Pool<TxMessage> messages;
   const PoolShare message_share;  // of an association
   ChunkMemory chunks;

@@ -164,7 +164,7 @@ void Association::deliver_ready(ShardContext& ctx) {
 
 // Once a packet with DATA: is a SACK due now, or soon?
 void Association::after_data(TimePoint now, const InboundPacket& packet, const DataSeen& data) {
-  if (const Path* const from = find_path(packet.source)) last_data_path_ = from->index;
+  if (const Path* const from = paths_.find(packet.source)) last_data_path_ = from->index;
   // Nothing but what was here before, and acknowledged: perhaps our SACKs do not come through
   // (6.4). Every second one still goes the way that the DATA came.
   const bool told = packets_since_sack_ == 0;
@@ -188,7 +188,7 @@ void Association::after_data(TimePoint now, const InboundPacket& packet, const D
   }
   // The COOKIE ACK that is due goes to an address that takes no SACK (5.4), and one packet is all
   // that this one may draw (12.4): the SACK waits.
-  const bool apart = (pending_ & kPendingCookieAck) != 0 && !paths_[cookie_ack_path_]->usable();
+  const bool apart = (pending_ & kPendingCookieAck) != 0 && !paths_.at(cookie_ack_path_).usable();
   if (sack_due_ && apart) {
     sack_due_ = false;
     sack_at_ = later;
@@ -211,7 +211,7 @@ uint32_t Association::advertised(const ShardContext& ctx) const {
   const uint32_t left = static_cast<uint32_t>(
       std::min<uint64_t>(window(), share > kept_bytes_ ? share - kept_bytes_ : 0));
   if (left <= offered_) return left;
-  const uint32_t step = std::min(profile_.a_rwnd / 2, primary().pmdcs());
+  const uint32_t step = std::min(profile_.a_rwnd / 2, paths_.primary().pmdcs());
   return left - offered_ < step ? offered_ : left;
 }
 

@@ -12,7 +12,7 @@ namespace trunkline {
 
 void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
   ++packets_received_;
-  if (Path* const from = find_path(packet.source)) ++from->packets_received;
+  if (Path* const from = paths_.find(packet.source)) ++from->packets_received;
   // A SACK owed to an earlier packet of this burst goes out as it stands: the peer is entitled to
   // one for every second packet (6.2), and its window grows by them. A SHUTDOWN likewise (9.2). But
   // none ahead of the COOKIE ACK (3.3.12).
@@ -41,7 +41,7 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
     error_count_ = 0;
     const bool at_work =
         packet.shape.chunk_count > 1 || packet.shape.first_type != wire::ChunkType::kHeartbeat;
-    if (at_work && !passage_->t2.is_never()) passage_->t2 = now + paths_[setup_path_]->rto.value();
+    if (at_work && !passage_->t2.is_never()) passage_->t2 = now + paths_.at(setup_path_).rto.value();
   }
   flush_answers(ctx, now, packet);
   if (may_have_output()) mark_ready(ctx);
@@ -150,7 +150,7 @@ void write_answers(ShardContext& ctx, wire::PacketWriter& writer, bool unconfirm
 void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
   if (ctx.answers.empty()) return;
   constexpr uint8_t kControl = kPendingCookieAck | kPendingShutdown | kPendingShutdownAck;
-  Path* const from = find_path(packet.source);
+  Path* const from = paths_.find(packet.source);
   bool back = from != nullptr;
   bool unconfirmed = back && !from->confirmed();
   if (unconfirmed && (pending_ & kPendingCookieAck) == 0) {
@@ -159,7 +159,7 @@ void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundP
     while (const auto answer = answers.next()) back = back && may_go_anywhere(*answer);
     unconfirmed = back;
   }
-  Path& path = back ? *from : data_path();
+  Path& path = back ? *from : paths_.data_path();
   const IpAddress& local = back ? packet.destination : path.local;
   const bool queued =
       queue_reply(ctx, local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,

@@ -14,7 +14,7 @@ void Association::end_with_abort(ShardContext& ctx, Reason reason, uint16_t caus
 
 void Association::abort(ShardContext& ctx, std::span<const uint8_t> reason) {
   // What a packet has room for beside the headers of packet, chunk and cause.
-  const size_t packet = std::min(data_path().packet_size(), Reply::kMaxSize);
+  const size_t packet = std::min(paths_.data_path().packet_size(), Reply::kMaxSize);
   const size_t room =
       packet - wire::kCommonHeaderSize - wire::kChunkHeaderSize - wire::kTlvHeaderSize;
   reason = reason.first(std::min(reason.size(), room & ~size_t{3}));

@@ -39,7 +39,7 @@ template <typename Append>
 void Association::abort_with(ShardContext& ctx, Reason reason, wire::CauseCode code,
                              Append&& append) {
   if (dead_) return;
-  const Path& path = data_path();
+  const Path& path = paths_.data_path();
   // Without the peer's tag there is nobody to tell (section 8.5.1 B).
   if (state_ != AssocState::kCookieWait) {
     queue_reply(ctx, path.local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
@@ -53,7 +53,7 @@ void Association::abort_with(ShardContext& ctx, Reason reason, wire::CauseCode c
 // With the other answers to the packet at hand: see flush_answers().
 template <typename Append>
 void Association::report_error(ShardContext& ctx, Append&& append) {
-  wire::PacketWriter& writer = ctx.answers.writer(primary().packet_size());
+  wire::PacketWriter& writer = ctx.answers.writer(paths_.primary().packet_size());
   if (!wire::begin_error(writer)) return;
   if (!append(writer) || !writer.end_chunk()) writer.cancel_chunk();
 }

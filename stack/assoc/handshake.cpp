@@ -14,10 +14,10 @@ bool Association::start_connect(ShardContext& ctx, TimePoint now, std::span<cons
   passage(ctx).offered_streams = outbound_streams_ = outbound_streams;
   inbound_streams_ = profile_.max_inbound_streams;
   for (const IpAddress& peer : peers) {
-    if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
+    if (paths_.find(peer) != nullptr || paths_.size() == kMaxPaths) continue;
     if (!add_path(ctx, peer)) return false;
   }
-  named_count_ = path_count_;
+  paths_.name_all();
   passage_->sent_at = now;
   pending_ = kPendingInit;
   mark_ready(ctx);
@@ -36,7 +36,7 @@ bool Association::start_accepted(ShardContext& ctx, TimePoint now, const Inbound
 
 bool Association::add_paths(ShardContext& ctx, const Cookie& cookie) {
   for (const IpAddress& peer : cookie.peers()) {
-    const bool first = path_count_ == 0;  // the INIT came from there, and to this address
+    const bool first = paths_.size() == 0;  // the INIT came from there, and to this address
     if (!add_path(ctx, peer, first ? cookie.local_address : IpAddress())) return false;
   }
   return true;
@@ -44,10 +44,10 @@ bool Association::add_paths(ShardContext& ctx, const Cookie& cookie) {
 
 void Association::come_up(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
   // Only the address that the INIT ACK went to is known to work (5.4).
-  primary().state = PathState::kActive;
+  paths_.primary().state = PathState::kActive;
   enter_established(ctx, now);
   pending_ = kPendingCookieAck;
-  if (const Path* const path = find_path(packet.source)) cookie_ack_path_ = path->index;
+  if (const Path* const path = paths_.find(packet.source)) cookie_ack_path_ = path->index;
   mark_ready(ctx);
 }
 
@@ -63,7 +63,7 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   if (!parsed.ok()) ctx.counters.add(Counter::k_drop_bad_init_ack);
   const auto refuse = [&](VerificationTag tag, const auto& write) {
     queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, tag, profile_.dscp,
-                primary().packet_size(), write);
+                paths_.primary().packet_size(), write);
   };
   if (parsed.error == wire::InitParseError::kTooShort) return;  // no tag to answer with
   if (parsed.error == wire::InitParseError::kZeroTag) {
@@ -87,7 +87,7 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   peer_tag_ = init_ack.initiate_tag;
   if (!parsed.ok()) {
     state_ = AssocState::kCookieEchoed;  // the peer's tag is known now: it can be told
-    if (const Path* const from = find_path(packet.source)) primary_ = from->index;  // 5.1.2 B
+    if (const Path* const from = paths_.find(packet.source)) paths_.begin_with(*from);  // 5.1.2 B
     abort_with(ctx, Reason::kPeerViolation, init_error_cause(parsed.error),
                [&](wire::PacketWriter& writer) {
                  return append_init_error(writer, parsed.error, init_ack);
@@ -97,8 +97,8 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   if (!accepts_addresses(packet.source, init_ack.address_list())) {
     ctx.counters.add(Counter::k_drop_peer_addresses);
     state_ = AssocState::kCookieEchoed;
-    const Path* const asked = find_path(packet.source);
-    if (asked != nullptr) primary_ = asked->index;
+    const Path* const asked = paths_.find(packet.source);
+    if (asked != nullptr) paths_.begin_with(*asked);
     abort_with(ctx, Reason::kPeerViolation, wire::CauseCode::kProtocolViolation,
                [](wire::PacketWriter& writer) {
                  return wire::append_protocol_violation(writer, kOtherAddresses);
@@ -107,7 +107,7 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   }
   accept_init_ack(ctx, packet, init_ack);
   state_ = AssocState::kCookieEchoed;
-  if (passage_->retries == 0) paths_[setup_path_]->rto.on_sample(profile_, now - passage_->sent_at);
+  if (passage_->retries == 0) paths_.at(setup_path_).rto.on_sample(profile_, now - passage_->sent_at);
   // A peer that calls each of its cookies stale must not keep us busy for ever (5.2.6).
   if (passage_->cookie_extension_ms == 0) passage_->retries = 0;
   passage_->sent_at = now;
@@ -132,13 +132,13 @@ void Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet
   drop_unlisted_paths(ctx, packet.source, init_ack.address_list());
   PeerAddresses peers = collect_peer_addresses(local_, packet.source, init_ack.address_list());
   for (const IpAddress& peer : peers.list()) {
-    if (find_path(peer) != nullptr || path_count_ == kMaxPaths) continue;
+    if (paths_.find(peer) != nullptr || paths_.size() == kMaxPaths) continue;
     if (!add_path(ctx, peer)) break;
   }
   // The COOKIE ECHO goes where the answer came from, unless the peer alone speaks for that address:
   // only what our user named is confirmed without a HEARTBEAT (5.4).
-  const Path* const from = find_path(packet.source);
-  if (from != nullptr && from->index < named_count_) setup_path_ = from->index;
+  const Path* const from = paths_.find(packet.source);
+  if (from != nullptr && from->index < paths_.named()) setup_path_ = from->index;
 }
 
 // The peer's addresses are the one that its INIT ACK came from and those that it lists (3.3.3).
@@ -150,40 +150,17 @@ void Association::drop_unlisted_paths(ShardContext& ctx, const IpAddress& source
            (may_be_peers(local_, source, path->remote) &&
             std::find(listed.begin(), listed.end(), path->remote) != listed.end());
   };
-  const auto named = std::count_if(paths_, paths_ + named_count_, is_peers);
-  if (named == 0) return;  // the COOKIE ECHO may go nowhere else
-  uint8_t kept = 0;
-  for (Path* const path : paths()) {
-    if (!is_peers(path)) {
-      destroy_path(ctx, path);
-      continue;
-    }
-    path->index = kept;
-    paths_[kept++] = path;
-  }
-  path_count_ = kept;
-  update_fragment_limit();
-  named_count_ = static_cast<uint8_t>(named);
-  primary_ = 0;
-  setup_path_ = 0;
+  // If none is left that our user named, all stay: the COOKIE ECHO may go nowhere else.
+  if (paths_.keep_only(ctx.path_memory, is_peers)) setup_path_ = 0;
 }
 
 void Association::forget_address(ShardContext& ctx, const IpAddress& remote) {
-  Path* const gone = find_path(remote);
-  if (gone == nullptr) return;
-  const uint8_t at = gone->index;
-  for (uint8_t i = at + 1; i < path_count_; ++i) {
-    paths_[i]->index = static_cast<uint8_t>(i - 1);
-    paths_[i - 1] = paths_[i];
+  const auto gone = paths_.remove(ctx.path_memory, remote);
+  if (!gone) return;
+  for (uint8_t* const used : {&cookie_ack_path_, &setup_path_, &last_data_path_}) {
+    if (*used == *gone) *used = 0;
+    if (*used > *gone) --*used;
   }
-  --path_count_;
-  update_fragment_limit();
-  for (uint8_t* const used :
-       {&primary_, &data_path_, &cookie_ack_path_, &setup_path_, &last_data_path_}) {
-    if (*used == at) *used = 0;
-    if (*used > at) --*used;
-  }
-  destroy_path(ctx, gone);
 }
 
 // What is not understood in the INIT ACK is reported in the COOKIE ECHO's packet, behind it
@@ -206,7 +183,7 @@ void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
     ctx.counters.add(Counter::k_drop_unexpected_cookie_ack);  // 5.2.5
     return;
   }
-  Path& path = *paths_[setup_path_];
+  Path& path = paths_.at(setup_path_);
   path.state = PathState::kActive;
   // The COOKIE ECHO may be timed when it was sent once (6.3.1 C5).
   if (passage_->retries == 0) path.rto.on_sample(profile_, now - passage_->sent_at);
@@ -246,9 +223,9 @@ void Association::on_t1(ShardContext& ctx) {
     end_with_abort(ctx, Reason::kTimedOut, 0);
     return;
   }
-  paths_[setup_path_]->rto.on_expiry(profile_);
+  paths_.at(setup_path_).rto.on_expiry(profile_);
   // Every address that our user named gets its turn (5.1).
-  setup_path_ = static_cast<uint8_t>((setup_path_ + 1) % named_count_);
+  setup_path_ = static_cast<uint8_t>((setup_path_ + 1) % paths_.named());
   pending_ |= state_ == AssocState::kCookieWait ? kPendingInit : kPendingCookieEcho;
   mark_ready(ctx);
 }

@@ -11,8 +11,6 @@
 namespace trunkline {
 namespace {
 
-constexpr Duration kProbeInterval = std::chrono::seconds(30);  // HB.interval of section 16
-
 // What our HEARTBEATs carry: an unpredictable word that proves that the peer has seen this very
 // one, the path it went to, and when (8.3). It must come back as it was: the round trip is measured
 // from our own note of the time, which a peer can't change.
@@ -45,7 +43,7 @@ void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
     return;
   }
   if (state_ == AssocState::kCookieWait || state_ == AssocState::kShutdownAckSent ||
-      find_path(packet.source) == nullptr) {
+      paths_.find(packet.source) == nullptr) {
     ctx.counters.add(Counter::k_drop_heartbeat_state);
     return;
   }
@@ -54,7 +52,7 @@ void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
     return;
   }
   // "copied unchanged", other parameters included (8.3)
-  uint8_t* const at = ctx.answers.writer(primary().packet_size())
+  uint8_t* const at = ctx.answers.writer(paths_.primary().packet_size())
                           .reserve_chunk(wire::ChunkType::kHeartbeatAck, 0, chunk.value.size());
   if (at == nullptr) {
     ctx.counters.add(Counter::k_drop_answer_too_long);
@@ -66,11 +64,11 @@ void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
 void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
   const auto ack = wire::HeartbeatChunk::parse(chunk);
   if (ack && ack->info.size() == kProbeInfoSize) return on_probe_ack(ctx, now, ack->info);
-  if (!ack || ack->info.size() != HeartbeatInfo::kSize || ack->info[8] >= path_count_) {
+  if (!ack || ack->info.size() != HeartbeatInfo::kSize || ack->info[8] >= paths_.size()) {
     ctx.counters.add(Counter::k_drop_bad_heartbeat_ack);
     return;
   }
-  Path& path = *paths_[ack->info[8]];
+  Path& path = paths_.at(ack->info[8]);
   const HeartbeatInfo sent{path.heartbeat_nonce, path.heartbeat_sent_at, path.index, path.remote};
   const auto expected = encode(sent);
   if (path.heartbeat_nonce == 0 ||
@@ -79,46 +77,10 @@ void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire:
     return;
   }
   ctx.counters.add(Counter::k_heartbeat_acks_received);
-  ++path.heartbeat_acks;
-  path.heartbeat_nonce = 0;
-  path.heartbeat_outstanding = false;
-  path.error_count = 0;
   error_count_ = 0;  // 8.3
-  path.rto.on_sample(profile_, now - path.heartbeat_sent_at);
-  // A path that failed is back when it has answered often enough; until then it is asked at each
-  // RTO, as one that is potentially failed.
-  if (path.failed()) ++path.answers_in_row;
-  const bool proven = !path.failed() || path.answers_in_row >= profile_.primary_return_heartbeats;
-  set_path_state(ctx, now, path, proven ? PathState::kActive : PathState::kPotentiallyFailed);
-  plan_heartbeat(ctx, now, path);
+  set_path_state(ctx, now, path, paths_.on_heartbeat_answered(profile_, now, path));
+  paths_.plan_heartbeat(profile_, ctx.random, now, path);
   choose_data_path(ctx);
-}
-
-// Once per HB.interval and RTO, the RTO jittered by half of itself (8.3). An address that is not
-// confirmed yet is probed at once, and then every RTO, until it has failed (5.4); one that is
-// potentially failed every RTO (RFC 7829 section 3.2 rule 5).
-void Association::plan_heartbeat(ShardContext& ctx, TimePoint now, Path& path) {
-  if (path.state == PathState::kUnconfirmed) {
-    path.heartbeat_due = path.heartbeats_sent == 0 ? now : now + path.rto.value();
-    return;
-  }
-  // Without HEARTBEATs it would stay unconfirmed whatever becomes of it: there the RFC's interval
-  // counts.
-  const Duration interval = profile_.heartbeat_interval == Duration{0} && !path.confirmed()
-                                ? kProbeInterval
-                                : profile_.heartbeat_interval;
-  if (interval == Duration{0}) {
-    path.heartbeat_due = TimePoint::never();
-    return;
-  }
-  const Duration rto = path.rto.value();
-  if (path.state == PathState::kPotentiallyFailed) {
-    path.heartbeat_due = now + rto;
-    return;
-  }
-  const Duration jitter(
-      static_cast<int64_t>(ctx.random.u64() % static_cast<uint64_t>(rto.count() + 1)));
-  path.heartbeat_due = now + interval + rto / 2 + jitter;
 }
 
 void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path) {
@@ -131,28 +93,7 @@ void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path)
     on_heartbeat_unanswered(ctx, now, path);
     if (dead_ || path.heartbeat_due > now) return;
   }
-  // An only path need not be asked while its data is: that tells as much (RFC 7829 section 3.2
-  // rule 6).
-  if (path.state == PathState::kPotentiallyFailed && path_count_ == 1 && !outstanding_.empty()) {
-    path.heartbeat_due = now + path.rto.value();
-    return;
-  }
-  // Data that was sent within the period has tested the path already: it is not idle.
-  const TimePoint idle_since = path.last_sent_at + profile_.heartbeat_interval;
-  if (path.usable() && idle_since > now && path.last_sent_at.ns() != 0) {
-    path.heartbeat_due = idle_since + path.rto.value();
-    return;
-  }
-  if (!path.confirmed()) {
-    if (!may_probe(now, path)) {
-      path.heartbeat_due = next_probe_at_ > now ? next_probe_at_ : now + path.rto.value();
-      return;
-    }
-    next_probe_at_ = now + path.rto.value();
-  }
-  path.send_heartbeat = true;
-  path.heartbeat_due = TimePoint::never();
-  mark_ready(ctx);
+  if (paths_.on_heartbeat_due(profile_, now, path, !outstanding_.empty())) mark_ready(ctx);
 }
 
 // It was not answered within an RTO. While data is on its way over a potentially failed path, T3
@@ -162,7 +103,7 @@ void Association::on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path
   const bool t3_tells =
       path.state == PathState::kPotentiallyFailed && outstanding_.flight(path.index) > 0;
   if (!t3_tells) {
-    const bool carries_data = &path == &data_path();
+    const bool carries_data = &path == &paths_.data_path();
     count_error(ctx, now, path);
     path.rto.on_expiry(profile_);
     if (carries_data && (++error_count_, too_many_errors())) {  // 8.1: only where data goes
@@ -170,21 +111,10 @@ void Association::on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path
       return;
     }
   }
-  plan_heartbeat(ctx, now, path);
+  paths_.plan_heartbeat(profile_, ctx.random, now, path);
   if (path.state == PathState::kPotentiallyFailed && !path.heartbeat_due.is_never()) {
     path.heartbeat_due = now;  // the next one follows at once
   }
-}
-
-// HB.Max.Burst is 1: one address that is not confirmed is probed in an RTO, and none again before
-// each had its turn that has not failed (5.4).
-bool Association::may_probe(TimePoint now, const Path& path) const {
-  if (now < next_probe_at_) return false;
-  for (const Path* other : paths()) {
-    if (other->state != PathState::kUnconfirmed || other->send_heartbeat) continue;
-    if (other->heartbeats_sent < path.heartbeats_sent) return false;
-  }
-  return true;
 }
 
 bool Association::fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out) {
@@ -195,10 +125,7 @@ bool Association::fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, P
 
 bool Association::add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
                                 Path& path) {
-  path.send_heartbeat = false;
-  path.heartbeat_nonce = ctx.random.nonce();
-  path.heartbeat_sent_at = now;
-  if (!path.confirmed()) next_probe_at_ = now + path.rto.value();
+  paths_.on_heartbeat_sent(now, path, ctx.random.nonce());
   const HeartbeatInfo info{path.heartbeat_nonce, now, path.index, path.remote};
   if (!wire::write_heartbeat(writer, encode(info))) return false;
   path.heartbeat_outstanding = true;
@@ -209,29 +136,8 @@ bool Association::add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWr
   return true;
 }
 
-bool Association::ask_all_paths(ShardContext& ctx, TimePoint now) {
-  bool asked = false;
-  for (Path* path : paths()) {
-    if (!path->confirmed() || path->send_heartbeat || path->heartbeat_outstanding) continue;
-    if (path->heartbeats_sent > 0 && now - path->heartbeat_sent_at < path->rto.value()) continue;
-    path->send_heartbeat = true;
-    asked = true;
-  }
-  if (asked) mark_ready(ctx);
-  return asked;
-}
-
-void Association::stop_heartbeats() {
-  for (Path* path : paths()) {
-    path->heartbeat_due = TimePoint::never();
-    path->send_heartbeat = false;
-    path->heartbeat_outstanding = false;
-    path->mtu.stop();
-  }
-}
-
 Status Association::request_heartbeat(ShardContext& ctx, const IpAddress& peer_address) {
-  Path* const path = find_path(peer_address);
+  Path* const path = paths_.find(peer_address);
   if (path == nullptr) return Status::kInvalidAddress;
   if (state_ != AssocState::kEstablished) return Status::kNotEstablished;
   path->send_heartbeat = true;

@@ -59,7 +59,7 @@ bool Association::fill_probe(ShardContext& ctx, TimePoint now, Path& path, Packe
 // A probe that was answered is as good a sign of life as any HEARTBEAT; one that was not says
 // nothing of the path (RFC 8899 section 6.2.1.2).
 void Association::on_probe_ack(ShardContext& ctx, TimePoint now, std::span<const uint8_t> info) {
-  Path* const path = info[8] < path_count_ ? paths_[info[8]] : nullptr;
+  Path* const path = info[8] < paths_.size() ? &paths_.at(info[8]) : nullptr;
   if (path == nullptr || path->mtu.nonce() == 0) {
     ctx.counters.add(Counter::k_drop_bad_heartbeat_ack);
     return;
@@ -88,7 +88,7 @@ void Association::on_mtu_due(ShardContext& ctx, TimePoint now, Path& path) {
 
 void Association::mtu_changed(Path& path) {
   path.congestion.set_pmdcs(path.pmdcs());
-  update_fragment_limit();
+  paths_.sizes_changed();
 }
 
 // Whatever is under way there was too large, or shared a packet with what was. The network was not
@@ -129,7 +129,7 @@ void Association::on_packet_too_big(ShardContext& ctx, TimePoint now, const Pack
     ctx.counters.add(Counter::k_drop_icmp_pmtu_off);
     return;
   }
-  Path* const path = find_path(sent.destination);
+  Path* const path = paths_.find(sent.destination);
   if (path == nullptr || !(path->local == sent.source)) {
     ctx.counters.add(Counter::k_drop_icmp_not_in_flight);
     return;

@@ -62,7 +62,7 @@ bool Association::fits_next_chunk(uint32_t a_rwnd) const {
   if (a_rwnd > std::numeric_limits<uint16_t>::max()) return true;  // the common case
   if (const TxChunk* const first = outstanding_.front()) return a_rwnd >= first->size;
   if (const TxMessage* const message = queue_.front()) {
-    return a_rwnd >= std::min(message->unsent_size, fragment_limit());
+    return a_rwnd >= std::min(message->unsent_size, paths_.fragment_limit());
   }
   return a_rwnd > 0;
 }

@@ -49,11 +49,11 @@ void Association::maybe_finish_sending(ShardContext& ctx, TimePoint now) {
 void Association::send_shutdown(ShardContext& ctx, TimePoint now) {
   state_ = AssocState::kShutdownSent;
   ctx.counters.subtract(Counter::k_curr_estab);
-  stop_heartbeats();
+  paths_.stop_heartbeats();
   pending_ |= kPendingShutdown;
   passage(ctx).t2 = TimePoint::never();
   passage_->guard = now + profile_.guard();
-  setup_path_ = data_path().index;
+  setup_path_ = paths_.data_path().index;
   mark_ready(ctx);
 }
 
@@ -75,12 +75,12 @@ void Association::send_shutdown_ack(ShardContext& ctx) {
     closing.guard = TimePoint::never();
   }
   state_ = AssocState::kShutdownAckSent;
-  stop_heartbeats();
+  paths_.stop_heartbeats();
   pending_ = kPendingShutdownAck;
   sack_due_ = false;
   sack_at_ = TimePoint::never();
   closing.t2 = TimePoint::never();
-  setup_path_ = data_path().index;
+  setup_path_ = paths_.data_path().index;
   mark_ready(ctx);
 }
 
@@ -130,7 +130,7 @@ void Association::on_shutdown(ShardContext& ctx, TimePoint now, const InboundPac
       break;
   }
   // The answer goes the way that the question came (6.4).
-  const Path* const from = find_path(packet.source);
+  const Path* const from = paths_.find(packet.source);
   if ((pending_ & kPendingShutdownAck) != 0 && from != nullptr && from->usable()) {
     setup_path_ = from->index;
   }
@@ -141,9 +141,9 @@ void Association::on_shutdown_ack(ShardContext& ctx, const InboundPacket& packet
     ctx.counters.add(Counter::k_drop_unexpected_shutdown);
     return;
   }
-  const Path* const from = find_path(packet.source);
+  const Path* const from = paths_.find(packet.source);
   const bool back = from != nullptr && from->confirmed();  // 5.4
-  const Path& path = back ? *from : data_path();
+  const Path& path = back ? *from : paths_.data_path();
   if (queue_reply(ctx, back ? packet.destination : path.local, path.remote, local_.port, peer_port_,
                   peer_tag_, profile_.dscp, path.packet_size(), [](wire::PacketWriter& writer) {
                     return wire::write_shutdown_complete(writer, false);
@@ -170,14 +170,14 @@ void Association::on_shutdown_complete(ShardContext& ctx, const InboundPacket& p
 void Association::on_t2(ShardContext& ctx, TimePoint now) {
   passage_->t2 = TimePoint::never();
   ctx.counters.add(Counter::k_t2_expirations);
-  Path& path = *paths_[setup_path_];
+  Path& path = paths_.at(setup_path_);
   count_error(ctx, now, path);
   path.rto.on_expiry(profile_);
   if (++error_count_; too_many_errors()) {
     terminate(ctx, EventKind::kLost, Reason::kTimedOut, 0);
     return;
   }
-  setup_path_ = alternate_to(path).index;
+  setup_path_ = paths_.alternate_to(path).index;
   pending_ |= state_ == AssocState::kShutdownSent ? kPendingShutdown : kPendingShutdownAck;
   mark_ready(ctx);
 }

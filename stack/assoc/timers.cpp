@@ -25,8 +25,8 @@ void Association::on_timer(ShardContext& ctx, TimePoint now) {
   }
   if (passage_ != nullptr && passage_->t1 <= now) on_t1(ctx);
   if (!dead_ && passage_ != nullptr && passage_->t2 <= now) on_t2(ctx, now);
-  for (size_t i = 0; !dead_ && i < path_count_; ++i) {
-    Path& path = *paths_[i];
+  for (size_t i = 0; !dead_ && i < paths_.size(); ++i) {
+    Path& path = paths_.at(i);
     if (path.t3 <= now) on_t3(ctx, now, path);
     if (!dead_ && path.heartbeat_due <= now) on_heartbeat_due(ctx, now, path);
     if (!dead_ && path.mtu.due() <= now) on_mtu_due(ctx, now, path);

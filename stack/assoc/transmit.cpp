@@ -69,7 +69,7 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
 }
 
 bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
-  Path& path = *paths_[setup_path_];
+  Path& path = paths_.at(setup_path_);
   pending_ &= static_cast<uint8_t>(~kPendingInit);
   wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
   writer.write_header(local_.port, peer_port_, VerificationTag(0));
@@ -92,7 +92,7 @@ bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
 }
 
 bool Association::fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& out) {
-  Path& path = *paths_[setup_path_];
+  Path& path = paths_.at(setup_path_);
   pending_ &= static_cast<uint8_t>(~kPendingCookieEcho);
   const std::span<const uint8_t> echoed(passage_->echoed);
   // A cookie can't be cut: where it is larger than the path MTU, IP fragments it.
@@ -119,21 +119,28 @@ bool Association::fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& 
   return true;
 }
 
+// Where a chunk goes that is sent again: lost in time, by another way; found missing by what came
+// behind it, by its own (6.4).
+Path& Association::path_again(const TxChunk& chunk) const {
+  Path& last = paths_.at(chunk.path);
+  return chunk.fast_retransmitted && last.usable() ? last : paths_.alternate_to(last);
+}
+
 // Where DATA would go now; nullptr if there is none to send.
 Path* Association::path_for_data() const {
   if (!sends_data()) return nullptr;
   if (const TxChunk* chunk = outstanding_.next_retransmission()) return &path_again(*chunk);
-  return queue_.empty() ? nullptr : &data_path();
+  return queue_.empty() ? nullptr : &paths_.data_path();
 }
 
 // Where the next packet goes: as what it will carry demands. A SACK goes where the DATA came from,
 // and takes ours along only if that goes there too (6.4, 6.7).
 Path* Association::transmit_path() const {
-  if ((pending_ & kPendingCookieAck) != 0) return paths_[cookie_ack_path_];
-  if ((pending_ & (kPendingShutdown | kPendingShutdownAck)) != 0) return paths_[setup_path_];
+  if ((pending_ & kPendingCookieAck) != 0) return &paths_.at(cookie_ack_path_);
+  if ((pending_ & (kPendingShutdown | kPendingShutdownAck)) != 0) return &paths_.at(setup_path_);
   if (sack_due_) return &sack_path();
   Path* const path = path_for_data();
-  return path != nullptr ? path : &data_path();
+  return path != nullptr ? path : &paths_.data_path();
 }
 
 bool Association::add_cookie_ack(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
@@ -183,7 +190,7 @@ void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet
 // Nothing new before all that is to be sent again (6.1 C).
 void Association::add_old_and_new(ShardContext& ctx, TimePoint now, Composition& packet) {
   add_retransmissions(ctx, now, packet);
-  if (outstanding_.has_retransmissions() || &data_path() != &packet.path) return;
+  if (outstanding_.has_retransmissions() || &paths_.data_path() != &packet.path) return;
   add_new_data(ctx, now, packet);
 }
 
@@ -247,7 +254,7 @@ void Association::add_new_data(ShardContext& ctx, TimePoint now, Composition& pa
   if (queue_.empty() || (packet.has_data && profile_.one_data_per_packet)) return;
   if (profile_.max_burst > 0 && burst_left_ == 0 && !packet.has_data) return;
   if (profile_.nagle && !packet.has_data && outstanding_.flight() > 0 &&
-      queue_.bytes() < fragment_limit()) {
+      queue_.bytes() < paths_.fragment_limit()) {
     return;
   }
   bool added = false;
@@ -317,7 +324,7 @@ uint32_t Association::next_fragment_size(const TxMessage& message,
   if (left <= wire::kDataHeaderSize) return 0;
   const uint32_t room = static_cast<uint32_t>(left - wire::kDataHeaderSize);
   // A packet with less room than the path has must still make progress.
-  const uint32_t limit = writer.empty() ? std::min(fragment_limit(), room) : fragment_limit();
+  const uint32_t limit = writer.empty() ? std::min(paths_.fragment_limit(), room) : paths_.fragment_limit();
   if (message.unsent_size <= limit) return message.unsent_size <= room ? message.unsent_size : 0;
   const uint32_t share = std::min(room & ~3u, limit & ~3u);
   return share >= limit / kSmallestUsefulShare ? share : 0;

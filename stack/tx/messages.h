@@ -6,12 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "trunkline/stack/payload.h"
 #include "trunkline/stack/types.h"
 
 namespace trunkline {
-
-inline constexpr size_t kMaxPaths = 8;  // destination addresses of a peer that are used
 
 struct SendStream;
 

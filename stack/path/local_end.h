@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The local side of an association. One for each endpoint, which owns it and changes it; its
+// associations read it.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "base/address_set.h"
+#include "trunkline/stack/stack.h"
+
+namespace trunkline {
+
+// What an endpoint has that its associations need.
+struct LocalEnd {
+  EndpointId endpoint;
+  PortNumber port;
+  std::vector<IpAddress> addresses;
+  std::vector<uint8_t> prefix_lengths;  // of their networks, in their order; empty: not known
+  const AddressSet* of_host = nullptr;  // all that the host has, on every port; null: not known
+
+  [[nodiscard]] bool has_address(const IpAddress& address) const {
+    return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+  }
+  // Has this host that address, for whichever endpoint?
+  [[nodiscard]] bool is_ours(const IpAddress& address) const {
+    return of_host != nullptr ? of_host->contains(address) : has_address(address);
+  }
+  // The local address from which `remote` is reached: of its family and scope, `preferred` if that
+  // is one. None if there is no such address.
+  [[nodiscard]] IpAddress address_towards(const IpAddress& remote,
+                                          const IpAddress& preferred = {}) const;
+  // May packets go between the two: of one family, and of scopes that reach each other?
+  [[nodiscard]] static bool fits(const IpAddress& local, const IpAddress& remote);
+  // Does an address of ours mean something to that peer?
+  [[nodiscard]] static bool means_something(const IpAddress& local, const IpAddress& remote) {
+    return remote.scope() != AddressScope::kGlobal || local.scope() == AddressScope::kGlobal;
+  }
+  // The addresses that do: INIT and INIT ACK announce these. None if the packet, which goes out
+  // from `from`, says as much itself.
+  [[nodiscard]] std::vector<IpAddress> announced_to(const IpAddress& remote,
+                                                    const IpAddress& from) const;
+  // Is `remote` in the network of that address, as far as known?
+  [[nodiscard]] bool is_neighbour(size_t index, const IpAddress& remote) const;
+};
+
+}  // namespace trunkline
