@@ -19,8 +19,7 @@ Association::Association(const LocalEnd& local, const Profile& profile, PortNumb
       local_tag_(local_tag),
       peer_port_(peer_port),
       state_(AssocState::kCookieWait),
-      offered_(profile.a_rwnd),
-      tsns_(Tsn(0)),
+      receiver_(profile.a_rwnd, Tsn(0), profile.max_inbound_streams),
       outstanding_(initial_tsn) {}
 
 Association::Association(const LocalEnd& local, const Profile& profile, const Cookie& cookie,
@@ -34,11 +33,9 @@ Association::Association(const LocalEnd& local, const Profile& profile, const Co
       state_(AssocState::kEstablished),
       accepted_(true),
       outbound_streams_(cookie.outbound_streams),
-      inbound_streams_(cookie.inbound_streams),
       told_rwnd_(cookie.peer_rwnd),
       peer_rwnd_(cookie.peer_rwnd),
-      offered_(profile.a_rwnd),
-      tsns_(cookie.peer_initial_tsn),
+      receiver_(profile.a_rwnd, cookie.peer_initial_tsn, cookie.inbound_streams),
       outstanding_(cookie.local_initial_tsn) {}
 
 // There is one for each association: the pool is never empty.
@@ -65,7 +62,7 @@ bool Association::may_have_output() const {
 
 void Association::schedule(ShardContext& ctx) {
   if (dead_) return;
-  TimePoint earliest = std::min({sack_at_, retry_at_, probe_at_});
+  TimePoint earliest = std::min({receiver_.sack_at(), retry_at_, probe_at_});
   if (passage_ != nullptr)
     earliest = std::min({earliest, passage_->t1, passage_->t2, passage_->guard});
   for (const Path* path : paths()) {
@@ -87,7 +84,7 @@ Event& Association::emit(ShardContext& ctx, EventKind kind, Reason reason) {
 void Association::emit_up(ShardContext& ctx, EventKind kind) {
   Event& event = emit(ctx, kind);
   event.outbound_streams = outbound_streams_;
-  event.inbound_streams = inbound_streams_;
+  event.inbound_streams = receiver_.streams();
   event.local_port = local_.port;
   event.peer_port = peer_port_;
   event.path = paths_.primary().remote;
@@ -180,7 +177,8 @@ void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, ui
   }
   state_ = AssocState::kClosed;
   dead_ = true;
-  forget_received(ctx);
+  receiver_.release(receiver_context(ctx));
+  weigh(ctx);
   ctx.wheel.cancel(wheel_entry);
   if (ready_place != 0) ctx.ready.remove(this);
   ctx.dying.push_back(this);
@@ -253,7 +251,7 @@ Status Association::send(ShardContext& ctx, const SendRequest& request, Payload&
   accepted_bytes_ += message->unsent_size;
   ++accepted_messages_;
   sender_dry_owed_ = true;
-  ++messages_sent_;
+  ++totals_.messages_sent;
   ctx.counters.add(Counter::k_messages_sent);
   ctx.counters.add(Counter::k_message_bytes_sent, message->unsent_size);
   // With nothing in flight no SACK will come to open a new burst.
@@ -262,7 +260,7 @@ Status Association::send(ShardContext& ctx, const SendRequest& request, Payload&
   return Status::kOk;
 }
 
-void Association::fill_status(const ShardContext& ctx, AssocStatus& out) const {
+void Association::fill_status(ShardContext& ctx, AssocStatus& out) const {
   out.id = id;
   out.endpoint = local_.endpoint;
   out.state = state_;
@@ -271,19 +269,19 @@ void Association::fill_status(const ShardContext& ctx, AssocStatus& out) const {
   out.local_tag = local_tag_;
   out.peer_tag = peer_tag_;
   out.outbound_streams = outbound_streams_;
-  out.inbound_streams = inbound_streams_;
+  out.inbound_streams = receiver_.streams();
   out.next_tsn = outstanding_.next_tsn();
-  out.cum_tsn_ack = tsns_.cum_tsn();
+  out.cum_tsn_ack = receiver_.cum_tsn();
   out.peer_rwnd = peer_rwnd_;
   out.a_rwnd = advertised(ctx);
   out.error_count = error_count_;
   out.queued_bytes = queue_.bytes();
   out.outstanding_bytes = outstanding_.bytes();
-  out.messages_sent = messages_sent_;
-  out.messages_received = messages_received_;
-  out.packets_sent = packets_sent_;
-  out.packets_received = packets_received_;
-  out.retransmitted_chunks = retransmitted_;
+  out.messages_sent = totals_.messages_sent;
+  out.messages_received = totals_.messages_received;
+  out.packets_sent = totals_.packets_sent;
+  out.packets_received = totals_.packets_received;
+  out.retransmitted_chunks = totals_.retransmitted;
   out.established_at = established_at_;
   out.user = user;
   out.paths.clear();
@@ -322,8 +320,8 @@ void Association::release(ShardContext& ctx) {
     ctx.messages.destroy(message);
   }
   while (TxMessage* message = queue_.pop_any()) ctx.messages.destroy(message);
-  forget_received(ctx);
-  tsns_.release(ctx.disorder);
+  receiver_.release(receiver_context(ctx));
+  weigh(ctx);
   paths_.release(ctx.path_memory);
   end_passage(ctx);
 }

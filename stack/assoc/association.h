@@ -17,8 +17,7 @@
 #include "base/largest_first.h"
 #include "base/turn_queue.h"
 #include "path/path_set.h"
-#include "rx/receive_queue.h"
-#include "rx/tsn_tracker.h"
+#include "rx/receiver.h"
 #include "timer/timing_wheel.h"
 #include "trunkline/stack/stack.h"
 #include "tx/outstanding.h"
@@ -87,7 +86,7 @@ class Association {
   void on_message_kept(size_t bytes);
   void on_message_consumed(ShardContext& ctx, size_t bytes);
   // May it be put aside? Not beyond the window unless there is more left than the reader has.
-  [[nodiscard]] bool may_keep(const ShardContext& ctx, size_t bytes) const;
+  [[nodiscard]] bool may_keep(ShardContext& ctx, size_t bytes) const;
   // ICMP, checked, says that the peer does not speak SCTP.
   void on_protocol_unreachable(ShardContext& ctx);
   // ICMP, checked so far as to quote our tag, says that `sent` was too large (path_mtu.cpp).
@@ -122,11 +121,11 @@ class Association {
   // Where the profile wants it: has the peer exactly the addresses of this association's paths?
   [[nodiscard]] bool accepts_addresses(const IpAddress& source,
                                        std::span<const IpAddress> listed) const;
-  void fill_status(const ShardContext& ctx, AssocStatus& out) const;
+  void fill_status(ShardContext& ctx, AssocStatus& out) const;
   // For tests: what is wrong with the books of received data; nullptr if nothing is.
   [[nodiscard]] const char* receive_fault(const ShardContext& ctx) const;
-  [[nodiscard]] const ReceiveQueue& received() const { return received_; }
-  [[nodiscard]] uint64_t kept_bytes() const { return kept_bytes_; }
+  [[nodiscard]] const ReceiveQueue& received() const { return receiver_.queue(); }
+  [[nodiscard]] uint64_t kept_bytes() const { return receiver_.kept_bytes(); }
   // An address that the peer has just told of cannot be used: another association has it. Not for
   // an address that our user named.
   void forget_address(ShardContext& ctx, const IpAddress& remote);
@@ -166,9 +165,9 @@ class Association {
 
   // A SACK goes where the DATA came from (6.4), if that address is confirmed (5.4).
   [[nodiscard]] Path& sack_path() const {
-    Path& path = paths_.at(last_data_path_);
+    Path& path = paths_.at(receiver_.last_path());
     if (!path.confirmed()) return paths_.data_path();
-    return sack_detour_ ? paths_.alternate_to(path) : path;
+    return receiver_.sack_detour() ? paths_.alternate_to(path) : path;
   }
 
   // association.cpp
@@ -177,7 +176,7 @@ class Association {
   [[nodiscard]] bool may_have_output() const;
   // The same, but for HEARTBEATs and probes.
   [[nodiscard]] bool may_have_chunks() const {
-    return pending_ != 0 || sack_due_ || !queue_.empty() || outstanding_.has_retransmissions();
+    return pending_ != 0 || receiver_.sack_due() || !queue_.empty() || outstanding_.has_retransmissions();
   }
   Event& emit(ShardContext& ctx, EventKind kind, Reason reason = Reason::kNone);
   void emit_up(ShardContext& ctx, EventKind kind);
@@ -225,47 +224,43 @@ class Association {
 
   // dispatch.cpp
   // What a packet's chunks have shown so far.
-  struct DataSeen {
-    bool any = false;
-    bool fresh = false;
-    bool immediate = false;
-    bool duplicate = false;
+  struct PacketSeen {
+    DataSeen data;
     // ERRORs and HEARTBEAT ACKs that the packet may still draw.
     uint8_t answers_left = 4;
     bool may_answer() { return answers_left > 0 && answers_left-- > 0; }
   };
   bool on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
-                const wire::ChunkView& chunk, DataSeen& data);
-  bool on_unknown_chunk(ShardContext& ctx, const wire::ChunkView& chunk, DataSeen& data);
+                const wire::ChunkView& chunk, PacketSeen& seen);
+  bool on_unknown_chunk(ShardContext& ctx, const wire::ChunkView& chunk, PacketSeen& seen);
   void flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet);
 
   // data_in.cpp
-  void on_data(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk, DataSeen& data);
-  void accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk, DataSeen& data);
-  bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& data);
-  void drop_data(ShardContext& ctx, Counter why, DataSeen& data);
-  void record_tsn(ShardContext& ctx, Tsn tsn);
+  [[nodiscard]] ReceiverContext receiver_context(ShardContext& ctx) const;
+  void on_data(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk, PacketSeen& seen);
+  void on_bad_stream(ShardContext& ctx, const wire::DataChunk& chunk, PacketSeen& seen);
+  bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
+  void accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk,
+                   DataSeen& seen);
   void settle_received(ShardContext& ctx);
-  void deliver_ready(ShardContext& ctx);
-  void after_data(TimePoint now, const InboundPacket& packet, const DataSeen& data);
-  [[nodiscard]] uint64_t held_bytes() const { return received_.held_bytes() + kept_bytes_; }
-  [[nodiscard]] uint32_t window() const;  // what is really left
-  // The same as it is told: no silly windows, and for a slow reader no more than the shard has
+  void after_data(TimePoint now, const InboundPacket& packet, const DataSeen& seen);
+  // The window as it is told: no silly windows, and for a slow reader no more than the shard has
   // left.
-  [[nodiscard]] uint32_t advertised(const ShardContext& ctx) const;
-  bool write_sack_chunk(const ShardContext& ctx, wire::PacketWriter& writer) const;
+  [[nodiscard]] uint32_t advertised(ShardContext& ctx) const {
+    if (!receiver_.has_late_reader()) return receiver_.window(profile_);
+    return receiver_.told_window(receiver_context(ctx), paths_.primary().pmdcs());
+  }
+  bool write_sack_chunk(ShardContext& ctx, wire::PacketWriter& writer) const;
   void note_sack_sent(ShardContext& ctx);
   // What is owed to an earlier packet of the burst, as a packet of its own.
   void flush_acknowledgement(ShardContext& ctx, TimePoint now);
 
   // memory.cpp
-  bool drop_held_behind(ShardContext& ctx, Tsn tsn, Counter why);
-  [[nodiscard]] bool is_out_of_patience(TimePoint now);
-  bool find_blocks(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk, DataSeen& data);
+  [[nodiscard]] uint32_t loose_blocks() const { return receiver_.queue().loose_blocks(); }
+  bool find_blocks(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk, DataSeen& seen);
   ReceiveQueue::Outcome add_when_short(ShardContext& ctx, TimePoint now,
-                                       const wire::DataChunk& chunk, DataSeen& data);
+                                       const wire::DataChunk& chunk, DataSeen& seen);
   bool give_way(ShardContext& ctx);
-  void forget_received(ShardContext& ctx);
   void weigh(ShardContext& ctx);
 
   // sack_in.cpp
@@ -279,7 +274,7 @@ class Association {
 
   // heartbeat.cpp
   void on_heartbeat(ShardContext& ctx, const InboundPacket& packet, const wire::ChunkView& chunk,
-                    DataSeen& data);
+                    PacketSeen& seen);
   void on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
   void on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path);
   void on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path& path);
@@ -355,6 +350,14 @@ class Association {
   [[nodiscard]] Path* path_for_data() const;
   [[nodiscard]] Path* transmit_path() const;
 
+  // What has been counted; a restart counts on.
+  struct Totals {
+    uint64_t messages_received = 0;
+    uint64_t packets_received = 0;
+    uint64_t messages_sent = 0;
+    uint64_t packets_sent = 0;
+    uint64_t retransmitted = 0;  // chunks
+  };
   // What there is to know on the way in, in a collision and on the way out, and not between them:
   // from the shard's pool when one of these begins, given back when the association is up.
   struct Passage {
@@ -385,9 +388,6 @@ class Association {
   uint8_t pending_ = 0;  // PendingChunk
   bool dead_ : 1 = false;
   bool accepted_ : 1 = false;     // the peer opened it
-  bool sack_due_ : 1 = false;     // at the next opportunity, not later
-  bool sack_detour_ : 1 = false;  // the next SACK does not go where the last DATA came from
-  bool first_data_seen_ : 1 = false;
   bool fast_retransmit_now_ : 1 = false;  // one packet regardless of cwnd (7.2.4 rule 3)
   bool in_fast_recovery_ : 1 = false;
   bool probing_window_ : 1 = false;  // the chunk in flight is a zero window probe
@@ -396,40 +396,28 @@ class Association {
   bool sender_dry_owed_ : 1 = false;
   bool shutdown_wished_ : 1 = false;  // by our user, whatever became of it
   uint8_t probes_ = 0;  // of the window, sent since it closed
-  uint8_t packets_since_sack_ = 0;
   uint8_t burst_left_ = 0;  // packets that may still go out before the next trigger
-  uint8_t last_data_path_ = 0;   // where the last DATA came from
   uint8_t cookie_ack_path_ = 0;  // where the last COOKIE ECHO came from (6.4)
   uint8_t setup_path_ = 0;       // where INIT and COOKIE ECHO go
   uint16_t error_count_ = 0;     // 8.1
-  uint16_t starved_ = 0;         // times on end that the next TSN came and found no memory,
-  uint32_t starved_ms_ = 0;      // the last of them, in milliseconds of the shard's time
   uint16_t outbound_streams_ = 0;
-  uint16_t inbound_streams_ = 0;
   uint32_t told_rwnd_ = 0;  // the peer's last a_rwnd
   uint32_t peer_rwnd_ = 0;  // what of it is left, as far as we can know
-  uint32_t offered_ = 0;    // what the peer has not used of the window last told
   Passage* passage_ = nullptr;
-  TimePoint sack_at_ = TimePoint::never();
   TimePoint retry_at_ = TimePoint::never();  // a pool was empty
   TimePoint probe_at_ = TimePoint::never();  // when to probe the closed window
 
   // -- data in and out
-  TsnTracker tsns_;
-  ReceiveQueue received_;
-  uint64_t messages_received_ = 0;
-  uint64_t packets_received_ = 0;
+  Receiver receiver_;
   SendQueue queue_;
   Outstanding outstanding_;
   uint32_t accepted_bytes_ = 0;     // payload accepted and not yet finished
   uint32_t accepted_messages_ = 0;  // likewise
-  uint64_t messages_sent_ = 0;
-  uint64_t packets_sent_ = 0;
   PathSet paths_;
 
+  Totals totals_;
+
   // -- what is seldom touched
-  uint64_t kept_bytes_ = 0;
-  uint64_t retransmitted_ = 0;
   TimePoint established_at_;
   Tsn fast_recovery_exit_;
 };

@@ -211,11 +211,7 @@ struct Association::Carried {
   bool shutdown_wished;        // our user's wish is not the peer's to undo
   uint64_t kept_bytes;         // messages that a slow reader still has to take: they use memory
   TimePoint next_probe_at;     // restarts begin no new round of probes (5.4)
-  uint64_t messages_received;  // what has been counted stays counted
-  uint64_t packets_received;
-  uint64_t messages_sent;
-  uint64_t packets_sent;
-  uint64_t retransmitted;
+  Totals totals;               // what has been counted stays counted
 };
 
 Association::Carried Association::carried() const {
@@ -224,13 +220,9 @@ Association::Carried Association::carried() const {
           wheel_entry.owner,
           accepted_,
           shutdown_wished_,
-          kept_bytes_,
+          receiver_.kept_bytes(),
           paths_.next_probe_at(),
-          messages_received_,
-          packets_received_,
-          messages_sent_,
-          packets_sent_,
-          retransmitted_};
+          totals_};
 }
 
 // A new association in the place of this one: whatever is not carried over is as in any other that
@@ -247,13 +239,9 @@ void Association::begin_anew(ShardContext& ctx, TimePoint now, const InboundPack
   wheel_entry.owner = old.owner;
   accepted_ = old.accepted;
   shutdown_wished_ = old.shutdown_wished;
-  kept_bytes_ = old.kept_bytes;
+  receiver_.set_kept_bytes(old.kept_bytes);
   paths_.set_next_probe_at(std::min(old.next_probe_at, now + profile.rto_initial));
-  messages_received_ = old.messages_received;
-  packets_received_ = old.packets_received;
-  messages_sent_ = old.messages_sent;
-  packets_sent_ = old.packets_sent;
-  retransmitted_ = old.retransmitted;
+  totals_ = old.totals;
   // There is room: what it had has been given back, and the first path lies in here.
   static_cast<void>(add_paths(ctx, cookie));
   come_up(ctx, now, packet);

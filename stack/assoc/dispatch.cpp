@@ -11,16 +11,16 @@
 namespace trunkline {
 
 void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
-  ++packets_received_;
+  ++totals_.packets_received;
   if (Path* const from = paths_.find(packet.source)) ++from->packets_received;
   // A SACK owed to an earlier packet of this burst goes out as it stands: the peer is entitled to
   // one for every second packet (6.2), and its window grows by them. A SHUTDOWN likewise (9.2). But
   // none ahead of the COOKIE ACK (3.3.12).
-  const bool owed = sack_due_ || (pending_ & kPendingShutdown) != 0;
+  const bool owed = receiver_.sack_due() || (pending_ & kPendingShutdown) != 0;
   const bool opens = (pending_ & kPendingCookieAck) != 0;
   if (owed && packet.shape.has_data && !opens) flush_acknowledgement(ctx, now);
 
-  DataSeen data;
+  PacketSeen seen;
   bool sack_seen = false;
   wire::ChunkCursor chunks(packet.chunks);
   while (const auto chunk = chunks.next()) {
@@ -30,11 +30,11 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
       ctx.counters.add(Counter::k_drop_old_sack);
       continue;
     }
-    if (!on_chunk(ctx, now, packet, *chunk, data) || dead_) break;
+    if (!on_chunk(ctx, now, packet, *chunk, seen) || dead_) break;
   }
   if (dead_) return ctx.answers.clear();  // the ABORT or SHUTDOWN COMPLETE is the answer
   if (chunks.end() != wire::CursorEnd::kClean) ctx.counters.add(Counter::k_drop_chunk_length);
-  if (data.any) after_data(now, packet, data);
+  if (seen.data.any) after_data(now, packet, seen.data);
   if (state_ == AssocState::kShutdownSent) {
     // Any packet shows that the peer is still at work on its queue: it gets all its time (9.2). Not
     // so a HEARTBEAT: where they come faster than T2 runs, a lost SHUTDOWN would never be repeated.
@@ -50,17 +50,17 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
 
 // False: the rest of the packet is not to be processed.
 bool Association::on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
-                           const wire::ChunkView& chunk, DataSeen& data) {
+                           const wire::ChunkView& chunk, PacketSeen& seen) {
   using wire::ChunkType;
   switch (chunk.type) {
     case ChunkType::kData:
-      on_data(ctx, now, chunk, data);
+      on_data(ctx, now, chunk, seen);
       return true;
     case ChunkType::kSack:
       on_sack(ctx, now, chunk);
       return true;
     case ChunkType::kHeartbeat:
-      on_heartbeat(ctx, packet, chunk, data);
+      on_heartbeat(ctx, packet, chunk, seen);
       return true;
     case ChunkType::kHeartbeatAck:
       on_heartbeat_ack(ctx, now, chunk);
@@ -100,18 +100,18 @@ bool Association::on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket
     case ChunkType::kPad:
       return true;  // RFC 4820 section 3: passed over
     default:
-      return on_unknown_chunk(ctx, chunk, data);
+      return on_unknown_chunk(ctx, chunk, seen);
   }
 }
 
 // The upper two bits of the type say what to do (3.2). Until the COOKIE ACK has come nothing may go
 // out but the COOKIE ECHO (5.1 C): then there is no report.
 bool Association::on_unknown_chunk(ShardContext& ctx, const wire::ChunkView& chunk,
-                                   DataSeen& data) {
+                                   PacketSeen& seen) {
   ctx.counters.add(Counter::k_drop_unknown_chunk);
   const wire::UnknownAction action = wire::unknown_chunk_action(chunk.type);
   const bool opening = is_opening();
-  if (wire::reports(action) && !opening && data.may_answer()) {
+  if (wire::reports(action) && !opening && seen.may_answer()) {
     report_error(ctx, [&](wire::PacketWriter& writer) {
       return wire::append_unrecognized_chunk(writer, chunk.whole);
     });
@@ -154,7 +154,7 @@ void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundP
   bool back = from != nullptr;
   bool unconfirmed = back && !from->confirmed();
   if (unconfirmed && (pending_ & kPendingCookieAck) == 0) {
-    back = !sack_due_ && (pending_ & kControl) == 0;
+    back = !receiver_.sack_due() && (pending_ & kControl) == 0;
     wire::ChunkCursor answers(ctx.answers.chunks());
     while (const auto answer = answers.next()) back = back && may_go_anywhere(*answer);
     unconfirmed = back;
@@ -166,15 +166,15 @@ void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundP
                   path.packet_size(), [&](wire::PacketWriter& writer) {
                     const bool all = add_cookie_ack(ctx, now, writer, path);
                     const size_t control_at = writer.size();
-                    const bool sack = sack_due_;
+                    const bool sack = receiver_.sack_due();
                     if (all) add_control(ctx, now, writer, path);
                     const size_t answers_at = writer.size();
                     write_answers(ctx, writer, unconfirmed);
-                    if (sack && !sack_due_) writer.swap_chunks(control_at, answers_at);
+                    if (sack && !receiver_.sack_due()) writer.swap_chunks(control_at, answers_at);
                     return true;
                   });
   if (queued) {
-    ++packets_sent_;
+    ++totals_.packets_sent;
     ++path.packets_sent;
   }
   ctx.answers.clear();

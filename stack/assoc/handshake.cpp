@@ -12,7 +12,6 @@ namespace trunkline {
 bool Association::start_connect(ShardContext& ctx, TimePoint now, std::span<const IpAddress> peers,
                                 uint16_t outbound_streams) {
   passage(ctx).offered_streams = outbound_streams_ = outbound_streams;
-  inbound_streams_ = profile_.max_inbound_streams;
   for (const IpAddress& peer : peers) {
     if (paths_.find(peer) != nullptr || paths_.size() == kMaxPaths) continue;
     if (!add_path(ctx, peer)) return false;
@@ -126,9 +125,9 @@ bool Association::accepts_addresses(const IpAddress& source,
 void Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
                                   const wire::InitChunk& init_ack) {
   peer_rwnd_ = told_rwnd_ = init_ack.a_rwnd;
-  tsns_ = TsnTracker(init_ack.initial_tsn);
   outbound_streams_ = std::min(outbound_streams_, init_ack.inbound_streams);
-  inbound_streams_ = std::min(profile_.max_inbound_streams, init_ack.outbound_streams);
+  receiver_.begin(init_ack.initial_tsn,
+                  std::min(profile_.max_inbound_streams, init_ack.outbound_streams));
   drop_unlisted_paths(ctx, packet.source, init_ack.address_list());
   PeerAddresses peers = collect_peer_addresses(local_, packet.source, init_ack.address_list());
   for (const IpAddress& peer : peers.list()) {
@@ -157,10 +156,12 @@ void Association::drop_unlisted_paths(ShardContext& ctx, const IpAddress& source
 void Association::forget_address(ShardContext& ctx, const IpAddress& remote) {
   const auto gone = paths_.remove(ctx.path_memory, remote);
   if (!gone) return;
-  for (uint8_t* const used : {&cookie_ack_path_, &setup_path_, &last_data_path_}) {
-    if (*used == *gone) *used = 0;
-    if (*used > *gone) --*used;
-  }
+  const auto moved = [gone](uint8_t used) {
+    return used == *gone ? uint8_t{0} : static_cast<uint8_t>(used - (used > *gone ? 1 : 0));
+  };
+  cookie_ack_path_ = moved(cookie_ack_path_);
+  setup_path_ = moved(setup_path_);
+  receiver_.set_last_path(moved(receiver_.last_path()));
 }
 
 // What is not understood in the INIT ACK is reported in the COOKIE ECHO's packet, behind it

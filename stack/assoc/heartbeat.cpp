@@ -36,7 +36,7 @@ std::array<uint8_t, HeartbeatInfo::kSize> encode(const HeartbeatInfo& info) {
 
 // Answered the way it came: to its source, from the address it was sent to (6.4).
 void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
-                               const wire::ChunkView& chunk, DataSeen& data) {
+                               const wire::ChunkView& chunk, PacketSeen& seen) {
   const auto heartbeat = wire::HeartbeatChunk::parse(chunk);
   if (!heartbeat) {
     ctx.counters.add(Counter::k_drop_bad_chunk);
@@ -47,7 +47,7 @@ void Association::on_heartbeat(ShardContext& ctx, const InboundPacket& packet,
     ctx.counters.add(Counter::k_drop_heartbeat_state);
     return;
   }
-  if (!data.may_answer()) {
+  if (!seen.may_answer()) {
     ctx.counters.add(Counter::k_drop_answer_limit);
     return;
   }

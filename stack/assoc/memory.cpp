@@ -21,64 +21,38 @@ constexpr size_t kMaxPayload = 65535 - wire::kDataHeaderSize;
 
 // What it holds has changed.
 void Association::weigh(ShardContext& ctx) {
-  const uint64_t loose = received_.loose_blocks();
-  ctx.holders.update(this, loose << 32 | received_.held_blocks());
-}
-
-void Association::forget_received(ShardContext& ctx) {
-  received_.clear(ctx.blocks);
-  weigh(ctx);
-}
-
-// The highest fragment or waiting message goes, if it lies behind that TSN and is not acknowledged
-// for good. The peer learns from the next SACK that it has to send it again.
-bool Association::drop_held_behind(ShardContext& ctx, Tsn tsn, Counter why) {
-  const auto last = received_.last_loose();
-  if (!last || !last->first.after(tsn)) return false;
-  if (!tsns_.forget(last->first, last->last, ctx.disorder)) return false;
-  received_.drop_last_loose(ctx.blocks);
-  ctx.counters.add(why);
-  weigh(ctx);
-  return true;
+  ctx.holders.update(this, receiver_.weight());
 }
 
 // Another association needs the memory; no handler of this one is at work.
 bool Association::give_way(ShardContext& ctx) {
-  if (!drop_held_behind(ctx, tsns_.cum_tsn(), Counter::k_drop_held_no_memory)) return false;
-  sack_due_ = true;
+  if (!receiver_.drop_last_held(receiver_context(ctx))) return false;
+  weigh(ctx);
+  receiver_.owe_sack();
   mark_ready(ctx);
   return true;
 }
 
-// The next TSN came and found no memory. What comes again sooner than a sender would send it again
-// is the same try: nobody makes others end by repeating himself.
-bool Association::is_out_of_patience(TimePoint now) {
-  using std::chrono::milliseconds;
-  const auto at = static_cast<uint32_t>(now.ns() / 1'000'000);
-  const auto least = std::chrono::duration_cast<milliseconds>(profile_.rto_min).count();
-  if (starved_ == 0 || at - starved_ms_ >= static_cast<uint64_t>(least)) {
-    ++starved_;
-    starved_ms_ = at;
-  }
-  return starved_ > kPatience;
-}
-
 // Blocks for a chunk. False: there are none for it, or the association has ended.
 bool Association::find_blocks(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk,
-                              DataSeen& data) {
+                              DataSeen& seen) {
   const size_t size = chunk.payload.size();
   const uint32_t needed = ReceiveBlocks::blocks_for(size);
-  const bool is_next = chunk.tsn == tsns_.cum_tsn() + 1;
+  const bool is_next = receiver_.is_next(chunk.tsn);
   while (!ctx.blocks.has_room(size)) {
     Association* const most = ctx.holders.top();
-    if (most == nullptr || most->received_.loose_blocks() == 0) break;
+    if (most == nullptr || most->loose_blocks() == 0) break;
     if (most == this) {
-      if (!drop_held_behind(ctx, chunk.tsn, Counter::k_drop_held_no_memory)) break;
-      data.immediate = true;
+      if (!receiver_.drop_held_behind(receiver_context(ctx), chunk.tsn,
+                                      Counter::k_drop_held_no_memory)) {
+        break;
+      }
+      weigh(ctx);
+      seen.immediate = true;
       continue;
     }
     // The next in order comes first; behind a gap it must come from somebody who has more.
-    if (!is_next && most->received_.loose_blocks() <= received_.loose_blocks() + needed) break;
+    if (!is_next && most->loose_blocks() <= loose_blocks() + needed) break;
     // One whose SACK has no room for another gap can't tell that it dropped something.
     if (!most->give_way(ctx)) {
       if (!is_next) break;
@@ -86,12 +60,14 @@ bool Association::find_blocks(ShardContext& ctx, TimePoint now, const wire::Data
     }
   }
   if (ctx.blocks.has_room(size)) return true;
-  if (!is_next || !is_out_of_patience(now)) return false;
+  if (!is_next) return false;
+  const uint16_t starved = receiver_.count_starved(profile_, now);
+  if (starved <= kPatience) return false;
   while (!ctx.blocks.has_room(size)) {
     Association* most = ctx.holders.top();
     if (most == nullptr) {
       // Slow readers have it all, or it is less than the chunk.
-      if (starved_ <= profile_.association_max_retrans) return false;
+      if (starved <= profile_.association_max_retrans) return false;
       most = this;
     }
     most->abort_for_memory(ctx);
@@ -100,14 +76,11 @@ bool Association::find_blocks(ShardContext& ctx, TimePoint now, const wire::Data
   return true;
 }
 
-// The receive queue found no memory for the chunk.
+// The receiver found no memory for the chunk.
 ReceiveQueue::Outcome Association::add_when_short(ShardContext& ctx, TimePoint now,
-                                                  const wire::DataChunk& chunk, DataSeen& data) {
-  constexpr auto kNoMemory = ReceiveQueue::Outcome::kNoMemory;
-  if (!find_blocks(ctx, now, chunk, data)) return kNoMemory;
-  // What gave way may have used, or moved, the gap block that this TSN counted on.
-  if (tsns_.classify(chunk.tsn, ctx.disorder) != TsnTracker::Verdict::kNew) return kNoMemory;
-  return received_.add(chunk, tsns_.cum_tsn(), ctx.blocks, profile_.max_message_size);
+                                                  const wire::DataChunk& chunk, DataSeen& seen) {
+  if (!find_blocks(ctx, now, chunk, seen)) return ReceiveQueue::Outcome::kNoMemory;
+  return receiver_.add_again(receiver_context(ctx), chunk);
 }
 
 // A message that is acknowledged, and can't wait.
@@ -115,9 +88,9 @@ bool Association::free_blocks_to_keep(ShardContext& ctx, size_t bytes, const Ass
   while (!ctx.blocks.has_room(bytes)) {
     Association* const most = ctx.holders.top();
     if (most == nullptr) return false;
-    if (most->received_.loose_blocks() > 0 && most->give_way(ctx)) continue;
-    const uint64_t own = keeper != nullptr ? keeper->held_bytes() : 0;
-    if (most == keeper || own > most->received_.held_bytes()) return false;
+    if (most->loose_blocks() > 0 && most->give_way(ctx)) continue;
+    const uint64_t own = keeper != nullptr ? keeper->receiver_.held_bytes() : 0;
+    if (most == keeper || own > most->receiver_.queue().held_bytes()) return false;
     most->abort_for_memory(ctx);
   }
   return true;
@@ -126,11 +99,10 @@ bool Association::free_blocks_to_keep(ShardContext& ctx, size_t bytes, const Ass
 const char* Association::receive_fault(const ShardContext& ctx) const {
   constexpr uint64_t kChunk =
       uint64_t{ReceiveBlocks::blocks_for(kMaxPayload)} * ReceiveBlock::kSize;
-  const uint64_t held = received_.held_bytes();
+  const uint64_t held = receiver_.queue().held_bytes();
   if (held >= profile_.a_rwnd + kChunk) return "an association holds more than its window";
-  if (!received_.is_sound()) return "a receive queue is out of order";
-  const uint64_t weight = uint64_t{received_.loose_blocks()} << 32 | received_.held_blocks();
-  if (ctx.holders.weight_of(this) != weight) return "a holder is weighed wrongly";
+  if (!receiver_.queue().is_sound()) return "a receive queue is out of order";
+  if (ctx.holders.weight_of(this) != receiver_.weight()) return "a holder is weighed wrongly";
   return nullptr;
 }
 

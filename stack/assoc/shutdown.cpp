@@ -60,7 +60,7 @@ void Association::send_shutdown(ShardContext& ctx, TimePoint now) {
 // The SHUTDOWN that is pending, and T2 for it.
 void Association::write_shutdown_chunk(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
                                        const Path& path) {
-  if (!wire::write_shutdown(writer, tsns_.cum_tsn())) return;
+  if (!wire::write_shutdown(writer, receiver_.cum_tsn())) return;
   pending_ &= static_cast<uint8_t>(~kPendingShutdown);
   passage_->t2 = now + path.rto.value();
   setup_path_ = path.index;
@@ -77,8 +77,7 @@ void Association::send_shutdown_ack(ShardContext& ctx) {
   state_ = AssocState::kShutdownAckSent;
   paths_.stop_heartbeats();
   pending_ = kPendingShutdownAck;
-  sack_due_ = false;
-  sack_at_ = TimePoint::never();
+  receiver_.owe_no_sack();
   closing.t2 = TimePoint::never();
   setup_path_ = paths_.data_path().index;
   mark_ready(ctx);

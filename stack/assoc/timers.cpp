@@ -9,9 +9,8 @@ namespace trunkline {
 void Association::on_timer(ShardContext& ctx, TimePoint now) {
   if (dead_) return;
   if (passage_ != nullptr && passage_->guard <= now) return on_guard(ctx);
-  if (sack_at_ <= now) {
-    sack_at_ = TimePoint::never();
-    sack_due_ = true;
+  if (receiver_.sack_at() <= now) {
+    receiver_.on_sack_time();
     mark_ready(ctx);
   }
   if (retry_at_ <= now) {

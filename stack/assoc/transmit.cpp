@@ -138,7 +138,7 @@ Path* Association::path_for_data() const {
 Path* Association::transmit_path() const {
   if ((pending_ & kPendingCookieAck) != 0) return &paths_.at(cookie_ack_path_);
   if ((pending_ & (kPendingShutdown | kPendingShutdownAck)) != 0) return &paths_.at(setup_path_);
-  if (sack_due_) return &sack_path();
+  if (receiver_.sack_due()) return &sack_path();
   Path* const path = path_for_data();
   return path != nullptr ? path : &paths_.data_path();
 }
@@ -156,7 +156,7 @@ bool Association::add_cookie_ack(ShardContext& ctx, TimePoint now, wire::PacketW
 
 void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
                               Path& path) {
-  if (sack_due_ && write_sack_chunk(ctx, writer)) note_sack_sent(ctx);
+  if (receiver_.sack_due() && write_sack_chunk(ctx, writer)) note_sack_sent(ctx);
   if ((pending_ & kPendingShutdown) != 0) write_shutdown_chunk(ctx, now, writer, path);
   if ((pending_ & kPendingShutdownAck) != 0 && wire::write_shutdown_ack(writer)) {
     pending_ &= static_cast<uint8_t>(~kPendingShutdownAck);
@@ -177,7 +177,7 @@ void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet
     return add_oversize(ctx, now, packet, room);
   }
   const wire::PacketWriter before = packet.writer;
-  const bool rides = packets_since_sack_ > 0 && &packet.path == &sack_path() &&
+  const bool rides = receiver_.sack_may_ride() && &packet.path == &sack_path() &&
                      write_sack_chunk(ctx, packet.writer);
   add_old_and_new(ctx, now, packet);
   if (rides && packet.has_data) note_sack_sent(ctx);
@@ -241,7 +241,7 @@ void Association::add_retransmissions(ShardContext& ctx, TimePoint now, Composit
     start_t3(now, packet.path, was_here && outstanding_.earliest(packet.path.index) == chunk);
     packet.path.last_sent_at = now;
     packet.has_data = true;
-    ++retransmitted_;
+    ++totals_.retransmitted;
     ++packet.path.retransmitted_chunks;
     ctx.counters.add(Counter::k_retransmitted_chunks);
     if (profile_.one_data_per_packet) break;
@@ -368,7 +368,7 @@ bool Association::finish_packet(wire::PacketWriter& writer, Path& path, PacketOu
   out.destination = path.remote;
   out.dscp = profile_.dscp;
   out.fragment_size = 0;
-  ++packets_sent_;
+  ++totals_.packets_sent;
   ++path.packets_sent;
   return true;
 }

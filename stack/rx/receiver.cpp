@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What comes in, and the window that it has (RFC 9260 sections 6.2, 6.5).
+#include "rx/receiver.h"
+
+namespace trunkline {
+
+Receiver::Arrival Receiver::settle(const ReceiverContext& ctx, const wire::DataChunk& chunk,
+                                   TsnTracker::Verdict verdict, DataSeen& seen) {
+  if (verdict == TsnTracker::Verdict::kTooFar) {
+    drop(ctx, Counter::k_drop_data_beyond_tsn_range, seen);
+    return Arrival::kSettled;
+  }
+  ctx.counters.add(Counter::k_duplicate_tsns);
+  seen.duplicate = true;
+  tsns_.record_duplicate(chunk.tsn, ctx.disorder);
+  seen.immediate = true;
+  return Arrival::kSettled;
+}
+
+// The advertised window binds (6.2): with nothing left of it, the next in order comes in if it
+// leaves nothing behind and the reader keeps up, and what fills a gap in the place of the highest
+// that is held behind it.
+Receiver::Room Receiver::make_room(const ReceiverContext& ctx, const wire::DataChunk& chunk,
+                                   DataSeen& seen) {
+  const bool fills_gap = chunk.tsn.before(tsns_.highest());
+  const bool next_to_be_read = is_next(chunk.tsn) && kept_bytes_ == 0;
+  if (next_to_be_read && queue_.delivers(chunk)) return Room::kFound;
+  bool dropped = false;
+  while (window(ctx.profile) == 0 &&
+         drop_held_behind(ctx, chunk.tsn, Counter::k_drop_held_no_window)) {
+    dropped = true;
+    seen.immediate = true;
+  }
+  // What was dropped may have used, or moved, the gap block that this TSN counted on.
+  if (dropped && tsns_.classify(chunk.tsn, ctx.disorder) != TsnTracker::Verdict::kNew) {
+    drop(ctx, Counter::k_drop_data_beyond_tsn_range, seen);
+    return Room::kNone;
+  }
+  if (dropped && window(ctx.profile) > 0 && fills_gap) return Room::kFound;
+  if (next_to_be_read && queue_.loose_blocks() == 0) return Room::kNever;
+  drop(ctx, Counter::k_drop_data_no_window, seen);
+  return Room::kNone;
+}
+
+ReceiveQueue::Outcome Receiver::add_again(const ReceiverContext& ctx,
+                                          const wire::DataChunk& chunk) {
+  // What gave way may have used, or moved, the gap block that this TSN counted on.
+  if (tsns_.classify(chunk.tsn, ctx.disorder) != TsnTracker::Verdict::kNew) {
+    return ReceiveQueue::Outcome::kNoMemory;
+  }
+  return add(ctx, chunk);
+}
+
+bool Receiver::drop_held_behind(const ReceiverContext& ctx, Tsn tsn, Counter why) {
+  const auto last = queue_.last_loose();
+  if (!last || !last->first.after(tsn)) return false;
+  if (!tsns_.forget(last->first, last->last, ctx.disorder)) return false;
+  queue_.drop_last_loose(ctx.blocks);
+  ctx.counters.add(why);
+  return true;
+}
+
+uint16_t Receiver::count_starved(const Profile& profile, TimePoint now) {
+  using std::chrono::milliseconds;
+  const auto at = static_cast<uint32_t>(now.ns() / 1'000'000);
+  const auto least = std::chrono::duration_cast<milliseconds>(profile.rto_min).count();
+  if (starved_ == 0 || at - starved_ms_ >= static_cast<uint64_t>(least)) {
+    ++starved_;
+    starved_ms_ = at;
+  }
+  return starved_;
+}
+
+bool Receiver::may_keep(const ReceiverContext& ctx, size_t bytes) const {
+  const uint64_t share = static_cast<uint64_t>(ctx.blocks.left_to_keep()) * ReceiveBlock::kSize;
+  return kept_bytes_ + charge(bytes) <= std::max<uint64_t>(ctx.profile.a_rwnd, share);
+}
+
+// It closes with what comes in, and opens only by a packet or half the buffer, lest the peer fill
+// it with crumbs (6.2, receiver's SWS; RFC 1122 section 4.2.3.3). Without a late reader there is
+// nobody who would open it any further.
+//
+// A slow reader has no more than is left for others: however many they are, something always is.
+uint32_t Receiver::told_window(const ReceiverContext& ctx, uint32_t packet) const {
+  if (kept_bytes_ == 0) return window(ctx.profile);
+  const uint64_t share = static_cast<uint64_t>(ctx.blocks.left_to_keep()) * ReceiveBlock::kSize;
+  const uint32_t left = static_cast<uint32_t>(
+      std::min<uint64_t>(window(ctx.profile), share > kept_bytes_ ? share - kept_bytes_ : 0));
+  if (left <= offered_) return left;
+  const uint32_t step = std::min(ctx.profile.a_rwnd / 2, packet);
+  return left - offered_ < step ? offered_ : left;
+}
+
+void Receiver::release(const ReceiverContext& ctx) {
+  queue_.clear(ctx.blocks);
+  tsns_.release(ctx.disorder);
+}
+
+}  // namespace trunkline

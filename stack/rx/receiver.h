@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The half of an association that receives: which TSNs have come, what of them waits for others,
+// how much more may come, and when the peer is to be told (RFC 9260 sections 3.3.4, 6.2, 6.4, 6.7).
+//
+// Owns the tracker of TSNs and the queue of fragments and waiting messages; holds what it must in
+// the shard's buffers. Its association alone calls it, chunk by chunk, and does what the answer
+// says: delivers, aborts, reports, looks for memory with others. It calls nobody, writes no packet
+// but the SACK, and knows neither states nor paths nor what is sent.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include "base/pool.h"
+#include "rx/receive_blocks.h"
+#include "rx/receive_queue.h"
+#include "rx/tsn_tracker.h"
+#include "trunkline/stack/counters.h"
+#include "trunkline/stack/stack.h"
+#include "wire/data_chunk.h"
+#include "wire/packet_writer.h"
+
+namespace trunkline {
+
+// What of a profile and of its shard a receiver uses.
+struct ReceiverContext {
+  const Profile& profile;
+  ReceiveBlocks& blocks;
+  Pool<TsnDisorder>& disorder;
+  Counters& counters;
+};
+
+// What a packet's DATA chunks have shown so far.
+struct DataSeen {
+  bool any = false;
+  bool fresh = false;
+  bool immediate = false;
+  bool duplicate = false;
+};
+
+class Receiver {
+ public:
+  Receiver(uint32_t a_rwnd, Tsn initial_tsn, uint16_t streams)
+      : tsns_(initial_tsn), offered_(a_rwnd), streams_(streams) {}
+  // What the peer's INIT ACK says.
+  void begin(Tsn initial_tsn, uint16_t streams) {
+    tsns_ = TsnTracker(initial_tsn);
+    streams_ = streams;
+  }
+  void release(const ReceiverContext& ctx);
+
+  // -- a chunk, step by step
+  enum class Arrival : uint8_t {
+    kNew,
+    kSettled,    // a duplicate, or too far ahead: noted, and that is all
+    kBadStream,  // new, and of a stream that there is not: record() it, report it (6.5)
+  };
+  Arrival look_at(const ReceiverContext& ctx, const wire::DataChunk& chunk, DataSeen& seen) {
+    seen.any = true;
+    const TsnTracker::Verdict verdict = tsns_.classify(chunk.tsn, ctx.disorder);
+    if (verdict != TsnTracker::Verdict::kNew) return settle(ctx, chunk, verdict, seen);
+    seen.immediate = seen.immediate || chunk.immediate;
+    return chunk.stream.value < streams_ ? Arrival::kNew : Arrival::kBadStream;
+  }
+  enum class Room : uint8_t {
+    kFound,
+    kNone,   // the chunk is dropped
+    kNever,  // one unfinished message fills the window, and will for ever
+  };
+  // Nothing is left of the window that was told.
+  Room make_room(const ReceiverContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
+  // On kNoMemory the shard's buffers have no room; add_again() when some was found.
+  [[gnu::always_inline]] ReceiveQueue::Outcome add(const ReceiverContext& ctx,
+                                                   const wire::DataChunk& chunk) {
+    return queue_.add(chunk, tsns_.cum_tsn(), ctx.blocks, ctx.profile.max_message_size);
+  }
+  ReceiveQueue::Outcome add_again(const ReceiverContext& ctx, const wire::DataChunk& chunk);
+  // It is delivered or held: it has come.
+  void take(const ReceiverContext& ctx, const wire::DataChunk& chunk, DataSeen& seen) {
+    if (starved_ != 0 && is_next(chunk.tsn)) starved_ = 0;
+    offered_ -= std::min(offered_, static_cast<uint32_t>(chunk.payload.size()));
+    seen.fresh = true;
+    ctx.counters.add(chunk.unordered ? Counter::k_in_unorder_chunks : Counter::k_in_order_chunks);
+    tsns_.record(chunk.tsn, ctx.disorder);
+  }
+  // The same for one that nobody will read.
+  void record(const ReceiverContext& ctx, Tsn tsn, DataSeen& seen) {
+    tsns_.record(tsn, ctx.disorder);
+    seen.fresh = true;
+  }
+  // Dropped as if it had never come; the peer is told at once where it stands (6.2).
+  static void drop(const ReceiverContext& ctx, Counter why, DataSeen& seen) {
+    ctx.counters.add(why);
+    seen.immediate = true;
+  }
+  // After take() and record(), if anything is held: more of it may be acknowledged for good now, or
+  // ready. Then pop_ready(), until it is null: a whole message in its turn.
+  [[nodiscard]] bool holds_any() const { return !queue_.empty(); }
+  void acknowledge_held() { queue_.acknowledge(tsns_.cum_tsn()); }
+  [[nodiscard]] ReceiveBlock* pop_ready(ReceiveBlocks& blocks) { return queue_.pop_ready(blocks); }
+
+  // -- memory that others want, too
+  // The highest fragment or waiting message goes, if it lies behind that TSN and is not
+  // acknowledged for good. The peer learns from the next SACK that it has to send it again.
+  bool drop_held_behind(const ReceiverContext& ctx, Tsn tsn, Counter why);
+  bool drop_last_held(const ReceiverContext& ctx) {
+    return drop_held_behind(ctx, tsns_.cum_tsn(), Counter::k_drop_held_no_memory);
+  }
+  [[nodiscard]] bool is_next(Tsn tsn) const { return tsn == tsns_.cum_tsn() + 1; }
+  // Times on end that the next TSN came and found no memory, this one included. What comes again
+  // sooner than a sender would send it again is the same time.
+  uint16_t count_starved(const Profile& profile, TimePoint now);
+  [[nodiscard]] const ReceiveQueue& queue() const { return queue_; }
+  // What it holds out of order, then what it holds at all: in blocks.
+  [[nodiscard]] uint64_t weight() const {
+    return uint64_t{queue_.loose_blocks()} << 32 | queue_.held_blocks();
+  }
+
+  // -- readers that are late
+  // A message was put aside for one, or taken by it at last.
+  void on_kept(size_t bytes) { kept_bytes_ += charge(bytes); }
+  void on_consumed(size_t bytes) { kept_bytes_ -= std::min(kept_bytes_, charge(bytes)); }
+  // May it be put aside? Not beyond the window unless there is more left than the reader has.
+  [[nodiscard]] bool may_keep(const ReceiverContext& ctx, size_t bytes) const;
+  [[nodiscard]] uint64_t kept_bytes() const { return kept_bytes_; }
+  void set_kept_bytes(uint64_t bytes) { kept_bytes_ = bytes; }
+
+  // -- the window
+  [[nodiscard]] uint64_t held_bytes() const { return queue_.held_bytes() + kept_bytes_; }
+  // What is really left.
+  [[nodiscard]] uint32_t window(const Profile& profile) const {
+    const uint64_t held = held_bytes();
+    return held >= profile.a_rwnd ? 0 : static_cast<uint32_t>(profile.a_rwnd - held);
+  }
+  // The same as a SACK tells it. `packet`: bytes for chunks in one of the peer's.
+  [[nodiscard]] uint32_t told_window(const ReceiverContext& ctx, uint32_t packet) const;
+  [[nodiscard]] bool has_late_reader() const { return kept_bytes_ != 0; }
+  // Has it opened so far that the peer is to be told (6.2)?
+  [[nodiscard]] bool worth_telling(const Profile& profile, uint32_t window) const {
+    return first_data_seen_ && window >= offered_ + profile.a_rwnd / 4;
+  }
+
+  // -- SACK (sack_out.cpp)
+  // Once a packet with DATA: is one due now, or soon?
+  void plan_sack(const Profile& profile, TimePoint now, const DataSeen& seen);
+  // Which path the packet came by; null: none that is known.
+  void note_source(const uint8_t* path, const DataSeen& seen) {
+    if (path != nullptr) last_path_ = *path;
+    // Nothing but what was here before, and acknowledged: perhaps our SACKs do not come through
+    // (6.4). Every second one still goes the way that the DATA came.
+    const bool told = packets_since_sack_ == 0;
+    sack_detour_ = seen.duplicate && !seen.fresh && told && !sack_detour_;
+  }
+  bool write_sack(wire::PacketWriter& writer, uint32_t window) const;
+  // The one that was written is on its way.
+  void on_sack_sent(const ReceiverContext& ctx, uint32_t window);
+  void owe_sack() { sack_due_ = true; }
+  void put_sack_off(const Profile& profile, TimePoint now);
+  void owe_no_sack() {
+    sack_due_ = false;
+    sack_at_ = TimePoint::never();
+  }
+  // The delay is over.
+  void on_sack_time() {
+    sack_at_ = TimePoint::never();
+    sack_due_ = true;
+  }
+  [[nodiscard]] bool sack_due() const { return sack_due_; }
+  [[nodiscard]] TimePoint sack_at() const { return sack_at_; }
+  // One is owed, due or not: it may ride with DATA.
+  [[nodiscard]] bool sack_may_ride() const { return packets_since_sack_ > 0; }
+  [[nodiscard]] uint8_t last_path() const { return last_path_; }  // where the last DATA came from
+  void set_last_path(uint8_t path) { last_path_ = path; }
+  [[nodiscard]] bool sack_detour() const { return sack_detour_; }  // it goes another way, once
+
+  [[nodiscard]] Tsn cum_tsn() const { return tsns_.cum_tsn(); }
+  [[nodiscard]] bool has_gaps() const { return tsns_.has_gaps(); }
+  [[nodiscard]] uint16_t streams() const { return streams_; }
+
+ private:
+  [[nodiscard]] static uint64_t charge(size_t bytes) {
+    return static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
+  }
+  Arrival settle(const ReceiverContext& ctx, const wire::DataChunk& chunk,
+                 TsnTracker::Verdict verdict, DataSeen& seen);
+
+  TsnTracker tsns_;
+  ReceiveQueue queue_;
+  uint64_t kept_bytes_ = 0;
+  TimePoint sack_at_ = TimePoint::never();
+  uint32_t offered_;  // what the peer has not used of the window last told
+  uint16_t streams_;
+  uint16_t starved_ = 0;
+  uint32_t starved_ms_ = 0;  // the last of these times, in milliseconds of the shard's
+  uint8_t packets_since_sack_ = 0;
+  uint8_t last_path_ = 0;
+  bool sack_due_ : 1 = false;  // at the next opportunity, not later
+  bool sack_detour_ : 1 = false;
+  bool first_data_seen_ : 1 = false;
+};
+
+}  // namespace trunkline
