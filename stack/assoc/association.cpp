@@ -20,7 +20,7 @@ Association::Association(const LocalEnd& local, const Profile& profile, PortNumb
       peer_port_(peer_port),
       state_(AssocState::kCookieWait),
       receiver_(profile.a_rwnd, Tsn(0), profile.max_inbound_streams),
-      outstanding_(initial_tsn) {}
+      sender_(initial_tsn, 0, 0) {}
 
 Association::Association(const LocalEnd& local, const Profile& profile, const Cookie& cookie,
                          uint64_t user_word)
@@ -32,11 +32,8 @@ Association::Association(const LocalEnd& local, const Profile& profile, const Co
       peer_port_(cookie.peer_port),
       state_(AssocState::kEstablished),
       accepted_(true),
-      outbound_streams_(cookie.outbound_streams),
-      told_rwnd_(cookie.peer_rwnd),
-      peer_rwnd_(cookie.peer_rwnd),
       receiver_(profile.a_rwnd, cookie.peer_initial_tsn, cookie.inbound_streams),
-      outstanding_(cookie.local_initial_tsn) {}
+      sender_(cookie.local_initial_tsn, cookie.outbound_streams, cookie.peer_rwnd) {}
 
 // There is one for each association: the pool is never empty.
 Association::Passage& Association::passage(ShardContext& ctx) {
@@ -62,7 +59,7 @@ bool Association::may_have_output() const {
 
 void Association::schedule(ShardContext& ctx) {
   if (dead_) return;
-  TimePoint earliest = std::min({receiver_.sack_at(), retry_at_, probe_at_});
+  TimePoint earliest = std::min(receiver_.sack_at(), sender_.due());
   if (passage_ != nullptr)
     earliest = std::min({earliest, passage_->t1, passage_->t2, passage_->guard});
   for (const Path* path : paths()) {
@@ -83,7 +80,7 @@ Event& Association::emit(ShardContext& ctx, EventKind kind, Reason reason) {
 
 void Association::emit_up(ShardContext& ctx, EventKind kind) {
   Event& event = emit(ctx, kind);
-  event.outbound_streams = outbound_streams_;
+  event.outbound_streams = sender_.streams();
   event.inbound_streams = receiver_.streams();
   event.local_port = local_.port;
   event.peer_port = peer_port_;
@@ -95,7 +92,7 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   established_at_ = now;
   error_count_ = 0;
   end_passage(ctx);
-  burst_left_ = profile_.max_burst;
+  sender_.open_burst(profile_);
   ctx.counters.add(Counter::k_curr_estab);
   for (Path* path : paths()) {
     path->state_since = now;
@@ -104,6 +101,10 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   }
   paths_.begin_with(paths_.primary());
   choose_data_path(ctx);
+}
+
+SenderContext Association::sender_context(ShardContext& ctx) const {
+  return {profile_, ctx.messages, ctx.message_share, ctx.chunks, ctx.counters};
 }
 
 PathContext Association::path_context(ShardContext& ctx) const {
@@ -121,7 +122,7 @@ void Association::apply(ShardContext& ctx, const Path& path, const PathNews& new
     event.path_state = *news.state;
   }
   if (news.moved) {
-    burst_left_ = profile_.max_burst;
+    sender_.open_burst(profile_);
     mark_ready(ctx);
   }
   if (news.primary_changed) {
@@ -139,7 +140,7 @@ void Association::set_path_state(ShardContext& ctx, TimePoint now, Path& path, P
 
 void Association::choose_data_path(ShardContext& ctx) {
   if (!paths_.choose_data_path(path_context(ctx))) return;
-  burst_left_ = profile_.max_burst;
+  sender_.open_burst(profile_);
   mark_ready(ctx);
 }
 
@@ -194,14 +195,7 @@ void Association::fail_messages(ShardContext& ctx, Reason reason, uint16_t cause
     event.payload = std::move(message->payload);
     ctx.messages.destroy(message);
   };
-  while (TxMessage* message = outstanding_.pop_any(ctx.chunks)) {
-    if (--message->chunks_outstanding > 0 || message->unsent_size > 0) continue;
-    queue_.finish(*message);
-    give_back(message);
-  }
-  while (TxMessage* message = queue_.pop_any()) give_back(message);
-  accepted_bytes_ = 0;
-  accepted_messages_ = 0;
+  sender_.give_all_back(ctx.chunks, give_back);
 }
 
 bool Association::too_many_errors() const {
@@ -223,39 +217,9 @@ Status Association::send(ShardContext& ctx, const SendRequest& request, Payload&
     return Status::kNotEstablished;
   }
   if (is_closing()) return Status::kClosing;
-  if (request.stream.value >= outbound_streams_) return Status::kInvalidStream;
-  if (payload.size() == 0) return Status::kEmptyMessage;
-  if (payload.size() > profile_.max_message_size) return Status::kMessageTooLarge;
-  // One message may always be under way, however large.
-  if (accepted_bytes_ > 0 && accepted_bytes_ + payload.size() > profile_.send_buffer) {
-    return Status::kWouldBlock;
-  }
-  if (!ctx.message_share.allows(accepted_messages_, ctx.messages.available())) {
-    ctx.counters.add(Counter::k_refused_send_share);
-    return Status::kWouldBlock;
-  }
-  TxMessage* const message = ctx.messages.make();
-  if (message == nullptr) return Status::kOutOfResources;
-  message->context = request.context;
-  message->ppid = request.ppid;
-  message->stream = request.stream;
-  message->unordered = request.unordered;
-  message->sack_immediately = request.sack_immediately;
-  message->unsent.piece = payload.head();
-  message->unsent_size = static_cast<uint32_t>(payload.size());
-  if (!queue_.push(message)) {
-    ctx.messages.destroy(message);
-    return Status::kOutOfResources;
-  }
-  message->payload = std::move(payload);
-  accepted_bytes_ += message->unsent_size;
-  ++accepted_messages_;
-  sender_dry_owed_ = true;
+  const Status status = sender_.accept(sender_context(ctx), request, payload);
+  if (status != Status::kOk) return status;
   ++totals_.messages_sent;
-  ctx.counters.add(Counter::k_messages_sent);
-  ctx.counters.add(Counter::k_message_bytes_sent, message->unsent_size);
-  // With nothing in flight no SACK will come to open a new burst.
-  if (outstanding_.flight() == 0) burst_left_ = profile_.max_burst;
   mark_ready(ctx);
   return Status::kOk;
 }
@@ -268,15 +232,15 @@ void Association::fill_status(ShardContext& ctx, AssocStatus& out) const {
   out.peer_port = peer_port_;
   out.local_tag = local_tag_;
   out.peer_tag = peer_tag_;
-  out.outbound_streams = outbound_streams_;
+  out.outbound_streams = sender_.streams();
   out.inbound_streams = receiver_.streams();
-  out.next_tsn = outstanding_.next_tsn();
+  out.next_tsn = sender_.next_tsn();
   out.cum_tsn_ack = receiver_.cum_tsn();
-  out.peer_rwnd = peer_rwnd_;
+  out.peer_rwnd = sender_.peer_rwnd();
   out.a_rwnd = advertised(ctx);
   out.error_count = error_count_;
-  out.queued_bytes = queue_.bytes();
-  out.outstanding_bytes = outstanding_.bytes();
+  out.queued_bytes = sender_.queued_bytes();
+  out.outstanding_bytes = sender_.outstanding_bytes();
   out.messages_sent = totals_.messages_sent;
   out.messages_received = totals_.messages_received;
   out.packets_sent = totals_.packets_sent;
@@ -295,7 +259,7 @@ void Association::fill_status(ShardContext& ctx, AssocStatus& out) const {
     status.srtt = path->rto.srtt();
     status.cwnd = path->congestion.cwnd();
     status.ssthresh = path->congestion.ssthresh();
-    status.flight = outstanding_.flight(path->index);
+    status.flight = sender_.flight(path->index);
     status.mtu = path->mtu.value();
     status.mtu_state = path->mtu.state();
     status.error_count = path->error_count;
@@ -314,12 +278,7 @@ void Association::fill_status(ShardContext& ctx, AssocStatus& out) const {
 void Association::release(ShardContext& ctx) {
   ctx.wheel.cancel(wheel_entry);
   if (ready_place != 0) ctx.ready.remove(this);
-  while (TxMessage* message = outstanding_.pop_any(ctx.chunks)) {
-    if (--message->chunks_outstanding > 0 || message->unsent_size > 0) continue;
-    queue_.finish(*message);
-    ctx.messages.destroy(message);
-  }
-  while (TxMessage* message = queue_.pop_any()) ctx.messages.destroy(message);
+  sender_.give_all_back(ctx.chunks, [&](TxMessage* message) { ctx.messages.destroy(message); });
   receiver_.release(receiver_context(ctx));
   weigh(ctx);
   paths_.release(ctx.path_memory);

@@ -20,8 +20,7 @@
 #include "rx/receiver.h"
 #include "timer/timing_wheel.h"
 #include "trunkline/stack/stack.h"
-#include "tx/outstanding.h"
-#include "tx/send_queue.h"
+#include "tx/sender.h"
 #include "wire/abort_chunk.h"
 #include "wire/chunk.h"
 #include "wire/common_header.h"
@@ -154,6 +153,7 @@ class Association {
     kPendingShutdownAck = 16,
   };
 
+  [[nodiscard]] SenderContext sender_context(ShardContext& ctx) const;
   // paths: what follows from a change of one.
   [[nodiscard]] PathContext path_context(ShardContext& ctx) const;
   bool add_path(ShardContext& ctx, const IpAddress& remote, const IpAddress& local = {});
@@ -176,7 +176,7 @@ class Association {
   [[nodiscard]] bool may_have_output() const;
   // The same, but for HEARTBEATs and probes.
   [[nodiscard]] bool may_have_chunks() const {
-    return pending_ != 0 || receiver_.sack_due() || !queue_.empty() || outstanding_.has_retransmissions();
+    return pending_ != 0 || receiver_.sack_due() || sender_.has_new() || sender_.has_again();
   }
   Event& emit(ShardContext& ctx, EventKind kind, Reason reason = Reason::kNone);
   void emit_up(ShardContext& ctx, EventKind kind);
@@ -268,9 +268,7 @@ class Association {
   void apply_outcome(ShardContext& ctx, TimePoint now, const SackOutcome& outcome);
   void apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
                      const SackOutcome::PerPath& said);
-  [[nodiscard]] bool fits_next_chunk(uint32_t a_rwnd) const;
   void finish_acked(ShardContext& ctx);
-  void enter_fast_recovery(ShardContext& ctx, const SackOutcome& outcome);
 
   // heartbeat.cpp
   void on_heartbeat(ShardContext& ctx, const InboundPacket& packet, const wire::ChunkView& chunk,
@@ -326,7 +324,6 @@ class Association {
 
   // timers.cpp
   void on_t3(ShardContext& ctx, TimePoint now, Path& path);
-  void decay_idle_window(TimePoint now, Path& path);
 
   // transmit.cpp
   struct Composition;
@@ -336,15 +333,8 @@ class Association {
   bool add_cookie_ack(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
   void add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
   void add_data(ShardContext& ctx, TimePoint now, Composition& packet, std::span<uint8_t> room);
-  [[nodiscard]] static bool cut_too_large(const TxChunk* chunk, const Path& path);
-  void add_oversize(ShardContext& ctx, TimePoint now, Composition& packet, std::span<uint8_t> room);
-  void add_old_and_new(ShardContext& ctx, TimePoint now, Composition& packet);
-  void add_retransmissions(ShardContext& ctx, TimePoint now, Composition& packet);
-  void add_new_data(ShardContext& ctx, TimePoint now, Composition& packet);
-  [[nodiscard]] uint32_t next_fragment_size(const TxMessage& message,
-                                            const wire::PacketWriter& writer) const;
-  [[nodiscard]] bool window_allows(TimePoint now, const Path& path, uint32_t size);
-  void plan_probe(TimePoint now, const Path& path);
+  [[nodiscard]] DataLane lane_of(TimePoint now, const Path& path, uint64_t& idle_rtos) const;
+  void on_data_sent(TimePoint now, Path& path, const DataSent& sent, uint64_t idle_rtos);
   void start_t3(TimePoint now, Path& path, bool restart);
   bool finish_packet(wire::PacketWriter& writer, Path& path, PacketOut& out);
   [[nodiscard]] Path* path_for_data() const;
@@ -388,38 +378,21 @@ class Association {
   uint8_t pending_ = 0;  // PendingChunk
   bool dead_ : 1 = false;
   bool accepted_ : 1 = false;     // the peer opened it
-  bool fast_retransmit_now_ : 1 = false;  // one packet regardless of cwnd (7.2.4 rule 3)
-  bool in_fast_recovery_ : 1 = false;
-  bool probing_window_ : 1 = false;  // the chunk in flight is a zero window probe
-  bool window_closed_ : 1 = false;   // the last SACK's a_rwnd had no room for the next chunk
-  bool probe_due_ : 1 = false;       // the closed window has been left alone for long enough
-  bool sender_dry_owed_ : 1 = false;
   bool shutdown_wished_ : 1 = false;  // by our user, whatever became of it
-  uint8_t probes_ = 0;  // of the window, sent since it closed
-  uint8_t burst_left_ = 0;  // packets that may still go out before the next trigger
   uint8_t cookie_ack_path_ = 0;  // where the last COOKIE ECHO came from (6.4)
   uint8_t setup_path_ = 0;       // where INIT and COOKIE ECHO go
   uint16_t error_count_ = 0;     // 8.1
-  uint16_t outbound_streams_ = 0;
-  uint32_t told_rwnd_ = 0;  // the peer's last a_rwnd
-  uint32_t peer_rwnd_ = 0;  // what of it is left, as far as we can know
   Passage* passage_ = nullptr;
-  TimePoint retry_at_ = TimePoint::never();  // a pool was empty
-  TimePoint probe_at_ = TimePoint::never();  // when to probe the closed window
 
   // -- data in and out
   Receiver receiver_;
-  SendQueue queue_;
-  Outstanding outstanding_;
-  uint32_t accepted_bytes_ = 0;     // payload accepted and not yet finished
-  uint32_t accepted_messages_ = 0;  // likewise
+  Sender sender_;
   PathSet paths_;
 
   Totals totals_;
 
   // -- what is seldom touched
   TimePoint established_at_;
-  Tsn fast_recovery_exit_;
 };
 
 using ReadyQueue = TurnQueue<Association, &Association::ready_place>;

@@ -60,11 +60,11 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   // In a collision both sides must end with the tags of their INITs (5.2.1); a restarted peer gets
   // a tag that was never used (5.2.2).
   cookie.local_tag = opening ? local_tag_ : fresh_tag;
-  cookie.local_initial_tsn = opening ? outstanding_.next_tsn() : fresh_tsn;
+  cookie.local_initial_tsn = opening ? sender_.next_tsn() : fresh_tsn;
   cookie.peer_tag = init.initiate_tag;
   cookie.peer_initial_tsn = init.initial_tsn;
   cookie.peer_rwnd = init.a_rwnd;
-  const uint16_t ours = opening ? passage_->offered_streams : outbound_streams_;
+  const uint16_t ours = opening ? passage_->offered_streams : sender_.streams();
   cookie.outbound_streams = std::min(ours, init.inbound_streams);
   cookie.inbound_streams = std::min(profile_.max_inbound_streams, init.outbound_streams);
   if (state_ != AssocState::kCookieWait) {

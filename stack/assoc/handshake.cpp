@@ -11,7 +11,8 @@ namespace trunkline {
 
 bool Association::start_connect(ShardContext& ctx, TimePoint now, std::span<const IpAddress> peers,
                                 uint16_t outbound_streams) {
-  passage(ctx).offered_streams = outbound_streams_ = outbound_streams;
+  passage(ctx).offered_streams = outbound_streams;
+  sender_.set_streams(outbound_streams);
   for (const IpAddress& peer : peers) {
     if (paths_.find(peer) != nullptr || paths_.size() == kMaxPaths) continue;
     if (!add_path(ctx, peer)) return false;
@@ -124,8 +125,7 @@ bool Association::accepts_addresses(const IpAddress& source,
 // Takes over what the INIT ACK says.
 void Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
                                   const wire::InitChunk& init_ack) {
-  peer_rwnd_ = told_rwnd_ = init_ack.a_rwnd;
-  outbound_streams_ = std::min(outbound_streams_, init_ack.inbound_streams);
+  sender_.begin(std::min(sender_.streams(), init_ack.inbound_streams), init_ack.a_rwnd);
   receiver_.begin(init_ack.initial_tsn,
                   std::min(profile_.max_inbound_streams, init_ack.outbound_streams));
   drop_unlisted_paths(ctx, packet.source, init_ack.address_list());

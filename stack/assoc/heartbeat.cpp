@@ -93,7 +93,7 @@ void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path)
     on_heartbeat_unanswered(ctx, now, path);
     if (dead_ || path.heartbeat_due > now) return;
   }
-  if (paths_.on_heartbeat_due(profile_, now, path, !outstanding_.empty())) mark_ready(ctx);
+  if (paths_.on_heartbeat_due(profile_, now, path, !sender_.all_acked())) mark_ready(ctx);
 }
 
 // It was not answered within an RTO. While data is on its way over a potentially failed path, T3
@@ -101,7 +101,7 @@ void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path)
 void Association::on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path& path) {
   path.heartbeat_outstanding = false;
   const bool t3_tells =
-      path.state == PathState::kPotentiallyFailed && outstanding_.flight(path.index) > 0;
+      path.state == PathState::kPotentiallyFailed && sender_.flight(path.index) > 0;
   if (!t3_tells) {
     const bool carries_data = &path == &paths_.data_path();
     count_error(ctx, now, path);

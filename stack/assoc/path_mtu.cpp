@@ -96,9 +96,9 @@ void Association::mtu_changed(Path& path) {
 void Association::send_again_smaller(ShardContext& ctx, Path& path) {
   if (state_ == AssocState::kCookieEchoed) pending_ |= kPendingCookieEcho;
   if (!sends_data()) return;
-  peer_rwnd_ += outstanding_.mark_lost(path.index).bytes;
+  static_cast<void>(sender_.lose(path.index));
   path.t3 = TimePoint::never();
-  burst_left_ = profile_.max_burst;
+  sender_.open_burst(profile_);
   mark_ready(ctx);
 }
 
@@ -107,9 +107,9 @@ void Association::send_again_smaller(ShardContext& ctx, Path& path) {
 bool Association::may_have_been_too_big(const Path& path, std::span<const uint8_t> sent,
                                         uint16_t told) {
   if (const auto tsn = quoted_tsn(sent)) {
-    const TxChunk* const chunk = outstanding_.in_flight(*tsn);
+    const TxChunk* const chunk = sender_.in_flight(*tsn);
     return chunk != nullptr && chunk->path == path.index &&
-           outstanding_.larger_in_flight(path.index, told);
+           sender_.larger_in_flight(path.index, told);
   }
   constexpr size_t kNonceAt =
       wire::kCommonHeaderSize + wire::kChunkHeaderSize + wire::kTlvHeaderSize;
@@ -120,7 +120,7 @@ bool Association::may_have_been_too_big(const Path& path, std::span<const uint8_
     }
   }
   if (state_ == AssocState::kCookieEchoed) return path.ip_size(cookie_echo_size()) > told;
-  return outstanding_.larger_in_flight(path.index, told);
+  return sender_.larger_in_flight(path.index, told);
 }
 
 void Association::on_packet_too_big(ShardContext& ctx, TimePoint now, const PacketIn& sent,

@@ -41,7 +41,7 @@ void Association::on_guard(ShardContext& ctx) {
 
 // In SHUTDOWN-PENDING and SHUTDOWN-RECEIVED: is everything delivered, so that the next step is due?
 void Association::maybe_finish_sending(ShardContext& ctx, TimePoint now) {
-  if (dead_ || !outstanding_.empty() || !queue_.empty()) return;
+  if (dead_ || !sender_.all_acked() || sender_.has_new()) return;
   if (state_ == AssocState::kShutdownPending) send_shutdown(ctx, now);
   if (state_ == AssocState::kShutdownReceived) send_shutdown_ack(ctx);
 }
@@ -95,17 +95,16 @@ void Association::on_shutdown(ShardContext& ctx, TimePoint now, const InboundPac
     return;
   }
   const Tsn cum = shutdown_chunk->cum_tsn_ack;
-  if (!cum.before(outstanding_.next_tsn())) {
+  if (!cum.before(sender_.next_tsn())) {
     protocol_violation(ctx, "a SHUTDOWN acknowledges data that was never sent");
     return;
   }
-  if (cum.after(outstanding_.cum_ack())) {
+  if (cum.after(sender_.cum_ack())) {
     SackOutcome outcome;
-    outstanding_.process_cum_ack(cum, outcome);
+    sender_.acknowledge(cum, outcome);
     apply_outcome(ctx, now, outcome);
     // No a_rwnd comes with it: the last one told still counts (6.2.1 D ii).
-    const uint64_t flight = outstanding_.flight();
-    peer_rwnd_ = told_rwnd_ > flight ? static_cast<uint32_t>(told_rwnd_ - flight) : 0;
+    sender_.take_window();
   }
   switch (state_) {
     case AssocState::kEstablished:

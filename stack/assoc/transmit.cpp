@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The bundler (RFC 9260 sections 6.1, 6.9, 6.10): one packet at a time, in one pass: control
-// chunks, SACK, retransmissions, new DATA in the order of the streams. No allocation but from
-// pools, and nothing waits for company.
+// Packets out (RFC 9260 sections 6.1, 6.4, 6.9, 6.10), one at a time: where each goes, and what it
+// carries: control chunks, SACK, and the DATA that the sending half puts in.
 #include <algorithm>
 
 #include "assoc/context.h"
@@ -12,23 +11,11 @@
 #include "wire/valueless_chunks.h"
 
 namespace trunkline {
-namespace {
-
-// When a pool is empty, somebody else's acknowledgement will fill it: look again soon.
-constexpr Duration kPoolRetry = std::chrono::milliseconds(5);
-
-// A message is cut to the space that is left in a packet only if that saves more than it costs.
-constexpr uint32_t kSmallestUsefulShare = 2;
-
-// The interval of window probes has reached any RTO.Max long before.
-constexpr uint8_t kMostProbesCounted = 16;
-
-}  // namespace
 
 struct Association::Composition {
   wire::PacketWriter writer;
   Path& path;
-  bool has_data = false;
+  DataSent data{};
   uint16_t fragment_size = 0;  // the packet is larger than the path MTU, and IP may fragment it
 };
 
@@ -73,8 +60,8 @@ bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
   pending_ &= static_cast<uint8_t>(~kPendingInit);
   wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
   writer.write_header(local_.port, peer_port_, VerificationTag(0));
-  const wire::InitFields fields{local_tag_, profile_.a_rwnd, outbound_streams_,
-                                profile_.max_inbound_streams, outstanding_.next_tsn()};
+  const wire::InitFields fields{local_tag_, profile_.a_rwnd, sender_.streams(),
+                                profile_.max_inbound_streams, sender_.next_tsn()};
   const std::vector<IpAddress> announced = local_.announced_to(path.remote, path.local);
   wire::InitOptions options;
   for (const IpAddress& address : local_.addresses) {
@@ -129,8 +116,8 @@ Path& Association::path_again(const TxChunk& chunk) const {
 // Where DATA would go now; nullptr if there is none to send.
 Path* Association::path_for_data() const {
   if (!sends_data()) return nullptr;
-  if (const TxChunk* chunk = outstanding_.next_retransmission()) return &path_again(*chunk);
-  return queue_.empty() ? nullptr : &paths_.data_path();
+  if (const TxChunk* chunk = sender_.next_again()) return &path_again(*chunk);
+  return sender_.has_new() ? &paths_.data_path() : nullptr;
 }
 
 // Where the next packet goes: as what it will carry demands. A SACK goes where the DATA came from,
@@ -167,190 +154,81 @@ void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWrit
   }
 }
 
+// How the sending half sees the path. `idle_rtos`: for how long nothing was sent on it.
+DataLane Association::lane_of(TimePoint now, const Path& path, uint64_t& idle_rtos) const {
+  DataLane lane;
+  lane.path = path.index;
+  lane.takes_new = &path == &paths_.data_path();
+  lane.last_words = state_ == AssocState::kShutdownPending;
+  lane.ip_header = static_cast<uint16_t>(path.ip_header());
+  lane.cwnd = lane.cwnd_when_used = path.congestion.cwnd();
+  lane.packet = path.pmdcs();
+  lane.fragment_limit = paths_.fragment_limit();
+  lane.rto = path.rto.value();
+  // A window that was not used says nothing about the network of today (7.2.1, last rule).
+  if (sender_.flight(path.index) == 0 && path.last_sent_at.ns() != 0) {
+    const Duration idle = now - path.last_sent_at;
+    idle_rtos = static_cast<uint64_t>(idle.count() / lane.rto.count());
+    if (idle_rtos > 0) {
+      Congestion used = path.congestion;
+      used.on_idle(idle_rtos);
+      lane.cwnd_when_used = used.cwnd();
+    }
+  }
+  if (sender_.has_again()) {
+    for (const Path* from : paths()) {
+      const Path& other = paths_.alternate_to(*from);
+      const auto bit = static_cast<uint8_t>(1u << from->index);
+      if (&other == &path) lane.lost_from |= bit;
+      if ((from->usable() ? from : &other) == &path) lane.missed_from |= bit;
+    }
+  }
+  return lane;
+}
+
 // A SACK that is owed and not due yet rides with DATA, if there is room for both; it does not
 // travel alone (6.1, 6.2).
 void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet,
                            std::span<uint8_t> room) {
+  Path& path = packet.path;
   // A small packet leaves room in cwnd: cwnd alone would let a second one out.
-  if (packet.path.one_packet && outstanding_.flight(packet.path.index) > 0) return;
-  if (cut_too_large(outstanding_.next_retransmission(), packet.path)) {
-    return add_oversize(ctx, now, packet, room);
-  }
-  const wire::PacketWriter before = packet.writer;
-  const bool rides = receiver_.sack_may_ride() && &packet.path == &sack_path() &&
-                     write_sack_chunk(ctx, packet.writer);
-  add_old_and_new(ctx, now, packet);
-  if (rides && packet.has_data) note_sack_sent(ctx);
-  if (rides && !packet.has_data) {
-    packet.writer = before;
-    add_old_and_new(ctx, now, packet);
-  }
-}
-
-// Nothing new before all that is to be sent again (6.1 C).
-void Association::add_old_and_new(ShardContext& ctx, TimePoint now, Composition& packet) {
-  add_retransmissions(ctx, now, packet);
-  if (outstanding_.has_retransmissions() || &paths_.data_path() != &packet.path) return;
-  add_new_data(ctx, now, packet);
-}
-
-bool Association::cut_too_large(const TxChunk* chunk, const Path& path) {
-  return chunk != nullptr && wire::padded(wire::kDataHeaderSize + chunk->size) > path.pmdcs();
-}
-
-// A chunk that was cut for a larger path MTU travels alone, in a packet that IP may fragment (6.9,
-// 7.3). What is in the packet already goes first, without it.
-void Association::add_oversize(ShardContext& ctx, TimePoint now, Composition& packet,
-                               std::span<uint8_t> room) {
-  if (!packet.writer.empty()) return;
-  const TxChunk& chunk = *outstanding_.next_retransmission();
-  const size_t size = wire::kCommonHeaderSize + wire::padded(wire::kDataHeaderSize + chunk.size);
-  packet.writer = wire::PacketWriter(room.first(std::min(room.size(), size)));
-  packet.writer.write_header(local_.port, peer_port_, peer_tag_);
-  add_retransmissions(ctx, now, packet);
-  if (packet.has_data) packet.fragment_size = packet.path.mtu.value();
-}
-
-void Association::add_retransmissions(ShardContext& ctx, TimePoint now, Composition& packet) {
-  TxChunk* chunk = outstanding_.next_retransmission();
-  while (chunk != nullptr) {
-    // One packet of a fast retransmission goes out whatever cwnd says (7.2.4 rule 3).
-    const bool allowed = fast_retransmit_now_ ||
-                         outstanding_.flight(packet.path.index) < packet.path.congestion.cwnd();
-    if (!allowed || &path_again(*chunk) != &packet.path) break;
-    wire::DataChunk header;
-    header.unordered = chunk->message->unordered;
-    header.beginning = chunk->beginning;
-    header.ending = chunk->ending;
-    header.tsn = chunk->tsn;
-    header.stream = chunk->message->stream;
-    header.ssn = chunk->message->ssn;
-    header.ppid = chunk->message->ppid;
-    uint8_t* const at = wire::write_data_header(packet.writer, header, chunk->size);
-    if (at == nullptr) break;
-    if (!packet.has_data) decay_idle_window(now, packet.path);
-    PayloadCursor payload{chunk->piece, chunk->offset};
-    payload.read(at, chunk->size);
-    // What IP may fragment proves nothing about the path MTU.
-    const bool whole = !cut_too_large(chunk, packet.path);
-    chunk->packet = whole ? packet.path.ip_size(packet.writer.size()) : uint16_t{0};
-    // What comes from another path puts nothing off that is waited for here (7.2.4 rule 4).
-    const bool was_here = chunk->path == packet.path.index;
-    outstanding_.retransmit(chunk, now, packet.path.index);
-    peer_rwnd_ -= std::min<uint32_t>(peer_rwnd_, chunk->size);
-    start_t3(now, packet.path, was_here && outstanding_.earliest(packet.path.index) == chunk);
-    packet.path.last_sent_at = now;
-    packet.has_data = true;
-    ++totals_.retransmitted;
-    ++packet.path.retransmitted_chunks;
-    ctx.counters.add(Counter::k_retransmitted_chunks);
-    if (profile_.one_data_per_packet) break;
-    chunk = outstanding_.next_retransmission(chunk);
-  }
-  if (packet.has_data) fast_retransmit_now_ = false;
-}
-
-void Association::add_new_data(ShardContext& ctx, TimePoint now, Composition& packet) {
-  if (queue_.empty() || (packet.has_data && profile_.one_data_per_packet)) return;
-  if (profile_.max_burst > 0 && burst_left_ == 0 && !packet.has_data) return;
-  if (profile_.nagle && !packet.has_data && outstanding_.flight() > 0 &&
-      queue_.bytes() < paths_.fragment_limit()) {
-    return;
-  }
-  bool added = false;
-  while (TxMessage* message = queue_.front()) {
-    const uint32_t size = next_fragment_size(*message, packet.writer);
-    if (size == 0 || !window_allows(now, packet.path, size)) break;
-    if (!outstanding_.make_room(ctx.chunks)) {
-      ctx.counters.add(Counter::k_waits_for_chunks);
-      retry_at_ = now + kPoolRetry;
-      break;
+  if (path.one_packet && sender_.flight(path.index) > 0) return;
+  uint64_t idle_rtos = 0;
+  const DataLane lane = lane_of(now, path, idle_rtos);
+  const SenderContext sending = sender_context(ctx);
+  const TxChunk* const again = sender_.next_again();
+  if (again != nullptr && wire::padded(wire::kDataHeaderSize + again->size) > lane.packet) {
+    // It was cut for a larger path MTU: it travels alone, in a packet that IP may fragment (6.9,
+    // 7.3). What is in the packet already goes first, without it.
+    if (!packet.writer.empty()) return;
+    const size_t size = wire::kCommonHeaderSize + wire::padded(wire::kDataHeaderSize + again->size);
+    packet.writer = wire::PacketWriter(room.first(std::min(room.size(), size)));
+    packet.writer.write_header(local_.port, peer_port_, peer_tag_);
+    sender_.send_again(sending, now, packet.writer, lane, packet.data);
+    if (packet.data.any) packet.fragment_size = path.mtu.value();
+  } else {
+    const wire::PacketWriter before = packet.writer;
+    const bool rides = receiver_.sack_may_ride() && &path == &sack_path() &&
+                       write_sack_chunk(ctx, packet.writer);
+    sender_.fill(sending, now, packet.writer, lane, packet.data);
+    if (rides && packet.data.any) note_sack_sent(ctx);
+    if (rides && !packet.data.any) {
+      packet.writer = before;
+      sender_.fill(sending, now, packet.writer, lane, packet.data);
     }
-    if (!added) decay_idle_window(now, packet.path);
-    const bool beginning = !message->started;
-    queue_.advance(message, size);
-    const bool ending = message->unsent_size == 0;
-    wire::DataChunk header;
-    header.unordered = message->unordered;
-    header.beginning = beginning;
-    header.ending = ending;
-    header.immediate =
-        ending && (message->sack_immediately || state_ == AssocState::kShutdownPending);
-    header.tsn = outstanding_.next_tsn();
-    header.stream = message->stream;
-    header.ssn = message->ssn;
-    header.ppid = message->ppid;
-    uint8_t* const at = wire::write_data_header(packet.writer, header, size);
-    outstanding_.add(ctx.chunks, {.message = message,
-                                  .tsn = header.tsn,
-                                  .size = static_cast<uint16_t>(size),
-                                  .packet = packet.path.ip_size(packet.writer.size()),
-                                  .piece = message->unsent.piece,
-                                  .offset = message->unsent.offset,
-                                  .path = packet.path.index,
-                                  .beginning = beginning,
-                                  .ending = ending,
-                                  .sent_at = now});
-    message->unsent.read(at, size);
-    ++message->chunks_outstanding;
-    added = true;
-    ctx.counters.add(message->unordered ? Counter::k_out_unorder_chunks
-                                        : Counter::k_out_order_chunks);
-    if (beginning && !ending) ctx.counters.add(Counter::k_frag_usr_msgs);
-    if (peer_rwnd_ < size) {
-      peer_rwnd_ = 0;
-      probing_window_ = true;
-      packet.path.probe_answered = false;
-      probe_due_ = false;
-      if (probes_ < kMostProbesCounted) ++probes_;
-      ctx.counters.add(Counter::k_zero_window_probes);
-      break;
-    }
-    peer_rwnd_ -= size;
-    if (profile_.one_data_per_packet) break;
   }
-  if (added) {
-    start_t3(now, packet.path, false);
-    packet.path.last_sent_at = now;
-    packet.has_data = true;
-    if (burst_left_ > 0) --burst_left_;
-  }
+  if (packet.data.any) on_data_sent(now, path, packet.data, idle_rtos);
 }
 
-// How much of the message goes into this packet; 0: none of it, it waits for the next packet.
-uint32_t Association::next_fragment_size(const TxMessage& message,
-                                         const wire::PacketWriter& writer) const {
-  const size_t left = writer.remaining();
-  if (left <= wire::kDataHeaderSize) return 0;
-  const uint32_t room = static_cast<uint32_t>(left - wire::kDataHeaderSize);
-  // A packet with less room than the path has must still make progress.
-  const uint32_t limit = writer.empty() ? std::min(paths_.fragment_limit(), room) : paths_.fragment_limit();
-  if (message.unsent_size <= limit) return message.unsent_size <= room ? message.unsent_size : 0;
-  const uint32_t share = std::min(room & ~3u, limit & ~3u);
-  return share >= limit / kSmallestUsefulShare ? share : 0;
-}
-
-// Rules A and B of section 6.1. A window that is closed, or too small for the chunk, lets one
-// through now and then when nothing is in flight. The chunk is never cut to fit it: crumbs would
-// be all that the peer gets (SWS).
-bool Association::window_allows(TimePoint now, const Path& path, uint32_t size) {
-  if (outstanding_.flight(path.index) >= path.congestion.cwnd()) return false;
-  if (outstanding_.span() >= kMaxSendWindow) return false;
-  if (peer_rwnd_ >= size) {
-    probe_at_ = TimePoint::never();
-    probe_due_ = false;
-    probes_ = 0;
-    return true;
-  }
-  if (outstanding_.flight() > 0) return false;
-  if (!probe_due_ && probe_at_.is_never()) plan_probe(now, path);
-  return probe_due_;
-}
-
-// The first an RTO after the window was found closed, the others at twice the interval each.
-void Association::plan_probe(TimePoint now, const Path& path) {
-  const Duration interval = path.rto.value() * (int64_t{1} << probes_);
-  probe_at_ = now + std::min(interval, profile_.rto_max);
+// What DATA in a packet means for its path.
+void Association::on_data_sent(TimePoint now, Path& path, const DataSent& sent,
+                               uint64_t idle_rtos) {
+  if (idle_rtos > 0) path.congestion.on_idle(idle_rtos);
+  if (sent.window_probe) path.probe_answered = false;
+  start_t3(now, path, sent.earliest_again);
+  path.last_sent_at = now;
+  totals_.retransmitted += sent.again;
+  path.retransmitted_chunks += sent.again;
 }
 
 void Association::start_t3(TimePoint now, Path& path, bool restart) {

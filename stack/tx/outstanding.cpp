@@ -159,7 +159,7 @@ void Outstanding::count_misses(Tsn limit, SackOutcome& outcome) {
     if (++chunk.misses < kMissesForLoss) return;
     mark_for_retransmission(chunk);
     chunk.fast_retransmitted = true;
-    outcome.paths[chunk.path].lost = true;
+    outcome.paths[chunk.path].lost = outcome.lost = true;
   });
 }
 

@@ -38,6 +38,7 @@ struct SackOutcome {
                       // before
   bool cum_advanced = false;
   bool newly_acked = false;
+  bool lost = false;          // on any path
   bool gaps_ignored = false;  // the peer has taken back too often what it acknowledged
   size_t unsound_gaps = 0;    // gap blocks that make no sense
 };

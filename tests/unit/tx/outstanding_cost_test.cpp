@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "base/steps.h"
-#include "sender.h"
+#include "sent_chunks.h"
 #include "tx/send_queue.h"
 
 namespace trunkline {
@@ -30,7 +30,7 @@ class OutstandingCost : public ::testing::Test {
     }
     return out;
   }
-  Sender s;
+  SentChunks s;
 };
 
 TEST_F(OutstandingCost, ASackThatSaysNothingNewCostsItsBlocks) {

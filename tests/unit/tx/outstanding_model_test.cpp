@@ -5,7 +5,7 @@
 #include <set>
 
 #include "naive_outstanding.h"
-#include "sender.h"
+#include "sent_chunks.h"
 #include "trunkline/stack/random.h"
 
 namespace trunkline {
@@ -281,7 +281,7 @@ class Conversation {
  private:
   const Play play_;
   SeededRandom random_;
-  Sender sender_;
+  SentChunks sender_;
   NaiveOutstanding naive_;
   TxMessage message_;
   TimePoint now_;

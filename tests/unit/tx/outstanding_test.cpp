@@ -4,13 +4,13 @@
 #include <set>
 #include <vector>
 
-#include "sender.h"
+#include "sent_chunks.h"
 
 namespace trunkline {
 namespace {
 
 TEST(Outstanding, CountsWhatIsInFlightByPath) {
-  Sender s;
+  SentChunks s;
   EXPECT_TRUE(s.out.empty());
   s.send(2, 100, 0);
   s.send(1, 7, 3);
@@ -25,7 +25,7 @@ TEST(Outstanding, CountsWhatIsInFlightByPath) {
 }
 
 TEST(Outstanding, ACumulativeAckTakesChunksInOrder) {
-  Sender s;
+  SentChunks s;
   s.send(5);
   const SackOutcome outcome = s.sack(3);
   EXPECT_TRUE(outcome.cum_advanced);
@@ -45,7 +45,7 @@ TEST(Outstanding, ACumulativeAckTakesChunksInOrder) {
 }
 
 TEST(Outstanding, HeadersAndPaddingCountForCongestionControl) {
-  Sender s;
+  SentChunks s;
   s.send(1, 1);
   s.send(1, 101);
   const SackOutcome outcome = s.sack(2);
@@ -53,7 +53,7 @@ TEST(Outstanding, HeadersAndPaddingCountForCongestionControl) {
 }
 
 TEST(Outstanding, GapAckedChunksLeaveTheFlightAndStay) {
-  Sender s;
+  SentChunks s;
   s.send(6);
   const SackOutcome outcome = s.sack(1, {{2, 3}, {5, 5}});  // chunks 2, 3 and 5
   EXPECT_EQ(outcome.paths[0].acked, 4 * 116u);
@@ -102,7 +102,7 @@ TEST(Outstanding, GapBlocksThatMakeNoSenseArePassedOver) {
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.what);
-    Sender s;
+    SentChunks s;
     s.send(10);
     const Sack sack(s.tsn(row.cum) - 1, row.gaps);
     ASSERT_EQ(s.out.acknowledges_unsent(sack.view()), row.unsent);
@@ -117,7 +117,7 @@ TEST(Outstanding, GapBlocksThatMakeNoSenseArePassedOver) {
 }
 
 TEST(Outstanding, ThreeMissIndicationsMarkForFastRetransmit) {
-  Sender s;
+  SentChunks s;
   s.send(10);
   EXPECT_FALSE(s.sack(1, {{2, 2}}).paths[0].lost);  // chunk 1 is missing
   EXPECT_FALSE(s.sack(1, {{2, 3}}).paths[0].lost);
@@ -132,7 +132,7 @@ TEST(Outstanding, ThreeMissIndicationsMarkForFastRetransmit) {
 }
 
 TEST(Outstanding, ASackThatNewlyAcknowledgesNothingIsNoMissIndication) {
-  Sender s;
+  SentChunks s;
   s.send(10);
   for (int i = 0; i < 10; ++i) s.sack(1, {{2, 2}});
   EXPECT_EQ(s.state(1), State::kInFlight);
@@ -140,7 +140,7 @@ TEST(Outstanding, ASackThatNewlyAcknowledgesNothingIsNoMissIndication) {
 }
 
 TEST(Outstanding, OnlyTsnsBeforeTheHighestNewlyAcknowledgedMiss) {
-  Sender s;
+  SentChunks s;
   s.send(12);
   s.sack(1, {{8, 8}});  // chunks 1 to 7 miss for the first time
   s.sack(1, {{3, 3}, {8, 8}});
@@ -151,7 +151,7 @@ TEST(Outstanding, OnlyTsnsBeforeTheHighestNewlyAcknowledgedMiss) {
 }
 
 TEST(Outstanding, InFastRecoveryAnAdvancingSackCountsForAllThatMiss) {
-  Sender s;
+  SentChunks s;
   s.send(12);
   s.sack(1, {{9, 9}});
   s.sack(2, {{8, 8}}, true);  // advances by one; newly acknowledged is only chunk 1
@@ -163,7 +163,7 @@ TEST(Outstanding, InFastRecoveryAnAdvancingSackCountsForAllThatMiss) {
 }
 
 TEST(Outstanding, AFastRetransmittedChunkIsNotFastRetransmittedAgain) {
-  Sender s;
+  SentChunks s;
   s.send(20);
   for (uint16_t i = 2; i <= 4; ++i) s.sack(1, {{2, i}});
   ASSERT_EQ(s.state(1), State::kRetransmit);
@@ -178,7 +178,7 @@ TEST(Outstanding, AFastRetransmittedChunkIsNotFastRetransmittedAgain) {
 }
 
 TEST(Outstanding, ARenegedChunkIsInFlightAgainAndTold) {
-  Sender s;
+  SentChunks s;
   for (int n = 0; n < 6; ++n) s.send(1, 100, 0, 10 * n);
   s.sack(1, {{3, 4}});
   ASSERT_EQ(s.out.flight(), 300u);
@@ -197,7 +197,7 @@ TEST(Outstanding, ARenegedChunkIsInFlightAgainAndTold) {
 
 // 6.2.1 D iii: wherever the chunk lies, and once for one SACK.
 TEST(Outstanding, TakingAChunkBackIsOneMissIndication) {
-  Sender s;
+  SentChunks s;
   s.send(8);
   s.sack(1, {{2, 7}});  // chunks 2 to 7; chunk 1 misses once
   s.sack(1, {{2, 6}});
@@ -220,7 +220,7 @@ TEST(Outstanding, TakingAChunkBackIsOneMissIndication) {
 }
 
 TEST(Outstanding, AShutdownsCumulativeTsnTakesNothingBack) {
-  Sender s;
+  SentChunks s;
   s.send(6);
   s.sack(1, {{3, 4}});
   SackOutcome outcome;
@@ -233,7 +233,7 @@ TEST(Outstanding, AShutdownsCumulativeTsnTakesNothingBack) {
 }
 
 TEST(Outstanding, RoundTripsComeOnlyFromChunksSentOnce) {
-  Sender s;
+  SentChunks s;
   s.send(1, 100, 0, 10);
   s.send(1, 100, 0, 20);
   s.send(1, 100, 0, 30);
@@ -247,7 +247,7 @@ TEST(Outstanding, RoundTripsComeOnlyFromChunksSentOnce) {
 
 // C5: while a lower TSN was sent again, a chunk may have waited for it.
 TEST(Outstanding, NoRoundTripFromWhatWaitedWhileALowerTsnWasSentAgain) {
-  Sender s;
+  SentChunks s;
   s.send(5, 100, 0, 10);
   s.out.mark_lost(0);
   s.out.retransmit(&s.chunk(0), at_ms(50), 0);
@@ -260,7 +260,7 @@ TEST(Outstanding, NoRoundTripFromWhatWaitedWhileALowerTsnWasSentAgain) {
 }
 
 TEST(Outstanding, T3MarksWhatIsInFlightOnItsPathOnly) {
-  Sender s;
+  SentChunks s;
   s.send(2, 100, 0);
   s.send(2, 100, 1);
   s.send(2, 100, 0);
@@ -281,7 +281,7 @@ TEST(Outstanding, T3MarksWhatIsInFlightOnItsPathOnly) {
 }
 
 TEST(Outstanding, AnAcknowledgedRetransmissionIsNotSentAgain) {
-  Sender s;
+  SentChunks s;
   s.send(3);
   s.out.mark_lost(0);
   s.sack(0, {{2, 2}});
@@ -293,7 +293,7 @@ TEST(Outstanding, AnAcknowledgedRetransmissionIsNotSentAgain) {
 }
 
 TEST(Outstanding, RestartBeginsAnew) {
-  Sender s;
+  SentChunks s;
   s.send(3);
   s.sack(0, {{2, 2}});
   while (s.out.pop_any(s.memory) != nullptr) {
@@ -313,7 +313,7 @@ TEST(Outstanding, RestartBeginsAnew) {
 }
 
 TEST(Outstanding, TheLargestPacketInFlightIsKnownByPath) {
-  Sender s;
+  SentChunks s;
   s.send(2, 100, 0, 0, 500);
   s.send(1, 100, 0, 0, 1500);
   s.send(1, 100, 1, 0, 900);
@@ -331,7 +331,7 @@ TEST(Outstanding, TheLargestPacketInFlightIsKnownByPath) {
 }
 
 TEST(Outstanding, ChunksOfAShardAreLimitedAndComeBack) {
-  Sender s(0xfffffffcu, 20);
+  SentChunks s(0xfffffffcu, 20);
   s.send(20);
   EXPECT_FALSE(s.out.make_room(s.memory));
   EXPECT_EQ(s.memory.used(), 20u);

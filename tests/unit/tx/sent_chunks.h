@@ -38,11 +38,11 @@ class Sack {
 };
 
 // Chunks are numbered from 0; chunk n has TSN initial + n and is all of message n.
-class Sender {
+class SentChunks {
  public:
-  explicit Sender(uint32_t initial = 0xfffffffcu, uint32_t most = 140000)
+  explicit SentChunks(uint32_t initial = 0xfffffffcu, uint32_t most = 140000)
       : memory(most, 4, nullptr), out(Tsn(initial)), base_(initial) {}
-  ~Sender() {
+  ~SentChunks() {
     while (out.pop_any(memory) != nullptr) {
     }
     EXPECT_EQ(out.flight(), 0u);
@@ -51,8 +51,8 @@ class Sender {
     for (size_t path = 0; path < kMaxPaths; ++path) EXPECT_EQ(out.flight(path), 0u);
     EXPECT_EQ(memory.used(), 0u);
   }
-  Sender(const Sender&) = delete;
-  Sender& operator=(const Sender&) = delete;
+  SentChunks(const SentChunks&) = delete;
+  SentChunks& operator=(const SentChunks&) = delete;
 
   [[nodiscard]] Tsn tsn(uint32_t n) const { return Tsn(base_ + n); }
   void send(size_t count, uint16_t size = 100, uint8_t path = 0, int64_t ms = 0,

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The DATA of a packet (RFC 9260 sections 6.1, 6.9, 6.10, 7.2): what is sent again, then new DATA
+// in the order of the streams. No allocation but from pools, and nothing waits for company.
+#include "tx/sender.h"
+#include "wire/data_chunk.h"
+
+namespace trunkline {
+namespace {
+
+// When a pool is empty, somebody else's acknowledgement will fill it: look again soon.
+constexpr Duration kPoolRetry = std::chrono::milliseconds(5);
+
+// A message is cut to the space that is left in a packet only if that saves more than it costs.
+constexpr uint32_t kSmallestUsefulShare = 2;
+
+// The interval of window probes has reached any RTO.Max long before.
+constexpr uint8_t kMostProbesCounted = 16;
+
+bool goes_by(const DataLane& lane, const TxChunk& chunk) {
+  const uint8_t from = chunk.fast_retransmitted ? lane.missed_from : lane.lost_from;
+  return (from >> chunk.path & 1) != 0;
+}
+
+}  // namespace
+
+void Sender::send_again(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                        const DataLane& lane, DataSent& sent) {
+  TxChunk* chunk = outstanding_.next_retransmission();
+  while (chunk != nullptr) {
+    const uint32_t cwnd = sent.any ? lane.cwnd_when_used : lane.cwnd;
+    // One packet of a fast retransmission goes out whatever cwnd says (7.2.4 rule 3).
+    const bool allowed = again_now_ || outstanding_.flight(lane.path) < cwnd;
+    if (!allowed || !goes_by(lane, *chunk)) break;
+    wire::DataChunk header;
+    header.unordered = chunk->message->unordered;
+    header.beginning = chunk->beginning;
+    header.ending = chunk->ending;
+    header.tsn = chunk->tsn;
+    header.stream = chunk->message->stream;
+    header.ssn = chunk->message->ssn;
+    header.ppid = chunk->message->ppid;
+    uint8_t* const at = wire::write_data_header(writer, header, chunk->size);
+    if (at == nullptr) break;
+    PayloadCursor payload{chunk->piece, chunk->offset};
+    payload.read(at, chunk->size);
+    // What IP may fragment proves nothing about the path MTU.
+    const bool whole = wire::padded(wire::kDataHeaderSize + chunk->size) <= lane.packet;
+    chunk->packet = whole ? static_cast<uint16_t>(writer.size() + lane.ip_header) : uint16_t{0};
+    // What comes from another path puts nothing off that is waited for here (7.2.4 rule 4).
+    const bool was_here = chunk->path == lane.path;
+    outstanding_.retransmit(chunk, now, lane.path);
+    peer_rwnd_ -= std::min<uint32_t>(peer_rwnd_, chunk->size);
+    if (was_here && outstanding_.earliest(lane.path) == chunk) sent.earliest_again = true;
+    sent.any = true;
+    ++sent.again;
+    ctx.counters.add(Counter::k_retransmitted_chunks);
+    if (ctx.profile.one_data_per_packet) break;
+    chunk = outstanding_.next_retransmission(chunk);
+  }
+  if (sent.any) again_now_ = false;
+}
+
+void Sender::send_new(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                      const DataLane& lane, DataSent& sent) {
+  const Profile& profile = ctx.profile;
+  if (queue_.empty() || (sent.any && profile.one_data_per_packet)) return;
+  if (profile.max_burst > 0 && burst_left_ == 0 && !sent.any) return;
+  if (profile.nagle && !sent.any && outstanding_.flight() > 0 &&
+      queue_.bytes() < lane.fragment_limit) {
+    return;
+  }
+  bool added = false;
+  while (TxMessage* message = queue_.front()) {
+    const uint32_t size = next_fragment_size(*message, writer, lane.fragment_limit);
+    const uint32_t cwnd = sent.any || added ? lane.cwnd_when_used : lane.cwnd;
+    if (size == 0 || !window_allows(profile, now, lane, cwnd, size)) break;
+    if (!outstanding_.make_room(ctx.chunks)) {
+      ctx.counters.add(Counter::k_waits_for_chunks);
+      retry_at_ = now + kPoolRetry;
+      break;
+    }
+    send_chunk(ctx, now, writer, lane, message, size);
+    added = true;
+    if (peer_rwnd_ < size) {
+      note_probe(ctx);
+      sent.window_probe = true;
+      break;
+    }
+    peer_rwnd_ -= size;
+    if (profile.one_data_per_packet) break;
+  }
+  if (!added) return;
+  sent.any = true;
+  if (burst_left_ > 0) --burst_left_;
+}
+
+// The next `size` bytes of a message; there is room for them everywhere.
+inline void Sender::send_chunk(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                               const DataLane& lane, TxMessage* message, uint32_t size) {
+  const bool beginning = !message->started;
+  queue_.advance(message, size);
+  const bool ending = message->unsent_size == 0;
+  wire::DataChunk header;
+  header.unordered = message->unordered;
+  header.beginning = beginning;
+  header.ending = ending;
+  header.immediate = ending && (message->sack_immediately || lane.last_words);
+  header.tsn = outstanding_.next_tsn();
+  header.stream = message->stream;
+  header.ssn = message->ssn;
+  header.ppid = message->ppid;
+  uint8_t* const at = wire::write_data_header(writer, header, size);
+  outstanding_.add(ctx.chunks, {.message = message,
+                                .tsn = header.tsn,
+                                .size = static_cast<uint16_t>(size),
+                                .packet = static_cast<uint16_t>(writer.size() + lane.ip_header),
+                                .piece = message->unsent.piece,
+                                .offset = message->unsent.offset,
+                                .path = lane.path,
+                                .beginning = beginning,
+                                .ending = ending,
+                                .sent_at = now});
+  message->unsent.read(at, size);
+  ++message->chunks_outstanding;
+  ctx.counters.add(message->unordered ? Counter::k_out_unorder_chunks
+                                      : Counter::k_out_order_chunks);
+  if (beginning && !ending) ctx.counters.add(Counter::k_frag_usr_msgs);
+}
+
+// The chunk just sent had no room in the peer's window.
+void Sender::note_probe(const SenderContext& ctx) {
+  peer_rwnd_ = 0;
+  probing_window_ = true;
+  probe_due_ = false;
+  if (probes_ < kMostProbesCounted) ++probes_;
+  ctx.counters.add(Counter::k_zero_window_probes);
+}
+
+// How much of the message goes into this packet; 0: none of it, it waits for the next packet.
+uint32_t Sender::next_fragment_size(const TxMessage& message, const wire::PacketWriter& writer,
+                                    uint32_t limit) const {
+  const size_t left = writer.remaining();
+  if (left <= wire::kDataHeaderSize) return 0;
+  const uint32_t room = static_cast<uint32_t>(left - wire::kDataHeaderSize);
+  // A packet with less room than the path has must still make progress.
+  if (writer.empty()) limit = std::min(limit, room);
+  if (message.unsent_size <= limit) return message.unsent_size <= room ? message.unsent_size : 0;
+  const uint32_t share = std::min(room & ~3u, limit & ~3u);
+  return share >= limit / kSmallestUsefulShare ? share : 0;
+}
+
+// Rules A and B of section 6.1. A window that is closed, or too small for the chunk, lets one
+// through now and then when nothing is in flight. The chunk is never cut to fit it: crumbs would
+// be all that the peer gets (SWS).
+bool Sender::window_allows(const Profile& profile, TimePoint now, const DataLane& lane,
+                           uint32_t cwnd, uint32_t size) {
+  if (outstanding_.flight(lane.path) >= cwnd) return false;
+  if (outstanding_.span() >= kMaxSendWindow) return false;
+  if (peer_rwnd_ >= size) {
+    probe_at_ = TimePoint::never();
+    probe_due_ = false;
+    probes_ = 0;
+    return true;
+  }
+  if (outstanding_.flight() > 0) return false;
+  if (!probe_due_ && probe_at_.is_never()) plan_probe(profile, now, lane.rto);
+  return probe_due_;
+}
+
+// The first an RTO after the window was found closed, the others at twice the interval each.
+void Sender::plan_probe(const Profile& profile, TimePoint now, Duration rto) {
+  const Duration interval = rto * (int64_t{1} << probes_);
+  probe_at_ = now + std::min(interval, profile.rto_max);
+}
+
+}  // namespace trunkline

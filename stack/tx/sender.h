@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The half of an association that sends: messages that are accepted, chunks of them that are
+// outstanding, the window that the peer has told and the probes of it, loss and recovery, and the
+// DATA of a packet (RFC 9260 sections 6.1, 6.2.1, 6.9, 7.2.4).
+//
+// Owns the queue of messages and the chunks outstanding, in the shard's pools. Its association
+// alone calls it, and tells it of the path that a packet goes by with a DataLane; what was sent, or
+// what a SACK said, comes back as a value, for the association to apply to paths and timers. It
+// calls nobody, and knows neither states nor what is received. T3 and cwnd are the paths'.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/pool.h"
+#include "trunkline/stack/counters.h"
+#include "trunkline/stack/pool_share.h"
+#include "trunkline/stack/stack.h"
+#include "tx/outstanding.h"
+#include "tx/send_queue.h"
+#include "wire/packet_writer.h"
+
+namespace trunkline {
+
+// What of a profile and of its shard a sender uses.
+struct SenderContext {
+  const Profile& profile;
+  Pool<TxMessage>& messages;
+  const PoolShare& message_share;
+  ChunkMemory& chunks;
+  Counters& counters;
+};
+
+// The path that a packet goes by, as far as DATA is concerned.
+struct DataLane {
+  uint8_t path = 0;         // index
+  bool takes_new = false;   // new DATA goes this way
+  bool last_words = false;  // the user has shut down: SACKs are asked for at once
+  uint8_t lost_from = 0;    // bit n: what was lost in time on path n is sent again this way,
+  uint8_t missed_from = 0;  // and what was found missing there (6.4)
+  uint16_t ip_header = 0;   // bytes of an IP packet in front of the SCTP packet
+  uint32_t cwnd = 0;
+  uint32_t cwnd_when_used = 0;  // the same once something is sent: a window that was idle is halved
+  uint32_t packet = 0;          // bytes for chunks in one of its packets
+  uint32_t fragment_limit = 0;  // user bytes in the largest chunk that fits every path
+  Duration rto{};
+};
+
+// What has gone into a packet.
+struct DataSent {
+  bool any = false;
+  bool earliest_again = false;  // T3 begins anew (6.3.2 R1, 7.2.4 rule 4)
+  bool window_probe = false;
+  uint16_t again = 0;  // chunks that were sent before
+};
+
+class Sender {
+ public:
+  Sender(Tsn initial_tsn, uint16_t streams, uint32_t peer_rwnd)
+      : outstanding_(initial_tsn),
+        told_rwnd_(peer_rwnd),
+        peer_rwnd_(peer_rwnd),
+        streams_(streams) {}
+  // What the peer's INIT ACK says.
+  void begin(uint16_t streams, uint32_t peer_rwnd) {
+    streams_ = streams;
+    told_rwnd_ = peer_rwnd_ = peer_rwnd;
+  }
+
+  // -- messages (sender.cpp)
+  // Takes the payload over with kOk only.
+  Status accept(const SenderContext& ctx, const SendRequest& request, Payload& payload);
+  // The end: done(TxMessage*) for each message, which is then the caller's to destroy.
+  template <typename Done>
+  void give_all_back(ChunkMemory& chunks, Done&& done);
+  // done(TxMessage*) for each message that the peer has all of, likewise.
+  template <typename Done>
+  void finish_acked(ChunkMemory& chunks, Done&& done);
+  // All that was accepted is acknowledged: true, once.
+  [[nodiscard]] bool take_dry() {
+    if (!dry_owed_ || !outstanding_.empty() || !queue_.empty()) return false;
+    dry_owed_ = false;
+    return true;
+  }
+
+  // -- a packet (bundle.cpp)
+  [[nodiscard]] const TxChunk* next_again() const { return outstanding_.next_retransmission(); }
+  [[nodiscard]] bool has_again() const { return outstanding_.has_retransmissions(); }
+  // What is to be sent again, then new DATA, as windows and room allow: nothing new before all that
+  // is to be sent again (6.1 C).
+  void fill(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
+            const DataLane& lane, DataSent& sent) {
+    if (has_again()) send_again(ctx, now, writer, lane, sent);
+    if (has_again() || !lane.takes_new) return;
+    send_new(ctx, now, writer, lane, sent);
+  }
+  void send_again(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                  const DataLane& lane, DataSent& sent);
+  void open_burst(const Profile& profile) { burst_left_ = profile.max_burst; }
+  [[nodiscard]] bool has_new() const { return !queue_.empty(); }
+
+  // -- acknowledgements and loss (recovery.cpp)
+  enum class SackVerdict : uint8_t { kGood, kOld, kUnsent };
+  [[nodiscard]] SackVerdict judge(const wire::SackChunk& sack) const {
+    if (sack.cum_tsn_ack.before(outstanding_.cum_ack())) return SackVerdict::kOld;  // 6.2.1 D i
+    return outstanding_.acknowledges_unsent(sack) ? SackVerdict::kUnsent : SackVerdict::kGood;
+  }
+  // Of a good one: what it says of each path.
+  void acknowledge(const SenderContext& ctx, const wire::SackChunk& sack, SackOutcome& outcome);
+  // The same for a SHUTDOWN's cumulative TSN.
+  void acknowledge(Tsn cum_tsn, SackOutcome& outcome) {
+    outstanding_.process_cum_ack(cum_tsn, outcome);
+  }
+  // When the paths have heard of it. True: fast recovery begins, and those with a loss shrink.
+  bool recover(const Profile& profile, const SackOutcome& outcome);
+  // A SACK's a_rwnd, when all else is done.
+  struct WindowNews {
+    bool answers_probe = false;
+    bool resend = false;  // the probe was dropped: lose() all paths, send it now
+  };
+  WindowNews take_window(uint32_t a_rwnd, bool newly_acked, uint32_t fragment_limit);
+  // A SHUTDOWN has none: the last one told still counts.
+  void take_window() { peer_rwnd_ = left_of(told_rwnd_); }
+  // T3 has expired. `answered`: the peer is alive, and its window was shut.
+  void on_t3(bool answered) {
+    if (answered || window_closed_) probing_window_ = true;
+  }
+  // Was it the window, and not the network?
+  [[nodiscard]] bool window_explains_loss() const {
+    return told_rwnd_ == 0 || !outstanding_.has_gaps();
+  }
+  // All that is in flight on a path is to be sent again.
+  Outstanding::Lost lose(uint8_t path) {
+    const Outstanding::Lost lost = outstanding_.mark_lost(path);
+    peer_rwnd_ += lost.bytes;  // 6.2.1 C
+    return lost;
+  }
+  void end_recovery() { in_recovery_ = again_now_ = false; }
+  [[nodiscard]] bool in_recovery() const { return in_recovery_; }
+
+  // -- time
+  // When a pool was empty, or when the closed window is to be probed.
+  [[nodiscard]] TimePoint due() const { return std::min(retry_at_, probe_at_); }
+  // True: there may be something to send.
+  bool on_time(TimePoint now);
+
+  [[nodiscard]] Tsn next_tsn() const { return outstanding_.next_tsn(); }
+  [[nodiscard]] Tsn cum_ack() const { return outstanding_.cum_ack(); }
+  [[nodiscard]] bool all_acked() const { return outstanding_.empty(); }
+  // Bytes of DATA chunks in flight on a path.
+  [[nodiscard]] uint32_t flight(size_t path) const { return outstanding_.flight(path); }
+  [[nodiscard]] uint64_t queued_bytes() const { return queue_.bytes(); }
+  [[nodiscard]] uint64_t outstanding_bytes() const { return outstanding_.bytes(); }
+  [[nodiscard]] uint32_t peer_rwnd() const { return peer_rwnd_; }
+  [[nodiscard]] uint16_t streams() const { return streams_; }
+  void set_streams(uint16_t streams) { streams_ = streams; }
+  // For ICMP: the chunk with this TSN, if it is in flight; is a larger packet?
+  [[nodiscard]] const TxChunk* in_flight(Tsn tsn) const { return outstanding_.in_flight(tsn); }
+  [[nodiscard]] bool larger_in_flight(uint8_t path, uint16_t size) {
+    return outstanding_.larger_in_flight(path, size);
+  }
+
+ private:
+  void send_new(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                const DataLane& lane, DataSent& sent);
+  void send_chunk(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                  const DataLane& lane, TxMessage* message, uint32_t size);
+  [[nodiscard]] uint32_t next_fragment_size(const TxMessage& message,
+                                            const wire::PacketWriter& writer,
+                                            uint32_t limit) const;
+  [[nodiscard]] bool window_allows(const Profile& profile, TimePoint now, const DataLane& lane,
+                                   uint32_t cwnd, uint32_t size);
+  void plan_probe(const Profile& profile, TimePoint now, Duration rto);
+  void note_probe(const SenderContext& ctx);
+  [[nodiscard]] bool fits_next_chunk(uint32_t a_rwnd, uint32_t fragment_limit) const;
+  [[nodiscard]] uint32_t left_of(uint32_t a_rwnd) const {
+    const uint64_t flight = outstanding_.flight();
+    return a_rwnd > flight ? static_cast<uint32_t>(a_rwnd - flight) : 0;
+  }
+
+  SendQueue queue_;
+  Outstanding outstanding_;
+  TimePoint retry_at_ = TimePoint::never();  // a pool was empty
+  TimePoint probe_at_ = TimePoint::never();  // when to probe the closed window
+  uint32_t told_rwnd_;                       // the peer's last a_rwnd
+  uint32_t peer_rwnd_;                       // what of it is left, as far as we can know
+  uint32_t accepted_bytes_ = 0;              // payload accepted and not yet finished
+  uint32_t accepted_messages_ = 0;           // likewise
+  Tsn recovery_exit_;
+  uint16_t streams_;
+  uint8_t probes_ = 0;      // of the window, sent since it closed
+  uint8_t burst_left_ = 0;  // packets that may still go out before the next trigger
+  bool again_now_ : 1 = false;  // one packet regardless of cwnd (7.2.4 rule 3)
+  bool in_recovery_ : 1 = false;
+  bool probing_window_ : 1 = false;  // the chunk in flight is a zero window probe
+  bool window_closed_ : 1 = false;   // the last SACK's a_rwnd had no room for the next chunk
+  bool probe_due_ : 1 = false;       // the closed window has been left alone for long enough
+  bool dry_owed_ : 1 = false;
+};
+
+template <typename Done>
+void Sender::finish_acked(ChunkMemory& chunks, Done&& done) {
+  outstanding_.pop_acked(chunks, [&](TxMessage* message) {
+    if (--message->chunks_outstanding > 0 || message->unsent_size > 0) return;
+    queue_.finish(*message);
+    accepted_bytes_ -= static_cast<uint32_t>(message->payload.size());
+    --accepted_messages_;
+    done(message);
+  });
+}
+
+template <typename Done>
+void Sender::give_all_back(ChunkMemory& chunks, Done&& done) {
+  while (TxMessage* message = outstanding_.pop_any(chunks)) {
+    if (--message->chunks_outstanding > 0 || message->unsent_size > 0) continue;
+    queue_.finish(*message);
+    done(message);
+  }
+  while (TxMessage* message = queue_.pop_any()) done(message);
+  accepted_bytes_ = 0;
+  accepted_messages_ = 0;
+}
+
+}  // namespace trunkline
