@@ -11,6 +11,16 @@
 
 namespace trunkline {
 
+// What every message and packet touches lies in front of the first path, and is what is asked for
+// before a turn. Offsets in such a class are what every compiler that we know says they are.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+struct Association::Layout {
+  static_assert(offsetof(Association, paths_) + PathSet::kHotBytes <= kHotBytes);
+  static_assert(offsetof(Association, established_at_) >= kHotBytes);
+};
+#pragma GCC diagnostic pop
+
 Association::Association(const LocalEnd& local, const Profile& profile, PortNumber peer_port,
                          VerificationTag local_tag, Tsn initial_tsn, uint64_t user_word)
     : user(user_word),

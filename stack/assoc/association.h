@@ -365,6 +365,7 @@ class Association {
     uint16_t offered_streams = 0;  // what our INIT said (5.2.1)
   };
   friend struct ShardContext;
+  struct Layout;  // what lies together: association.cpp
   Passage& passage(ShardContext& ctx);
   void end_passage(ShardContext& ctx);
 
@@ -377,23 +378,24 @@ class Association {
   AssocState state_;
   uint8_t pending_ = 0;  // PendingChunk
   bool dead_ : 1 = false;
-  bool accepted_ : 1 = false;     // the peer opened it
+  bool accepted_ : 1 = false;         // the peer opened it
   bool shutdown_wished_ : 1 = false;  // by our user, whatever became of it
-  uint8_t cookie_ack_path_ = 0;  // where the last COOKIE ECHO came from (6.4)
-  uint8_t setup_path_ = 0;       // where INIT and COOKIE ECHO go
-  uint16_t error_count_ = 0;     // 8.1
+  uint8_t cookie_ack_path_ = 0;       // where the last COOKIE ECHO came from (6.4)
+  uint8_t setup_path_ = 0;            // where INIT and COOKIE ECHO go
+  uint16_t error_count_ = 0;          // 8.1
   Passage* passage_ = nullptr;
 
-  // -- data in and out
+  // -- its parts, which know nothing of each other
   Receiver receiver_;
   Sender sender_;
-  PathSet paths_;
-
   Totals totals_;
+  PathSet paths_;
 
   // -- what is seldom touched
   TimePoint established_at_;
 };
+// A million associations have a million of these: decision 0008.
+static_assert(sizeof(Association) <= 744);
 
 using ReadyQueue = TurnQueue<Association, &Association::ready_place>;
 // By what they hold of the receive buffers out of order, then by what they hold at all.

@@ -89,7 +89,7 @@ void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
 
 // Chunks that the cumulative TSN has passed, and with them the messages that are complete.
 void Association::finish_acked(ShardContext& ctx) {
-  sender_.finish_acked(ctx.chunks, [&](TxMessage* message) {
+  const bool dry = sender_.finish_acked(ctx.chunks, [&](TxMessage* message) {
     Event& event = emit(ctx, EventKind::kSendAcknowledged);
     event.context = message->context;
     event.stream = message->stream;
@@ -97,7 +97,7 @@ void Association::finish_acked(ShardContext& ctx) {
     event.payload = std::move(message->payload);
     ctx.messages.destroy(message);
   });
-  if (sender_.take_dry()) emit(ctx, EventKind::kSenderDry);
+  if (dry) emit(ctx, EventKind::kSenderDry);
 }
 
 }  // namespace trunkline

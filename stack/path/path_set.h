@@ -55,6 +55,9 @@ struct PathNews {
 
 class PathSet {
  public:
+  // From the start: what every packet touches. Then comes the first path.
+  static constexpr size_t kHotBytes = 24;
+
   PathSet() = default;
   PathSet(const PathSet&) = delete;
   PathSet& operator=(const PathSet&) = delete;
@@ -69,7 +72,7 @@ class PathSet {
   bool add(PathMemory& memory, const Profile& profile, const LocalEnd& ends,
            const IpAddress& remote, const IpAddress& local = {});
   // Those that there are now were named by our user: they are confirmed without being asked (5.4).
-  void name_all() { named_ = count_; }
+  void name_all() { named_ = count_ & 0x7f; }
   [[nodiscard]] uint8_t named() const { return named_; }
   // Of an attempt to connect: the paths that `is_peers` keep, unless none of those is left that our
   // user named. The first of them is primary.
@@ -135,14 +138,15 @@ class PathSet {
   bool choose_another(PathContext ctx, const Path* failed);
   [[nodiscard]] bool may_probe(TimePoint now, const Path& path) const;
 
+  // -- its members
   Path* only_ = nullptr;  // the list of one
   Path** paths_ = &only_;
   uint32_t fragment_limit_ = 0;
   uint8_t count_ = 0;
   uint8_t primary_ = 0;
   uint8_t data_path_ = 0;  // where DATA goes: see choose_data_path()
-  uint8_t named_ = 0;      // the first ones
-  bool own_used_ = false;
+  uint8_t named_ : 7 = 0;  // the first ones
+  bool own_used_ : 1 = false;
   alignas(Path) std::byte own_[sizeof(Path)];
   TimePoint next_probe_at_;
 };
@@ -161,7 +165,7 @@ bool PathSet::keep_only(PathMemory& memory, IsPeers&& is_peers) {
     paths_[kept++] = path;
   }
   count_ = kept;
-  named_ = static_cast<uint8_t>(named);
+  named_ = static_cast<uint8_t>(named & 0x7f) & 0x7f;
   primary_ = data_path_ = 0;
   sizes_changed();
   return true;

@@ -185,6 +185,7 @@ class Receiver {
   Arrival settle(const ReceiverContext& ctx, const wire::DataChunk& chunk,
                  TsnTracker::Verdict verdict, DataSeen& seen);
 
+  // -- its members
   TsnTracker tsns_;
   ReceiveQueue queue_;
   uint64_t kept_bytes_ = 0;

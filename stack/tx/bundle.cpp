@@ -14,7 +14,7 @@ constexpr Duration kPoolRetry = std::chrono::milliseconds(5);
 constexpr uint32_t kSmallestUsefulShare = 2;
 
 // The interval of window probes has reached any RTO.Max long before.
-constexpr uint8_t kMostProbesCounted = 16;
+constexpr uint8_t kMostProbesCounted = 15;
 
 bool goes_by(const DataLane& lane, const TxChunk& chunk) {
   const uint8_t from = chunk.fast_retransmitted ? lane.missed_from : lane.lost_from;
@@ -131,7 +131,7 @@ inline void Sender::send_chunk(const SenderContext& ctx, TimePoint now, wire::Pa
 void Sender::note_probe(const SenderContext& ctx) {
   peer_rwnd_ = 0;
   probing_window_ = true;
-  probe_due_ = false;
+  probe_at_ = TimePoint::never();
   if (probes_ < kMostProbesCounted) ++probes_;
   ctx.counters.add(Counter::k_zero_window_probes);
 }
@@ -158,13 +158,12 @@ bool Sender::window_allows(const Profile& profile, TimePoint now, const DataLane
   if (outstanding_.span() >= kMaxSendWindow) return false;
   if (peer_rwnd_ >= size) {
     probe_at_ = TimePoint::never();
-    probe_due_ = false;
     probes_ = 0;
     return true;
   }
   if (outstanding_.flight() > 0) return false;
-  if (!probe_due_ && probe_at_.is_never()) plan_probe(profile, now, lane.rto);
-  return probe_due_;
+  if (probe_at_.is_never()) plan_probe(profile, now, lane.rto);
+  return probe_is_due();
 }
 
 // The first an RTO after the window was found closed, the others at twice the interval each.

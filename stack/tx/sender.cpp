@@ -33,7 +33,6 @@ Status Sender::accept(const SenderContext& ctx, const SendRequest& request, Payl
   message->payload = std::move(payload);
   accepted_bytes_ += message->unsent_size;
   ++accepted_messages_;
-  dry_owed_ = true;
   ctx.counters.add(Counter::k_messages_sent);
   ctx.counters.add(Counter::k_message_bytes_sent, message->unsent_size);
   // With nothing in flight no SACK will come to open a new burst.
@@ -44,11 +43,8 @@ Status Sender::accept(const SenderContext& ctx, const SendRequest& request, Payl
 bool Sender::on_time(TimePoint now) {
   const bool retry = retry_at_ <= now;
   if (retry) retry_at_ = TimePoint::never();
-  const bool probe = probe_at_ <= now;
-  if (probe) {
-    probe_at_ = TimePoint::never();
-    probe_due_ = true;
-  }
+  const bool probe = !probe_is_due() && probe_at_ <= now;
+  if (probe) probe_at_ = kNow;
   return retry || probe;
 }
 

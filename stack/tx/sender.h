@@ -73,15 +73,10 @@ class Sender {
   // The end: done(TxMessage*) for each message, which is then the caller's to destroy.
   template <typename Done>
   void give_all_back(ChunkMemory& chunks, Done&& done);
-  // done(TxMessage*) for each message that the peer has all of, likewise.
+  // done(TxMessage*) for each message that the peer has all of, likewise. True: there were some, and
+  // now all that was accepted is acknowledged.
   template <typename Done>
-  void finish_acked(ChunkMemory& chunks, Done&& done);
-  // All that was accepted is acknowledged: true, once.
-  [[nodiscard]] bool take_dry() {
-    if (!dry_owed_ || !outstanding_.empty() || !queue_.empty()) return false;
-    dry_owed_ = false;
-    return true;
-  }
+  bool finish_acked(ChunkMemory& chunks, Done&& done);
 
   // -- a packet (bundle.cpp)
   [[nodiscard]] const TxChunk* next_again() const { return outstanding_.next_retransmission(); }
@@ -140,7 +135,9 @@ class Sender {
 
   // -- time
   // When a pool was empty, or when the closed window is to be probed.
-  [[nodiscard]] TimePoint due() const { return std::min(retry_at_, probe_at_); }
+  [[nodiscard]] TimePoint due() const {
+    return probe_is_due() ? retry_at_ : std::min(retry_at_, probe_at_);
+  }
   // True: there may be something to send.
   bool on_time(TimePoint now);
 
@@ -161,6 +158,9 @@ class Sender {
   }
 
  private:
+  static constexpr TimePoint kNow{};  // in probe_at_
+
+  [[nodiscard]] bool probe_is_due() const { return probe_at_ == kNow; }
   void send_new(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
                 const DataLane& lane, DataSent& sent);
   void send_chunk(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
@@ -178,28 +178,28 @@ class Sender {
     return a_rwnd > flight ? static_cast<uint32_t>(a_rwnd - flight) : 0;
   }
 
+  // -- its members
   SendQueue queue_;
   Outstanding outstanding_;
   TimePoint retry_at_ = TimePoint::never();  // a pool was empty
-  TimePoint probe_at_ = TimePoint::never();  // when to probe the closed window
+  TimePoint probe_at_ = TimePoint::never();  // when to probe the closed window; kNow: that has come
   uint32_t told_rwnd_;                       // the peer's last a_rwnd
   uint32_t peer_rwnd_;                       // what of it is left, as far as we can know
   uint32_t accepted_bytes_ = 0;              // payload accepted and not yet finished
   uint32_t accepted_messages_ = 0;           // likewise
   Tsn recovery_exit_;
   uint16_t streams_;
-  uint8_t probes_ = 0;      // of the window, sent since it closed
   uint8_t burst_left_ = 0;  // packets that may still go out before the next trigger
+  uint8_t probes_ : 4 = 0;  // of the window, sent since it closed, as far as they are counted
   bool again_now_ : 1 = false;  // one packet regardless of cwnd (7.2.4 rule 3)
   bool in_recovery_ : 1 = false;
   bool probing_window_ : 1 = false;  // the chunk in flight is a zero window probe
   bool window_closed_ : 1 = false;   // the last SACK's a_rwnd had no room for the next chunk
-  bool probe_due_ : 1 = false;       // the closed window has been left alone for long enough
-  bool dry_owed_ : 1 = false;
 };
 
 template <typename Done>
-void Sender::finish_acked(ChunkMemory& chunks, Done&& done) {
+bool Sender::finish_acked(ChunkMemory& chunks, Done&& done) {
+  const uint32_t before = accepted_messages_;
   outstanding_.pop_acked(chunks, [&](TxMessage* message) {
     if (--message->chunks_outstanding > 0 || message->unsent_size > 0) return;
     queue_.finish(*message);
@@ -207,6 +207,7 @@ void Sender::finish_acked(ChunkMemory& chunks, Done&& done) {
     --accepted_messages_;
     done(message);
   });
+  return accepted_messages_ == 0 && before != 0;
 }
 
 template <typename Done>
