@@ -5,6 +5,8 @@
 #include <fstream>
 #include <regex>
 #include <set>
+#include <span>
+#include <string>
 
 #include "peer_with_four.h"
 
@@ -47,90 +49,108 @@ constexpr MemberRow kAssociation[] = {
     {"pending_", kAnew, "the COOKIE ACK"},
     {"dead_", kAnew},
     {"accepted_", kCarriedOver, "who called first is history"},
-    {"sack_due_", kAnew},
-    {"sack_detour_", kAnew},
-    {"first_data_seen_", kAnew},
-    {"fast_retransmit_now_", kAnew},
-    {"in_fast_recovery_", kAnew},
-    {"probing_window_", kAnew},
-    {"window_closed_", kAnew},
-    {"probe_due_", kAnew},
-    {"sender_dry_owed_", kAnew, "what was accepted has been given back"},
     {"shutdown_wished_", kCarriedOver, "not the peer's to undo"},
-    {"own_path_used_", kAnew},
-    {"probes_", kAnew},
-    {"packets_since_sack_", kAnew},
-    {"burst_left_", kAnew},
-    {"path_count_", kCookie, "the addresses of the new list, no others"},
-    {"primary_", kAnew, "the address that the INIT came from"},
-    {"data_path_", kAnew},
-    {"last_data_path_", kAnew},
-    {"named_count_", kAnew, "counts while opening"},
     {"cookie_ack_path_", kAnew, "where the COOKIE ECHO came from"},
     {"setup_path_", kAnew},
     {"error_count_", kAnew},
-    {"starved_", kAnew},
-    {"starved_ms_", kAnew, "counts for starved_"},
-    {"outbound_streams_", kCookie},
-    {"inbound_streams_", kCookie},
-    {"told_rwnd_", kCookie},
-    {"peer_rwnd_", kCookie},
-    {"offered_", kAnew, "the window of our INIT ACK"},
-    {"fragment_limit_", kAnew},
-    {"only_path_", kCookie},
-    {"paths_", kCookie},
     {"passage_", kAnew, "the tie-tags are good for one restart"},
-    {"sack_at_", kAnew},
-    {"retry_at_", kAnew},
-    {"probe_at_", kAnew},
-    // -- data in and out
-    {"tsns_", kCookie},
-    {"received_", kAnew, "what was not whole never will be"},
-    {"messages_received_", kCarriedOver, "what was counted stays counted"},
-    {"packets_received_", kCarriedOver, "likewise"},
-    {"queue_", kAnew, "messages go back to their user, SSNs begin with 0"},
-    {"outstanding_", kCookie},
-    {"accepted_bytes_", kAnew},
-    {"accepted_messages_", kAnew},
-    {"messages_sent_", kCarriedOver, "what was counted stays counted"},
-    {"packets_sent_", kCarriedOver, "likewise"},
-    {"own_path_", kAnew, "every path is a new one: see Path"},
+    // -- its parts
+    {"receiver_", kAnew, "see kReceiver"},
+    {"sender_", kAnew, "see kSender"},
+    {"totals_", kCarriedOver, "what was counted stays counted"},
+    {"paths_", kAnew, "see kPaths"},
     // -- what is seldom touched
-    {"kept_bytes_", kCarriedOver, "a slow reader has them still to take"},
-    {"retransmitted_", kCarriedOver, "what was counted stays counted"},
     {"established_at_", kAnew},
-    {"next_probe_at_", kCarriedOver, "a restart begins no new round of probes (5.4)"},
-    {"fast_recovery_exit_", kAnew},
 };
 
-// The data members of Association, as its header has them.
-std::set<std::string> members_in_header() {
-  std::ifstream file(TRUNKLINE_STACK "/assoc/association.h");
-  EXPECT_TRUE(file.good());
+constexpr MemberRow kReceiver[] = {
+    {"tsns_", kCookie},
+    {"queue_", kAnew, "what was not whole never will be"},
+    {"kept_bytes_", kCarriedOver, "a slow reader has them still to take"},
+    {"sack_at_", kAnew},
+    {"offered_", kAnew, "the window of our INIT ACK"},
+    {"streams_", kCookie},
+    {"starved_", kAnew},
+    {"starved_ms_", kAnew, "counts for starved_"},
+    {"packets_since_sack_", kAnew},
+    {"last_path_", kAnew},
+    {"sack_due_", kAnew},
+    {"sack_detour_", kAnew},
+    {"first_data_seen_", kAnew},
+};
+
+constexpr MemberRow kSender[] = {
+    {"queue_", kAnew, "messages go back to their user, SSNs begin with 0"},
+    {"outstanding_", kCookie},
+    {"retry_at_", kAnew},
+    {"probe_at_", kAnew},
+    {"told_rwnd_", kCookie},
+    {"peer_rwnd_", kCookie},
+    {"accepted_bytes_", kAnew},
+    {"accepted_messages_", kAnew, "nor is it owed that all is acknowledged"},
+    {"recovery_exit_", kAnew},
+    {"streams_", kCookie},
+    {"burst_left_", kAnew},
+    {"probes_", kAnew},
+    {"again_now_", kAnew},
+    {"in_recovery_", kAnew},
+    {"probing_window_", kAnew},
+    {"window_closed_", kAnew},
+};
+
+constexpr MemberRow kPaths[] = {
+    {"only_", kCookie},
+    {"paths_", kCookie},
+    {"fragment_limit_", kAnew},
+    {"count_", kCookie, "the addresses of the new list, no others"},
+    {"primary_", kAnew, "the address that the INIT came from"},
+    {"data_path_", kAnew},
+    {"named_", kAnew, "counts while opening"},
+    {"own_used_", kAnew},
+    {"own_", kAnew, "every path is a new one: see Path"},
+    {"next_probe_at_", kCarriedOver, "a restart begins no new round of probes (5.4)"},
+};
+
+// The data members that a header has between two texts.
+std::set<std::string> members_in(const std::string& header, const std::string& from,
+                                 const std::string& to) {
+  std::ifstream file(TRUNKLINE_STACK + ("/" + header));
+  EXPECT_TRUE(file.good()) << header;
   const std::string text((std::istreambuf_iterator<char>(file)), {});
   const std::regex member(
-      R"(\n  [A-Za-z_][\w:<>, *&()]*?[ &*](\w+)(\[[^\]]*\])?( : 1)?( = [^;]*)?;)");
+      R"(\n  [A-Za-z_][\w:<>, *&()]*?[ &*](\w+)(\[[^\]]*\])?( : \d)?( = [^;]*)?;)");
+  const size_t begin = text.find(from);
+  const size_t end = text.find(to, begin);
+  EXPECT_NE(end, std::string::npos) << header << ": " << from;
   std::set<std::string> out;
-  const auto search = [&](const std::string& from, const std::string& to) {
-    const size_t begin = text.find(from);
-    const size_t end = text.find(to, begin);
-    ASSERT_NE(end, std::string::npos) << from;
-    const std::string part = text.substr(begin, end - begin);
-    for (std::sregex_iterator it(part.begin(), part.end(), member), last; it != last; ++it) {
-      out.insert((*it)[1]);
-    }
-  };
-  search("\n  AssocId id;", " private:");
-  search("  // -- who it is, and what state it is in\n", "\n};\n");
+  if (end == std::string::npos) return out;
+  const std::string part = text.substr(begin, end - begin);
+  for (std::sregex_iterator it(part.begin(), part.end(), member), last; it != last; ++it) {
+    out.insert((*it)[1]);
+  }
+  return out;
+}
+
+std::set<std::string> names_of(std::span<const MemberRow> rows) {
+  std::set<std::string> out;
+  for (const MemberRow& row : rows) {
+    EXPECT_TRUE(out.insert(row.member).second) << row.member << " is there twice";
+  }
   return out;
 }
 
 TEST(RestartTable, NamesEveryMemberOfAnAssociation) {
-  std::set<std::string> rows;
-  for (const MemberRow& row : kAssociation) {
-    EXPECT_TRUE(rows.insert(row.member).second) << row.member << " is there twice";
-  }
-  EXPECT_EQ(members_in_header(), rows);
+  std::set<std::string> all = members_in("assoc/association.h", "\n  AssocId id;", " private:");
+  all.merge(members_in("assoc/association.h",
+                       "  // -- who it is, and what state it is in\n", "\n};\n"));
+  EXPECT_EQ(all, names_of(kAssociation));
+}
+
+TEST(RestartTable, NamesEveryMemberOfItsParts) {
+  const std::string from = "  // -- its members";
+  EXPECT_EQ(members_in("rx/receiver.h", from, "\n};\n"), names_of(kReceiver));
+  EXPECT_EQ(members_in("tx/sender.h", from, "\n};\n"), names_of(kSender));
+  EXPECT_EQ(members_in("path/path_set.h", from, "\n};\n"), names_of(kPaths));
 }
 
 // ---------------------------------------------------------------- what is carried over

@@ -75,21 +75,21 @@ class QueueModel {
 };
 
 // Queue and tracker as an association has them.
-class Receiver {
+class OneEnd {
  public:
-  explicit Receiver(uint32_t base, uint32_t block_count = 1 << 20)
+  explicit OneEnd(uint32_t base, uint32_t block_count = 1 << 20)
       : blocks(uint64_t{block_count} * ReceiveBlock::kSize),
         disorder(1),
         tracker(Tsn(base)),
         base_(base) {}
-  ~Receiver() {
+  ~OneEnd() {
     queue.clear(blocks);
     tracker.release(disorder);
     EXPECT_EQ(blocks.used(), 0u);
     EXPECT_EQ(blocks.held(), 0u);
   }
-  Receiver(const Receiver&) = delete;
-  Receiver& operator=(const Receiver&) = delete;
+  OneEnd(const OneEnd&) = delete;
+  OneEnd& operator=(const OneEnd&) = delete;
 
   [[nodiscard]] Tsn tsn(uint64_t number) const {
     return Tsn(base_ + static_cast<uint32_t>(number));
@@ -165,7 +165,7 @@ std::vector<Sent> conversation(SeededRandom& random, size_t messages, uint16_t s
 void compare(uint64_t seed, size_t reach, uint16_t streams, size_t most_parts) {
   SeededRandom random(seed);
   const uint32_t base = random.below(2) == 0 ? 0xffffff00u : static_cast<uint32_t>(random.u32());
-  Receiver receiver(base);
+  OneEnd receiver(base);
   QueueModel model;
   const std::vector<Sent> sent = conversation(random, 400, streams, most_parts);
   std::set<size_t> missing;
@@ -268,7 +268,7 @@ constexpr size_t kMany = 18000;
 // Chunks 1 to kMany in that order, then number 0; no chunk but the last, which sets them all free,
 // costs more than some walks down a tree, and all of them no more than that each.
 void expect_cheap(const NamedOrder& order, const std::vector<Sent>& sent, size_t messages) {
-  Receiver receiver(0xfffffff0u);
+  OneEnd receiver(0xfffffff0u);
   Strings got;
   for (const size_t i : order.order) {
     ASSERT_TRUE(receiver.would_take(i + 1)) << order.name;
@@ -310,7 +310,7 @@ TEST(ReceiveCost, MessagesOfManyStreamsWaitInEveryOrder) {
     sent[i].text = "x";
   }
   for (const NamedOrder& order : orders(kMany)) {
-    Receiver receiver(1);
+    OneEnd receiver(1);
     Strings got;
     for (const size_t i : order.order) {
       ASSERT_EQ(receiver.receive(sent[i + 1], got), Outcome::kHeld) << order.name;
@@ -357,7 +357,7 @@ TEST(ReceiveCost, FragmentsOfManyMessagesComeInEveryOrder) {
 TEST(ReceiveModel, AStreamHoldsAsManyMessagesAsThereAreTsns) {
   constexpr size_t kAll = 65535;
   for (const uint32_t already : {0u, 40000u}) {
-    Receiver receiver(77);
+    OneEnd receiver(77);
     Strings got;
     Sent sent;
     sent.text = "x";
