@@ -7,6 +7,7 @@
 #include "assoc/context.h"
 #include "assoc/errors.h"
 #include "assoc/peer_addresses.h"
+#include "assoc/setup_parameters.h"
 
 namespace trunkline {
 
@@ -54,41 +55,17 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
     ties.local_tie = ctx.random.nonce();
     ties.peer_tie = ctx.random.nonce();
   }
-  Cookie cookie;
-  cookie.created = now;
-  cookie.lifespan = profile_.valid_cookie_life;
   // In a collision both sides must end with the tags of their INITs (5.2.1); a restarted peer gets
   // a tag that was never used (5.2.2).
-  cookie.local_tag = opening ? local_tag_ : fresh_tag;
-  cookie.local_initial_tsn = opening ? sender_.next_tsn() : fresh_tsn;
-  cookie.peer_tag = init.initiate_tag;
-  cookie.peer_initial_tsn = init.initial_tsn;
-  cookie.peer_rwnd = init.a_rwnd;
-  const uint16_t ours = opening ? passage_->offered_streams : sender_.streams();
-  cookie.outbound_streams = std::min(ours, init.inbound_streams);
-  cookie.inbound_streams = std::min(profile_.max_inbound_streams, init.outbound_streams);
+  const SetupSide side{local_, profile_, opening ? local_tag_ : fresh_tag,
+                       opening ? sender_.next_tsn() : fresh_tsn,
+                       opening ? passage_->offered_streams : sender_.streams()};
+  Cookie cookie = cookie_for(side, now, local, peers, peer_port_, init);
   if (state_ != AssocState::kCookieWait) {
     cookie.local_tie = ties.local_tie;
     cookie.peer_tie = ties.peer_tie;
   }
-  cookie.endpoint = local_.endpoint;
-  cookie.local_port = local_.port;
-  cookie.peer_port = peer_port_;
-  cookie.local_address = local;
-  cookie.peer_addresses = peers.addresses;
-  cookie.peer_address_count = peers.count;
-
-  std::array<uint8_t, CookieJar::kMaxSize> sealed;
-  const size_t size = ctx.cookies.seal(now, cookie, sealed);
-  const wire::InitFields fields{cookie.local_tag, profile_.a_rwnd, cookie.outbound_streams,
-                                profile_.max_inbound_streams, cookie.local_initial_tsn};
-  const std::vector<IpAddress> announced = local_.announced_to(peer, local);
-  const bool queued = queue_reply(
-      ctx, local, peer, local_.port, peer_port_, init.initiate_tag, profile_.dscp,
-      paths_.primary().packet_size(), [&](wire::PacketWriter& writer) {
-        return write_whole_init_ack(writer, fields, announced, std::span(sealed).first(size), init);
-      });
-  if (queued) ctx.counters.add(Counter::k_inits_answered);
+  answer_init_with(ctx, now, side, cookie, init, paths_.primary().packet_size());
 }
 
 template <typename Append>

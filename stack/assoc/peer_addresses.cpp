@@ -99,15 +99,4 @@ bool append_init_error(wire::PacketWriter& writer, wire::InitParseError error,
   }
 }
 
-bool write_whole_init_ack(wire::PacketWriter& writer, const wire::InitFields& fields,
-                          std::span<const IpAddress> addresses, std::span<const uint8_t> cookie,
-                          const wire::InitChunk& init) {
-  const auto reports = init.unrecognized_list();
-  for (size_t count = reports.size(); count > 0; --count) {
-    if (wire::write_init_ack(writer, fields, addresses, cookie, reports.first(count))) return true;
-  }
-  return wire::write_init_ack(writer, fields, addresses, cookie) ||
-         wire::write_init_ack(writer, fields, {}, cookie);
-}
-
 }  // namespace trunkline

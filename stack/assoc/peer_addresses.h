@@ -53,10 +53,4 @@ struct PeerAddresses {
 [[nodiscard]] bool append_init_error(wire::PacketWriter& writer, wire::InitParseError error,
                                      const wire::InitChunk& init);
 
-// Writes an INIT ACK with its cookie; when not all fits, reports are left out first, from the last.
-[[nodiscard]] bool write_whole_init_ack(wire::PacketWriter& writer, const wire::InitFields& fields,
-                                        std::span<const IpAddress> addresses,
-                                        std::span<const uint8_t> cookie,
-                                        const wire::InitChunk& init);
-
 }  // namespace trunkline

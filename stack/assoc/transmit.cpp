@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "assoc/context.h"
+#include "assoc/setup_parameters.h"
 #include "wire/cause.h"
 #include "wire/cookie_chunk.h"
 #include "wire/data_chunk.h"
@@ -60,19 +61,11 @@ bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
   pending_ &= static_cast<uint8_t>(~kPendingInit);
   wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
   writer.write_header(local_.port, peer_port_, VerificationTag(0));
-  const wire::InitFields fields{local_tag_, profile_.a_rwnd, sender_.streams(),
-                                profile_.max_inbound_streams, sender_.next_tsn()};
-  const std::vector<IpAddress> announced = local_.announced_to(path.remote, path.local);
-  wire::InitOptions options;
-  for (const IpAddress& address : local_.addresses) {
-    if (!LocalEnd::means_something(address, path.remote)) continue;
-    (address.is_ipv4() ? options.lists_ipv4 : options.lists_ipv6) = true;
-  }
-  if (passage_->cookie_extension_ms > 0) {
-    options.cookie_preservative_ms = passage_->cookie_extension_ms;
-  }
+  const SetupSide side{local_, profile_, local_tag_, sender_.next_tsn(), sender_.streams()};
   passage_->t1 = now + path.rto.value();  // even if it does not fit: the attempt must end some day
-  if (!wire::write_init(writer, fields, announced, options)) return false;
+  if (!write_our_init(writer, side, path.local, path.remote, passage_->cookie_extension_ms)) {
+    return false;
+  }
   if (passage_->retries == 0) passage_->sent_at = now;
   ctx.counters.add(Counter::k_out_ctrl_chunks);
   return finish_packet(writer, path, out);

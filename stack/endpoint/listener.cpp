@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "assoc/peer_addresses.h"
+#include "assoc/setup_parameters.h"
 #include "wire/valueless_chunks.h"
 
 namespace trunkline {
@@ -18,41 +19,15 @@ void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint, con
                  const InboundPacket& packet, const wire::InitChunk& init, VerificationTag tag,
                  Tsn initial_tsn) {
   const PeerAddresses peers = collect_peer_addresses(endpoint, packet.source, init.address_list());
-  Cookie cookie;
-  cookie.created = now;
-  cookie.lifespan = profile.valid_cookie_life;
+  const SetupSide side{endpoint, profile, tag, initial_tsn, profile.outbound_streams};
+  Cookie cookie =
+      cookie_for(side, now, packet.destination, peers, packet.header.source_port, init);
   if (init.cookie_preservative_ms) {
     // No more than doubled: a long life invites replay (3.3.2.1.1 leaves it to us).
     cookie.lifespan += std::min<Duration>(std::chrono::milliseconds(*init.cookie_preservative_ms),
                                           profile.valid_cookie_life);
   }
-  cookie.local_tag = tag;
-  cookie.local_initial_tsn = initial_tsn;
-  cookie.peer_tag = init.initiate_tag;
-  cookie.peer_initial_tsn = init.initial_tsn;
-  cookie.peer_rwnd = init.a_rwnd;
-  cookie.outbound_streams = std::min(profile.outbound_streams, init.inbound_streams);
-  cookie.inbound_streams = std::min(profile.max_inbound_streams, init.outbound_streams);
-  cookie.endpoint = endpoint.endpoint;
-  cookie.local_port = endpoint.port;
-  cookie.peer_port = packet.header.source_port;
-  cookie.local_address = packet.destination;
-  cookie.peer_addresses = peers.addresses;
-  cookie.peer_address_count = peers.count;
-  std::array<uint8_t, CookieJar::kMaxSize> sealed;
-  const size_t size = ctx.cookies.seal(now, cookie, sealed);
-
-  // No more streams than the peer takes (3.3.3).
-  const wire::InitFields fields{tag, profile.a_rwnd, cookie.outbound_streams,
-                                profile.max_inbound_streams, initial_tsn};
-  const std::vector<IpAddress> announced = endpoint.announced_to(packet.source, packet.destination);
-  const StatelessReply as = stateless_reply(profile, packet.source);
-  const bool queued = queue_reply(
-      ctx, packet.destination, packet.source, endpoint.port, packet.header.source_port,
-      init.initiate_tag, as.dscp, as.limit, [&](wire::PacketWriter& writer) {
-        return write_whole_init_ack(writer, fields, announced, std::span(sealed).first(size), init);
-      });
-  if (queued) ctx.counters.add(Counter::k_inits_answered);
+  answer_init_with(ctx, now, side, cookie, init, stateless_reply(profile, packet.source).limit);
 }
 
 void send_stale_cookie(ShardContext& ctx, TimePoint now, const Endpoint* endpoint,
