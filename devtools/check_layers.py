@@ -4,9 +4,9 @@
 
 stack/ is sans-IO: no clock, thread, socket, stdio, exception, DPDK or mutable global, and its
 layers include downward only. dpdk_app/ sees the stack's public headers and the ring ABI, nothing
-else of the others; client/ sees neither. --objects LIB checks what the compiler made of it:
-writable data and forbidden calls in the stack's library. --without-dpdk BUILD: a build folder whose
-programs were made of nothing of DPDK. --self-test plants violations.
+else of the others; client/ sees neither, tools/ its public header alone. --objects LIB checks what
+the compiler made of it: writable data and forbidden calls in the stack's library. --without-dpdk
+BUILD: a build folder whose programs were made of nothing of DPDK. --self-test plants violations.
 """
 import argparse
 import pathlib
@@ -22,7 +22,7 @@ SUFFIXES = {'.h', '.cpp', '.c', '.inc'}
 RANK = {'base': 0, 'wire': 1, 'timer': 1, 'rx': 2, 'tx': 2, 'path': 2,
         'assoc': 3, 'endpoint': 4, 'shards': 5}
 PUBLIC = 'trunkline/stack/'
-PROGRAMS = ('trunkload', 'examples')  # folders of client/
+AREAS = ('stack', 'dpdk_app', 'client', 'tools')
 
 FORBIDDEN_HEADERS = re.compile(
     r'^(rte_\w+\.h|threads?(\.h)?|mutex|shared_mutex|condition_variable|future|semaphore|barrier|'
@@ -147,16 +147,16 @@ def check_other_file(path, text):
             elif quoted and first in RANK and not (ROOT / 'dpdk_app' / name).exists() \
                     and not (ROOT / path.parent / name).exists():
                 yield number, f'includes a private header of the stack: "{name}"'
-        elif area == 'client':
+        elif area in ('client', 'tools'):
             if name.startswith(PUBLIC) or first in ('stack', 'dpdk_app') or '../' in name \
                     or re.match(r'rte_\w+\.h$', name):
                 yield number, f'includes "{name}": a client knows neither the stack nor DPDK'
-            elif path.parts[1] in PROGRAMS and name == 'trunkline/ring_abi.h':
+            elif (area == 'tools' or path.parts[1] == 'examples') and name == 'trunkline/ring_abi.h':
                 yield number, f'includes "{name}": a program on the ring API needs trunkline.h alone'
 
 
 def source_files(root):
-    for area in ('stack', 'dpdk_app', 'client'):
+    for area in AREAS:
         for path in sorted((root / area).rglob('*')):
             if path.suffix in SUFFIXES and path.is_file():
                 yield path.relative_to(root)
@@ -212,7 +212,7 @@ def write_stamp(stamp, depfile):
     """A ninja stamp and the list of what it depends on: files, and folders for new ones."""
     pathlib.Path(stamp).write_text('ok\n')
     inputs = [ROOT / path for path in source_files(ROOT)] + [pathlib.Path(__file__).resolve()]
-    for area in ('stack', 'dpdk_app', 'client'):
+    for area in AREAS:
         inputs += [ROOT / area] + [p for p in (ROOT / area).rglob('*') if p.is_dir()]
     listed = ' '.join(str(path).replace(' ', '\\ ') for path in inputs)
     pathlib.Path(depfile).write_text(f'{stamp}: {listed}\n')
@@ -230,6 +230,10 @@ PLANTS = [
     ('stack/wire/h.cpp', 'uint64_t f() { return rte_rdtsc(); }', 'DPDK'),
     ('stack/wire/i.cpp', '#include "assoc/association.h"\n', 'upward'),
     ('stack/rx/j.cpp', '#include "tx/send_queue.h"\n', 'sideways'),
+    ('stack/tx/j2.cpp', '#include "rx/receiver.h"\n', 'sideways'),
+    ('stack/tx/j3.cpp', '#include "path/path_set.h"\n', 'sideways'),
+    ('stack/path/j4.cpp', '#include "tx/sender.h"\n', 'sideways'),
+    ('stack/rx/j5.cpp', '#include "assoc/association.h"\n', 'upward'),
     ('stack/include/trunkline/stack/k.h', '#include "base/buffer.h"\n', 'private'),
     ('stack/base/l.cpp', 'static int counter = 0;\n', 'mutable static'),
     ('stack/base/m.cpp', 'void f() {\n  static std::vector<int> cache;\n}', 'mutable static'),
@@ -249,7 +253,8 @@ PLANTS = [
      None),
     ('dpdk_app/ok5.cpp', '#include "trunkline/stack/types.h"\n#include "trunkline/ring_abi.h"\n'
                          '#include <rte_mbuf.h>\n', None),
-    ('client/trunkload/u.c', '#include "trunkline/ring_abi.h"\n', 'trunkline.h alone'),
+    ('tools/trunkload/u.c', '#include "trunkline/ring_abi.h"\n', 'trunkline.h alone'),
+    ('tools/v.c', '#include "stack/tx/sender.h"\n', 'neither'),
     ('client/ok6.cpp', '#include <mutex>\n#include "trunkline/trunkline.h"\n', None),
 ]
 

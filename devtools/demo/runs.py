@@ -41,7 +41,7 @@ def daemon(place, folder, port, options, label):
 
 
 def app_words(options, ours, role, messages):
-    return [cases.program('client/trunkload/trunkload'), *role, '--socket', ours.clients,
+    return [cases.program('tools/trunkload/trunkload'), *role, '--socket', ours.clients,
             '--port', PORT, '--associations', options.associations, '--streams', options.streams,
             '--seed', options.seed, '--count', messages, '--size', SIZES, '--verify', '--json',
             '--quiet']
@@ -191,7 +191,7 @@ def run_memif(options, screen, folder):
 
 def kernel_exchange(options, screen, folder, kernel, ours, role):
     """One role: 'listen' is ours, and the kernel connects; or the other way round."""
-    echo_words = [cases.program('client/trunkload/kernel_echo'), '--port', PORT,
+    echo_words = [cases.program('tools/trunkload/kernel_echo'), '--port', PORT,
                   '--associations', options.associations, '--streams', options.streams, '--seed',
                   options.seed]
     words = ['--listen', '--reverse'] if role == 'listen' else ['--connect', KERNEL]

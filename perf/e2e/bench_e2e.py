@@ -58,7 +58,7 @@ class Pair:
 
     def exchange(self, options, send, patience=60):
         """Runs a trunkload at each daemon. What both said, and the CPU time of all four."""
-        program = cases.program('client/trunkload/trunkload')
+        program = cases.program('tools/trunkload/trunkload')
         common = ['--json', '--quiet', '--port', PORT, *options]
         used = CpuTime(self.daemons)
         listener = self.receive_at.start([program, '--listen', '--socket', self.receiver.clients,
@@ -126,7 +126,7 @@ CASES = {'e2e/rate/100': rate(100), 'e2e/rate/1000': rate(1000),
 
 
 def missing():
-    for path in ('dpdk_app/trunklined', 'client/trunkload/trunkload'):
+    for path in ('dpdk_app/trunklined', 'tools/trunkload/trunkload'):
         if not (cases.BUILD / path).exists():
             return f'{path} is not built'
     return None

@@ -134,7 +134,7 @@ def case_stopped_daemon_is_said(t):
 def case_trunkload_says_why_a_connect_failed(t):
     namespace = netns.Namespace('why')
     daemon = Daemon(namespace, t.folder, [NULL_PORT])
-    load = [cases.program('client/trunkload/trunkload'), '--socket', daemon.clients, '--connect',
+    load = [cases.program('tools/trunkload/trunkload'), '--socket', daemon.clients, '--connect',
             '10.9.0.1', '--duration', '1s']
     for more, wanted in ((['--profile', 'nosuch'], 'no such profile'),
                          (['--port', '4711'], 'refused by the peer')):

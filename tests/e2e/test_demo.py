@@ -20,7 +20,7 @@ LINE = re.compile(r'demo: sent=(\d+) received=(\d+) lost=(\d+) misordered=(\d+) 
 def start(t, *words):
     """The demo with a folder of its own for everything temporary."""
     for name in ('trunkload', 'kernel_echo'):
-        cases.program(f'client/trunkload/{name}')
+        cases.program(f'tools/trunkload/{name}')
     temporary = pathlib.Path(f'/tmp/demo-{os.getpid()}')  # sockets need a short path
     temporary.mkdir(exist_ok=True)
     processes.on_end(lambda: temporary.exists() and temporary.rmdir())

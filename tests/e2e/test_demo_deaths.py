@@ -55,7 +55,7 @@ class World:
         common = ['--port', port, '--associations', ASSOCIATIONS, '--streams', 8, '--traffic',
                   'both', '--count', messages, '--verify', '--json', '--quiet', '--live', '50ms',
                   '--patience', 30, *words]
-        program = cases.program('client/trunkload/trunkload')
+        program = cases.program('tools/trunkload/trunkload')
         server = self.here.start([program, '--listen', '--socket', self.server.clients, *common])
         server.expect('"listening"')
         client = self.here.start([program, '--connect', SERVER, '--socket', self.client.clients,
@@ -195,7 +195,7 @@ def case_stopped_daemon(t):
 def case_no_daemon(t):
     """An application without a daemon says what is missing."""
     here = Here(netns.Namespace('alone'), t)
-    app = App(here.start([cases.program('client/trunkload/trunkload'), '--listen', '--json',
+    app = App(here.start([cases.program('tools/trunkload/trunkload'), '--listen', '--json',
                           '--socket', '/tmp/no-such-trunkline.sock']))
     app.end(3)
     cases.check_equal(len(app.said()), 1, f'lines: {app.said()}')

@@ -34,7 +34,7 @@ class World:
         """`role` is listen or connect."""
         place = ['--listen', '--socket', self.daemons[0].clients] if role == 'listen' else \
             ['--connect', SERVER, '--socket', self.daemons[1].clients]
-        job = self.here.start([cases.program('client/trunkload/trunkload'), *place, '--quiet',
+        job = self.here.start([cases.program('tools/trunkload/trunkload'), *place, '--quiet',
                                '--patience', 30, *words])
         if role == 'listen' and '--json' in words:
             job.expect('"listening"')
@@ -153,7 +153,7 @@ def case_interrupted(t):
 
 def case_wrong_options(t):
     """Exit status 2, and one line that says what would be right."""
-    program = cases.program('client/trunkload/trunkload')
+    program = cases.program('tools/trunkload/trunkload')
     here = Here(netns.Namespace('alone'), t)
     for words, right in ((['--listen', '--port', 70000], 'from 1 to 65535'),
                          (['--connect', 'localhost'], '192.0.2.1'),
@@ -171,7 +171,7 @@ def case_wrong_options(t):
 
 def case_could_not_run(t):
     """Exit status 3: no daemon; nobody who listens."""
-    program = cases.program('client/trunkload/trunkload')
+    program = cases.program('tools/trunkload/trunkload')
     world = World(t)
     job = world.here.start([program, '--listen', '--socket', '/tmp/no-such-trunkline.sock'])
     cases.check_equal(job.wait(10), 3, 'status without a daemon')

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "load.h"
+#include "state.h"
 
 // Looks at the time, and says how it goes when that is due.
 void live_look(const Load* load, uint64_t now);

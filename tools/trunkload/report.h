@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "load.h"
+#include "state.h"
 
 void report_listening(const Load* load);
 // All associations are up.
