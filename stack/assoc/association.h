@@ -240,8 +240,7 @@ class Association {
   void on_data(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk, PacketSeen& seen);
   void on_bad_stream(ShardContext& ctx, const wire::DataChunk& chunk, PacketSeen& seen);
   bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
-  void accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk,
-                   DataSeen& seen);
+  void accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk, DataSeen& seen);
   void settle_received(ShardContext& ctx);
   void after_data(TimePoint now, const InboundPacket& packet, const DataSeen& seen);
   // The window as it is told: no silly windows, and for a slow reader no more than the shard has

@@ -183,12 +183,12 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
 struct Association::Carried {
   AssocId id;
   uint64_t user;
-  uint32_t owner;              // of the wheel's entry
-  bool accepted;               // who called first is history
-  bool shutdown_wished;        // our user's wish is not the peer's to undo
-  uint64_t kept_bytes;         // messages that a slow reader still has to take: they use memory
-  TimePoint next_probe_at;     // restarts begin no new round of probes (5.4)
-  Totals totals;               // what has been counted stays counted
+  uint32_t owner;           // of the wheel's entry
+  bool accepted;            // who called first is history
+  bool shutdown_wished;     // our user's wish is not the peer's to undo
+  uint64_t kept_bytes;      // messages that a slow reader still has to take: they use memory
+  TimePoint next_probe_at;  // restarts begin no new round of probes (5.4)
+  Totals totals;            // what has been counted stays counted
 };
 
 Association::Carried Association::carried() const {

@@ -129,8 +129,7 @@ void Association::after_data(TimePoint now, const InboundPacket& packet, const D
   receiver_.plan_sack(profile_, now, seen);
   // The COOKIE ACK that is due goes to an address that takes no SACK (5.4), and one packet is all
   // that this one may draw (12.4): the SACK waits.
-  const bool apart =
-      (pending_ & kPendingCookieAck) != 0 && !paths_.at(cookie_ack_path_).usable();
+  const bool apart = (pending_ & kPendingCookieAck) != 0 && !paths_.at(cookie_ack_path_).usable();
   if (receiver_.sack_due() && apart) receiver_.put_sack_off(profile_, now);
 }
 

@@ -41,7 +41,9 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
     error_count_ = 0;
     const bool at_work =
         packet.shape.chunk_count > 1 || packet.shape.first_type != wire::ChunkType::kHeartbeat;
-    if (at_work && !passage_->t2.is_never()) passage_->t2 = now + paths_.at(setup_path_).rto.value();
+    if (at_work && !passage_->t2.is_never()) {
+      passage_->t2 = now + paths_.at(setup_path_).rto.value();
+    }
   }
   flush_answers(ctx, now, packet);
   if (may_have_output()) mark_ready(ctx);

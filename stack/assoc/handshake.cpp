@@ -107,7 +107,8 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   }
   accept_init_ack(ctx, packet, init_ack);
   state_ = AssocState::kCookieEchoed;
-  if (passage_->retries == 0) paths_.at(setup_path_).rto.on_sample(profile_, now - passage_->sent_at);
+  if (passage_->retries == 0)
+    paths_.at(setup_path_).rto.on_sample(profile_, now - passage_->sent_at);
   // A peer that calls each of its cookies stale must not keep us busy for ever (5.2.6).
   if (passage_->cookie_extension_ms == 0) passage_->retries = 0;
   passage_->sent_at = now;

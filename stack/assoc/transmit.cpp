@@ -201,8 +201,8 @@ void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet
     if (packet.data.any) packet.fragment_size = path.mtu.value();
   } else {
     const wire::PacketWriter before = packet.writer;
-    const bool rides = receiver_.sack_may_ride() && &path == &sack_path() &&
-                       write_sack_chunk(ctx, packet.writer);
+    const bool rides =
+        receiver_.sack_may_ride() && &path == &sack_path() && write_sack_chunk(ctx, packet.writer);
     sender_.fill(sending, now, packet.writer, lane, packet.data);
     if (rides && packet.data.any) note_sack_sent(ctx);
     if (rides && !packet.data.any) {

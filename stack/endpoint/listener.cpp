@@ -20,8 +20,7 @@ void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint, con
                  Tsn initial_tsn) {
   const PeerAddresses peers = collect_peer_addresses(endpoint, packet.source, init.address_list());
   const SetupSide side{endpoint, profile, tag, initial_tsn, profile.outbound_streams};
-  Cookie cookie =
-      cookie_for(side, now, packet.destination, peers, packet.header.source_port, init);
+  Cookie cookie = cookie_for(side, now, packet.destination, peers, packet.header.source_port, init);
   if (init.cookie_preservative_ms) {
     // No more than doubled: a long life invites replay (3.3.2.1.1 leaves it to us).
     cookie.lifespan += std::min<Duration>(std::chrono::milliseconds(*init.cookie_preservative_ms),

@@ -73,8 +73,8 @@ class Sender {
   // The end: done(TxMessage*) for each message, which is then the caller's to destroy.
   template <typename Done>
   void give_all_back(ChunkMemory& chunks, Done&& done);
-  // done(TxMessage*) for each message that the peer has all of, likewise. True: there were some, and
-  // now all that was accepted is acknowledged.
+  // done(TxMessage*) for each message that the peer has all of, likewise. True: there were some,
+  // and now all that was accepted is acknowledged.
   template <typename Done>
   bool finish_acked(ChunkMemory& chunks, Done&& done);
 
@@ -166,8 +166,7 @@ class Sender {
   void send_chunk(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
                   const DataLane& lane, TxMessage* message, uint32_t size);
   [[nodiscard]] uint32_t next_fragment_size(const TxMessage& message,
-                                            const wire::PacketWriter& writer,
-                                            uint32_t limit) const;
+                                            const wire::PacketWriter& writer, uint32_t limit) const;
   [[nodiscard]] bool window_allows(const Profile& profile, TimePoint now, const DataLane& lane,
                                    uint32_t cwnd, uint32_t size);
   void plan_probe(const Profile& profile, TimePoint now, Duration rto);
@@ -189,8 +188,8 @@ class Sender {
   uint32_t accepted_messages_ = 0;           // likewise
   Tsn recovery_exit_;
   uint16_t streams_;
-  uint8_t burst_left_ = 0;  // packets that may still go out before the next trigger
-  uint8_t probes_ : 4 = 0;  // of the window, sent since it closed, as far as they are counted
+  uint8_t burst_left_ = 0;      // packets that may still go out before the next trigger
+  uint8_t probes_ : 4 = 0;      // of the window, sent since it closed, as far as they are counted
   bool again_now_ : 1 = false;  // one packet regardless of cwnd (7.2.4 rule 3)
   bool in_recovery_ : 1 = false;
   bool probing_window_ : 1 = false;  // the chunk in flight is a zero window probe

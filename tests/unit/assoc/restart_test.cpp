@@ -141,8 +141,8 @@ std::set<std::string> names_of(std::span<const MemberRow> rows) {
 
 TEST(RestartTable, NamesEveryMemberOfAnAssociation) {
   std::set<std::string> all = members_in("assoc/association.h", "\n  AssocId id;", " private:");
-  all.merge(members_in("assoc/association.h",
-                       "  // -- who it is, and what state it is in\n", "\n};\n"));
+  all.merge(
+      members_in("assoc/association.h", "  // -- who it is, and what state it is in\n", "\n};\n"));
   EXPECT_EQ(all, names_of(kAssociation));
 }
 

@@ -170,8 +170,7 @@ TEST_F(PathSetTest, APathIsBackWhenItHasAnsweredOftenEnough) {
   profile.primary_return_heartbeats = 2;
   open();
   fail(0);
-  EXPECT_EQ(paths.on_heartbeat_answered(profile, now, paths.at(0)),
-            PathState::kPotentiallyFailed);
+  EXPECT_EQ(paths.on_heartbeat_answered(profile, now, paths.at(0)), PathState::kPotentiallyFailed);
   EXPECT_EQ(paths.on_heartbeat_answered(profile, now, paths.at(0)), PathState::kActive);
 }
 

@@ -66,8 +66,7 @@ class SenderTest : public testing::Test, public PieceOwner {
     return out;
   }
   // A SACK; the messages that are done by it.
-  int sack(uint32_t cum, uint32_t window = 100'000,
-           const std::vector<wire::GapBlock>& gaps = {}) {
+  int sack(uint32_t cum, uint32_t window = 100'000, const std::vector<wire::GapBlock>& gaps = {}) {
     std::vector<uint8_t> room(1000);
     wire::PacketWriter writer(room);
     EXPECT_TRUE(wire::write_sack(writer, Tsn(cum), window, gaps, {}));
