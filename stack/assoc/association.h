@@ -312,6 +312,11 @@ class Association {
     return packet.header.verification_tag == (reflected ? peer_tag_ : local_tag_);
   }
   void on_error(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
+  template <typename Write>
+  bool queue_packet(ShardContext& ctx, const IpAddress& source, const Path& path, Write&& write);
+  template <typename Write>
+  bool queue_answer(ShardContext& ctx, const InboundPacket& packet, VerificationTag tag,
+                    Write&& write);
   // Ends the association with an ABORT whose causes `append` writes.
   template <typename Append>
   void abort_with(ShardContext& ctx, Reason reason, wire::CauseCode code, Append&& append);
@@ -335,7 +340,18 @@ class Association {
   [[nodiscard]] DataLane lane_of(TimePoint now, const Path& path, uint64_t& idle_rtos) const;
   void on_data_sent(TimePoint now, Path& path, const DataSent& sent, uint64_t idle_rtos);
   void start_t3(TimePoint now, Path& path, bool restart);
+  // A packet of at most so many bytes, with its header.
+  [[nodiscard]] wire::PacketWriter begin_packet(std::span<uint8_t> room, size_t size,
+                                                VerificationTag tag) const {
+    wire::PacketWriter writer(room.first(std::min(room.size(), size)));
+    writer.write_header(local_.port, peer_port_, tag);
+    return writer;
+  }
   bool finish_packet(wire::PacketWriter& writer, Path& path, PacketOut& out);
+  void count_sent(Path& path) {
+    ++totals_.packets_sent;
+    ++path.packets_sent;
+  }
   [[nodiscard]] Path* path_for_data() const;
   [[nodiscard]] Path* transmit_path() const;
 

@@ -71,10 +71,9 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
 template <typename Append>
 void Association::refuse_init(ShardContext& ctx, const InboundPacket& packet,
                               const wire::InitChunk& init, Append&& append) {
-  queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, init.initiate_tag,
-              profile_.dscp, paths_.primary().packet_size(), [&](wire::PacketWriter& writer) {
-                return wire::begin_abort(writer, false) && append(writer) && writer.end_chunk();
-              });
+  queue_answer(ctx, packet, init.initiate_tag, [&](wire::PacketWriter& writer) {
+    return wire::begin_abort(writer, false) && append(writer) && writer.end_chunk();
+  });
 }
 
 // 5.2.2. If it was the peer, its former life is over, and it cannot come back while this

@@ -144,16 +144,12 @@ void Association::note_sack_sent(ShardContext& ctx) {
 
 void Association::flush_acknowledgement(ShardContext& ctx, TimePoint now) {
   Path& path = sack_path();
-  if (queue_reply(ctx, path.local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
-                  path.packet_size(), [&](wire::PacketWriter& writer) {
-                    if (receiver_.sack_due() && write_sack_chunk(ctx, writer)) note_sack_sent(ctx);
-                    if ((pending_ & kPendingShutdown) != 0)
-                      write_shutdown_chunk(ctx, now, writer, path);
-                    return !writer.empty();
-                  })) {
-    ++totals_.packets_sent;
-    ++path.packets_sent;
-  }
+  const bool queued = queue_packet(ctx, path.local, path, [&](wire::PacketWriter& writer) {
+    if (receiver_.sack_due() && write_sack_chunk(ctx, writer)) note_sack_sent(ctx);
+    if ((pending_ & kPendingShutdown) != 0) write_shutdown_chunk(ctx, now, writer, path);
+    return !writer.empty();
+  });
+  if (queued) count_sent(path);
 }
 
 void Association::on_message_kept(size_t bytes) {

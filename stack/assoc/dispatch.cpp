@@ -163,22 +163,17 @@ void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundP
   }
   Path& path = back ? *from : paths_.data_path();
   const IpAddress& local = back ? packet.destination : path.local;
-  const bool queued =
-      queue_reply(ctx, local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
-                  path.packet_size(), [&](wire::PacketWriter& writer) {
-                    const bool all = add_cookie_ack(ctx, now, writer, path);
-                    const size_t control_at = writer.size();
-                    const bool sack = receiver_.sack_due();
-                    if (all) add_control(ctx, now, writer, path);
-                    const size_t answers_at = writer.size();
-                    write_answers(ctx, writer, unconfirmed);
-                    if (sack && !receiver_.sack_due()) writer.swap_chunks(control_at, answers_at);
-                    return true;
-                  });
-  if (queued) {
-    ++totals_.packets_sent;
-    ++path.packets_sent;
-  }
+  const bool queued = queue_packet(ctx, local, path, [&](wire::PacketWriter& writer) {
+    const bool all = add_cookie_ack(ctx, now, writer, path);
+    const size_t control_at = writer.size();
+    const bool sack = receiver_.sack_due();
+    if (all) add_control(ctx, now, writer, path);
+    const size_t answers_at = writer.size();
+    write_answers(ctx, writer, unconfirmed);
+    if (sack && !receiver_.sack_due()) writer.swap_chunks(control_at, answers_at);
+    return true;
+  });
+  if (queued) count_sent(path);
   ctx.answers.clear();
 }
 

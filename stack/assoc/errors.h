@@ -35,6 +35,23 @@ bool queue_reply(ShardContext& ctx, const IpAddress& source, const IpAddress& de
   return true;
 }
 
+// A packet of this association that must not wait for its turn, by a path; `source` is the path's
+// own address, or the one that a question came to.
+template <typename Write>
+bool Association::queue_packet(ShardContext& ctx, const IpAddress& source, const Path& path,
+                               Write&& write) {
+  return queue_reply(ctx, source, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
+                     path.packet_size(), write);
+}
+
+// An answer to a packet that is not of this association, or not yet: back to where it came from.
+template <typename Write>
+bool Association::queue_answer(ShardContext& ctx, const InboundPacket& packet, VerificationTag tag,
+                               Write&& write) {
+  return queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, tag,
+                     profile_.dscp, paths_.primary().packet_size(), write);
+}
+
 template <typename Append>
 void Association::abort_with(ShardContext& ctx, Reason reason, wire::CauseCode code,
                              Append&& append) {
@@ -42,10 +59,9 @@ void Association::abort_with(ShardContext& ctx, Reason reason, wire::CauseCode c
   const Path& path = paths_.data_path();
   // Without the peer's tag there is nobody to tell (section 8.5.1 B).
   if (state_ != AssocState::kCookieWait) {
-    queue_reply(ctx, path.local, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
-                path.packet_size(), [&](wire::PacketWriter& writer) {
-                  return wire::begin_abort(writer, false) && append(writer) && writer.end_chunk();
-                });
+    queue_packet(ctx, path.local, path, [&](wire::PacketWriter& writer) {
+      return wire::begin_abort(writer, false) && append(writer) && writer.end_chunk();
+    });
   }
   end_with_abort(ctx, reason, static_cast<uint16_t>(code));
 }

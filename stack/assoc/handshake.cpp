@@ -62,8 +62,7 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   if (parsed.ok()) parsed.error = wire::validate_init(init_ack, true);
   if (!parsed.ok()) ctx.counters.add(Counter::k_drop_bad_init_ack);
   const auto refuse = [&](VerificationTag tag, const auto& write) {
-    queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, tag, profile_.dscp,
-                paths_.primary().packet_size(), write);
+    queue_answer(ctx, packet, tag, write);
   };
   if (parsed.error == wire::InitParseError::kTooShort) return;  // no tag to answer with
   if (parsed.error == wire::InitParseError::kZeroTag) {

@@ -118,8 +118,7 @@ void Association::on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path
 }
 
 bool Association::fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out) {
-  wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
-  writer.write_header(local_.port, peer_port_, peer_tag_);
+  wire::PacketWriter writer = begin_packet(out.room, path.packet_size(), peer_tag_);
   return add_heartbeat(ctx, now, writer, path) && finish_packet(writer, path, out);
 }
 

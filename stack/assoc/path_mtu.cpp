@@ -44,8 +44,7 @@ bool Association::fill_probe(ShardContext& ctx, TimePoint now, Path& path, Packe
     return false;
   }
   const uint64_t nonce = ctx.random.nonce();
-  wire::PacketWriter writer(out.room.first(size));
-  writer.write_header(local_.port, peer_port_, peer_tag_);
+  wire::PacketWriter writer = begin_packet(out.room, size, peer_tag_);
   if (!wire::write_heartbeat(writer, probe_info(nonce, path.index)) ||
       !wire::write_pad(writer, writer.remaining())) {
     return false;

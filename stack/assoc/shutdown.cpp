@@ -142,12 +142,10 @@ void Association::on_shutdown_ack(ShardContext& ctx, const InboundPacket& packet
   const Path* const from = paths_.find(packet.source);
   const bool back = from != nullptr && from->confirmed();  // 5.4
   const Path& path = back ? *from : paths_.data_path();
-  if (queue_reply(ctx, back ? packet.destination : path.local, path.remote, local_.port, peer_port_,
-                  peer_tag_, profile_.dscp, path.packet_size(), [](wire::PacketWriter& writer) {
-                    return wire::write_shutdown_complete(writer, false);
-                  })) {
-    ctx.counters.add(Counter::k_out_ctrl_chunks);
-  }
+  const bool queued = queue_packet(
+      ctx, back ? packet.destination : path.local, path,
+      [](wire::PacketWriter& writer) { return wire::write_shutdown_complete(writer, false); });
+  if (queued) ctx.counters.add(Counter::k_out_ctrl_chunks);
   terminate(ctx, EventKind::kClosed, Reason::kNone, 0);
 }
 

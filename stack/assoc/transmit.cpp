@@ -42,9 +42,7 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     }
     if (!may_have_chunks()) return false;
     Path& path = *transmit_path();
-    Composition packet{
-        wire::PacketWriter(out.room.first(std::min(out.room.size(), path.packet_size()))), path};
-    packet.writer.write_header(local_.port, peer_port_, peer_tag_);
+    Composition packet{begin_packet(out.room, path.packet_size(), peer_tag_), path};
     // A COOKIE ACK may go to an address that is not confirmed; DATA may not (5.4).
     const bool may_carry_data = path.usable() || (pending_ & kPendingCookieAck) == 0;
     if (add_cookie_ack(ctx, now, packet.writer, path)) add_control(ctx, now, packet.writer, path);
@@ -59,8 +57,7 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
 bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
   Path& path = paths_.at(setup_path_);
   pending_ &= static_cast<uint8_t>(~kPendingInit);
-  wire::PacketWriter writer(out.room.first(std::min(out.room.size(), path.packet_size())));
-  writer.write_header(local_.port, peer_port_, VerificationTag(0));
+  wire::PacketWriter writer = begin_packet(out.room, path.packet_size(), VerificationTag(0));
   const SetupSide side{local_, profile_, local_tag_, sender_.next_tsn(), sender_.streams()};
   passage_->t1 = now + path.rto.value();  // even if it does not fit: the attempt must end some day
   if (!write_our_init(writer, side, path.local, path.remote, passage_->cookie_extension_ms)) {
@@ -79,8 +76,7 @@ bool Association::fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& 
   const size_t alone = cookie_echo_size();
   const bool oversize = alone > path.packet_size();
   const size_t size = std::max(path.packet_size(), alone);
-  wire::PacketWriter writer(out.room.first(std::min(out.room.size(), size)));
-  writer.write_header(local_.port, peer_port_, peer_tag_);
+  wire::PacketWriter writer = begin_packet(out.room, size, peer_tag_);
   passage_->t1 = now + path.rto.value();  // even if it does not fit: the attempt must end some day
   if (!wire::write_cookie_echo(writer, echoed.first(passage_->cookie_size))) return false;
   // The report is no reason to hold the association up: without room for it, there is none.
@@ -195,8 +191,7 @@ void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet
     // 7.3). What is in the packet already goes first, without it.
     if (!packet.writer.empty()) return;
     const size_t size = wire::kCommonHeaderSize + wire::padded(wire::kDataHeaderSize + again->size);
-    packet.writer = wire::PacketWriter(room.first(std::min(room.size(), size)));
-    packet.writer.write_header(local_.port, peer_port_, peer_tag_);
+    packet.writer = begin_packet(room, size, peer_tag_);
     sender_.send_again(sending, now, packet.writer, lane, packet.data);
     if (packet.data.any) packet.fragment_size = path.mtu.value();
   } else {
@@ -239,8 +234,7 @@ bool Association::finish_packet(wire::PacketWriter& writer, Path& path, PacketOu
   out.destination = path.remote;
   out.dscp = profile_.dscp;
   out.fragment_size = 0;
-  ++totals_.packets_sent;
-  ++path.packets_sent;
+  count_sent(path);
   return true;
 }
 
