@@ -23,6 +23,7 @@ RANK = {'base': 0, 'wire': 1, 'timer': 1, 'rx': 2, 'tx': 2, 'path': 2,
         'assoc': 3, 'endpoint': 4, 'shards': 5}
 PUBLIC = 'trunkline/stack/'
 AREAS = ('stack', 'dpdk_app', 'client', 'tools')
+SEGMENT = ('trunkline/ring_abi.h', 'trunkline/ring_end.h')  # what both ends of a ring share
 
 FORBIDDEN_HEADERS = re.compile(
     r'^(rte_\w+\.h|threads?(\.h)?|mutex|shared_mutex|condition_variable|future|semaphore|barrier|'
@@ -140,8 +141,8 @@ def check_other_file(path, text):
         first = name.split('/')[0]
         if area == 'dpdk_app':
             if name.startswith('trunkline/') and not name.startswith(PUBLIC) \
-                    and name != 'trunkline/ring_abi.h':
-                yield number, f'includes "{name}": only {PUBLIC}* and trunkline/ring_abi.h are for it'
+                    and name not in SEGMENT:
+                yield number, f'includes "{name}": only {PUBLIC}* and {" and ".join(SEGMENT)} are for it'
             elif quoted and first in ('stack', 'client') or '../' in name:
                 yield number, f'reaches into another part: "{name}"'
             elif quoted and first in RANK and not (ROOT / 'dpdk_app' / name).exists() \
@@ -151,7 +152,7 @@ def check_other_file(path, text):
             if name.startswith(PUBLIC) or first in ('stack', 'dpdk_app') or '../' in name \
                     or re.match(r'rte_\w+\.h$', name):
                 yield number, f'includes "{name}": a client knows neither the stack nor DPDK'
-            elif (area == 'tools' or path.parts[1] == 'examples') and name == 'trunkline/ring_abi.h':
+            elif (area == 'tools' or path.parts[1] == 'examples') and name in SEGMENT:
                 yield number, f'includes "{name}": a program on the ring API needs trunkline.h alone'
 
 

@@ -9,26 +9,11 @@
 namespace trunkline::client {
 
 Channel::Channel(uint8_t* block, const tlr_geometry& geometry, int doorbell)
-    : doorbell_(doorbell),
-      submission_mask_(geometry.submission_size - 1),
-      completion_mask_(geometry.completion_size - 1),
-      return_mask_(geometry.return_size - 1),
-      tx_slots_(geometry.tx_slots),
-      rx_slots_(geometry.rx_slots),
-      slot_size_(geometry.slot_size),
-      max_operations_(geometry.max_operations),
+    : RingEnd(block, geometry),
+      doorbell_(doorbell),
       tx_free_(geometry.tx_slots),
       tx_chain_(geometry.tx_slots),
       notes_(geometry.tx_slots) {
-  const tlr_layout layout = tlr_layout_of(&geometry);
-  shared_ = reinterpret_cast<tlr_channel*>(block);
-  submissions_ = reinterpret_cast<tlr_submission*>(block + layout.submissions);
-  completions_ = reinterpret_cast<tlr_completion*>(block + layout.completions);
-  returns_ = reinterpret_cast<uint32_t*>(block + layout.returns);
-  tx_shared_next_ = reinterpret_cast<uint32_t*>(block + layout.tx_next);
-  rx_next_ = reinterpret_cast<uint32_t*>(block + layout.rx_next);
-  tx_data_ = block + layout.tx_data;
-  rx_data_ = block + layout.rx_data;
   for (uint32_t i = 0; i < tx_slots_; ++i) tx_free_[i] = tx_slots_ - 1 - i;
 }
 
@@ -41,9 +26,9 @@ void Channel::ring() const {
 void Channel::publish() {
   if (published_ == produced_) return;
   published_ = produced_;
-  __atomic_store_n(&shared_->submission_produced.value, produced_, __ATOMIC_SEQ_CST);
-  if (__atomic_load_n(&shared_->worker_armed.value, __ATOMIC_SEQ_CST) == 0) return;
-  __atomic_store_n(&shared_->worker_armed.value, 0, __ATOMIC_RELAXED);
+  store_seq_cst(shared_->submission_produced.value, produced_);
+  if (load_seq_cst(shared_->worker_armed.value) == 0) return;
+  store_relaxed(shared_->worker_armed.value, 0);
   ring();
 }
 
@@ -51,14 +36,14 @@ void Channel::publish() {
 void Channel::publish_completions() {
   if (completion_published_ == completion_consumed_) return;
   completion_published_ = completion_consumed_;
-  __atomic_store_n(&shared_->completion_consumed.value, completion_consumed_, __ATOMIC_SEQ_CST);
-  if (__atomic_load_n(&shared_->worker_armed.value, __ATOMIC_SEQ_CST) == 2) ring();
+  store_seq_cst(shared_->completion_consumed.value, completion_consumed_);
+  if (load_seq_cst(shared_->worker_armed.value) == 2) ring();
 }
 
 void Channel::publish_returns() {
   returned = false;
-  __atomic_store_n(&shared_->return_produced.value, return_produced_, __ATOMIC_SEQ_CST);
-  if (__atomic_load_n(&shared_->worker_armed.value, __ATOMIC_SEQ_CST) == 2) ring();
+  store_seq_cst(shared_->return_produced.value, return_produced_);
+  if (load_seq_cst(shared_->worker_armed.value) == 2) ring();
 }
 
 uint32_t Channel::take_slots(uint32_t count, uint32_t length) {
@@ -69,7 +54,7 @@ uint32_t Channel::take_slots(uint32_t count, uint32_t length) {
     const uint32_t next = tx_free_.back();
     tx_free_.pop_back();
     tx_chain_[slot] = next;
-    __atomic_store_n(&tx_shared_next_[slot], next, __ATOMIC_RELAXED);
+    store_relaxed(tx_next_[slot], next);
     slot = next;
   }
   notes_[head] = TxNote{};

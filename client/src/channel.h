@@ -8,7 +8,7 @@
 #include <cstring>
 #include <vector>
 
-#include "trunkline/ring_abi.h"
+#include "trunkline/ring_end.h"
 
 namespace trunkline::client {
 
@@ -24,18 +24,16 @@ struct TxNote {
   bool submitted = false;
 };
 
-class Channel {
+class Channel : public RingEnd {
  public:
   Channel(uint8_t* block, const tlr_geometry& geometry, int doorbell);
-
-  [[nodiscard]] uint32_t slot_size() const { return slot_size_; }
 
   // -- submissions
   // Room for one more operation: in the ring, and for its completion.
   [[nodiscard]] bool can_submit() {
     if (operations_ >= max_operations_) return false;
     if (produced_ - submission_consumed_ <= submission_mask_) return true;
-    submission_consumed_ = __atomic_load_n(&shared_->submission_consumed.value, __ATOMIC_ACQUIRE);
+    submission_consumed_ = load_acquire(shared_->submission_consumed.value);
     return produced_ - submission_consumed_ <= submission_mask_;
   }
   // The next entry, zeroed; not seen by the worker before publish(). Only after can_submit().
@@ -52,7 +50,7 @@ class Channel {
   // -- completions
   [[nodiscard]] const tlr_completion* peek_completion() {
     if (completion_seen_ == completion_consumed_) {
-      completion_seen_ = __atomic_load_n(&shared_->completion_produced.value, __ATOMIC_ACQUIRE);
+      completion_seen_ = load_acquire(shared_->completion_produced.value);
       if (completion_seen_ == completion_consumed_) return nullptr;
     }
     return &completions_[completion_consumed_ & completion_mask_];
@@ -61,32 +59,26 @@ class Channel {
   // Tells the worker what was popped.
   void publish_completions();
   [[nodiscard]] bool has_completion() const {
-    return __atomic_load_n(&shared_->completion_produced.value, __ATOMIC_SEQ_CST) !=
-           completion_consumed_;
+    return load_seq_cst(shared_->completion_produced.value) != completion_consumed_;
   }
-  void arm() { __atomic_store_n(&shared_->client_armed.value, 1, __ATOMIC_SEQ_CST); }
-  void disarm() { __atomic_store_n(&shared_->client_armed.value, 0, __ATOMIC_RELAXED); }
+  void arm() { store_seq_cst(shared_->client_armed.value, 1); }
+  void disarm() { store_relaxed(shared_->client_armed.value, 0); }
 
   // -- RX slots
   [[nodiscard]] bool rx_valid(uint32_t slot) const { return slot < rx_slots_; }
   [[nodiscard]] const uint8_t* rx_data(uint32_t slot) const {
     return rx_data_ + static_cast<size_t>(slot) * slot_size_;
   }
-  [[nodiscard]] uint32_t rx_next(uint32_t slot) const {
-    return __atomic_load_n(&rx_next_[slot], __ATOMIC_RELAXED);
-  }
+  [[nodiscard]] uint32_t rx_next(uint32_t slot) const { return load_relaxed(rx_next_[slot]); }
   // Gives a message's slots back, by its first one; the worker sees it after publish_returns().
   void return_slot(uint32_t slot) {
-    __atomic_store_n(&returns_[return_produced_++ & return_mask_], slot, __ATOMIC_RELAXED);
+    store_relaxed(returns_[return_produced_++ & return_mask_], slot);
   }
   void publish_returns();
 
   // -- TX slots
   [[nodiscard]] uint32_t tx_free() const { return static_cast<uint32_t>(tx_free_.size()); }
   [[nodiscard]] uint32_t tx_slots() const { return tx_slots_; }
-  [[nodiscard]] uint8_t* tx_data(uint32_t slot) {
-    return tx_data_ + static_cast<size_t>(slot) * slot_size_;
-  }
   // A chain of `count` slots, at most tx_free(). Its note is reset, with count and length.
   uint32_t take_slots(uint32_t count, uint32_t length);
   void free_slots(uint32_t head);
@@ -117,23 +109,7 @@ class Channel {
  private:
   void ring() const;
 
-  tlr_channel* shared_;
-  tlr_submission* submissions_;
-  tlr_completion* completions_;
-  uint32_t* returns_;
-  uint32_t* tx_shared_next_;
-  uint32_t* rx_next_;
-  uint8_t* tx_data_;
-  uint8_t* rx_data_;
   int doorbell_;
-
-  uint32_t submission_mask_;
-  uint32_t completion_mask_;
-  uint32_t return_mask_;
-  uint32_t tx_slots_;
-  uint32_t rx_slots_;
-  uint32_t slot_size_;
-  uint32_t max_operations_;
 
   uint32_t produced_ = 0;
   uint32_t published_ = 0;

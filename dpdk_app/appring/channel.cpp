@@ -10,17 +10,11 @@ namespace trunkline::appring {
 
 Channel::Channel(RingClient& client, uint8_t* block, int wake_fd, const tlr_geometry& geometry,
                  const ChannelLimits& limits)
-    : client_(client),
+    : RingEnd(block, geometry),
+      client_(client),
       wake_fd_(wake_fd),
       limits_(limits),
-      submission_mask_(geometry.submission_size - 1),
-      completion_mask_(geometry.completion_size - 1),
-      return_mask_(geometry.return_size - 1),
-      tx_slots_(geometry.tx_slots),
-      rx_slots_(geometry.rx_slots),
-      slot_size_(geometry.slot_size),
       send_credit_(geometry.send_credit),
-      max_operations_(geometry.max_operations),
       pieces_(geometry.tx_slots),
       tx_owned_(geometry.tx_slots),
       rx_free_(geometry.rx_slots),
@@ -29,15 +23,6 @@ Channel::Channel(RingClient& client, uint8_t* block, int wake_fd, const tlr_geom
       node_memory_(std::make_unique_for_overwrite<std::byte[]>(
           (size_t{limits.backlog} + limits.max_associations) * sizeof(BacklogNode))),
       free_nodes_(limits.backlog + limits.max_associations) {
-  const tlr_layout layout = tlr_layout_of(&geometry);
-  shared_ = reinterpret_cast<tlr_channel*>(block);
-  submissions_ = reinterpret_cast<tlr_submission*>(block + layout.submissions);
-  completions_ = reinterpret_cast<tlr_completion*>(block + layout.completions);
-  returns_ = reinterpret_cast<uint32_t*>(block + layout.returns);
-  tx_next_ = reinterpret_cast<uint32_t*>(block + layout.tx_next);
-  rx_next_ = reinterpret_cast<uint32_t*>(block + layout.rx_next);
-  tx_data_ = block + layout.tx_data;
-  rx_data_ = block + layout.rx_data;
   for (uint32_t slot = 0; slot < tx_slots_; ++slot) pieces_[slot].data = tx_data(slot);
   // Lowest on top, so that a quiet lane touches few pages.
   for (uint32_t i = 0; i < rx_slots_; ++i) rx_free_[i] = rx_slots_ - 1 - i;

@@ -10,8 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include "appring/shared_memory.h"
-#include "trunkline/ring_abi.h"
+#include "trunkline/ring_end.h"
 #include "trunkline/stack/payload.h"
 #include "trunkline/stack/stack.h"
 
@@ -26,7 +25,7 @@ struct ChannelLimits {
 };
 
 // Made by the control thread; used by one worker from kAdd to kGone.
-class Channel final : public PieceOwner {
+class Channel final : public RingEnd, public PieceOwner {
  public:
   enum class Claim : uint8_t { kOk, kBadLength, kBadSlot, kTwice };
 
@@ -43,7 +42,6 @@ class Channel final : public PieceOwner {
   [[nodiscard]] RingClient& client() const { return client_; }
   [[nodiscard]] const ChannelLimits& limits() const { return limits_; }
   [[nodiscard]] int wake_fd() const { return wake_fd_; }
-  [[nodiscard]] uint32_t slot_size() const { return slot_size_; }
   [[nodiscard]] uint32_t send_credit() const { return send_credit_; }
   // The client wrote an index that no correct one writes. Nothing is taken from it any more.
   [[nodiscard]] bool faulted() const { return faulted_; }
@@ -134,10 +132,6 @@ class Channel final : public PieceOwner {
   uint32_t unclaim(Piece* head);
   void release(Piece* head) noexcept override { unclaim(head); }
   [[nodiscard]] uint32_t tx_in_use() const { return tx_in_use_; }
-  // Client memory of a TX slot, for bodies and answers.
-  [[nodiscard]] uint8_t* tx_data(uint32_t slot) {
-    return tx_data_ + static_cast<size_t>(slot) * slot_size_;
-  }
 
   // -- once the client is gone
   // Copies what is still claimed into the daemon's own memory, at most `budget` bytes of it, which
@@ -221,25 +215,7 @@ class Channel final : public PieceOwner {
   int wake_fd_;
   ChannelLimits limits_;
 
-  // Where things lie in the segment.
-  tlr_channel* shared_;
-  tlr_submission* submissions_;
-  tlr_completion* completions_;
-  uint32_t* returns_;
-  uint32_t* tx_next_;
-  uint32_t* rx_next_;
-  uint8_t* tx_data_;
-  uint8_t* rx_data_;
-
-  // The daemon's own copies of sizes.
-  uint32_t submission_mask_;
-  uint32_t completion_mask_;
-  uint32_t return_mask_;
-  uint32_t tx_slots_;
-  uint32_t rx_slots_;
-  uint32_t slot_size_;
   uint32_t send_credit_;
-  uint32_t max_operations_;
 
   // The daemon's own indices, and the client's as last checked.
   uint32_t submission_consumed_ = 0;
