@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fails unless each rule of RFC 9260 names its tests, docs/rfc-coverage.md says so, and enough
-mutations that fit the sources keep the list honest. Tries first that it would notice."""
+"""Fails unless each rule of the RFCs names its tests, docs/rfc-coverage.md and docs/rfc/ say so,
+and enough mutations that fit the sources keep the lists honest. Tries that it would notice."""
 import copy
 import pathlib
 import sys
@@ -12,35 +12,126 @@ import rfc_coverage  # noqa: E402
 
 LEAST_MUTATIONS = 40
 LEAST_PLANTED = 12
+MUTATED = ('9260',)  # RFCs each of whose sections has a mutation
+
+# An RFC in small, with what disturbs: a list that looks like a heading, the end of a page in a
+# sentence, and a rule in a section that is left out.
+SMALL = """1.  Introduction
+
+   It SHOULD be short.
+
+2.  Rules
+
+   Three of them:
+
+1.  One MUST walk. One MUST NOT
+    run.
+2.  Also, one SHOULD rest
+
+    now and then.
+
+2.1.  Others
+
+   Others MUST fly.
+"""
+SMALL_READ = [('1 #1', 'It SHOULD be short.'), ('2 #1', 'One MUST walk.'),
+              ('2 #2', 'One MUST NOT run.'), ('2 #3', 'Also, one SHOULD rest now and then.'),
+              ('2.1 #1', 'Others MUST fly.')]
 
 
-def self_test(rules):
+def lies_noticed(rfc, known):
     """Each way of lying about a rule must be noticed."""
     def complaints_after(change):
-        changed = copy.deepcopy(rules)
-        change(changed)
-        return len(rfc_coverage.complaints(changed))
+        changed = copy.deepcopy(rfc)
+        change(changed.all_rules())
+        return len(rfc_coverage.complaints(changed, known))
 
-    proven = next(i for i, rule in enumerate(rules['6']) if rule.get('tests'))
-    before = len(rfc_coverage.complaints(rules))
+    proven = next(i for i, rule in enumerate(rfc.all_rules()) if rule.get('tests'))
+    before = len(rfc_coverage.complaints(rfc, known))
 
-    def excuse_many(changed):
-        for rule in changed['6']:
-            rule.pop('tests', None)
-            rule['not_applicable'] = 'too hard'
+    def change(**what):
+        return lambda rules: rules[proven].update(what)
+
+    def excuse_many(key):
+        def excuse(rules):
+            for rule in rules[:len(rules) // 2]:
+                for other in ('tests', 'not_applicable', 'deviates'):
+                    rule.pop(other, None)
+                rule.update({key: 'too hard', 'level': 'SHOULD'})
+        return excuse
 
     lies = {
-        'a rule without a test': lambda r: r['6'][proven].update(tests=[]),
-        'a test that is not there': lambda r: r['6'][proven].update(tests=['No.SuchTest']),
-        'a script that is not there': lambda r: r['6'][proven].update(tests=['tests/none.py:x']),
-        'a rule without words': lambda r: r['6'][proven].update(demand=' '),
-        'a test and an excuse': lambda r: r['6'][proven].update(not_applicable='why'),
-        'too many excuses': excuse_many,
+        'a rule without a test': change(tests=[]),
+        'a test that is not there': change(tests=['No.SuchTest']),
+        'a script that is not there': change(tests=['tests/none.py:x']),
+        'a rule without words': change(demand=' '),
+        'a test and an excuse': change(not_applicable='why'),
+        'a MUST that is not done': change(level='MUST', tests=[], deviates='why'),
+        'too many excuses': excuse_many('not_applicable'),
+        'too much that is not done': excuse_many('deviates'),
     }
-    return [f'did not notice {name}' for name, lie in lies.items() if complaints_after(lie) <= before]
+    wrong = [f'did not notice {name}' for name, lie in lies.items()
+             if complaints_after(lie) <= before]
+    without = copy.deepcopy(rfc)
+    without.left_out.append({'section': '99', 'rules': 1, 'reason': ' '})
+    if len(rfc_coverage.complaints(without, known)) <= before:
+        wrong.append('did not notice a section left out without a reason')
+    return [f'RFC {rfc.number}: {line}' for line in wrong]
 
 
-def mutation_complaints(rules):
+def small_rfc():
+    rules = [{'at': at, 'level': level, 'hash': digest}
+             for at, level, digest, _ in rfc_coverage.rules_of_text(SMALL) if at.startswith('2 ')]
+    left_out = [{'section': '1', 'rules': 1, 'reason': 'why'},
+                {'section': '2.1', 'rules': 1, 'reason': 'why'}]
+    return rfc_coverage.Rfc('0', 'Small', {'2': 'Rules'}, left_out, {'2': rules})
+
+
+def reading_is_right():
+    """The text of an RFC must be read rightly, and what its lists leave out be noticed."""
+    wrong = []
+    found = [(at, sentence) for at, _, _, sentence in rfc_coverage.rules_of_text(SMALL)]
+    if found != SMALL_READ:
+        wrong.append(f'an RFC is read wrongly: {found}')
+    if rfc_coverage.compare(small_rfc(), SMALL):
+        wrong.append('compare complains of nothing')
+
+    def forget(rfc):
+        rfc.rules['2'].pop()
+
+    def invent(rfc):
+        rfc.rules['2'].append({'at': '2 #4', 'level': 'MUST', 'hash': '0' * 12})
+
+    def change(rfc):
+        rfc.rules['2'][0]['hash'] = '0' * 12
+
+    def soften(rfc):
+        rfc.rules['2'][0]['level'] = 'SHOULD'
+
+    def hide(rfc):
+        rfc.left_out[1]['rules'] = 2
+
+    def skip(rfc):
+        rfc.left_out.pop(0)
+
+    for lie in (forget, invent, change, soften, hide, skip):
+        rfc = small_rfc()
+        lie(rfc)
+        if not rfc_coverage.compare(rfc, SMALL):
+            wrong.append(f'compare did not notice: {lie.__name__}')
+    both = small_rfc()
+    both.rules['2'].append({'at': '2.1 #1', 'level': 'MUST', 'hash': '0' * 12})
+    if not rfc_coverage.form_complaints(both):
+        wrong.append('did not notice a rule of a section that is left out')
+    return wrong
+
+
+def place(rfc, at):
+    """As mutations name it: of RFC 9260 the place alone, of others with the RFC's number."""
+    return at if rfc.number == '9260' else f'{rfc.number} {at}'
+
+
+def mutation_complaints(rfcs):
     wrong = []
     mutations = mutate.load([])
     for mutation in mutations:
@@ -48,28 +139,34 @@ def mutation_complaints(rules):
             mutate.mutated(mutation)
         except (OSError, ValueError) as error:
             wrong.append(f'mutation {mutation["name"]}: {error}')
-    places = {rule['at'] for its in rules.values() for rule in its}
-    by_rule = [m for m in mutations if m.get('tests') and m.get('rule') in places]
+    places = {place(rfc, rule['at']) for rfc in rfcs for rule in rfc.all_rules()}
+    by_rule = {m['rule'] for m in mutations if m.get('tests') and m.get('rule') in places}
     wrong += [f'mutation {m["name"]}: no such rule: {m["rule"]}' for m in mutations
               if '#' in m.get('rule', '') and m['rule'] not in places]
-    if len(by_rule) < LEAST_MUTATIONS:
-        wrong.append(f'{len(by_rule)} mutations of rules, wanted are {LEAST_MUTATIONS}')
+    count = sum(bool(m.get('tests')) and m.get('rule') in places for m in mutations)
+    if count < LEAST_MUTATIONS:
+        wrong.append(f'{count} mutations of rules, wanted are {LEAST_MUTATIONS}')
     planted = sum(bool(m.get('sim')) for m in mutations)
     if planted < LEAST_PLANTED:
         wrong.append(f'{planted} planted bugs for the simulator, wanted are {LEAST_PLANTED}')
-    sections = {m['rule'].split('.')[0].split()[0] for m in by_rule}
-    wrong += [f'no mutation of a rule in section {s}' for s in rules
-              if s not in sections and any(rule.get('tests') for rule in rules[s])]
+    for rfc in (rfc for rfc in rfcs if rfc.number in MUTATED):
+        wrong += [f'RFC {rfc.number}: no mutation of a rule in section {section}'
+                  for section, its_rules in rfc.rules.items()
+                  if any(rule.get('tests') for rule in its_rules)
+                  and not any(place(rfc, rule['at']) in by_rule for rule in its_rules)]
     return wrong
 
 
 def main():
-    rules, wrong = rfc_coverage.load()
-    wrong += rfc_coverage.complaints(rules) + rfc_coverage.page_complaints(rules)
-    wrong += self_test(rules) + mutation_complaints(rules)
+    rfcs, wrong = rfc_coverage.load()
+    known = rfc_coverage.gtest_names()
+    for rfc in rfcs:
+        wrong += rfc_coverage.complaints(rfc, known) + lies_noticed(rfc, known)
+    wrong += rfc_coverage.page_complaints(rfcs) + reading_is_right() + mutation_complaints(rfcs)
     for line in wrong:
         print(f'check_rfc_coverage: {line}')
-    print(f'check_rfc_coverage: {sum(map(len, rules.values()))} rules, {len(wrong)} complaints')
+    rules = sum(len(rfc.all_rules()) for rfc in rfcs)
+    print(f'check_rfc_coverage: {len(rfcs)} RFCs, {rules} rules, {len(wrong)} complaints')
     return 1 if wrong else 0
 
 

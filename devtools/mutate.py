@@ -6,7 +6,8 @@ The mutations are in tests/mutations/*.toml:
 
   [[mutation]]
   name = "sack-delayed-for-ever"        # what the reader of a report should see
-  rule = "6.2 #3"                       # the rule that it removes, as in docs/rfc-coverage.md
+  rule = "6.2 #3"                       # the rule that it removes, as in docs/rfc/9260.md;
+                                        # of another RFC: "7829 3.2 #5"
   file = "stack/assoc/data_in.cpp"      # where
   find = '''text that is there exactly once'''
   replace = '''what stands there instead'''
