@@ -126,6 +126,52 @@ TEST_F(PathSetTest, ThePrimaryMayChangeByItself) {
   EXPECT_EQ(counters.get(Counter::k_primary_switchovers), 1u);
 }
 
+TEST_F(PathSetTest, ThePrimaryMayChangeAsSoonAsDataLeavesIt) {
+  profile.primary_switchover_max_retrans = profile.potentially_failed_max_retrans;
+  open();
+  const PathNews first = fail(0);
+  EXPECT_EQ(first.state, PathState::kPotentiallyFailed);
+  EXPECT_TRUE(first.moved);
+  EXPECT_TRUE(first.primary_changed);
+  EXPECT_EQ(paths.primary_index(), 1);
+  EXPECT_EQ(paths.data_path().index, 1);
+  paths.set_state(ctx, now, paths.at(0), PathState::kActive);
+  EXPECT_FALSE(paths.choose_data_path(ctx)) << "data does not return";
+}
+
+TEST_F(PathSetTest, WithoutQuickFailoverThePrimaryMayChangeWhenItIsInactive) {
+  profile.potentially_failed_max_retrans = profile.path_max_retrans;
+  profile.primary_switchover_max_retrans = profile.path_max_retrans;
+  open();
+  for (int i = 0; i < 2; ++i) {
+    const PathNews news = fail(0);
+    EXPECT_EQ(news.state, std::nullopt);
+    EXPECT_FALSE(news.primary_changed);
+  }
+  const PathNews third = fail(0);
+  EXPECT_EQ(third.state, PathState::kInactive);
+  EXPECT_TRUE(third.primary_changed);
+  EXPECT_EQ(paths.primary_index(), paths.data_path().index);
+  EXPECT_EQ(paths.primary_index(), 1);
+}
+
+// RFC 7829 section 4.1 rule 3.
+TEST_F(PathSetTest, OfInactiveOnesAlikeOneUnlikeTheLastThatFailedIsUsed) {
+  open(4);  // from two addresses of ours in turns
+  for (int round = 0; round < 3; ++round) {
+    for (size_t i = 0; i < 4; ++i) fail(i);
+  }
+  size_t last = 3;
+  for (int i = 0; i < 4; ++i) {
+    const Path& used = paths.data_path();
+    EXPECT_EQ(used.state, PathState::kInactive);
+    EXPECT_EQ(used.error_count, 3u) << "the fewest that any has";
+    EXPECT_FALSE(used.local == paths.at(last).local) << i;
+    last = used.index;
+    fail(last);
+  }
+}
+
 TEST_F(PathSetTest, TheOtherWayIsAnActiveOne) {
   open();
   EXPECT_EQ(paths.alternate_to(paths.at(0)).index, 1) << "another local address";

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Rules of RFC 7829 that need a peer made by hand: what acknowledgements say about paths that have
-// failed, which of several failed paths is used, and HEARTBEATs to them.
+// Rules of RFC 7829 that need a peer made by hand: when a path may have failed, what
+// acknowledgements say about paths that have, which of several failed paths is used, and HEARTBEATs
+// to them.
+#include <algorithm>
+
 #include "support/many_paths.h"
 
 namespace trunkline::test {
@@ -189,6 +192,124 @@ TEST_F(QuickFailover, AnOnlyPathIsTestedByItsData) {
   acknowledge_all();
   EXPECT_EQ(path(0).state, PathState::kActive) << "it went nowhere else";
 }
+
+TEST_F(QuickFailover, APathMayHaveFailedAboveItsLimitAndNotAtIt) {
+  setup.profile.potentially_failed_max_retrans = 1;
+  open_with({p0, p1});
+  send("lost");
+  ASSERT_EQ(hear_one().destination, p0);
+  EXPECT_EQ(expire().destination, p1) << "once, to another active one (6.4)";
+  EXPECT_EQ(expire().destination, p0);
+  for (const size_t i : {0u, 1u}) {
+    EXPECT_EQ(path(i).state, PathState::kActive);
+    EXPECT_EQ(path(i).error_count, 1u);
+  }
+  EXPECT_EQ(expire().destination, p1);
+  EXPECT_EQ(path(0).state, PathState::kPotentiallyFailed);
+  EXPECT_EQ(path(0).error_count, 2u);
+  EXPECT_EQ(path(1).state, PathState::kActive) << "to be chosen changes nothing";
+  EXPECT_EQ(path(1).error_count, 1u) << "and forgets nothing";
+}
+
+TEST_F(QuickFailover, APathThatMayHaveFailedIsNotUsedThoughTheUserNamesIt) {
+  open_with({p0, p1});
+  send("lost");
+  listen();
+  expire();
+  acknowledge_all();
+  ASSERT_EQ(path(0).state, PathState::kPotentiallyFailed);
+  ASSERT_EQ(host().shard().set_primary(now, host().assoc, p1), Status::kOk);
+  ASSERT_EQ(host().shard().set_primary(now, host().assoc, p0), Status::kOk);
+  ASSERT_TRUE(path(0).primary);
+  send("new");
+  EXPECT_EQ(hear_one().destination, p1);
+  EXPECT_EQ(path(0).state, PathState::kPotentiallyFailed);
+  EXPECT_EQ(path(0).error_count, 1u);
+}
+
+TEST_F(QuickFailover, WhatWentOverTwoPathsRevivesNoInactiveOneEither) {
+  setup.profile.path_max_retrans = 0;
+  open_with({p0, p1});
+  send("lost");
+  listen();
+  expire();
+  expire();
+  acknowledge_all();
+  for (const size_t i : {0u, 1u}) {
+    EXPECT_EQ(path(i).state, PathState::kInactive);
+    EXPECT_EQ(path(i).error_count, 1u);
+  }
+}
+
+TEST_F(QuickFailover, APathThatHasFailedIsAskedOnceAnIntervalOnly) {
+  setup.profile.heartbeat_interval = seconds(30);
+  setup.profile.path_max_retrans = 1;
+  setup.profile.linear_backoff = true;
+  open_with({p0, p1});
+  dead = {p0.to_string()};
+  host().events.clear();
+  send("lost");
+  listen();
+  expire();
+  acknowledge_all();
+  std::vector<TimePoint> asked;
+  for (const TimePoint end = now + minutes(10); host().shard().next_deadline() <= end;) {
+    const std::vector<Packet> said = step();
+    answer(said);
+    for (const Packet& each : said) {
+      if (each.destination != p0 || path(0).state != PathState::kInactive) continue;
+      EXPECT_EQ(each.names(), "HEARTBEAT");
+      asked.push_back(now);
+    }
+  }
+  ASSERT_EQ(path(0).state, PathState::kInactive);
+  EXPECT_EQ(host().last(EventKind::kPathChanged).path, p0);
+  EXPECT_EQ(host().last(EventKind::kPathChanged).path_state, PathState::kInactive);
+  EXPECT_EQ(host().count(EventKind::kPathChanged), 2u) << "each step was told once";
+  ASSERT_GE(asked.size(), 10u);
+  for (size_t i = 1; i < asked.size(); ++i) {
+    EXPECT_GE(asked[i] - asked[i - 1], seconds(30)) << i;
+    EXPECT_LE(asked[i] - asked[i - 1], seconds(33)) << i;
+  }
+}
+
+// What becomes of an association all of whose paths are inactive does not depend on when they were
+// taken for potentially failed, if ever.
+class Dormant : public QuickFailover, public ::testing::WithParamInterface<uint16_t> {};
+
+TEST_P(Dormant, OfInactivePathsTheOneWithTheFewestErrorsCarriesDataAndStaysAsItIs) {
+  setup.profile.path_max_retrans = 1;
+  setup.profile.potentially_failed_max_retrans = GetParam();
+  const std::vector<IpAddress> all = {p0, p1, p2};
+  open_with(all);
+  const auto errors = [&] {
+    std::vector<uint32_t> out;
+    for (const PathStatus& each : host().status().paths) {
+      if (each.state == PathState::kInactive) out.push_back(each.error_count);
+    }
+    return out;
+  };
+  send("lost");
+  listen();
+  for (int i = 0; i < 20 && errors().size() < all.size(); ++i) expire();
+  ASSERT_EQ(errors().size(), all.size());
+  for (int i = 0; i < 9; ++i) {
+    const std::vector<uint32_t> before = errors();
+    const IpAddress chosen = expire().destination;
+    const std::vector<uint32_t> after = errors();
+    ASSERT_EQ(after.size(), all.size()) << "all are inactive still";
+    size_t counted = 0;
+    for (size_t k = 0; k < all.size(); ++k) {
+      EXPECT_GE(after[k], before[k]) << "no count is forgotten";
+      counted += after[k] - before[k];
+      if (all[k] != chosen) continue;
+      EXPECT_EQ(after[k], *std::min_element(after.begin(), after.end()));
+    }
+    EXPECT_EQ(counted, 1u);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, Dormant, ::testing::Values(0, 1, 5));
 
 }  // namespace
 }  // namespace trunkline::test
