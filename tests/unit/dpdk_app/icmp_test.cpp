@@ -211,6 +211,13 @@ TEST(Icmp, AQuoteIsReadBehindOptionsAndExtensionHeaders) {
   EXPECT_EQ(parse_icmp_error(first, true)->sent.bytes.size(), 8u);
   const Bytes later = quoting(44, {132, 0, 0, 9, 9, 9, 9, 9});
   EXPECT_FALSE(parse_icmp_error(later, true).has_value()) << "which has no ports";
+  // No quote keeps the reader busy for long.
+  for (const size_t headers : {8u, 9u}) {
+    Bytes many;
+    for (size_t i = 1; i <= headers; ++i)
+      add(many, Bytes{static_cast<uint8_t>(i == headers ? 132 : 60), 0, 1, 4, 0, 0, 0, 0});
+    EXPECT_EQ(parse_icmp_error(quoting(60, many), true).has_value(), headers == 8) << headers;
+  }
   // Cut within the headers.
   for (size_t size = 8; size < 8 + 40 + 8; ++size) {
     Bytes cut(options.begin(), options.begin() + static_cast<long>(size));
