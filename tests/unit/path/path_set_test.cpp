@@ -36,6 +36,16 @@ class PathSetTest : public testing::Test {
     paths.begin_with(paths.at(0));
   }
   PathNews fail(size_t index) { return paths.count_error(ctx, now, paths.at(index)); }
+  void expect_fewest_errors(PathState state) {
+    open();
+    for (int i = 0; i < 3; ++i) fail(1);
+    fail(2);
+    fail(0);
+    for (const Path* path : paths.list()) ASSERT_EQ(path->state, state);
+    EXPECT_EQ(paths.data_path().index, 2);
+    EXPECT_EQ(paths.at(1).error_count, 3u);
+    EXPECT_EQ(paths.at(2).error_count, 1u);
+  }
 
   Profile profile;
   LocalEnd ends;
@@ -155,21 +165,31 @@ TEST_F(PathSetTest, WithoutQuickFailoverThePrimaryMayChangeWhenItIsInactive) {
   EXPECT_EQ(paths.primary_index(), 1);
 }
 
-// RFC 7829 section 4.1 rule 3.
+// RFC 7829 sections 3.2 rule 4 and 4.1 rule 3: not the next one, nor the most different one.
+TEST_F(PathSetTest, OfPotentiallyFailedOnesTheOneWithTheFewestErrorsIsUsed) {
+  profile.path_max_retrans = 5;
+  expect_fewest_errors(PathState::kPotentiallyFailed);
+}
+
+TEST_F(PathSetTest, OfInactiveOnesTheOneWithTheFewestErrorsIsUsed) {
+  profile.path_max_retrans = 0;
+  expect_fewest_errors(PathState::kInactive);
+}
+
 TEST_F(PathSetTest, OfInactiveOnesAlikeOneUnlikeTheLastThatFailedIsUsed) {
   open(4);  // from two addresses of ours in turns
   for (int round = 0; round < 3; ++round) {
     for (size_t i = 0; i < 4; ++i) fail(i);
   }
-  size_t last = 3;
-  for (int i = 0; i < 4; ++i) {
-    const Path& used = paths.data_path();
-    EXPECT_EQ(used.state, PathState::kInactive);
-    EXPECT_EQ(used.error_count, 3u) << "the fewest that any has";
-    EXPECT_FALSE(used.local == paths.at(last).local) << i;
-    last = used.index;
-    fail(last);
-  }
+  const uint8_t used = paths.data_path().index;
+  fail((used + 1u) % 4);
+  ASSERT_EQ(paths.data_path().index, used);
+  fail(used);
+  const Path& other = paths.data_path();
+  EXPECT_EQ(other.state, PathState::kInactive);
+  EXPECT_EQ(other.error_count, 3u);
+  EXPECT_EQ(paths.at((used + 2u) % 4).error_count, 3u) << "as few, and before it";
+  EXPECT_EQ(other.index, (used + 3u) % 4) << "but from the same address of ours";
 }
 
 TEST_F(PathSetTest, TheOtherWayIsAnActiveOne) {

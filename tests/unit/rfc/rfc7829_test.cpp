@@ -293,6 +293,13 @@ TEST_P(Dormant, OfInactivePathsTheOneWithTheFewestErrorsCarriesDataAndStaysAsItI
   listen();
   for (int i = 0; i < 20 && errors().size() < all.size(); ++i) expire();
   ASSERT_EQ(errors().size(), all.size());
+  // Of one there is worse news still.
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(host().shard().request_heartbeat(now, host().assoc, p1), Status::kOk);
+    listen();
+    const uint32_t before = path(1).error_count;
+    for (int k = 0; k < 100 && path(1).error_count == before; ++k) step();
+  }
   for (int i = 0; i < 9; ++i) {
     const std::vector<uint32_t> before = errors();
     const IpAddress chosen = expire().destination;
