@@ -438,6 +438,7 @@ TEST_F(ReceiveMemory, AShortageThatHasPassedIsForgotten) {
     say(good, {.text = "b", .flags = "B", .ssn = round, .tsn = good.tsn});
     for (int i = 0; i < 2; ++i) {
       say(good, {.text = std::string(500, 'e'), .flags = "E", .ssn = round, .tsn = good.tsn + 1});
+      pass(setup.profile.rto_min);
     }
     EXPECT_EQ(host().count(Counter::k_drop_data_no_memory), 2u * (round + 1));
     listen();
