@@ -306,6 +306,24 @@ TEST_F(AfterARestart, CountsItsOwnDearthOnly) {
   EXPECT_EQ(host().shard().association_count(), 1u) << "now it was asked often enough";
 }
 
+// What is lost in the new life is lost by the network, whatever the window of the former one was.
+TEST_F(AfterARestart, TakesNoLossForAShutWindow) {
+  open();
+  ASSERT_EQ(host().send(now, "of the former life"), Status::kOk);
+  hear();
+  tell(sack(last_tsn(), {}, 0));
+  come_back();
+  listen();
+  host_tsn = host().status().next_tsn;
+  ASSERT_EQ(host().send(now, "lost"), Status::kOk);
+  EXPECT_EQ(hear(), "DATA");
+  wait(seconds(1));
+  EXPECT_EQ(hear(), "DATA") << "T3";
+  EXPECT_EQ(host().status().error_count, 1u);
+  tell(sack(last_tsn() - 1));
+  EXPECT_EQ(hear(), "") << "it is no probe that was dropped";
+}
+
 TEST_F(AfterARestart, OwesNoWordOfBeingDry) {
   open();
   ASSERT_EQ(host().send(now, "of the former life"), Status::kOk);
