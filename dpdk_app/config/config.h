@@ -126,6 +126,8 @@ struct Control {
 
 struct Limits {
   uint32_t max_associations = 4096;
+  // Of these, with settings of their own or extensions in use; 0: an eighth.
+  uint32_t max_extended = 0;
   uint64_t receive_buffer = 64ull << 20;
   uint32_t max_outstanding_chunks = 262144;
   uint32_t max_queued_messages = 262144;

@@ -129,11 +129,12 @@ void load_daemon(const Map& top, Loading& loading) {
     Limits& limits = config.limits;
     const Map map(
         *field,
-        {"max_associations", "receive_buffer", "max_outstanding_chunks", "max_queued_messages",
-         "orphan_buffer", "out_of_blue_replies_per_second", "inits_per_second_per_source",
-         "inits_per_second", "spent_cookies", "max_neighbours"},
+        {"max_associations", "max_extended", "receive_buffer", "max_outstanding_chunks",
+         "max_queued_messages", "orphan_buffer", "out_of_blue_replies_per_second",
+         "inits_per_second_per_source", "inits_per_second", "spent_cookies", "max_neighbours"},
         loading.mistakes);
     map.integer("max_associations", limits.max_associations, 1, 16u << 20);
+    map.integer("max_extended", limits.max_extended, 0, 16u << 20);
     map.bytes("receive_buffer", limits.receive_buffer, 1ull << 20, 1ull << 40);
     map.integer("max_outstanding_chunks", limits.max_outstanding_chunks, 64, 1u << 28);
     map.integer("max_queued_messages", limits.max_queued_messages, 64, 1u << 28);

@@ -28,6 +28,9 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
   out.shard.count = count;
   out.shard.memory = &huge_pages();
   out.shard.max_associations = part(config.limits.max_associations);
+  const uint32_t extended = config.limits.max_extended;
+  out.shard.max_extended =
+      part(extended != 0 ? extended : std::max(config.limits.max_associations / 8, 1u));
   out.shard.receive_buffer_bytes = share_of(config.limits.receive_buffer, count);
   const uint32_t chunks = part(config.limits.max_outstanding_chunks);
   const uint32_t messages = part(config.limits.max_queued_messages);

@@ -55,6 +55,26 @@ void Association::end_passage(ShardContext& ctx) {
   if (passage_ != nullptr) ctx.passages.destroy(std::exchange(passage_, nullptr));
 }
 
+ExtensionState* Association::extension(ShardContext& ctx) const {
+  return extension_place_ != 0 ? ctx.extensions.at(extension_place_ - 1) : nullptr;
+}
+
+ExtensionState* Association::make_extension(ShardContext& ctx) {
+  if (ExtensionState* const present = extension(ctx)) return present;
+  ExtensionState* const made = ctx.extensions.make();
+  if (made == nullptr) {
+    ctx.counters.add(Counter::k_refused_extensions);
+    return nullptr;
+  }
+  extension_place_ = ctx.extensions.index_of(made) + 1;
+  return made;
+}
+
+void Association::end_extension(ShardContext& ctx) {
+  if (ExtensionState* const present = extension(ctx)) ctx.extensions.destroy(present);
+  extension_place_ = 0;
+}
+
 void Association::mark_ready(ShardContext& ctx) {
   if (ready_place != 0 || dead_) return;
   ctx.ready.push_back(this);
@@ -149,9 +169,9 @@ void Association::set_path_state(ShardContext& ctx, TimePoint now, Path& path, P
 }
 
 void Association::choose_data_path(ShardContext& ctx) {
-  if (!paths_.choose_data_path(path_context(ctx))) return;
-  sender_.open_burst(profile_);
-  mark_ready(ctx);
+  if (paths_.choose_data_path(path_context(ctx)))
+    apply(ctx, paths_.data_path(),
+          {.state = std::nullopt, .moved = true, .primary_changed = false});
 }
 
 // An address that fails at the moment may be named: data goes there when it works again.
@@ -188,8 +208,7 @@ void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, ui
   }
   state_ = AssocState::kClosed;
   dead_ = true;
-  receiver_.release(receiver_context(ctx));
-  weigh(ctx);
+  release_received(ctx);
   ctx.wheel.cancel(wheel_entry);
   if (ready_place != 0) ctx.ready.remove(this);
   ctx.dying.push_back(this);
@@ -289,10 +308,10 @@ void Association::release(ShardContext& ctx) {
   ctx.wheel.cancel(wheel_entry);
   if (ready_place != 0) ctx.ready.remove(this);
   sender_.give_all_back(ctx.chunks, [&](TxMessage* message) { ctx.messages.destroy(message); });
-  receiver_.release(receiver_context(ctx));
-  weigh(ctx);
+  release_received(ctx);
   paths_.release(ctx.path_memory);
   end_passage(ctx);
+  end_extension(ctx);
 }
 
 }  // namespace trunkline

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "assoc/cookie.h"
+#include "assoc/extension_state.h"
 #include "base/address_set.h"
 #include "base/largest_first.h"
 #include "base/turn_queue.h"
@@ -261,6 +262,7 @@ class Association {
                                        const wire::DataChunk& chunk, DataSeen& seen);
   bool give_way(ShardContext& ctx);
   void weigh(ShardContext& ctx);
+  void release_received(ShardContext& ctx);
 
   // sack_in.cpp
   void on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
@@ -337,7 +339,7 @@ class Association {
   bool add_cookie_ack(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
   void add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer, Path& path);
   void add_data(ShardContext& ctx, TimePoint now, Composition& packet, std::span<uint8_t> room);
-  [[nodiscard]] DataLane lane_of(TimePoint now, const Path& path, uint64_t& idle_rtos) const;
+  [[nodiscard]] DataLane lane_of(TimePoint now, const Path& path) const;
   void on_data_sent(TimePoint now, Path& path, const DataSent& sent, uint64_t idle_rtos);
   void start_t3(TimePoint now, Path& path, bool restart);
   // A packet of at most so many bytes, with its header.
@@ -383,6 +385,11 @@ class Association {
   struct Layout;  // what lies together: association.cpp
   Passage& passage(ShardContext& ctx);
   void end_passage(ShardContext& ctx);
+  // Null: it has none.
+  [[nodiscard]] ExtensionState* extension(ShardContext& ctx) const;
+  // Null: there is none left; counted.
+  [[nodiscard]] ExtensionState* make_extension(ShardContext& ctx);
+  void end_extension(ShardContext& ctx);
 
   // -- who it is, and what state it is in
   const LocalEnd& local_;
@@ -398,6 +405,7 @@ class Association {
   uint8_t cookie_ack_path_ = 0;       // where the last COOKIE ECHO came from (6.4)
   uint8_t setup_path_ = 0;            // where INIT and COOKIE ECHO go
   uint16_t error_count_ = 0;          // 8.1
+  uint32_t extension_place_ = 0;      // in the shard's pool, counted from 1; 0: there is none
   Passage* passage_ = nullptr;
 
   // -- its parts, which know nothing of each other

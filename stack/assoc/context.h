@@ -95,6 +95,7 @@ struct ShardContext {
         cookies(random_source, now),
         path_memory(shard_config.max_associations, shard_config.memory),
         passages(shard_config.max_associations, shard_config.memory),
+        extensions(shard_config.max_extended, shard_config.memory),
         messages(shard_config.max_queued_messages, shard_config.memory),
         message_share(shard_config.max_queued_messages, shard_config.max_associations),
         chunks(shard_config.max_outstanding_chunks, shard_config.max_associations,
@@ -109,6 +110,7 @@ struct ShardContext {
   Counters counters;
   PathMemory path_memory;
   Pool<Association::Passage> passages;
+  Pool<ExtensionState> extensions;
   Pool<TxMessage> messages;
   const PoolShare message_share;  // of an association
   ChunkMemory chunks;

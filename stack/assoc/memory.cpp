@@ -24,6 +24,11 @@ void Association::weigh(ShardContext& ctx) {
   ctx.holders.update(this, receiver_.weight());
 }
 
+void Association::release_received(ShardContext& ctx) {
+  receiver_.release(receiver_context(ctx));
+  weigh(ctx);
+}
+
 // Another association needs the memory; no handler of this one is at work.
 bool Association::give_way(ShardContext& ctx) {
   if (!receiver_.drop_last_held(receiver_context(ctx))) return false;

@@ -143,8 +143,8 @@ void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWrit
   }
 }
 
-// How the sending half sees the path. `idle_rtos`: for how long nothing was sent on it.
-DataLane Association::lane_of(TimePoint now, const Path& path, uint64_t& idle_rtos) const {
+// How the sending half sees the path.
+DataLane Association::lane_of(TimePoint now, const Path& path) const {
   DataLane lane;
   lane.path = path.index;
   lane.takes_new = &path == &paths_.data_path();
@@ -157,10 +157,10 @@ DataLane Association::lane_of(TimePoint now, const Path& path, uint64_t& idle_rt
   // A window that was not used says nothing about the network of today (7.2.1, last rule).
   if (sender_.flight(path.index) == 0 && path.last_sent_at.ns() != 0) {
     const Duration idle = now - path.last_sent_at;
-    idle_rtos = static_cast<uint64_t>(idle.count() / lane.rto.count());
-    if (idle_rtos > 0) {
+    lane.idle_rtos = static_cast<uint64_t>(idle.count() / lane.rto.count());
+    if (lane.idle_rtos > 0) {
       Congestion used = path.congestion;
-      used.on_idle(idle_rtos);
+      used.on_idle(lane.idle_rtos);
       lane.cwnd_when_used = used.cwnd();
     }
   }
@@ -182,8 +182,7 @@ void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet
   Path& path = packet.path;
   // A small packet leaves room in cwnd: cwnd alone would let a second one out.
   if (path.one_packet && sender_.flight(path.index) > 0) return;
-  uint64_t idle_rtos = 0;
-  const DataLane lane = lane_of(now, path, idle_rtos);
+  const DataLane lane = lane_of(now, path);
   const SenderContext sending = sender_context(ctx);
   const TxChunk* const again = sender_.next_again();
   if (again != nullptr && wire::padded(wire::kDataHeaderSize + again->size) > lane.packet) {
@@ -205,7 +204,7 @@ void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet
       sender_.fill(sending, now, packet.writer, lane, packet.data);
     }
   }
-  if (packet.data.any) on_data_sent(now, path, packet.data, idle_rtos);
+  if (packet.data.any) on_data_sent(now, path, packet.data, lane.idle_rtos);
 }
 
 // What DATA in a packet means for its path.

@@ -165,7 +165,7 @@ bool PathSet::keep_only(PathMemory& memory, IsPeers&& is_peers) {
     paths_[kept++] = path;
   }
   count_ = kept;
-  named_ = static_cast<uint8_t>(named & 0x7f) & 0x7f;
+  named_ = static_cast<uint8_t>(named) & 0x7f;
   primary_ = data_path_ = 0;
   sizes_changed();
   return true;

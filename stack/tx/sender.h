@@ -44,6 +44,7 @@ struct DataLane {
   uint32_t packet = 0;          // bytes for chunks in one of its packets
   uint32_t fragment_limit = 0;  // user bytes in the largest chunk that fits every path
   Duration rto{};
+  uint64_t idle_rtos = 0;  // so long nothing was sent there; for who sends, not for the sender
 };
 
 // What has gone into a packet.

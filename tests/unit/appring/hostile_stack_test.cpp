@@ -23,13 +23,7 @@ class HostileStackTest : public RealStackTest {
     ClientSetup setup;
     setup.limits.backlog = 1024;
     peer_ = attach(right, setup);
-    std::atomic<bool> done{false};
-    std::thread application([&] {
-      EXPECT_EQ(open_listener(peer_), 0) << tl_last_error();
-      done.store(true);
-    });
-    while (!done.load()) turn();
-    application.join();
+    listen(peer_);
     good_lane_ = attach(left, setup);
     good_ = join(good_lane_);
     good_at_peer_ = accepted_.back();

@@ -3,7 +3,6 @@
 // nothing is told of it afterwards: over the whole of rings, bridges and the stack. Some messages
 // are acknowledged then, some are on the wire, some wait for the window, some lie in the ring.
 #include <map>
-#include <thread>
 
 #include "real_stack.h"
 
@@ -42,13 +41,7 @@ class LastWordTest : public RealStackTest, public testing::WithParamInterface<Wa
     setup.limits.backlog = 1024;
     peer_ = attach(left, setup);
     lane_ = attach(right, setup);
-    std::atomic<bool> done{false};
-    std::thread application([&] {
-      EXPECT_EQ(open_listener(peer_), 0) << tl_last_error();
-      done.store(true);
-    });
-    while (!done.load()) turn();
-    application.join();
+    listen(peer_);
     ASSERT_EQ(dial(lane_, &assoc_, {.peer = "10.1.0.1", .user = 1}), 0) << tl_last_error();
     tl_event event{};
     while (tl_poll(lane_, &event, 1) != 1) turn();

@@ -67,6 +67,17 @@ class RealStackTest : public ::testing::Test {
     return lane;
   }
 
+  // The call waits for its worker: another thread makes it.
+  void listen(tl_lane* lane) {
+    std::atomic<bool> done{false};
+    std::thread application([&] {
+      EXPECT_EQ(open_listener(lane), 0) << tl_last_error();
+      done.store(true);
+    });
+    while (!done.load()) turn();
+    application.join();
+  }
+
   size_t carry(StackHost& from, StackHost& to) {
     std::array<std::array<uint8_t, 1500>, 32> rooms;
     std::array<PacketOut, 32> out;

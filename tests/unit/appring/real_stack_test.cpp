@@ -64,13 +64,7 @@ TEST_F(RealStackTest, AnAbortAndACallInOneBurst) {
   const ClientSetup setup;
   tl_lane* const server = attach(left, setup);
   tl_lane* const client = attach(right, setup);
-  std::atomic<bool> listening{false};
-  std::thread application([&] {
-    EXPECT_EQ(open_listener(server), 0) << tl_last_error();
-    listening.store(true);
-  });
-  while (!listening.load()) turn();
-  application.join();
+  listen(server);
   constexpr uint64_t kRounds = 5;
   tl_assoc assoc = 0;
   ASSERT_EQ(dial(client, &assoc, {.peer = "10.1.0.1", .user = 0}), 0);
@@ -104,13 +98,7 @@ TEST_F(RealStackTest, AClientGoesWithMessagesInFlight) {
   tl_lane* const server = attach(left, setup);
   tl_lane* const client = attach(right, setup);
   appring::RingClient& ring = *clients_[1]->ring;
-  std::atomic<bool> listening{false};
-  std::thread application([&] {
-    EXPECT_EQ(open_listener(server), 0) << tl_last_error();
-    listening.store(true);
-  });
-  while (!listening.load()) turn();
-  application.join();
+  listen(server);
   tl_assoc assoc = 0;
   ASSERT_EQ(dial(client, &assoc, {.peer = "10.1.0.1"}), 0);
   tl_event event{};

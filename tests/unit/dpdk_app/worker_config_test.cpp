@@ -56,6 +56,19 @@ TEST(WorkerConfig, EachWorkerIsToldItsPlace) {
       << "those of every port";
 }
 
+TEST(WorkerConfig, AnEighthOfTheAssociationsMayBeExtendedUnlessToldOtherwise) {
+  config::Config config;
+  config.profiles.push_back({"default", Profile{}});
+  config.workers.count = 2;
+  config.limits.max_associations = 1600;
+  EXPECT_EQ(worker_config(config, 1).shard.max_extended, 100U);
+  config.limits.max_extended = 40;
+  EXPECT_EQ(worker_config(config, 1).shard.max_extended, 20U);
+  config.limits = {};
+  config.limits.max_associations = 1;
+  EXPECT_EQ(worker_config(config, 0).shard.max_extended, 1U);
+}
+
 // What clients may have under way between them never is half of a shard's pools: the shares of
 // associations, which are smaller than those of clients, do not bind.
 TEST(WorkerConfig, AClientsPartIsUsableByOneAssociation) {

@@ -126,6 +126,7 @@ namespace trunkline {
   X(refused_sends, "messages refused: closing, bad stream, too large or no room")               \
   X(refused_send_share, "of these, messages beyond their association's share of the shard's")   \
   X(waits_for_chunks, "times that DATA waited: no DATA chunk was left of the shard's, or its share")\
+  X(refused_extensions, "times that an association wanted more remembered than the shard has room for")\
   X(refused_connects, "connects refused: no memory or an association exists")
 // clang-format on
 

@@ -291,6 +291,7 @@ struct ShardConfig {
   uint64_t receive_buffer_bytes = 64ull << 20;     // payload held for reassembly and slow readers
   uint32_t max_outstanding_chunks = 262144;        // DATA chunks in flight, over all associations
   uint32_t max_queued_messages = 262144;           // messages accepted and not yet finished
+  uint32_t max_extended = 512;  // associations with more than RFC 9260 asks to remember of one
   uint32_t out_of_blue_replies_per_second = 1000;  // 0: out-of-the-blue packets get no answer
   // INITs answered. Configured peers, and peers with an association, have a rate of their own each
   // and do not count in the total.
