@@ -42,6 +42,7 @@ Association::Association(const LocalEnd& local, const Profile& profile, const Co
       peer_port_(cookie.peer_port),
       state_(AssocState::kEstablished),
       accepted_(true),
+      features_(cookie.features),
       receiver_(profile.a_rwnd, cookie.peer_initial_tsn, cookie.inbound_streams),
       sender_(cookie.local_initial_tsn, cookie.outbound_streams, cookie.peer_rwnd) {}
 

@@ -14,6 +14,7 @@
 
 #include "assoc/cookie.h"
 #include "assoc/extension_state.h"
+#include "assoc/packet_frame.h"
 #include "base/address_set.h"
 #include "base/largest_first.h"
 #include "base/turn_queue.h"
@@ -41,6 +42,13 @@ struct InboundPacket {
   std::span<const uint8_t> chunks;
   wire::PacketShape shape;
   bool looped = false;
+
+  // The chunk that the shape tells of.
+  [[nodiscard]] wire::ChunkView lead() const {
+    wire::ChunkCursor cursor(chunks);
+    if (shape.authenticated) static_cast<void>(cursor.next());
+    return *cursor.next();
+  }
 };
 
 class Association {
@@ -234,6 +242,10 @@ class Association {
   bool on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                 const wire::ChunkView& chunk, PacketSeen& seen);
   bool on_unknown_chunk(ShardContext& ctx, const wire::ChunkView& chunk, PacketSeen& seen);
+  // extension_chunks.cpp
+  struct ExtensionChunk;
+  bool on_extension_chunk(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                          const wire::ChunkView& chunk, PacketSeen& seen);
   void flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet);
 
   // data_in.cpp
@@ -342,14 +354,11 @@ class Association {
   [[nodiscard]] DataLane lane_of(TimePoint now, const Path& path) const;
   void on_data_sent(TimePoint now, Path& path, const DataSent& sent, uint64_t idle_rtos);
   void start_t3(TimePoint now, Path& path, bool restart);
-  // A packet of at most so many bytes, with its header.
-  [[nodiscard]] wire::PacketWriter begin_packet(std::span<uint8_t> room, size_t size,
-                                                VerificationTag tag) const {
-    wire::PacketWriter writer(room.first(std::min(room.size(), size)));
-    writer.write_header(local_.port, peer_port_, tag);
-    return writer;
+  [[nodiscard]] PacketHead head(VerificationTag tag) const {
+    return {local_.port, peer_port_, tag};
   }
-  bool finish_packet(wire::PacketWriter& writer, Path& path, PacketOut& out);
+  [[nodiscard]] PacketHead head() const { return head(peer_tag_); }
+  bool finish_packet(PacketFrame& frame, Path& path, PacketOut& out);
   void count_sent(Path& path) {
     ++totals_.packets_sent;
     ++path.packets_sent;
@@ -405,6 +414,7 @@ class Association {
   uint8_t cookie_ack_path_ = 0;       // where the last COOKIE ECHO came from (6.4)
   uint8_t setup_path_ = 0;            // where INIT and COOKIE ECHO go
   uint16_t error_count_ = 0;          // 8.1
+  wire::FeatureSet features_;         // negotiated
   uint32_t extension_place_ = 0;      // in the shard's pool, counted from 1; 0: there is none
   Passage* passage_ = nullptr;
 

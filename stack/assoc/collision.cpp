@@ -57,9 +57,13 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   }
   // In a collision both sides must end with the tags of their INITs (5.2.1); a restarted peer gets
   // a tag that was never used (5.2.2).
-  const SetupSide side{local_, profile_, opening ? local_tag_ : fresh_tag,
-                       opening ? sender_.next_tsn() : fresh_tsn,
-                       opening ? passage_->offered_streams : sender_.streams()};
+  const uint16_t streams = opening ? passage_->offered_streams : sender_.streams();
+  const SetupSide side{.local = local_,
+                       .profile = profile_,
+                       .tag = opening ? local_tag_ : fresh_tag,
+                       .initial_tsn = opening ? sender_.next_tsn() : fresh_tsn,
+                       .outbound_streams = streams,
+                       .offers = offered(profile_)};
   Cookie cookie = cookie_for(side, now, local, peers, peer_port_, init);
   if (state_ != AssocState::kCookieWait) {
     cookie.local_tie = ties.local_tie;

@@ -15,10 +15,11 @@ namespace {
 // cookie's own lifespan ends long before.
 constexpr Duration kKeyLife = std::chrono::hours(1);
 
-constexpr uint8_t kVersion = 2;
+constexpr uint8_t kVersion = 3;
 // Up to the number of the peer's addresses; then ours and these, each with no more bytes than its
-// family has: the cookie travels twice, and an INIT ACK should be small (5.1.3, 12.4).
-constexpr size_t kFixedSize = 2 + 8 + 8 + 4 * 4 + 4 + 2 * 2 + 8 * 2 + 4 + 2 * 2 + 1;
+// family has: the cookie travels twice, and an INIT ACK should be small (5.1.3, 12.4). What
+// extensions keep is behind them.
+constexpr size_t kFixedSize = 2 + 8 + 4 + 4 * 4 + 4 + 2 * 2 + 2 * 2 + 8 * 2 + 4 + 2 * 2 + 1;
 constexpr size_t kLeastAddressSize = 1 + 4;
 constexpr size_t kMostAddressSize = 1 + 16;
 
@@ -33,6 +34,10 @@ class Writer {
     u8(static_cast<uint8_t>(address.family()));
     copy_bytes(at_, address.bytes());
     at_ += address.bytes().size();
+  }
+  void bytes(std::span<const uint8_t> bytes) {
+    copy_bytes(at_, bytes);
+    at_ += bytes.size();
   }
   [[nodiscard]] uint8_t* at() const { return at_; }
 
@@ -62,6 +67,9 @@ class Reader {
     }
     return false;
   }
+  void bytes(std::span<uint8_t> out) {
+    copy_bytes(out.data(), std::span(std::exchange(at_, at_ + out.size()), out.size()));
+  }
   [[nodiscard]] size_t left() const { return static_cast<size_t>(end_ - at_); }
 
  private:
@@ -71,7 +79,8 @@ class Reader {
 
 }  // namespace
 
-static_assert(kFixedSize + (1 + kMaxPaths) * kMostAddressSize + CookieJar::kMacSize <=
+static_assert(kFixedSize + (1 + kMaxPaths) * kMostAddressSize + Cookie::kMaxKept +
+                  CookieJar::kMacSize <=
               CookieJar::kMaxSize);
 
 CookieJar::CookieJar(RandomSource& random, TimePoint now)
@@ -100,7 +109,8 @@ size_t CookieJar::seal(TimePoint now, const Cookie& cookie, std::span<uint8_t, k
   writer.u8(kVersion);
   writer.u8(current_.id);
   writer.u64(static_cast<uint64_t>(cookie.created.ns()));
-  writer.u64(static_cast<uint64_t>(cookie.lifespan.count()));
+  writer.u32(static_cast<uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(cookie.lifespan).count()));
   writer.u32(cookie.local_tag.value);
   writer.u32(cookie.peer_tag.value);
   writer.u32(cookie.local_initial_tsn.value);
@@ -108,6 +118,8 @@ size_t CookieJar::seal(TimePoint now, const Cookie& cookie, std::span<uint8_t, k
   writer.u32(cookie.peer_rwnd);
   writer.u16(cookie.outbound_streams);
   writer.u16(cookie.inbound_streams);
+  writer.u16(cookie.features.bits());
+  writer.u16(static_cast<uint16_t>(cookie.kept_size));
   writer.u64(cookie.local_tie);
   writer.u64(cookie.peer_tie);
   writer.u32(cookie.endpoint.value);
@@ -116,6 +128,7 @@ size_t CookieJar::seal(TimePoint now, const Cookie& cookie, std::span<uint8_t, k
   writer.u8(static_cast<uint8_t>(cookie.peer_address_count));
   writer.address(cookie.local_address);
   for (const IpAddress& address : cookie.peers()) writer.address(address);
+  writer.bytes(cookie.kept());
   const size_t size = static_cast<size_t>(writer.at() - out.data());
   current_.mac.compute(out.first(size), std::span<uint8_t, kMacSize>(writer.at(), kMacSize));
   return size + kMacSize;
@@ -129,7 +142,7 @@ bool CookieJar::open(TimePoint now, std::span<const uint8_t> sealed, Cookie& out
   if (address_count == 0 || address_count > kMaxPaths) return false;
   const size_t size = sealed.size() - kMacSize;
   if (size < kFixedSize + (1 + address_count) * kLeastAddressSize ||
-      size > kFixedSize + (1 + address_count) * kMostAddressSize) {
+      size > kFixedSize + (1 + address_count) * kMostAddressSize + Cookie::kMaxKept) {
     return false;
   }
   const Key* key = nullptr;
@@ -142,7 +155,7 @@ bool CookieJar::open(TimePoint now, std::span<const uint8_t> sealed, Cookie& out
 
   Reader reader(sealed.subspan(2, size - 2));
   out.created = TimePoint::from_ns(static_cast<int64_t>(reader.u64()));
-  out.lifespan = Duration(static_cast<int64_t>(reader.u64()));
+  out.lifespan = std::chrono::milliseconds(reader.u32());
   out.local_tag = VerificationTag(reader.u32());
   out.peer_tag = VerificationTag(reader.u32());
   out.local_initial_tsn = Tsn(reader.u32());
@@ -150,6 +163,8 @@ bool CookieJar::open(TimePoint now, std::span<const uint8_t> sealed, Cookie& out
   out.peer_rwnd = reader.u32();
   out.outbound_streams = reader.u16();
   out.inbound_streams = reader.u16();
+  out.features = wire::FeatureSet::from_bits(reader.u16());
+  out.kept_size = reader.u16();
   out.local_tie = reader.u64();
   out.peer_tie = reader.u64();
   out.endpoint = EndpointId(reader.u32());
@@ -160,7 +175,9 @@ bool CookieJar::open(TimePoint now, std::span<const uint8_t> sealed, Cookie& out
   for (size_t i = 0; i < out.peer_address_count; ++i) {
     if (!reader.address(out.peer_addresses[i])) return false;
   }
-  return reader.left() == 0;
+  if (reader.left() != out.kept_size || out.kept_size > Cookie::kMaxKept) return false;
+  reader.bytes(std::span(out.kept_bytes).first(out.kept_size));
+  return true;
 }
 
 }  // namespace trunkline

@@ -16,6 +16,7 @@
 #include "trunkline/stack/random.h"
 #include "trunkline/stack/types.h"
 #include "tx/outstanding.h"
+#include "wire/features.h"
 
 namespace trunkline {
 
@@ -29,6 +30,7 @@ struct Cookie {
   uint32_t peer_rwnd = 0;
   uint16_t outbound_streams = 0;  // negotiated
   uint16_t inbound_streams = 0;
+  wire::FeatureSet features;  // negotiated
   // Random nonces that name the association that existed when the INIT came, or zero (5.2.2).
   uint64_t local_tie = 0;
   uint64_t peer_tie = 0;
@@ -38,7 +40,12 @@ struct Cookie {
   IpAddress local_address;                          // the one the INIT was sent to
   std::array<IpAddress, kMaxPaths> peer_addresses;  // the first is the one the INIT came from
   size_t peer_address_count = 0;
+  // What an extension has to find again: kept as it is.
+  static constexpr size_t kMaxKept = 640;
+  std::array<uint8_t, kMaxKept> kept_bytes;
+  size_t kept_size = 0;
 
+  [[nodiscard]] std::span<const uint8_t> kept() const { return {kept_bytes.data(), kept_size}; }
   [[nodiscard]] std::span<const IpAddress> peers() const {
     return {peer_addresses.data(), peer_address_count};
   }
@@ -55,7 +62,7 @@ struct Cookie {
 class CookieJar {
  public:
   static constexpr size_t kMacSize = HmacSha256::kSize;
-  static constexpr size_t kMaxSize = 512;
+  static constexpr size_t kMaxSize = 1024;
 
   CookieJar(RandomSource& random, TimePoint now);
   CookieJar(const CookieJar&) = delete;

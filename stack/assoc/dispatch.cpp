@@ -40,7 +40,7 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
     // so a HEARTBEAT: where they come faster than T2 runs, a lost SHUTDOWN would never be repeated.
     error_count_ = 0;
     const bool at_work =
-        packet.shape.chunk_count > 1 || packet.shape.first_type != wire::ChunkType::kHeartbeat;
+        packet.shape.chunk_count > 1 || packet.shape.lead_type != wire::ChunkType::kHeartbeat;
     if (at_work && !passage_->t2.is_never()) {
       passage_->t2 = now + paths_.at(setup_path_).rto.value();
     }
@@ -99,10 +99,8 @@ bool Association::on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket
     case ChunkType::kInit:
     case ChunkType::kCookieEcho:
       return true;  // the shard has dealt with these before it came here
-    case ChunkType::kPad:
-      return true;  // RFC 4820 section 3: passed over
     default:
-      return on_unknown_chunk(ctx, chunk, seen);
+      return on_extension_chunk(ctx, now, packet, chunk, seen);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "assoc/context.h"
+#include "assoc/packet_frame.h"
 #include "wire/abort_chunk.h"
 #include "wire/cause.h"
 #include "wire/error_chunk.h"
@@ -16,21 +17,19 @@ namespace trunkline {
 // `limit` is the largest SCTP packet that the path takes.
 template <typename Write>
 bool queue_reply(ShardContext& ctx, const IpAddress& source, const IpAddress& destination,
-                 PortNumber source_port, PortNumber destination_port, VerificationTag tag,
-                 uint8_t dscp, size_t limit, Write&& write) {
+                 const PacketHead& head, uint8_t dscp, size_t limit, Write&& write) {
   Reply* const reply = ctx.replies.reserve();
   if (reply == nullptr) {
     ctx.counters.add(Counter::k_drop_reply_queue_full);
     return false;
   }
-  wire::PacketWriter writer(std::span(reply->bytes).first(std::min(limit, Reply::kMaxSize)));
-  writer.write_header(source_port, destination_port, tag);
-  if (!write(writer) || writer.empty()) return false;
+  PacketFrame frame(reply->bytes, limit, head);
+  if (!write(frame.writer()) || frame.empty()) return false;
   reply->source = source;
   reply->destination = destination;
   reply->dscp = dscp;
   reply->fragment_size = 0;
-  reply->length = static_cast<uint16_t>(writer.finish(false).size());
+  reply->length = frame.finish(false);
   ctx.replies.commit();
   return true;
 }
@@ -40,16 +39,15 @@ bool queue_reply(ShardContext& ctx, const IpAddress& source, const IpAddress& de
 template <typename Write>
 bool Association::queue_packet(ShardContext& ctx, const IpAddress& source, const Path& path,
                                Write&& write) {
-  return queue_reply(ctx, source, path.remote, local_.port, peer_port_, peer_tag_, profile_.dscp,
-                     path.packet_size(), write);
+  return queue_reply(ctx, source, path.remote, head(), profile_.dscp, path.packet_size(), write);
 }
 
 // An answer to a packet that is not of this association, or not yet: back to where it came from.
 template <typename Write>
 bool Association::queue_answer(ShardContext& ctx, const InboundPacket& packet, VerificationTag tag,
                                Write&& write) {
-  return queue_reply(ctx, packet.destination, packet.source, local_.port, peer_port_, tag,
-                     profile_.dscp, paths_.primary().packet_size(), write);
+  return queue_reply(ctx, packet.destination, packet.source, head(tag), profile_.dscp,
+                     paths_.primary().packet_size(), write);
 }
 
 template <typename Append>

@@ -6,6 +6,7 @@
 #include "assoc/context.h"
 #include "assoc/errors.h"
 #include "assoc/peer_addresses.h"
+#include "assoc/setup_parameters.h"
 
 namespace trunkline {
 
@@ -57,7 +58,7 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
     ctx.counters.add(Counter::k_drop_unexpected_init_ack);  // 5.2.3
     return;
   }
-  wire::InitParseResult parsed = wire::InitChunk::parse(chunk, true);
+  wire::InitParseResult parsed = wire::InitChunk::parse(chunk, true, offered(profile_));
   const wire::InitChunk& init_ack = parsed.init;
   if (parsed.ok()) parsed.error = wire::validate_init(init_ack, true);
   if (!parsed.ok()) ctx.counters.add(Counter::k_drop_bad_init_ack);
@@ -125,6 +126,7 @@ bool Association::accepts_addresses(const IpAddress& source,
 // Takes over what the INIT ACK says.
 void Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
                                   const wire::InitChunk& init_ack) {
+  features_ = offered(profile_) & wire::announced(init_ack);
   sender_.begin(std::min(sender_.streams(), init_ack.inbound_streams), init_ack.a_rwnd);
   receiver_.begin(init_ack.initial_tsn,
                   std::min(profile_.max_inbound_streams, init_ack.outbound_streams));

@@ -118,8 +118,8 @@ void Association::on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path
 }
 
 bool Association::fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out) {
-  wire::PacketWriter writer = begin_packet(out.room, path.packet_size(), peer_tag_);
-  return add_heartbeat(ctx, now, writer, path) && finish_packet(writer, path, out);
+  PacketFrame frame(out.room, path.packet_size(), head());
+  return add_heartbeat(ctx, now, frame.writer(), path) && finish_packet(frame, path, out);
 }
 
 bool Association::add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,

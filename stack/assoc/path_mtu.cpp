@@ -44,7 +44,8 @@ bool Association::fill_probe(ShardContext& ctx, TimePoint now, Path& path, Packe
     return false;
   }
   const uint64_t nonce = ctx.random.nonce();
-  wire::PacketWriter writer = begin_packet(out.room, size, peer_tag_);
+  PacketFrame frame(out.room, size, head());
+  wire::PacketWriter& writer = frame.writer();
   if (!wire::write_heartbeat(writer, probe_info(nonce, path.index)) ||
       !wire::write_pad(writer, writer.remaining())) {
     return false;
@@ -52,7 +53,7 @@ bool Association::fill_probe(ShardContext& ctx, TimePoint now, Path& path, Packe
   path.mtu.on_probe_sent(now, profile_, path.rto.value(), nonce);
   ctx.counters.add(Counter::k_pmtu_probes_sent);
   ctx.counters.add(Counter::k_out_ctrl_chunks, 2);
-  return finish_packet(writer, path, out);
+  return finish_packet(frame, path, out);
 }
 
 // A probe that was answered is as good a sign of life as any HEARTBEAT; one that was not says

@@ -11,10 +11,19 @@
 #include "assoc/cookie.h"
 #include "assoc/peer_addresses.h"
 #include "path/local_end.h"
+#include "wire/features.h"
 #include "wire/init_chunk.h"
 #include "wire/packet_writer.h"
 
 namespace trunkline {
+
+// The extensions of RFC 9260 that this stack has. Each that is built adds itself here.
+inline constexpr wire::FeatureSet kExtensions{};
+
+// What of them a profile offers to its peers.
+[[nodiscard]] constexpr wire::FeatureSet offered(const Profile&) {
+  return kExtensions;
+}
 
 // Our side of a set-up.
 struct SetupSide {
@@ -23,6 +32,7 @@ struct SetupSide {
   VerificationTag tag;
   Tsn initial_tsn;
   uint16_t outbound_streams = 0;  // at most
+  wire::FeatureSet offers;
 };
 
 // The INIT that goes from one address to another. `cookie_extension_ms`: longer than usual, by so

@@ -14,7 +14,7 @@
 namespace trunkline {
 
 struct Association::Composition {
-  wire::PacketWriter writer;
+  PacketFrame frame;
   Path& path;
   DataSent data{};
   uint16_t fragment_size = 0;  // the packet is larger than the path MTU, and IP may fragment it
@@ -42,12 +42,13 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     }
     if (!may_have_chunks()) return false;
     Path& path = *transmit_path();
-    Composition packet{begin_packet(out.room, path.packet_size(), peer_tag_), path};
+    Composition packet{{out.room, path.packet_size(), head()}, path};
+    wire::PacketWriter& writer = packet.frame.writer();
     // A COOKIE ACK may go to an address that is not confirmed; DATA may not (5.4).
     const bool may_carry_data = path.usable() || (pending_ & kPendingCookieAck) == 0;
-    if (add_cookie_ack(ctx, now, packet.writer, path)) add_control(ctx, now, packet.writer, path);
+    if (add_cookie_ack(ctx, now, writer, path)) add_control(ctx, now, writer, path);
     if (may_carry_data && &path == path_for_data()) add_data(ctx, now, packet, out.room);
-    filled = !packet.writer.empty() && finish_packet(packet.writer, path, out);
+    filled = !packet.frame.empty() && finish_packet(packet.frame, path, out);
     out.fragment_size = packet.fragment_size;
     if (packet.fragment_size != 0) ctx.counters.add(Counter::k_fragmentable_packets);
   }
@@ -57,15 +58,21 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
 bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
   Path& path = paths_.at(setup_path_);
   pending_ &= static_cast<uint8_t>(~kPendingInit);
-  wire::PacketWriter writer = begin_packet(out.room, path.packet_size(), VerificationTag(0));
-  const SetupSide side{local_, profile_, local_tag_, sender_.next_tsn(), sender_.streams()};
+  PacketFrame frame(out.room, path.packet_size(), head(VerificationTag(0)));
+  const SetupSide side{.local = local_,
+                       .profile = profile_,
+                       .tag = local_tag_,
+                       .initial_tsn = sender_.next_tsn(),
+                       .outbound_streams = sender_.streams(),
+                       .offers = offered(profile_)};
   passage_->t1 = now + path.rto.value();  // even if it does not fit: the attempt must end some day
-  if (!write_our_init(writer, side, path.local, path.remote, passage_->cookie_extension_ms)) {
+  if (!write_our_init(frame.writer(), side, path.local, path.remote,
+                      passage_->cookie_extension_ms)) {
     return false;
   }
   if (passage_->retries == 0) passage_->sent_at = now;
   ctx.counters.add(Counter::k_out_ctrl_chunks);
-  return finish_packet(writer, path, out);
+  return finish_packet(frame, path, out);
 }
 
 bool Association::fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& out) {
@@ -76,7 +83,8 @@ bool Association::fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& 
   const size_t alone = cookie_echo_size();
   const bool oversize = alone > path.packet_size();
   const size_t size = std::max(path.packet_size(), alone);
-  wire::PacketWriter writer = begin_packet(out.room, size, peer_tag_);
+  PacketFrame frame(out.room, size, head());
+  wire::PacketWriter& writer = frame.writer();
   passage_->t1 = now + path.rto.value();  // even if it does not fit: the attempt must end some day
   if (!wire::write_cookie_echo(writer, echoed.first(passage_->cookie_size))) return false;
   // The report is no reason to hold the association up: without room for it, there is none.
@@ -87,7 +95,7 @@ bool Association::fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& 
     }
   }
   if (passage_->retries == 0) passage_->sent_at = now;
-  static_cast<void>(finish_packet(writer, path, out));
+  static_cast<void>(finish_packet(frame, path, out));
   if (oversize) {
     out.fragment_size = path.mtu.value();
     ctx.counters.add(Counter::k_fragmentable_packets);
@@ -188,20 +196,21 @@ void Association::add_data(ShardContext& ctx, TimePoint now, Composition& packet
   if (again != nullptr && wire::padded(wire::kDataHeaderSize + again->size) > lane.packet) {
     // It was cut for a larger path MTU: it travels alone, in a packet that IP may fragment (6.9,
     // 7.3). What is in the packet already goes first, without it.
-    if (!packet.writer.empty()) return;
+    if (!packet.frame.empty()) return;
     const size_t size = wire::kCommonHeaderSize + wire::padded(wire::kDataHeaderSize + again->size);
-    packet.writer = begin_packet(room, size, peer_tag_);
-    sender_.send_again(sending, now, packet.writer, lane, packet.data);
+    packet.frame = PacketFrame(room, size, head());
+    sender_.send_again(sending, now, packet.frame.writer(), lane, packet.data);
     if (packet.data.any) packet.fragment_size = path.mtu.value();
   } else {
-    const wire::PacketWriter before = packet.writer;
+    wire::PacketWriter& writer = packet.frame.writer();
+    const wire::PacketWriter before = writer;
     const bool rides =
-        receiver_.sack_may_ride() && &path == &sack_path() && write_sack_chunk(ctx, packet.writer);
-    sender_.fill(sending, now, packet.writer, lane, packet.data);
+        receiver_.sack_may_ride() && &path == &sack_path() && write_sack_chunk(ctx, writer);
+    sender_.fill(sending, now, writer, lane, packet.data);
     if (rides && packet.data.any) note_sack_sent(ctx);
     if (rides && !packet.data.any) {
-      packet.writer = before;
-      sender_.fill(sending, now, packet.writer, lane, packet.data);
+      writer = before;
+      sender_.fill(sending, now, writer, lane, packet.data);
     }
   }
   if (packet.data.any) on_data_sent(now, path, packet.data, lane.idle_rtos);
@@ -227,8 +236,8 @@ void Association::start_t3(TimePoint now, Path& path, bool restart) {
   path.t3 = now + path.rto.value();
 }
 
-bool Association::finish_packet(wire::PacketWriter& writer, Path& path, PacketOut& out) {
-  out.length = static_cast<uint16_t>(writer.finish(!out.checksum_by_port).size());
+bool Association::finish_packet(PacketFrame& frame, Path& path, PacketOut& out) {
+  out.length = frame.finish(!out.checksum_by_port);
   out.source = path.local;
   out.destination = path.remote;
   out.dscp = profile_.dscp;

@@ -19,7 +19,8 @@ void answer_init(ShardContext& ctx, TimePoint now, const Endpoint& endpoint, con
                  const InboundPacket& packet, const wire::InitChunk& init, VerificationTag tag,
                  Tsn initial_tsn) {
   const PeerAddresses peers = collect_peer_addresses(endpoint, packet.source, init.address_list());
-  const SetupSide side{endpoint, profile, tag, initial_tsn, profile.outbound_streams};
+  const SetupSide side{endpoint,        profile, tag, initial_tsn, profile.outbound_streams,
+                       offered(profile)};
   Cookie cookie = cookie_for(side, now, packet.destination, peers, packet.header.source_port, init);
   if (init.cookie_preservative_ms) {
     // No more than doubled: a long life invites replay (3.3.2.1.1 leaves it to us).
@@ -42,9 +43,8 @@ void send_stale_cookie(ShardContext& ctx, TimePoint now, const Endpoint* endpoin
 void write_stale_cookie(ShardContext& ctx, const Endpoint* endpoint, const InboundPacket& packet,
                         const Cookie& cookie, uint32_t staleness_us) {
   const StatelessReply as = stateless_reply(endpoint, packet.source);
-  queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
-              packet.header.source_port, cookie.peer_tag, as.dscp, as.limit,
-              [&](wire::PacketWriter& writer) {
+  queue_reply(ctx, packet.destination, packet.source, reply_head(packet, cookie.peer_tag), as.dscp,
+              as.limit, [&](wire::PacketWriter& writer) {
                 return wire::begin_error(writer) &&
                        wire::append_stale_cookie(writer, staleness_us) && writer.end_chunk();
               });
@@ -68,13 +68,12 @@ void answer_out_of_blue(ShardContext& ctx, TimePoint now, ReplyBudget& budget,
   }
   const bool complete = shape.has_shutdown_ack;
   const StatelessReply as = stateless_reply(endpoint, packet.source);
-  const bool queued =
-      queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
-                  packet.header.source_port, packet.header.verification_tag, as.dscp, as.limit,
-                  [&](wire::PacketWriter& writer) {
-                    return complete ? wire::write_shutdown_complete(writer, true)
-                                    : wire::write_abort(writer, true);
-                  });
+  const bool queued = queue_reply(ctx, packet.destination, packet.source,
+                                  reply_head(packet, packet.header.verification_tag), as.dscp,
+                                  as.limit, [&](wire::PacketWriter& writer) {
+                                    return complete ? wire::write_shutdown_complete(writer, true)
+                                                    : wire::write_abort(writer, true);
+                                  });
   if (queued && !complete) ctx.counters.add(Counter::k_oob_aborts_sent);
 }
 

@@ -49,14 +49,18 @@ struct StatelessReply {
   return stateless_reply(endpoint != nullptr ? endpoint->profile_for(peer) : Profile{}, peer);
 }
 
+// Back to where a packet came from.
+[[nodiscard]] inline PacketHead reply_head(const InboundPacket& packet, VerificationTag tag) {
+  return {packet.header.destination_port, packet.header.source_port, tag};
+}
+
 // ABORT with the INIT's own tag (8.4, 3).
 template <typename Append>
 void refuse_init(ShardContext& ctx, const InboundPacket& packet, const Endpoint* endpoint,
                  VerificationTag initiate_tag, Append&& append) {
   const StatelessReply as = stateless_reply(endpoint, packet.source);
-  queue_reply(ctx, packet.destination, packet.source, packet.header.destination_port,
-              packet.header.source_port, initiate_tag, as.dscp, as.limit,
-              [&](wire::PacketWriter& writer) {
+  queue_reply(ctx, packet.destination, packet.source, reply_head(packet, initiate_tag), as.dscp,
+              as.limit, [&](wire::PacketWriter& writer) {
                 return wire::begin_abort(writer, false) && append(writer) && writer.end_chunk();
               });
 }

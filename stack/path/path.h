@@ -36,6 +36,7 @@ struct Path {
   bool one_packet : 1 = false;  // T3 expired: no second packet before an acknowledgement (7.2.3)
   uint16_t error_count = 0;     // 8.2
   uint16_t answers_in_row = 0;  // HEARTBEAT ACKs since the last error, while it has failed
+  uint8_t seal_size = 0;        // bytes of each packet that its seal takes: a multiple of four
   PathMtu mtu;
   TimePoint heartbeat_due = TimePoint::never();  // when to send one, or when its ACK is late
   TimePoint t3 = TimePoint::never();
@@ -59,12 +60,12 @@ struct Path {
 
   // Bytes of an SCTP packet that fit the path.
   [[nodiscard]] size_t packet_size() const { return packet_size_in(mtu.value()); }
-  // Bytes of the SCTP packet in an IP packet of so many, and the other way round.
+  // Bytes of the SCTP packet, but for its seal, in an IP packet of so many; and the other way round.
   [[nodiscard]] size_t packet_size_in(uint16_t ip_packet) const {
-    return (ip_packet - ip_header()) & ~size_t{3};
+    return ((ip_packet - ip_header()) & ~size_t{3}) - seal_size;
   }
   [[nodiscard]] uint16_t ip_size(size_t packet) const {
-    return static_cast<uint16_t>(packet + ip_header());
+    return static_cast<uint16_t>(packet + seal_size + ip_header());
   }
   // Bytes for chunks in it: the unit of congestion control (section 7.2, PMDCS).
   [[nodiscard]] uint32_t pmdcs() const {

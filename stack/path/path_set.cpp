@@ -49,6 +49,10 @@ bool PathSet::add(PathMemory& memory, const Profile& profile, const LocalEnd& en
   Path* const path = make(memory, profile, chosen, remote);
   if (path == nullptr) return false;
   path->index = count_;
+  if (count_ > 0) {
+    path->seal_size = paths_[0]->seal_size;
+    path->congestion.set_pmdcs(path->pmdcs());
+  }
   paths_[count_++] = path;
   sizes_changed();
   return true;
@@ -99,6 +103,14 @@ void PathSet::release(PathMemory& memory) {
   count_ = 0;
   if (has_list()) memory.lists.destroy(PathList::from(paths_));
   paths_ = &only_;
+}
+
+void PathSet::seal(uint8_t size) {
+  for (Path* const path : list()) {
+    path->seal_size = size;
+    path->congestion.set_pmdcs(path->pmdcs());
+  }
+  sizes_changed();
 }
 
 void PathSet::sizes_changed() {

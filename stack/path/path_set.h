@@ -85,6 +85,8 @@ class PathSet {
   // User bytes in the largest DATA chunk: it fits every path (AMDCS).
   [[nodiscard]] uint32_t fragment_limit() const { return fragment_limit_; }
   void sizes_changed();
+  // From now on so many bytes of each packet are its seal's.
+  void seal(uint8_t size);
 
   // -- which of them (path_choice.cpp)
   [[nodiscard]] Path& primary() const { return *paths_[primary_]; }

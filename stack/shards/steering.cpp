@@ -30,7 +30,7 @@ uint16_t ShardCore::steer(const PacketIn& in) const {
   if (!header) return here;
   InboundPacket packet{
       in.source, in.destination, *header, in.bytes.subspan(wire::kCommonHeaderSize), {}, in.looped};
-  packet.shape = wire::inspect(packet.chunks);
+  packet.shape = wire::inspect(packet.chunks, kExtensions);
   if (packet.shape.chunk_count == 0) return here;
   const wire::TagClass tag_class = wire::tag_class(packet.shape);
   if (tag_class == wire::TagClass::kOwn || tag_class == wire::TagClass::kByCookie) {
@@ -43,7 +43,7 @@ uint16_t ShardCore::steer(const PacketIn& in) const {
   auto known = look_up(endpoint, packet, in.source);
   if (!known && tag_class == wire::TagClass::kZero) {
     // Any address of the list may belong to an association that exists (5.1.2 D).
-    const wire::ChunkView init = *wire::ChunkCursor(packet.chunks).next();
+    const wire::ChunkView init = packet.lead();
     if (!wire::has_address_parameters(init)) return here;
     const wire::InitParseResult parsed = wire::InitChunk::parse(init, false);
     if (!parsed.ok()) return here;
@@ -105,7 +105,7 @@ void ShardCore::receive(TimePoint now, const PacketIn& in) {
   }
   InboundPacket packet{
       in.source, in.destination, *header, in.bytes.subspan(wire::kCommonHeaderSize), {}, in.looped};
-  packet.shape = wire::inspect(packet.chunks);
+  packet.shape = wire::inspect(packet.chunks, kExtensions);
   if (packet.shape.chunk_count == 0) return drop(Counter::k_drop_chunk_length);
   if (packet.shape.breaks_bundling()) return drop(Counter::k_drop_bundled_init);
 
@@ -132,7 +132,7 @@ void ShardCore::steer(TimePoint now, const InboundPacket& packet, wire::TagClass
     if (Association* const association = find_by_tag(packet)) {
       if (packet.looped && !may_concern(packet, *association)) return;
       // 8.5.1 E: our own tag, but an answer to something older than this association.
-      if (association->is_opening() && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
+      if (association->is_opening() && packet.shape.lead_type == wire::ChunkType::kShutdownAck) {
         return answer_out_of_blue(ctx, now, budget_, endpoints.find(association->local().endpoint),
                                   packet);
       }
@@ -208,9 +208,8 @@ ShardCore::Known ShardCore::find_by_address(const Endpoint* endpoint, const Inbo
 // answer from another address than the one that was asked.
 ShardCore::Known ShardCore::find_by_list(const Endpoint* endpoint,
                                          const InboundPacket& packet) const {
-  if (packet.shape.first_type != wire::ChunkType::kInitAck) return {};
-  wire::ChunkCursor chunks(packet.chunks);
-  const wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), true);
+  if (packet.shape.lead_type != wire::ChunkType::kInitAck) return {};
+  const wire::InitParseResult parsed = wire::InitChunk::parse(packet.lead(), true);
   for (const IpAddress& address : parsed.init.address_list()) {
     if (!packet.looped && endpoints.is_ours(address)) continue;
     const Known known = find_by_address(endpoint, packet, address);
@@ -251,11 +250,10 @@ void ShardCore::on_unmatched(TimePoint now, const InboundPacket& packet, wire::T
       packet.header.verification_tag == association->peer_tag()) {
     // The reflected tag admits the ABORT or SHUTDOWN COMPLETE and nothing behind it (8.5).
     InboundPacket first = packet;
-    wire::ChunkCursor chunks(packet.chunks);
-    first.chunks = chunks.next()->whole;
+    first.chunks = std::span(packet.chunks.data(), &packet.lead().whole.back() + 1);
     return association->on_packet(ctx, now, first);
   }
-  if (association->is_opening() && packet.shape.first_type == wire::ChunkType::kShutdownAck) {
+  if (association->is_opening() && packet.shape.lead_type == wire::ChunkType::kShutdownAck) {
     return answer_out_of_blue(ctx, now, budget_, endpoint, packet);  // 8.5.1 E
   }
   ctx.counters.add(Counter::k_drop_bad_tag);
@@ -292,8 +290,9 @@ void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
   const PeerProfile* const peer =
       endpoint != nullptr ? endpoint->configured(packet.source) : nullptr;
   if (endpoint != nullptr && !init_is_within_rate(now, packet, *endpoint, peer)) return;
-  wire::ChunkCursor chunks(packet.chunks);
-  wire::InitParseResult parsed = wire::InitChunk::parse(*chunks.next(), false);
+  const wire::FeatureSet offers =
+      endpoint != nullptr ? offered(endpoint->profile_for(peer)) : wire::FeatureSet{};
+  wire::InitParseResult parsed = wire::InitChunk::parse(packet.lead(), false, offers);
   const wire::InitChunk& init = parsed.init;
   if (parsed.ok()) parsed.error = wire::validate_init(init, false);
   if (parsed.error == wire::InitParseError::kTooShort || init.initiate_tag.value == 0) {
@@ -343,8 +342,7 @@ void ShardCore::on_init(TimePoint now, const InboundPacket& packet) {
 
 void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
   if (forges_our_address(packet)) return;
-  wire::ChunkCursor chunks(packet.chunks);
-  const auto echo = wire::CookieEchoChunk::parse(*chunks.next());
+  const auto echo = wire::CookieEchoChunk::parse(packet.lead());
   Cookie cookie;
   if (!echo || !ctx.cookies.open(now, echo->cookie, cookie) ||
       !(cookie.local_port == packet.header.destination_port) ||
@@ -423,8 +421,8 @@ void ShardCore::refuse_cookie(TimePoint now, const Cookie& cookie, const Endpoin
   if (directory_.find({cookie.local_address, peer, cookie.local_port, cookie.peer_port})) return;
   if (budget_.judge(now, endpoint) != ReplyBudget::Verdict::kAnswer) return;
   const StatelessReply as = stateless_reply(endpoint, peer);
-  queue_reply(ctx, cookie.local_address, peer, cookie.local_port, cookie.peer_port, cookie.peer_tag,
-              as.dscp, as.limit,
+  queue_reply(ctx, cookie.local_address, peer,
+              {cookie.local_port, cookie.peer_port, cookie.peer_tag}, as.dscp, as.limit,
               [](wire::PacketWriter& writer) { return wire::write_abort(writer, false); });
 }
 

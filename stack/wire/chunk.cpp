@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Names of the chunk types (RFC 9260 section 3.2, table 1; RFC 4820).
+// Names of the chunk types: RFC 9260 section 3.2, table 1, and those of extensions.
 #include "wire/chunk.h"
 
 namespace trunkline::wire {
@@ -36,8 +36,22 @@ std::string_view chunk_name(ChunkType type) {
       return "CWR";
     case ChunkType::kShutdownComplete:
       return "SHUTDOWN COMPLETE";
+    case ChunkType::kAuth:
+      return "AUTH";
+    case ChunkType::kIData:
+      return "I-DATA";
+    case ChunkType::kAsconfAck:
+      return "ASCONF-ACK";
+    case ChunkType::kReconfig:
+      return "RE-CONFIG";
     case ChunkType::kPad:
       return "PAD";
+    case ChunkType::kForwardTsn:
+      return "FORWARD-TSN";
+    case ChunkType::kAsconf:
+      return "ASCONF";
+    case ChunkType::kIForwardTsn:
+      return "I-FORWARD-TSN";
   }
   return "unknown";
 }

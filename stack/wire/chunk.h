@@ -35,7 +35,15 @@ enum class ChunkType : uint8_t {
   kEcne = 12,  // reserved
   kCwr = 13,   // reserved
   kShutdownComplete = 14,
-  kPad = 0x84,  // RFC 4820
+  // Of extensions: known by number, and to RFC 9260 alone unknown.
+  kAuth = 15,          // RFC 4895
+  kIData = 64,         // RFC 8260
+  kAsconfAck = 128,    // RFC 5061
+  kReconfig = 130,     // RFC 6525
+  kPad = 132,          // RFC 4820
+  kForwardTsn = 192,   // RFC 3758
+  kAsconf = 193,       // RFC 5061
+  kIForwardTsn = 194,  // RFC 8260
 };
 
 // The T bit of ABORT and SHUTDOWN COMPLETE: the packet carries the tag that it was sent in answer
@@ -71,7 +79,7 @@ class ChunkCursor {
   return static_cast<UnknownAction>(static_cast<uint8_t>(type) >> 6);
 }
 
-// "DATA", "INIT ACK" ...; "unknown" for what RFC 9260 does not define.
+// "DATA", "INIT ACK" ...; "unknown" for what is not in the enumeration.
 [[nodiscard]] std::string_view chunk_name(ChunkType type);
 
 }  // namespace trunkline::wire

@@ -52,7 +52,8 @@ bool read_address_types(InitChunk& init, std::span<const uint8_t> value) {
 }
 
 // One parameter into the checked struct. False if it has not the size that its type has.
-bool read_parameter(InitChunk& init, const ParameterView& parameter, bool is_ack) {
+bool read_parameter(InitChunk& init, const ParameterView& parameter, bool is_ack,
+                    FeatureSet understood) {
   const std::span<const uint8_t> value = parameter.value;
   switch (parameter.type) {
     case ParameterType::kIpv4Address:
@@ -87,10 +88,9 @@ bool read_parameter(InitChunk& init, const ParameterView& parameter, bool is_ack
       init.supported_extensions = value;
       return true;
     case ParameterType::kForwardTsnSupported:
-      // Known by name only: an endpoint that does not do RFC 3758 reports it as unrecognized, so
-      // that the peer knows (section 3.3.1 there).
       init.forward_tsn_supported = true;
-      handle_unknown(init, parameter);
+      // Who does not do RFC 3758 reports it, so that the peer knows (section 3.3.1 there).
+      if (!understood.has(Feature::kPartialReliability)) handle_unknown(init, parameter);
       return true;
     case ParameterType::kHeartbeatInfo:  // has no place here
       break;
@@ -101,7 +101,7 @@ bool read_parameter(InitChunk& init, const ParameterView& parameter, bool is_ack
 
 }  // namespace
 
-InitParseResult InitChunk::parse(const ChunkView& chunk, bool is_ack) {
+InitParseResult InitChunk::parse(const ChunkView& chunk, bool is_ack, FeatureSet understood) {
   constexpr size_t kFixed = kInitHeaderSize - kChunkHeaderSize;
   InitParseResult out;
   InitChunk& init = out.init;
@@ -118,7 +118,7 @@ InitParseResult InitChunk::parse(const ChunkView& chunk, bool is_ack) {
 
   ParameterCursor cursor(chunk.value.subspan(kFixed));
   while (const auto parameter = cursor.next()) {
-    if (!read_parameter(init, *parameter, is_ack)) {
+    if (!read_parameter(init, *parameter, is_ack, understood)) {
       out.error = InitParseError::kBadParameterLength;
       out.bad_parameter = static_cast<uint16_t>(parameter->type);
       return out;

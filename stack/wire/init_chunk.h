@@ -20,6 +20,7 @@
 #include "trunkline/stack/address.h"
 #include "trunkline/stack/types.h"
 #include "wire/chunk.h"
+#include "wire/features.h"
 #include "wire/packet_writer.h"
 #include "wire/parameter.h"
 
@@ -98,8 +99,10 @@ struct InitChunk : InitFields {
     return {unrecognized.data(), unrecognized_count};
   }
 
-  // Only syntax; see validate_init. is_ack says which of the two the chunk is taken for.
-  [[nodiscard]] static InitParseResult parse(const ChunkView& chunk, bool is_ack);
+  // Only syntax; see validate_init. is_ack says which of the two the chunk is taken for; parameters
+  // of extensions that are not `understood` are unknown ones.
+  [[nodiscard]] static InitParseResult parse(const ChunkView& chunk, bool is_ack,
+                                             FeatureSet understood = {});
 };
 
 // Has an INIT or INIT ACK address parameters at all, good or bad? For those who ask for nothing

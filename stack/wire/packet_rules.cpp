@@ -52,13 +52,16 @@ void note(PacketShape& shape, const ChunkView& chunk) {
 
 }  // namespace
 
-PacketShape inspect(std::span<const uint8_t> chunks) {
+PacketShape inspect(std::span<const uint8_t> chunks, FeatureSet understood) {
   PacketShape shape;
   ChunkCursor cursor(chunks);
   while (const auto chunk = cursor.next()) {
-    if (shape.chunk_count == 0) {
-      shape.first_type = chunk->type;
-      shape.first_flags = chunk->flags;
+    const bool behind_auth = shape.chunk_count == 1 && shape.lead_type == ChunkType::kAuth &&
+                             understood.has(Feature::kAuthentication);
+    if (shape.chunk_count == 0 || behind_auth) {
+      shape.lead_type = chunk->type;
+      shape.lead_flags = chunk->flags;
+      shape.authenticated = behind_auth;
     }
     ++shape.chunk_count;
     note(shape, *chunk);
@@ -69,14 +72,14 @@ PacketShape inspect(std::span<const uint8_t> chunks) {
 
 TagClass tag_class(const PacketShape& shape) {
   if (shape.chunk_count == 0) return TagClass::kOwn;
-  switch (shape.first_type) {
+  switch (shape.lead_type) {
     case ChunkType::kInit:
       return TagClass::kZero;
     case ChunkType::kCookieEcho:
       return TagClass::kByCookie;
     case ChunkType::kAbort:
     case ChunkType::kShutdownComplete:
-      return (shape.first_flags & kTagReflectedFlag) != 0 ? TagClass::kReflected : TagClass::kOwn;
+      return (shape.lead_flags & kTagReflectedFlag) != 0 ? TagClass::kReflected : TagClass::kOwn;
     default:
       return TagClass::kOwn;
   }

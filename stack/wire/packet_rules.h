@@ -10,14 +10,18 @@
 
 #include "trunkline/stack/types.h"
 #include "wire/chunk.h"
+#include "wire/features.h"
 
 namespace trunkline::wire {
 
 struct PacketShape {
   size_t chunk_count = 0;  // whole chunks; a partial one at the end is not counted
   CursorEnd end = CursorEnd::kClean;
-  ChunkType first_type{};  // meaningful if chunk_count > 0
-  uint8_t first_flags = 0;
+  // The first chunk, or the one behind an AUTH in front: it says what the packet is for. Meaningful
+  // if chunk_count > 0.
+  ChunkType lead_type{};
+  uint8_t lead_flags = 0;
+  bool authenticated = false;  // an AUTH stands in front of it
   bool has_data = false;
   bool has_init = false;
   bool has_init_ack = false;
@@ -38,10 +42,11 @@ struct PacketShape {
   }
 };
 
-// `chunks` are the bytes behind the common header.
-[[nodiscard]] PacketShape inspect(std::span<const uint8_t> chunks);
+// `chunks` are the bytes behind the common header. Who does not do RFC 4895 finds in an AUTH an
+// unknown chunk like any other.
+[[nodiscard]] PacketShape inspect(std::span<const uint8_t> chunks, FeatureSet understood = {});
 
-// Which tag a packet must carry to be accepted. The first chunk decides: a later ABORT with the
+// Which tag a packet must carry to be accepted. The lead chunk decides: a later ABORT with the
 // T bit can't be reflected in a packet whose other chunks need the receiver's own tag.
 enum class TagClass : uint8_t {
   kZero,       // INIT

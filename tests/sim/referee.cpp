@@ -209,7 +209,7 @@ void Referee::check_order(const Context& context, std::span<const uint8_t> chunk
 
 void Referee::check_tag(const Context& context, uint32_t tag, const wire::PacketShape& shape) {
   if (!foreign_tags_.empty() && foreign_tags_.contains(tag)) return;
-  if (shape.first_type == ChunkType::kInit) {
+  if (shape.lead_type == ChunkType::kInit) {
     if (tag != 0) fail(context, "INIT with a verification tag (section 8.5.1 A)");
     return;
   }

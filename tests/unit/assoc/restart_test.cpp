@@ -53,6 +53,7 @@ constexpr MemberRow kAssociation[] = {
     {"cookie_ack_path_", kAnew, "where the COOKIE ECHO came from"},
     {"setup_path_", kAnew},
     {"error_count_", kAnew},
+    {"features_", kCookie},
     {"extension_place_", kAnew, "the peer's extensions are those of the cookie"},
     {"passage_", kAnew, "the tie-tags are good for one restart"},
     // -- its parts

@@ -57,6 +57,24 @@ class PathSetTest : public testing::Test {
   TimePoint now = TimePoint::from_ns(1'000'000'000);
 };
 
+// What a seal takes, no chunk may take: of fragments, of packets, of probes.
+TEST_F(PathSetTest, ASealTakesItsRoomFromEverything) {
+  open(2);
+  const Path& first = paths.at(0);
+  const uint32_t fragment = paths.fragment_limit();
+  const size_t packet = first.packet_size();
+  const uint32_t chunks = first.pmdcs();
+  const size_t probe = first.packet_size_in(1400);
+  paths.seal(40);
+  EXPECT_EQ(paths.fragment_limit(), fragment - 40);
+  EXPECT_EQ(first.packet_size(), packet - 40);
+  EXPECT_EQ(first.pmdcs(), chunks - 40);
+  EXPECT_EQ(first.packet_size_in(1400), probe - 40);
+  EXPECT_EQ(first.ip_size(first.packet_size_in(1400)), 1400);
+  ASSERT_TRUE(paths.add(memory, profile, ends, peer(9)));
+  EXPECT_EQ(paths.at(2).packet_size(), packet - 40) << "a path that comes later, too";
+}
+
 TEST_F(PathSetTest, HoldsAsManyAsItMay) {
   for (uint8_t n = 1; n <= kMaxPaths; ++n) {
     EXPECT_TRUE(paths.add(memory, profile, ends, peer(n))) << int{n};

@@ -155,7 +155,8 @@ TEST(Names, EveryChunkOfTable1HasOne) {
   for (size_t type = 0; type < std::size(names); ++type) {
     EXPECT_EQ(chunk_name(static_cast<ChunkType>(type)), names[type]);
   }
-  EXPECT_EQ(chunk_name(static_cast<ChunkType>(15)), "unknown");
+  EXPECT_EQ(chunk_name(static_cast<ChunkType>(15)), "AUTH");
+  EXPECT_EQ(chunk_name(static_cast<ChunkType>(16)), "unknown");
   EXPECT_EQ(chunk_name(static_cast<ChunkType>(255)), "unknown");
 }
 

@@ -99,8 +99,8 @@ TEST(PacketRules, WhatItContains) {
 
 TEST(PacketRules, TheFirstChunkIsRemembered) {
   const PacketShape shape = inspect(from_hex("0b070004 06010004"));
-  EXPECT_EQ(shape.first_type, ChunkType::kCookieAck);
-  EXPECT_EQ(shape.first_flags, 7);
+  EXPECT_EQ(shape.lead_type, ChunkType::kCookieAck);
+  EXPECT_EQ(shape.lead_flags, 7);
 }
 
 TEST(PacketRules, TagClassOfTheFirstChunk) {
@@ -129,6 +129,39 @@ TEST(PacketRules, TagClassOfTheFirstChunk) {
   for (const auto& c : cases) {
     EXPECT_EQ(tag_class(inspect(from_hex(c.chunks))), c.expected) << c.chunks;
   }
+}
+
+// Whoever does RFC 4895 looks behind one AUTH; for all others it is the unknown chunk that it is,
+// and a second one is nothing to look behind.
+TEST(PacketRules, TheLeadIsBehindAnAuthThatIsUnderstood) {
+  const struct {
+    const char* chunks;
+    TagClass expected;
+    bool authenticated;
+  } cases[] = {
+      {"0f000004", TagClass::kOwn, false},
+      {"0f000004 00000004", TagClass::kOwn, true},
+      {"0f000004 02000004", TagClass::kOwn, true},
+      {"0f000004 06000004", TagClass::kOwn, true},
+      {"0f000004 06010004", TagClass::kReflected, true},
+      {"0f000004 08010004", TagClass::kOwn, true},
+      {"0f000004 0a000004", TagClass::kByCookie, true},
+      {"0f000004 0a000004 00000004", TagClass::kByCookie, true},
+      {"0f000004 0e010004", TagClass::kReflected, true},
+      {"0f000004 03000004 06010004", TagClass::kOwn, true},
+      {"0f000004 0f000004 0a000004", TagClass::kOwn, true},
+      {"03000004 0f000004 0a000004", TagClass::kOwn, false},
+  };
+  for (const auto& c : cases) {
+    const PacketShape shape = inspect(from_hex(c.chunks), {Feature::kAuthentication});
+    EXPECT_EQ(tag_class(shape), c.expected) << c.chunks;
+    EXPECT_EQ(shape.authenticated, c.authenticated) << c.chunks;
+    const PacketShape other = inspect(from_hex(c.chunks), {Feature::kInterleaving});
+    EXPECT_EQ(tag_class(other), TagClass::kOwn) << c.chunks;
+    EXPECT_FALSE(other.authenticated) << c.chunks;
+  }
+  // An INIT has no company, whoever it is.
+  EXPECT_TRUE(inspect(from_hex("0f000004 01000004"), {Feature::kAuthentication}).breaks_bundling());
 }
 
 TEST(PacketRules, TagMatches) {
