@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The daemon's side of the ring API, as its worker and control threads use it. No DPDK in here.
-// AttachServer (control thread) lets clients in and notices when they go; Bridge (one per worker)
-// turns submissions into verbs of the shard and events of the shard into completions. The two
-// talk through each bridge's mailbox only.
+// AttachServer (control thread) lets clients in and notices when they go; Bridge (bridge.h; one per
+// worker) turns submissions into verbs of the shard and events of the shard into completions. The
+// two talk through each bridge's mailbox only.
 //
 // One iteration of a worker, around the verbs of stack.h:
 //   shard.receive(now, burst);
@@ -116,58 +116,6 @@ struct BridgeConfig {
   uint32_t burst = 256;  // submissions of one lane per call of drain_submissions()
 };
 
-// ---------------------------------------------------------------- worker
-
-class BridgeMailbox;
-template <typename ShardT>
-class BasicBridge;
-
-// One worker's bridge to all clients. All methods are for the worker's thread, except mailbox().
-class Bridge {
- public:
-  // `shard` outlives the bridge. Allocates here; nothing in the fast calls below does, except
-  // where a client comes or an endpoint is made.
-  Bridge(const BridgeConfig& config, Shard& shard);
-  ~Bridge();
-  Bridge(const Bridge&) = delete;
-  Bridge& operator=(const Bridge&) = delete;
-
-  // Takes what clients and the control thread asked for, retries events that waited for room.
-  // Returns how many descriptors it took.
-  size_t drain_submissions(TimePoint now);
-  // Hands an event of the shard to the lane it belongs to. A borrowed message is copied or kept
-  // before this returns, so the packet may go. Takes the event's payload.
-  void deliver(TimePoint now, Event& event);
-  // Publishes completions and rings those who sleep, once each. After each burst.
-  void flush();
-
-  // -- idle
-  void arm();
-  [[nodiscard]] bool has_work() const;
-  // Sleeps until a client or the control thread rings or the time is over.
-  void wait(Duration timeout);
-  void disarm();
-  // Readable while wait() would return at once; for a worker that waits on more than this.
-  [[nodiscard]] int wait_fd() const;
-
-  // -- ending
-  // Shuts down (or aborts) every association and refuses new ones; for a daemon that stops. Keep
-  // iterating afterwards until associations() is 0 or patience ends.
-  void close_all(TimePoint now, bool abort);
-  [[nodiscard]] size_t associations() const;
-
-  // -- what operators see
-  [[nodiscard]] const RingCounters& counters() const;
-  // Which client an association belongs to, as ClientInfo::id; 0: none.
-  [[nodiscard]] uint32_t client_of(AssocId assoc) const;
-
-  // For AttachServer.
-  [[nodiscard]] BridgeMailbox& mailbox();
-
- private:
-  std::unique_ptr<BasicBridge<Shard>> core_;
-};
-
 // ---------------------------------------------------------------- control thread
 
 struct ClientInfo {
@@ -194,6 +142,7 @@ struct AttachCounters {
 };
 
 class AttachCore;
+class BridgeMailbox;
 
 // Listens on the attach socket. All methods are for the control thread. May throw
 // std::runtime_error in the constructor only.

@@ -1,60 +1,378 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The bridge bound to the real shard, and the translations between the stack's types and the
-// ring ABI's.
+// The bridge's fast path: submissions to verbs, events to completions.
 #include "appring/bridge.h"
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
-#include "appring/bridge_control_impl.h"
-#include "appring/bridge_impl.h"
+#include <unistd.h>
 
 namespace trunkline::appring {
 
-template class BasicBridge<Shard>;
-
 Bridge::Bridge(const BridgeConfig& config, Shard& shard)
-    : core_(std::make_unique<BasicBridge<Shard>>(config, shard)) {}
+    : config_(config),
+      shard_(shard),
+      assocs_(config.max_associations),
+      endpoint_of_port_(size_t{UINT16_MAX} + 1, kNone),
+      share_(config.max_units, config.max_clients) {
+  make_configured_endpoints();
+}
+
 Bridge::~Bridge() = default;
 
+// ---------------------------------------------------------------- submissions
+
 size_t Bridge::drain_submissions(TimePoint now) {
-  return core_->drain_submissions(now);
+  if (mailbox_.has_mail()) take_mail(now);
+  size_t taken = 0;
+  bool fault = false;
+  for (Channel* channel : channels_) {
+    taken += drain_channel(now, *channel);
+    fault |= channel->faulted() || channel->client().segment->lost();
+  }
+  count(RingCounter::k_ring_submissions, taken);
+  if (fault) end_faulty(now);
+  if (looks_due_ != 0) let_go(now);
+  return taken;
 }
+
+size_t Bridge::drain_channel(TimePoint now, Channel& channel) {
+  if (channel.lacks_room()) {
+    channel.look();
+    retry_backlog(now, channel);
+    channel.stalled = false;
+  }
+  channel.take_returns();
+  if (const uint32_t bad = channel.take_bad_returns(); bad != 0) {
+    count(RingCounter::k_refuse_bad_return, bad);
+  }
+  const uint32_t limit = std::min(channel.pending_submissions(), config_.burst);
+  if (limit == 0) return 0;
+  uint32_t taken = 0;
+  for (; taken < limit; ++taken) {
+    if (!channel.reserve()) {
+      channel.stalled = true;
+      count(RingCounter::k_ring_submission_stalls);
+      break;
+    }
+    handle(now, channel, channel.take_submission());
+  }
+  channel.publish_submissions();
+  return taken;
+}
+
+void Bridge::handle(TimePoint now, Channel& channel, const tlr_submission& submission) {
+  switch (submission.op) {
+    case TLR_OP_SEND:
+      return handle_send(now, channel, submission);
+    case TLR_OP_LISTEN:
+      return handle_listen(channel, submission);
+    case TLR_OP_UNLISTEN:
+      return handle_unlisten(channel, submission);
+    case TLR_OP_CONNECT:
+      return handle_connect(now, channel, submission);
+    case TLR_OP_SHUTDOWN:
+    case TLR_OP_ABORT:
+      return handle_end(now, channel, submission);
+    case TLR_OP_GET_OPTION:
+    case TLR_OP_SET_OPTION:
+      return handle_option(now, channel, submission);
+    default:
+      end_operation(channel, submission.context,
+                    refuse(RingCounter::k_refuse_bad_operation, TLR_STATUS_BAD_DESCRIPTOR));
+  }
+}
+
+// TLR_STATUS_OK: the chain is the worker's and starts at channel.piece(submission.slot).
+uint8_t Bridge::claim(Channel& channel, const tlr_submission& submission) {
+  switch (channel.claim(submission)) {
+    case Channel::Claim::kOk:
+      return TLR_STATUS_OK;
+    case Channel::Claim::kBadLength:
+      return refuse(RingCounter::k_refuse_bad_length, TLR_STATUS_BAD_DESCRIPTOR);
+    case Channel::Claim::kBadSlot:
+      return refuse(RingCounter::k_refuse_bad_slot, TLR_STATUS_BAD_SLOT);
+    case Channel::Claim::kTwice:
+      return refuse(RingCounter::k_refuse_slot_twice, TLR_STATUS_BAD_SLOT);
+  }
+  return TLR_STATUS_BAD_SLOT;
+}
+
+void Bridge::handle_send(TimePoint now, Channel& channel, const tlr_submission& submission) {
+  constexpr uint8_t kFlags = TLR_SEND_UNORDERED | TLR_SEND_SACK_IMMEDIATELY;
+  // Until the chain is claimed nothing is known of the slots, so none is named in the answer.
+  if ((submission.flags & ~kFlags) != 0) {
+    const uint8_t status = refuse(RingCounter::k_refuse_bad_operation, TLR_STATUS_BAD_DESCRIPTOR);
+    return fail_send(channel, submission, status, TLR_NO_SLOT);
+  }
+  if (const uint8_t status = claim(channel, submission); status != TLR_STATUS_OK) {
+    return fail_send(channel, submission, status, TLR_NO_SLOT);
+  }
+  Piece* const head = channel.piece(submission.slot);
+  uint8_t status = TLR_STATUS_OK;
+  Assoc* const assoc = find(channel, submission);
+  if (assoc == nullptr) {
+    status = refuse(RingCounter::k_refuse_no_association, TLR_STATUS_NO_ASSOCIATION);
+  } else if (assoc->tx_in_use + submission.slot_count > channel.send_credit()) {
+    status = refuse(RingCounter::k_refuse_send_credit, TLR_STATUS_WOULD_BLOCK);
+  } else if (ClientUse& use = channel.client().uses[config_.worker]; !has_share(use)) {
+    status = refuse(RingCounter::k_refuse_client_share, TLR_STATUS_WOULD_BLOCK);
+  } else {
+    SendRequest request;
+    request.stream = StreamId(submission.stream);
+    request.ppid = Ppid(submission.ppid);
+    request.unordered = (submission.flags & TLR_SEND_UNORDERED) != 0;
+    request.sack_immediately = (submission.flags & TLR_SEND_SACK_IMMEDIATELY) != 0;
+    request.context = submission.context;
+    Payload payload(head, &channel);
+    const Status taken = shard_.send(now, assoc->id, request, payload);
+    if (taken == Status::kOk) {
+      const uint64_t units = units_of(submission.length);
+      use.units += units;
+      units_ += units;
+      assoc->tx_in_use += submission.slot_count;
+      assoc->tx_bytes += submission.length;
+      assoc->tx_units += units;
+      count(RingCounter::k_ring_messages_in);
+      return;
+    }
+    [[maybe_unused]] Piece* const ours_again = payload.take();
+    status = refuse(RingCounter::k_refuse_send, wire_status(taken));
+  }
+  channel.unclaim(head);
+  fail_send(channel, submission, status, submission.slot);
+}
+
+void Bridge::fail_send(Channel& channel, const tlr_submission& submission, uint8_t status,
+                       uint32_t slot) {
+  tlr_completion out{};
+  out.kind = TLR_SEND_FAILED;
+  out.status = status;
+  out.stream = submission.stream;
+  out.ppid = submission.ppid;
+  out.assoc_index = submission.assoc_index;
+  out.assoc_generation = submission.assoc_generation;
+  out.context = submission.context;
+  out.slot = slot;
+  out.length = submission.length;
+  out.slot_count = static_cast<uint16_t>(submission.slot_count);
+  channel.complete(out);
+  mark_dirty(channel);
+}
+
+void Bridge::end_operation(Channel& channel, uint64_t context, uint8_t status) {
+  tlr_completion out{};
+  out.kind = status == TLR_STATUS_OK ? TLR_OP_DONE : TLR_OP_FAILED;
+  out.status = status;
+  out.context = context;
+  channel.complete(out);
+  mark_dirty(channel);
+}
+
+// ---------------------------------------------------------------- events
+
+Bridge::Assoc* Bridge::find(AssocId id) {
+  if (id.slot >= assocs_.size()) return nullptr;
+  Assoc& assoc = assocs_[id.slot];
+  return assoc.channel != nullptr && assoc.id == id ? &assoc : nullptr;
+}
+
+Bridge::Assoc* Bridge::find(const Channel& channel, const tlr_submission& submission) {
+  if (submission.assoc_index >= assocs_.size()) return nullptr;
+  Assoc& assoc = assocs_[submission.assoc_index];
+  const bool same = assoc.channel == &channel && assoc.id.generation == submission.assoc_generation;
+  return same ? &assoc : nullptr;
+}
+
+bool Bridge::is_final(EventKind kind) {
+  return kind == EventKind::kClosed || kind == EventKind::kLost ||
+         kind == EventKind::kConnectFailed;
+}
+
 void Bridge::deliver(TimePoint now, Event& event) {
-  core_->deliver(now, event);
+  if (event.kind == EventKind::kAccepted) return accept(now, event);
+  Assoc* const assoc = find(event.assoc);
+  if (event.kind == EventKind::kSendAcknowledged || event.kind == EventKind::kSendFailed) {
+    return finish_send(event, assoc);
+  }
+  if (assoc == nullptr) {
+    count(RingCounter::k_drop_orphan_event);
+    event.payload.reset();
+    return;
+  }
+  Channel& channel = *assoc->channel;
+  if (channel.dying) {
+    event.payload.reset();
+    if (is_final(event.kind)) finish_association(channel, *assoc);
+    look_at_the_dead();
+    return;
+  }
+  if (assoc->connecting && (event.kind == EventKind::kConnected || is_final(event.kind))) {
+    return finish_connect(channel, *assoc, event);
+  }
+  notify_or_keep(now, channel, event, *assoc);
 }
+
+// The payload comes back: its slots are the client's again. Uses the entry that was reserved when
+// the message was taken, so it never has to wait.
+void Bridge::finish_send(Event& event, Assoc* assoc) {
+  if (assoc == nullptr || !assoc->channel->owns(event.payload.head())) {
+    count(RingCounter::k_drop_orphan_event);
+    event.payload.reset();
+    return;
+  }
+  Channel& channel = *assoc->channel;
+  const auto length = static_cast<uint32_t>(event.payload.size());
+  Piece* const head = event.payload.take();
+  const uint32_t slot = channel.slot_of(head);
+  const uint32_t slots = channel.unclaim(head);
+  assoc->tx_in_use -= slots;
+  assoc->tx_bytes -= length;
+  const uint64_t units = units_of(length);
+  assoc->tx_units -= units;
+  channel.client().uses[config_.worker].units -= units;
+  units_ -= units;
+  if (channel.dying) {
+    look_at_the_dead();
+    return release_orphans(channel);
+  }
+  if (event.kind == EventKind::kSendAcknowledged) {
+    channel.complete_send(slot);
+  } else {
+    tlr_completion out{};
+    out.kind = TLR_SEND_FAILED;
+    out.status = TLR_STATUS_FAILED;
+    out.reason = wire_reason(event.reason);
+    out.cause = event.cause;
+    out.stream = event.stream.value;
+    out.ppid = event.ppid.value;
+    out.assoc_index = event.assoc.slot;
+    out.assoc_generation = event.assoc.generation;
+    out.context = event.context;
+    out.slot = slot;
+    out.length = length;
+    out.slot_count = static_cast<uint16_t>(slots);
+    channel.complete(out);
+  }
+  mark_dirty(channel);
+}
+
+void Bridge::notify_or_keep(TimePoint now, Channel& channel, Event& event, Assoc& assoc) {
+  const bool final = is_final(event.kind);
+  if (!channel.backlog_empty() || !try_notify(channel, event)) keep(now, channel, event);
+  if (final) finish_association(channel, assoc);
+}
+
+bool Bridge::try_notify(Channel& channel, Event& event) {
+  if (event.kind == EventKind::kMessage) {
+    const size_t size = event.size();
+    const uint8_t flags = event.unordered ? TLR_MESSAGE_UNORDERED : 0;
+    if (!channel.put_message({event.assoc, event.stream, event.ppid, flags}, event.pieces(),
+                             size)) {
+      return false;
+    }
+    event.payload.reset();
+    count(RingCounter::k_ring_messages_out);
+    count(RingCounter::k_ring_message_bytes_out, size);
+  } else {
+    if (!channel.has_room(1)) return false;
+    tlr_completion out{};
+    out.reason = wire_reason(event.reason);
+    out.cause = event.cause;
+    out.assoc_index = event.assoc.slot;
+    out.assoc_generation = event.assoc.generation;
+    fill_notification(event, out);
+    attach_text(channel, event, out);
+    channel.notify(out);
+  }
+  mark_dirty(channel);
+  return true;
+}
+
+// What the peer's user said when it aborted (RFC 9260 section 11.1.4). The end of an association is
+// told without it rather than late.
+void Bridge::attach_text(Channel& channel, Event& event, tlr_completion& out) {
+  if (!is_final(event.kind) || event.size() == 0) return;
+  if (!channel.put_text(out, event.pieces(), event.size())) {
+    count(RingCounter::k_drop_abort_reason);
+  }
+  event.payload.reset();
+  event.borrowed = false;
+}
+
+// The lane has no room: the event waits in the daemon, bounded. What an application can do without
+// is dropped first; for the rest its association pays, and its end is always told: a node for each
+// association that the lane may have stays free for it.
+void Bridge::keep(TimePoint now, Channel& channel, Event& event) {
+  if (is_final(event.kind)) {
+    if (event.size() != 0 && !shard_.keep(now, event)) {
+      event.borrowed = false;
+      count(RingCounter::k_drop_abort_reason);
+    }
+    [[maybe_unused]] const bool kept = channel.backlog_push(event, 0);
+    return;
+  }
+  if (event.kind == EventKind::kMessage && !channel.fits_message(event.size())) {
+    count(RingCounter::k_abort_message_too_large);
+    event.payload.reset();
+    return end_association(now, event.assoc, true);
+  }
+  if (!channel.backlog_has_room(channel.limits().max_associations)) {
+    event.payload.reset();
+    const bool optional =
+        event.kind == EventKind::kPathChanged || event.kind == EventKind::kRemoteError ||
+        event.kind == EventKind::kSenderDry || event.kind == EventKind::kPrimaryChanged ||
+        event.kind == EventKind::kRestartRefused;
+    if (optional) return count(RingCounter::k_drop_lane_backlog);
+    count(RingCounter::k_abort_lane_backlog);
+    return end_association(now, event.assoc, true);
+  }
+  if (event.kind == EventKind::kMessage && !shard_.keep(now, event)) {
+    count(RingCounter::k_abort_no_receive_memory);  // its kLost follows
+    return;
+  }
+  count(RingCounter::k_ring_backlogged);
+  [[maybe_unused]] const bool kept = channel.backlog_push(event, channel.limits().max_associations);
+}
+
+void Bridge::retry_backlog(TimePoint now, Channel& channel) {
+  while (!channel.backlog_empty()) {
+    Event& event = channel.backlog_front();
+    const size_t size = event.size();
+    if (!try_notify(channel, event)) return;
+    if (event.kind == EventKind::kMessage) shard_.consumed(now, event.assoc, size);
+    channel.backlog_pop();
+  }
+}
+
 void Bridge::flush() {
-  core_->flush();
+  for (Channel* channel : dirty_) {
+    channel->dirty = false;
+    if (!channel->publish_completions()) continue;
+    const uint8_t token = 1;
+    // A full pipe wakes as well as one more byte would.
+    [[maybe_unused]] const ssize_t n = write(channel->wake_fd(), &token, 1);
+    count(RingCounter::k_ring_doorbells);
+  }
+  dirty_.clear();
 }
+
+// ---------------------------------------------------------------- idle
+
 void Bridge::arm() {
-  core_->arm();
+  for (Channel* channel : channels_) channel->arm();
 }
+
 bool Bridge::has_work() const {
-  return core_->has_work();
+  if (!dirty_.empty() || looks_due_ != 0 || mailbox_.has_mail()) return true;
+  for (const Channel* channel : channels_) {
+    if (channel->has_news()) return true;
+  }
+  return false;
 }
-void Bridge::wait(Duration timeout) {
-  core_->wait(timeout);
-}
+
 void Bridge::disarm() {
-  core_->disarm();
-}
-int Bridge::wait_fd() const {
-  return core_->wait_fd();
-}
-void Bridge::close_all(TimePoint now, bool abort) {
-  core_->close_all(now, abort);
-}
-size_t Bridge::associations() const {
-  return core_->associations();
-}
-const RingCounters& Bridge::counters() const {
-  return core_->counters();
-}
-uint32_t Bridge::client_of(AssocId assoc) const {
-  return core_->client_of(assoc);
-}
-BridgeMailbox& Bridge::mailbox() {
-  return core_->mailbox();
+  for (Channel* channel : channels_) channel->disarm();
 }
 
 }  // namespace trunkline::appring

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The bridge of one worker, over any type that has the verbs of trunkline::Shard (tests bring a
-// fake one). See app_ring.h for what each public method promises. The definitions are in
-// bridge_impl.h (the fast path) and bridge_control_impl.h (endpoints, clients coming and going).
+// The bridge of one worker: between the rings of its clients and the verbs of its shard. The fast
+// path is in bridge.cpp; what is rare is in files of its own, which the parts below name. Tests
+// link it with a shard that only plays SCTP (tests/unit/appring/fake_shard.h).
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -39,30 +39,48 @@ void fill_notification(const Event& event, tlr_completion& out);
   return 1 + bytes / kChunk;
 }
 
-template <typename ShardT>
-class BasicBridge {
+// One worker's bridge to all clients. All methods are for the worker's thread, except mailbox().
+class Bridge {
  public:
-  BasicBridge(const BridgeConfig& config, ShardT& shard);
-  ~BasicBridge();
-  BasicBridge(const BasicBridge&) = delete;
-  BasicBridge& operator=(const BasicBridge&) = delete;
+  // `shard` outlives the bridge. Allocates here; nothing in the fast calls below does, except
+  // where a client comes or an endpoint is made.
+  Bridge(const BridgeConfig& config, Shard& shard);
+  ~Bridge();
+  Bridge(const Bridge&) = delete;
+  Bridge& operator=(const Bridge&) = delete;
 
+  // Takes what clients and the control thread asked for, retries events that waited for room.
+  // Returns how many descriptors it took.
   size_t drain_submissions(TimePoint now);
+  // Hands an event of the shard to the lane it belongs to. A borrowed message is copied or kept
+  // before this returns, so the packet may go. Takes the event's payload.
   void deliver(TimePoint now, Event& event);
+  // Publishes completions and rings those who sleep, once each. After each burst.
   void flush();
 
+  // -- idle
   void arm();
   [[nodiscard]] bool has_work() const;
+  // Sleeps until a client or the control thread rings or the time is over.
   void wait(Duration timeout) { mailbox_.wait(timeout.count()); }
   void disarm();
+  // Readable while wait() would return at once; for a worker that waits on more than this.
   [[nodiscard]] int wait_fd() const { return mailbox_.wait_fd(); }
 
+  // -- ending
+  // Shuts down (or aborts) every association and refuses new ones; for a daemon that stops. Keep
+  // iterating afterwards until associations() is 0 or patience ends.
   void close_all(TimePoint now, bool abort);
   [[nodiscard]] size_t associations() const { return association_count_; }
+
+  // -- what operators see
   [[nodiscard]] const RingCounters& counters() const { return counters_; }
+  // Which client an association belongs to, as ClientInfo::id; 0: none.
   [[nodiscard]] uint32_t client_of(AssocId assoc) const;
-  [[nodiscard]] BridgeMailbox& mailbox() { return mailbox_; }
   [[nodiscard]] size_t endpoints_in_use() const;  // for tests
+
+  // For AttachServer.
+  [[nodiscard]] BridgeMailbox& mailbox() { return mailbox_; }
 
  private:
   static constexpr uint32_t kNone = 0xffffffff;
@@ -112,16 +130,10 @@ class BasicBridge {
     bool told = false;      // and the control thread knows
   };
 
-  // -- submissions (bridge_impl.h)
+  // -- submissions (bridge.cpp)
   size_t drain_channel(TimePoint now, Channel& channel);
   void handle(TimePoint now, Channel& channel, const tlr_submission& submission);
   void handle_send(TimePoint now, Channel& channel, const tlr_submission& submission);
-  void handle_end(TimePoint now, Channel& channel, const tlr_submission& submission);
-  void handle_option(TimePoint now, Channel& channel, const tlr_submission& submission);
-  [[nodiscard]] uint8_t get_info(TimePoint now, Channel& channel, const Assoc& assoc,
-                                 const tlr_submission& submission);
-  [[nodiscard]] uint8_t set_address(TimePoint now, Channel& channel, const Assoc& assoc,
-                                    const tlr_submission& submission);
   [[nodiscard]] uint8_t claim(Channel& channel, const tlr_submission& submission);
   [[nodiscard]] bool has_share(const ClientUse& use) const {
     return share_.allows(use.units, units_ < config_.max_units ? config_.max_units - units_ : 0);
@@ -129,7 +141,7 @@ class BasicBridge {
   void fail_send(Channel& channel, const tlr_submission& submission, uint8_t status, uint32_t slot);
   void end_operation(Channel& channel, uint64_t context, uint8_t status);
 
-  // -- events (bridge_impl.h)
+  // -- events (bridge.cpp)
   void finish_send(Event& event, Assoc* assoc);
   void notify_or_keep(TimePoint now, Channel& channel, Event& event, Assoc& assoc);
   [[nodiscard]] bool try_notify(Channel& channel, Event& event);
@@ -145,24 +157,26 @@ class BasicBridge {
   [[nodiscard]] Assoc* find(AssocId id);
   [[nodiscard]] Assoc* find(const Channel& channel, const tlr_submission& submission);
 
-  // -- endpoints (bridge_control_impl.h)
+  // -- what is asked of an association (bridge_options.cpp)
+  void handle_end(TimePoint now, Channel& channel, const tlr_submission& submission);
+  void handle_option(TimePoint now, Channel& channel, const tlr_submission& submission);
+  [[nodiscard]] uint8_t get_info(TimePoint now, Channel& channel, const Assoc& assoc,
+                                 const tlr_submission& submission);
+  [[nodiscard]] uint8_t set_address(TimePoint now, Channel& channel, const Assoc& assoc,
+                                    const tlr_submission& submission);
+
+  // -- endpoints (bridge_endpoints.cpp)
   void handle_listen(Channel& channel, const tlr_submission& submission);
   void handle_unlisten(Channel& channel, const tlr_submission& submission);
-  void handle_connect(TimePoint now, Channel& channel, const tlr_submission& submission);
   [[nodiscard]] uint8_t listen(Channel& channel, const tlr_open_body& body, uint64_t context);
-  [[nodiscard]] uint8_t connect(TimePoint now, Channel& channel, const tlr_open_body& body,
-                                uint64_t context);
   [[nodiscard]] uint8_t read_open_body(Channel& channel, const tlr_submission& submission,
                                        bool connect, tlr_open_body& out);
   void make_configured_endpoints();
   [[nodiscard]] uint8_t make_endpoint(uint16_t port, uint32_t& index);
   // The endpoint with that port (0: a new one) as this client's; made if it is not there.
   [[nodiscard]] uint8_t own_endpoint(const Channel& channel, uint16_t port, uint32_t& index);
-  // From an endpoint with that local port, which is made if it is not there.
-  [[nodiscard]] uint8_t connect_from(TimePoint now, const Channel& channel, uint16_t port,
-                                     ConnectRequest& request, uint32_t& index, AssocId& id);
-  template <typename Which>
-  size_t remove_listeners(Endpoint& endpoint, Which which);
+  using WhichListeners = std::function<bool(const Listener&)>;
+  size_t remove_listeners(Endpoint& endpoint, const WhichListeners& which);
   [[nodiscard]] uint32_t find_endpoint(uint16_t port) const;
   [[nodiscard]] const Profile* find_profile(std::string_view name) const;
   void stop_listening(Endpoint& endpoint);
@@ -171,17 +185,26 @@ class BasicBridge {
     return static_cast<uint64_t>(profile.send_buffer) << 32 | profile.max_message_size;
   }
   void release_endpoint(uint32_t index);
+
+  // -- associations, from their beginning to their end (bridge_associations.cpp)
+  void handle_connect(TimePoint now, Channel& channel, const tlr_submission& submission);
+  [[nodiscard]] uint8_t connect(TimePoint now, Channel& channel, const tlr_open_body& body,
+                                uint64_t context);
+  // From an endpoint with that local port, which is made if it is not there.
+  [[nodiscard]] uint8_t connect_from(TimePoint now, const Channel& channel, uint16_t port,
+                                     ConnectRequest& request, uint32_t& index, AssocId& id);
+  void finish_connect(Channel& channel, Assoc& assoc, Event& event);
   void accept(TimePoint now, Event& event);
   [[nodiscard]] Listener* choose_listener(Endpoint& endpoint);
-  void finish_connect(Channel& channel, Assoc& assoc, Event& event);
   [[nodiscard]] Assoc* record(AssocId id, Channel& channel, uint32_t endpoint);
   void finish_association(Channel& channel, Assoc& assoc);
+  void end_association(TimePoint now, AssocId id, bool abort);
 
-  // -- clients (bridge_control_impl.h)
+  // -- clients (bridge_clients.cpp)
+  [[nodiscard]] Client* client_record(const RingClient* ring);
   void take_mail(TimePoint now);
   void end_faulty(TimePoint now);
   void end_client(TimePoint now, Client& client);
-  void end_association(TimePoint now, AssocId id, bool abort);
   void drop_backlog(TimePoint now, Channel& channel);
   enum class Going : uint8_t {
     kGone,
@@ -191,12 +214,13 @@ class BasicBridge {
   void look_at_the_dead() { looks_due_ = clients_.size(); }
   void let_go(TimePoint now);
   [[nodiscard]] Going let_go(TimePoint now, Client& client, size_t& budget);
-  // -- what clients leave behind (bridge_orphans_impl.h)
+
+  // -- what clients leave behind (bridge_orphans.cpp)
   [[nodiscard]] bool adopt(Assoc& assoc, uint64_t& too_many);
   [[nodiscard]] bool detach(TimePoint now, Client& client, size_t& budget);
   void abort_all(TimePoint now, const Channel& channel);
   void release_orphans(Channel& channel);
-  [[nodiscard]] Client* client_record(const RingClient* ring);
+
   void count(RingCounter counter, uint64_t n = 1) { counters_.add(counter, n); }
   uint8_t refuse(RingCounter counter, uint8_t status) {
     counters_.add(counter);
@@ -204,7 +228,7 @@ class BasicBridge {
   }
 
   BridgeConfig config_;
-  ShardT& shard_;
+  Shard& shard_;
   RingCounters counters_;
   BridgeMailbox mailbox_;
   std::vector<Assoc> assocs_;

@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "appring/app_ring.h"
+#include "appring/bridge.h"
 #include "capture/tap.h"
 #include "config/config.h"
 #include "net/counters.h"

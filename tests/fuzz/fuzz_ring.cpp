@@ -9,8 +9,7 @@
 #include <memory>
 #include <span>
 
-#include "appring/bridge_control_impl.h"
-#include "appring/bridge_impl.h"
+#include "appring/bridge.h"
 #include "fake_shard.h"
 #include "fuzz_check.h"
 #include "ring_view.h"
@@ -21,9 +20,8 @@ using namespace trunkline;
 using appring::Mail;
 using appring::MailKind;
 using appring::RingClient;
-using test::FakeShard;
-using FuzzBridge = appring::BasicBridge<FakeShard>;
 using fuzz::View;
+using test::FakeShard;
 
 class Input {
  public:
@@ -110,7 +108,7 @@ class World {
     explicit Worker(uint32_t at) : index(at), bridge(config(at), shard) {}
     uint32_t index;
     FakeShard shard;  // outlives the bridge
-    FuzzBridge bridge;
+    appring::Bridge bridge;
     AssocId good_assoc;
     RingClient* gone = nullptr;
   };
@@ -187,7 +185,7 @@ class World {
     }
   }
   void turn(Worker& worker, size_t limit) {
-    FuzzBridge& bridge = worker.bridge;
+    appring::Bridge& bridge = worker.bridge;
     bridge.drain_submissions(now_);
     worker.shard.run([&](Event& event) { bridge.deliver(now_, event); }, limit);
     bridge.flush();

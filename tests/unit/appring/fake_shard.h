@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A shard without SCTP: the verbs that the bridge uses, associations that are joined in pairs, and
-// messages that move when the test says so. Single-piece messages are delivered borrowed, from a
-// buffer that is scribbled over afterwards; longer ones as a chain that the shard owns.
+// A shard without SCTP, linked in the place of the stack's: the verbs that the bridge uses,
+// associations that are joined in pairs, and messages that move when the test says so. Single-piece
+// messages are delivered borrowed, from a buffer that is scribbled over afterwards; longer ones as
+// a chain that the shard owns.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +20,12 @@
 
 namespace trunkline::test {
 
-class FakeShard final : public PieceOwner {
+// Shard's verbs lead to the methods of the same names (fake_shard.cpp): every Shard is one of
+// these.
+class FakeShard final : public Shard, public PieceOwner {
  public:
+  FakeShard();
+
   struct Queued {
     SendRequest request;
     Payload payload;

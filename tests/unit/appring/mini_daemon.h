@@ -45,7 +45,7 @@ class MiniDaemon {
       bridge_config.workers = static_cast<uint16_t>(workers);
       bridge_config.on_death = on_death;
       shards.push_back(std::make_unique<FakeShard>());
-      bridges.push_back(std::make_unique<FakeBridge>(bridge_config, *shards.back()));
+      bridges.push_back(std::make_unique<appring::Bridge>(bridge_config, *shards.back()));
       mailboxes.push_back(&bridges.back()->mailbox());
     }
     server = std::make_unique<appring::AttachServer>(config, mailboxes);
@@ -96,7 +96,7 @@ class MiniDaemon {
   }
 
   std::vector<std::unique_ptr<FakeShard>> shards;
-  std::vector<std::unique_ptr<FakeBridge>> bridges;
+  std::vector<std::unique_ptr<appring::Bridge>> bridges;
   std::unique_ptr<appring::AttachServer> server;
   TimePoint now = TimePoint::from_ns(1);
 

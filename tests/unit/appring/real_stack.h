@@ -3,6 +3,8 @@
 // call and loses packets by a seed. What the fake shard only plays, the stack does here.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -10,8 +12,8 @@
 #include <thread>
 #include <vector>
 
-#include "appring/app_ring.h"
-#include "ring_harness.h"
+#include "appring/bridge.h"
+#include "attached_client.h"
 #include "trunkline/stack/random.h"
 
 namespace trunkline::test {

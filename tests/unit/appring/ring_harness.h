@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A bridge over a fake shard and real libtrunkline clients on the same mapping, without a socket
-// server: both sides see each other's memory at one address, so that ThreadSanitizer judges every
-// access. Single-threaded tests turn the crank with turn().
+// A bridge over a fake shard, and clients that are attached to it. Single-threaded tests turn the
+// crank with turn().
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,47 +12,11 @@
 #include <string_view>
 #include <vector>
 
-#include "application.h"
 #include "appring/bridge.h"
+#include "attached_client.h"
 #include "fake_shard.h"
-#include "lane.h"
-#include "trunkline/trunkline.h"
-
-namespace trunkline::appring {
-extern template class BasicBridge<test::FakeShard>;
-}
 
 namespace trunkline::test {
-
-// Text of `n` bytes that differ.
-[[nodiscard]] std::string bytes(size_t n, char seed);
-
-using FakeBridge = appring::BasicBridge<FakeShard>;
-
-tlr_geometry small_geometry();  // 1 lane, 1 worker, small rings, 16 KiB messages
-
-// One attached client. The daemon's part and the application's, and the socket between them.
-struct TestClient {
-  std::unique_ptr<appring::RingClient> ring;
-  tl_client* api = nullptr;
-  int daemon_socket = -1;
-
-  TestClient() = default;
-  TestClient(TestClient&& other) noexcept;
-  ~TestClient();
-  void hang_up();  // the daemon's end
-};
-
-struct ClientSetup {
-  tlr_geometry geometry = small_geometry();
-  appring::ClientRights rights{{{1, 65535}}, true};
-  appring::ChannelLimits limits{64, 8, 32};
-  uint32_t uid = 1000;
-  appring::Segment::Seals seals = appring::Segment::Seals::kOn;
-};
-TestClient make_client(const ClientSetup& setup = {});
-
-appring::BridgeConfig test_bridge_config();
 
 class RingHarness : public ::testing::Test {
  protected:
@@ -96,7 +59,7 @@ class RingHarness : public ::testing::Test {
   }
 
   FakeShard shard;
-  FakeBridge bridge;
+  appring::Bridge bridge;
   std::vector<std::unique_ptr<TestClient>> clients;
   TimePoint now = TimePoint::from_ns(1);
   size_t gone = 0;      // clients that the bridge has let go

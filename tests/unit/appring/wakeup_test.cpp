@@ -22,7 +22,7 @@ class WakeupTest : public ::testing::TestWithParam<uint32_t> {
   struct Worker {
     explicit Worker(const appring::BridgeConfig& config) : bridge(config, shard) {}
     FakeShard shard;
-    FakeBridge bridge;
+    appring::Bridge bridge;
     std::thread thread;
   };
 

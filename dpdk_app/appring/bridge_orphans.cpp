@@ -3,18 +3,15 @@
 // that the peers have not acknowledged. They are copied out of its segment into the daemon's own
 // memory, within the share for the dead, so that the segment goes at once however long a peer
 // takes.
-#pragma once
+#include "appring/bridge.h"
 
 #include <algorithm>
-
-#include "appring/bridge.h"
 
 namespace trunkline::appring {
 
 // Is there room for what the association has under way? Nobody has more of the buffer than there is
 // left. `too_many`: units that the dead must give back.
-template <typename ShardT>
-bool BasicBridge<ShardT>::adopt(Assoc& assoc, uint64_t& too_many) {
+bool Bridge::adopt(Assoc& assoc, uint64_t& too_many) {
   if (assoc.tx_in_use == 0) return true;
   if (too_many != 0) {
     too_many -= std::min(too_many, assoc.tx_units);
@@ -38,8 +35,7 @@ bool BasicBridge<ShardT>::adopt(Assoc& assoc, uint64_t& too_many) {
 }
 
 // True once nothing at this worker refers to the segment.
-template <typename ShardT>
-bool BasicBridge<ShardT>::detach(TimePoint now, Client& client, size_t& budget) {
+bool Bridge::detach(TimePoint now, Client& client, size_t& budget) {
   for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
     Channel& channel = client.ring->channel(lane, config_.worker);
     // What was aborted comes back with the next events.
@@ -66,15 +62,13 @@ bool BasicBridge<ShardT>::detach(TimePoint now, Client& client, size_t& budget) 
   return true;
 }
 
-template <typename ShardT>
-void BasicBridge<ShardT>::abort_all(TimePoint now, const Channel& channel) {
+void Bridge::abort_all(TimePoint now, const Channel& channel) {
   for (const Assoc& assoc : assocs_) {
     if (assoc.channel == &channel) end_association(now, assoc.id, true);
   }
 }
 
-template <typename ShardT>
-void BasicBridge<ShardT>::release_orphans(Channel& channel) {
+void Bridge::release_orphans(Channel& channel) {
   if (channel.tx_in_use() != 0) return;
   channel.client().uses[config_.worker].orphan_bytes -= channel.granted_bytes;
   orphan_bytes_ -= channel.granted_bytes;
