@@ -6,6 +6,7 @@
 #include <array>
 
 #include "assoc/peer_addresses.h"
+#include "assoc/setup_parameters.h"
 #include "shards/shard_core.h"
 #include "wire/cookie_chunk.h"
 #include "wire/crc32c.h"
