@@ -25,7 +25,7 @@ Association::Association(const LocalEnd& local, const Profile& profile, PortNumb
                          VerificationTag local_tag, Tsn initial_tsn, uint64_t user_word)
     : user(user_word),
       local_(local),
-      profile_(profile),
+      profile_(&profile),
       local_tag_(local_tag),
       peer_port_(peer_port),
       state_(AssocState::kCookieWait),
@@ -36,7 +36,7 @@ Association::Association(const LocalEnd& local, const Profile& profile, const Co
                          uint64_t user_word)
     : user(user_word),
       local_(local),
-      profile_(profile),
+      profile_(&profile),
       local_tag_(cookie.local_tag),
       peer_tag_(cookie.peer_tag),
       peer_port_(cookie.peer_port),
@@ -123,11 +123,11 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   established_at_ = now;
   error_count_ = 0;
   end_passage(ctx);
-  sender_.open_burst(profile_);
+  sender_.open_burst(*profile_);
   ctx.counters.add(Counter::k_curr_estab);
   for (Path* path : paths()) {
     path->state_since = now;
-    paths_.plan_heartbeat(profile_, ctx.random, now, *path);
+    paths_.plan_heartbeat(*profile_, ctx.random, now, *path);
     if (path->usable()) path->mtu.resume();
   }
   paths_.begin_with(paths_.primary());
@@ -135,15 +135,15 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
 }
 
 SenderContext Association::sender_context(ShardContext& ctx) const {
-  return {profile_, ctx.messages, ctx.message_share, ctx.chunks, ctx.counters};
+  return {*profile_, ctx.messages, ctx.message_share, ctx.chunks, ctx.counters};
 }
 
 PathContext Association::path_context(ShardContext& ctx) const {
-  return {profile_, ctx.counters};
+  return {*profile_, ctx.counters};
 }
 
 bool Association::add_path(ShardContext& ctx, const IpAddress& remote, const IpAddress& local) {
-  return paths_.add(ctx.path_memory, profile_, local_, remote, local);
+  return paths_.add(ctx.path_memory, *profile_, local_, remote, local);
 }
 
 void Association::apply(ShardContext& ctx, const Path& path, const PathNews& news) {
@@ -153,7 +153,7 @@ void Association::apply(ShardContext& ctx, const Path& path, const PathNews& new
     event.path_state = *news.state;
   }
   if (news.moved) {
-    sender_.open_burst(profile_);
+    sender_.open_burst(*profile_);
     mark_ready(ctx);
   }
   if (news.primary_changed) {
@@ -229,7 +229,7 @@ void Association::fail_messages(ShardContext& ctx, Reason reason, uint16_t cause
 }
 
 bool Association::too_many_errors() const {
-  return error_count_ > profile_.association_max_retrans;
+  return error_count_ > profile_->association_max_retrans;
 }
 
 bool Association::takes_data() const {
@@ -313,6 +313,7 @@ void Association::release(ShardContext& ctx) {
   paths_.release(ctx.path_memory);
   end_passage(ctx);
   end_extension(ctx);
+  ctx.profiles.release(*profile_);
 }
 
 }  // namespace trunkline

@@ -53,6 +53,9 @@ struct InboundPacket {
 
 class Association {
  public:
+  // `profile`: of ShardContext::profiles. Whoever makes the association has become a user of it for
+  // the association, which gives it back with release().
+  //
   // The connecting side: COOKIE-WAIT, with a path for each address.
   Association(const LocalEnd& local, const Profile& profile, PortNumber peer_port,
               VerificationTag local_tag, Tsn initial_tsn, uint64_t user);
@@ -118,7 +121,7 @@ class Association {
   }
   [[nodiscard]] bool is_dead() const { return dead_; }
   [[nodiscard]] const LocalEnd& local() const { return local_; }
-  [[nodiscard]] const Profile& profile() const { return profile_; }
+  [[nodiscard]] const Profile& profile() const { return *profile_; }
   [[nodiscard]] PortNumber peer_port() const { return peer_port_; }
   [[nodiscard]] VerificationTag local_tag() const { return local_tag_; }
   [[nodiscard]] VerificationTag peer_tag() const { return peer_tag_; }
@@ -259,7 +262,7 @@ class Association {
   // The window as it is told: no silly windows, and for a slow reader no more than the shard has
   // left.
   [[nodiscard]] uint32_t advertised(ShardContext& ctx) const {
-    if (!receiver_.has_late_reader()) return receiver_.window(profile_);
+    if (!receiver_.has_late_reader()) return receiver_.window(*profile_);
     return receiver_.told_window(receiver_context(ctx), paths_.primary().pmdcs());
   }
   bool write_sack_chunk(ShardContext& ctx, wire::PacketWriter& writer) const;
@@ -402,7 +405,7 @@ class Association {
 
   // -- who it is, and what state it is in
   const LocalEnd& local_;
-  const Profile& profile_;
+  const Profile* profile_;  // in ShardContext::profiles, of which it is a user
   VerificationTag local_tag_;
   VerificationTag peer_tag_;
   PortNumber peer_port_;

@@ -59,11 +59,11 @@ void Association::on_unexpected_init(ShardContext& ctx, TimePoint now, const Inb
   // a tag that was never used (5.2.2).
   const uint16_t streams = opening ? passage_->offered_streams : sender_.streams();
   const SetupSide side{.local = local_,
-                       .profile = profile_,
+                       .profile = *profile_,
                        .tag = opening ? local_tag_ : fresh_tag,
                        .initial_tsn = opening ? sender_.next_tsn() : fresh_tsn,
                        .outbound_streams = streams,
-                       .offers = offered(profile_)};
+                       .offers = offered(*profile_)};
   Cookie cookie = cookie_for(side, now, local, peers, peer_port_, init);
   if (state_ != AssocState::kCookieWait) {
     cookie.local_tie = ties.local_tie;
@@ -211,7 +211,8 @@ void Association::begin_anew(ShardContext& ctx, TimePoint now, const InboundPack
                              const Cookie& cookie) {
   const Carried old = carried();
   const LocalEnd& local = local_;
-  const Profile& profile = profile_;
+  const Profile& profile = *profile_;
+  ctx.profiles.share(profile);  // for the new one
   release(ctx);
   std::destroy_at(this);
   std::construct_at(this, local, profile, cookie, old.user);

@@ -11,6 +11,7 @@
 #include "assoc/association.h"
 #include "assoc/cookie.h"
 #include "base/pool.h"
+#include "base/profile_table.h"
 #include "base/stable_queue.h"
 #include "rx/receive_blocks.h"
 #include "rx/tsn_tracker.h"
@@ -93,9 +94,11 @@ struct ShardContext {
         random(random_source),
         wheel(now),
         cookies(random_source, now),
+        table_key(random_source.u64()),
         path_memory(shard_config.max_associations, shard_config.memory),
         passages(shard_config.max_associations, shard_config.memory),
         extensions(shard_config.max_extended, shard_config.memory),
+        profiles(table_key, shard_config.max_associations + 1, shard_config.memory),
         messages(shard_config.max_queued_messages, shard_config.memory),
         message_share(shard_config.max_queued_messages, shard_config.max_associations),
         chunks(shard_config.max_outstanding_chunks, shard_config.max_associations,
@@ -107,10 +110,13 @@ struct ShardContext {
   RandomSource& random;
   TimingWheel wheel;
   CookieJar cookies;
+  const uint64_t table_key;  // where others choose what is put in
   Counters counters;
   PathMemory path_memory;
   Pool<Association::Passage> passages;
   Pool<ExtensionState> extensions;
+  // Of the associations, one each; and the one that takes the place of another.
+  ProfileTable profiles;
   Pool<TxMessage> messages;
   const PoolShare message_share;  // of an association
   ChunkMemory chunks;

@@ -8,7 +8,7 @@
 namespace trunkline {
 
 ReceiverContext Association::receiver_context(ShardContext& ctx) const {
-  return {profile_, ctx.blocks, ctx.disorder, ctx.counters};
+  return {*profile_, ctx.blocks, ctx.disorder, ctx.counters};
 }
 
 void Association::on_data(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk,
@@ -126,11 +126,11 @@ void Association::after_data(TimePoint now, const InboundPacket& packet, const D
     if (receiver_.has_gaps() || seen.immediate) receiver_.owe_sack();
     return;
   }
-  receiver_.plan_sack(profile_, now, seen);
+  receiver_.plan_sack(*profile_, now, seen);
   // The COOKIE ACK that is due goes to an address that takes no SACK (5.4), and one packet is all
   // that this one may draw (12.4): the SACK waits.
   const bool apart = (pending_ & kPendingCookieAck) != 0 && !paths_.at(cookie_ack_path_).usable();
-  if (receiver_.sack_due() && apart) receiver_.put_sack_off(profile_, now);
+  if (receiver_.sack_due() && apart) receiver_.put_sack_off(*profile_, now);
 }
 
 bool Association::write_sack_chunk(ShardContext& ctx, wire::PacketWriter& writer) const {
@@ -162,7 +162,7 @@ bool Association::may_keep(ShardContext& ctx, size_t bytes) const {
 
 void Association::on_message_consumed(ShardContext& ctx, size_t bytes) {
   receiver_.on_consumed(bytes);
-  if (receiver_.worth_telling(profile_, advertised(ctx)) && takes_data()) {
+  if (receiver_.worth_telling(*profile_, advertised(ctx)) && takes_data()) {
     receiver_.owe_sack();
     mark_ready(ctx);
   }

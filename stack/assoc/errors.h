@@ -39,14 +39,14 @@ bool queue_reply(ShardContext& ctx, const IpAddress& source, const IpAddress& de
 template <typename Write>
 bool Association::queue_packet(ShardContext& ctx, const IpAddress& source, const Path& path,
                                Write&& write) {
-  return queue_reply(ctx, source, path.remote, head(), profile_.dscp, path.packet_size(), write);
+  return queue_reply(ctx, source, path.remote, head(), profile_->dscp, path.packet_size(), write);
 }
 
 // An answer to a packet that is not of this association, or not yet: back to where it came from.
 template <typename Write>
 bool Association::queue_answer(ShardContext& ctx, const InboundPacket& packet, VerificationTag tag,
                                Write&& write) {
-  return queue_reply(ctx, packet.destination, packet.source, head(tag), profile_.dscp,
+  return queue_reply(ctx, packet.destination, packet.source, head(tag), profile_->dscp,
                      paths_.primary().packet_size(), write);
 }
 

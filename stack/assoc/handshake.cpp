@@ -58,7 +58,7 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
     ctx.counters.add(Counter::k_drop_unexpected_init_ack);  // 5.2.3
     return;
   }
-  wire::InitParseResult parsed = wire::InitChunk::parse(chunk, true, offered(profile_));
+  wire::InitParseResult parsed = wire::InitChunk::parse(chunk, true, offered(*profile_));
   const wire::InitChunk& init_ack = parsed.init;
   if (parsed.ok()) parsed.error = wire::validate_init(init_ack, true);
   if (!parsed.ok()) ctx.counters.add(Counter::k_drop_bad_init_ack);
@@ -108,7 +108,7 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
   accept_init_ack(ctx, packet, init_ack);
   state_ = AssocState::kCookieEchoed;
   if (passage_->retries == 0)
-    paths_.at(setup_path_).rto.on_sample(profile_, now - passage_->sent_at);
+    paths_.at(setup_path_).rto.on_sample(*profile_, now - passage_->sent_at);
   // A peer that calls each of its cookies stale must not keep us busy for ever (5.2.6).
   if (passage_->cookie_extension_ms == 0) passage_->retries = 0;
   passage_->sent_at = now;
@@ -119,17 +119,17 @@ void Association::on_init_ack(ShardContext& ctx, TimePoint now, const InboundPac
 
 bool Association::accepts_addresses(const IpAddress& source,
                                     std::span<const IpAddress> listed) const {
-  if (profile_.peer_address_check == AddressCheck::kLoose) return true;
+  if (profile_->peer_address_check == AddressCheck::kLoose) return true;
   return lists_exactly(local_, addresses_of(*this).list(), source, listed);
 }
 
 // Takes over what the INIT ACK says.
 void Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
                                   const wire::InitChunk& init_ack) {
-  features_ = offered(profile_) & wire::announced(init_ack);
+  features_ = offered(*profile_) & wire::announced(init_ack);
   sender_.begin(std::min(sender_.streams(), init_ack.inbound_streams), init_ack.a_rwnd);
   receiver_.begin(init_ack.initial_tsn,
-                  std::min(profile_.max_inbound_streams, init_ack.outbound_streams));
+                  std::min(profile_->max_inbound_streams, init_ack.outbound_streams));
   drop_unlisted_paths(ctx, packet.source, init_ack.address_list());
   PeerAddresses peers = collect_peer_addresses(local_, packet.source, init_ack.address_list());
   for (const IpAddress& peer : peers.list()) {
@@ -189,7 +189,7 @@ void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
   Path& path = paths_.at(setup_path_);
   path.state = PathState::kActive;
   // The COOKIE ECHO may be timed when it was sent once (6.3.1 C5).
-  if (passage_->retries == 0) path.rto.on_sample(profile_, now - passage_->sent_at);
+  if (passage_->retries == 0) path.rto.on_sample(*profile_, now - passage_->sent_at);
   pending_ = 0;
   enter_established(ctx, now);
   ctx.counters.add(Counter::k_active_estabs);
@@ -202,7 +202,7 @@ void Association::on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t sta
     ctx.counters.add(Counter::k_drop_unexpected_stale_cookie);
     return;
   }
-  if (++passage_->retries > profile_.max_init_retransmits) {
+  if (++passage_->retries > profile_->max_init_retransmits) {
     end_with_abort(ctx, Reason::kTimedOut, static_cast<uint16_t>(wire::CauseCode::kStaleCookie));
     return;
   }
@@ -222,11 +222,11 @@ void Association::on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t sta
 void Association::on_t1(ShardContext& ctx) {
   passage_->t1 = TimePoint::never();
   ctx.counters.add(Counter::k_t1_expirations);
-  if (++passage_->retries > profile_.max_init_retransmits) {
+  if (++passage_->retries > profile_->max_init_retransmits) {
     end_with_abort(ctx, Reason::kTimedOut, 0);
     return;
   }
-  paths_.at(setup_path_).rto.on_expiry(profile_);
+  paths_.at(setup_path_).rto.on_expiry(*profile_);
   // Every address that our user named gets its turn (5.1).
   setup_path_ = static_cast<uint8_t>((setup_path_ + 1) % paths_.named());
   pending_ |= state_ == AssocState::kCookieWait ? kPendingInit : kPendingCookieEcho;

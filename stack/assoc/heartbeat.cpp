@@ -78,8 +78,8 @@ void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire:
   }
   ctx.counters.add(Counter::k_heartbeat_acks_received);
   error_count_ = 0;  // 8.3
-  set_path_state(ctx, now, path, paths_.on_heartbeat_answered(profile_, now, path));
-  paths_.plan_heartbeat(profile_, ctx.random, now, path);
+  set_path_state(ctx, now, path, paths_.on_heartbeat_answered(*profile_, now, path));
+  paths_.plan_heartbeat(*profile_, ctx.random, now, path);
   choose_data_path(ctx);
 }
 
@@ -93,7 +93,7 @@ void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path)
     on_heartbeat_unanswered(ctx, now, path);
     if (dead_ || path.heartbeat_due > now) return;
   }
-  if (paths_.on_heartbeat_due(profile_, now, path, !sender_.all_acked())) mark_ready(ctx);
+  if (paths_.on_heartbeat_due(*profile_, now, path, !sender_.all_acked())) mark_ready(ctx);
 }
 
 // It was not answered within an RTO. While data is on its way over a potentially failed path, T3
@@ -105,13 +105,13 @@ void Association::on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path
   if (!t3_tells) {
     const bool carries_data = &path == &paths_.data_path();
     count_error(ctx, now, path);
-    path.rto.on_expiry(profile_);
+    path.rto.on_expiry(*profile_);
     if (carries_data && (++error_count_, too_many_errors())) {  // 8.1: only where data goes
       end_with_abort(ctx, Reason::kTimedOut, 0);
       return;
     }
   }
-  paths_.plan_heartbeat(profile_, ctx.random, now, path);
+  paths_.plan_heartbeat(*profile_, ctx.random, now, path);
   if (path.state == PathState::kPotentiallyFailed && !path.heartbeat_due.is_never()) {
     path.heartbeat_due = now;  // the next one follows at once
   }

@@ -66,13 +66,13 @@ bool Association::find_blocks(ShardContext& ctx, TimePoint now, const wire::Data
   }
   if (ctx.blocks.has_room(size)) return true;
   if (!is_next) return false;
-  const uint16_t starved = receiver_.count_starved(profile_, now);
+  const uint16_t starved = receiver_.count_starved(*profile_, now);
   if (starved <= kPatience) return false;
   while (!ctx.blocks.has_room(size)) {
     Association* most = ctx.holders.top();
     if (most == nullptr) {
       // Slow readers have it all, or it is less than the chunk.
-      if (starved <= profile_.association_max_retrans) return false;
+      if (starved <= profile_->association_max_retrans) return false;
       most = this;
     }
     most->abort_for_memory(ctx);
@@ -105,7 +105,7 @@ const char* Association::receive_fault(const ShardContext& ctx) const {
   constexpr uint64_t kChunk =
       uint64_t{ReceiveBlocks::blocks_for(kMaxPayload)} * ReceiveBlock::kSize;
   const uint64_t held = receiver_.queue().held_bytes();
-  if (held >= profile_.a_rwnd + kChunk) return "an association holds more than its window";
+  if (held >= profile_->a_rwnd + kChunk) return "an association holds more than its window";
   if (!receiver_.queue().is_sound()) return "a receive queue is out of order";
   if (ctx.holders.weight_of(this) != receiver_.weight()) return "a holder is weighed wrongly";
   return nullptr;

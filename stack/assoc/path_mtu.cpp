@@ -40,7 +40,7 @@ std::optional<Tsn> quoted_tsn(std::span<const uint8_t> sent) {
 bool Association::fill_probe(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out) {
   const size_t size = path.packet_size_in(path.mtu.wanted(path.usable()));
   if (size > out.room.size()) {
-    path.mtu.on_no_room(now, profile_);
+    path.mtu.on_no_room(now, *profile_);
     return false;
   }
   const uint64_t nonce = ctx.random.nonce();
@@ -50,7 +50,7 @@ bool Association::fill_probe(ShardContext& ctx, TimePoint now, Path& path, Packe
       !wire::write_pad(writer, writer.remaining())) {
     return false;
   }
-  path.mtu.on_probe_sent(now, profile_, path.rto.value(), nonce);
+  path.mtu.on_probe_sent(now, *profile_, path.rto.value(), nonce);
   ctx.counters.add(Counter::k_pmtu_probes_sent);
   ctx.counters.add(Counter::k_out_ctrl_chunks, 2);
   return finish_packet(frame, path, out);
@@ -71,7 +71,7 @@ void Association::on_probe_ack(ShardContext& ctx, TimePoint now, std::span<const
   }
   error_count_ = 0;  // 8.3
   if (path->usable()) path->error_count = 0;
-  const PathMtu::Change change = path->mtu.on_probe_acked(now, profile_);
+  const PathMtu::Change change = path->mtu.on_probe_acked(now, *profile_);
   mtu_changed(*path);
   if (change == PathMtu::Change::kRaised) ctx.counters.add(Counter::k_pmtu_raised);
   if (change == PathMtu::Change::kBlackHole) {
@@ -82,7 +82,7 @@ void Association::on_probe_ack(ShardContext& ctx, TimePoint now, std::span<const
 }
 
 void Association::on_mtu_due(ShardContext& ctx, TimePoint now, Path& path) {
-  if (path.mtu.on_due(now, profile_)) ctx.counters.add(Counter::k_pmtu_probes_lost);
+  if (path.mtu.on_due(now, *profile_)) ctx.counters.add(Counter::k_pmtu_probes_lost);
   mark_ready(ctx);
 }
 
@@ -98,7 +98,7 @@ void Association::send_again_smaller(ShardContext& ctx, Path& path) {
   if (!sends_data()) return;
   static_cast<void>(sender_.lose(path.index));
   path.t3 = TimePoint::never();
-  sender_.open_burst(profile_);
+  sender_.open_burst(*profile_);
   mark_ready(ctx);
 }
 
@@ -125,7 +125,7 @@ bool Association::may_have_been_too_big(const Path& path, std::span<const uint8_
 
 void Association::on_packet_too_big(ShardContext& ctx, TimePoint now, const PacketIn& sent,
                                     uint16_t told) {
-  if (profile_.pmtu_discovery == PmtuDiscovery::kOff) {
+  if (profile_->pmtu_discovery == PmtuDiscovery::kOff) {
     ctx.counters.add(Counter::k_drop_icmp_pmtu_off);
     return;
   }
@@ -144,7 +144,7 @@ void Association::on_packet_too_big(ShardContext& ctx, TimePoint now, const Pack
     return;
   }
   if (size > told && told != 0) ctx.counters.add(Counter::k_clamped_icmp_size);
-  if (path->mtu.on_too_big(now, profile_, size)) {
+  if (path->mtu.on_too_big(now, *profile_, size)) {
     ctx.counters.add(Counter::k_pmtu_lowered);
     mtu_changed(*path);
     send_again_smaller(ctx, *path);

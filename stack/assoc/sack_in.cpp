@@ -49,7 +49,7 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
 void Association::apply_outcome(ShardContext& ctx, TimePoint now, const SackOutcome& outcome) {
   for (Path* path : paths()) apply_to_path(ctx, now, *path, outcome.paths[path->index]);
   // After the windows have grown (7.2.4, note).
-  if (sender_.recover(profile_, outcome)) {
+  if (sender_.recover(*profile_, outcome)) {
     ctx.counters.add(Counter::k_fast_retransmits);
     for (Path* path : paths()) {
       if (outcome.paths[path->index].lost) path->congestion.on_fast_retransmit();
@@ -57,7 +57,7 @@ void Association::apply_outcome(ShardContext& ctx, TimePoint now, const SackOutc
   }
   if (outcome.newly_acked) error_count_ = 0;  // 8.1
   // A backlog that moves has all its time. Not so gaps, which a peer may take back.
-  if (outcome.cum_advanced && is_closing()) passage_->guard = now + profile_.guard();
+  if (outcome.cum_advanced && is_closing()) passage_->guard = now + profile_->guard();
   choose_data_path(ctx);
   finish_acked(ctx);
 }
@@ -66,14 +66,14 @@ void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
                                 const SackOutcome::PerPath& said) {
   if (said.acked > 0) {
     path.one_packet = false;
-    path.mtu.on_acked(now, profile_, said.largest_acked);
+    path.mtu.on_acked(now, *profile_, said.largest_acked);
     if (!sender_.in_recovery()) path.congestion.on_ack(said.acked, said.flight_before);
     // 8.2. What was sent on several paths does not tell which one works again (RFC 7829 section 3.2
     // rules 9 and 10).
     if (said.certain || !path.failed()) path.error_count = 0;
     if (said.certain && path.failed()) set_path_state(ctx, now, path, PathState::kActive);
     if (said.rtt_from && *said.rtt_from >= path.rtt_from) {
-      path.rto.on_sample(profile_, now - *said.rtt_from);
+      path.rto.on_sample(*profile_, now - *said.rtt_from);
       path.rtt_from = now;  // one measurement a round trip (6.3.1 C4)
     }
   }

@@ -17,7 +17,7 @@ Status Association::shutdown(ShardContext& ctx, TimePoint now) {
       return Status::kOk;
     case AssocState::kEstablished:
       state_ = AssocState::kShutdownPending;
-      passage(ctx).guard = now + profile_.guard();
+      passage(ctx).guard = now + profile_->guard();
       maybe_finish_sending(ctx, now);
       schedule(ctx);
       return Status::kOk;
@@ -52,7 +52,7 @@ void Association::send_shutdown(ShardContext& ctx, TimePoint now) {
   paths_.stop_heartbeats();
   pending_ |= kPendingShutdown;
   passage(ctx).t2 = TimePoint::never();
-  passage_->guard = now + profile_.guard();
+  passage_->guard = now + profile_->guard();
   setup_path_ = paths_.data_path().index;
   mark_ready(ctx);
 }
@@ -108,7 +108,7 @@ void Association::on_shutdown(ShardContext& ctx, TimePoint now, const InboundPac
   }
   switch (state_) {
     case AssocState::kEstablished:
-      passage(ctx).guard = now + profile_.guard();
+      passage(ctx).guard = now + profile_->guard();
       [[fallthrough]];
     case AssocState::kShutdownPending:
       state_ = AssocState::kShutdownReceived;
@@ -168,7 +168,7 @@ void Association::on_t2(ShardContext& ctx, TimePoint now) {
   ctx.counters.add(Counter::k_t2_expirations);
   Path& path = paths_.at(setup_path_);
   count_error(ctx, now, path);
-  path.rto.on_expiry(profile_);
+  path.rto.on_expiry(*profile_);
   if (++error_count_; too_many_errors()) {
     terminate(ctx, EventKind::kLost, Reason::kTimedOut, 0);
     return;

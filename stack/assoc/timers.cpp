@@ -50,12 +50,12 @@ void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
   const Outstanding::Lost lost = sender_.lose(path.index);
   if (!alive) path.mtu.on_timeout(lost.largest_packet);
   path.one_packet = true;
-  path.rto.on_expiry(profile_);
+  path.rto.on_expiry(*profile_);
   // A HEARTBEAT that is under way over a path that failed has its own RTO from here: the silence
   // up to now is counted (RFC 7829 section 3.2 rule 6).
   if (path.failed() && path.heartbeat_outstanding) path.heartbeat_due = now + path.rto.value();
   sender_.end_recovery();
-  sender_.open_burst(profile_);
+  sender_.open_burst(*profile_);
   mark_ready(ctx);
 }
 

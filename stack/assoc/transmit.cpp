@@ -60,11 +60,11 @@ bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
   pending_ &= static_cast<uint8_t>(~kPendingInit);
   PacketFrame frame(out.room, path.packet_size(), head(VerificationTag(0)));
   const SetupSide side{.local = local_,
-                       .profile = profile_,
+                       .profile = *profile_,
                        .tag = local_tag_,
                        .initial_tsn = sender_.next_tsn(),
                        .outbound_streams = sender_.streams(),
-                       .offers = offered(profile_)};
+                       .offers = offered(*profile_)};
   passage_->t1 = now + path.rto.value();  // even if it does not fit: the attempt must end some day
   if (!write_our_init(frame.writer(), side, path.local, path.remote,
                       passage_->cookie_extension_ms)) {
@@ -240,7 +240,7 @@ bool Association::finish_packet(PacketFrame& frame, Path& path, PacketOut& out) 
   out.length = frame.finish(!out.checksum_by_port);
   out.source = path.local;
   out.destination = path.remote;
-  out.dscp = profile_.dscp;
+  out.dscp = profile_->dscp;
   out.fragment_size = 0;
   count_sent(path);
   return true;

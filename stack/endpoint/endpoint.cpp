@@ -23,7 +23,7 @@ uint64_t share_of(size_t begin, PortShare share) {
 
 const Profile& Endpoint::profile_for(const PeerProfile* peer) const {
   if (peer != nullptr) return peer->profile;
-  return listening_profile != nullptr ? *listening_profile : profile;
+  return listening_profile ? *listening_profile : profile;
 }
 
 bool Endpoint::accepts_addresses(const PeerProfile* peer, const IpAddress& source,

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,8 +16,8 @@ namespace trunkline {
 
 struct Endpoint : LocalEnd {
   Profile profile;
-  const Profile* listening_profile = nullptr;  // takes the place of `profile`; null: none does
-  std::shared_ptr<const PeerTable> peers;      // or null
+  std::optional<Profile> listening_profile;  // takes the place of `profile`
+  std::shared_ptr<const PeerTable> peers;    // or null
   bool listening = false;
   bool closing = false;
   OutOfBlue out_of_blue = OutOfBlue::kAnswer;

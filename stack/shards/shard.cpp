@@ -159,7 +159,7 @@ const char* Shard::receive_memory_fault() const {
 
 Shard::PoolUsage Shard::pool_usage() const {
   return {core_->ctx.blocks.used(), core_->ctx.blocks.capacity(), core_->ctx.chunks.used(),
-          core_->ctx.messages.used()};
+          core_->ctx.messages.used(), core_->ctx.profiles.size()};
 }
 
 }  // namespace trunkline

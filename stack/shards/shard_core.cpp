@@ -30,7 +30,7 @@ ShardCore::ShardCore(const ShardConfig& config, Directory& directory, RandomSour
       reader_(directory.join()),
       pool_(config.max_associations, config.memory),
       slots_(config.memory, config.max_associations),
-      tags_(random.u64(), config.max_associations, config.memory),
+      tags_(ctx.table_key, config.max_associations, config.memory),
       budget_(config.out_of_blue_replies_per_second),
       init_limiter_(random, config.inits_per_second_per_source, config.inits_per_second),
       spent_(random, config.spent_cookies) {}
@@ -86,13 +86,6 @@ VerificationTag ShardCore::draw_tag() {
   }
 }
 
-const Profile& ShardCore::interned(const Profile& profile) {
-  for (const Profile& known : profiles_) {
-    if (known == profile) return known;
-  }
-  return profiles_.emplace_back(profile);
-}
-
 EndpointResult ShardCore::add_endpoint(const EndpointConfig& config) {
   return endpoints.add(config, ctx.random, {ctx.config.index, ctx.config.count});
 }
@@ -103,7 +96,7 @@ Status ShardCore::set_listening(EndpointId id, bool listening, uint64_t user,
   if (endpoint == nullptr || endpoint->closing) return Status::kNoSuchEndpoint;
   endpoint->listening = listening;
   endpoint->user = user;
-  endpoint->listening_profile = profile != nullptr ? &interned(*profile) : nullptr;
+  endpoint->listening_profile = profile != nullptr ? std::optional(*profile) : std::nullopt;
   return Status::kOk;
 }
 
@@ -153,7 +146,7 @@ ConnectResult ShardCore::connect(TimePoint now, const ConnectRequest& request) {
     }
   }
   const Profile& profile =
-      request.profile != nullptr ? interned(*request.profile) : endpoint->profile_for(peers[0]);
+      request.profile != nullptr ? *request.profile : endpoint->profile_for(peers[0]);
   Association* const association = make_association(
       *endpoint, profile, request.peer_port, draw_tag(), Tsn(ctx.random.u32()), request.user);
   if (association == nullptr) return refuse(Status::kOutOfResources);

@@ -4,7 +4,6 @@
 // blue.
 #pragma once
 
-#include <deque>
 #include <vector>
 
 #include "assoc/context.h"
@@ -114,13 +113,13 @@ class ShardCore {
   // shard_core.cpp
   [[nodiscard]] static PeerAddresses named_addresses(const Endpoint& endpoint,
                                                      const ConnectRequest& request);
+  // Null: there are as many as there may be.
   template <typename... Args>
-  Association* make_association(Args&&... args);
+  Association* make_association(const LocalEnd& local, const Profile& profile, Args&&... args);
   void destroy(Association* association);
   bool copy_to_keep(Event& event, const Association* association);
   bool pack_to_keep(Event& event);
   [[nodiscard]] VerificationTag draw_tag();
-  [[nodiscard]] const Profile& interned(const Profile& profile);
   size_t transmit_replies(std::span<PacketOut> room);
 
   Directory& directory_;
@@ -134,16 +133,17 @@ class ShardCore {
   Pool<Association> pool_;
   Reserved<SlotInfo> slots_;
   TagTable tags_;
-  std::deque<Profile> profiles_;  // of connects that brought their own; few, and kept
   ReplyBudget budget_;
   InitLimiter init_limiter_;
   SpentCookies spent_;
 };
 
 template <typename... Args>
-Association* ShardCore::make_association(Args&&... args) {
-  Association* const association = pool_.make(std::forward<Args>(args)...);
-  if (association == nullptr) return nullptr;
+Association* ShardCore::make_association(const LocalEnd& local, const Profile& profile,
+                                         Args&&... args) {
+  if (pool_.available() == 0) return nullptr;
+  Association* const association =
+      pool_.make(local, ctx.profiles.intern(profile), std::forward<Args>(args)...);
   const uint32_t slot = pool_.index_of(association);
   association->id = {++slots_[slot].generation, slot, ctx.config.index};
   association->wheel_entry.owner = slot;

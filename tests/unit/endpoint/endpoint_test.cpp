@@ -180,7 +180,7 @@ TEST(Endpoint, TheLongestPrefixChoosesTheProfile) {
   }
   // What a listener named stands in for the endpoint's own, not for a peer's.
   const Profile named = with_streams(77);
-  endpoint.listening_profile = &named;
+  endpoint.listening_profile = named;
   EXPECT_EQ(endpoint.profile_for(ip("192.0.2.1")).outbound_streams, 77);
   EXPECT_EQ(endpoint.profile_for(ip("10.200.0.1")).outbound_streams, 8);
 }

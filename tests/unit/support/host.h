@@ -282,6 +282,7 @@ class Host {
     if (used.receive_blocks_used != 0) broken("receive blocks are left");
     if (used.chunks_used != 0) broken("chunks are left");
     if (used.messages_used != 0) broken("messages are left");
+    if (used.profiles_used != 0) broken("profiles are left");
     if (count(Counter::k_curr_estab) != 0) broken("curr_estab is not zero");
     if (!shard_->next_deadline().is_never()) broken("a timer is left");
     for (const auto& [id, life] : lives_) {

@@ -398,6 +398,7 @@ class Shard {
     uint64_t receive_blocks = 0;  // in all
     uint64_t chunks_used = 0;
     uint64_t messages_used = 0;
+    uint64_t profiles_used = 0;  // different ones, of associations
   };
   [[nodiscard]] PoolUsage pool_usage() const;
   // For tests: what is wrong with the memory of received data; nullptr if nothing is. It walks over
