@@ -29,6 +29,8 @@ uint8_t wire_status(Status status) {
       return TLR_STATUS_WOULD_BLOCK;
     case Status::kAlreadyExists:
       return TLR_STATUS_ALREADY_EXISTS;
+    case Status::kInvalidValue:
+      return TLR_STATUS_FAILED;
     case Status::kInvalidAddress:
       return TLR_STATUS_INVALID_ADDRESS;
     case Status::kOutOfResources:

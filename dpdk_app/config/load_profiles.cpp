@@ -1,60 +1,53 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The profiles section: every field of Profile with its unit, `extends`, and the rules between
-// fields (RFC 9260 sections 6.2, 6.3.1 and 16).
+// fields. Limits and rules are the stack's (trunkline/stack/profile_limits.h).
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <set>
 
 #include "config/sections.h"
+#include "trunkline/stack/profile_limits.h"
 
 namespace trunkline::config {
 namespace {
 
-using std::chrono::hours;
-using std::chrono::milliseconds;
+// Reads each number of a profile, within its limits.
+struct Reader {
+  const Map& map;
+  Profile& out;
+
+  void duration(std::string_view name, Duration Profile::*member, Duration least, Duration most) {
+    map.duration(name, out.*member, least, most);
+  }
+  template <typename Int>
+  void count(std::string_view name, Int Profile::*member, uint32_t least, uint32_t most) {
+    map.integer(name, out.*member, least, most);
+  }
+  void bytes(std::string_view name, uint32_t Profile::*member, uint32_t least, uint32_t most) {
+    map.bytes(name, out.*member, least, most);
+  }
+};
 
 void read_fields(const Map& map, Profile& out) {
-  map.duration("rto_initial", out.rto_initial, milliseconds(1), std::chrono::minutes(10));
-  map.duration("rto_min", out.rto_min, milliseconds(1), std::chrono::minutes(10));
-  map.duration("rto_max", out.rto_max, milliseconds(1), std::chrono::minutes(10));
+  visit_profile_limits(Reader{map, out});
   map.boolean("linear_backoff", out.linear_backoff);
-  map.integer("association_max_retrans", out.association_max_retrans, 1, 255);
-  map.integer("path_max_retrans", out.path_max_retrans, 0, 255);
-  map.integer("max_init_retransmits", out.max_init_retransmits, 0, 255);
-  map.duration("heartbeat_interval", out.heartbeat_interval, Duration(0), hours(1));
-  map.integer("potentially_failed_max_retrans", out.potentially_failed_max_retrans, 0, 255);
   if (const auto field = map.find("primary_switchover_max_retrans")) {
     if (field->node.IsScalar() && field->node.Scalar() == "never") {
       out.primary_switchover_max_retrans = kNeverSwitch;
     } else {
-      map.integer("primary_switchover_max_retrans", out.primary_switchover_max_retrans, 0, 255);
+      map.integer("primary_switchover_max_retrans", out.primary_switchover_max_retrans, 0,
+                  kMostSwitchoverRetrans);
     }
   }
-  map.integer("primary_return_heartbeats", out.primary_return_heartbeats, 1, 100);
   if (const auto which = map.choice("peer_address_check", {"loose", "exact"})) {
     out.peer_address_check = *which == 0 ? AddressCheck::kLoose : AddressCheck::kExact;
   }
-  map.duration("sack_delay", out.sack_delay, Duration(0), milliseconds(500));
-  map.integer("sack_frequency", out.sack_frequency, 1, 255);
-  map.integer("outbound_streams", out.outbound_streams, 1, 65535);
-  map.integer("max_inbound_streams", out.max_inbound_streams, 1, 65535);
-  map.duration("valid_cookie_life", out.valid_cookie_life, milliseconds(100), hours(1));
-  map.duration("shutdown_guard", out.shutdown_guard, Duration(0), hours(24));
-  map.bytes("a_rwnd", out.a_rwnd, 1500, 256ull << 20);  // section 3.3.2: at least 1500
-  map.bytes("send_buffer", out.send_buffer, 1500, 256ull << 20);
-  map.bytes("max_message_size", out.max_message_size, 1, 64ull << 20);
-  map.integer("path_mtu", out.path_mtu, 576, 9200);
   if (const auto which = map.choice("pmtu_discovery", {"off", "reactive", "probing"})) {
     out.pmtu_discovery = static_cast<PmtuDiscovery>(*which);
   }
-  map.integer("pmtu_base", out.pmtu_base, 576, 9200);
-  map.duration("pmtu_probe_timeout", out.pmtu_probe_timeout, milliseconds(1000), hours(1));
-  map.duration("pmtu_raise_interval", out.pmtu_raise_interval, Duration(0), hours(24));
-  map.integer("max_burst", out.max_burst, 0, 255);
   map.boolean("nagle", out.nagle);
   map.boolean("one_data_per_packet", out.one_data_per_packet);
-  map.integer("dscp", out.dscp, 0, 63);
 }
 
 // The field to blame: the first of `keys` that this profile writes itself, else the profile.
@@ -67,29 +60,27 @@ Field blame(const Map& map, std::initializer_list<std::string_view> keys) {
 
 void check_fields(const Map& map, const Profile& p) {
   Mistakes& mistakes = map.mistakes();
-  if (p.rto_min > p.rto_initial) {
+  if (!keeps(p, ProfileRule::kRtoMin)) {
     mistakes.conclude(
         blame(map, {"rto_min", "rto_initial"}), {"profiles"},
         fmt::format("rto_min {} is above rto_initial {}; wanted is rto_min <= rto_initial "
                     "<= rto_max",
                     duration_text(p.rto_min), duration_text(p.rto_initial)));
   }
-  if (p.rto_initial > p.rto_max) {
+  if (!keeps(p, ProfileRule::kRtoMax)) {
     mistakes.conclude(
         blame(map, {"rto_max", "rto_initial"}), {"profiles"},
         fmt::format("rto_max {} is below rto_initial {}; wanted is rto_min <= rto_initial "
                     "<= rto_max",
                     duration_text(p.rto_max), duration_text(p.rto_initial)));
   }
-  // RFC 7829 section 5 rule 1.
-  const uint16_t leaves = std::min(p.potentially_failed_max_retrans, p.path_max_retrans);
-  if (p.primary_switchover_max_retrans < leaves) {
+  if (!keeps(p, ProfileRule::kSwitchover)) {
     mistakes.conclude(
         blame(map, {"primary_switchover_max_retrans", "potentially_failed_max_retrans"}),
         {"profiles"},
         fmt::format("primary_switchover_max_retrans {} is below {}, where data leaves a path; "
                     "raise it, or write never",
-                    p.primary_switchover_max_retrans, leaves));
+                    p.primary_switchover_max_retrans, leaving_threshold(p)));
   }
   // A path with less than the default needs no word about the base: it is lowered with it.
   const bool says_base = map.find("pmtu_base") || p.pmtu_base != Profile{}.pmtu_base;
@@ -99,8 +90,7 @@ void check_fields(const Map& map, const Profile& p) {
         fmt::format("pmtu_base {} is above path_mtu {}; lower pmtu_base or raise path_mtu",
                     p.pmtu_base, p.path_mtu));
   }
-  // What waits for reassembly is charged in whole blocks, up to twice its payload.
-  if (p.a_rwnd / 2 < p.max_message_size) {
+  if (!keeps(p, ProfileRule::kWindow)) {
     mistakes.conclude(
         blame(map, {"a_rwnd", "max_message_size"}), {"profiles"},
         fmt::format("a_rwnd {} is smaller than twice max_message_size {}, so that the "
@@ -108,7 +98,7 @@ void check_fields(const Map& map, const Profile& p) {
                     "max_message_size",
                     bytes_text(p.a_rwnd), bytes_text(p.max_message_size)));
   }
-  if (p.send_buffer < p.max_message_size) {
+  if (!keeps(p, ProfileRule::kSendBuffer)) {
     mistakes.conclude(blame(map, {"send_buffer", "max_message_size"}), {"profiles"},
                       fmt::format("send_buffer {} is smaller than max_message_size {}, so that the "
                                   "largest message could never be sent; raise send_buffer or lower "

@@ -93,6 +93,8 @@ class Association {
   void abort(ShardContext& ctx, std::span<const uint8_t> reason);
   Status request_heartbeat(ShardContext& ctx, const IpAddress& peer_address);
   Status set_primary(ShardContext& ctx, const IpAddress& peer_address);
+  // Nothing is wrong with it (profile_edit.cpp).
+  void set_profile(ShardContext& ctx, TimePoint now, const Profile& profile);
   // A message was put aside for a slow reader, or taken by it at last.
   void on_message_kept(size_t bytes);
   void on_message_consumed(ShardContext& ctx, size_t bytes);
@@ -269,6 +271,9 @@ class Association {
   void note_sack_sent(ShardContext& ctx);
   // What is owed to an earlier packet of the burst, as a packet of its own.
   void flush_acknowledgement(ShardContext& ctx, TimePoint now);
+
+  // profile_edit.cpp
+  void follow_edit(ShardContext& ctx, TimePoint now, Path& path, const Profile& before);
 
   // memory.cpp
   [[nodiscard]] uint32_t loose_blocks() const { return receiver_.queue().loose_blocks(); }

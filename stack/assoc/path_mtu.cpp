@@ -125,11 +125,11 @@ bool Association::may_have_been_too_big(const Path& path, std::span<const uint8_
 
 void Association::on_packet_too_big(ShardContext& ctx, TimePoint now, const PacketIn& sent,
                                     uint16_t told) {
-  if (profile_->pmtu_discovery == PmtuDiscovery::kOff) {
+  Path* const path = paths_.find(sent.destination);
+  if (path != nullptr && path->mtu.state() == PmtuState::kFixed) {
     ctx.counters.add(Counter::k_drop_icmp_pmtu_off);
     return;
   }
-  Path* const path = paths_.find(sent.destination);
   if (path == nullptr || !(path->local == sent.source)) {
     ctx.counters.add(Counter::k_drop_icmp_not_in_flight);
     return;

@@ -127,6 +127,8 @@ std::string_view status_text(Status status) {
       return "the send buffer is full: try again after an acknowledgement";
     case Status::kAlreadyExists:
       return "that association or local port already exists";
+    case Status::kInvalidValue:
+      return "a value is out of its range, or does not fit to the others";
     case Status::kInvalidAddress:
       return "no local address can reach that peer address";
     case Status::kOutOfResources:

@@ -49,13 +49,13 @@ uint32_t ProfileTable::hash_of(const Profile& p) const {
            p.potentially_failed_max_retrans),
       word(p.primary_switchover_max_retrans, p.primary_return_heartbeats, p.outbound_streams,
            p.max_inbound_streams),
-      word(p.pmtu_base, p.sack_frequency, p.max_burst, p.dscp),
+      word(p.pmtu_base, p.fixed_path_mtu, p.sack_frequency, p.max_burst),
   };
-  const uint32_t choices = static_cast<uint32_t>(p.linear_backoff) |
-                           static_cast<uint32_t>(p.nagle) << 1 |
-                           static_cast<uint32_t>(p.one_data_per_packet) << 2 |
-                           static_cast<uint32_t>(p.peer_address_check) << 8 |
-                           static_cast<uint32_t>(p.pmtu_discovery) << 16;
+  const uint32_t choices =
+      static_cast<uint32_t>(p.linear_backoff) | static_cast<uint32_t>(p.nagle) << 1 |
+      static_cast<uint32_t>(p.one_data_per_packet) << 2 |
+      static_cast<uint32_t>(p.peer_address_check) << 8 |
+      static_cast<uint32_t>(p.pmtu_discovery) << 16 | static_cast<uint32_t>(p.dscp) << 24;
   return static_cast<uint32_t>(SipHash::of(key_, words, choices));
 }
 

@@ -38,6 +38,20 @@ void PathSet::plan_heartbeat(const Profile& profile, RandomSource& random, TimeP
   path.heartbeat_due = now + interval + rto / 2 + jitter;
 }
 
+// A shorter one puts nothing off, however often it is edited; zero, for none at all, is the
+// longest. How often an address is asked while it is probed, or in doubt, does not follow from it.
+void PathSet::replan_heartbeat(const Profile& profile, RandomSource& random, TimePoint now,
+                               Path& path, Duration before) {
+  if (path.send_heartbeat || path.heartbeat_outstanding) return;
+  if (path.state == PathState::kUnconfirmed) return;
+  const TimePoint planned = path.heartbeat_due;
+  plan_heartbeat(profile, random, now, path);
+  const bool longer = before != Duration{0} && path.usable() && profile.heartbeat_interval > before;
+  if (!longer && !path.heartbeat_due.is_never()) {
+    path.heartbeat_due = std::min(path.heartbeat_due, planned);
+  }
+}
+
 bool PathSet::on_heartbeat_due(const Profile& profile, TimePoint now, Path& path, bool data) {
   // An only path need not be asked while its data is: that tells as much (RFC 7829 section 3.2
   // rule 6).

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace trunkline {
 namespace {
@@ -26,10 +27,26 @@ constexpr std::array<uint16_t, 11> kSizes = {1280, 1400, 1420, 1450, 1476, 1492,
 PathMtu::PathMtu(const Profile& profile, bool ipv6)
     : limit_(profile.path_mtu),
       base_(std::min(ipv6 ? std::max(profile.pmtu_base, kIpv6Minimum) : profile.pmtu_base, limit_)),
-      value_(profile.pmtu_discovery == PmtuDiscovery::kProbing ? base_ : limit_),
+      value_(profile.pmtu_discovery == PmtuDiscovery::kProbing ? base_ : fixed_by(profile)),
       ceiling_(limit_),
       ipv6_(ipv6),
       enabled_(profile.pmtu_discovery != PmtuDiscovery::kOff) {}
+
+uint16_t PathMtu::fixed_by(const Profile& profile) const {
+  const bool fixed = profile.pmtu_discovery == PmtuDiscovery::kOff && profile.fixed_path_mtu != 0;
+  return fixed ? std::min(profile.fixed_path_mtu, limit_) : limit_;
+}
+
+bool PathMtu::on_edit(const Profile& profile, const Profile& before) {
+  const bool follows = profile.pmtu_discovery != PmtuDiscovery::kOff;
+  if (follows == enabled_ && (follows || fixed_by(profile) == fixed_by(before))) return false;
+  enabled_ = follows;
+  stop_probe();
+  timeouts_ = 0;
+  suspect_ = 0;
+  if (follows) return false;
+  return std::exchange(value_, fixed_by(profile)) != value_;
+}
 
 uint16_t PathMtu::minimum() const {
   return std::min(ipv6_ ? kIpv6Minimum : kIpv4Minimum, base_);

@@ -52,6 +52,9 @@ class PathMtu {
   void on_acked(TimePoint now, const Profile& profile, uint16_t largest) {
     if (timeouts_ > 0 && largest >= suspect_) clear_suspicion(now, profile);
   }
+  // The user has decided anew whether it follows the network, or what it is if it does not. True:
+  // it is another one now. Where it is to follow, the search goes on with resume().
+  bool on_edit(const Profile& profile, const Profile& before);
   // A router, believed, has said that packets of more than `told` bytes do not pass (4.6.2). True:
   // the path MTU is lower now.
   bool on_too_big(TimePoint now, const Profile& profile, uint16_t told);
@@ -59,6 +62,8 @@ class PathMtu {
 
  private:
   [[nodiscard]] uint16_t next_size() const;
+  // What it is if it does not follow the network.
+  [[nodiscard]] uint16_t fixed_by(const Profile& profile) const;
   [[nodiscard]] uint16_t minimum() const;  // MIN_PLPMTU: of RFC 791, or RFC 8200
   void search(TimePoint now, const Profile& profile);
   void stop_probe();
@@ -67,7 +72,7 @@ class PathMtu {
 
   uint16_t limit_;        // Profile::path_mtu
   uint16_t base_;         // BASE_PLPMTU
-  uint16_t value_;        // PLPMTU
+  uint16_t value_;        // PLPMTU, unless it is fixed
   uint16_t ceiling_;      // nothing larger is worth a probe before the next raise
   uint16_t hint_ = 0;     // what a router said: the first size to probe
   uint16_t probe_ = 0;    // PROBED_SIZE: under way, or to be sent; 0: none

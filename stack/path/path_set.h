@@ -116,6 +116,9 @@ class PathSet {
 
   // -- are they alive (heartbeats.cpp)
   void plan_heartbeat(const Profile& profile, RandomSource& random, TimePoint now, Path& path);
+  // The interval was another one. What is under way is waited for.
+  void replan_heartbeat(const Profile& profile, RandomSource& random, TimePoint now, Path& path,
+                        Duration before);
   // Its time has come, and none is outstanding. True: one is to go out. `data`: any is outstanding.
   bool on_heartbeat_due(const Profile& profile, TimePoint now, Path& path, bool data);
   // One goes out.

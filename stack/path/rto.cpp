@@ -23,8 +23,18 @@ void Rto::on_sample(const Profile& profile, Duration rtt) {
     rttvar_ = rttvar_ - rttvar_ / 4 + error / 4;
     srtt_ = srtt_ - srtt_ / 8 + rtt / 8;
   }
-  rttvar_ = std::max(rttvar_, kGranularity);                                 // G1, G2
-  rto_ = std::clamp(srtt_ + 4 * rttvar_, profile.rto_min, profile.rto_max);  // C6, C7
+  rttvar_ = std::max(rttvar_, kGranularity);  // G1, G2
+  rto_ = computed(profile);
+}
+
+Duration Rto::computed(const Profile& profile) const {
+  if (!measured()) return profile.rto_initial;                               // C1
+  return std::clamp(srtt_ + 4 * rttvar_, profile.rto_min, profile.rto_max);  // C6, C7
+}
+
+void Rto::on_edit(const Profile& before, const Profile& profile) {
+  rto_ = rto_ == computed(before) ? computed(profile)
+                                  : std::clamp(rto_, profile.rto_min, profile.rto_max);
 }
 
 void Rto::on_expiry(const Profile& profile) {

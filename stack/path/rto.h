@@ -14,6 +14,8 @@ class Rto {
 
   // A round trip measured on a chunk that was sent once (Karn; 6.3.1 C5).
   void on_sample(const Profile& profile, Duration rtt);
+  // What was computed from the old bounds is computed anew; what was backed off is kept within.
+  void on_edit(const Profile& before, const Profile& profile);
   // T3 expired (6.3.3 E2). Linear back-off keeps the value.
   void on_expiry(const Profile& profile);
 
@@ -23,6 +25,8 @@ class Rto {
 
  private:
   static constexpr Duration kNotMeasured{-1};
+
+  [[nodiscard]] Duration computed(const Profile& profile) const;
 
   Duration rto_;
   Duration srtt_ = kNotMeasured;

@@ -156,6 +156,8 @@ class Receiver {
   // The one that was written is on its way.
   void on_sack_sent(const ReceiverContext& ctx, uint32_t window);
   void owe_sack() { sack_due_ = true; }
+  // The delay or the frequency was another one: what is owed does not come later than they say.
+  void on_edit(const Profile& profile, TimePoint now);
   void put_sack_off(const Profile& profile, TimePoint now);
   void owe_no_sack() {
     sack_due_ = false;

@@ -28,6 +28,12 @@ void Receiver::plan_sack(const Profile& profile, TimePoint now, const DataSeen& 
   }
 }
 
+void Receiver::on_edit(const Profile& profile, TimePoint now) {
+  if (sack_at_.is_never()) return;
+  sack_at_ = std::min(sack_at_, latest(profile, now));
+  if (packets_since_sack_ >= profile.sack_frequency || sack_at_ <= now) on_sack_time();
+}
+
 void Receiver::put_sack_off(const Profile& profile, TimePoint now) {
   sack_due_ = false;
   sack_at_ = latest(profile, now);

@@ -98,6 +98,15 @@ Status Shard::set_primary(TimePoint now, AssocId assoc, IpAddress peer_address) 
   return found->set_primary(core_->ctx, peer_address);
 }
 
+EditResult Shard::set_profile(TimePoint now, AssocId assoc, const ProfileEdit& edit) {
+  return core_->set_profile(now, assoc, edit);
+}
+
+const Profile* Shard::profile(AssocId assoc) const {
+  const Association* const found = core_->find(assoc);
+  return found != nullptr ? &found->profile() : nullptr;
+}
+
 void Shard::advance(TimePoint now) {
   core_->quiescent();
   core_->advance(now);

@@ -109,6 +109,18 @@ Status ShardCore::close_endpoint(EndpointId id) {
   return Status::kOk;
 }
 
+EditResult ShardCore::set_profile(TimePoint now, AssocId id, const ProfileEdit& edit) {
+  Association* const association = find(id);
+  if (association == nullptr) return {Status::kNoSuchAssociation};
+  const Profile edited = edit.applied_to(association->profile());
+  if (const ProfileFault fault = fault_of(edited)) {
+    ctx.counters.add(Counter::k_refused_edits);
+    return {Status::kInvalidValue, fault};
+  }
+  association->set_profile(ctx, now, edited);
+  return {};
+}
+
 // What a connect names, at most kMaxPaths. A peer is on this host or it is not: one with an address
 // that is not ours has none of ours. Nor is there an association of an endpoint with itself.
 PeerAddresses ShardCore::named_addresses(const Endpoint& endpoint, const ConnectRequest& request) {

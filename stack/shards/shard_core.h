@@ -41,6 +41,7 @@ class ShardCore {
   ConnectResult connect(TimePoint now, const ConnectRequest& request);
   Status set_listening(EndpointId id, bool listening, uint64_t user, const Profile* profile);
   Status close_endpoint(EndpointId id);
+  EditResult set_profile(TimePoint now, AssocId id, const ProfileEdit& edit);
 
   // -- time and output
   void advance(TimePoint now);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The profiles that associations have: shared where they are equal, and gone with the last that
 // has them, however the application chose them.
-#include "../support/pair.h"
+#include "support/pair.h"
 
 namespace trunkline::test {
 namespace {

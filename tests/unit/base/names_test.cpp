@@ -28,7 +28,7 @@ TEST(Names, EachStateReasonAndStatusHasOneOfItsOwn) {
   expect_names(AssocState::kShutdownAckSent, [](AssocState s) { return state_name(s); });
   expect_names(PathState::kUnconfirmedInactive, [](PathState s) { return state_name(s); });
   expect_names(Reason::kRestarted, reason_name);
-  expect_names(Status::kOutOfResources, status_text);
+  expect_names(Status::kInvalidValue, status_text);
 }
 
 TEST(Names, StatesAreTheRfcs) {

@@ -94,6 +94,7 @@ TEST(ProfileTable, EveryFieldCounts) {
       [](Profile& p) { --p.path_mtu; },
       [](Profile& p) { p.pmtu_discovery = PmtuDiscovery::kOff; },
       [](Profile& p) { ++p.pmtu_base; },
+      [](Profile& p) { ++p.fixed_path_mtu; },
       [](Profile& p) { p.pmtu_probe_timeout += milliseconds(1); },
       [](Profile& p) { p.pmtu_raise_interval += milliseconds(1); },
       [](Profile& p) { ++p.max_burst; },

@@ -127,7 +127,8 @@ namespace trunkline {
   X(refused_send_share, "of these, messages beyond their association's share of the shard's")   \
   X(waits_for_chunks, "times that DATA waited: no DATA chunk was left of the shard's, or its share")\
   X(refused_extensions, "times that an association wanted more remembered than the shard has room for")\
-  X(refused_connects, "connects refused: no memory or an association exists")
+  X(refused_connects, "connects refused: no memory or an association exists")                  \
+  X(refused_edits, "edits of an association's profile refused: a value that cannot be")
 // clang-format on
 
 enum class Counter : uint16_t {

@@ -19,9 +19,12 @@ enum class AddressCheck : uint8_t {
 // A threshold that no error counter exceeds.
 inline constexpr uint16_t kNeverSwitch = 0xffff;
 
+// Every host takes packets of so many bytes (RFC 1122 section 3.3.3).
+inline constexpr uint16_t kLeastPathMtu = 576;
+
 // How a path's MTU follows the network (RFC 9260 section 7.3, RFC 8899).
 enum class PmtuDiscovery : uint8_t {
-  kOff,       // Profile::path_mtu, whatever happens
+  kOff,       // Profile::fixed_path_mtu if there is one, else path_mtu, whatever happens
   kReactive,  // path_mtu until an ICMP message or a black hole says less; then probes look for more
   kProbing,   // pmtu_base until probes have shown that more passes, up to path_mtu
 };
@@ -78,6 +81,7 @@ struct Profile {
   // PMTU_RAISE_TIMER, zero: what was lowered stays low.
   PmtuDiscovery pmtu_discovery = PmtuDiscovery::kReactive;
   uint16_t pmtu_base = 1200;
+  uint16_t fixed_path_mtu = 0;  // with kOff alone: 0 for path_mtu, else at most that
   Duration pmtu_probe_timeout = std::chrono::seconds(15);
   Duration pmtu_raise_interval = std::chrono::seconds(600);
 

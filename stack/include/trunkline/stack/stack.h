@@ -23,6 +23,8 @@
 #include "trunkline/stack/payload.h"
 #include "trunkline/stack/peer_table.h"
 #include "trunkline/stack/profile.h"
+#include "trunkline/stack/profile_edit.h"
+#include "trunkline/stack/profile_limits.h"
 #include "trunkline/stack/random.h"
 #include "trunkline/stack/types.h"
 
@@ -232,6 +234,7 @@ enum class Status : uint8_t {
   kAlreadyExists,    // an association with that peer address and port, or that local port
   kInvalidAddress,   // not unicast, or no local address of its family and scope
   kOutOfResources,   // a pool or table is full
+  kInvalidValue,     // a number is out of its range, or does not fit to the others
 };
 [[nodiscard]] std::string_view status_text(Status status);
 
@@ -278,6 +281,11 @@ struct ConnectResult {
   AssocId assoc;
 };
 
+struct EditResult {
+  Status status = Status::kOk;
+  ProfileFault fault{};  // kInvalidValue: which
+};
+
 struct EndpointResult {
   Status status = Status::kOk;
   EndpointId endpoint;
@@ -288,9 +296,9 @@ struct ShardConfig {
   uint16_t index = 0;
   uint16_t count = 1;  // shards that share the directory; each drives its verbs now and then
   uint32_t max_associations = 4096;
-  uint64_t receive_buffer_bytes = 64ull << 20;     // payload held for reassembly and slow readers
-  uint32_t max_outstanding_chunks = 262144;        // DATA chunks in flight, over all associations
-  uint32_t max_queued_messages = 262144;           // messages accepted and not yet finished
+  uint64_t receive_buffer_bytes = 64ull << 20;  // payload held for reassembly and slow readers
+  uint32_t max_outstanding_chunks = 262144;     // DATA chunks in flight, over all associations
+  uint32_t max_queued_messages = 262144;        // messages accepted and not yet finished
   uint32_t max_extended = 512;  // associations with more than RFC 9260 asks to remember of one
   uint32_t out_of_blue_replies_per_second = 1000;  // 0: out-of-the-blue packets get no answer
   // INITs answered. Configured peers, and peers with an association, have a rate of their own each
@@ -367,6 +375,11 @@ class Shard {
   // Data goes to that address from now on, as soon as and as long as its path works. Refused with
   // kInvalidAddress while the address is not confirmed (section 5.4).
   Status set_primary(TimePoint now, AssocId assoc, IpAddress peer_address);
+
+  // All of it, or nothing.
+  EditResult set_profile(TimePoint now, AssocId assoc, const ProfileEdit& edit);
+  // What the association has; null: it has ended. Until the next verb.
+  [[nodiscard]] const Profile* profile(AssocId assoc) const;
 
   // -- time: fires what is due, at most a bounded number of timers a call.
   void advance(TimePoint now);
