@@ -96,8 +96,7 @@ struct NamedEndpoint {
 struct BridgeConfig {
   uint16_t worker = 0;
   uint16_t workers = 1;
-  std::vector<IpAddress> local_addresses;     // of ports that no NamedEndpoint describes
-  std::vector<uint8_t> local_prefix_lengths;  // of their networks, in their order
+  std::vector<IpAddress> local_addresses;  // of ports that no NamedEndpoint describes
   Profile default_profile;
   std::vector<NamedProfile> profiles;
   std::vector<NamedEndpoint> endpoints;

@@ -44,14 +44,6 @@ uint8_t Bridge::make_endpoint(uint16_t port, uint32_t& index) {
   }
   config.profile = *profile;
   config.peers = config_.peers;
-  for (const IpAddress& address : config.addresses) {
-    const auto& all = config_.local_addresses;
-    const auto at = static_cast<size_t>(std::find(all.begin(), all.end(), address) - all.begin());
-    // Without a network, no peer's address lies in it.
-    const bool known = at < config_.local_prefix_lengths.size();
-    config.prefix_lengths.push_back(known ? config_.local_prefix_lengths[at] : UINT8_MAX);
-  }
-
   if (free_endpoints_.empty()) {
     free_endpoints_.push_back(static_cast<uint32_t>(endpoints_.size()));
     endpoints_.emplace_back();

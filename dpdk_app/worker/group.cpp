@@ -11,8 +11,9 @@ WorkerGroup::WorkerGroup(const config::Config& config,
                          Directory& directory)
     : hand_overs_(config.workers.count) {
   for (uint16_t i = 0; i < config.workers.count; ++i) {
-    workers_.push_back(
-        std::make_unique<Worker>(worker_config(config, i), ports, clock, directory, hand_overs_));
+    WorkerConfig worker = worker_config(config, i);
+    worker.shard.ports = port_table_.get();
+    workers_.push_back(std::make_unique<Worker>(worker, ports, clock, directory, hand_overs_));
   }
 }
 

@@ -29,6 +29,7 @@ class WorkerGroup {
   [[nodiscard]] bool ask_each(const std::function<void(Worker&)>& work);
 
  private:
+  PortTablePtr port_table_ = make_port_table();
   HandOvers hand_overs_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };

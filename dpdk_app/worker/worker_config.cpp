@@ -51,8 +51,8 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
   for (const config::Port& port : config.ports) {
     for (const config::Prefix& prefix : port.addresses) {
       out.shard.own_addresses.push_back(prefix.address);
+      out.shard.own_prefix_lengths.push_back(prefix.length);
       bridge.local_addresses.push_back(prefix.address);
-      bridge.local_prefix_lengths.push_back(prefix.length);
     }
   }
   bridge.default_profile = config.profiles[0].profile;

@@ -12,9 +12,7 @@ namespace {
 bool is_usable(const LocalEnd& local, const IpAddress& source, const IpAddress& address) {
   if (!address.is_unicast() || !may_be_peers(local, source, address)) return false;
   // Another host's loopback or link-local address is not ours to reach.
-  if (address.scope() != AddressScope::kGlobal && source.scope() == AddressScope::kGlobal) {
-    return false;
-  }
+  if (address.scope() < source.scope()) return false;
   return !local.address_towards(address).is_none();
 }
 

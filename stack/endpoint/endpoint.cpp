@@ -3,7 +3,8 @@
 #include "endpoint/endpoint.h"
 
 #include <algorithm>
-#include <bit>
+#include <array>
+#include <utility>
 
 #include "assoc/peer_addresses.h"
 #include "base/steps.h"
@@ -11,12 +12,16 @@
 namespace trunkline {
 namespace {
 
-// The bits of a word, whose first one is number `begin`, that are in one's share.
-uint64_t share_of(size_t begin, PortShare share) {
-  uint64_t bits = 0;
-  size_t bit = (share.index + share.count - begin % share.count) % share.count;
-  for (; bit < 64; bit += share.count) bits |= uint64_t{1} << bit;
-  return bits;
+// All that an endpoint tells of which is bound to all: one loopback address of each family stands
+// for those of 127.0.0.0/8, of which nobody needs a list.
+std::vector<IpAddress> with_loopback(std::span<const IpAddress> of_host) {
+  std::vector<IpAddress> out(of_host.begin(), of_host.end());
+  std::array<uint8_t, 16> one{};
+  one.back() = 1;
+  for (const IpAddress& address : {IpAddress::ipv4(127, 0, 0, 1), IpAddress::from_ipv6(one)}) {
+    if (std::find(out.begin(), out.end(), address) == out.end()) out.push_back(address);
+  }
+  return out;
 }
 
 }  // namespace
@@ -33,93 +38,88 @@ bool Endpoint::accepts_addresses(const PeerProfile* peer, const IpAddress& sourc
   return lists_exactly(*this, peers->addresses_of(peer->peer), source, listed);
 }
 
-bool EndpointTable::taken(PortNumber port, const std::vector<IpAddress>& addresses) const {
-  return std::any_of(addresses.begin(), addresses.end(),
-                     [&](const IpAddress& address) { return find(address, port) != nullptr; });
-}
+EndpointTable::EndpointTable(std::span<const IpAddress> of_host,
+                             std::span<const uint8_t> prefix_lengths, PortTable* ports)
+    : all_(with_loopback(of_host)),
+      prefix_lengths_(prefix_lengths.begin(), prefix_lengths.end()),
+      of_host_(of_host),
+      own_ports_(ports == nullptr ? std::make_unique<PortTable>() : nullptr),
+      ports_(ports != nullptr ? *ports : *own_ports_) {}
 
-PortNumber EndpointTable::free_port(const std::vector<IpAddress>& addresses, RandomSource& random,
-                                    PortShare share) const {
-  PortSet taken{};
-  for (const TakenPorts& some : taken_ports_) {
-    if (std::find(addresses.begin(), addresses.end(), some.address) == addresses.end()) continue;
-    for (size_t i = 0; i < taken.size(); ++i) taken[i] |= some.ports[i];
-    count_steps(taken.size());
-  }
-  if (std::all_of(taken.begin(), taken.end(), [](uint64_t word) { return word == UINT64_MAX; })) {
-    return {};
-  }
-  constexpr uint32_t kCount = 65536 - kFirstDynamicPort;
-  for (uint32_t part = 0; part < share.count; ++part) {
-    const auto first = static_cast<uint16_t>((share.index + part) % share.count);
-    const uint32_t size = (kCount - first + share.count - 1) / share.count;
-    const size_t start = random.u32() % size * share.count + first;
-    // Once around, and the first word again for what lies before the start in it.
-    for (size_t i = 0; i <= taken.size(); ++i) {
-      count_steps();
-      const size_t word = (start / 64 + i) % taken.size();
-      uint64_t free = ~taken[word] & share_of(word * 64, {first, share.count});
-      if (i == 0) free &= ~uint64_t{0} << start % 64;
-      if (free == 0) continue;
-      const size_t offset = word * 64 + static_cast<size_t>(std::countr_zero(free));
-      return PortNumber(static_cast<uint16_t>(kFirstDynamicPort + offset));
-    }
-  }
-  return {};
-}
-
-void EndpointTable::mark(const Endpoint& endpoint, bool taken) {
-  if (endpoint.port.value < kFirstDynamicPort) return;
-  const size_t offset = endpoint.port.value - kFirstDynamicPort;
-  const uint64_t bit = uint64_t{1} << offset % 64;
-  for (const IpAddress& address : endpoint.addresses) {
-    auto at = std::find_if(taken_ports_.begin(), taken_ports_.end(),
-                           [&](const TakenPorts& some) { return some.address == address; });
-    if (at == taken_ports_.end()) at = taken_ports_.insert(at, TakenPorts{address});
-    uint64_t& word = at->ports[offset / 64];
-    word = taken ? word | bit : word & ~bit;
+EndpointTable::~EndpointTable() {
+  for (const auto& endpoint : endpoints_) {
+    if (endpoint != nullptr) ports_.give_back(*endpoint->place, endpoint->owned);
   }
 }
 
-EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& random,
-                                  PortShare share) {
-  if (config.addresses.empty() ||
-      !std::all_of(config.addresses.begin(), config.addresses.end(),
-                   [](const IpAddress& address) { return address.is_unicast(); })) {
-    return {Status::kInvalidAddress, {}, {}};
+// At this shard. A table of ports that is shared knows of the others, and lets one owner have the
+// same endpoint at several.
+bool EndpointTable::taken(PortNumber port, const BoundAddresses& bound) const {
+  if (port.value == 0) return false;
+  uint32_t id = first_on_port_[port.value];
+  for (; id != kNone && !endpoints_[id]->bound.overlaps(bound); id = next_on_port_[id]) {
+    count_steps();
   }
-  PortNumber port = config.port;
-  if (port.value == 0) {
-    port = free_port(config.addresses, random, share);
-    if (port.value == 0) return {Status::kOutOfResources, {}, {}};
-  } else if (taken(port, config.addresses)) {
-    return {Status::kAlreadyExists, {}, {}};
+  return id != kNone;
+}
+
+void EndpointTable::set_addresses(Endpoint& endpoint, const BoundAddresses& bound) {
+  endpoint.bound = bound;
+  endpoint.all_ipv4 = bound.all_ipv4();
+  endpoint.all_ipv6 = bound.all_ipv6();
+  endpoint.of_host = &of_host_;
+  for (const IpAddress& address : bound.is_all() ? std::span(all_) : bound.named()) {
+    if (!bound.covers(address)) continue;
+    endpoint.addresses.push_back(address);
+    const auto at =
+        static_cast<size_t>(std::find(all_.begin(), all_.end(), address) - all_.begin());
+    // Without a network, no peer's address lies in it.
+    const bool known = at < prefix_lengths_.size();
+    endpoint.prefix_lengths.push_back(known ? prefix_lengths_[at] : UINT8_MAX);
+    of_host_.add(address);
   }
-  uint32_t id = static_cast<uint32_t>(endpoints_.size());
-  if (!free_ids_.empty()) {
-    id = free_ids_.back();
-    free_ids_.pop_back();
-  } else {
+}
+
+uint32_t EndpointTable::free_id() {
+  if (free_ids_.empty()) {
+    free_ids_.push_back(static_cast<uint32_t>(endpoints_.size()));
     endpoints_.emplace_back();
     next_on_port_.push_back(kNone);
   }
+  const uint32_t id = free_ids_.back();
+  free_ids_.pop_back();
+  return id;
+}
+
+EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& random) {
+  const auto bound = BoundAddresses::of(config.addresses);
+  if (!bound) return {Status::kInvalidAddress, {}, {}};
+  if (taken(config.port, *bound)) return {Status::kAlreadyExists, {}, {}};
+  const PortTable::Claim claim = ports_.claim(config.port, *bound, config.owner, random);
+  if (claim.status != Status::kOk) return {claim.status, {}, {}};
+  const uint32_t id = free_id();
   auto endpoint = std::make_unique<Endpoint>();
   endpoint->endpoint = EndpointId(id);
-  endpoint->port = port;
-  endpoint->addresses = config.addresses;
-  endpoint->prefix_lengths = config.prefix_lengths;
-  endpoint->of_host = &of_host_;
-  for (const IpAddress& address : config.addresses) of_host_.add(address);
+  endpoint->port = claim.port;
+  endpoint->place = claim.entry;
+  endpoint->owned = config.owner != PortTable::kNobody;
+  set_addresses(*endpoint, *bound);
   endpoint->profile = config.profile;
   endpoint->peers = config.peers;
   endpoint->listening = config.listening;
   endpoint->out_of_blue = config.out_of_blue;
   endpoint->user = config.user;
-  mark(*endpoint, true);
   endpoints_[id] = std::move(endpoint);
-  next_on_port_[id] = first_on_port_[port.value];
-  first_on_port_[port.value] = id;
-  return {Status::kOk, EndpointId(id), port};
+  next_on_port_[id] = std::exchange(first_on_port_[claim.port.value], id);
+  return {Status::kOk, EndpointId(id), claim.port};
+}
+
+bool EndpointTable::own(Endpoint& endpoint, uint64_t owner) {
+  // One who has it already, and asks again, must not come to have it twice.
+  if (owner != PortTable::kNobody && !ports_.own(*endpoint.place, owner)) return false;
+  if (endpoint.owned) ports_.disown(*endpoint.place);
+  endpoint.owned = owner != PortTable::kNobody;
+  return true;
 }
 
 Endpoint* EndpointTable::find(EndpointId id) const {
@@ -141,7 +141,7 @@ void EndpointTable::forget_if_unused(Endpoint& endpoint) {
   for (; *link != id; link = &next_on_port_[*link]) count_steps();
   *link = next_on_port_[id];
   for (const IpAddress& address : endpoint.addresses) of_host_.remove(address);
-  mark(endpoint, false);
+  ports_.give_back(*endpoint.place, endpoint.owned);
   endpoints_[id].reset();
   free_ids_.push_back(id);
 }

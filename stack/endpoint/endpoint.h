@@ -3,7 +3,6 @@
 // table that finds the endpoint of a packet. Knows nothing of associations beyond their number.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,10 +10,14 @@
 #include <vector>
 
 #include "assoc/association.h"
+#include "endpoint/port_table.h"
 
 namespace trunkline {
 
 struct Endpoint : LocalEnd {
+  BoundAddresses bound;
+  PortTable::Entry* place = nullptr;  // in the table of ports
+  bool owned = false;                 // it was taken there for an owner
   Profile profile;
   std::optional<Profile> listening_profile;  // takes the place of `profile`
   std::shared_ptr<const PeerTable> peers;    // or null
@@ -38,54 +41,44 @@ struct Endpoint : LocalEnd {
                                        std::span<const IpAddress> listed) const;
 };
 
-// Which part of the dynamic ports a table takes its free ones from first: shards that see only
-// their own endpoints would otherwise choose the same port for one peer.
-struct PortShare {
-  uint16_t index = 0;
-  uint16_t count = 1;
-};
-
 class EndpointTable {
  public:
-  // `of_host`: what the host has beside the addresses of endpoints.
-  explicit EndpointTable(std::span<const IpAddress> of_host = {}) : of_host_(of_host) {}
+  // `of_host`: what the host has beside the addresses of endpoints and those of loopback; the
+  // networks that they lie in, as far as known. `ports`: null, or shared with other tables.
+  explicit EndpointTable(std::span<const IpAddress> of_host = {},
+                         std::span<const uint8_t> prefix_lengths = {}, PortTable* ports = nullptr);
   EndpointTable(const EndpointTable&) = delete;
   EndpointTable& operator=(const EndpointTable&) = delete;
+  ~EndpointTable();
 
-  // Port 0 asks for a free one of the dynamic range, searched from a random place in its share,
-  // then in those of others.
-  EndpointResult add(const EndpointConfig& config, RandomSource& random, PortShare share = {});
+  EndpointResult add(const EndpointConfig& config, RandomSource& random);
   [[nodiscard]] Endpoint* find(EndpointId id) const;
   [[nodiscard]] Endpoint* find(const IpAddress& local, PortNumber port) const;
   // Has this host that address, for whichever endpoint?
-  [[nodiscard]] bool is_ours(const IpAddress& address) const { return of_host_.contains(address); }
+  [[nodiscard]] bool is_ours(const IpAddress& address) const {
+    return address.scope() == AddressScope::kLoopback || of_host_.contains(address);
+  }
+  // False: it is another's. kNobody gives it up.
+  [[nodiscard]] bool own(Endpoint& endpoint, uint64_t owner);
   // Forgets an endpoint that is closing and has no association left.
   void forget_if_unused(Endpoint& endpoint);
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  // Which dynamic ports are taken on an address, a bit each: a client that has nearly all of them
-  // and asks for more must not cost a look at every port.
-  static constexpr uint16_t kFirstDynamicPort = 49152;  // RFC 6335 section 6
-  using PortSet = std::array<uint64_t, (65536 - kFirstDynamicPort) / 64>;
-  struct TakenPorts {
-    IpAddress address;
-    PortSet ports{};
-  };
+  [[nodiscard]] bool taken(PortNumber port, const BoundAddresses& bound) const;
+  void set_addresses(Endpoint& endpoint, const BoundAddresses& bound);
+  [[nodiscard]] uint32_t free_id();
 
-  [[nodiscard]] bool taken(PortNumber port, const std::vector<IpAddress>& addresses) const;
-  // 0: all are taken.
-  [[nodiscard]] PortNumber free_port(const std::vector<IpAddress>& addresses, RandomSource& random,
-                                     PortShare share) const;
-  void mark(const Endpoint& endpoint, bool taken);
-
+  const std::vector<IpAddress> all_;           // that an endpoint bound to all tells of
+  const std::vector<uint8_t> prefix_lengths_;  // of their networks, in their order
   AddressSet of_host_;
+  std::unique_ptr<PortTable> own_ports_;  // if there is no shared one
+  PortTable& ports_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;  // by id; empty where forgotten
   std::vector<uint32_t> next_on_port_;                // by id: chains of endpoints on one port
   std::vector<uint32_t> first_on_port_ = std::vector<uint32_t>(65536, kNone);
   std::vector<uint32_t> free_ids_;
-  std::vector<TakenPorts> taken_ports_;  // an entry for each address that ever had one
 };
 
 }  // namespace trunkline

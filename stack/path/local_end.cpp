@@ -6,10 +6,9 @@
 namespace trunkline {
 
 IpAddress LocalEnd::address_towards(const IpAddress& remote, const IpAddress& preferred) const {
+  if (preferred.family() == remote.family() && has_address(preferred)) return preferred;
   IpAddress found;
   for (const IpAddress& address : addresses) {
-    if (address.family() != remote.family()) continue;
-    if (address == preferred) return address;
     if (!fits(address, remote)) continue;
     const bool same_scope = address.scope() == remote.scope();
     if (found.is_none() || (same_scope && found.scope() != remote.scope())) found = address;

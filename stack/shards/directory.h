@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The directory: the packet's addresses and ports to association, for every pair of a local and a
-// peer address of every association from COOKIE-WAIT on. The one structure that shards share, and
-// with it the key that tells from a verification tag which shard owns it.
+// peer address of every association from COOKIE-WAIT on. Shards share it, and with it
+// the key that tells from a verification tag which of them owns it.
 //
 // Readers take no lock and never wait or begin again: a chain of entries per bucket, walked by
 // indices that only grow shorter behind a reader. Writers, when an association or its addresses

@@ -19,6 +19,10 @@ Status Shard::set_listening(EndpointId endpoint, bool listening, uint64_t user,
   return core_->set_listening(endpoint, listening, user, profile);
 }
 
+Status Shard::own_endpoint(EndpointId endpoint, uint64_t owner) {
+  return core_->own_endpoint(endpoint, owner);
+}
+
 Status Shard::close_endpoint(EndpointId endpoint) {
   return core_->close_endpoint(endpoint);
 }

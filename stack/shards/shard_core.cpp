@@ -25,7 +25,7 @@ constexpr size_t kTimersPerCall = 1024;
 ShardCore::ShardCore(const ShardConfig& config, Directory& directory, RandomSource& random,
                      TimePoint now)
     : ctx(config, random, now),
-      endpoints(config.own_addresses),
+      endpoints(config.own_addresses, config.own_prefix_lengths, config.ports),
       directory_(directory),
       reader_(directory.join()),
       pool_(config.max_associations, config.memory),
@@ -87,7 +87,13 @@ VerificationTag ShardCore::draw_tag() {
 }
 
 EndpointResult ShardCore::add_endpoint(const EndpointConfig& config) {
-  return endpoints.add(config, ctx.random, {ctx.config.index, ctx.config.count});
+  return endpoints.add(config, ctx.random);
+}
+
+Status ShardCore::own_endpoint(EndpointId id, uint64_t owner) {
+  Endpoint* const endpoint = endpoints.find(id);
+  if (endpoint == nullptr || endpoint->closing) return Status::kNoSuchEndpoint;
+  return endpoints.own(*endpoint, owner) ? Status::kOk : Status::kAlreadyExists;
 }
 
 Status ShardCore::set_listening(EndpointId id, bool listening, uint64_t user,

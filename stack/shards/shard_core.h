@@ -40,6 +40,7 @@ class ShardCore {
   EndpointResult add_endpoint(const EndpointConfig& config);
   ConnectResult connect(TimePoint now, const ConnectRequest& request);
   Status set_listening(EndpointId id, bool listening, uint64_t user, const Profile* profile);
+  Status own_endpoint(EndpointId id, uint64_t owner);
   Status close_endpoint(EndpointId id);
   EditResult set_profile(TimePoint now, AssocId id, const ProfileEdit& edit);
 

@@ -188,7 +188,10 @@ Association* ShardCore::find_by_tag(const InboundPacket& packet, bool addresses_
 DirectoryKey ShardCore::key_for(const Endpoint* endpoint, const InboundPacket& packet,
                                 const IpAddress& peer) {
   IpAddress local = packet.destination;
-  if (endpoint != nullptr && !LocalEnd::fits(local, peer)) local = endpoint->address_towards(peer);
+  if (endpoint != nullptr) {
+    local =
+        LocalEnd::fits(local, peer) ? endpoint->known_as(local) : endpoint->address_towards(peer);
+  }
   return {local, peer, packet.header.destination_port, packet.header.source_port};
 }
 

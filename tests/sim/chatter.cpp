@@ -32,9 +32,6 @@ void Chatter::started(Host& host, TimePoint now) {
     EndpointConfig config;
     config.port = PortNumber(port);
     config.addresses = addresses;
-    for (const IpAddress& address : addresses) {
-      if (mine.knows_networks) config.prefix_lengths.push_back(address.is_ipv4() ? 24 : 64);
-    }
     config.profile = mine.profile;
     config.listening = listening;
     config.user = port;

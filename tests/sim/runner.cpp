@@ -53,6 +53,11 @@ class Run {
       const HostPlan& plan = plan_.hosts[i];
       HostConfig config;
       config.addresses = plan.addresses;
+      for (const IpAddress& address : plan.addresses) {
+        if (plan.knows_networks) {
+          config.shard.own_prefix_lengths.push_back(address.is_ipv4() ? 24 : 64);
+        }
+      }
       config.shard.max_associations = plan.max_associations;
       config.shard.receive_buffer_bytes = plan.receive_buffer_bytes;
       config.shard.max_outstanding_chunks = plan.max_outstanding_chunks;

@@ -54,6 +54,7 @@ TEST(WorkerConfig, EachWorkerIsToldItsPlace) {
   EXPECT_EQ(second.shard.own_addresses,
             (std::vector{IpAddress::ipv4(192, 0, 2, 1), IpAddress::ipv4(10, 0, 0, 1)}))
       << "those of every port";
+  EXPECT_EQ(second.shard.own_prefix_lengths, (std::vector<uint8_t>{24, 8}));
 }
 
 TEST(WorkerConfig, AnEighthOfTheAssociationsMayBeExtendedUnlessToldOtherwise) {

@@ -54,12 +54,182 @@ TEST(EndpointTable, APortIsTakenOnAnyOfItsAddresses) {
 TEST(EndpointTable, NeedsUnicastAddresses) {
   SeededRandom random(1);
   EndpointTable table;
-  EXPECT_EQ(table.add(config(1, {}), random).status, Status::kInvalidAddress);
   for (const char* bad : {"0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "ff02::1"}) {
     EXPECT_EQ(table.add(config(1, {ip("192.0.2.1"), ip(bad)}), random).status,
               Status::kInvalidAddress)
         << bad;
+    EXPECT_EQ(table.add(config(1, {ip(bad), ip("192.0.2.1")}), random).status,
+              Status::kInvalidAddress)
+        << bad;
   }
+}
+
+// RFC 6458 sections 3.1.2, 9.1: every pair of ways to bind, at one port.
+TEST(EndpointTable, OnePortBelongsToSeveralEndpointsWithoutACommonAddress) {
+  const std::vector<IpAddress> all = {};
+  const std::vector<IpAddress> all_four = {ip("0.0.0.0")};
+  const std::vector<IpAddress> all_six = {ip("::")};  // of both families
+  const std::vector<IpAddress> one = {ip("192.0.2.1")};
+  const std::vector<IpAddress> other = {ip("192.0.2.2")};
+  const std::vector<IpAddress> both = {ip("192.0.2.2"), ip("192.0.2.1")};
+  const std::vector<IpAddress> six = {ip("2001:db8::1")};
+  const std::vector<IpAddress> mixed = {ip("192.0.2.1"), ip("2001:db8::1")};
+  const std::vector<IpAddress> loopback = {ip("127.0.0.5")};
+  const std::vector<IpAddress> later = {ip("192.0.2.77")};  // that the host does not have yet
+  const std::vector<std::vector<IpAddress>> ways = {all,  all_four, all_six, one,      other,
+                                                    both, six,      mixed,   loopback, later};
+  // Rows and columns as above; x: beside each other.
+  const char* const beside[] = {"..........", "......x...", "..........", "....x.x.xx",
+                                "...x..xxxx", "......x.xx", ".x.xxx..xx", "....x...xx",
+                                "...xxxxx.x", "...xxxxxx."};
+  for (size_t i = 0; i < ways.size(); ++i) {
+    for (size_t j = 0; j < ways.size(); ++j) {
+      SeededRandom random(1);
+      EndpointTable table(both);
+      const auto first = table.add(config(2905, ways[i]), random);
+      ASSERT_EQ(first.status, Status::kOk);
+      const auto second = table.add(config(2905, ways[j]), random);
+      const bool fits = beside[i][j] == 'x';
+      EXPECT_EQ(second.status, fits ? Status::kOk : Status::kAlreadyExists) << i << " and " << j;
+      for (const IpAddress& address : ways[i]) {
+        if (address.is_unspecified()) continue;
+        EXPECT_EQ(table.find(address, PortNumber(2905))->endpoint, first.endpoint) << i << j;
+      }
+      for (const IpAddress& address : fits ? ways[j] : all) {
+        if (address.is_unspecified()) continue;
+        EXPECT_EQ(table.find(address, PortNumber(2905))->endpoint, second.endpoint) << i << j;
+      }
+    }
+  }
+}
+
+TEST(EndpointTable, BoundToAllAnswersToAllAndTellsOfOneLoopbackAddressOfAFamily) {
+  SeededRandom random(1);
+  const std::vector<IpAddress> own = {ip("192.0.2.1"), ip("2001:db8::1"), ip("192.0.2.2")};
+  EndpointTable table(own);
+  const auto result = table.add(config(2905, {}), random);
+  const Endpoint& endpoint = *table.find(result.endpoint);
+  EXPECT_EQ(endpoint.addresses,
+            (std::vector<IpAddress>{own[0], own[1], own[2], ip("127.0.0.1"), ip("::1")}));
+  for (const char* ours :
+       {"192.0.2.1", "2001:db8::1", "127.0.0.1", "127.0.0.5", "127.255.1.2", "::1"}) {
+    EXPECT_EQ(table.find(ip(ours), PortNumber(2905)), &endpoint) << ours;
+    EXPECT_TRUE(endpoint.has_address(ip(ours))) << ours;
+  }
+  for (const char* other : {"192.0.2.3", "2001:db8::2", "224.0.0.1", "0.0.0.0", "::"}) {
+    EXPECT_EQ(table.find(ip(other), PortNumber(2905)), nullptr) << other;
+  }
+  EXPECT_EQ(endpoint.known_as(ip("127.0.0.5")), ip("127.0.0.1"));
+  EXPECT_EQ(endpoint.known_as(ip("192.0.2.2")), ip("192.0.2.2"));
+  EXPECT_EQ(endpoint.known_as(ip("192.0.2.3")), ip("192.0.2.3")) << "not ours";
+}
+
+TEST(EndpointTable, BoundToAllOfOneFamilyLeavesTheOther) {
+  SeededRandom random(1);
+  EndpointTable table(std::vector{ip("192.0.2.1"), ip("2001:db8::1")});
+  const auto four = table.add(config(2905, {ip("0.0.0.0")}), random);
+  EXPECT_EQ(table.find(four.endpoint)->addresses,
+            (std::vector<IpAddress>{ip("192.0.2.1"), ip("127.0.0.1")}));
+  EXPECT_EQ(table.find(ip("::1"), PortNumber(2905)), nullptr);
+  EXPECT_EQ(table.find(ip("2001:db8::1"), PortNumber(2905)), nullptr);
+}
+
+// An address that was bound by name counts: it is told, and known as itself.
+TEST(EndpointTable, ALoopbackAddressThatWasNamedIsNoOther) {
+  SeededRandom random(1);
+  EndpointTable table;
+  const auto result = table.add(config(2905, {ip("127.0.0.5")}), random);
+  const Endpoint& endpoint = *table.find(result.endpoint);
+  EXPECT_EQ(endpoint.addresses, std::vector{ip("127.0.0.5")});
+  EXPECT_EQ(endpoint.known_as(ip("127.0.0.5")), ip("127.0.0.5"));
+  EXPECT_EQ(table.find(ip("127.0.0.1"), PortNumber(2905)), nullptr);
+}
+
+TEST(EndpointTable, AnAddressThatComesLaterIsOfThoseWhoHaveAll) {
+  SeededRandom random(1);
+  EndpointTable table(std::vector{ip("192.0.2.1")});
+  const auto all = table.add(config(2905, {}), random);
+  EXPECT_EQ(table.find(ip("192.0.2.9"), PortNumber(2905)), nullptr);
+  table.add(config(3868, {ip("192.0.2.9")}), random);
+  EXPECT_EQ(table.find(ip("192.0.2.9"), PortNumber(2905))->endpoint, all.endpoint);
+}
+
+TEST(EndpointTable, EveryHostHasTheAddressesOfLoopback) {
+  EndpointTable table;
+  for (const char* ours : {"127.0.0.1", "127.9.9.9", "::1"}) EXPECT_TRUE(table.is_ours(ip(ours)));
+  EXPECT_FALSE(table.is_ours(ip("128.0.0.1")));
+  EXPECT_FALSE(table.is_ours(ip("::2")));
+}
+
+// What comes to a port is looked for among few, whoever binds what.
+TEST(EndpointTable, AtMostSoManyEndpointsOfOnePort) {
+  SeededRandom random(1);
+  EndpointTable table;
+  for (uint8_t i = 1; i <= PortTable::kMostOfAPort; ++i) {
+    ASSERT_EQ(table.add(config(2905, {IpAddress::ipv4(127, 0, 1, i)}), random).status, Status::kOk);
+  }
+  EXPECT_EQ(table.add(config(2905, {ip("127.0.2.1")}), random).status, Status::kOutOfResources);
+  EXPECT_EQ(table.add(config(2906, {ip("127.0.2.1")}), random).status, Status::kOk);
+}
+
+TEST(EndpointTable, AnOwnerIsTheSameAtAllShards) {
+  SeededRandom random(1);
+  PortTable ports;
+  EndpointTable here({}, {}, &ports);
+  EndpointTable there({}, {}, &ports);
+  EndpointConfig of_one = config(2905, {ip("192.0.2.1")});
+  of_one.owner = 1;
+  EndpointConfig of_two = of_one;
+  of_two.owner = 2;
+  const auto first = here.add(of_one, random);
+  ASSERT_EQ(first.status, Status::kOk);
+  EXPECT_EQ(there.add(of_two, random).status, Status::kAlreadyExists);
+  EndpointConfig wider = of_one;
+  wider.addresses.push_back(ip("192.0.2.2"));
+  EXPECT_EQ(there.add(wider, random).status, Status::kAlreadyExists) << "not the same endpoint";
+  const auto second = there.add(of_one, random);
+  ASSERT_EQ(second.status, Status::kOk);
+  EXPECT_EQ(there.add(of_one, random).status, Status::kAlreadyExists) << "once at each";
+  const auto forget = [](EndpointTable& table, EndpointId id) {
+    table.find(id)->closing = true;
+    table.forget_if_unused(*table.find(id));
+  };
+  forget(here, first.endpoint);
+  EXPECT_EQ(here.add(of_two, random).status, Status::kAlreadyExists) << "it lives there";
+  forget(there, second.endpoint);
+  EXPECT_EQ(here.add(of_two, random).status, Status::kOk);
+}
+
+TEST(EndpointTable, NobodysEndpointIsThatOfWhoTakesItFirst) {
+  SeededRandom random(1);
+  PortTable ports;
+  EndpointTable here({}, {}, &ports);
+  EndpointTable there({}, {}, &ports);
+  Endpoint& a = *here.find(here.add(config(2905, {}), random).endpoint);
+  Endpoint& b = *there.find(there.add(config(2905, {}), random).endpoint);
+  EXPECT_TRUE(here.own(a, 1));
+  EXPECT_FALSE(there.own(b, 2));
+  EXPECT_TRUE(there.own(b, 1));
+  EXPECT_TRUE(there.own(b, 1)) << "has it already";
+  EXPECT_TRUE(here.own(a, PortTable::kNobody));
+  EXPECT_TRUE(here.own(a, PortTable::kNobody));
+  EXPECT_FALSE(here.own(a, 2));
+  EXPECT_TRUE(there.own(b, PortTable::kNobody));
+  EXPECT_TRUE(here.own(a, 2));
+}
+
+TEST(EndpointTable, WhatATableHeldIsFreeWhenItIsGone) {
+  SeededRandom random(1);
+  PortTable ports;
+  EndpointConfig owned = config(2905, {});
+  owned.owner = 1;
+  {
+    EndpointTable gone({}, {}, &ports);
+    EXPECT_EQ(gone.add(owned, random).status, Status::kOk);
+  }
+  EndpointTable table({}, {}, &ports);
+  owned.owner = 2;
+  EXPECT_EQ(table.add(owned, random).status, Status::kOk);
 }
 
 TEST(EndpointTable, PortZeroGivesEveryDynamicPortAndThenNone) {
@@ -77,41 +247,40 @@ TEST(EndpointTable, PortZeroGivesEveryDynamicPortAndThenNone) {
   EXPECT_EQ(table.add(config(0, {ip("192.0.2.2")}), random).status, Status::kOk);
 }
 
-// Tables that know nothing of each other choose different ports as long as they can, and none can
-// say which.
-TEST(EndpointTable, FreePortsOfDifferentSharesDiffer) {
-  for (uint16_t count = 2; count <= 5; ++count) {
-    std::set<uint16_t> given;
-    std::set<uint16_t> firsts;
-    for (uint16_t index = 0; index < count; ++index) {
-      SeededRandom random(7);  // the worst: all draw the same numbers
-      EndpointTable table;
-      for (uint32_t i = 0; i < 500; ++i) {
-        const auto result = table.add(config(0, {ip("192.0.2.1")}), random, {index, count});
-        ASSERT_EQ(result.status, Status::kOk);
-        ASSERT_GE(result.port.value, 49152);
-        ASSERT_TRUE(given.insert(result.port.value).second) << index << " of " << count;
-      }
-      for (uint64_t seed = 0; seed < 8; ++seed) {
-        SeededRandom other(seed);
-        EndpointTable fresh;
-        firsts.insert(fresh.add(config(0, {ip("192.0.2.1")}), other, {index, count}).port.value);
-      }
-    }
-    EXPECT_GT(firsts.size(), 7u * count);
+// One table of ports for all shards: none is given twice, whoever asks, until there is none.
+TEST(EndpointTable, NoTwoShardsGiveTheSamePort) {
+  PortTable ports;
+  std::vector<std::unique_ptr<EndpointTable>> tables;
+  std::set<uint16_t> given;
+  for (int i = 0; i < 4; ++i) {
+    tables.push_back(std::make_unique<EndpointTable>(std::span<const IpAddress>(),
+                                                     std::span<const uint8_t>(), &ports));
+  }
+  for (uint32_t i = 0; i < 16384; ++i) {
+    SeededRandom random(7);  // the worst: all draw the same numbers
+    const auto result = tables[i % 4]->add(config(0, {}), random);
+    ASSERT_EQ(result.status, Status::kOk);
+    ASSERT_TRUE(given.insert(result.port.value).second);
+  }
+  SeededRandom random(7);
+  for (const auto& table : tables) {
+    EXPECT_EQ(table->add(config(0, {}), random).status, Status::kOutOfResources);
+    EXPECT_EQ(table->add(config(0, {ip("127.0.0.9")}), random).status, Status::kOutOfResources);
   }
 }
 
-TEST(EndpointTable, AShareThatIsUsedUpTakesFromTheOthers) {
-  SeededRandom random(3);
-  EndpointTable table;
-  std::set<uint16_t> given;
-  for (uint32_t i = 0; i < 300; ++i) {  // 256 are its own
-    const auto result = table.add(config(0, {ip("192.0.2.1")}), random, {1, 64});
-    ASSERT_EQ(result.status, Status::kOk);
-    ASSERT_TRUE(given.insert(result.port.value).second);
-    EXPECT_EQ((result.port.value - 49152) % 64, i < 256 ? 1 : 2);
+TEST(EndpointTable, AChosenPortIsFreeOnEachOfItsAddresses) {
+  SeededRandom random(5);
+  EndpointTable table(std::vector{ip("192.0.2.1"), ip("192.0.2.2")});
+  for (uint32_t i = 0; i < 8192; ++i) {
+    ASSERT_EQ(table.add(config(0, {ip("192.0.2.1")}), random).status, Status::kOk);
+    ASSERT_EQ(table.add(config(0, {ip("192.0.2.2"), ip("192.0.2.1")}), random).status, Status::kOk);
   }
+  EXPECT_EQ(table.add(config(0, {}), random).status, Status::kOutOfResources);
+  EXPECT_EQ(table.add(config(0, {ip("0.0.0.0")}), random).status, Status::kOutOfResources);
+  EXPECT_EQ(table.add(config(0, {ip("192.0.2.1")}), random).status, Status::kOutOfResources);
+  EXPECT_EQ(table.add(config(0, {ip("192.0.2.2")}), random).status, Status::kOk);
+  EXPECT_EQ(table.add(config(0, {ip("2001:db8::1")}), random).status, Status::kOk);
 }
 
 // A client may hold nearly every port and ask on: that costs a look at words of 64 of them.
@@ -119,17 +288,11 @@ TEST(EndpointTable, ThePortThatIsLeftIsFoundSoon) {
   SeededRandom random(4);
   EndpointTable table;
   for (uint32_t i = 49152; i < 65535; ++i) table.add(config(0, {ip("192.0.2.1")}), random);
-  for (const uint16_t count : {uint16_t{1}, uint16_t{3}, uint16_t{8}}) {
-    const uint64_t before = steps_taken;
-    const auto last = table.add(config(0, {ip("192.0.2.1")}), random, {0, count});
-    ASSERT_EQ(last.status, Status::kOk);
-    EXPECT_EQ(table.add(config(0, {ip("192.0.2.1")}), random, {0, count}).status,
-              Status::kOutOfResources);
-    EXPECT_LE(steps_taken - before, 512u + 257u * count);
-    Endpoint* const endpoint = table.find(last.endpoint);
-    endpoint->closing = true;
-    table.forget_if_unused(*endpoint);
-  }
+  const uint64_t before = steps_taken;
+  const auto last = table.add(config(0, {ip("192.0.2.1")}), random);
+  ASSERT_EQ(last.status, Status::kOk);
+  EXPECT_EQ(table.add(config(0, {ip("192.0.2.1")}), random).status, Status::kOutOfResources);
+  EXPECT_LE(steps_taken - before, 512u + 2u * 257u);
 }
 
 TEST(EndpointTable, AForgottenEndpointFreesItsPortAndId) {
@@ -200,6 +363,14 @@ TEST(Endpoint, SpeaksFromAnAddressOfTheSameFamilyAndScope) {
   EXPECT_EQ(local.address_towards(ip("198.51.100.1"), ip("192.0.2.2")), ip("192.0.2.2"));
   EXPECT_EQ(local.address_towards(ip("198.51.100.1"), ip("192.0.2.9")), ip("192.0.2.1"))
       << "a preference that is not ours counts for nothing";
+  AddressSet of_host;
+  LocalEnd all;
+  all.addresses = {ip("127.0.0.1")};
+  all.all_ipv4 = true;
+  all.of_host = &of_host;
+  EXPECT_EQ(all.address_towards(ip("127.0.0.1"), ip("127.0.0.5")), ip("127.0.0.5"))
+      << "it answers from where it was called";
+  EXPECT_EQ(all.address_towards(ip("127.0.0.9")), ip("127.0.0.1"));
   LocalEnd four;
   four.addresses = {ip("192.0.2.1")};
   EXPECT_TRUE(four.address_towards(ip("2001:db8::1")).is_none());
@@ -214,6 +385,9 @@ TEST(Endpoint, AnnouncesToAGlobalPeerOnlyGlobalAddresses) {
   EXPECT_EQ(local.announced_to(ip("198.51.100.1"), ip("192.0.2.1")),
             (std::vector<IpAddress>{ip("192.0.2.1"), ip("2001:db8::1")}));
   EXPECT_EQ(local.announced_to(ip("127.0.0.1"), ip("127.0.0.1")).size(), 4u);
+  EXPECT_EQ(local.announced_to(ip("fe80::9"), ip("fe80::1")),
+            (std::vector<IpAddress>{ip("192.0.2.1"), ip("fe80::1"), ip("2001:db8::1")}))
+      << "loopback is another host there";
 }
 
 TEST(Endpoint, AnnouncesNothingThatThePacketSaysItself) {

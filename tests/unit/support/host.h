@@ -230,7 +230,8 @@ class Host {
   // Of an endpoint that was added by the test.
   void add_own(const IpAddress& address) { own_.push_back(address); }
   [[nodiscard]] bool is_own(const IpAddress& address) const {
-    return std::find(own_.begin(), own_.end(), address) != own_.end();
+    return address.scope() == AddressScope::kLoopback ||
+           std::find(own_.begin(), own_.end(), address) != own_.end();
   }
   void drain(TimePoint now) {
     while (Event* event = shard_->next_event()) note(now, *event);

@@ -231,8 +231,9 @@ enum class Status : uint8_t {
   kMessageTooLarge,  // above Profile::max_message_size
   kWouldBlock,       // Profile::send_buffer is full, or the association has its part of the shard's
                      // messages; try again after kSendAcknowledged
-  kAlreadyExists,    // an association with that peer address and port, or that local port
-  kInvalidAddress,   // not unicast, or no local address of its family and scope
+  kAlreadyExists,    // an association with that peer address and port; or that local port, on one
+                     // of these addresses
+  kInvalidAddress,   // not unicast, named beside all, or no local address of its family and scope
   kOutOfResources,   // a pool or table is full
   kInvalidValue,     // a number is out of its range, or does not fit to the others
 };
@@ -246,12 +247,14 @@ enum class OutOfBlue : uint8_t {
 };
 
 struct EndpointConfig {
-  PortNumber port;                   // 0: a free one of 49152 to 65535 is chosen, other shards
-                                     // choosing others as long as there are enough
-  std::vector<IpAddress> addresses;  // local, at least one
-  // The networks that `addresses` lie in, in their order, as far as known: a peer's address in one
-  // of them is reached from there.
-  std::vector<uint8_t> prefix_lengths;
+  PortNumber port;  // 0: one of 49152 to 65535 that nobody has on these addresses
+  // Local. Empty, or the unspecified address of a family: all of the host (see BoundAddresses),
+  // those of loopback among them. The port may belong to other endpoints on other addresses.
+  std::vector<IpAddress> addresses;
+  // Whose it is. At other shards nobody else may have an endpoint with that port and one of these
+  // addresses, nor the same owner one with other addresses that overlap. 0: nobody's, as yet; see
+  // Shard::own_endpoint().
+  uint64_t owner = 0;
   Profile profile;
   std::shared_ptr<const PeerTable> peers;  // null: the profile is for all
   bool listening = false;
@@ -292,6 +295,8 @@ struct EndpointResult {
   PortNumber port;
 };
 
+class PortTable;
+
 struct ShardConfig {
   uint16_t index = 0;
   uint16_t count = 1;  // shards that share the directory; each drives its verbs now and then
@@ -306,14 +311,26 @@ struct ShardConfig {
   uint32_t inits_per_second_per_source = 200;  // source: an IPv4 address, an IPv6 /64; 0: no limit
   uint32_t inits_per_second = 20000;           // of strangers together; 0: no limit
   uint32_t spent_cookies = 16384;              // remembered against replay; 0: none
-  // Of this host, on whatever port, beside those of the endpoints: no other host's address is among
-  // them, whatever a peer lists.
+  // Of this host, on whatever port, beside those of the endpoints and of loopback: no other host's
+  // address is among them, whatever a peer lists.
   std::vector<IpAddress> own_addresses;
+  // The networks that they lie in, in their order, as far as known: a peer's address in one of them
+  // is reached from there.
+  std::vector<uint8_t> own_prefix_lengths;
   MemorySource* memory = nullptr;  // of pools and tables; null: the heap
+  PortTable* ports = nullptr;      // shared with other shards of this host; null: its own
 };
 
-// The one structure that shards share, whatever threads they run on: addresses and ports of both
-// sides to association. `max_entries`: an association has one for each pair of a local and a peer
+// Which ports the endpoints of a host have, for shards that are one host, whatever threads they run
+// on. `memory`, null for the heap, must outlive it, and it the shards.
+struct PortTableDeleter {
+  void operator()(PortTable* table) const;
+};
+using PortTablePtr = std::unique_ptr<PortTable, PortTableDeleter>;
+[[nodiscard]] PortTablePtr make_port_table(MemorySource* memory = nullptr);
+
+// What shards ask for packets, whatever threads they run on: addresses and ports of both sides to
+// association. `max_entries`: an association has one for each pair of a local and a peer
 // address, 64 bytes each; memory that was never needed is never touched. `memory`, null for
 // the heap, must outlive it.
 class Directory;
@@ -340,6 +357,9 @@ class Shard {
   // null: the endpoint's own.
   Status set_listening(EndpointId endpoint, bool listening, uint64_t user,
                        const Profile* profile = nullptr);
+  // From now on it is that owner's, at all shards; 0: nobody's again. kAlreadyExists: it is
+  // another's, here or at another shard.
+  Status own_endpoint(EndpointId endpoint, uint64_t owner);
   // Refuses new associations and forgets the endpoint once its last association is gone.
   Status close_endpoint(EndpointId endpoint);
 
