@@ -17,7 +17,7 @@ namespace trunkline::net {
   X(in_reassembled, "SCTP packets put together from fragments")                                \
   X(out_sctp, "SCTP packets put on a wire or looped back")                                     \
   X(out_fragments, "IP fragments of packets that were cut before the path MTU shrank")         \
-  X(out_looped, "SCTP packets to one of our own addresses")                                    \
+  X(out_looped, "SCTP packets to one of our own addresses, or to loopback")                    \
   X(arp_requests_in, "ARP requests for one of our addresses, answered")                        \
   X(arp_replies_in, "ARP replies that confirmed a neighbour")                                  \
   X(arp_requests_out, "ARP requests sent")                                                     \
@@ -43,12 +43,12 @@ namespace trunkline::net {
   /* Drops: IP */                                                                              \
   X(drop_ip_header, "IP headers that are malformed, or lengths beyond the frame")              \
   X(drop_ip_checksum, "IPv4 headers with a wrong checksum")                                    \
-  X(drop_ip_source, "IP packets from an address that is not unicast")                          \
+  X(drop_ip_source, "IP packets from an address that is not unicast, or from loopback")        \
   X(drop_own_source, "IP packets from outside with one of our own addresses as their source")  \
   X(drop_subnet_source, "IP packets from a prefix's broadcast or network address")             \
   X(drop_ttl, "IP packets whose time to live or hop limit is 0")                               \
   X(drop_ip_options, "IP options that are malformed, or that nobody may skip")                 \
-  X(drop_not_our_address, "IP packets to an address that no port has")                         \
+  X(drop_not_our_address, "IP packets to an address that no port has, loopback among them")    \
   X(drop_fragment_protocol, "IP fragments of something else than SCTP")                        \
   X(drop_fragment_malformed, "IP fragments with an impossible length or offset")               \
   X(drop_fragment_tiny, "first IP fragments that do not hold all headers")                     \

@@ -33,15 +33,16 @@ std::optional<NetCounter> judge_addresses(const Frame& frame, const LocalPort& p
   if (frame.source_mac.is_multicast()) return NetCounter::k_drop_source_mac;
   const bool group = frame.kind == FrameKind::kIcmpv6 && is_our_group(frame.destination, port);
   const bool ours = frame.kind == FrameKind::kArp || group || port.has(frame.destination) ||
-                    routes.is_local(frame.destination);
+                    routes.has(frame.destination);
   if (!ours) return NetCounter::k_drop_not_our_address;
   if (!to_us && !may_come_to_many(frame, group)) return NetCounter::k_drop_group_mac;
   if (frame.kind == FrameKind::kArp) return std::nullopt;
   // Duplicate address detection comes from the unspecified address (RFC 4862 section 5.4.2).
   const bool detection = group && frame.source.is_unspecified();
   if (!detection && !frame.source.is_unicast()) return NetCounter::k_drop_ip_source;
+  // No wire brings anything from or to loopback (RFC 1122 section 3.2.1.3).
   if (frame.source.scope() == AddressScope::kLoopback) return NetCounter::k_drop_ip_source;
-  if (routes.is_local(frame.source)) return NetCounter::k_drop_own_source;
+  if (routes.has(frame.source)) return NetCounter::k_drop_own_source;
   if (routes.is_for_all_of_a_prefix(frame.source)) return NetCounter::k_drop_subnet_source;
   return std::nullopt;
 }

@@ -131,7 +131,7 @@ size_t Responder::handle_icmpv6(TimePoint now, const Frame& frame, std::span<uin
   if (kind == IcmpKind::kMalformed) return drop(NetCounter::k_drop_icmp_malformed);
   if (kind == IcmpKind::kNeighborMessage) return handle_neighbor(now, frame, buffer, actions);
   // Pings of a multicast group are not answered: one question must not make many stations talk.
-  if (kind != IcmpKind::kEcho || !routes_.is_local(frame.destination)) {
+  if (kind != IcmpKind::kEcho || !routes_.has(frame.destination)) {
     return drop(NetCounter::k_drop_icmp_other);
   }
   if (!allow_ping(now)) return drop(NetCounter::k_drop_icmp_rate);

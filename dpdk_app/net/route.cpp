@@ -42,7 +42,7 @@ std::optional<IpAddress> LocalPort::source_for(const IpAddress& target) const {
   return any;
 }
 
-bool RouteTable::is_local(const IpAddress& address) const {
+bool RouteTable::has(const IpAddress& address) const {
   for (const LocalPort& port : ports_) {
     if (port.has(address)) return true;
   }

@@ -50,7 +50,12 @@ class RouteTable {
   [[nodiscard]] const LocalPort& port(size_t index) const { return ports_[index]; }
   [[nodiscard]] LocalPort& port(size_t index) { return ports_[index]; }
   [[nodiscard]] size_t size() const { return ports_.size(); }
-  [[nodiscard]] bool is_local(const IpAddress& address) const;
+  // Of any port: what a wire may bring.
+  [[nodiscard]] bool has(const IpAddress& address) const;
+  // Of any port, or of loopback, which every host has and no wire.
+  [[nodiscard]] bool is_local(const IpAddress& address) const {
+    return address.scope() == AddressScope::kLoopback || has(address);
+  }
   // Of any port: LocalPort::is_for_all_of_a_prefix().
   [[nodiscard]] bool is_for_all_of_a_prefix(const IpAddress& address) const;
   [[nodiscard]] Route route(const IpAddress& source, const IpAddress& destination) const;

@@ -360,7 +360,13 @@ TEST(Input, WhoMayPass) {
   for (const char* source : {"ff02::1", "::", "::1"}) {
     EXPECT_EQ(judge(ipv6_frame(132, kPayload, 0, source)), NetCounter::k_drop_ip_source) << source;
   }
-  // What we send to ourselves is on no wire.
+  // What we send to ourselves is on no wire (RFC 1122 section 3.2.1.3).
+  for (const char* destination : {"127.0.0.1", "127.0.0.5"}) {
+    EXPECT_EQ(judge(ipv4_frame(kPayload, {}, "192.0.2.77", destination)),
+              NetCounter::k_drop_not_our_address);
+  }
+  EXPECT_EQ(judge(ipv6_frame(132, kPayload, 0, "2001:db8::77", "::1")),
+            NetCounter::k_drop_not_our_address);
   EXPECT_EQ(judge(ipv4_frame(kPayload, {}, "192.0.2.1")), NetCounter::k_drop_own_source);
   EXPECT_EQ(judge(ipv6_frame(132, kPayload, 0, "2001:db8::1")), NetCounter::k_drop_own_source);
   // A group is for Neighbor Discovery only.

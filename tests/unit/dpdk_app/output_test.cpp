@@ -38,6 +38,20 @@ TEST(Route, ByTheSourcesPort) {
   EXPECT_EQ(route("192.0.2.1", "198.51.100.1").kind, RouteKind::kLoop);
 }
 
+// Loopback is every host's, and leaves by no port.
+TEST(Route, LoopbackGoesRoundWhateverPortsThereAre) {
+  for (const RouteTable& routes : {two_ports(), RouteTable({})}) {
+    for (const char* to : {"127.0.0.1", "127.0.0.5", "127.255.255.255"}) {
+      EXPECT_EQ(routes.route(ip("127.0.0.1"), ip(to)).kind, RouteKind::kLoop) << to;
+      EXPECT_TRUE(routes.is_local(ip(to)));
+      EXPECT_FALSE(routes.has(ip(to)));
+    }
+    EXPECT_EQ(routes.route(ip("::1"), ip("::1")).kind, RouteKind::kLoop);
+    // Nor may it be the source of what leaves.
+    EXPECT_EQ(routes.route(ip("127.0.0.1"), ip("192.0.2.77")).kind, RouteKind::kNoPort);
+  }
+}
+
 class OutputTest : public testing::Test {
  protected:
   OutputVerdict send(std::string_view from, std::string_view to) {
@@ -62,6 +76,14 @@ class OutputTest : public testing::Test {
   int prepared_port = -1;
   Bytes prepared;
 };
+
+TEST_F(OutputTest, LoopbackAsksNoNeighbour) {
+  EXPECT_EQ(send("127.0.0.1", "127.0.0.5").kind, OutputKind::kLoop);
+  EXPECT_EQ(prepared_port, -1);
+  ASSERT_NE(cached("127.0.0.1", "127.0.0.5"), nullptr);
+  EXPECT_TRUE(cached("127.0.0.1", "127.0.0.5")->loop);
+  EXPECT_EQ(send("127.0.0.1", "192.0.2.77").kind, OutputKind::kDropped);
+}
 
 TEST_F(OutputTest, WaitsThenIsCached) {
   EXPECT_EQ(send("192.0.2.1", "192.0.2.77").kind, OutputKind::kQueued);
