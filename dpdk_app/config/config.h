@@ -64,7 +64,7 @@ struct NamedProfile {
 struct Endpoint {
   std::string name;
   uint16_t port = 0;
-  std::vector<IpAddress> addresses;  // each is an address of a port
+  std::vector<IpAddress> addresses;  // each of a port or of loopback; of no other with this port
   size_t profile = 0;                // index in Config::profiles
   OutOfBlue out_of_blue = OutOfBlue::kAnswer;
 };
@@ -156,9 +156,6 @@ struct Config {
   Idle idle = Idle::kAdaptive;
   std::string capture_directory = "/var/tmp";
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
-
-  // The configured endpoint of a local port, or null.
-  [[nodiscard]] const Endpoint* endpoint_of(uint16_t port) const;
 };
 
 }  // namespace trunkline::config

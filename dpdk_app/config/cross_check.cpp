@@ -90,22 +90,34 @@ const Port* owner_of_address(const Config& config, const IpAddress& address) {
   return nullptr;
 }
 
+// One port may be that of several endpoints, on different addresses.
+void check_endpoint_port(Loading& loading, size_t i) {
+  const Endpoint& endpoint = loading.config.endpoints[i];
+  for (size_t k = 0; endpoint.port != 0 && k < endpoint.addresses.size(); ++k) {
+    for (size_t j = 0; j < i; ++j) {
+      const Endpoint& other = loading.config.endpoints[j];
+      const bool shared =
+          other.port == endpoint.port && std::find(other.addresses.begin(), other.addresses.end(),
+                                                   endpoint.addresses[k]) != other.addresses.end();
+      if (!shared) continue;
+      loading.mistakes.add(
+          loading.endpoint_places[i].addresses[k],
+          fmt::format("port {} at {} is already that of endpoints[{}] on line {}", endpoint.port,
+                      endpoint.addresses[k].to_string(), j, loading.endpoint_places[j].at.line));
+      break;
+    }
+  }
+}
+
 void check_endpoints(Loading& loading) {
   const Config& config = loading.config;
   for (size_t i = 0; i < config.endpoints.size(); ++i) {
     const Endpoint& endpoint = config.endpoints[i];
     const Loading::EndpointPlace& place = loading.endpoint_places[i];
-    for (size_t j = 0; j < i; ++j) {
-      if (endpoint.port != 0 && config.endpoints[j].port == endpoint.port) {
-        loading.mistakes.add(place.at,
-                             fmt::format("port {} is already that of endpoints[{}] on "
-                                         "line {}",
-                                         endpoint.port, j, loading.endpoint_places[j].at.line));
-        break;
-      }
-    }
+    check_endpoint_port(loading, i);
     const uint16_t path_mtu = config.profiles[endpoint.profile].profile.path_mtu;
     for (size_t k = 0; k < endpoint.addresses.size(); ++k) {
+      if (endpoint.addresses[k].scope() == AddressScope::kLoopback) continue;  // every host's
       const Port* port = owner_of_address(config, endpoint.addresses[k]);
       if (port == nullptr) {
         loading.mistakes.conclude(

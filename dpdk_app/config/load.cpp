@@ -201,11 +201,4 @@ LoadResult load_config(const std::string& path) {
   return parse_config(text, path);
 }
 
-const Endpoint* Config::endpoint_of(uint16_t port) const {
-  for (const Endpoint& endpoint : endpoints) {
-    if (endpoint.port == port) return &endpoint;
-  }
-  return nullptr;
-}
-
 }  // namespace trunkline::config

@@ -157,17 +157,22 @@ TEST(Config, EndpointsAndPeersFindTheirProfiles) {
 endpoints:
   - {name: m3ua, port: 2905, addresses: [192.0.2.1], profile: fast}
   - {port: 36412, addresses: ['2001:db8::1']}
+  - {port: 2905, addresses: ['2001:db8::1']}
+  - {port: 2905, addresses: [127.0.0.5]}
 peers:
   - {addresses: [203.0.113.0/24, "2001:db8:7::1"], profile: fast}
 profiles:
   slow: {}
   fast: {dscp: 7}
 )");
-  ASSERT_NE(config.endpoint_of(2905), nullptr);
-  EXPECT_EQ(config.profiles[config.endpoint_of(2905)->profile].name, "fast");
-  EXPECT_EQ(config.profiles[config.endpoint_of(36412)->profile].name, "default");
-  EXPECT_EQ(config.endpoint_of(36412)->name, "port-36412");
-  EXPECT_EQ(config.endpoint_of(1), nullptr);
+  ASSERT_EQ(config.endpoints.size(), 4u);
+  EXPECT_EQ(config.profiles[config.endpoints[0].profile].name, "fast");
+  EXPECT_EQ(config.profiles[config.endpoints[1].profile].name, "default");
+  EXPECT_EQ(config.endpoints[1].name, "port-36412");
+  // The port of the first, at another address; loopback is nobody's in `ports`.
+  EXPECT_EQ(config.endpoints[2].port, 2905);
+  EXPECT_EQ(config.endpoints[2].addresses, std::vector{*IpAddress::parse("2001:db8::1")});
+  EXPECT_EQ(config.endpoints[3].addresses, std::vector{*IpAddress::parse("127.0.0.5")});
   ASSERT_EQ(config.peers.size(), 1u);
   ASSERT_EQ(config.peers[0].addresses.size(), 2u);
   EXPECT_EQ(config.peers[0].addresses[0].address, IpAddress::ipv4(203, 0, 113, 0));
