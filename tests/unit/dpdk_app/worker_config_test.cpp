@@ -62,12 +62,12 @@ TEST(WorkerConfig, AnEighthOfTheAssociationsMayBeExtendedUnlessToldOtherwise) {
   config.profiles.push_back({"default", Profile{}});
   config.workers.count = 2;
   config.limits.max_associations = 1600;
-  EXPECT_EQ(worker_config(config, 1).shard.max_extended, 100U);
+  EXPECT_EQ(worker_config(config, 1).shard.max_extended, share_of(200, 2));
   config.limits.max_extended = 40;
-  EXPECT_EQ(worker_config(config, 1).shard.max_extended, 20U);
+  EXPECT_EQ(worker_config(config, 1).shard.max_extended, share_of(40, 2));
   config.limits = {};
   config.limits.max_associations = 1;
-  EXPECT_EQ(worker_config(config, 0).shard.max_extended, 1U);
+  EXPECT_EQ(worker_config(config, 0).shard.max_extended, share_of(1, 2));
 }
 
 // What clients may have under way between them never is half of a shard's pools: the shares of
