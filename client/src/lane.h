@@ -256,6 +256,8 @@ struct tl_lane {
   // -- control
   uint32_t take_assoc();
   void free_assoc(uint32_t index);
+  // Into a body that has the peer's addresses already; -EINVAL.
+  static int put_local(const tl_address* addresses, size_t count, tlr_open_body& body);
   // Room for one operation, with a chain of `slots`; -EAGAIN, -EPIPE.
   int check_operation(Channel& channel, uint32_t slots);
   // Submits it and waits for its answer: 0 or the refusal as errno. The slots stay the caller's

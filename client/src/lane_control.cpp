@@ -24,7 +24,29 @@ bool put_profile(const char* name, tlr_open_body& body) {
   return true;
 }
 
+bool put_address(const tl_address& address, tlr_address& out) {
+  if (address.family != 4 && address.family != 6) return false;
+  out.family = address.family;
+  std::memcpy(out.bytes, address.bytes, sizeof(address.bytes));
+  return true;
+}
+
 }  // namespace
+
+// Behind those of the peer.
+int tl_lane::put_local(const tl_address* addresses, size_t count, tlr_open_body& body) {
+  if (addresses == nullptr) count = 0;
+  if (count > TL_MAX_ADDRESSES || body.address_count + count > TLR_OPEN_ADDRESSES) {
+    return fail(-EINVAL, "at most 16 local addresses, and 22 with those of the peer");
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (!put_address(addresses[i], body.addresses[body.address_count + i])) {
+      return failf(-EINVAL, "local address %zu has no family: use tl_address_parse()", i);
+    }
+  }
+  body.local_count = static_cast<uint16_t>(count);
+  return 0;
+}
 
 uint32_t tl_lane::take_assoc() {
   if (free_assocs_.empty()) {
@@ -96,6 +118,9 @@ int tl_lane::listen(const tl_listen_options& options, tl_listener* out) {
   body.affinity = options.affinity;
   if (!put_profile(options.profile, body)) {
     return fail(-EINVAL, "a profile's name has at most 31 bytes");
+  }
+  if (const int error = put_local(options.local_addresses, options.local_count, body); error != 0) {
+    return error;
   }
   for (Channel& channel : channels) {
     if (const int error = check_operation(channel, 1); error != 0) return error;
@@ -228,12 +253,12 @@ int tl_lane::connect(const tl_connect_options& options, tl_assoc* out) {
     return fail(-EINVAL, "a profile's name has at most 31 bytes");
   }
   for (size_t i = 0; i < options.address_count; ++i) {
-    const tl_address& address = options.addresses[i];
-    if (address.family != 4 && address.family != 6) {
+    if (!put_address(options.addresses[i], body.addresses[i])) {
       return failf(-EINVAL, "address %zu has no family: use tl_address_parse()", i);
     }
-    body.addresses[i].family = address.family;
-    std::memcpy(body.addresses[i].bytes, address.bytes, sizeof(address.bytes));
+  }
+  if (const int error = put_local(options.local_addresses, options.local_count, body); error != 0) {
+    return error;
   }
   const bool any = options.affinity == TL_ANY_WORKER;
   uint32_t at = any ? next_worker_++ % workers : options.affinity;

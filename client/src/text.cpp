@@ -84,7 +84,10 @@ const char* text_of_status(uint8_t status) {
     case TLR_STATUS_ALREADY_EXISTS:
       return "taken: that port has another user, or that peer already has an association";
     case TLR_STATUS_INVALID_ADDRESS:
-      return "not a unicast address, or the daemon has no local address of its family and scope";
+      return "not a unicast address, or the daemon has no such local address, or none of the "
+             "peer's "
+             "family and scope; where several endpoints are configured with the port, name the "
+             "local addresses of one";
     case TLR_STATUS_NO_RESOURCES:
       return "the daemon's tables are full, or this client has its maximum";
     case TLR_STATUS_NOT_PERMITTED:

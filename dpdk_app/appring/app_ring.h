@@ -85,7 +85,8 @@ struct NamedProfile {
   Profile profile;
 };
 
-// An endpoint that the operator configured: its port has these addresses and this profile.
+// An endpoint that the operator configured: its port has this profile on these addresses. Another
+// one may have the port on others.
 struct NamedEndpoint {
   PortNumber port;
   std::vector<IpAddress> addresses;
@@ -96,7 +97,7 @@ struct NamedEndpoint {
 struct BridgeConfig {
   uint16_t worker = 0;
   uint16_t workers = 1;
-  std::vector<IpAddress> local_addresses;  // of ports that no NamedEndpoint describes
+  std::vector<IpAddress> local_addresses;  // that clients may name, beside those of loopback
   Profile default_profile;
   std::vector<NamedProfile> profiles;
   std::vector<NamedEndpoint> endpoints;

@@ -13,7 +13,7 @@ Bridge::Bridge(const BridgeConfig& config, Shard& shard)
     : config_(config),
       shard_(shard),
       assocs_(config.max_associations),
-      endpoint_of_port_(size_t{UINT16_MAX} + 1, kNone),
+      first_of_port_(size_t{UINT16_MAX} + 1, kNone),
       share_(config.max_units, config.max_clients) {
   make_configured_endpoints();
 }

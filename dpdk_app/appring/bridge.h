@@ -17,6 +17,7 @@
 #include "appring/mailbox.h"
 #include "appring/ring_client.h"
 #include "trunkline/ring_abi.h"
+#include "trunkline/stack/bound_addresses.h"
 #include "trunkline/stack/pool_share.h"
 
 namespace trunkline::appring {
@@ -84,6 +85,7 @@ class Bridge {
 
  private:
   static constexpr uint32_t kNone = 0xffffffff;
+  static constexpr uint64_t kNobody = 0;                 // as EndpointConfig::owner
   static constexpr size_t kNoTurn = SIZE_MAX;            // nobody has had a turn yet
   static constexpr size_t kOrphansPerTurn = 256 * 1024;  // bytes copied, so that nobody waits long
   static constexpr size_t kLooksPerTurn = 16;            // at clients that may be let go
@@ -113,6 +115,8 @@ class Bridge {
     bool listening = false;
     EndpointId id;
     PortNumber port;
+    BoundAddresses bound;
+    uint32_t next = kNone;  // of those with that port
     uint32_t uid = 0;
     uint32_t associations = 0;
     const Profile* own_profile = nullptr;  // as configured
@@ -120,6 +124,12 @@ class Bridge {
     size_t next_listener = kNoTurn;        // whose turn it is
     std::vector<Listener> listeners;
     size_t preferring = 0;  // of them, those whose affinity is this worker
+  };
+  // The local end that an operation names, or that is meant if it names no addresses.
+  struct LocalName {
+    uint16_t port = 0;                 // 0: any
+    std::vector<IpAddress> addresses;  // as EndpointConfig has them
+    BoundAddresses bound;              // the same
   };
   struct Client {
     RingClient* ring = nullptr;
@@ -172,12 +182,17 @@ class Bridge {
   [[nodiscard]] uint8_t read_open_body(Channel& channel, const tlr_submission& submission,
                                        bool connect, tlr_open_body& out);
   void make_configured_endpoints();
-  [[nodiscard]] uint8_t make_endpoint(uint16_t port, uint32_t& index);
-  // The endpoint with that port (0: a new one) as this client's; made if it is not there.
-  [[nodiscard]] uint8_t own_endpoint(const Channel& channel, uint16_t port, uint32_t& index);
+  [[nodiscard]] uint8_t read_local(const tlr_open_body& body, LocalName& out);
+  // The endpoint that is configured so, or null.
+  [[nodiscard]] const NamedEndpoint* configured(const LocalName& local) const;
+  // `owner`: as EndpointConfig::owner.
+  [[nodiscard]] uint8_t make_endpoint(const LocalName& local, uint64_t owner, uint32_t& index);
+  // The endpoint with that name (port 0: a new one) as this client's; made if it is not there.
+  [[nodiscard]] uint8_t own_endpoint(const Channel& channel, const LocalName& local,
+                                     uint32_t& index);
   using WhichListeners = std::function<bool(const Listener&)>;
   size_t remove_listeners(Endpoint& endpoint, const WhichListeners& which);
-  [[nodiscard]] uint32_t find_endpoint(uint16_t port) const;
+  [[nodiscard]] uint32_t find_endpoint(const LocalName& local) const;
   [[nodiscard]] const Profile* find_profile(std::string_view name) const;
   void stop_listening(Endpoint& endpoint);
   [[nodiscard]] uint64_t limits_of(const Endpoint& endpoint, const IpAddress& peer) const;
@@ -190,8 +205,8 @@ class Bridge {
   void handle_connect(TimePoint now, Channel& channel, const tlr_submission& submission);
   [[nodiscard]] uint8_t connect(TimePoint now, Channel& channel, const tlr_open_body& body,
                                 uint64_t context);
-  // From an endpoint with that local port, which is made if it is not there.
-  [[nodiscard]] uint8_t connect_from(TimePoint now, const Channel& channel, uint16_t port,
+  // From an endpoint with that name, which is made if it is not there.
+  [[nodiscard]] uint8_t connect_from(TimePoint now, const Channel& channel, const LocalName& local,
                                      ConnectRequest& request, uint32_t& index, AssocId& id);
   void finish_connect(Channel& channel, Assoc& assoc, Event& event);
   void accept(TimePoint now, Event& event);
@@ -236,7 +251,7 @@ class Bridge {
   std::vector<Client> clients_;
   std::vector<Channel*> channels_;  // of living clients
   std::vector<Channel*> dirty_;
-  std::vector<uint32_t> endpoint_of_port_;  // index in endpoints_, or kNone
+  std::vector<uint32_t> first_of_port_;  // index in endpoints_, or kNone; see Endpoint::next
   std::vector<uint32_t> free_endpoints_;
   std::vector<uint32_t> listening_;  // those that have listeners, far fewer than there may be
   const PoolShare share_;            // of a client

@@ -45,6 +45,8 @@ uint8_t Bridge::connect(TimePoint now, Channel& channel, const tlr_open_body& bo
   if (any_port ? !rights.connect_from_any : !rights.may_use(body.local_port)) {
     return refuse(RingCounter::k_refuse_port, TLR_STATUS_NOT_PERMITTED);
   }
+  LocalName local;
+  if (const uint8_t refused = read_local(body, local); refused != TLR_STATUS_OK) return refused;
   ConnectRequest request;
   request.peer_addresses = std::span(addresses).first(body.address_count);
   request.peer_port = PortNumber(body.peer_port);
@@ -52,15 +54,9 @@ uint8_t Bridge::connect(TimePoint now, Channel& channel, const tlr_open_body& bo
   request.profile = profile;
   // A slot of the shard is used again at once: who had it before must have heard of its end.
   while (Event* const event = shard_.next_event()) deliver(now, *event);
-  // A port that was chosen here may be another worker's, with the same peer: then another is tried.
-  constexpr int kTries = 8;
   uint32_t index = kNone;
   AssocId id;
-  uint8_t status = TLR_STATUS_ALREADY_EXISTS;
-  for (int i = 0; i < kTries && status == TLR_STATUS_ALREADY_EXISTS; ++i) {
-    status = connect_from(now, channel, body.local_port, request, index, id);
-    if (!any_port) break;
-  }
+  const uint8_t status = connect_from(now, channel, local, request, index, id);
   if (status != TLR_STATUS_OK) return status;
   Assoc* const assoc = record(id, channel, index);
   if (assoc == nullptr) {
@@ -73,10 +69,10 @@ uint8_t Bridge::connect(TimePoint now, Channel& channel, const tlr_open_body& bo
   return TLR_STATUS_OK;
 }
 
-uint8_t Bridge::connect_from(TimePoint now, const Channel& channel, uint16_t port,
+uint8_t Bridge::connect_from(TimePoint now, const Channel& channel, const LocalName& local,
                              ConnectRequest& request, uint32_t& index, AssocId& id) {
-  if (const uint8_t status = own_endpoint(channel, port, index); status != TLR_STATUS_OK) {
-    if (port == 0 || status != TLR_STATUS_ALREADY_EXISTS) {
+  if (const uint8_t status = own_endpoint(channel, local, index); status != TLR_STATUS_OK) {
+    if (local.port == 0 || status != TLR_STATUS_ALREADY_EXISTS) {
       return refuse(RingCounter::k_refuse_connect, status);
     }
     return refuse(RingCounter::k_refuse_port_in_use, TLR_STATUS_NOT_PERMITTED);

@@ -3,6 +3,7 @@
 #include "appring/bridge.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace trunkline::appring {
 
@@ -24,26 +25,67 @@ const Profile* Bridge::find_profile(std::string_view name) const {
   return nullptr;
 }
 
-uint32_t Bridge::find_endpoint(uint16_t port) const {
-  return endpoint_of_port_[port];
+uint32_t Bridge::find_endpoint(const LocalName& local) const {
+  uint32_t index = first_of_port_[local.port];
+  while (index != kNone && !(endpoints_[index].bound == local.bound)) {
+    index = endpoints_[index].next;
+  }
+  return index;
 }
 
-// As the configuration says, whoever asks and on whichever worker: endpoints of one port come and
-// go at each worker at its own time, and must not differ.
-uint8_t Bridge::make_endpoint(uint16_t port, uint32_t& index) {
-  EndpointConfig config;
-  config.port = PortNumber(port);
-  config.addresses = config_.local_addresses;
-  const Profile* profile = &config_.default_profile;
+// An operation that names no addresses means the endpoint that is configured with its port. Where
+// there are several it has to say which; where there is none it gets all that the host has.
+uint8_t Bridge::read_local(const tlr_open_body& body, LocalName& out) {
+  const auto refused = [this] {
+    return refuse(RingCounter::k_refuse_local_address, TLR_STATUS_INVALID_ADDRESS);
+  };
+  const auto& ours = config_.local_addresses;
+  out.port = body.local_port;
+  for (size_t i = 0; i < body.local_count; ++i) {
+    const IpAddress address = address_from_wire(body.addresses[body.address_count + i]);
+    const bool known = address.is_unspecified() || address.scope() == AddressScope::kLoopback ||
+                       std::find(ours.begin(), ours.end(), address) != ours.end();
+    if (address.is_none() || !known) return refused();
+    out.addresses.push_back(address);
+  }
+  if (out.addresses.empty() && out.port != 0) {
+    const auto with_port = [&](const NamedEndpoint& named) { return named.port.value == out.port; };
+    const auto& all = config_.endpoints;
+    const auto found = std::find_if(all.begin(), all.end(), with_port);
+    if (std::count_if(all.begin(), all.end(), with_port) > 1) return refused();
+    if (found != all.end()) out.addresses = found->addresses;
+  }
+  const auto bound = BoundAddresses::of(out.addresses);
+  if (!bound) return refused();
+  out.bound = *bound;
+  return TLR_STATUS_OK;
+}
+
+const NamedEndpoint* Bridge::configured(const LocalName& local) const {
   for (const NamedEndpoint& named : config_.endpoints) {
-    if (port == 0 || named.port != PortNumber(port)) continue;
-    config.addresses = named.addresses;
-    config.out_of_blue = named.out_of_blue;
-    const Profile* const its_own = find_profile(named.profile);
+    if (local.port == 0 || named.port.value != local.port) continue;
+    const auto bound = BoundAddresses::of(named.addresses);
+    if (bound && *bound == local.bound) return &named;
+  }
+  return nullptr;
+}
+
+// As the configuration says, whoever asks and on whichever worker: endpoints with one name come and
+// go at each worker at its own time, and must not differ.
+uint8_t Bridge::make_endpoint(const LocalName& local, uint64_t owner, uint32_t& index) {
+  EndpointConfig config;
+  config.port = PortNumber(local.port);
+  config.addresses = local.addresses;
+  config.owner = owner;
+  const Profile* profile = &config_.default_profile;
+  if (const NamedEndpoint* const named = configured(local)) {
+    config.out_of_blue = named->out_of_blue;
+    const Profile* const its_own = find_profile(named->profile);
     if (its_own != nullptr) profile = its_own;
   }
   config.profile = *profile;
   config.peers = config_.peers;
+
   if (free_endpoints_.empty()) {
     free_endpoints_.push_back(static_cast<uint32_t>(endpoints_.size()));
     endpoints_.emplace_back();
@@ -53,12 +95,13 @@ uint8_t Bridge::make_endpoint(uint16_t port, uint32_t& index) {
   const EndpointResult result = shard_.add_endpoint(config);
   if (result.status != Status::kOk) return wire_status(result.status);
   free_endpoints_.pop_back();
-  endpoint_of_port_[result.port.value] = index;
   Endpoint& endpoint = endpoints_[index];
   endpoint = Endpoint{};
   endpoint.in_use = true;
   endpoint.id = result.endpoint;
   endpoint.port = result.port;
+  endpoint.bound = local.bound;
+  endpoint.next = std::exchange(first_of_port_[result.port.value], index);
   endpoint.own_profile = profile;
   endpoint.profile = profile;
   return TLR_STATUS_OK;
@@ -68,22 +111,31 @@ uint8_t Bridge::make_endpoint(uint16_t port, uint32_t& index) {
 void Bridge::make_configured_endpoints() {
   for (const NamedEndpoint& named : config_.endpoints) {
     uint32_t index = kNone;
-    if (find_endpoint(named.port.value) != kNone) continue;
-    if (make_endpoint(named.port.value, index) != TLR_STATUS_OK) continue;
+    LocalName local{named.port.value, named.addresses, {}};
+    const auto bound = BoundAddresses::of(named.addresses);
+    if (!bound) continue;
+    local.bound = *bound;
+    if (find_endpoint(local) != kNone) continue;
+    if (make_endpoint(local, kNobody, index) != TLR_STATUS_OK) continue;
     endpoints_[index].configured = true;
   }
 }
 
-uint8_t Bridge::own_endpoint(const Channel& channel, uint16_t port, uint32_t& index) {
-  index = port == 0 ? kNone : find_endpoint(port);
-  if (index == kNone) {
-    if (const uint8_t status = make_endpoint(port, index); status != TLR_STATUS_OK) return status;
-  }
-  Endpoint& endpoint = endpoints_[index];
+uint8_t Bridge::own_endpoint(const Channel& channel, const LocalName& local, uint32_t& index) {
   const uint32_t uid = channel.client().identity.uid;
-  if (endpoint.owned && endpoint.uid != uid) return TLR_STATUS_ALREADY_EXISTS;
-  endpoint.owned = true;
-  endpoint.uid = uid;
+  const uint64_t owner = uint64_t{uid} + 1;
+  index = local.port == 0 ? kNone : find_endpoint(local);
+  if (index == kNone) {
+    const uint8_t status = make_endpoint(local, owner, index);
+    if (status != TLR_STATUS_OK) return status;
+  } else if (endpoints_[index].owned) {
+    if (endpoints_[index].uid != uid) return TLR_STATUS_ALREADY_EXISTS;
+  } else {
+    const Status status = shard_.own_endpoint(endpoints_[index].id, owner);
+    if (status != Status::kOk) return wire_status(status);
+  }
+  endpoints_[index].owned = true;
+  endpoints_[index].uid = uid;
   return TLR_STATUS_OK;
 }
 
@@ -105,11 +157,14 @@ void Bridge::release_endpoint(uint32_t index) {
   Endpoint& endpoint = endpoints_[index];
   if (!endpoint.in_use || endpoint.associations != 0 || !endpoint.listeners.empty()) return;
   if (endpoint.configured) {
-    endpoint.owned = false;
+    if (!std::exchange(endpoint.owned, false)) return;
+    [[maybe_unused]] const Status status = shard_.own_endpoint(endpoint.id, kNobody);
     return;
   }
   [[maybe_unused]] const Status status = shard_.close_endpoint(endpoint.id);
-  endpoint_of_port_[endpoint.port.value] = kNone;
+  uint32_t* link = &first_of_port_[endpoint.port.value];
+  while (*link != index) link = &endpoints_[*link].next;
+  *link = endpoint.next;
   free_endpoints_.push_back(index);
   endpoint = Endpoint{};
 }
@@ -139,9 +194,10 @@ uint8_t Bridge::listen(Channel& channel, const tlr_open_body& body, uint64_t con
   if (!name.empty() && profile == nullptr) {
     return refuse(RingCounter::k_refuse_profile, TLR_STATUS_NO_PROFILE);
   }
+  LocalName local;
+  if (const uint8_t status = read_local(body, local); status != TLR_STATUS_OK) return status;
   uint32_t index = kNone;
-  if (const uint8_t status = own_endpoint(channel, body.local_port, index);
-      status != TLR_STATUS_OK) {
+  if (const uint8_t status = own_endpoint(channel, local, index); status != TLR_STATUS_OK) {
     const bool taken = status == TLR_STATUS_ALREADY_EXISTS;
     return refuse(taken ? RingCounter::k_refuse_port_in_use : RingCounter::k_refuse_listen, status);
   }

@@ -30,6 +30,7 @@ namespace trunkline::appring {
   X(refuse_send, "sends that the stack refused: stream, size, state or memory")                  \
   X(refuse_port, "listens and connects with a port that the client may not use")                 \
   X(refuse_port_in_use, "listens on a port that belongs to another user")                        \
+  X(refuse_local_address, "listens and connects with local addresses that are not the daemon's") \
   X(refuse_profile, "listens and connects with an unknown profile")                              \
   X(refuse_connect, "connects that the stack refused")                                           \
   X(refuse_listen, "listens that the stack refused")                                             \

@@ -232,7 +232,9 @@ void fill_notification(const Event& event, tlr_completion& out) {
 bool open_body_valid(const tlr_open_body& body, bool connect) {
   const char* const end = body.profile + TLR_NAME_SIZE;
   if (std::find(body.profile, end, '\0') == end) return false;
+  if (body.local_count > TLR_MAX_ADDRESSES) return false;
   if (!connect) return body.local_port != 0 && body.address_count == 0;
+  if (body.address_count + body.local_count > TLR_OPEN_ADDRESSES) return false;
   return body.peer_port != 0 && body.address_count >= 1 && body.address_count <= TLR_MAX_ADDRESSES;
 }
 

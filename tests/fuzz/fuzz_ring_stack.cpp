@@ -112,6 +112,7 @@ class Play {
     config.max_outstanding_chunks = 24;
     config.max_queued_messages = 24;
     config.spent_cookies = 4;
+    config.own_addresses = {kLocal};
     config.inits_per_second = 0;
     config.inits_per_second_per_source = 0;
     return config;

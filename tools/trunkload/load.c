@@ -83,8 +83,11 @@ static bool attach(Load* load) {
 static bool listen_now(Load* load) {
   const Options* o = &load->options;
   tl_listener listener;
-  const tl_listen_options how = {
-      .port = (uint16_t)o->port, .profile = o->profile, .affinity = TL_ANY_WORKER};
+  const tl_listen_options how = {.port = (uint16_t)o->port,
+                                 .profile = o->profile,
+                                 .affinity = TL_ANY_WORKER,
+                                 .local_addresses = o->locals.at,
+                                 .local_count = o->locals.count};
   if (tl_listen(load->lane, &how, &listener) < 0) {
     return load_break(load, "listen", tl_last_error()), false;
   }
@@ -95,14 +98,16 @@ static bool listen_now(Load* load) {
 static void connect_more(Load* load) {
   const Options* o = &load->options;
   while (load->known < o->associations && load->known - load->up < kConnecting) {
-    const tl_connect_options how = {.addresses = o->addresses,
-                                    .address_count = o->address_count,
+    const tl_connect_options how = {.addresses = o->peers.at,
+                                    .address_count = o->peers.count,
                                     .peer_port = (uint16_t)o->port,
                                     .local_port = (uint16_t)o->local_port,
                                     .outbound_streams = (uint16_t)o->streams,
                                     .profile = o->profile,
                                     .affinity = TL_ANY_WORKER,
-                                    .user = load->known};
+                                    .user = load->known,
+                                    .local_addresses = o->locals.at,
+                                    .local_count = o->locals.count};
     const int result = tl_connect(load->lane, &how, &load->associations[load->known].handle);
     if (result == -EAGAIN) {
       return;

@@ -38,10 +38,12 @@ typedef struct Spec {
 
 static const Spec kSpecs[] = {
     {"listen", kFormFlag, AT(listen), 0, 0, NULL, "wait for associations"},
-    {"connect", kFormAddress, AT(addresses), 0, 0, "ADDRESS[,...]",
+    {"connect", kFormAddress, AT(peers), 0, 0, "ADDRESS[,...]",
      "open associations to these addresses of a peer"},
     {"port", kFormNumber, AT(port), 1, 65535, "N", "to listen on, or the peer's (2905)"},
     {"local-port", kFormNumber, AT(local_port), 1, 65535, "N", "of a connecting side (any)"},
+    {"local", kFormAddress, AT(locals), 0, 0, "ADDRESS[,...]",
+     "local addresses; 0.0.0.0 or :: for all (those of the daemon's endpoint, or all)"},
     {"socket", kFormText, AT(socket), 0, 0, "PATH", "the daemon's (" TL_DEFAULT_SOCKET ")"},
     {"profile", kFormText, AT(profile), 0, 0, "NAME", "of the daemon's configuration"},
     {"associations", kFormNumber, AT(associations), 1, 4000000, "N", "how many (1)"},
@@ -170,20 +172,19 @@ static bool take_time(const Spec* spec, const char* text, double* seconds, FILE*
   return true;
 }
 
-static bool take_addresses(const Spec* spec, const char* text, Options* out, FILE* complaints) {
+// Given again, it adds to what was given before.
+static bool take_addresses(const Spec* spec, const char* text, AddressList* out, FILE* complaints) {
   const char* from = text;
-  out->address_count = 0;
   for (;;) {
     char one[64];
     const size_t size = strcspn(from, ",");
-    if (out->address_count == TL_MAX_ADDRESSES) {
-      return wrong(complaints, spec, text, "more addresses than a peer may have (16)");
+    if (out->count == TL_MAX_ADDRESSES) {
+      return wrong(complaints, spec, text, "more addresses than one side may have (16)");
     }
     snprintf(one, sizeof(one), "%.*s", (int)(size < sizeof(one) ? size : sizeof(one) - 1), from);
-    if (tl_address_parse(one, &out->addresses[out->address_count++]) != 0) {
+    if (tl_address_parse(one, &out->at[out->count++]) != 0) {
       return wrong(complaints, spec, text,
-                   "must be the peer's IP address, 192.0.2.1 or 2001:db8::1, or several with "
-                   "commas");
+                   "must be an IP address, 192.0.2.1 or 2001:db8::1, or several with commas");
     }
     if (from[size] == '\0') {
       return true;
@@ -241,7 +242,7 @@ static bool take(const Spec* spec, const char* text, Options* out, FILE* complai
     case kFormMicros:
       return take_time(spec, text, &value, complaints) && ((*(double*)field = value * 1e6), true);
     case kFormAddress:
-      return take_addresses(spec, text, out, complaints);
+      return take_addresses(spec, text, (AddressList*)field, complaints);
     case kFormSize:
       return take_size(spec, text, out, complaints);
     case kFormTraffic:
@@ -306,12 +307,15 @@ static bool check_limits(const Options* options, FILE* complaints) {
 
 // What the options say together.
 static bool check(Options* out, FILE* complaints) {
-  if (out->listen == (out->address_count != 0)) {
+  if (out->listen == (out->peers.count != 0)) {
     return complain(complaints, out->listen ? "--listen and --connect: only one of them"
                                             : "say --listen, or --connect ADDRESS");
   }
   if (out->listen && out->local_port != 0) {
     return complain(complaints, "--local-port is for a connecting side; --port is listened on");
+  }
+  if (out->peers.count + out->locals.count > TL_MAX_OPEN_ADDRESSES) {
+    return complain(complaints, "--connect and --local: at most 22 addresses together");
   }
   if (out->rate > 0 && out->window > 0) {
     return complain(complaints, "--rate (open loop) and --window (closed loop): only one of them");

@@ -21,12 +21,17 @@ typedef enum Traffic {
 
 typedef enum Idle { kIdleSleep, kIdleYield, kIdleSpin } Idle;
 
+typedef struct AddressList {
+  tl_address at[TL_MAX_ADDRESSES];
+  uint32_t count;
+} AddressList;
+
 typedef struct Options {
   const char* socket;   // of the daemon; NULL: the default
   const char* profile;  // of the daemon's configuration
   bool listen;          // else connect
-  tl_address addresses[TL_MAX_ADDRESSES];
-  uint32_t address_count;
+  AddressList peers;    // to connect to
+  AddressList locals;   // empty: as the daemon has them
   uint64_t port, local_port;
   uint64_t associations, streams;
 

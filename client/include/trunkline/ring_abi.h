@@ -194,21 +194,25 @@ TLR_STATIC_ASSERT(sizeof(tlr_address) == 20, "address");
 
 #define TLR_NAME_SIZE 32u
 
-/* Body of LISTEN and CONNECT, in one TX slot. */
+/* Body of LISTEN and CONNECT, in one TX slot. The addresses are those of the peer, then local ones:
+ * as many in all as the smallest slot holds. */
+#define TLR_OPEN_ADDRESSES 22u
 typedef struct tlr_open_body {
   uint16_t local_port;       /* host order; connect: 0 for a free one */
   uint16_t peer_port;        /* connect */
   uint16_t outbound_streams; /* connect: 0 as the profile says */
   uint16_t address_count;    /* connect: 1 to TLR_MAX_ADDRESSES, the first is primary */
   uint32_t affinity;         /* listen: the worker this lane prefers, or TLR_ANY_WORKER */
-  uint32_t reserved;
+  uint16_t local_count;      /* up to TLR_MAX_ADDRESSES; 0: those of the endpoint, or all */
+  uint16_t reserved;
   char profile[TLR_NAME_SIZE]; /* named by the operator, NUL-terminated; empty: the default */
-  tlr_address addresses[TLR_MAX_ADDRESSES];
+  tlr_address addresses[TLR_OPEN_ADDRESSES];
 } tlr_open_body;
 TLR_STATIC_ASSERT(offsetof(tlr_open_body, affinity) == 8, "open body");
+TLR_STATIC_ASSERT(offsetof(tlr_open_body, local_count) == 12, "open body");
 TLR_STATIC_ASSERT(offsetof(tlr_open_body, profile) == 16, "open body");
 TLR_STATIC_ASSERT(offsetof(tlr_open_body, addresses) == 48, "open body");
-TLR_STATIC_ASSERT(sizeof(tlr_open_body) == 368, "open body");
+TLR_STATIC_ASSERT(sizeof(tlr_open_body) == 488, "open body");
 TLR_STATIC_ASSERT(sizeof(tlr_open_body) <= TLR_MIN_SLOT_SIZE, "open body fits a slot");
 
 typedef struct tlr_path_info {

@@ -56,6 +56,7 @@ extern "C" {
 
 #define TL_DEFAULT_SOCKET "/run/trunkline/trunkline.sock"
 #define TL_MAX_ADDRESSES 16
+#define TL_MAX_OPEN_ADDRESSES 22 /* of both sides together, in one tl_connect() */
 #define TL_NAME_SIZE 32
 #define TL_ANY_WORKER 0xffffffffu
 
@@ -137,15 +138,25 @@ typedef struct tl_listen_options {
   uint32_t affinity;   /* associations that live on this worker come to this lane first, or
                           TL_ANY_WORKER */
   uint64_t user;       /* comes back in TL_EVENT_ACCEPTED as the new association's user word */
+  const tl_address* local_addresses; /* see below; NULL: those of the endpoint with that port as
+                                        configured, else all that the daemon has */
+  size_t local_count;                /* at most TL_MAX_ADDRESSES */
 } tl_listen_options;
 
-/* Listens on all local addresses of the daemon's endpoint with that port, at all workers or at
- * none. Several lanes, also of several processes of one user, may listen on one port: new
- * associations are dealt out in turn, first to lanes whose affinity is the worker that has the
- * association. Waits until all workers have answered (at most 5 s); what some of them accepted
- * before another refused is aborted and not told. -EACCES: the configuration does not grant this
- * port to this user. -EADDRINUSE: the port belongs to another user, or others listen on it with
- * another profile than this one names. -ENOENT: no profile of that name. -EINVAL: port 0. -ENOMEM.
+/* Local addresses, here and of tl_connect(), are addresses of the daemon's ports or of loopback
+ * (127.0.0.0/8 and ::1, which every daemon has and which reach its own applications only); or
+ * 0.0.0.0 for all of IPv4, or :: for all of both families (RFC 6458 section 3.1.2), not beside
+ * others. A port may have several users on different addresses; what they name must not overlap.
+ *
+ * Listens on these addresses at that port, at all workers or at none. Several lanes, also of
+ * several processes of one user, may listen on one port and the same addresses: new associations
+ * are dealt out in turn, first to lanes whose affinity is the worker that has the association.
+ * Waits until all workers have answered (at most 5 s); what some of them accepted before another
+ * refused is aborted and not told. -EACCES: the configuration does not grant this port to this
+ * user. -EADDRINUSE: it belongs to another user, or to an endpoint with other addresses that
+ * overlap with these, or others listen on it with another profile than this one names.
+ * -EADDRNOTAVAIL: a local address is none of the daemon's; or several endpoints are configured with
+ * that port: name the addresses of one. -ENOENT: no profile of that name. -EINVAL: port 0. -ENOMEM.
  * -ETIMEDOUT. */
 TL_API int tl_listen(tl_lane* lane, const tl_listen_options* options, tl_listener* out);
 /* Accepts no more; associations already accepted live on, and those that a worker accepted before
@@ -153,14 +164,17 @@ TL_API int tl_listen(tl_lane* lane, const tl_listen_options* options, tl_listene
 TL_API int tl_unlisten(tl_lane* lane, tl_listener listener);
 
 typedef struct tl_connect_options {
-  const tl_address* addresses; /* of the peer, the first becomes primary (section 5.1) */
-  size_t address_count;        /* 1 to TL_MAX_ADDRESSES */
-  uint16_t peer_port;          /* not 0 */
-  uint16_t local_port;         /* 0: a free one */
-  uint16_t outbound_streams;   /* to ask for; 0: as the profile says */
-  const char* profile;         /* NULL: the peer's as configured, or the default */
-  uint32_t affinity;           /* the worker that shall own it, or TL_ANY_WORKER: in turn */
-  uint64_t user;               /* comes back with each event of the association */
+  const tl_address* addresses;       /* of the peer, the first becomes primary (section 5.1) */
+  size_t address_count;              /* 1 to TL_MAX_ADDRESSES */
+  uint16_t peer_port;                /* not 0 */
+  uint16_t local_port;               /* 0: a free one */
+  uint16_t outbound_streams;         /* to ask for; 0: as the profile says */
+  const char* profile;               /* NULL: the peer's as configured, or the default */
+  uint32_t affinity;                 /* the worker that shall own it, or TL_ANY_WORKER: in turn */
+  uint64_t user;                     /* comes back with each event of the association */
+  const tl_address* local_addresses; /* to connect from, as of tl_listen(): the endpoint with that
+                                        port and these addresses, or a new one. NULL: as there */
+  size_t local_count; /* at most TL_MAX_ADDRESSES, and TL_MAX_OPEN_ADDRESSES with the peer's */
 } tl_connect_options;
 
 /* Starts a set-up (section 5.1) and names it at once; TL_EVENT_CONNECTED or

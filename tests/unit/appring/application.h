@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "trunkline/trunkline.h"
 
@@ -19,13 +20,24 @@ struct Listening {
   uint32_t affinity = TL_ANY_WORKER;
   uint64_t user = 0;
   const char* profile = nullptr;
+  std::vector<const char*> local = {};
 };
+inline std::vector<tl_address> addresses_of(const std::vector<const char*>& texts) {
+  std::vector<tl_address> out(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    static_cast<void>(tl_address_parse(texts[i], &out[i]));  // none: the library says so
+  }
+  return out;
+}
 inline int open_listener(tl_lane* lane, const Listening& how = {}, tl_listener* out = nullptr) {
   tl_listen_options options{};
   options.port = how.port;
   options.affinity = how.affinity;
   options.user = how.user;
   options.profile = how.profile;
+  const std::vector<tl_address> local = addresses_of(how.local);
+  options.local_addresses = local.data();
+  options.local_count = local.size();
   tl_listener listener = 0;
   const int result = tl_listen(lane, &options, &listener);
   if (out != nullptr) *out = listener;
@@ -39,6 +51,7 @@ struct Dialing {
   uint16_t local_port = 0;
   uint64_t user = 0;
   const char* profile = nullptr;
+  std::vector<const char*> local = {};
 };
 inline int dial(tl_lane* lane, tl_assoc* out, const Dialing& how = {}) {
   tl_address address{};
@@ -51,6 +64,9 @@ inline int dial(tl_lane* lane, tl_assoc* out, const Dialing& how = {}) {
   options.affinity = how.affinity;
   options.user = how.user;
   options.profile = how.profile;
+  const std::vector<tl_address> local = addresses_of(how.local);
+  options.local_addresses = local.data();
+  options.local_count = local.size();
   return tl_connect(lane, &options, out);
 }
 

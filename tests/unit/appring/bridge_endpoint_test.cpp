@@ -39,7 +39,7 @@ TEST_F(EndpointTest, EndpointsTakeAddressesAndProfilesFromTheConfiguration) {
   EXPECT_EQ(shard.endpoints[1].addresses[0], IpAddress::ipv4(198, 51, 100, 1));
   EXPECT_EQ(shard.endpoints[1].profile.rto_initial, std::chrono::milliseconds(120));
   EXPECT_EQ(shard.endpoints[1].out_of_blue, OutOfBlue::kSilent);
-  EXPECT_EQ(shard.endpoints[2].addresses[0], IpAddress::ipv4(192, 0, 2, 1));
+  EXPECT_TRUE(shard.endpoints[2].addresses.empty()) << "all that the host has";
   EXPECT_EQ(shard.endpoints[2].out_of_blue, OutOfBlue::kAnswer);
   EXPECT_EQ(shard.endpoints[2].profile.rto_initial, std::chrono::seconds(1));
   EXPECT_EQ(shard.endpoints[3].profile.rto_initial, std::chrono::milliseconds(120));
@@ -76,6 +76,81 @@ TEST_F(EndpointTest, ConfiguredEndpointsAreThereForGood) {
   EXPECT_FALSE(shard.listening[1]);
   EXPECT_EQ(listen(other_user, 2905), 0);  // nobody's again
   EXPECT_EQ(shard.endpoints.size(), 1U);
+}
+
+// At another worker, that is: here the bridge would know.
+TEST_F(EndpointTest, AConfiguredEndpointIsTakenAtAllWorkersOrNotAtAll) {
+  tl_lane* const lane = lane_of(attach());
+  shard.next_owner = Status::kAlreadyExists;
+  EXPECT_EQ(listen(lane, 2905), -EADDRINUSE);
+  EXPECT_EQ(counter(RingCounter::k_refuse_port_in_use), 1U);
+  EXPECT_EQ(bridge.endpoints_in_use(), 0U);
+  shard.next_owner = Status::kOk;
+  tl_listener listener = 0;
+  ASSERT_EQ(listen(lane, 2905, &listener), 0);
+  EXPECT_NE(shard.endpoints[1].owner, 0U);
+  ASSERT_EQ(tl_unlisten(lane, listener), 0);
+  turn();
+  EXPECT_EQ(shard.endpoints[1].owner, 0U) << "nobody's again";
+}
+
+// One port with two endpoints, as the operator wants it.
+class TwoOnOnePortTest : public RingHarness {
+ protected:
+  static appring::BridgeConfig config() {
+    appring::BridgeConfig out = test_bridge_config();
+    out.local_addresses = {IpAddress::ipv4(192, 0, 2, 1), IpAddress::ipv4(198, 51, 100, 1)};
+    out.endpoints.push_back(out.endpoints[0]);  // of 198.51.100.1
+    out.endpoints[1].addresses = {IpAddress::ipv4(192, 0, 2, 1)};
+    out.endpoints[1].profile = "";
+    return out;
+  }
+  TwoOnOnePortTest() : RingHarness(config()) {}
+  int listen_at(tl_lane* lane, std::vector<const char*> local, tl_listener* out = nullptr) {
+    return with_daemon([&] { return open_listener(lane, {.port = 2905, .local = local}, out); });
+  }
+};
+
+TEST_F(TwoOnOnePortTest, WhoUsesOneSaysWhich) {
+  ClientSetup other;
+  other.uid = 2000;
+  tl_lane* const a = lane_of(attach());
+  tl_lane* const b = lane_of(attach(other));
+  ASSERT_EQ(shard.endpoints.size(), 2U);
+  EXPECT_EQ(listen_at(a, {}), -EADDRNOTAVAIL);
+  EXPECT_EQ(counter(RingCounter::k_refuse_local_address), 1U);
+  tl_listener listener = 0;
+  ASSERT_EQ(listen_at(a, {"198.51.100.1"}), 0);
+  ASSERT_EQ(listen_at(b, {"192.0.2.1"}, &listener), 0);
+  EXPECT_EQ(listen_at(a, {"192.0.2.1"}), -EADDRINUSE);
+  EXPECT_EQ(listen_at(b, {"198.51.100.1"}), -EADDRINUSE);
+  EXPECT_EQ(shard.endpoints.size(), 2U) << "those that were there";
+  EXPECT_TRUE(shard.listening[1]);
+  EXPECT_TRUE(shard.listening[2]);
+  EXPECT_EQ(shard.endpoints[1].profile.rto_initial, std::chrono::milliseconds(120));
+  EXPECT_EQ(shard.endpoints[2].profile.rto_initial, std::chrono::seconds(1));
+  ASSERT_EQ(tl_unlisten(b, listener), 0);
+  turn();
+  EXPECT_TRUE(shard.listening[1]);
+  EXPECT_FALSE(shard.listening[2]);
+  EXPECT_EQ(listen_at(a, {"192.0.2.1"}), 0);
+}
+
+TEST_F(TwoOnOnePortTest, EachGetsItsOwnAssociations) {
+  tl_lane* const lane = lane_of(attach());
+  ASSERT_EQ(with_daemon([&] {
+              return open_listener(lane, {.port = 2905, .user = 1, .local = {"198.51.100.1"}});
+            }),
+            0);
+  ASSERT_EQ(with_daemon([&] {
+              return open_listener(lane, {.port = 2905, .user = 2, .local = {"192.0.2.1"}});
+            }),
+            0);
+  for (uint32_t endpoint = 1; endpoint <= 2; ++endpoint) {
+    shard.accept(EndpointId(endpoint), shard.endpoints[endpoint].user);
+    turn();
+    EXPECT_EQ(only(poll(lane), TL_EVENT_ACCEPTED).event.user, endpoint);
+  }
 }
 
 TEST_F(EndpointTest, PortsThatAreNotGrantedAreRefused) {

@@ -29,6 +29,9 @@ Status Shard::set_listening(EndpointId endpoint, bool listening, uint64_t user,
                             const Profile* profile) {
   return fake(this).set_listening(endpoint, listening, user, profile);
 }
+Status Shard::own_endpoint(EndpointId endpoint, uint64_t owner) {
+  return fake(this).own_endpoint(endpoint, owner);
+}
 Status Shard::close_endpoint(EndpointId endpoint) {
   return fake(this).close_endpoint(endpoint);
 }

@@ -53,6 +53,7 @@ class FakeShard final : public Shard, public PieceOwner {
   Status next_send = Status::kOk;  // the verdict of every send that is otherwise right
   std::function<void()> on_send;   // called with each of them
   Status next_endpoint = Status::kOk;
+  Status next_owner = Status::kOk;
   bool hold_acknowledgements = false;
 
   // -- what tests look at
@@ -86,6 +87,12 @@ class FakeShard final : public Shard, public PieceOwner {
     listening[endpoint.value] = on;
     endpoints[endpoint.value].user = user;
     if (profile != nullptr) endpoints[endpoint.value].profile = *profile;
+    return Status::kOk;
+  }
+  Status own_endpoint(EndpointId endpoint, uint64_t owner) {
+    if (!endpoints.contains(endpoint.value)) return Status::kNoSuchEndpoint;
+    if (next_owner != Status::kOk) return next_owner;
+    endpoints[endpoint.value].owner = owner;
     return Status::kOk;
   }
   Status close_endpoint(EndpointId endpoint) {

@@ -133,6 +133,15 @@ TEST_F(HostileTest, BodiesThatMakeNoSense) {
   refuse(TLR_OP_CONNECT, sizeof(body), TLR_STATUS_BAD_DESCRIPTOR);
   body.address_count = 0xffff;
   refuse(TLR_OP_CONNECT, sizeof(body), TLR_STATUS_BAD_DESCRIPTOR);
+  body.address_count = 8;
+  body.local_count = 16;  // more than there is room for
+  refuse(TLR_OP_CONNECT, sizeof(body), TLR_STATUS_BAD_DESCRIPTOR);
+  body.address_count = 1;
+  body.local_count = 17;
+  refuse(TLR_OP_CONNECT, sizeof(body), TLR_STATUS_BAD_DESCRIPTOR);
+  body.local_count = 0xffff;
+  refuse(TLR_OP_CONNECT, sizeof(body), TLR_STATUS_BAD_DESCRIPTOR);
+  body.local_count = 0;
   body.address_count = 2;
   body.addresses[0].family = 4;
   body.addresses[1].family = 5;

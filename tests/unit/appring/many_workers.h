@@ -23,6 +23,7 @@ struct WirePacket {
   IpAddress destination;
   std::vector<uint8_t> bytes;
   uint8_t hand_overs = 0;
+  bool looped = false;
 };
 
 class ShardedHost {
@@ -44,8 +45,9 @@ class ShardedHost {
     uint64_t handed_over = 0;  // packets that it gave to another
   };
 
-  ShardedHost(IpAddress own, uint64_t seed, uint32_t count)
-      : random_(seed), directory_(make_directory(random_, 4096)) {
+  ShardedHost(IpAddress own, uint64_t seed, uint32_t count,
+              const std::vector<appring::NamedEndpoint>& endpoints = {})
+      : own_(own), random_(seed), directory_(make_directory(random_, 4096)) {
     for (uint32_t i = 0; i < count; ++i) {
       appring::BridgeConfig config = StackHost::config(own);
       config.worker = static_cast<uint16_t>(i);
@@ -53,7 +55,10 @@ class ShardedHost {
       config.local_addresses.push_back(second(own));
       config.default_profile.max_init_retransmits = 100;
       config.default_profile.association_max_retrans = 100;
+      config.endpoints = endpoints;
       ShardConfig shard;
+      shard.own_addresses = config.local_addresses;
+      shard.ports = ports_.get();
       shard.index = static_cast<uint16_t>(i);
       shard.count = static_cast<uint16_t>(count);
       shard.inits_per_second = 0;
@@ -89,11 +94,14 @@ class ShardedHost {
   }
 
  private:
+  const IpAddress own_;
   SeededRandom random_;
-  DirectoryPtr directory_;  // outlives the shards
+  DirectoryPtr directory_;                  // outlives the shards,
+  PortTablePtr ports_ = make_port_table();  // and so does this
 
  public:
   std::vector<std::unique_ptr<Worker>> workers;
+  std::atomic<uint64_t> sent = 0;  // packets that left
 
  private:
   static void deliver(Worker& self, TimePoint now) {
@@ -111,6 +119,7 @@ class ShardedHost {
       in.destination = packet.destination;
       in.bytes = packet.bytes;
       in.hand_overs = packet.hand_overs;
+      in.looped = packet.looped;
       const uint16_t owner = self.shard.steer(in);
       if (owner != at) {
         ++packet.hand_overs;
@@ -123,7 +132,8 @@ class ShardedHost {
     }
     return packets.size();
   }
-  static size_t transmit(Worker& self, TimePoint now, ShardedHost& peer) {
+  // What is for this host itself goes round.
+  size_t transmit(Worker& self, TimePoint now, ShardedHost& peer) {
     std::array<std::array<uint8_t, 1500>, 32> rooms;
     std::array<PacketOut, 32> out;
     for (size_t i = 0; i < out.size(); ++i) {
@@ -133,8 +143,13 @@ class ShardedHost {
     const size_t n = self.shard.transmit(now, out);
     for (size_t i = 0; i < n; ++i) {
       const auto bytes = std::span<const uint8_t>(rooms[i]).first(out[i].length);
-      peer.put({out[i].source, out[i].destination, {bytes.begin(), bytes.end()}, 0},
+      const IpAddress& destination = out[i].destination;
+      const bool looped = destination.scope() == AddressScope::kLoopback || destination == own_ ||
+                          destination == second(own_);
+      (looped ? *this : peer)
+          .put({out[i].source, destination, {bytes.begin(), bytes.end()}, 0, looped},
                self.wire.below(peer.workers.size()));
+      if (!looped) sent.fetch_add(1, std::memory_order_relaxed);
     }
     deliver(self, now);
     return n;

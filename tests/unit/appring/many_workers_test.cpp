@@ -63,6 +63,139 @@ TEST_P(ManyWorkersTest, AConnectLivesWhereTheApplicationWants) {
   }
 }
 
+// ---------------------------------------------------------------- local addresses and ports
+
+// Of 10.1.0.1 and 10.2.0.1, which the left host has.
+TEST_P(ManyWorkersTest, TwoUsersHaveOnePortOnDifferentAddresses) {
+  ClientSetup other;
+  other.uid = 2000;
+  tl_lane* const a = attach(left)[0];
+  tl_lane* const b = attach(left, 1, other)[0];
+  tl_lane* const client = attach(right)[0];
+  const auto listen = [&](tl_lane* lane, std::vector<const char*> local) {
+    return meanwhile([&] { return open_listener(lane, {.local = local}); });
+  };
+  ASSERT_EQ(listen(a, {"10.1.0.1"}), 0) << last_error_;
+  ASSERT_EQ(listen(b, {"10.2.0.1"}), 0) << last_error_;
+  for (const std::vector<const char*>& local :
+       {std::vector<const char*>{}, {"10.1.0.1"}, {"0.0.0.0"}, {"::"}, {"10.1.0.1", "10.2.0.1"}}) {
+    EXPECT_EQ(listen(b, local), -EADDRINUSE) << last_error_;
+  }
+  EXPECT_EQ(listen(b, {"10.2.0.1"}), 0) << "again, with another lane perhaps";
+  EXPECT_EQ(listen(b, {"127.0.0.1"}), 0) << last_error_;
+  constexpr size_t kCount = 12;
+  for (size_t i = 0; i < kCount; ++i) {
+    tl_assoc assoc = 0;
+    ASSERT_EQ(dial(client, &assoc, {.peer = i % 2 == 0 ? "10.1.0.1" : "10.2.0.1"}), 0);
+  }
+  for (const On& on : collect({client}, TL_EVENT_CONNECTED, kCount)) {
+    tl_assoc_info info{};
+    ASSERT_EQ(meanwhile([&] { return tl_assoc_query(client, on.event.assoc, &info); }), 0);
+    EXPECT_EQ(info.path_count, 1U) << "only the set is announced";
+  }
+  EXPECT_EQ(collect({a}, TL_EVENT_ACCEPTED, kCount / 2).size(), kCount / 2);
+  EXPECT_EQ(collect({b}, TL_EVENT_ACCEPTED, kCount / 2).size(), kCount / 2);
+}
+
+TEST_P(ManyWorkersTest, OnlyAddressesOfTheHostMayBeNamed) {
+  tl_lane* const lane = attach(left)[0];
+  const auto listen = [&](std::vector<const char*> local) {
+    return meanwhile([&] { return open_listener(lane, {.local = local}); });
+  };
+  EXPECT_EQ(listen({"10.1.0.2"}), -EADDRNOTAVAIL) << "the right host's";
+  EXPECT_EQ(listen({"10.1.0.1", "224.0.0.1"}), -EADDRNOTAVAIL);
+  EXPECT_EQ(listen({"10.1.0.1", "0.0.0.0"}), -EADDRNOTAVAIL) << "RFC 6458 section 9.1";
+  EXPECT_EQ(listen({"::", "::1"}), -EADDRNOTAVAIL);
+  tl_assoc assoc = 0;
+  ASSERT_EQ(dial(lane, &assoc, {.peer = kRight, .local = {"10.9.9.9"}}), 0);
+  EXPECT_EQ(collect({lane}, TL_EVENT_CONNECT_FAILED, 1).at(0).event.error, -EADDRNOTAVAIL);
+  ASSERT_EQ(dial(lane, &assoc, {.peer = kRight, .local = {"127.0.0.1"}}), 0);
+  EXPECT_EQ(collect({lane}, TL_EVENT_CONNECT_FAILED, 1).at(0).event.error, -EADDRNOTAVAIL)
+      << "loopback reaches no other host";
+  uint64_t refused = 0;
+  for (const auto& worker : left.workers) {
+    refused += worker->bridge.counters().get(RingCounter::k_refuse_local_address);
+  }
+  EXPECT_EQ(refused, 4U * GetParam() + 1);
+  EXPECT_EQ(listen({"10.1.0.1", "10.2.0.1", "127.0.0.9"}), 0) << last_error_;
+}
+
+TEST_P(ManyWorkersTest, AConnectGoesOutFromTheAddressesThatItNames) {
+  tl_lane* const server = attach(left)[0];
+  tl_lane* const client = attach(right)[0];
+  ASSERT_EQ(meanwhile([&] { return open_listener(server); }), 0) << last_error_;
+  for (const char* from : {"10.1.0.2", "10.2.0.2"}) {
+    tl_assoc assoc = 0;
+    ASSERT_EQ(dial(client, &assoc, {.peer = kLeft, .local_port = 7000, .local = {from}}), 0);
+    const On accepted = collect({server}, TL_EVENT_ACCEPTED, 1).at(0);
+    char text[64];
+    EXPECT_STREQ(tl_address_text(&accepted.event.address, text, sizeof(text)), from);
+    EXPECT_EQ(accepted.event.peer_port, 7000);
+  }
+}
+
+// Whatever worker it has it at.
+TEST_P(ManyWorkersTest, APortOfOneUserIsNoOtherUsersAtAnyWorker) {
+  ClientSetup other;
+  other.uid = 2000;
+  tl_lane* const server = attach(left)[0];
+  tl_lane* const a = attach(right)[0];
+  tl_lane* const b = attach(right, 1, other)[0];
+  ASSERT_EQ(meanwhile([&] { return open_listener(server); }), 0) << last_error_;
+  const uint32_t last = GetParam() - 1;
+  tl_assoc assoc = 0;
+  ASSERT_EQ(dial(a, &assoc, {.peer = kLeft, .affinity = 0, .local_port = 7000}), 0);
+  collect({a}, TL_EVENT_CONNECTED, 1);
+  tl_assoc theirs = 0;
+  ASSERT_EQ(dial(b, &theirs, {.peer = kLeft, .affinity = last, .local_port = 7000}), 0);
+  EXPECT_EQ(collect({b}, TL_EVENT_CONNECT_FAILED, 1).at(0).event.error, -EACCES);
+  EXPECT_EQ(meanwhile([&] { return open_listener(b, {.port = 7000}); }), -EADDRINUSE);
+  EXPECT_EQ(meanwhile([&] { return open_listener(a, {.port = 7000}); }), 0) << "its own";
+  ASSERT_EQ(tl_abort(a, assoc, nullptr), 0);
+  collect({a}, TL_EVENT_LOST, 1);
+}
+
+TEST_P(ManyWorkersTest, ChosenPortsAreNobodyElsesAtAnyWorker) {
+  ClientSetup other;
+  other.uid = 2000;
+  const std::vector<tl_lane*> lanes = {attach(right)[0], attach(right, 1, other)[0]};
+  tl_lane* const server = attach(left)[0];
+  ASSERT_EQ(meanwhile([&] { return open_listener(server); }), 0) << last_error_;
+  constexpr size_t kEach = 24;
+  for (size_t i = 0; i < kEach; ++i) {
+    for (tl_lane* lane : lanes) {
+      tl_assoc assoc = 0;
+      ASSERT_EQ(dial(lane, &assoc, {.peer = kLeft}), 0);
+    }
+  }
+  std::set<uint16_t> ports;
+  for (const On& on : collect(lanes, TL_EVENT_CONNECTED, 2 * kEach)) {
+    EXPECT_TRUE(ports.insert(on.event.local_port).second) << on.event.local_port;
+  }
+}
+
+// Through the stack, the bridge and back, at whichever worker; nothing leaves.
+TEST_P(ManyWorkersTest, LoopbackReachesOtherApplicationsOfTheHost) {
+  ClientSetup other;
+  other.uid = 2000;
+  tl_lane* const server = attach(left)[0];
+  tl_lane* const client = attach(left, 1, other)[0];
+  ASSERT_EQ(meanwhile([&] { return open_listener(server); }), 0) << last_error_;
+  for (const char* to : {"127.0.0.1", "127.0.0.5", "::1", "10.1.0.1"}) {
+    tl_assoc assoc = 0;
+    ASSERT_EQ(dial(client, &assoc, {.peer = to}), 0);
+    const On connected = collect({client}, TL_EVENT_CONNECTED, 1).at(0);
+    EXPECT_EQ(connected.event.assoc, assoc);
+    collect({server}, TL_EVENT_ACCEPTED, 1);
+    ASSERT_EQ(send_text(client, assoc, to), 0);
+    EXPECT_EQ(collect({server}, TL_EVENT_MESSAGE, 1).at(0).text, to);
+    ASSERT_EQ(tl_shutdown(client, assoc), 0);
+    collect({client}, TL_EVENT_CLOSED, 1);
+  }
+  EXPECT_EQ(left.sent.load(), 0U);
+  EXPECT_EQ(right.sent.load(), 0U);
+}
+
 // Ports that the daemon chooses at each worker: never the same towards one peer.
 TEST_P(ManyWorkersTest, ManyConnectsToOnePeerGetPortsOfTheirOwn) {
   tl_lane* const server = attach(left)[0];

@@ -24,9 +24,14 @@ struct StackHost {
       : address(own),
         random(seed),
         directory(make_directory(random, 64)),
-        shard(ShardConfig{}, *directory, random, TimePoint::from_ns(1)),
+        shard(shard_config(own), *directory, random, TimePoint::from_ns(1)),
         bridge(config(own), shard) {}
 
+  static ShardConfig shard_config(IpAddress own) {
+    ShardConfig out;
+    out.own_addresses = {own};
+    return out;
+  }
   static appring::BridgeConfig config(IpAddress own) {
     appring::BridgeConfig out = test_bridge_config();
     out.local_addresses = {own};

@@ -407,11 +407,19 @@ TEST(Options, NumbersAndTimesHaveUnits) {
   const Parsed parsed = parse({"--connect", "192.0.2.1,2001:db8::1", "--rate", "1.5M", "--ramp",
                                "500ms", "--duration=2m", "--size", "64:5,300:1"});
   ASSERT_EQ(parsed.asked, kAskedRun) << parsed.said;
-  EXPECT_EQ(parsed.options.address_count, 2u);
+  EXPECT_EQ(parsed.options.peers.count, 2u);
   EXPECT_DOUBLE_EQ(parsed.options.rate, 1.5e6);
   EXPECT_EQ(parsed.options.ramp_ns, 500000000u);
   EXPECT_EQ(parsed.options.duration_ns, 120 * kSecond);
   EXPECT_EQ(parsed.options.sizes.most, 300u);
+}
+
+TEST(Options, LocalAddressesAddUp) {
+  const Parsed parsed = parse({"--listen", "--local", "127.0.0.1,::1", "--local", "192.0.2.1"});
+  ASSERT_EQ(parsed.asked, kAskedRun) << parsed.said;
+  EXPECT_EQ(parsed.options.locals.count, 3u);
+  EXPECT_EQ(parsed.options.locals.at[1].family, 6);
+  EXPECT_EQ(parsed.options.peers.count, 0u);
 }
 
 TEST(Options, WhoSendsAndWhoAnswers) {
@@ -482,6 +490,7 @@ TEST(Options, MistakesSayWhatWouldBeRight) {
       {{"--connect", "192.0.2.1", "--rate", "5", "--window", "5"}, "only one of them"},
       {{"--connect", "192.0.2.1", "--local-port", "5", "--associations", "2"}, "--local-port"},
       {{"--listen", "--local-port", "5"}, "--port"},
+      {{"--listen", "--local", "here"}, "IP address"},
       {{"--connect", "192.0.2.1", "--max-p99", "1ms"}, "side that receives"},
       {{"--connect", "192.0.2.1", "--max-unsent", "0"}, "--rate"},
       {{"--listen", "--max-p99", "fast"}, "500ms"},
