@@ -82,7 +82,8 @@ const char* text_of_status(uint8_t status) {
     case TLR_STATUS_WOULD_BLOCK:
       return "too much is on its way already: poll, then try again";
     case TLR_STATUS_ALREADY_EXISTS:
-      return "taken: that port has another user, or that peer already has an association";
+      return "taken: that port has another user, or other addresses that overlap with these; or "
+             "that peer already has an association";
     case TLR_STATUS_INVALID_ADDRESS:
       return "not a unicast address, or the daemon has no such local address, or none of the "
              "peer's "

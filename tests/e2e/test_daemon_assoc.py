@@ -177,6 +177,28 @@ def case_within_one_daemon(t):
     daemon.stop()
 
 
+def case_loopback(t):
+    """Two applications on a daemon whose only port has no link: they meet at 127.0.0.1, at any other of
+    127.0.0.0/8 and at ::1, which nobody configured, and nothing goes to the port."""
+    namespace = netns.Namespace('alone')
+    daemon = Daemon(namespace, t.folder, [memif_port(wire(t, 'nobody'), 'server', A)])
+    here = Here(namespace, t)
+    for address in ('127.0.0.1', '127.0.0.5', '::1'):
+        words = ['--sizes', SIZE_LIST, '--count', 100]
+        server = listen(here, daemon, *words)
+        client = connect(here, daemon, address, *words)
+        client.finish()
+        server.finish()
+    seen = ask(daemon, 'counters')
+    assert seen['net.out_looped'] > 60, seen['net.out_looped']
+    cases.check_equal(seen['net.out_sctp'], seen['net.out_looped'], 'packets')
+    cases.check_equal(seen['port.port0.tx_packets'], 0, 'packets of the port')
+    cases.check_equal(ask(daemon, 'status')['ports'][0]['link'], 'down', 'link')
+    drops = {name: value for name, value in seen.items() if value and '.drop_' in name}
+    cases.check_equal(drops, {}, 'drops')
+    daemon.stop()
+
+
 def lanes_over_workers(t, misdirect):
     """A lane for each worker at both ends: each has the associations of its own worker only."""
     here, a, b = pair(t, {'workers': {'count': 2, 'misdirect': misdirect}})
@@ -339,7 +361,7 @@ def case_killed_under_traffic(t):
 if __name__ == '__main__':
     cases.main(__doc__, [case_memif_ipv4, case_memif_ipv6, case_fewer_queues_than_workers,
                          case_trunkctl_shows_associations,
-                         case_within_one_daemon, case_a_lane_for_each_worker,
+                         case_within_one_daemon, case_loopback, case_a_lane_for_each_worker,
                          case_a_lane_for_each_worker_misdirected, case_second_port,
                          case_through_a_router,
                          case_sigterm_shuts_down, case_second_signal_ends_at_once,

@@ -182,7 +182,37 @@ def case_could_not_run(t):
     world.stop()
 
 
+def case_local_addresses(t):
+    """One port for two programs of one daemon, on loopback and on its port's address; each is found at
+    its own, and a third that wants all is refused."""
+    world = World(t)
+    server, client = world.daemons
+    base = [cases.program('tools/trunkload/trunkload'), '--quiet', '--json', '--patience', 30]
+
+    def listen(*local):
+        return world.here.start([*base, '--listen', '--socket', server.clients, *local])
+    outside = listen('--local', SERVER)
+    outside.expect('"listening"')
+    inside = listen('--local', '127.0.0.1', '--local', '::1')
+    inside.expect('"listening"')
+    refused = listen()
+    assert refused.wait(20) != 0 and any('taken' in line for line in refused.lines), \
+        refused.lines
+    foreign = listen('--local', CLIENT)
+    assert foreign.wait(20) != 0 and any('local address' in line for line in foreign.lines), \
+        foreign.lines
+    for daemon, place, job, count in ((client, SERVER, outside, 300), (server, '::1', inside, 500)):
+        job_in = world.here.start([*base, '--connect', place, '--socket', daemon.clients,
+                                   '--count', count])
+        for one in (job_in, job):
+            cases.check_equal(one.wait(40), 0, f'status; {one.lines[-1][:300]}')
+        report = json.loads(job.lines[-1])['final']
+        check_sound(report)
+        cases.check_equal(report['received'], count, f'received at {place}')
+    world.stop()
+
+
 if __name__ == '__main__':
     cases.main(__doc__, [case_one_way, case_both_ways_verified, case_echo_open_loop,
                          case_many_associations, case_limits, case_interrupted, case_wrong_options,
-                         case_could_not_run], needs=netns.missing, timeout=120)
+                         case_could_not_run, case_local_addresses], needs=netns.missing, timeout=120)
