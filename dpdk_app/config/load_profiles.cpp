@@ -48,6 +48,9 @@ void read_fields(const Map& map, Profile& out) {
   }
   map.boolean("nagle", out.nagle);
   map.boolean("one_data_per_packet", out.one_data_per_packet);
+  if (const auto which = map.choice("scheduler", {"round_robin", "fcfs"})) {
+    out.scheduler = static_cast<StreamScheduling>(*which);
+  }
 }
 
 // The field to blame: the first of `keys` that this profile writes itself, else the profile.
@@ -200,6 +203,7 @@ class Resolver {
                 "max_burst",
                 "nagle",
                 "one_data_per_packet",
+                "scheduler",
                 "dscp"},
                loading_.mistakes);
   }

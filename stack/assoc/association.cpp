@@ -30,7 +30,7 @@ Association::Association(const LocalEnd& local, const Profile& profile, PortNumb
       peer_port_(peer_port),
       state_(AssocState::kCookieWait),
       receiver_(profile.a_rwnd, Tsn(0), profile.max_inbound_streams),
-      sender_(initial_tsn, 0, 0) {}
+      sender_(profile.scheduler, initial_tsn, 0, 0) {}
 
 Association::Association(const LocalEnd& local, const Profile& profile, const Cookie& cookie,
                          uint64_t user_word)
@@ -44,7 +44,8 @@ Association::Association(const LocalEnd& local, const Profile& profile, const Co
       accepted_(true),
       features_(cookie.features),
       receiver_(profile.a_rwnd, cookie.peer_initial_tsn, cookie.inbound_streams),
-      sender_(cookie.local_initial_tsn, cookie.outbound_streams, cookie.peer_rwnd) {}
+      sender_(profile.scheduler, cookie.local_initial_tsn, cookie.outbound_streams,
+              cookie.peer_rwnd) {}
 
 // There is one for each association: the pool is never empty.
 Association::Passage& Association::passage(ShardContext& ctx) {

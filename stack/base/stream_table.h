@@ -72,7 +72,7 @@ class StreamTable {
     return stream.value >> bits_below(level - 1) & (kFanOut - 1);
   }
 
-  [[nodiscard]] T* make(StreamId stream) {
+  [[nodiscard, gnu::cold]] T* make(StreamId stream) {
     while (height_ == 0 || stream.value >> bits_below(height_) != 0) {
       if (root_ != nullptr) {
         auto* const above = new (std::nothrow) Node();

@@ -34,11 +34,11 @@ struct HeldInfo {
   BlockLinks by_tsn = {};
   union {
     Run run = {};            // of a fragment
-    BlockLinks by_ssn;       // of a message that waits in its stream
+    BlockLinks by_turn;      // of a message that waits in its stream
     ReceiveBlock* is_ready;  // of a message that is to be delivered: the next one
   };
   uint64_t place = 0;   // the TSN, of a message its first, on a line instead of a circle
-  uint32_t turn = 0;    // the SSN, likewise once the message is whole
+  Mid turn;             // its number, likewise once the message is whole
   uint32_t chunks = 1;  // so many TSNs
   uint32_t size = 0;    // payload bytes of the chunk, then of the message
   uint32_t blocks = 0;  // of the chunk, then of the message
@@ -49,7 +49,7 @@ struct HeldInfo {
   bool ending : 1 = false;
   bool whole_chunk : 1 = false;  // a message that came in one chunk
   uint8_t tsn_balance : 2 = 1;   // of the two trees, and one
-  uint8_t ssn_balance : 2 = 1;
+  uint8_t turn_balance : 2 = 1;
 
   [[nodiscard]] bool is_message() const { return beginning && ending; }
   [[nodiscard]] Tsn first_tsn() const { return Tsn(static_cast<uint32_t>(place)); }

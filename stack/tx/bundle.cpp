@@ -37,7 +37,7 @@ void Sender::send_again(const SenderContext& ctx, TimePoint now, wire::PacketWri
     header.ending = chunk->ending;
     header.tsn = chunk->tsn;
     header.stream = chunk->message->stream;
-    header.ssn = chunk->message->ssn;
+    header.mid = chunk->message->mid;
     header.ppid = chunk->message->ppid;
     uint8_t* const at = wire::write_data_header(writer, header, chunk->size);
     if (at == nullptr) break;
@@ -107,7 +107,7 @@ inline void Sender::send_chunk(const SenderContext& ctx, TimePoint now, wire::Pa
   header.immediate = ending && (message->sack_immediately || lane.last_words);
   header.tsn = outstanding_.next_tsn();
   header.stream = message->stream;
-  header.ssn = message->ssn;
+  header.mid = message->mid;
   header.ppid = message->ppid;
   uint8_t* const at = wire::write_data_header(writer, header, size);
   outstanding_.add(ctx.chunks, {.message = message,

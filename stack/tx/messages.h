@@ -28,8 +28,8 @@ struct PayloadCursor {
 
 // A user message from send() until its last byte is acknowledged.
 struct TxMessage {
-  TxMessage* next = nullptr;  // SendQueue's: behind it in its stream,
-  TxMessage* turn = nullptr;  // and, of the oldest of a stream, the oldest of the next
+  TxMessage* next = nullptr;  // behind it in its stream's line; these two are SendQueue's, and of
+  TxMessage* turn = nullptr;  // a stream's oldest message the scheduler's
   SendStream* queue = nullptr;
   Payload payload;
   uint64_t context = 0;
@@ -37,12 +37,16 @@ struct TxMessage {
   uint32_t unsent_size = 0;  // bytes from there to the end
   uint32_t chunks_outstanding = 0;
   Ppid ppid;
+  union {
+    Mid mid = Mid();    // its number in its stream; before its first byte is sent,
+    uint32_t accepted;  // its place in the order of send(), over all streams
+  };
   StreamId stream;
-  Ssn ssn;  // given when its first byte is sent
   bool unordered = false;
   bool sack_immediately = false;
   bool started = false;
 };
+static_assert(sizeof(TxMessage) == 96);
 
 // A DATA chunk from its first transmission until the cumulative TSN passes it. An association may
 // have 65,535 of them: no byte is wasted.

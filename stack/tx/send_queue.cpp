@@ -1,75 +1,118 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Round robin over the streams that have something to send.
+// Lines of streams, and when a stream takes turns with the others.
 #include "tx/send_queue.h"
 
+#include <type_traits>
 #include <utility>
 
 namespace trunkline {
+namespace {
+
+void append(SendStream& stream, TxMessage* message) {
+  message->next = stream.last != nullptr ? std::exchange(stream.last->next, message) : message;
+  stream.last = message;
+}
+
+void prepend(SendStream& stream, TxMessage* message) {
+  if (stream.last == nullptr) return append(stream, message);
+  message->next = std::exchange(stream.last->next, message);
+}
+
+TxMessage* take_first(SendStream& stream) {
+  TxMessage* const first = stream.last->next;
+  if (first == stream.last) {
+    stream.last = nullptr;
+  } else {
+    stream.last->next = first->next;
+  }
+  return first;
+}
+
+}  // namespace
 
 bool SendQueue::push(TxMessage* message) {
   SendStream* const stream = streams_.get(message->stream);
   if (stream == nullptr) return false;
   message->queue = stream;
-  TxMessage* const before = std::exchange(stream->last, message);
-  if (before == nullptr) {
-    take_turns(*stream, message);
-  } else {
-    message->next = std::exchange(before->next, message);
-  }
   bytes_ += message->unsent_size;
+  scheduler_.ask(scheduling_, [&](auto& scheduler) {
+    if constexpr (std::remove_reference_t<decltype(scheduler)>::kByAcceptance) {
+      message->accepted = accepted_++;
+    }
+    if (stream->place != SendStream::Place::kIdle) return append(*stream, message);
+    take_turns(scheduler, *stream, message);
+    choose(scheduler);
+  });
   return true;
 }
 
 // The stream's oldest message may go when its turn comes, or when one of those under way is
 // acknowledged.
-void SendQueue::take_turns(SendStream& stream, TxMessage* oldest) {
-  const bool full = stream.next_ssn.distance_from(stream.first_ssn) >= kMostUnderWay;
-  if (!full || oldest->unordered) return join_round(oldest);
-  stream.last->next = oldest;
-  stream.held = true;
+template <typename S>
+inline void SendQueue::take_turns(S& scheduler, SendStream& stream, TxMessage* oldest) {
+  if (stream.under_way < kMostUnderWay || oldest->unordered) {
+    stream.place = SendStream::Place::kInTurn;
+    return scheduler.push(oldest);
+  }
+  stream.place = SendStream::Place::kHeld;
+  prepend(stream, oldest);
 }
 
-void SendQueue::join_round(TxMessage* oldest) {
-  (last_ != nullptr ? last_->turn : first_) = oldest;
-  last_ = oldest;
+// What has begun is finished first.
+template <typename S>
+inline void SendQueue::choose(const S& scheduler) {
+  if (front_ == nullptr || !front_->started) front_ = scheduler.next();
 }
 
 void SendQueue::release(SendStream& stream) {
-  stream.held = false;
-  join_round(std::exchange(stream.last->next, nullptr));
+  scheduler_.ask(scheduling_, [&](auto& scheduler) {
+    take_turns(scheduler, stream, take_first(stream));
+    choose(scheduler);
+  });
 }
 
 void SendQueue::advance(TxMessage* message, uint32_t size) {
-  if (!message->started) {
+  SendStream& stream = *message->queue;
+  const bool begins = !message->started;
+  if (begins) {
     message->started = true;
-    if (!message->unordered) {
-      message->ssn = message->queue->next_ssn;
-      ++message->queue->next_ssn;
+    if (message->unordered) {
+      message->mid = Mid();
+    } else {
+      message->mid = stream.next_mid;
+      ++stream.next_mid;
+      ++stream.under_way;
     }
   }
   message->unsent_size -= size;
   bytes_ -= size;
-  if (message->unsent_size == 0) drop_front();
+  const bool ends = message->unsent_size == 0;
+  if (!begins && !ends) return;
+  scheduler_.ask(scheduling_, [&](auto& scheduler) {
+    if (begins) scheduler.sent();
+    if (ends) leave(scheduler, stream);
+  });
 }
 
-// Its stream goes to the end of the round.
-void SendQueue::drop_front() {
-  TxMessage* const gone = first_;
-  first_ = gone->turn;
-  if (first_ == nullptr) last_ = nullptr;
-  if (gone->next != nullptr) {
-    take_turns(*gone->queue, gone->next);
+// Its front message is gone; it takes part again with the next one.
+template <typename S>
+inline void SendQueue::leave(S& scheduler, SendStream& stream) {
+  if (stream.last != nullptr) {
+    take_turns(scheduler, stream, take_first(stream));
   } else {
-    gone->queue->last = nullptr;
+    stream.place = SendStream::Place::kIdle;
   }
-  gone->next = gone->turn = nullptr;
+  front_ = scheduler.next();
 }
 
 TxMessage* SendQueue::pop_any() {
-  TxMessage* const message = front();
+  TxMessage* const message = front_;
   if (message == nullptr) return nullptr;
   bytes_ -= message->unsent_size;
-  drop_front();
+  scheduler_.ask(scheduling_, [&](auto& scheduler) {
+    if (!message->started) scheduler.sent();
+    leave(scheduler, *message->queue);
+  });
   return message;
 }
 

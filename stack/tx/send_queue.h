@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Messages that are accepted and not yet entirely sent: a queue for each stream, streams served
-// round robin, one whole message at a time (fragments of different messages must not mix without
-// I-DATA, RFC 9260 section 6.9). Of one stream no more ordered messages are under way than a
+// Messages that are accepted and not yet entirely sent: a line for each stream, and a scheduler
+// that says whose turn it is. One whole message at a time: fragments of different messages must not
+// mix in DATA (RFC 9260 section 6.9). Of one stream no more ordered messages are under way than a
 // receiver can put in order by their SSNs; the others go on meanwhile. Knows nothing of windows or
 // packets.
 #pragma once
@@ -10,6 +10,7 @@
 
 #include "base/stream_table.h"
 #include "tx/messages.h"
+#include "tx/scheduler.h"
 
 namespace trunkline {
 
@@ -17,32 +18,41 @@ namespace trunkline {
 // of all of it. SSNs are compared as serial numbers (1.6): half the circle, and none more.
 inline constexpr uint16_t kMostUnderWay = 32767;
 
-// What a stream has beyond its messages; where those begin, the round knows.
+// What a stream has beyond its messages; the oldest one the scheduler has.
 struct SendStream {
-  // The youngest that waits; null: none does. While the stream is held back it leads to the oldest.
+  // Of the messages behind the oldest the youngest, which leads round to the first of them; null:
+  // there is none. While the stream is held back, the oldest is among them.
   TxMessage* last = nullptr;
-  Ssn next_ssn;
-  Ssn first_ssn;  // the first under way, or the next
-  bool held = false;
+  Mid next_mid;
+  uint16_t under_way = 0;  // ordered messages
+  enum class Place : uint8_t {
+    kIdle,    // no message waits
+    kInTurn,  // the scheduler, or the queue itself, has the oldest
+    kHeld,
+  } place = Place::kIdle;
 };
+static_assert(sizeof(SendStream) == 16);
 
 class SendQueue {
  public:
+  explicit SendQueue(StreamScheduling scheduling = StreamScheduling::kRoundRobin)
+      : scheduling_(scheduling), scheduler_(scheduling) {}
+
   // False only when memory for the stream's state ran out.
   bool push(TxMessage* message);
 
-  // The message whose bytes go next; nullptr if there is none. Stays the same until it is sent
-  // entirely or removed.
-  [[nodiscard]] TxMessage* front() const { return first_; }
+  // The message whose bytes go next; nullptr if there is none. Once it has begun it stays the same
+  // until it is sent entirely or removed.
+  [[nodiscard]] TxMessage* front() const { return front_; }
   // The next `size` bytes of front() go into a chunk; whoever reads them moves its cursor. Gives
-  // the message its SSN when it starts, and takes it off the queue when it is all sent.
+  // the message its number when it starts, and takes it off the queue when it is all sent.
   void advance(TxMessage* message, uint32_t size);
-  // A message that is all sent is all acknowledged, or given up. In the order of their TSNs.
+  // A message that is all sent is all acknowledged, or given up.
   void finish(const TxMessage& message) {
     if (message.unordered) return;
     SendStream& stream = *message.queue;
-    stream.first_ssn = message.ssn + 1;
-    if (stream.held) release(stream);
+    --stream.under_way;
+    if (stream.place == SendStream::Place::kHeld) release(stream);
   }
 
   // Takes any message off the queue, sent in part or not at all; nullptr when empty. For an
@@ -50,21 +60,24 @@ class SendQueue {
   [[nodiscard]] TxMessage* pop_any();
 
   // Nothing that may go now. While a stream is held back, something is outstanding.
-  [[nodiscard]] bool empty() const { return first_ == nullptr; }
+  [[nodiscard]] bool empty() const { return front_ == nullptr; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }  // not yet sent
 
  private:
-  void take_turns(SendStream& stream, TxMessage* oldest);
-  void join_round(TxMessage* oldest);
+  template <typename S>
+  void take_turns(S& scheduler, SendStream& stream, TxMessage* oldest);
+  template <typename S>
+  void choose(const S& scheduler);
   void release(SendStream& stream);
-  void drop_front();
+  template <typename S>
+  void leave(S& scheduler, SendStream& stream);
 
-  StreamTable<SendStream> streams_;
-  // The round: of each stream that has any, its oldest message. The first is served next, and stays
-  // first until it is sent entirely.
-  TxMessage* first_ = nullptr;
-  TxMessage* last_ = nullptr;
-  uint64_t bytes_ = 0;
+  [[no_unique_address]] StreamTable<SendStream> streams_;
+  StreamScheduling scheduling_;
+  Scheduler scheduler_;
+  TxMessage* front_ = nullptr;  // has begun, and left the scheduler, or is the scheduler's choice
+  uint32_t bytes_ = 0;
+  uint32_t accepted_ = 0;  // messages so far
 };
 
 }  // namespace trunkline

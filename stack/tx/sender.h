@@ -57,8 +57,9 @@ struct DataSent {
 
 class Sender {
  public:
-  Sender(Tsn initial_tsn, uint16_t streams, uint32_t peer_rwnd)
-      : outstanding_(initial_tsn),
+  Sender(StreamScheduling scheduling, Tsn initial_tsn, uint16_t streams, uint32_t peer_rwnd)
+      : queue_(scheduling),
+        outstanding_(initial_tsn),
         told_rwnd_(peer_rwnd),
         peer_rwnd_(peer_rwnd),
         streams_(streams) {}

@@ -34,7 +34,7 @@ struct DataChunk {
   bool ending = false;
   Tsn tsn;
   StreamId stream;
-  Ssn ssn;
+  Mid mid;  // the SSN, whose circle is shorter
   Ppid ppid;
   std::span<const uint8_t> payload;  // empty where the peer broke the rule: answer No User Data
 
@@ -50,7 +50,7 @@ struct DataChunk {
     out.ending = (chunk.flags & kEndingFlag) != 0;
     out.tsn = Tsn(load_be32(at));
     out.stream = StreamId(load_be16(at + 4));
-    out.ssn = Ssn(load_be16(at + 6));
+    out.mid = Mid(load_be16(at + 6));
     out.ppid = Ppid(load_be32(at + 8));
     out.payload = chunk.value.subspan(kFixed);
     return out;
@@ -72,7 +72,7 @@ struct DataChunk {
   if (at == nullptr) return nullptr;
   store_be32(at, data.tsn.value);
   store_be16(at + 4, data.stream.value);
-  store_be16(at + 6, data.ssn.value);
+  store_be16(at + 6, static_cast<uint16_t>(data.mid.value));
   store_be32(at + 8, data.ppid.value);
   return at + kFixed;
 }

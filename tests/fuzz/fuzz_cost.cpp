@@ -349,14 +349,14 @@ class Play {
     const uint32_t count = streams[order.streams];
     chunk.stream = StreamId(static_cast<uint16_t>(offset % count));
     const uint32_t ssns[] = {offset / count, 0, 60000 - offset, offset * 7919, 32767 + offset};
-    chunk.ssn = Ssn(static_cast<uint16_t>(ssns[order.ssns]));
+    chunk.mid = Mid(static_cast<uint16_t>(ssns[order.ssns]));
     chunk.beginning = order.fragments == 0 || (order.fragments == 1 && at == 0) ||
                       (order.fragments == 3 && offset % 2 == 0);
     chunk.ending = order.fragments == 0 || (order.fragments == 1 && at + 1 == order.count) ||
                    (order.fragments == 3 && offset % 2 == 1);
     if (order.fragments != 0) {
       chunk.stream = StreamId(0);
-      chunk.ssn = Ssn(static_cast<uint16_t>(order.fragments == 3 ? offset / 2 : 0));
+      chunk.mid = Mid(static_cast<uint16_t>(order.fragments == 3 ? offset / 2 : 0));
     }
     return chunk;
   }
@@ -610,7 +610,7 @@ class Play {
       const Tsn next = status(good).cum_tsn_ack + 1;
       wire::DataChunk chunk;
       chunk.tsn = next;
-      chunk.ssn = Ssn(good_ssn_);
+      chunk.mid = Mid(good_ssn_);
       chunk.beginning = first;
       chunk.ending = !first;
       const auto write = [&](PacketWriter& w) {

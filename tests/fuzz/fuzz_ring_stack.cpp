@@ -241,7 +241,7 @@ class Play {
     chunk.beginning = (flags & 1) == 0;
     chunk.ending = (flags & 2) == 0;
     chunk.tsn = peer.next_tsn + static_cast<uint32_t>(ahead);
-    chunk.ssn = Ssn(static_cast<uint16_t>(peer.next_ssn + ahead));
+    chunk.mid = Mid(static_cast<uint16_t>(peer.next_ssn + ahead));
     tell(peer, peer.host_tag, [&](wire::PacketWriter& w) {
       uint8_t* const at = wire::write_data_header(w, chunk, size);
       if (at != nullptr) std::memset(at, 'd', size);

@@ -31,7 +31,7 @@ std::string describe_data(const wire::ChunkView& chunk) {
   const auto data = wire::DataChunk::parse(chunk);
   if (!data) return " malformed";
   return format(" tsn=%u sid=%u ssn=%u ppid=%08x %s%s%s%s %zu", data->tsn.value, data->stream.value,
-                data->ssn.value, data->ppid.value, data->immediate ? "I" : "",
+                data->mid.value, data->ppid.value, data->immediate ? "I" : "",
                 data->unordered ? "U" : "", data->beginning ? "B" : "", data->ending ? "E" : "",
                 data->payload.size());
 }

@@ -47,7 +47,7 @@ class RestartedIsNew : public Peer {
       out += ", " + std::string(wire::chunk_name(chunk.type));
       if (const auto data = wire::DataChunk::parse(chunk)) {
         out += " " + std::to_string(data->tsn.distance_from(host_first)) + " stream " +
-               std::to_string(data->stream.value) + " ssn " + std::to_string(data->ssn.value) +
+               std::to_string(data->stream.value) + " ssn " + std::to_string(data->mid.value) +
                " flags " + std::to_string(chunk.flags) + " size " +
                std::to_string(data->payload.size());
       } else if (const auto sack = wire::SackChunk::parse(chunk)) {

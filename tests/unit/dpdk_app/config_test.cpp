@@ -77,6 +77,7 @@ profiles:
     max_burst: 0
     nagle: true
     one_data_per_packet: true
+    scheduler: fcfs
     dscp: 40
 )");
   ASSERT_EQ(config.profiles.size(), 2u);
@@ -110,6 +111,7 @@ profiles:
   wanted.max_burst = 0;
   wanted.nagle = true;
   wanted.one_data_per_packet = true;
+  wanted.scheduler = StreamScheduling::kFirstCome;
   wanted.dscp = 40;
   EXPECT_EQ(config.profiles[1].profile, wanted);
 }

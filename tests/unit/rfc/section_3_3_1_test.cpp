@@ -92,7 +92,7 @@ TEST_F(Section3Data, FragmentsShareAllButTheirTsnAndEnds) {
       look.flags += std::string(chunk.unordered ? "U" : "") + (chunk.beginning ? "B" : "") +
                     (chunk.ending ? "E" : "") + " ";
       look.streams.insert(chunk.stream.value);
-      look.ssns.insert(chunk.ssn.value);
+      look.ssns.insert(static_cast<uint16_t>(chunk.mid.value));
       look.tsns.push_back(chunk.tsn.value);
       look.size += chunk.payload.size();
     }

@@ -507,7 +507,7 @@ TEST_F(Section61, OfAStream32767MessagesAreUnderWayAtMostAndOthersGoOn) {
   const Tsn first = host().status().next_tsn;
   const auto sent = [&] { return host().status().next_tsn.distance_from(first); };
   for (int i = 0; i < 33000; ++i) send(1);
-  const Ssn oldest = data_of(listen()[0])[0].ssn;
+  const Mid oldest = data_of(listen()[0])[0].mid;
   EXPECT_EQ(sent(), 32767u);
   EXPECT_EQ(host().status().queued_bytes, 33000u - 32767u);
   EXPECT_EQ(hear(), "");
@@ -523,7 +523,7 @@ TEST_F(Section61, OfAStream32767MessagesAreUnderWayAtMostAndOthersGoOn) {
   tell(sack(first, {{2, 29999}}));
   const auto next = data_of(hear_one());
   ASSERT_EQ(next.size(), 1u) << "one for one";
-  EXPECT_EQ(next[0].ssn, oldest + 32767);
+  EXPECT_EQ(next[0].mid, oldest + 32767);
   tell(sack(last_tsn()));
   listen();
   EXPECT_EQ(host().status().queued_bytes, 0u);

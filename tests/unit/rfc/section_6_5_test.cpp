@@ -34,7 +34,7 @@ TEST_F(Section65, TheSsnCountsOrderedMessagesOfEachStreamFromZero) {
   const std::vector<Packet> packets = listen();
   for (const wire::DataChunk& chunk : data_of_all(packets)) {
     if (chunk.unordered || !chunk.beginning) continue;
-    ssns[chunk.stream.value].push_back(chunk.ssn.value);
+    ssns[chunk.stream.value].push_back(static_cast<uint16_t>(chunk.mid.value));
   }
   EXPECT_EQ(ssns[3], (std::vector<uint16_t>{0, 1, 2}));
   EXPECT_EQ(ssns[4], (std::vector<uint16_t>{0}));
@@ -174,7 +174,7 @@ TEST_F(Section69, FragmentsHaveConsecutiveTsnsOneSsnAndTheirFlags) {
     ASSERT_EQ(chunks.size(), 3u);
     for (size_t i = 0; i < chunks.size(); ++i) {
       EXPECT_EQ(chunks[i].tsn, chunks[0].tsn + static_cast<uint32_t>(i));
-      EXPECT_EQ(chunks[i].ssn, chunks[0].ssn);
+      EXPECT_EQ(chunks[i].mid, chunks[0].mid);
       EXPECT_EQ(chunks[i].stream, StreamId(2));
       EXPECT_EQ(chunks[i].unordered, unordered);
       EXPECT_EQ(chunks[i].beginning, i == 0);

@@ -101,7 +101,7 @@ class OneEnd {
     wire::DataChunk chunk;
     chunk.tsn = tsn(sent.number);
     chunk.stream = StreamId(sent.stream);
-    chunk.ssn = Ssn(sent.ssn);
+    chunk.mid = Mid(sent.ssn);
     chunk.unordered = sent.unordered;
     chunk.beginning = sent.beginning;
     chunk.ending = sent.ending;

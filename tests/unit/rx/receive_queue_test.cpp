@@ -150,7 +150,7 @@ class Queue {
     wire::DataChunk data;
     data.tsn = Tsn(chunk.tsn);
     data.stream = StreamId(chunk.stream);
-    data.ssn = Ssn(chunk.ssn);
+    data.mid = Mid(chunk.ssn);
     data.ppid = Ppid(chunk.ppid);
     data.beginning = chunk.flags.find('B') != std::string::npos;
     data.ending = chunk.flags.find('E') != std::string::npos;

@@ -28,7 +28,7 @@ class ReceiverTest : public testing::Test {
                                const char* flags = "BE") {
     wire::DataChunk out;
     out.tsn = Tsn(tsn);
-    out.ssn = Ssn(ssn);
+    out.mid = Mid(ssn);
     out.beginning = std::string(flags).find('B') != std::string::npos;
     out.ending = std::string(flags).find('E') != std::string::npos;
     out.payload = {reinterpret_cast<const uint8_t*>(text.data()), text.size()};

@@ -344,7 +344,7 @@ class Peer : public ::testing::Test {
     chunk.unordered = d.flags.find('U') != std::string::npos;
     chunk.immediate = d.flags.find('I') != std::string::npos;
     chunk.stream = StreamId(d.stream);
-    chunk.ssn = Ssn(d.ssn ? *d.ssn : peer_ssn);
+    chunk.mid = Mid(d.ssn ? *d.ssn : peer_ssn);
     if (!d.ssn && !chunk.unordered && chunk.ending) ++peer_ssn;
     chunk.tsn = d.tsn ? *d.tsn : peer_tsn;
     if (!d.tsn) ++peer_tsn;

@@ -160,11 +160,11 @@ TEST(SendQueue, ServesStreamsInTurnAndEachInOrder) {
   ASSERT_TRUE(queue.push(messages.make(9, 10)));  // one more for 9 than for the others
   EXPECT_EQ(queue.bytes(), 100u);
   std::vector<unsigned> streams;
-  std::map<unsigned, uint16_t> next_ssn;
+  std::map<unsigned, uint32_t> next_ssn;
   while (TxMessage* message = queue.front()) {
     streams.push_back(message->stream.value);
     queue.advance(message, 10);
-    EXPECT_EQ(message->ssn, Ssn(next_ssn[message->stream.value]++));
+    EXPECT_EQ(message->mid, Mid(next_ssn[message->stream.value]++));
   }
   EXPECT_EQ(streams, (std::vector<unsigned>{5, 9, 65535, 5, 9, 65535, 5, 9, 65535, 9}));
   EXPECT_TRUE(queue.empty());
@@ -202,8 +202,9 @@ TEST(SendQueue, AnUnorderedMessageUsesNoSsn) {
     ASSERT_EQ(queue.front(), message);
     queue.advance(message, 10);
   }
-  EXPECT_EQ(first->ssn, Ssn(0));
-  EXPECT_EQ(second->ssn, Ssn(1));
+  EXPECT_EQ(first->mid, Mid(0));
+  EXPECT_EQ(unordered->mid, Mid(0));
+  EXPECT_EQ(second->mid, Mid(1));
 }
 
 TEST(SendQueue, TheSsnIsGivenWhenSendingBeginsAndGoesRound) {
@@ -213,7 +214,7 @@ TEST(SendQueue, TheSsnIsGivenWhenSendingBeginsAndGoesRound) {
     TxMessage* const message = messages.make(0, 1);
     queue.push(message);
     queue.advance(message, 1);
-    ASSERT_EQ(message->ssn, Ssn(static_cast<uint16_t>(i)));
+    ASSERT_EQ(message->mid, Mid(i));
     queue.finish(*message);
   }
 }
@@ -246,7 +247,7 @@ TEST(SendQueue, AStreamWithMostUnderWayWaitsAndTheOthersGoOn) {
   EXPECT_FALSE(queue.empty());
   queue.push(messages.make(8, 1));
   send(StreamId(7));
-  EXPECT_EQ(sent.back()->ssn, Ssn(kMostUnderWay));
+  EXPECT_EQ(sent.back()->mid, Mid(kMostUnderWay));
   EXPECT_EQ(sent.back()->unsent_size, 0u);
   send(StreamId(8));
   EXPECT_TRUE(queue.empty()) << "one for one";

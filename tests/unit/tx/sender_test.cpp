@@ -93,7 +93,7 @@ class SenderTest : public testing::Test, public PieceOwner {
   ChunkMemory chunks{100, 1, nullptr};
   Counters counters;
   SenderContext ctx{profile, messages, share, chunks, counters};
-  Sender sender{Tsn(1), 4, 100'000};
+  Sender sender{StreamScheduling::kRoundRobin, Tsn(1), 4, 100'000};
   DataLane lane;
   DataSent sent;
   TimePoint now = TimePoint::from_ns(1'000'000'000);

@@ -29,7 +29,7 @@ TEST(DataChunk, CapturedOrdered) {
   EXPECT_TRUE(data->ending);
   EXPECT_EQ(data->tsn, Tsn(0x24d59d63));
   EXPECT_EQ(data->stream, StreamId(3));
-  EXPECT_EQ(data->ssn, Ssn(0));
+  EXPECT_EQ(data->mid, Mid(0));
   EXPECT_EQ(data->ppid, Ppid(60));
   EXPECT_EQ(to_hex(data->payload), "68656c6c6f");
   EXPECT_EQ(rebuilt(captured::kData, [&](PacketWriter& w) { return write(w, *data); }),
@@ -99,7 +99,7 @@ TEST(DataChunk, RoundTripOfExtremes) {
                        .ending = true,
                        .tsn = Tsn(0xfffffffe),
                        .stream = StreamId(0xfffd),
-                       .ssn = Ssn(0xfffc),
+                       .mid = Mid(0xfffc),
                        .ppid = Ppid(0x80000001),
                        .payload = payload};
   EXPECT_EQ(chunk_hex([&](PacketWriter& w) { return write(w, data); }),

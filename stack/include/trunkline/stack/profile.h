@@ -29,6 +29,12 @@ enum class PmtuDiscovery : uint8_t {
   kProbing,   // pmtu_base until probes have shown that more passes, up to path_mtu
 };
 
+// Which stream is served next (RFC 8260 section 3), message by message.
+enum class StreamScheduling : uint8_t {
+  kRoundRobin,  // each stream in turn
+  kFirstCome,   // messages in the order in which they were accepted
+};
+
 struct Profile {
   // Retransmission time-out, section 6.3.1. Invariant: 0 < min <= initial <= max.
   Duration rto_initial = std::chrono::seconds(1);
@@ -87,6 +93,8 @@ struct Profile {
 
   // Congestion control, section 7.2 and 6.1 D.
   uint8_t max_burst = 4;  // packets a SACK or timer may release at once; 0: no limit
+
+  StreamScheduling scheduler = StreamScheduling::kRoundRobin;
 
   // Bundling, section 6.10. Nothing ever waits for company unless `nagle` asks for it.
   bool nagle = false;

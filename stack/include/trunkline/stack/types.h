@@ -76,6 +76,7 @@ struct Serial {
 
 struct TsnTag;
 struct SsnTag;
+struct MidTag;
 struct StreamIdTag;
 struct PpidTag;
 struct VerificationTagTag;
@@ -84,6 +85,7 @@ struct EndpointIdTag;
 
 using Tsn = Serial<TsnTag, uint32_t>;
 using Ssn = Serial<SsnTag, uint16_t>;
+using Mid = Serial<MidTag, uint32_t>;  // RFC 8260; of DATA its SSN
 using StreamId = Named<StreamIdTag, uint16_t>;
 using Ppid = Named<PpidTag, uint32_t>;  // host order; on the wire big endian
 using VerificationTag = Named<VerificationTagTag, uint32_t>;

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is held of DATA chunks, by TSN: the fragments of a message have consecutive ones (RFC 9260
+// section 6.9), so it is whole when a run goes from B to E. Whole messages that wait for their turn
+// lie among them, since what comes must fit beside them too. Knows nothing of streams, but that a
+// message has one. Each chunk costs O(log n) in what is held, in whatever order they come.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/ordered_tree.h"
+#include "rx/receive_blocks.h"
+#include "wire/data_chunk.h"
+
+namespace trunkline {
+
+class FragmentsByTsn {
+ public:
+  enum class Outcome : uint8_t {
+    kHeld,
+    kWhole,      // `message` is complete, and still lies here
+    kNoMemory,   // nothing changed
+    kViolation,  // fragments contradict each other
+    kTooLarge,   // the message exceeds the limit
+  };
+  struct Added {
+    Outcome outcome;
+    ReceiveBlock* message = nullptr;
+  };
+
+  // The cumulative TSN is that: what it covers is bound, and can't be dropped any more.
+  void acknowledge(Tsn cum_tsn);
+  // A fragment, whose TSN is new and not acknowledged cumulatively.
+  Added add(const wire::DataChunk& chunk, ReceiveBlocks& blocks, uint32_t max_message_size);
+  // The same in steps, for a message of one chunk: what will be remembered of it, may it lie where
+  // its TSN says, a copy in its place (null: no memory).
+  [[nodiscard]] HeldInfo describe(const wire::DataChunk& chunk) const;
+  [[nodiscard]] bool fits(const HeldInfo& held) const { return fits(held, neighbours(held.place)); }
+  ReceiveBlock* hold(const wire::DataChunk& chunk, HeldInfo held, ReceiveBlocks& blocks);
+
+  // Would the chunk complete a message whose beginning is here?
+  [[nodiscard]] bool completes(const wire::DataChunk& chunk) const;
+  // TSNs behind the cumulative one, up to where that lies.
+  [[nodiscard]] uint64_t tsns_before(const HeldInfo& held) const {
+    return held.place > cum_place_ ? held.place - cum_place_ : 0;
+  }
+
+  // A whole message leaves its place; it is held until it is given.
+  void take_out(ReceiveBlock* message);
+  void give(const ReceiveBlock& message, ReceiveBlocks& blocks) {
+    held_blocks_ -= message.held.blocks;
+    blocks.count_given(message.held.blocks);
+  }
+  // One that can't be true is a fragment again, with nothing to wait for: clear() frees it.
+  static void disown(ReceiveBlock* message);
+  // The highest, where anything is loose; then the same, out of its place and given.
+  [[nodiscard]] const HeldInfo& last() const { return by_tsn_.last()->held; }
+  ReceiveBlock* take_last(ReceiveBlocks& blocks);
+  void clear(ReceiveBlocks& blocks);
+
+  [[nodiscard]] bool empty() const { return held_blocks_ == 0; }
+  [[nodiscard]] uint32_t held_blocks() const { return held_blocks_; }
+  // Of these, what is not acknowledged cumulatively, and may be dropped.
+  [[nodiscard]] uint32_t loose_blocks() const { return held_blocks_ - bound_blocks_; }
+
+  // For tests: do order, runs and sums agree? And all that is in its place, in order.
+  [[nodiscard]] bool is_sound() const;
+  [[nodiscard]] const ReceiveBlock* first() const { return by_tsn_.first(); }
+  [[nodiscard]] const ReceiveBlock* after(const ReceiveBlock& block) const {
+    return by_tsn_.after(block.held.place);
+  }
+
+ private:
+  struct ByTsn {
+    using Key = uint64_t;
+    static Key key(const ReceiveBlock& block) { return block.held.place; }
+    static bool before(Key a, Key b) { return a < b; }
+    static ReceiveBlock*& child(ReceiveBlock& block, size_t side) {
+      return block.held.by_tsn.child[side];
+    }
+    static int balance(const ReceiveBlock& block) { return block.held.tsn_balance - 1; }
+    static void set_balance(ReceiveBlock& block, int balance) {
+      block.held.tsn_balance = static_cast<uint8_t>(balance + 1) & 3;
+    }
+  };
+  // What lies next to a chunk that is held, or is to be.
+  struct Neighbours {
+    ReceiveBlock* before = nullptr;  // its last TSN is the one before the chunk's
+    ReceiveBlock* after = nullptr;
+  };
+  [[nodiscard]] Neighbours neighbours(uint64_t place) const;
+  [[nodiscard]] static bool fits(const HeldInfo& held, const Neighbours& beside);
+  void assemble(ReceiveBlock* first, const ReceiveBlock* last);
+  // Where a TSN lies on the line on which the cumulative one has its place.
+  [[nodiscard]] uint64_t place_of(Tsn tsn) const {
+    return cum_place_ + tsn.distance_from(Tsn(static_cast<uint32_t>(cum_place_)));
+  }
+
+  OrderedTree<ReceiveBlock, ByTsn> by_tsn_;
+  uint64_t cum_place_ = 0;  // known while something is held
+  uint32_t held_blocks_ = 0;
+  uint32_t bound_blocks_ = 0;  // at or before the cumulative TSN
+};
+
+}  // namespace trunkline
