@@ -22,8 +22,10 @@ constexpr uint32_t kIdlePollsPerLook = 1024;
 
 }  // namespace
 
-static_assert(static_cast<int>(TL_REASON_RESTARTED) == static_cast<int>(TLR_REASON_RESTARTED));
-static_assert(static_cast<int>(TL_REASON_DAEMON_GONE) == static_cast<int>(TLR_REASON_RESTARTED) + 1,
+static_assert(static_cast<int>(TL_REASON_INVALID_STREAM) ==
+              static_cast<int>(TLR_REASON_INVALID_STREAM));
+static_assert(static_cast<int>(TL_REASON_DAEMON_GONE) ==
+                  static_cast<int>(TLR_REASON_INVALID_STREAM) + 1,
               "the library's own, beside those of the daemon");
 static_assert(static_cast<int>(TL_REASON_SHUTDOWN) == static_cast<int>(TLR_REASON_SHUTDOWN));
 static_assert(static_cast<int>(TL_PATH_INACTIVE) == static_cast<int>(TLR_PATH_INACTIVE));

@@ -208,6 +208,7 @@ const char* tl_reason_name(int reason) {
                                        "out of resources",
                                        "shutting down",
                                        "the peer restarted",
+                                       "the peer agreed to fewer streams",
                                        "the daemon is gone"};
   constexpr int kCount = sizeof(kNames) / sizeof(kNames[0]);
   static_assert(kCount == TL_REASON_DAEMON_GONE + 1);

@@ -59,6 +59,8 @@ uint8_t wire_reason(Reason reason) {
       return TLR_REASON_SHUTDOWN;
     case Reason::kRestarted:
       return TLR_REASON_RESTARTED;
+    case Reason::kInvalidStream:
+      return TLR_REASON_INVALID_STREAM;
   }
   return TLR_REASON_NONE;
 }

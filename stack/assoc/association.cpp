@@ -216,17 +216,25 @@ void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, ui
   ctx.dying.push_back(this);
 }
 
+void Association::give_back(ShardContext& ctx, TxMessage* message, Reason reason, uint16_t cause) {
+  Event& event = emit(ctx, EventKind::kSendFailed, reason);
+  event.context = message->context;
+  event.cause = cause;
+  event.stream = message->stream;
+  event.ppid = message->ppid;
+  event.payload = std::move(message->payload);
+  ctx.messages.destroy(message);
+}
+
 void Association::fail_messages(ShardContext& ctx, Reason reason, uint16_t cause) {
-  const auto give_back = [&](TxMessage* message) {
-    Event& event = emit(ctx, EventKind::kSendFailed, reason);
-    event.context = message->context;
-    event.cause = cause;
-    event.stream = message->stream;
-    event.ppid = message->ppid;
-    event.payload = std::move(message->payload);
-    ctx.messages.destroy(message);
-  };
-  sender_.give_all_back(ctx.chunks, give_back);
+  sender_.give_all_back(ctx.chunks,
+                        [&](TxMessage* message) { give_back(ctx, message, reason, cause); });
+}
+
+// What was accepted before the peer had said how many streams there are (5.1.1).
+void Association::put_back(ShardContext& ctx, TxMessage* waiting) {
+  sender_.put_back(waiting,
+                   [&](TxMessage* message, Reason reason) { give_back(ctx, message, reason, 0); });
 }
 
 bool Association::too_many_errors() const {
@@ -244,9 +252,6 @@ bool Association::sends_data() const {
 }
 
 Status Association::send(ShardContext& ctx, const SendRequest& request, Payload& payload) {
-  if (is_opening()) {
-    return Status::kNotEstablished;
-  }
   if (is_closing()) return Status::kClosing;
   const Status status = sender_.accept(sender_context(ctx), request, payload);
   if (status != Status::kOk) return status;

@@ -199,6 +199,8 @@ class Association {
   // `said`: the peer's own words, to be shown to the user; they lie in the packet.
   void terminate(ShardContext& ctx, EventKind kind, Reason reason, uint16_t cause,
                  std::span<const uint8_t> said = {});
+  void give_back(ShardContext& ctx, TxMessage* message, Reason reason, uint16_t cause);
+  void put_back(ShardContext& ctx, TxMessage* waiting);
   void fail_messages(ShardContext& ctx, Reason reason, uint16_t cause);
   [[nodiscard]] bool too_many_errors() const;
   [[nodiscard]] bool is_closing() const { return state_ >= AssocState::kShutdownPending; }

@@ -125,9 +125,11 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
     return CookieAction::kDiscard;
   }
   if (local_matches && is_opening()) {  // B, as it is meant
+    TxMessage* const waiting = sender_.take_waiting();
     begin_anew(ctx, now, packet, cookie);
     ctx.counters.add(Counter::k_active_estabs);
     emit_up(ctx, EventKind::kConnected);
+    put_back(ctx, waiting);
     schedule(ctx);
     return CookieAction::kContinue;
   }
@@ -154,6 +156,7 @@ Association::CookieAction Association::on_own_cookie(ShardContext& ctx, TimePoin
     enter_established(ctx, now);
     ctx.counters.add(Counter::k_active_estabs);
     emit_up(ctx, EventKind::kConnected);
+    put_back(ctx, sender_.take_waiting());
   }
   pending_ |= kPendingCookieAck;
   if (const Path* const path = paths_.find(packet.source)) cookie_ack_path_ = path->index;

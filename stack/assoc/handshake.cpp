@@ -194,6 +194,7 @@ void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
   enter_established(ctx, now);
   ctx.counters.add(Counter::k_active_estabs);
   emit_up(ctx, EventKind::kConnected);
+  put_back(ctx, sender_.take_waiting());
 }
 
 // Section 5.2.6, third alternative: ask anew, for a cookie that lives longer.

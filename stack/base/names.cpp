@@ -101,6 +101,8 @@ std::string_view reason_name(Reason reason) {
       return "the association is shutting down";
     case Reason::kRestarted:
       return "restarted by the peer";
+    case Reason::kInvalidStream:
+      return "the peer agreed to fewer streams";
   }
   return "?";
 }

@@ -40,6 +40,18 @@ Status Sender::accept(const SenderContext& ctx, const SendRequest& request, Payl
   return Status::kOk;
 }
 
+TxMessage* Sender::take_waiting() {
+  TxMessage* first = nullptr;
+  TxMessage** link = &first;
+  while (TxMessage* const message = queue_.pop_any()) {
+    *link = message;
+    link = &message->next;
+  }
+  accepted_bytes_ = 0;
+  accepted_messages_ = 0;
+  return first;
+}
+
 bool Sender::on_time(TimePoint now) {
   const bool retry = retry_at_ <= now;
   if (retry) retry_at_ = TimePoint::never();

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "base/pool.h"
 #include "trunkline/stack/counters.h"
@@ -72,6 +73,13 @@ class Sender {
   // -- messages (sender.cpp)
   // Takes the payload over with kOk only.
   Status accept(const SenderContext& ctx, const SendRequest& request, Payload& payload);
+  // While the association is set up nothing is sent of what is accepted. Takes all of it out, in
+  // its order, for put_back() of this sender or of the one that takes its place.
+  [[nodiscard]] TxMessage* take_waiting();
+  // refuse(TxMessage*, Reason) for each that does not go in again, which is then the caller's to
+  // destroy: the peer has agreed to fewer streams, or memory for its stream ran out.
+  template <typename Refuse>
+  void put_back(TxMessage* first, Refuse&& refuse);
   // The end: done(TxMessage*) for each message, which is then the caller's to destroy.
   template <typename Done>
   void give_all_back(ChunkMemory& chunks, Done&& done);
@@ -197,6 +205,21 @@ class Sender {
   bool probing_window_ : 1 = false;  // the chunk in flight is a zero window probe
   bool window_closed_ : 1 = false;   // the last SACK's a_rwnd had no room for the next chunk
 };
+
+template <typename Refuse>
+void Sender::put_back(TxMessage* first, Refuse&& refuse) {
+  while (first != nullptr) {
+    TxMessage* const message = std::exchange(first, std::exchange(first->next, nullptr));
+    if (message->stream.value >= streams_) {
+      refuse(message, Reason::kInvalidStream);
+    } else if (!queue_.push(message)) {
+      refuse(message, Reason::kOutOfResources);
+    } else {
+      accepted_bytes_ += message->unsent_size;
+      ++accepted_messages_;
+    }
+  }
+}
 
 template <typename Done>
 bool Sender::finish_acked(ChunkMemory& chunks, Done&& done) {

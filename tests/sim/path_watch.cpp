@@ -149,8 +149,13 @@ void PathWatch::check_left(TimePoint now, Flow& flow) {
 
 void PathWatch::sent_data(TimePoint now, Flow& flow, Way& way) {
   if (!way.confirmed) fail(now, flow, way, "DATA before the address is confirmed (section 5.4)");
+  way.last_data = now;
   for (Way& other : flow.ways) {
-    if (&other == &way || other.was_left || other.first_data.is_never() || !is_dead(flow, other)) {
+    if (&other == &way || other.was_left || !is_dead(flow, other)) continue;
+    if (other.first_data.is_never()) {
+      // What it carried when it died may have had no answer either: then this is how it was left.
+      const Duration rto = promises_[flow.from].rto;
+      other.was_left = other.last_data != TimePoint() && other.last_data + rto > other.changed;
       continue;
     }
     const TimePoint last = deadline(flow, other, other.first_data);

@@ -75,6 +75,7 @@ class PathWatch {
     TimePoint confirmed_at;
     uint32_t answers = 0;       // to HEARTBEATs, since the links last changed
     TimePoint answers_since;    // when the one came that made it sound
+    TimePoint last_data;        // when it was sent
     TimePoint changed;          // when the links last did
     bool was_measured = false;  // before they did
     // Since it died.

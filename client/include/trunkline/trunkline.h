@@ -289,6 +289,7 @@ enum tl_reason {
   TL_REASON_OUT_OF_RESOURCES, /* the daemon ran out of memory for it */
   TL_REASON_SHUTDOWN,         /* the shutdown began before the message could go */
   TL_REASON_RESTARTED,        /* the peer restarted; what was queued is given back */
+  TL_REASON_INVALID_STREAM,   /* sent before TL_EVENT_CONNECTED; the peer agreed to fewer streams */
   TL_REASON_DAEMON_GONE       /* the daemon ended, or hung up on this client */
 };
 

@@ -373,9 +373,7 @@ TEST_F(DataOut, SendSaysWhyNot) {
   setup.profile.max_message_size = 5000;
   setup.profile.send_buffer = 8000;
   ASSERT_EQ(host().connect(now, {peer_address}, peer_port).status, Status::kOk);
-  EXPECT_EQ(send("early"), Status::kNotEstablished);
   answer_up_to_cookie_echo();
-  EXPECT_EQ(send("early"), Status::kNotEstablished);
   tell(wire::write_cookie_ack);
   EXPECT_EQ(send("x", {.stream = 10}), Status::kInvalidStream);
   EXPECT_EQ(send("x", {.stream = 9}), Status::kOk);
@@ -385,7 +383,7 @@ TEST_F(DataOut, SendSaysWhyNot) {
   EXPECT_EQ(send(std::string(3000, 'x')), Status::kWouldBlock) << "1 + 5000 + 3000 > 8000";
   EXPECT_EQ(send(std::string(2999, 'x')), Status::kOk);
   EXPECT_EQ(host().send_on(now, AssocId{}, "x", {}), Status::kNoSuchAssociation);
-  EXPECT_EQ(host().count(Counter::k_refused_sends), 7u);
+  EXPECT_EQ(host().count(Counter::k_refused_sends), 5u);
 }
 
 TEST_F(DataOut, ABlockedSenderGoesOnOnceTheBufferDrains) {

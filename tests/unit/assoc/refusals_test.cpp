@@ -399,8 +399,8 @@ TEST_F(Refusals, OfWhatComesOutOfTurnOrOutOfTheBlueHaveANameEach) {
        "",
        {},
        [&] { host().connect(now, {}, peer_port); }},
-      {"a message while calling", k_refused_sends, "", in(kCookieWait),
-       [&] { host().send(now, "early"); }},
+      {"a message while calling, on a stream that we do not offer", k_refused_sends, "",
+       in(kCookieWait), [&] { host().send(now, "early", {.stream = 10}); }},
   });
 }
 

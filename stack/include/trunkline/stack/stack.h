@@ -109,6 +109,7 @@ enum class Reason : uint8_t {
   kOutOfResources,  // this side ran out of memory for it
   kShutdown,        // the shutdown sequence began before the message could be sent
   kRestarted,       // the peer restarted; what was queued is given back
+  kInvalidStream,   // sent while the association was set up; the peer agreed to fewer streams
 };
 [[nodiscard]] std::string_view reason_name(Reason reason);
 
@@ -185,7 +186,8 @@ enum class EventKind : uint8_t {
 
 // For each association the order is: kAccepted/kConnected first, kClosed/kLost/kConnectFailed
 // last and exactly once, and every accepted message ends in exactly one kSendAcknowledged or
-// kSendFailed before that last one.
+// kSendFailed before that last one. Of an attempt that fails, only such kSendFailed come before
+// kConnectFailed.
 struct Event {
   EventKind kind = EventKind::kMessage;
   Reason reason = Reason::kNone;
@@ -225,7 +227,7 @@ enum class Status : uint8_t {
   kNoSuchAssociation,  // the id is dead or never was
   kNoSuchEndpoint,
   kClosing,          // the association is shutting down (section 9.2): no new messages
-  kNotEstablished,   // still being set up: wait for kConnected
+  kNotEstablished,   // still being set up, and this is not to be had before kConnected
   kInvalidStream,    // not below the negotiated number of outbound streams
   kEmptyMessage,     // a message has at least one byte (section 3.3.1)
   kMessageTooLarge,  // above Profile::max_message_size
@@ -385,7 +387,10 @@ class Shard {
 
   // -- commands (RFC 9260 section 11.1)
   ConnectResult connect(TimePoint now, const ConnectRequest& request);
-  // Takes `payload` only when it answers kOk; otherwise the caller still owns it.
+  // Takes `payload` only when it answers kOk; otherwise the caller still owns it. While the
+  // association is set up, messages wait for kConnected: nothing is sent before the COOKIE ACK. Any
+  // stream below those that we offer will do; if the peer agrees to fewer, the messages of others
+  // fail with kInvalidStream after kConnected. shutdown() before that gives all of them back.
   Status send(TimePoint now, AssocId assoc, const SendRequest& request, Payload& payload);
   Status shutdown(TimePoint now, AssocId assoc);
   // `reason`: Upper Layer Abort Reason, cut to what a packet holds (section 3.3.10.12).
