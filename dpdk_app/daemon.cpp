@@ -195,8 +195,6 @@ class App {
     spdlog::info("ready: applications at {}, trunkctl at {}", config_.clients.socket,
                  config_.control.socket);
     while (signals_.take_ends() == 0) turn();
-    spdlog::info("ending: associations have {} ms to shut down",
-                 std::chrono::duration_cast<milliseconds>(config_.drain_timeout).count());
     drain();
     for (const control::Captures::Ended& ended : captures_.end_all()) {
       server_.reply(ended.connection, ended.answer);
@@ -226,17 +224,19 @@ class App {
     return std::max(worker.shard().association_count(), worker.bridge().associations());
   }
 
-  // Closes all associations. False: some are left, or the worker does not answer.
-  bool close_associations(bool abort, milliseconds patience) {
+  // Has each worker begin to end what it has, and waits until nothing is left. False: something is,
+  // or a worker does not answer.
+  template <typename Begin>
+  bool end_associations(Begin&& begin, milliseconds patience, bool last) {
     const auto until = Clock::now() + patience;
     size_t left = 0;
     bool answered = workers_.ask_each([&](worker::Worker& worker) {
-      worker.bridge().close_all(worker.now(), abort);
+      begin(worker);
       left += left_at(worker);
     });
     while (answered && left > 0 && Clock::now() < until && !hurried_) {
       turn(milliseconds(10));
-      if (!abort && signals_.take_ends() > 0) {
+      if (!last && signals_.take_ends() > 0) {
         spdlog::warn("second signal: ending at once");
         hurried_ = true;
       }
@@ -249,10 +249,23 @@ class App {
 
   void drain() {
     verbs_.draining = true;
-    const auto patience = std::chrono::duration_cast<milliseconds>(config_.drain_timeout);
-    if (close_associations(false, patience)) return;
+    const auto all = std::chrono::ceil<milliseconds>(config_.drain_timeout);
+    const auto grace = std::min(all, std::chrono::ceil<milliseconds>(config_.grace));
+    spdlog::info("ending: applications have {} ms, then associations {} ms to shut down",
+                 grace.count(), (all - grace).count());
+    const auto announce = [&](worker::Worker& worker) {
+      worker.bridge().announce_end(worker.now(), grace);
+    };
+    const auto shut_down = [](worker::Worker& worker) {
+      worker.bridge().close_all(worker.now(), false);
+    };
+    const auto abort = [](worker::Worker& worker) {
+      worker.bridge().close_all(worker.now(), true);
+    };
+    if (end_associations(announce, grace, false)) return;
+    if (!hurried_ && end_associations(shut_down, all - grace, false)) return;
     hurried_ = false;
-    if (!close_associations(true, milliseconds(500))) {
+    if (!end_associations(abort, milliseconds(500), true)) {
       spdlog::warn("some associations did not end");
     }
     // The ABORTs are in queues now; a turn or two of the workers sends them.

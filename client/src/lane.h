@@ -238,6 +238,7 @@ struct tl_lane {
   // The daemon is gone and has said all that it had to say: every send fails, every association is
   // lost, and that is the end.
   void tell_gone(trunkline::client::Sink& sink);
+  void take_daemon_ending(const tlr_completion& entry, trunkline::client::Sink& sink);
   void take_operation(uint32_t at, const tlr_completion& entry);
   void take_notice(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
   void tell_writable(trunkline::client::Sink& sink);
@@ -279,6 +280,7 @@ struct tl_lane {
   uint32_t next_worker_ = 0;   // where the next connect goes
   uint32_t idle_polls_ = 0;
   bool armed_ = false;
+  bool ending_told_ = false;
   bool gone_told_ = false;
   uint32_t gone_channel_ = 0;  // how far tell_gone() came: this slot of this channel,
   uint32_t gone_slot_ = 0;

@@ -385,6 +385,9 @@ int tl_lane::query(tl_assoc handle, tl_assoc_info* out) {
   out->packets_sent = body.packets_sent;
   out->packets_received = body.packets_received;
   out->retransmitted_chunks = body.retransmitted_chunks;
+  static_assert(sizeof(out->id) == sizeof(body.id));
+  std::memcpy(out->id, body.id, sizeof(out->id));
+  out->id[sizeof(out->id) - 1] = '\0';
   out->path_count = body.path_count <= TL_MAX_ADDRESSES ? body.path_count : TL_MAX_ADDRESSES;
   for (uint32_t i = 0; i < out->path_count; ++i) copy_path(body.paths[i], out->paths[i]);
   // The association may have ended while this call waited; what the daemon said still holds.

@@ -162,6 +162,8 @@ void tl_lane::translate(uint32_t at, const tlr_completion& entry, Sink& sink) {
     case TLR_OP_DONE:
     case TLR_OP_FAILED:
       return take_operation(at, entry);
+    case TLR_DAEMON_ENDING:
+      return take_daemon_ending(entry, sink);
     default:
       return take_notice(at, entry, sink);
   }
@@ -382,6 +384,15 @@ void tl_lane::tell_end(uint32_t local, uint32_t at, const tlr_completion& entry,
   event.user = assoc.user;
   take_text(at, entry, event);
   free_assoc(local);
+}
+
+// Every worker says so; one is enough.
+void tl_lane::take_daemon_ending(const tlr_completion& entry, Sink& sink) {
+  if (ending_told_) return;
+  ending_told_ = true;
+  tl_event& event = sink.next();
+  event.kind = TL_EVENT_DAEMON_ENDING;
+  event.time_left_ms = entry.length;
 }
 
 void tl_lane::take_operation(uint32_t at, const tlr_completion& entry) {

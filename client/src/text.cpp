@@ -189,12 +189,12 @@ const char* tl_address_text(const tl_address* address, char* buffer, size_t size
 
 const char* tl_event_kind_name(int kind) {
   static const char* const kNames[] = {
-      "NONE",       "ACCEPTED",    "CONNECTED",      "CONNECT_FAILED",  "MESSAGE",
-      "SENT",       "SEND_FAILED", "WRITABLE",       "PEER_SHUTDOWN",   "CLOSED",
-      "LOST",       "RESTARTED",   "PATH_CHANGED",   "PRIMARY_CHANGED", "REMOTE_ERROR",
-      "SENDER_DRY", "DAEMON_GONE", "RESTART_REFUSED"};
+      "NONE",       "ACCEPTED",    "CONNECTED",       "CONNECT_FAILED",  "MESSAGE",
+      "SENT",       "SEND_FAILED", "WRITABLE",        "PEER_SHUTDOWN",   "CLOSED",
+      "LOST",       "RESTARTED",   "PATH_CHANGED",    "PRIMARY_CHANGED", "REMOTE_ERROR",
+      "SENDER_DRY", "DAEMON_GONE", "RESTART_REFUSED", "DAEMON_ENDING"};
   constexpr int kCount = sizeof(kNames) / sizeof(kNames[0]);
-  static_assert(kCount == TL_EVENT_RESTART_REFUSED + 1);
+  static_assert(kCount == TL_EVENT_DAEMON_ENDING + 1);
   return kind >= 0 && kind < kCount ? kNames[kind] : "?";
 }
 

@@ -40,6 +40,7 @@ size_t Bridge::drain_channel(TimePoint now, Channel& channel) {
   if (channel.lacks_room()) {
     channel.look();
     retry_backlog(now, channel);
+    if (channel.end_untold) channel.end_untold = !tell_end(now, channel);
     channel.stalled = false;
   }
   channel.take_returns();

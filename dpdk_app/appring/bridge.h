@@ -69,6 +69,9 @@ class Bridge {
   [[nodiscard]] int wait_fd() const { return mailbox_.wait_fd(); }
 
   // -- ending
+  // Takes no new associations and tells every lane, also those that come meanwhile, that
+  // close_all() follows after that time.
+  void announce_end(TimePoint now, Duration left);
   // Shuts down (or aborts) every association and refuses new ones; for a daemon that stops. Keep
   // iterating afterwards until associations() is 0 or patience ends.
   void close_all(TimePoint now, bool abort);
@@ -219,6 +222,9 @@ class Bridge {
   [[nodiscard]] Client* client_record(const RingClient* ring);
   void take_mail(TimePoint now);
   void end_faulty(TimePoint now);
+  // False: the lane has no room for it yet.
+  bool tell_end(TimePoint now, Channel& channel);
+  void refuse_peers();
   void end_client(TimePoint now, Client& client);
   void drop_backlog(TimePoint now, Channel& channel);
   enum class Going : uint8_t {
@@ -262,6 +268,7 @@ class Bridge {
   size_t looks_due_ = 0;
   size_t next_look_ = 0;
   bool closing_ = false;
+  TimePoint end_ = TimePoint::never();  // announced: what still lives then is closed
 };
 
 }  // namespace trunkline::appring

@@ -27,6 +27,7 @@ void Bridge::take_mail(TimePoint now) {
       clients_.push_back({mail.client});
       for (uint32_t lane = 0; lane < mail.client->lanes(); ++lane) {
         channels_.push_back(&mail.client->channel(lane, config_.worker));
+        channels_.back()->end_untold = !end_.is_never();
       }
       dirty_.reserve(channels_.size());
       count(RingCounter::k_ring_clients_added);
@@ -154,11 +155,32 @@ Bridge::Going Bridge::let_go(TimePoint now, Client& client, size_t& budget) {
   return client.told ? Going::kWaits : Going::kAgain;
 }
 
-void Bridge::close_all(TimePoint now, bool abort) {
+void Bridge::refuse_peers() {
   closing_ = true;
   for (Endpoint& endpoint : endpoints_) {
     if (endpoint.in_use) stop_listening(endpoint);
   }
+}
+
+void Bridge::announce_end(TimePoint now, Duration left) {
+  refuse_peers();
+  end_ = now + left;
+  for (Channel* channel : channels_) channel->end_untold = !tell_end(now, *channel);
+}
+
+bool Bridge::tell_end(TimePoint now, Channel& channel) {
+  if (!channel.has_room(1)) return false;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - now).count();
+  tlr_completion out{};
+  out.kind = TLR_DAEMON_ENDING;
+  out.length = static_cast<uint32_t>(std::clamp<int64_t>(left, 0, UINT32_MAX));
+  channel.notify(out);
+  mark_dirty(channel);
+  return true;
+}
+
+void Bridge::close_all(TimePoint now, bool abort) {
+  refuse_peers();
   for (Assoc& assoc : assocs_) {
     if (assoc.channel != nullptr) end_association(now, assoc.id, abort);
   }

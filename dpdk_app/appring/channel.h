@@ -159,7 +159,7 @@ class Channel final : public RingEnd, public PieceOwner {
   [[nodiscard]] bool backlog_has_room(uint32_t keep_free) const { return free_nodes_ > keep_free; }
   // Takes the event. `keep_free`: nodes that must stay free for others.
   [[nodiscard]] bool backlog_push(Event& event, uint32_t keep_free);
-  [[nodiscard]] bool lacks_room() const { return stalled || !backlog_empty(); }
+  [[nodiscard]] bool lacks_room() const { return stalled || end_untold || !backlog_empty(); }
   [[nodiscard]] Event& backlog_front() { return node(backlog_head_).event; }
   void backlog_pop();
 
@@ -177,9 +177,10 @@ class Channel final : public RingEnd, public PieceOwner {
   // -- the bridge's notes
   uint32_t associations = 0;
   uint32_t listeners = 0;
-  bool dirty = false;    // has something to publish
-  bool stalled = false;  // has submissions that wait for completion entries
-  bool dying = false;    // the client is gone
+  bool dirty = false;       // has something to publish
+  bool end_untold = false;  // must still hear that the daemon ends
+  bool stalled = false;     // has submissions that wait for completion entries
+  bool dying = false;       // the client is gone
   // Once it is: what the orphan buffer has room for.
   uint32_t granted_slots = 0;
   uint64_t granted_bytes = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "appring/assoc_id.h"
 #include "appring/bridge.h"
 
 namespace trunkline::appring {
@@ -146,6 +147,9 @@ void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_in
   out.packets_sent = status.packets_sent;
   out.packets_received = status.packets_received;
   out.retransmitted_chunks = status.retransmitted_chunks;
+  const std::string id = id_text(status.id);
+  static_assert(sizeof(out.id) > 28, "the longest");
+  std::memcpy(out.id, id.c_str(), id.size() + 1);
   const size_t paths = std::min<size_t>(status.paths.size(), TLR_MAX_ADDRESSES);
   out.path_count = static_cast<uint32_t>(paths);
   for (size_t i = 0; i < paths; ++i) {

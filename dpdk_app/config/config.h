@@ -156,6 +156,8 @@ struct Config {
   Idle idle = Idle::kAdaptive;
   std::string capture_directory = "/var/tmp";
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
+  // Of it, what applications have before their associations are shut down.
+  std::chrono::nanoseconds grace = std::chrono::seconds(1);
 };
 
 }  // namespace trunkline::config

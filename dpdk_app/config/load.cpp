@@ -20,7 +20,7 @@ void load_document(const YAML::Node& root, Loading& loading) {
   const Field at{root, "", root.Mark().line + 1};
   const Map top(at,
                 {"eal", "workers", "ports", "profiles", "endpoints", "peers", "clients", "control",
-                 "logging", "limits", "capture", "idle", "drain_timeout"},
+                 "logging", "limits", "capture", "idle", "drain_timeout", "grace"},
                 loading.mistakes);
   if (!root.IsMap()) return;
   if (const auto field = top.find("eal")) load_eal(*field, loading);
@@ -159,6 +159,7 @@ void load_daemon(const Map& top, Loading& loading) {
     config.idle = static_cast<Idle>(*which);
   }
   top.duration("drain_timeout", config.drain_timeout, Duration(0), std::chrono::minutes(10));
+  top.duration("grace", config.grace, Duration(0), std::chrono::minutes(10));
 }
 
 LoadResult parse_config(const std::string& text, const std::string& name) {

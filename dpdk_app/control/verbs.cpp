@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <charconv>
+#include "appring/assoc_id.h"
 
 namespace trunkline::control {
 namespace {
 
+using appring::id_text;
+using appring::parse_id;
 using worker::Worker;
 using worker::WorkerCounter;
 
@@ -419,24 +421,6 @@ std::optional<Json> begin_capture(Daemon& daemon, Server::ConnectionId connectio
 }
 
 }  // namespace
-
-std::string id_text(AssocId id) {
-  return fmt::format("{}.{}.{}", id.shard, id.slot, id.generation);
-}
-
-std::optional<AssocId> parse_id(std::string_view text) {
-  uint32_t parts[3] = {};
-  const char* at = text.data();
-  const char* const end = text.data() + text.size();
-  for (int i = 0; i < 3; ++i) {
-    if (i > 0 && (at == end || *at++ != '.')) return std::nullopt;
-    const auto [next, error] = std::from_chars(at, end, parts[i]);
-    if (error != std::errc{}) return std::nullopt;
-    at = next;
-  }
-  if (at != end || parts[0] > UINT16_MAX) return std::nullopt;
-  return AssocId{parts[2], parts[1], static_cast<uint16_t>(parts[0])};
-}
 
 std::optional<Json> serve(Daemon& daemon, Server::ConnectionId connection, const Json& request,
                           Fd& passed) {

@@ -32,8 +32,4 @@ struct Daemon {
 [[nodiscard]] std::optional<Json> serve(Daemon& daemon, Server::ConnectionId connection,
                                         const Json& request, Fd& passed);
 
-// "shard.slot.generation", the name of an association for people.
-[[nodiscard]] std::string id_text(AssocId id);
-[[nodiscard]] std::optional<AssocId> parse_id(std::string_view text);
-
 }  // namespace trunkline::control

@@ -189,6 +189,8 @@ def case_stopped_daemon(t):
     check_said(server, 'shut down before its work was done')
     check_whole(report)
     check_whole(client.end(1))
+    told = 'trunkload: the daemon ends; associations are shut down in 1000 ms'
+    assert told in client.said(), client.said()
     world.server.stop()
 
 

@@ -195,6 +195,11 @@ void load_handle(Load* load, const tl_event* event, uint64_t now) {
     }
     return;
   }
+  if (event->kind == TL_EVENT_DAEMON_ENDING) {
+    fprintf(stderr, "trunkload: the daemon ends; associations are shut down in %u ms\n",
+            event->time_left_ms);
+    return;
+  }
   if (event->kind == TL_EVENT_ACCEPTED) {
     accept_one(load, event);
     return;

@@ -264,12 +264,14 @@ typedef struct tlr_info_body {
   uint64_t packets_sent;
   uint64_t packets_received;
   uint64_t retransmitted_chunks;
+  char id[TLR_NAME_SIZE]; /* what operators call it, NUL-terminated */
   tlr_path_info paths[TLR_MAX_ADDRESSES];
 } tlr_info_body;
 TLR_STATIC_ASSERT(offsetof(tlr_info_body, worker) == 12, "info body");
 TLR_STATIC_ASSERT(offsetof(tlr_info_body, queued_bytes) == 32, "info body");
-TLR_STATIC_ASSERT(offsetof(tlr_info_body, paths) == 88, "info body");
-TLR_STATIC_ASSERT(sizeof(tlr_info_body) == 88 + 136 * 16, "info body");
+TLR_STATIC_ASSERT(offsetof(tlr_info_body, id) == 88, "info body");
+TLR_STATIC_ASSERT(offsetof(tlr_info_body, paths) == 120, "info body");
+TLR_STATIC_ASSERT(sizeof(tlr_info_body) == 120 + 136 * 16, "info body");
 
 /* -------------------------------------------------------------------------------------------
  * Completions. */
@@ -294,7 +296,9 @@ enum tlr_completion_kind {
   TLR_OP_DONE = 14,         /* context */
   TLR_OP_FAILED = 15,       /* context, status */
   TLR_PRIMARY_CHANGED = 16, /* address */
-  TLR_RESTART_REFUSED = 17  /* address */
+  TLR_RESTART_REFUSED = 17, /* address */
+  TLR_DAEMON_ENDING = 18    /* of no association; length: milliseconds until the daemon shuts down
+                               those that still live */
 };
 
 /* Why an operation was refused. */

@@ -58,6 +58,7 @@ extern "C" {
 #define TL_MAX_ADDRESSES 16
 #define TL_MAX_OPEN_ADDRESSES 22 /* of both sides together, in one tl_connect() */
 #define TL_NAME_SIZE 32
+#define TL_ID_SIZE 32
 #define TL_ANY_WORKER 0xffffffffu
 
 typedef struct tl_client tl_client; /* one attachment to a daemon */
@@ -273,10 +274,15 @@ enum tl_event_kind {
   TL_EVENT_REMOTE_ERROR,    /* cause (RFC 6458 section 6.1.3) */
   TL_EVENT_SENDER_DRY,      /* all that was sent has been acknowledged (RFC 6458 section 6.1.9) */
   TL_EVENT_DAEMON_GONE,     /* once, last: the daemon ended; every association has ended before */
-  TL_EVENT_RESTART_REFUSED  /* address, where an INIT came from that was refused: the peer seems to
+  TL_EVENT_RESTART_REFUSED, /* address, where an INIT came from that was refused: the peer seems to
                                have restarted with addresses that this association does not have
                                (section 5.2.2), and can come back only when this one is over. All
                                its paths are being probed; TL_EVENT_LOST follows if it is dead */
+  TL_EVENT_DAEMON_ENDING    /* once, of no association: the daemon has been asked to end. In
+                               time_left_ms it shuts down the associations that still live; until
+                               then everything works, but nothing new is accepted. Say goodbye as
+                               the protocol above demands it, then tl_shutdown(): the daemon does
+                               not wait for its time once no association is left */
 };
 
 enum tl_reason {
@@ -324,8 +330,9 @@ typedef struct tl_event {
   uint16_t local_port;
   uint16_t peer_port;
   tl_address address;
-  uint32_t slot;    /* the library's */
-  uint32_t channel; /* the library's */
+  uint32_t time_left_ms; /* TL_EVENT_DAEMON_ENDING */
+  uint32_t slot;         /* the library's */
+  uint32_t channel;      /* the library's */
 } tl_event;
 
 /* Hands out up to `max` events. Never waits. Those of one association come in the order in which
@@ -406,6 +413,7 @@ typedef struct tl_assoc_info {
   uint64_t retransmitted_chunks;
   uint32_t path_count; /* entries of `paths` */
   uint32_t reserved;
+  char id[TL_ID_SIZE]; /* what the operator calls it: trunkctl, logs, captures */
   tl_path_info paths[TL_MAX_ADDRESSES];
 } tl_assoc_info;
 

@@ -110,6 +110,67 @@ TEST_F(ClientTest, ADeadClientsBacklogIsGivenBack) {
   EXPECT_EQ(gone, 1U);
 }
 
+// Once for each lane, also of a client that comes meanwhile; what it has still works.
+TEST_F(ClientTest, LanesAreToldBeforeTheDaemonEnds) {
+  tl_lane* const lane = lane_of(attach());
+  const Pair pair = join(lane, lane);
+  poll(lane);
+  bridge.announce_end(now, std::chrono::milliseconds(700));
+  turn();
+  auto events = poll(lane);
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].event.kind, TL_EVENT_DAEMON_ENDING);
+  EXPECT_EQ(events[0].event.time_left_ms, 700U);
+  EXPECT_EQ(events[0].event.assoc, 0U);
+  EXPECT_STREQ(tl_event_kind_name(TL_EVENT_DAEMON_ENDING), "DAEMON_ENDING");
+  now = now + std::chrono::milliseconds(200);
+  tl_lane* const late = lane_of(attach());
+  turn();
+  EXPECT_EQ(only(poll(late), TL_EVENT_DAEMON_ENDING).event.time_left_ms, 500U);
+  EXPECT_EQ(listen(lane, 5001), -ENOTCONN);
+  tl_assoc assoc = 0;
+  ASSERT_EQ(connect(lane, 5000, &assoc), 0);
+  turn();
+  only(poll(lane), TL_EVENT_CONNECT_FAILED);
+  ASSERT_EQ(send(lane, pair.client, "ASP-DOWN"), 0);
+  ASSERT_EQ(tl_shutdown(lane, pair.client), 0);
+  turn();
+  events = poll(lane);
+  EXPECT_EQ(only(events, TL_EVENT_MESSAGE).text, "ASP-DOWN");
+  EXPECT_EQ(count(events, TL_EVENT_CLOSED), 2U);
+  EXPECT_EQ(count(events, TL_EVENT_DAEMON_ENDING), 0U);
+}
+
+// A lane without room hears it as soon as it has some.
+TEST_F(ClientTest, AFullLaneIsToldOfTheEndLater) {
+  ClientSetup setup;
+  setup.geometry.completion_size = 8;
+  setup.geometry.max_operations = 4;
+  tl_lane* const reader = lane_of(attach(setup));
+  tl_lane* const writer = lane_of(attach());
+  const Pair pair = join(writer, reader);
+  for (int i = 0; i < 12; ++i) {
+    ASSERT_EQ(send(writer, pair.client, "fills the ring"), 0);
+    turn();
+    poll(writer);
+  }
+  ASSERT_GT(counter(RingCounter::k_ring_backlogged), 0U);
+  bridge.announce_end(now, std::chrono::milliseconds(700));
+  turn();
+  auto events = poll(reader);
+  EXPECT_EQ(count(events, TL_EVENT_DAEMON_ENDING), 0U);
+  size_t messages = count(events, TL_EVENT_MESSAGE);
+  size_t told = 0;
+  for (int i = 0; i < 4; ++i) {
+    turn();
+    events = poll(reader);
+    messages += count(events, TL_EVENT_MESSAGE);
+    told += count(events, TL_EVENT_DAEMON_ENDING);
+  }
+  EXPECT_EQ(messages, 12U);
+  EXPECT_EQ(told, 1U);
+}
+
 TEST_F(ClientTest, CloseAllRefusesNewWork) {
   tl_lane* const lane = lane_of(attach());
   const Pair pair = join(lane, lane);

@@ -3,10 +3,12 @@
 // associations come to live, which lane has them, and that they end everywhere.
 #include "many_workers.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <set>
 
+#include "appring/assoc_id.h"
 #include "talker.h"
 
 namespace trunkline::test {
@@ -29,6 +31,7 @@ TEST_P(ManyWorkersTest, AcceptedAssociationsComeToTheLaneOfTheirWorker) {
     ASSERT_EQ(dial(client, &assoc, {.peer = kLeft}), 0) << tl_last_error();
   }
   std::map<uint32_t, size_t> accepted;
+  std::vector<std::string> names;
   for (const On& on : collect(lanes, TL_EVENT_ACCEPTED, kCount)) {
     const uint32_t worker = worker_of(on.lane, on.event.assoc);
     EXPECT_EQ(on.lane, lanes.at(worker));
@@ -38,6 +41,15 @@ TEST_P(ManyWorkersTest, AcceptedAssociationsComeToTheLaneOfTheirWorker) {
         << last_error_;
     EXPECT_EQ(info.worker, worker);
     EXPECT_STREQ(info.state, "ESTABLISHED");
+    // The operator calls it the same.
+    const std::vector<AssocId> ids = left.workers[worker]->shard.associations();
+    EXPECT_EQ(std::count_if(ids.begin(), ids.end(),
+                            [&](AssocId id) { return appring::id_text(id) == info.id; }),
+              1)
+        << info.id;
+    EXPECT_TRUE(std::all_of(names.begin(), names.end(),
+                            [&](const std::string& name) { return name != info.id; }));
+    names.emplace_back(info.id);
   }
   EXPECT_EQ(accepted.size(), GetParam());
   // What the client opened without a wish is spread evenly, and every worker had packets to pass

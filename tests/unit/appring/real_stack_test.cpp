@@ -126,5 +126,39 @@ TEST_F(RealStackTest, AClientGoesWithMessagesInFlight) {
   EXPECT_EQ(event.reason, TL_REASON_RESET);
 }
 
+// Told of the daemon's end, an application says goodbye to its peer and goes; the daemon need not
+// shut down anything then.
+TEST_F(RealStackTest, AnApplicationFinishesItsBusinessBeforeTheDaemonEnds) {
+  step_ = std::chrono::milliseconds(1);
+  tl_lane* const peer = attach(left, {});
+  tl_lane* const lane = attach(right, {});
+  listen(peer);
+  tl_assoc assoc = 0;
+  ASSERT_EQ(dial(lane, &assoc, {.peer = "10.1.0.1"}), 0);
+  tl_event event{};
+  while (tl_poll(lane, &event, 1) != 1) turn();
+  ASSERT_EQ(event.kind, TL_EVENT_CONNECTED);
+  right.bridge.announce_end(now_, std::chrono::seconds(1));
+  while (tl_poll(lane, &event, 1) != 1) turn();
+  ASSERT_EQ(event.kind, TL_EVENT_DAEMON_ENDING);
+  EXPECT_EQ(event.time_left_ms, 1000U);
+  ASSERT_EQ(send_text(lane, assoc, "ASP-DOWN"), 0);
+  ASSERT_EQ(tl_shutdown(lane, assoc), 0);
+  std::vector<int> heard;
+  while (heard.empty() || heard.back() != TL_EVENT_CLOSED) {
+    turn();
+    if (tl_poll(peer, &event, 1) != 1) continue;
+    if (event.kind == TL_EVENT_MESSAGE) {
+      EXPECT_EQ(text_of(peer, event), "ASP-DOWN");
+    }
+    tl_event_release(peer, &event, 1);
+    heard.push_back(event.kind);
+  }
+  EXPECT_EQ(heard, (std::vector<int>{TL_EVENT_ACCEPTED, TL_EVENT_MESSAGE, TL_EVENT_PEER_SHUTDOWN,
+                                     TL_EVENT_CLOSED}));
+  EXPECT_EQ(right.bridge.associations(), 0U);
+  EXPECT_EQ(right.shard.association_count(), 0U);
+}
+
 }  // namespace
 }  // namespace trunkline::test

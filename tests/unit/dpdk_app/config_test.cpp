@@ -239,6 +239,7 @@ limits: {max_associations: 7, receive_buffer: 2MiB, out_of_blue_replies_per_seco
 capture: {directory: /tmp}
 idle: spin
 drain_timeout: 250ms
+grace: 100ms
 )");
   EXPECT_EQ(config.eal.file_prefix, "abc");
   EXPECT_FALSE(config.eal.huge_pages);
@@ -255,6 +256,7 @@ drain_timeout: 250ms
   EXPECT_EQ(config.limits.spent_cookies, 99u);
   EXPECT_EQ(config.idle, Idle::kSpin);
   EXPECT_EQ(config.drain_timeout, milliseconds(250));
+  EXPECT_EQ(config.grace, milliseconds(100));
 }
 
 TEST(Config, Workers) {
