@@ -55,7 +55,14 @@ class Channel : public RingEnd {
     }
     return &completions_[completion_consumed_ & completion_mask_];
   }
-  void pop_completion() { ++completion_consumed_; }
+  // What lies in the entry behind it, when tlr_has_more() says so; nullptr from a daemon that did
+  // not write it.
+  [[nodiscard]] const tlr_completion_more* peek_more() const {
+    if (completion_seen_ - completion_consumed_ < 2) return nullptr;
+    return reinterpret_cast<const tlr_completion_more*>(
+        &completions_[(completion_consumed_ + 1) & completion_mask_]);
+  }
+  void pop_completion(uint32_t entries = 1) { completion_consumed_ += entries; }
   // Tells the worker what was popped.
   void publish_completions();
   [[nodiscard]] bool has_completion() const {

@@ -223,7 +223,10 @@ struct tl_lane {
   void poll_channel(uint32_t at, trunkline::client::Sink& sink);
   bool take_sends_done(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
   void translate(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
-  void take_opened(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void translate(uint32_t at, const tlr_completion& entry, const tlr_completion_more& more,
+                 trunkline::client::Sink& sink);
+  void take_opened(uint32_t at, const tlr_completion& entry, const tlr_completion_more& more,
+                   trunkline::client::Sink& sink);
   void take_connect_failed(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
   void take_message(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
   void take_send_failed(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
@@ -240,7 +243,8 @@ struct tl_lane {
   void tell_gone(trunkline::client::Sink& sink);
   void take_daemon_ending(const tlr_completion& entry, trunkline::client::Sink& sink);
   void take_operation(uint32_t at, const tlr_completion& entry);
-  void take_notice(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void take_notice(uint32_t at, const tlr_completion& entry, const tlr_completion_more& more,
+                   trunkline::client::Sink& sink);
   void tell_writable(trunkline::client::Sink& sink);
   [[nodiscard]] bool writable(Assoc& assoc);
   [[nodiscard]] uint32_t local_index(uint32_t at, const tlr_completion& entry);

@@ -138,7 +138,6 @@ int tl_lane::listen(const tl_listen_options& options, tl_listener* out) {
     entry.context = ticket(Ticket::kListen, id);
     entry.slot = slot;
     entry.length = sizeof(body);
-    entry.slot_count = 1;
     ++listener.pending;
     channel.publish();
   }
@@ -204,7 +203,7 @@ void tl_lane::do_chores() {
     entry.op = chore.op;
     entry.context = ticket(Ticket::kQuiet, kNone);
     entry.slot = TLR_NO_SLOT;
-    entry.argument = ticket(Ticket::kListen, chore.listener);
+    entry.listener = static_cast<uint32_t>(ticket(Ticket::kListen, chore.listener));
     entry.assoc_index = chore.wire_index;
     entry.assoc_generation = chore.wire_generation;
     channel.publish();
@@ -283,7 +282,6 @@ int tl_lane::connect(const tl_connect_options& options, tl_assoc* out) {
   entry.context = ticket(Ticket::kConnect, local);
   entry.slot = assoc.connect_slot;
   entry.length = sizeof(body);
-  entry.slot_count = 1;
   channel.publish();
   *out = handle_of(assoc, local);
   return 0;
@@ -314,7 +312,6 @@ int tl_lane::end(tl_assoc handle, bool abort, const char* reason) {
   entry.context = ticket(Ticket::kQuiet, slot);
   entry.slot = slot;
   entry.length = static_cast<uint32_t>(length);
-  entry.slot_count = slots;
   channel.publish();
   assoc->phase = Phase::kClosing;
   assoc->wants_out = true;
@@ -351,7 +348,7 @@ int tl_lane::query(tl_assoc handle, tl_assoc_info* out) {
   const uint32_t at = assoc->channel;
   Channel& channel = channels[at];
   tlr_info_body body{};
-  const uint32_t slots = tlr_slots_for(sizeof(body), channel.slot_size());
+  const uint32_t slots = channel.slots_for(sizeof(body));
   if (const int error = check_operation(channel, slots); error != 0) return error;
   const uint32_t slot = channel.take_slots(slots, sizeof(body));
   tlr_submission& entry = channel.next_submission();
@@ -361,7 +358,6 @@ int tl_lane::query(tl_assoc handle, tl_assoc_info* out) {
   entry.assoc_generation = assoc->wire_generation;
   entry.slot = slot;
   entry.length = sizeof(body);
-  entry.slot_count = slots;
   const int error = run(at, entry, slot);
   if (error == -ETIMEDOUT || error == -EPIPE) return error;
   if (error == 0) channel.read(slot, &body, sizeof(body));
@@ -417,12 +413,11 @@ int tl_lane::set_address(tl_assoc handle, uint32_t option, const tl_address& add
   channel.write(slot, &body, sizeof(body));
   tlr_submission& entry = channel.next_submission();
   entry.op = TLR_OP_SET_OPTION;
-  entry.option = option;
+  entry.option = static_cast<uint16_t>(option);
   entry.assoc_index = assoc->wire_index;
   entry.assoc_generation = assoc->wire_generation;
   entry.slot = slot;
   entry.length = sizeof(body);
-  entry.slot_count = 1;
   const int error = run(at, entry, slot);
   if (error != -ETIMEDOUT && error != -EPIPE) channel.free_slots(slot);
   return error;

@@ -124,6 +124,10 @@ void tl_lane::poll_channel(uint32_t at, Sink& sink) {
     if (entry == nullptr) break;
     if (entry->kind == TLR_SENDS_DONE) {
       if (!take_sends_done(at, *entry, sink)) break;
+    } else if (tlr_has_more(entry->kind)) {
+      const tlr_completion_more* const more = channel.peek_more();
+      if (more != nullptr) translate(at, *entry, *more, sink);
+      channel.pop_completion();
     } else {
       translate(at, *entry, sink);
     }
@@ -149,9 +153,6 @@ void tl_lane::translate(uint32_t at, const tlr_completion& entry, Sink& sink) {
   switch (entry.kind) {
     case TLR_MESSAGE:
       return take_message(at, entry, sink);
-    case TLR_ACCEPTED:
-    case TLR_CONNECTED:
-      return take_opened(at, entry, sink);
     case TLR_CONNECT_FAILED:
       return take_connect_failed(at, entry, sink);
     case TLR_SEND_FAILED:
@@ -165,8 +166,16 @@ void tl_lane::translate(uint32_t at, const tlr_completion& entry, Sink& sink) {
     case TLR_DAEMON_ENDING:
       return take_daemon_ending(entry, sink);
     default:
-      return take_notice(at, entry, sink);
+      return take_notice(at, entry, {}, sink);
   }
+}
+
+void tl_lane::translate(uint32_t at, const tlr_completion& entry, const tlr_completion_more& more,
+                        Sink& sink) {
+  if (entry.kind == TLR_ACCEPTED || entry.kind == TLR_CONNECTED) {
+    return take_opened(at, entry, more, sink);
+  }
+  take_notice(at, entry, more, sink);
 }
 
 // The lane's index of the association that an entry names, or kNone.
@@ -196,14 +205,15 @@ void tl_lane::take_message(uint32_t at, const tlr_completion& entry, Sink& sink)
   event.data = channel.rx_data(entry.slot);
   event.length = entry.length;
   event.data_length = entry.length <= channel.slot_size() ? entry.length : channel.slot_size();
-  event.piece_count = entry.slot_count;
+  event.piece_count = channel.slots_for(entry.length);
   event.ppid = entry.ppid;
   event.stream = entry.stream;
   event.slot = entry.slot;
   event.channel = at;
 }
 
-void tl_lane::take_opened(uint32_t at, const tlr_completion& entry, Sink& sink) {
+void tl_lane::take_opened(uint32_t at, const tlr_completion& entry, const tlr_completion_more& more,
+                          Sink& sink) {
   const auto value = static_cast<uint32_t>(entry.context);
   const bool accepted = entry.kind == TLR_ACCEPTED;
   uint32_t local = kNone;
@@ -228,8 +238,8 @@ void tl_lane::take_opened(uint32_t at, const tlr_completion& entry, Sink& sink) 
   assoc.channel = at;
   assoc.wire_index = entry.assoc_index;
   assoc.wire_generation = entry.assoc_generation;
-  assoc.outbound_streams = entry.outbound_streams;
-  assoc.inbound_streams = entry.inbound_streams;
+  assoc.outbound_streams = more.outbound_streams;
+  assoc.inbound_streams = more.inbound_streams;
   assoc.send_buffer = entry.length;
   assoc.max_message = entry.slot <= held ? entry.slot : static_cast<uint32_t>(held);
   channels[at].set_assoc(entry.assoc_index, local);
@@ -239,12 +249,12 @@ void tl_lane::take_opened(uint32_t at, const tlr_completion& entry, Sink& sink) 
   event.assoc = handle_of(assoc, local);
   event.user = assoc.user;
   event.listener = accepted ? listener_handle(value) : 0;
-  event.outbound_streams = entry.outbound_streams;
-  event.inbound_streams = entry.inbound_streams;
-  event.local_port = entry.local_port;
-  event.peer_port = entry.peer_port;
-  event.address.family = entry.family;
-  std::memcpy(event.address.bytes, entry.address, sizeof(event.address.bytes));
+  event.outbound_streams = more.outbound_streams;
+  event.inbound_streams = more.inbound_streams;
+  event.local_port = more.local_port;
+  event.peer_port = more.peer_port;
+  event.address.family = more.family;
+  std::memcpy(event.address.bytes, more.address, sizeof(event.address.bytes));
 }
 
 void tl_lane::take_connect_failed(uint32_t at, const tlr_completion& entry, Sink& sink) {
@@ -432,7 +442,8 @@ void tl_lane::take_operation(uint32_t at, const tlr_completion& entry) {
   }
 }
 
-void tl_lane::take_notice(uint32_t at, const tlr_completion& entry, Sink& sink) {
+void tl_lane::take_notice(uint32_t at, const tlr_completion& entry, const tlr_completion_more& more,
+                          Sink& sink) {
   const uint32_t local = local_index(at, entry);
   if (local == kNone) return;
   Assoc& assoc = assocs_[local];
@@ -446,8 +457,8 @@ void tl_lane::take_notice(uint32_t at, const tlr_completion& entry, Sink& sink) 
       kind = TL_EVENT_RESTARTED;
       // The peer's shutdown ended with its former life; the application's own wish did not.
       if (assoc.phase == Phase::kClosing && !assoc.wants_out) assoc.phase = Phase::kOpen;
-      assoc.outbound_streams = entry.outbound_streams;
-      assoc.inbound_streams = entry.inbound_streams;
+      assoc.outbound_streams = more.outbound_streams;
+      assoc.inbound_streams = more.inbound_streams;
       break;
     case TLR_PATH_CHANGED:
       kind = TL_EVENT_PATH_CHANGED;
@@ -473,11 +484,11 @@ void tl_lane::take_notice(uint32_t at, const tlr_completion& entry, Sink& sink) 
   event.cause = entry.cause;
   event.assoc = handle_of(assoc, local);
   event.user = assoc.user;
-  event.outbound_streams = entry.outbound_streams;
-  event.inbound_streams = entry.inbound_streams;
-  event.path_state = entry.path_state;
-  event.address.family = entry.family;
-  std::memcpy(event.address.bytes, entry.address, sizeof(event.address.bytes));
+  event.outbound_streams = more.outbound_streams;
+  event.inbound_streams = more.inbound_streams;
+  event.path_state = more.path_state;
+  event.address.family = more.family;
+  std::memcpy(event.address.bytes, more.address, sizeof(event.address.bytes));
 }
 
 // ---------------------------------------------------------------- writable

@@ -103,7 +103,6 @@ void tl_lane::submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot, uin
   entry.context = how.context;
   entry.slot = slot;
   entry.length = bytes;
-  entry.slot_count = slots;
 }
 
 int tl_lane::send_burst(tl_assoc handle, const tl_message* messages, size_t count) {
@@ -120,7 +119,7 @@ int tl_lane::send_burst(tl_assoc handle, const tl_message* messages, size_t coun
     const tl_message& message = messages[taken];
     error = check_send(*assoc, message, message.length);
     if (error != 0) break;
-    const uint32_t slots = tlr_slots_for(message.length, channel.slot_size());
+    const uint32_t slots = channel.slots_for(message.length);
     error = check_room(*assoc, assoc_index, slots, message.length, slots);
     if (error != 0) break;
     const uint32_t slot = channel.take_slots(slots, message.length);
@@ -140,7 +139,7 @@ int tl_lane::buffer_alloc(tl_assoc handle, uint32_t length, tl_buffer* out) {
   int error = check_send(*assoc, plain, length);
   if (error != 0) return error;
   Channel& channel = channels[assoc->channel];
-  const uint32_t slots = tlr_slots_for(length, channel.slot_size());
+  const uint32_t slots = channel.slots_for(length);
   error = check_room(*assoc, index_of(handle), slots, length, slots);
   if (error != 0) return error;
   const uint32_t slot = channel.take_slots(slots, length);

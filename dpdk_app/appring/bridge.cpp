@@ -114,7 +114,7 @@ void Bridge::handle_send(TimePoint now, Channel& channel, const tlr_submission& 
   Assoc* const assoc = find(channel, submission);
   if (assoc == nullptr) {
     status = refuse(RingCounter::k_refuse_no_association, TLR_STATUS_NO_ASSOCIATION);
-  } else if (assoc->tx_in_use + submission.slot_count > channel.send_credit()) {
+  } else if (assoc->tx_in_use + channel.slots_for(submission.length) > channel.send_credit()) {
     status = refuse(RingCounter::k_refuse_send_credit, TLR_STATUS_WOULD_BLOCK);
   } else if (ClientUse& use = channel.client().uses[config_.worker]; !has_share(use)) {
     status = refuse(RingCounter::k_refuse_client_share, TLR_STATUS_WOULD_BLOCK);
@@ -131,7 +131,7 @@ void Bridge::handle_send(TimePoint now, Channel& channel, const tlr_submission& 
       const uint64_t units = units_of(submission.length);
       use.units += units;
       units_ += units;
-      assoc->tx_in_use += submission.slot_count;
+      assoc->tx_in_use += channel.slots_for(submission.length);
       assoc->tx_bytes += submission.length;
       assoc->tx_units += units;
       count(RingCounter::k_ring_messages_in);
@@ -150,13 +150,11 @@ void Bridge::fail_send(Channel& channel, const tlr_submission& submission, uint8
   out.kind = TLR_SEND_FAILED;
   out.status = status;
   out.stream = submission.stream;
-  out.ppid = submission.ppid;
   out.assoc_index = submission.assoc_index;
   out.assoc_generation = submission.assoc_generation;
   out.context = submission.context;
   out.slot = slot;
   out.length = submission.length;
-  out.slot_count = static_cast<uint16_t>(submission.slot_count);
   channel.complete(out);
   mark_dirty(channel);
 }
@@ -246,13 +244,11 @@ void Bridge::finish_send(Event& event, Assoc* assoc) {
     out.reason = wire_reason(event.reason);
     out.cause = event.cause;
     out.stream = event.stream.value;
-    out.ppid = event.ppid.value;
     out.assoc_index = event.assoc.slot;
     out.assoc_generation = event.assoc.generation;
     out.context = event.context;
     out.slot = slot;
     out.length = length;
-    out.slot_count = static_cast<uint16_t>(slots);
     channel.complete(out);
   }
   mark_dirty(channel);
@@ -276,14 +272,10 @@ bool Bridge::try_notify(Channel& channel, Event& event) {
     count(RingCounter::k_ring_messages_out);
     count(RingCounter::k_ring_message_bytes_out, size);
   } else {
-    if (!channel.has_room(1)) return false;
-    tlr_completion out{};
-    out.reason = wire_reason(event.reason);
-    out.cause = event.cause;
-    out.assoc_index = event.assoc.slot;
-    out.assoc_generation = event.assoc.generation;
+    Channel::Notice out;
     fill_notification(event, out);
-    attach_text(channel, event, out);
+    if (!channel.has_room(out.entries())) return false;
+    attach_text(channel, event, out.head);
     channel.notify(out);
   }
   mark_dirty(channel);

@@ -30,7 +30,7 @@ namespace trunkline::appring {
 [[nodiscard]] tlr_address address_to_wire(const IpAddress& address);
 void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_info_body& out);
 // Everything but messages and the ends of sends: fields by kind.
-void fill_notification(const Event& event, tlr_completion& out);
+void fill_notification(const Event& event, Channel::Notice& out);
 // True if the body is one that a correct client writes; then its profile name ends with a NUL.
 [[nodiscard]] bool open_body_valid(const tlr_open_body& body, bool connect);
 

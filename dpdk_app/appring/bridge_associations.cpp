@@ -9,13 +9,14 @@ namespace trunkline::appring {
 
 void Bridge::handle_connect(TimePoint now, Channel& channel, const tlr_submission& submission) {
   tlr_open_body body;
+  channel.reserve_more();
   uint8_t status = read_open_body(channel, submission, true, body);
   if (status == TLR_STATUS_OK) status = connect(now, channel, body, submission.context);
   if (status == TLR_STATUS_OK) return;  // CONNECTED or CONNECT_FAILED follows
-  tlr_completion out{};
-  out.kind = TLR_CONNECT_FAILED;
-  out.status = status;
-  out.context = submission.context;
+  Channel::Notice out;
+  out.head.kind = TLR_CONNECT_FAILED;
+  out.head.status = status;
+  out.head.context = submission.context;
   channel.complete(out);
   mark_dirty(channel);
 }
@@ -88,18 +89,14 @@ uint8_t Bridge::connect_from(TimePoint now, const Channel& channel, const LocalN
   return refuse(RingCounter::k_refuse_connect, wire_status(result.status));
 }
 
-// Ends the connect operation in the entry that was reserved for it.
+// Ends the connect operation in the entries that were reserved for it.
 void Bridge::finish_connect(Channel& channel, Assoc& assoc, Event& event) {
-  tlr_completion out{};
+  Channel::Notice out;
   const bool connected = event.kind == EventKind::kConnected;
   if (!connected) event.kind = EventKind::kConnectFailed;
   event.context = assoc.connect_context;
-  out.reason = wire_reason(event.reason);
-  out.cause = event.cause;
-  out.assoc_index = event.assoc.slot;
-  out.assoc_generation = event.assoc.generation;
   fill_notification(event, out);
-  attach_text(channel, event, out);
+  attach_text(channel, event, out.head);
   channel.complete(out);
   mark_dirty(channel);
   assoc.connecting = false;
@@ -168,7 +165,7 @@ void Bridge::accept(TimePoint now, Event& event) {
   Channel* const channel = listener != nullptr ? listener->channel : nullptr;
   // The application must learn of it: without room for that there is no association.
   const bool room = channel != nullptr && (channel->backlog_has_room(channel->associations + 1) ||
-                                           (channel->backlog_empty() && channel->has_room(1)));
+                                           (channel->backlog_empty() && channel->has_room(2)));
   Assoc* const assoc = room ? record(event.assoc, *channel, index) : nullptr;
   if (assoc == nullptr) {
     count(RingCounter::k_refuse_association_limit);

@@ -171,9 +171,9 @@ void Bridge::announce_end(TimePoint now, Duration left) {
 bool Bridge::tell_end(TimePoint now, Channel& channel) {
   if (!channel.has_room(1)) return false;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - now).count();
-  tlr_completion out{};
-  out.kind = TLR_DAEMON_ENDING;
-  out.length = static_cast<uint32_t>(std::clamp<int64_t>(left, 0, UINT32_MAX));
+  Channel::Notice out;
+  out.head.kind = TLR_DAEMON_ENDING;
+  out.head.length = static_cast<uint32_t>(std::clamp<int64_t>(left, 0, UINT32_MAX));
   channel.notify(out);
   mark_dirty(channel);
   return true;

@@ -246,7 +246,8 @@ void Bridge::handle_unlisten(Channel& channel, const tlr_submission& submission)
     const uint32_t index = listening_[at];
     Endpoint& endpoint = endpoints_[index];
     const size_t gone = remove_listeners(endpoint, [&](const Listener& listener) {
-      return listener.channel == &channel && listener.context == submission.argument;
+      return listener.channel == &channel &&
+             static_cast<uint32_t>(listener.context) == submission.listener;
     });
     if (gone == 0) continue;
     channel.listeners -= static_cast<uint32_t>(gone);

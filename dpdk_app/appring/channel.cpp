@@ -106,7 +106,6 @@ bool Channel::put_message(const MessageHead& head, const Piece* pieces, size_t s
   entry.assoc_generation = head.assoc.generation;
   entry.slot = lent.slot;
   entry.length = static_cast<uint32_t>(size);
-  entry.slot_count = static_cast<uint16_t>(lent.count);
   entry.ppid = head.ppid.value;
   return true;
 }
@@ -117,12 +116,11 @@ bool Channel::put_text(tlr_completion& completion, const Piece* pieces, size_t s
   if (lent.count == 0) return false;
   completion.slot = lent.slot;
   completion.length = static_cast<uint32_t>(length);
-  completion.slot_count = static_cast<uint16_t>(lent.count);
   return true;
 }
 
 Channel::Lent Channel::lend(const Piece* pieces, size_t size) {
-  const uint32_t count = tlr_slots_for(static_cast<uint32_t>(size), slot_size_);
+  const uint32_t count = slots_for(static_cast<uint32_t>(size));
   if (rx_free_.size() < count) {
     take_returns();
     if (rx_free_.size() < count) return {};
@@ -159,11 +157,9 @@ Channel::Lent Channel::lend(const Piece* pieces, size_t size) {
 // ---------------------------------------------------------------- TX slots
 
 Channel::Claim Channel::claim(const tlr_submission& submission) {
-  const uint32_t count = submission.slot_count;
   const uint32_t length = submission.length;
-  if (length == 0 || count == 0 || count > tx_slots_) return Claim::kBadLength;
-  const uint64_t room = static_cast<uint64_t>(count) * slot_size_;
-  if (length > room || length <= room - slot_size_) return Claim::kBadLength;
+  const uint32_t count = slots_for(length);
+  if (length == 0 || count > tx_slots_) return Claim::kBadLength;
 
   uint32_t slot = submission.slot;
   uint32_t left = length;

@@ -27,6 +27,12 @@ struct ChannelLimits {
 // Made by the control thread; used by one worker from kAdd to kGone.
 class Channel final : public RingEnd, public PieceOwner {
  public:
+  // A completion, and what lies behind it if tlr_has_more() says so.
+  struct Notice {
+    tlr_completion head{};
+    tlr_completion_more more{};
+    [[nodiscard]] uint32_t entries() const { return tlr_has_more(head.kind) != 0 ? 2 : 1; }
+  };
   enum class Claim : uint8_t { kOk, kBadLength, kBadSlot, kTwice };
 
   // `block` is the channel's part of the segment; `wake_fd` wakes the lane that sleeps.
@@ -71,21 +77,32 @@ class Channel final : public RingEnd, public PieceOwner {
   // Sets aside the entry in which an operation will end. False: no room, or the client has as
   // many operations under way as it may.
   [[nodiscard]] bool reserve() {
-    if (reserved_ >= max_operations_ || !has_room(1)) return false;
+    if (operations_ >= max_operations_ || !has_room(2)) return false;
+    ++operations_;
     ++reserved_;
     return true;
   }
+  // Right after reserve(): its end takes two entries.
+  void reserve_more() { ++reserved_; }
   // Ends an operation: uses its reserved entry.
   void complete(const tlr_completion& completion) {
+    --operations_;
     --reserved_;
     put(completion);
+  }
+  // Ends one that reserved two; needs only the first if there is no more to tell.
+  void complete(const Notice& notice) {
+    --operations_;
+    reserved_ -= 2;
+    put(notice);
   }
   // Ends a send whose payload is acknowledged. Shares an entry with other sends until it is full
   // or published.
   void complete_send(uint32_t slot) {
+    --operations_;
     --reserved_;
     if (batch_.count == 0) batch_at_ = completion_produced_++;
-    batch_.slots[batch_.count++] = slot;
+    batch_.slots[batch_.count++] = static_cast<uint16_t>(slot);
     if (batch_.count == TLR_SENDS_DONE_MAX) close_batch();
   }
   // Room for `entries` events besides everything that is reserved.
@@ -95,8 +112,8 @@ class Channel final : public RingEnd, public PieceOwner {
     refresh_consumed();
     return completion_mask_ + 1 - (completion_produced_ - completion_consumed_) >= wanted;
   }
-  // Writes an event. Only after has_room().
-  void notify(const tlr_completion& completion) { put(completion); }
+  // Writes an event. Only after has_room() for its entries.
+  void notify(const Notice& notice) { put(notice); }
   // Writes a message: copies it into RX slots. False: no entry or not enough slots. The entry is
   // filled in its place: a copy of one that was just written field by field would wait until the
   // payload has left the core's store buffer.
@@ -195,6 +212,12 @@ class Channel final : public RingEnd, public PieceOwner {
   void put(const tlr_completion& completion) {
     completions_[completion_produced_++ & completion_mask_] = completion;
   }
+  void put(const Notice& notice) {
+    put(notice.head);
+    if (notice.entries() == 1) return;
+    std::memcpy(&completions_[completion_produced_++ & completion_mask_], &notice.more,
+                sizeof(notice.more));
+  }
   void close_batch() {
     if (batch_.count == 0) return;
     batch_.kind = TLR_SENDS_DONE;
@@ -226,7 +249,8 @@ class Channel final : public RingEnd, public PieceOwner {
   uint32_t completion_consumed_ = 0;
   uint32_t return_consumed_ = 0;
   uint32_t return_seen_ = 0;
-  uint32_t reserved_ = 0;  // operations under way
+  uint32_t operations_ = 0;  // under way
+  uint32_t reserved_ = 0;    // entries in which they will end
   bool faulted_ = false;
   tlr_sends_done batch_{};  // written to its entry, batch_at_, when it is closed
   uint32_t batch_at_ = 0;

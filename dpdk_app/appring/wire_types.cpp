@@ -178,22 +178,28 @@ void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_in
 }
 
 // Everything but messages and the ends of operations: fields by kind.
-void fill_notification(const Event& event, tlr_completion& out) {
+void fill_notification(const Event& event, Channel::Notice& notice) {
+  tlr_completion& out = notice.head;
+  tlr_completion_more& more = notice.more;
+  out.reason = wire_reason(event.reason);
+  out.cause = event.cause;
+  out.assoc_index = event.assoc.slot;
+  out.assoc_generation = event.assoc.generation;
   switch (event.kind) {
     case EventKind::kAccepted:
     case EventKind::kConnected:
       out.kind = event.kind == EventKind::kAccepted ? TLR_ACCEPTED : TLR_CONNECTED;
       out.context = event.context;
-      out.local_port = event.local_port.value;
-      out.peer_port = event.peer_port.value;
+      more.local_port = event.local_port.value;
+      more.peer_port = event.peer_port.value;
       // Event::user holds the limits: send buffer above, largest message below.
       out.length = static_cast<uint32_t>(event.user >> 32);
       out.slot = static_cast<uint32_t>(event.user);
       [[fallthrough]];
     case EventKind::kRestarted:
       if (event.kind == EventKind::kRestarted) out.kind = TLR_RESTARTED;
-      out.outbound_streams = event.outbound_streams;
-      out.inbound_streams = event.inbound_streams;
+      more.outbound_streams = event.outbound_streams;
+      more.inbound_streams = event.inbound_streams;
       break;
     case EventKind::kConnectFailed:
       out.kind = TLR_CONNECT_FAILED;
@@ -211,7 +217,7 @@ void fill_notification(const Event& event, tlr_completion& out) {
       break;
     case EventKind::kPathChanged:
       out.kind = TLR_PATH_CHANGED;
-      out.path_state = wire_path_state(event.path_state);
+      more.path_state = wire_path_state(event.path_state);
       break;
     case EventKind::kRemoteError:
       out.kind = TLR_REMOTE_ERROR;
@@ -230,9 +236,10 @@ void fill_notification(const Event& event, tlr_completion& out) {
     case EventKind::kSendFailed:
       break;
   }
+  if (notice.entries() == 1) return;
   const tlr_address address = address_to_wire(event.path);
-  out.family = address.family;
-  std::memcpy(out.address, address.bytes, sizeof(out.address));
+  more.family = address.family;
+  std::memcpy(more.address, address.bytes, sizeof(more.address));
 }
 
 bool open_body_valid(const tlr_open_body& body, bool connect) {

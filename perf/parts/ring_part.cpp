@@ -45,7 +45,6 @@ void hop(benchmark::State& state) {
       submission.op = TLR_OP_SEND;
       submission.slot = slot;
       submission.length = kSize;
-      submission.slot_count = 1;
     }
     client.publish();
     for (uint32_t n = daemon.pending_submissions(); n > 0; --n) {

@@ -146,7 +146,6 @@ class World {
     send.assoc_generation = worker.good_assoc.generation;
     send.slot = 3;
     send.length = 4;
-    send.slot_count = 1;
     for (int i = 0; i < 20; ++i) {  // until nothing waits any more
       turn(worker, SIZE_MAX);
       poll_good(worker);

@@ -398,7 +398,6 @@ class Play {
     send.assoc_generation = good_assoc_.generation;
     send.slot = 3;
     send.length = 4;
-    send.slot_count = 1;
     View(*good_, 0).put(send);
     turn();
     FUZZ_CHECK(peers_[0].acked == acked + 1);

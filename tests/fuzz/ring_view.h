@@ -60,7 +60,6 @@ struct View {
     submission.op = op;
     submission.slot = slot;
     submission.length = sizeof(body);
-    submission.slot_count = 1;
     put(submission);
   }
   void poll() const { channel->completion_consumed.value = channel->completion_produced.value; }
@@ -72,6 +71,7 @@ struct View {
     for (; consumed != channel->completion_produced.value; ++consumed) {
       const tlr_completion& entry = completions[consumed & 31];
       visit(entry);
+      if (tlr_has_more(entry.kind) != 0) ++consumed;
       const bool ended = entry.kind == TLR_LOST || entry.kind == TLR_CONNECT_FAILED;
       if (entry.kind != TLR_MESSAGE && (!ended || entry.length == 0)) continue;
       returns[channel->return_produced.value++ & 15] = entry.slot;
@@ -85,12 +85,13 @@ struct View {
     s.op = static_cast<uint8_t>(in.number(1) % 10);
     s.slot = in.number(1) % 18;
     s.length = in.number(2) % 9000;
-    s.slot_count = tlr_slots_for(s.length, 512) + (in.number(1) % 16 == 0 ? 1u : 0u);
     s.assoc_index = in.number(1) % 18;
     s.assoc_generation = generation(s.assoc_index);
     s.stream = static_cast<uint16_t>(in.number(1) % 16);
-    s.option = in.number(1) % 4;
-    s.argument = in.number(1);
+    if (s.op == TLR_OP_GET_OPTION || s.op == TLR_OP_SET_OPTION) {
+      s.option = static_cast<uint16_t>(in.number(1) % 4);
+    }
+    s.ppid = in.number(1);
     put(s);
   }
   template <typename Input>

@@ -129,18 +129,18 @@ static inline uint32_t tlr_slots_for(uint32_t bytes, uint32_t slot_size) {
 }
 
 /* -------------------------------------------------------------------------------------------
- * Submissions. Each one accepted by the worker ends in exactly one completion, whose entry the
- * worker reserves first; sends may share one (tlr_sends_done). */
+ * Submissions. Each one accepted by the worker ends in exactly one completion, whose entry (of
+ * CONNECTED: two) the worker reserves first; sends may share one (tlr_sends_done). */
 
 enum tlr_operation {
   TLR_OP_LISTEN = 1,     /* slot: tlr_open_body. context names the listener. -> OP_DONE/FAILED */
-  TLR_OP_UNLISTEN = 2,   /* argument: the listener's context. -> OP_DONE/FAILED */
+  TLR_OP_UNLISTEN = 2,   /* listener. -> OP_DONE/FAILED */
   TLR_OP_CONNECT = 3,    /* slot: tlr_open_body. -> CONNECTED/CONNECT_FAILED with the context */
   TLR_OP_SEND = 4,       /* slot chain: payload. -> SENDS_DONE/SEND_FAILED */
   TLR_OP_SHUTDOWN = 5,   /* -> OP_DONE/FAILED at once, CLOSED or LOST later */
   TLR_OP_ABORT = 6,      /* slot (or none): reason text. -> OP_DONE/FAILED, then LOST */
-  TLR_OP_GET_OPTION = 7, /* argument: enum tlr_option; the answer is written to the slots */
-  TLR_OP_SET_OPTION = 8  /* argument: enum tlr_option; slot: its body */
+  TLR_OP_GET_OPTION = 7, /* option; the answer is written to the slots */
+  TLR_OP_SET_OPTION = 8  /* option; slot: its body */
 };
 
 enum tlr_option {
@@ -155,19 +155,21 @@ enum tlr_send_flag {
 };
 
 typedef struct tlr_submission {
-  TLR_ALIGNED(64) uint8_t op; /* enum tlr_operation */
+  TLR_ALIGNED(32) uint8_t op; /* enum tlr_operation */
   uint8_t flags;              /* send: enum tlr_send_flag; others 0 */
-  uint16_t stream;            /* send */
-  uint32_t ppid;              /* send: host order */
-  uint32_t assoc_index;       /* as given in CONNECTED or ACCEPTED */
+  union {
+    uint16_t stream; /* send */
+    uint16_t option; /* get and set: enum tlr_option */
+  };
+  union {
+    uint32_t ppid;     /* send: host order */
+    uint32_t listener; /* unlisten: the lower half of the listener's context */
+  };
+  uint32_t assoc_index; /* as given in CONNECTED or ACCEPTED */
   uint32_t assoc_generation;
-  uint64_t context;    /* comes back in the completion */
-  uint32_t slot;       /* first TX slot, or TLR_NO_SLOT */
-  uint32_t length;     /* bytes in the chain */
-  uint32_t slot_count; /* tlr_slots_for(length, slot_size) */
-  uint32_t option;     /* enum tlr_option */
-  uint64_t argument;
-  uint64_t reserved[2]; /* 0 */
+  uint64_t context; /* comes back in the completion */
+  uint32_t slot;    /* first TX slot, or TLR_NO_SLOT */
+  uint32_t length;  /* bytes in the chain of tlr_slots_for(length, slot_size) slots */
 } tlr_submission;
 TLR_STATIC_ASSERT(offsetof(tlr_submission, op) == 0, "submission");
 TLR_STATIC_ASSERT(offsetof(tlr_submission, flags) == 1, "submission");
@@ -178,11 +180,7 @@ TLR_STATIC_ASSERT(offsetof(tlr_submission, assoc_generation) == 12, "submission"
 TLR_STATIC_ASSERT(offsetof(tlr_submission, context) == 16, "submission");
 TLR_STATIC_ASSERT(offsetof(tlr_submission, slot) == 24, "submission");
 TLR_STATIC_ASSERT(offsetof(tlr_submission, length) == 28, "submission");
-TLR_STATIC_ASSERT(offsetof(tlr_submission, slot_count) == 32, "submission");
-TLR_STATIC_ASSERT(offsetof(tlr_submission, option) == 36, "submission");
-TLR_STATIC_ASSERT(offsetof(tlr_submission, argument) == 40, "submission");
-TLR_STATIC_ASSERT(offsetof(tlr_submission, reserved) == 48, "submission");
-TLR_STATIC_ASSERT(sizeof(tlr_submission) == 64, "submission");
+TLR_STATIC_ASSERT(sizeof(tlr_submission) == 32, "submission");
 
 typedef struct tlr_address {
   uint8_t family; /* 4, 6 or 0 for none */
@@ -274,13 +272,14 @@ TLR_STATIC_ASSERT(offsetof(tlr_info_body, paths) == 120, "info body");
 TLR_STATIC_ASSERT(sizeof(tlr_info_body) == 120 + 136 * 16, "info body");
 
 /* -------------------------------------------------------------------------------------------
- * Completions. */
+ * Completions: what is frequent is half a cache line. What few have lies in a second entry behind
+ * theirs (tlr_has_more), text in an RX slot. */
 
 enum tlr_completion_kind {
-  TLR_ACCEPTED = 1,       /* context: the listener's; streams, ports, address, limits */
-  TLR_CONNECTED = 2,      /* context: the operation's; streams, ports, address, limits */
+  TLR_ACCEPTED = 1,       /* context: the listener's; limits; more: streams, ports, address */
+  TLR_CONNECTED = 2,      /* context: the operation's; limits; more: streams, ports, address */
   TLR_CONNECT_FAILED = 3, /* context: the operation's; status, reason, cause; text as in LOST */
-  TLR_MESSAGE = 4,        /* slot, length, slot_count: RX slots; stream, ppid, flags */
+  TLR_MESSAGE = 4,        /* slot, length: RX slots; stream, ppid, flags */
   TLR_SENDS_DONE = 5,     /* tlr_sends_done */
   TLR_SEND_FAILED = 6,    /* context; slot: the TX slots with the payload; status, reason */
   TLR_PEER_SHUTDOWN = 7,  /* the peer takes no more messages */
@@ -289,14 +288,14 @@ enum tlr_completion_kind {
   TLR_LOST = 9, /* last one of its association, likewise; reason, cause; length: bytes of the Upper
                    Layer Abort Reason that the peer's user gave, in the RX slot `slot`;
                    0: there is none, or no slot was free for it, and no slot is lent */
-  TLR_RESTARTED = 10,    /* streams */
-  TLR_PATH_CHANGED = 11, /* address, path_state */
+  TLR_RESTARTED = 10,    /* more: streams */
+  TLR_PATH_CHANGED = 11, /* more: address, path_state */
   TLR_REMOTE_ERROR = 12, /* cause */
   TLR_SENDER_DRY = 13,
   TLR_OP_DONE = 14,         /* context */
   TLR_OP_FAILED = 15,       /* context, status */
-  TLR_PRIMARY_CHANGED = 16, /* address */
-  TLR_RESTART_REFUSED = 17, /* address */
+  TLR_PRIMARY_CHANGED = 16, /* more: address */
+  TLR_RESTART_REFUSED = 17, /* more: address */
   TLR_DAEMON_ENDING = 18    /* of no association; length: milliseconds until the daemon shuts down
                                those that still live */
 };
@@ -358,57 +357,70 @@ enum tlr_assoc_state {
 enum tlr_message_flag { TLR_MESSAGE_UNORDERED = 1 };
 
 typedef struct tlr_completion {
-  TLR_ALIGNED(64) uint8_t kind; /* enum tlr_completion_kind */
+  TLR_ALIGNED(32) uint8_t kind; /* enum tlr_completion_kind */
   uint8_t reason;               /* enum tlr_reason */
   uint8_t flags;                /* message: enum tlr_message_flag */
-  uint8_t path_state;           /* enum tlr_path_state */
+  uint8_t status;               /* enum tlr_status */
   uint16_t cause;               /* RFC 9260 section 3.3.10, 0 when there is none */
   uint16_t stream;
   uint32_t assoc_index;
   uint32_t assoc_generation;
-  uint64_t context;
-  uint32_t slot;   /* message: RX; send failed: TX or TLR_NO_SLOT; opened: see below */
-  uint32_t length; /* bytes */
-  uint16_t slot_count;
-  uint8_t family; /* of address: 4, 6 or 0 */
-  uint8_t status; /* enum tlr_status */
-  uint32_t ppid;  /* host order */
-  uint16_t outbound_streams;
-  uint16_t inbound_streams;
-  uint16_t local_port; /* host order */
-  uint16_t peer_port;
-  uint8_t address[16];
+  union {
+    uint64_t context;
+    uint32_t ppid; /* message: host order */
+  };
+  uint32_t slot; /* message: the first RX slot; send failed: TX or TLR_NO_SLOT; opened: see below */
+  uint32_t length; /* bytes in the chain of tlr_slots_for(length, slot_size) slots */
 } tlr_completion;
 /* ACCEPTED and CONNECTED carry limits: `length` is the send buffer of the association in bytes,
  * `slot` the largest message in bytes. */
+TLR_STATIC_ASSERT(offsetof(tlr_completion, reason) == 1, "completion");
+TLR_STATIC_ASSERT(offsetof(tlr_completion, flags) == 2, "completion");
+TLR_STATIC_ASSERT(offsetof(tlr_completion, status) == 3, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, cause) == 4, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, stream) == 6, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, assoc_index) == 8, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, assoc_generation) == 12, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, context) == 16, "completion");
+TLR_STATIC_ASSERT(offsetof(tlr_completion, ppid) == 16, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, slot) == 24, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, length) == 28, "completion");
-TLR_STATIC_ASSERT(offsetof(tlr_completion, slot_count) == 32, "completion");
-TLR_STATIC_ASSERT(offsetof(tlr_completion, family) == 34, "completion");
-TLR_STATIC_ASSERT(offsetof(tlr_completion, status) == 35, "completion");
-TLR_STATIC_ASSERT(offsetof(tlr_completion, ppid) == 36, "completion");
-TLR_STATIC_ASSERT(offsetof(tlr_completion, outbound_streams) == 40, "completion");
-TLR_STATIC_ASSERT(offsetof(tlr_completion, local_port) == 44, "completion");
-TLR_STATIC_ASSERT(offsetof(tlr_completion, address) == 48, "completion");
-TLR_STATIC_ASSERT(sizeof(tlr_completion) == 64, "completion");
+TLR_STATIC_ASSERT(sizeof(tlr_completion) == 32, "completion");
+
+/* What few completions have, in the entry behind theirs; both are published together. */
+typedef struct tlr_completion_more {
+  TLR_ALIGNED(32) uint8_t address[16];
+  uint8_t family;     /* of address: 4, 6 or 0 */
+  uint8_t path_state; /* enum tlr_path_state */
+  uint16_t outbound_streams;
+  uint16_t inbound_streams;
+  uint16_t local_port; /* host order */
+  uint16_t peer_port;
+  uint8_t reserved[6];
+} tlr_completion_more;
+TLR_STATIC_ASSERT(offsetof(tlr_completion_more, family) == 16, "more of a completion");
+TLR_STATIC_ASSERT(offsetof(tlr_completion_more, path_state) == 17, "more of a completion");
+TLR_STATIC_ASSERT(offsetof(tlr_completion_more, outbound_streams) == 18, "more of a completion");
+TLR_STATIC_ASSERT(offsetof(tlr_completion_more, local_port) == 22, "more of a completion");
+TLR_STATIC_ASSERT(sizeof(tlr_completion_more) == 32, "more of a completion");
+
+static inline int tlr_has_more(uint8_t kind) {
+  return kind == TLR_ACCEPTED || kind == TLR_CONNECTED || kind == TLR_RESTARTED ||
+         kind == TLR_PATH_CHANGED || kind == TLR_PRIMARY_CHANGED || kind == TLR_RESTART_REFUSED;
+}
 
 /* TLR_SENDS_DONE: the first slots of messages of which the peer has every byte; the slots of
  * their chains are the client's again. */
-#define TLR_SENDS_DONE_MAX 14u
+#define TLR_SENDS_DONE_MAX 15u
 typedef struct tlr_sends_done {
-  TLR_ALIGNED(64) uint8_t kind; /* TLR_SENDS_DONE */
-  uint8_t reserved[3];
-  uint32_t count; /* 1 to TLR_SENDS_DONE_MAX */
-  uint32_t slots[TLR_SENDS_DONE_MAX];
+  TLR_ALIGNED(32) uint8_t kind; /* TLR_SENDS_DONE */
+  uint8_t count;                /* 1 to TLR_SENDS_DONE_MAX */
+  uint16_t slots[TLR_SENDS_DONE_MAX];
 } tlr_sends_done;
-TLR_STATIC_ASSERT(offsetof(tlr_sends_done, count) == 4, "sends done");
-TLR_STATIC_ASSERT(offsetof(tlr_sends_done, slots) == 8, "sends done");
-TLR_STATIC_ASSERT(sizeof(tlr_sends_done) == 64, "sends done");
+TLR_STATIC_ASSERT(offsetof(tlr_sends_done, count) == 1, "sends done");
+TLR_STATIC_ASSERT(offsetof(tlr_sends_done, slots) == 2, "sends done");
+TLR_STATIC_ASSERT(sizeof(tlr_sends_done) == 32, "sends done");
+TLR_STATIC_ASSERT(TLR_MAX_SLOTS <= 65536u, "sends done: a slot's number has 16 bits");
 
 /* -------------------------------------------------------------------------------------------
  * Where things lie. Offsets in bytes, from the start of a channel's block. */
@@ -449,7 +461,8 @@ static inline int tlr_geometry_valid(const tlr_geometry* g) {
 static inline tlr_layout tlr_layout_of(const tlr_geometry* g) {
   tlr_layout l;
   l.submissions = sizeof(tlr_channel);
-  l.completions = l.submissions + (uint64_t)g->submission_size * sizeof(tlr_submission);
+  l.completions = tlr_align(l.submissions + (uint64_t)g->submission_size * sizeof(tlr_submission),
+                            TLR_CACHE_LINE);
   l.returns = l.completions + (uint64_t)g->completion_size * sizeof(tlr_completion);
   l.tx_next = tlr_align(l.returns + (uint64_t)g->return_size * 4u, TLR_CACHE_LINE);
   l.rx_next = tlr_align(l.tx_next + (uint64_t)g->tx_slots * 4u, TLR_CACHE_LINE);

@@ -50,6 +50,10 @@ inline T copy_once(const void* shared) {
 class RingEnd {
  public:
   [[nodiscard]] uint32_t slot_size() const { return slot_size_; }
+  // As tlr_slots_for(); most messages fit one, and need no division.
+  [[nodiscard]] uint32_t slots_for(uint32_t bytes) const {
+    return bytes <= slot_size_ ? 1 : tlr_slots_for(bytes, slot_size_);
+  }
   // The bytes of a TX slot.
   [[nodiscard]] uint8_t* tx_data(uint32_t slot) {
     return tx_data_ + static_cast<size_t>(slot) * slot_size_;

@@ -55,7 +55,6 @@ class HostileTest : public RingHarness {
     s.assoc_generation = wire_.generation;
     s.slot = slot;
     s.length = length;
-    s.slot_count = tlr_slots_for(length, 512);
     s.context = 0xabc;
     return s;
   }

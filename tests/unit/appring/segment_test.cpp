@@ -60,8 +60,8 @@ TEST(Segment, ChannelsDoNotOverlap) {
   geometry.workers = 2;
   const tlr_layout layout = tlr_layout_of(&geometry);
   EXPECT_EQ(layout.submissions, sizeof(tlr_channel));
-  EXPECT_GE(layout.completions, layout.submissions + 64 * 64);
-  EXPECT_GE(layout.returns, layout.completions + 128 * 64);
+  EXPECT_GE(layout.completions, layout.submissions + 64 * sizeof(tlr_submission));
+  EXPECT_GE(layout.returns, layout.completions + 128 * sizeof(tlr_completion));
   EXPECT_GE(layout.tx_next, layout.returns + 64 * 4);
   EXPECT_GE(layout.rx_next, layout.tx_next + 64 * 4);
   EXPECT_GE(layout.tx_data, layout.rx_next + 64 * 4);
