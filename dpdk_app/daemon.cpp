@@ -119,6 +119,7 @@ appring::AttachConfig attach_config(const config::Config& config) {
   out.limits.max_total_bytes = limits.max_total_memory;
   out.limits.max_associations = limits.max_associations;
   out.limits.max_listeners = limits.max_listeners;
+  if (limits.receive_buffer != 0) out.limits.receive_buffer = limits.receive_buffer;
   // Messages that wait for a slow application are bounded by a_rwnd; this must not be the tighter
   // bound, because passing it costs the association. Memory is used only as far as it is needed.
   out.limits.backlog = 65536;

@@ -64,8 +64,9 @@ struct AttachLimits {
   uint64_t max_total_bytes = 4ull << 30;
   uint32_t max_associations = 4096;  // per lane and worker
   uint32_t max_listeners = 64;       // per lane and worker
-  uint32_t backlog = 2048;       // events that wait for a lane without room, per lane and worker
-  uint32_t max_handshakes = 16;  // sockets that have connected and not yet asked
+  uint32_t backlog = 2048;  // events that wait for a lane without room, per lane and worker
+  uint64_t receive_buffer = UINT64_MAX;  // bytes unread in the slots of a lane, likewise
+  uint32_t max_handshakes = 16;          // sockets that have connected and not yet asked
   std::chrono::milliseconds handshake_timeout{2000};
 };
 

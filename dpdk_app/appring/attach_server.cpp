@@ -332,7 +332,7 @@ bool AttachCore::attach(int fd, const tlr_attach_request& request) {
   }
   const ClientIdentity identity{next_id_++, request.name, who.pid, who.uid, who.gid};
   const ChannelLimits limits{config_.limits.max_associations, config_.limits.max_listeners,
-                             config_.limits.backlog};
+                             config_.limits.backlog, config_.limits.receive_buffer};
   Attached attached;
   attached.ring = RingClient::create(identity, *rights, granted.geometry, limits);
   if (attached.ring == nullptr) {

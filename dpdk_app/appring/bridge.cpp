@@ -15,6 +15,7 @@ Bridge::Bridge(const BridgeConfig& config, Shard& shard)
       assocs_(config.max_associations),
       first_of_port_(size_t{UINT16_MAX} + 1, kNone),
       share_(config.max_units, config.max_clients) {
+  changed_.reserve(assocs_.size());
   make_configured_endpoints();
 }
 
@@ -33,17 +34,18 @@ size_t Bridge::drain_submissions(TimePoint now) {
   count(RingCounter::k_ring_submissions, taken);
   if (fault) end_faulty(now);
   if (looks_due_ != 0) let_go(now);
+  if (!changed_.empty()) tell_unread();
   return taken;
 }
 
 size_t Bridge::drain_channel(TimePoint now, Channel& channel) {
-  if (channel.lacks_room()) {
+  if (channel.awaits_client()) {
     channel.look();
     retry_backlog(now, channel);
     if (channel.end_untold) channel.end_untold = !tell_end(now, channel);
     channel.stalled = false;
   }
-  channel.take_returns();
+  if (channel.has_returns()) take_returns(channel);
   if (const uint32_t bad = channel.take_bad_returns(); bad != 0) {
     count(RingCounter::k_refuse_bad_return, bad);
   }
@@ -176,6 +178,12 @@ Bridge::Assoc* Bridge::find(AssocId id) {
   return assoc.channel != nullptr && assoc.id == id ? &assoc : nullptr;
 }
 
+Bridge::Assoc* Bridge::find(AssocName name) {
+  if (name.index() >= assocs_.size()) return nullptr;
+  Assoc& assoc = assocs_[name.index()];
+  return assoc.channel != nullptr && assoc.id.generation == name.generation() ? &assoc : nullptr;
+}
+
 Bridge::Assoc* Bridge::find(const Channel& channel, const tlr_submission& submission) {
   if (submission.assoc_index >= assocs_.size()) return nullptr;
   Assoc& assoc = assocs_[submission.assoc_index];
@@ -256,19 +264,24 @@ void Bridge::finish_send(Event& event, Assoc* assoc) {
 
 void Bridge::notify_or_keep(TimePoint now, Channel& channel, Event& event, Assoc& assoc) {
   const bool final = is_final(event.kind);
-  if (!channel.backlog_empty() || !try_notify(channel, event)) keep(now, channel, event);
+  if (!channel.backlog_empty() || !try_notify(channel, event, &assoc)) {
+    keep(now, channel, event);
+  }
   if (final) finish_association(channel, assoc);
 }
 
-bool Bridge::try_notify(Channel& channel, Event& event) {
+bool Bridge::try_notify(Channel& channel, Event& event, Assoc* assoc) {
   if (event.kind == EventKind::kMessage) {
     const size_t size = event.size();
     const uint8_t flags = event.unordered ? TLR_MESSAGE_UNORDERED : 0;
-    if (!channel.put_message({event.assoc, event.stream, event.ppid, flags}, event.pieces(),
-                             size)) {
-      return false;
+    for (bool again = false;
+         !channel.put_message({event.assoc, event.stream, event.ppid, flags}, event.pieces(), size);
+         again = true) {
+      if (again || !channel.has_returns()) return false;
+      take_returns(channel);
     }
     event.payload.reset();
+    if (assoc != nullptr) charge(*assoc, static_cast<uint32_t>(size));
     count(RingCounter::k_ring_messages_out);
     count(RingCounter::k_ring_message_bytes_out, size);
   } else {
@@ -286,6 +299,7 @@ bool Bridge::try_notify(Channel& channel, Event& event) {
 // told without it rather than late.
 void Bridge::attach_text(Channel& channel, Event& event, tlr_completion& out) {
   if (!is_final(event.kind) || event.size() == 0) return;
+  if (channel.has_returns()) take_returns(channel);
   if (!channel.put_text(out, event.pieces(), event.size())) {
     count(RingCounter::k_drop_abort_reason);
   }
@@ -332,13 +346,52 @@ void Bridge::retry_backlog(TimePoint now, Channel& channel) {
   while (!channel.backlog_empty()) {
     Event& event = channel.backlog_front();
     const size_t size = event.size();
-    if (!try_notify(channel, event)) return;
-    if (event.kind == EventKind::kMessage) shard_.consumed(now, event.assoc, size);
+    Assoc* const assoc = find(event.assoc);
+    if (!try_notify(channel, event, assoc)) return;
+    if (event.kind == EventKind::kMessage) {
+      // What is unread now is told first: the window must not seem to open in between.
+      if (assoc != nullptr) tell_unread(*assoc);
+      shard_.consumed(now, event.assoc, size);
+    }
     channel.backlog_pop();
   }
 }
 
+// ---------------------------------------------------------------- what is unread
+
+// Delivered messages are their association's until their slots come back: what a reader does not
+// read shuts the window, as if the daemon kept it.
+void Bridge::take_returns(Channel& channel) {
+  channel.take_returns([this](AssocName name, uint32_t bytes) { on_read(name, bytes); });
+  if (channel.unread_bytes() == 0) channel.awaited = false;
+}
+
+void Bridge::on_read(AssocName name, uint32_t bytes) {
+  Assoc* const assoc = find(name);
+  if (assoc == nullptr) return;
+  assoc->unread -= std::min(assoc->unread, bytes);
+  note_change(*assoc);
+}
+
+void Bridge::tell_unread() {
+  for (const uint32_t index : changed_) {
+    Assoc& assoc = assocs_[index];
+    assoc.changed = false;
+    if (assoc.channel != nullptr) tell_unread(assoc);
+  }
+  changed_.clear();
+}
+
+void Bridge::tell_unread(Assoc& assoc) {
+  if (assoc.unread == assoc.unread_told || is_crumb(assoc)) return;
+  assoc.unread_told = assoc.unread;
+  if (shard_.set_unread(assoc.id, assoc.unread)) assoc.channel->awaited = true;
+}
+
+// ---------------------------------------------------------------- the end of a turn
+
 void Bridge::flush() {
+  if (!changed_.empty()) tell_unread();
   for (Channel* channel : dirty_) {
     channel->dirty = false;
     if (!channel->publish_completions()) continue;

@@ -92,6 +92,7 @@ class Bridge {
   static constexpr size_t kNoTurn = SIZE_MAX;            // nobody has had a turn yet
   static constexpr size_t kOrphansPerTurn = 256 * 1024;  // bytes copied, so that nobody waits long
   static constexpr size_t kLooksPerTurn = 16;            // at clients that may be let go
+  static constexpr uint32_t kCrumbs = 2048;              // unread bytes that are no reader's delay
 
   // What the bridge knows of an association, at index AssocId::slot.
   struct Assoc {
@@ -99,8 +100,11 @@ class Bridge {
     AssocId id;
     uint32_t endpoint = kNone;  // index in endpoints_
     uint32_t tx_in_use = 0;     // slots, against the send credit
+    uint32_t unread = 0;        // bytes of messages that lie with readers; see charge()
     uint64_t tx_bytes = 0;      // of payload in them
     uint64_t tx_units = 0;      // that they are counted as; see units_of()
+    uint32_t unread_told = 0;   // as the shard knows it
+    bool changed = false;       // it is to be told anew
     bool connecting = false;    // its connect operation has not ended yet
     uint64_t connect_context = 0;
   };
@@ -157,10 +161,27 @@ class Bridge {
   // -- events (bridge.cpp)
   void finish_send(Event& event, Assoc* assoc);
   void notify_or_keep(TimePoint now, Channel& channel, Event& event, Assoc& assoc);
-  [[nodiscard]] bool try_notify(Channel& channel, Event& event);
+  [[nodiscard]] bool try_notify(Channel& channel, Event& event, Assoc* assoc);
   void attach_text(Channel& channel, Event& event, tlr_completion& out);
   void keep(TimePoint now, Channel& channel, Event& event);
   void retry_backlog(TimePoint now, Channel& channel);
+  void take_returns(Channel& channel);
+  [[nodiscard]] static bool is_crumb(const Assoc& assoc) {
+    return assoc.unread <= kCrumbs && assoc.unread_told == 0;
+  }
+  // A message was delivered to its reader. The shard hears of what is unread once a turn.
+  void charge(Assoc& assoc, uint32_t bytes) {
+    assoc.unread += bytes;
+    note_change(assoc);
+  }
+  void note_change(Assoc& assoc) {
+    if (assoc.changed || is_crumb(assoc)) return;
+    assoc.changed = true;
+    changed_.push_back(static_cast<uint32_t>(&assoc - assocs_.data()));
+  }
+  void on_read(AssocName name, uint32_t bytes);
+  void tell_unread();
+  void tell_unread(Assoc& assoc);
   [[nodiscard]] static bool is_final(EventKind kind);
   void mark_dirty(Channel& channel) {
     if (channel.dirty) return;
@@ -168,6 +189,7 @@ class Bridge {
     dirty_.push_back(&channel);
   }
   [[nodiscard]] Assoc* find(AssocId id);
+  [[nodiscard]] Assoc* find(AssocName name);
   [[nodiscard]] Assoc* find(const Channel& channel, const tlr_submission& submission);
 
   // -- what is asked of an association (bridge_options.cpp)
@@ -215,6 +237,11 @@ class Bridge {
   void accept(TimePoint now, Event& event);
   [[nodiscard]] Listener* choose_listener(Endpoint& endpoint);
   [[nodiscard]] Assoc* record(AssocId id, Channel& channel, uint32_t endpoint);
+  static void clear(Assoc& assoc) {
+    const bool changed = assoc.changed;  // it is on that list still
+    assoc = Assoc{};
+    assoc.changed = changed;
+  }
   void finish_association(Channel& channel, Assoc& assoc);
   void end_association(TimePoint now, AssocId id, bool abort);
 
@@ -257,6 +284,7 @@ class Bridge {
   std::vector<Client> clients_;
   std::vector<Channel*> channels_;  // of living clients
   std::vector<Channel*> dirty_;
+  std::vector<uint32_t> changed_;        // indices in assocs_
   std::vector<uint32_t> first_of_port_;  // index in endpoints_, or kNone; see Endpoint::next
   std::vector<uint32_t> free_endpoints_;
   std::vector<uint32_t> listening_;  // those that have listeners, far fewer than there may be

@@ -107,7 +107,7 @@ void Bridge::finish_connect(Channel& channel, Assoc& assoc, Event& event) {
 Bridge::Assoc* Bridge::record(AssocId id, Channel& channel, uint32_t endpoint) {
   if (id.slot >= assocs_.size()) return nullptr;
   Assoc& assoc = assocs_[id.slot];
-  assoc = Assoc{};
+  clear(assoc);
   assoc.channel = &channel;
   assoc.id = id;
   assoc.endpoint = endpoint;
@@ -119,7 +119,7 @@ Bridge::Assoc* Bridge::record(AssocId id, Channel& channel, uint32_t endpoint) {
 
 void Bridge::finish_association(Channel& channel, Assoc& assoc) {
   const uint32_t endpoint = assoc.endpoint;
-  assoc = Assoc{};
+  clear(assoc);
   --channel.associations;
   --association_count_;
   --endpoints_[endpoint].associations;

@@ -79,6 +79,7 @@ void Bridge::end_client(TimePoint now, Client& client) {
     Channel& channel = client.ring->channel(lane, config_.worker);
     channel.dying = true;
     drop_backlog(now, channel);
+    channel.forget_lent([this](AssocName name, uint32_t bytes) { on_read(name, bytes); });
   }
   client.dying = true;
   client.orderly = !abort;

@@ -26,6 +26,7 @@ Channel::Channel(RingClient& client, uint8_t* block, int wake_fd, const tlr_geom
   for (uint32_t slot = 0; slot < tx_slots_; ++slot) pieces_[slot].data = tx_data(slot);
   // Lowest on top, so that a quiet lane touches few pages.
   for (uint32_t i = 0; i < rx_slots_; ++i) rx_free_[i] = rx_slots_ - 1 - i;
+  rx_free_count_ = rx_slots_;
 }
 
 Channel::~Channel() {
@@ -41,7 +42,7 @@ void Channel::drop_nodes() {
 
 uint64_t Channel::memory_bytes(const tlr_geometry& geometry, const ChannelLimits& limits) {
   return sizeof(Channel) + uint64_t{geometry.tx_slots} * (sizeof(Piece) + 1) +
-         uint64_t{geometry.rx_slots} * 3 * sizeof(uint32_t) +
+         uint64_t{geometry.rx_slots} * (2 * sizeof(uint32_t) + sizeof(Lent)) +
          (uint64_t{limits.backlog} + limits.max_associations) * sizeof(BacklogNode);
 }
 
@@ -67,36 +68,27 @@ bool Channel::publish_completions() {
   return true;
 }
 
-// Slots come back by the first one of a message; the rest of the chain is the daemon's knowledge.
-void Channel::take_returns() {
-  if (faulted_) return;
-  const uint32_t produced = load_acquire(shared_->return_produced.value);
+bool Channel::look_at_returns(uint32_t& produced) {
+  if (faulted_) return false;
+  produced = load_acquire(shared_->return_produced.value);
   const uint32_t pending = produced - return_consumed_;
   if (pending > return_mask_ + 1 || pending < return_seen_ - return_consumed_) {
     faulted_ = true;
-    return;
+    return false;
   }
-  if (pending == 0) return;
   return_seen_ = produced;
-  for (; return_consumed_ != produced; ++return_consumed_) {
-    uint32_t slot = load_relaxed(returns_[return_consumed_ & return_mask_]);
-    if (slot >= rx_slots_ || rx_lent_[slot] == 0) {
-      ++bad_returns_;
-      continue;
-    }
-    const uint32_t count = std::exchange(rx_lent_[slot], 0);
-    for (uint32_t i = 0; i < count; ++i) {
-      rx_free_.push_back(slot);
-      slot = rx_chain_[slot];
-    }
-  }
-  store_release(shared_->return_consumed.value, return_consumed_);
+  return pending != 0;
 }
 
 bool Channel::put_message(const MessageHead& head, const Piece* pieces, size_t size) {
   if (!fits_message(size) || size == 0 || !has_room(1)) return false;
-  const Lent lent = lend(pieces, size);
-  if (lent.count == 0) return false;
+  // One may always lie there, however large.
+  if (unread_bytes_ + size > limits_.receive_buffer && unread_bytes_ != 0) return false;
+  const uint32_t slot = lend(pieces, size);
+  if (slot == TLR_NO_SLOT) return false;
+  rx_lent_[slot].bytes = static_cast<uint32_t>(size);
+  rx_lent_[slot].assoc = AssocName(head.assoc);
+  unread_bytes_ += size;
   tlr_completion& entry = completions_[completion_produced_++ & completion_mask_];
   entry = tlr_completion{};
   entry.kind = TLR_MESSAGE;
@@ -104,7 +96,7 @@ bool Channel::put_message(const MessageHead& head, const Piece* pieces, size_t s
   entry.stream = head.stream.value;
   entry.assoc_index = head.assoc.slot;
   entry.assoc_generation = head.assoc.generation;
-  entry.slot = lent.slot;
+  entry.slot = slot;
   entry.length = static_cast<uint32_t>(size);
   entry.ppid = head.ppid.value;
   return true;
@@ -112,23 +104,20 @@ bool Channel::put_message(const MessageHead& head, const Piece* pieces, size_t s
 
 bool Channel::put_text(tlr_completion& completion, const Piece* pieces, size_t size) {
   const size_t length = std::min<size_t>(size, slot_size_);
-  const Lent lent = lend(pieces, length);
-  if (lent.count == 0) return false;
-  completion.slot = lent.slot;
+  const uint32_t slot = lend(pieces, length);
+  if (slot == TLR_NO_SLOT) return false;
+  rx_lent_[slot].bytes = 0;
+  completion.slot = slot;
   completion.length = static_cast<uint32_t>(length);
   return true;
 }
 
-Channel::Lent Channel::lend(const Piece* pieces, size_t size) {
+uint32_t Channel::lend(const Piece* pieces, size_t size) {
   const uint32_t count = slots_for(static_cast<uint32_t>(size));
-  if (rx_free_.size() < count) {
-    take_returns();
-    if (rx_free_.size() < count) return {};
-  }
-  const uint32_t head = rx_free_.back();
+  if (rx_free_count_ < count) return TLR_NO_SLOT;
+  const uint32_t head = rx_free_[--rx_free_count_];
   uint32_t slot = head;
   uint32_t filled = 0;  // bytes of the current slot
-  rx_free_.pop_back();
   size_t rest = size;
   for (const Piece* piece = pieces; piece != nullptr && rest > 0; piece = piece->next) {
     const uint8_t* from = piece->data;
@@ -136,8 +125,7 @@ Channel::Lent Channel::lend(const Piece* pieces, size_t size) {
     rest -= left;
     while (left > 0) {
       if (filled == slot_size_) {
-        const uint32_t next = rx_free_.back();
-        rx_free_.pop_back();
+        const uint32_t next = rx_free_[--rx_free_count_];
         rx_chain_[slot] = next;
         store_relaxed(rx_next_[slot], next);
         slot = next;
@@ -150,8 +138,8 @@ Channel::Lent Channel::lend(const Piece* pieces, size_t size) {
       left -= n;
     }
   }
-  rx_lent_[head] = count;
-  return {head, count};
+  rx_lent_[head].count = count;
+  return head;
 }
 
 // ---------------------------------------------------------------- TX slots
@@ -213,9 +201,9 @@ Channel::Orphaned Channel::orphan(size_t& budget) {
     if (orphans_ == nullptr) return Orphaned::kNoMemory;
     orphaning_ = true;
     // Nobody is told anything any more; `= {}` would keep the memory.
-    for (std::vector<uint32_t>* const list : {&rx_free_, &rx_chain_, &rx_lent_}) {
-      std::vector<uint32_t>().swap(*list);
-    }
+    std::vector<uint32_t>().swap(rx_free_);
+    std::vector<uint32_t>().swap(rx_chain_);
+    std::vector<Lent>().swap(rx_lent_);
     drop_nodes();
   }
   for (; orphan_slot_ < tx_slots_; ++orphan_slot_) {
@@ -270,7 +258,7 @@ void Channel::backlog_pop() {
 bool Channel::has_news() const {
   const uint32_t produced = load_seq_cst(shared_->submission_produced.value);
   if (!stalled && produced != submission_consumed_) return true;
-  if (!lacks_room()) return false;
+  if (!awaits_client()) return false;
   return load_seq_cst(shared_->completion_consumed.value) != look_consumed_ ||
          load_seq_cst(shared_->return_produced.value) != look_returns_;
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The daemon's end of one channel: one lane of one client, at one worker. Ring mechanics, who owns
-// which slot, and the events that wait for room. It knows no association and no verb; the bridge
-// does. Everything that decides anything lives here, in the daemon's memory; the segment is
-// only read once and written.
+// which slot, and the events that wait for room. Of associations it knows the names that stand on
+// messages, and no verb; the bridge does. Everything that decides anything lives here, in the
+// daemon's memory; the segment is only read once and written.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "trunkline/ring_end.h"
@@ -22,6 +23,17 @@ struct ChannelLimits {
   uint32_t max_associations = 4096;
   uint32_t max_listeners = 64;
   uint32_t backlog = 16384;
+  uint64_t receive_buffer = UINT64_MAX;  // bytes of messages that lie in the lane's slots unread
+};
+
+// What names an association at one worker, in a word.
+struct AssocName {
+  uint64_t value = 0;
+  AssocName() = default;
+  explicit AssocName(AssocId id) : value(uint64_t{id.slot} << 32 | id.generation) {}
+  [[nodiscard]] uint32_t index() const { return static_cast<uint32_t>(value >> 32); }
+  [[nodiscard]] uint32_t generation() const { return static_cast<uint32_t>(value); }
+  bool operator==(const AssocName&) const = default;
 };
 
 // Made by the control thread; used by one worker from kAdd to kGone.
@@ -116,7 +128,8 @@ class Channel final : public RingEnd, public PieceOwner {
   void notify(const Notice& notice) { put(notice); }
   // Writes a message: copies it into RX slots. False: no entry or not enough slots. The entry is
   // filled in its place: a copy of one that was just written field by field would wait until the
-  // payload has left the core's store buffer.
+  // payload has left the core's store buffer. The slots are lent until take_returns() has them, and
+  // the message is unread until then.
   struct MessageHead {
     AssocId assoc;
     StreamId stream;
@@ -162,8 +175,17 @@ class Channel final : public RingEnd, public PieceOwner {
   }
 
   // Takes back the RX slots that the client has done with. Once a turn: the next messages then go
-  // to slots that both sides have in their caches, however many there are.
-  void take_returns();
+  // to slots that both sides have in their caches, however many there are. `read(association,
+  // bytes)` hears of each run of messages of one association.
+  [[nodiscard]] bool has_returns() const {
+    return load_acquire(shared_->return_produced.value) != return_consumed_;
+  }
+  template <typename Read>
+  void take_returns(Read&& read);
+  // The client is gone and returns nothing: read() as if it had returned all.
+  template <typename Read>
+  void forget_lent(Read&& read);
+  [[nodiscard]] uint64_t unread_bytes() const { return unread_bytes_; }
   // Returned slots that were not lent, since the last call.
   [[nodiscard]] uint32_t take_bad_returns() {
     const uint32_t n = bad_returns_;
@@ -177,11 +199,15 @@ class Channel final : public RingEnd, public PieceOwner {
   // Takes the event. `keep_free`: nodes that must stay free for others.
   [[nodiscard]] bool backlog_push(Event& event, uint32_t keep_free);
   [[nodiscard]] bool lacks_room() const { return stalled || end_untold || !backlog_empty(); }
+  // Something is to be done as soon as the client takes events or returns slots.
+  [[nodiscard]] bool awaits_client() const {
+    return lacks_room() || (awaited && unread_bytes_ != 0);
+  }
   [[nodiscard]] Event& backlog_front() { return node(backlog_head_).event; }
   void backlog_pop();
 
   // -- sleeping
-  void arm() { store_seq_cst(shared_->worker_armed.value, lacks_room() ? 2 : 1); }
+  void arm() { store_seq_cst(shared_->worker_armed.value, awaits_client() ? 2 : 1); }
   void disarm() { store_relaxed(shared_->worker_armed.value, 0); }
   // Before an attempt to go on without having had room: what the client does later is news.
   void look() {
@@ -198,6 +224,7 @@ class Channel final : public RingEnd, public PieceOwner {
   bool end_untold = false;  // must still hear that the daemon ends
   bool stalled = false;     // has submissions that wait for completion entries
   bool dying = false;       // the client is gone
+  bool awaited = false;     // what is unread there shuts somebody's window, or did
   // Once it is: what the orphan buffer has room for.
   uint32_t granted_slots = 0;
   uint64_t granted_bytes = 0;
@@ -228,12 +255,16 @@ class Channel final : public RingEnd, public PieceOwner {
     batch_.count = 0;
   }
   void refresh_consumed();
+  // What lies in the slots from this one on.
   struct Lent {
-    uint32_t slot = TLR_NO_SLOT;  // the first one
-    uint32_t count = 0;           // 0: not enough are free
+    uint32_t count = 0;  // slots; 0: nothing begins here
+    uint32_t bytes = 0;  // unread, of a message
+    AssocName assoc;     // whose it is
   };
-  // Copies the first `size` bytes into RX slots.
-  [[nodiscard]] Lent lend(const Piece* pieces, size_t size);
+  // Copies the first `size` bytes into RX slots, and returns the first; TLR_NO_SLOT: there are not
+  // enough.
+  [[nodiscard]] uint32_t lend(const Piece* pieces, size_t size);
+  [[nodiscard]] bool look_at_returns(uint32_t& produced);
 
   RingClient& client_;
   int wake_fd_;
@@ -266,10 +297,12 @@ class Channel final : public RingEnd, public PieceOwner {
   uint32_t orphan_slot_ = 0;            // the next one to look at
   bool orphaning_ = false;
 
-  // RX: free slots as a stack; chains as the daemon wrote them; heads that are lent.
+  // RX: free slots as a stack; chains as the daemon wrote them; what is lent, by its first slot.
   std::vector<uint32_t> rx_free_;
+  uint32_t rx_free_count_ = 0;
   std::vector<uint32_t> rx_chain_;
-  std::vector<uint32_t> rx_lent_;  // slots of the message that begins here; 0: not lent
+  std::vector<Lent> rx_lent_;
+  uint64_t unread_bytes_ = 0;  // of messages that are lent
   uint32_t bad_returns_ = 0;
 
   void drop_nodes();
@@ -285,5 +318,44 @@ class Channel final : public RingEnd, public PieceOwner {
   uint32_t backlog_head_ = kNone;
   uint32_t backlog_tail_ = kNone;
 };
+
+// Slots come back by the first one of a message; the rest of the chain is the daemon's knowledge.
+template <typename Read>
+void Channel::take_returns(Read&& read) {
+  uint32_t produced = 0;
+  if (!look_at_returns(produced)) return;
+  AssocName of;
+  uint32_t bytes = 0;
+  for (; return_consumed_ != produced; ++return_consumed_) {
+    uint32_t slot = load_relaxed(returns_[return_consumed_ & return_mask_]);
+    if (slot >= rx_slots_ || rx_lent_[slot].count == 0) {
+      ++bad_returns_;
+      continue;
+    }
+    Lent& lent = rx_lent_[slot];
+    if (lent.assoc != of) {
+      if (bytes != 0) read(of, bytes);
+      unread_bytes_ -= bytes;
+      of = lent.assoc;
+      bytes = 0;
+    }
+    bytes += lent.bytes;
+    for (uint32_t i = std::exchange(lent.count, 0); i != 0; --i) {
+      rx_free_[rx_free_count_++] = slot;
+      slot = rx_chain_[slot];
+    }
+  }
+  if (bytes != 0) read(of, bytes);
+  unread_bytes_ -= bytes;
+  store_release(shared_->return_consumed.value, return_consumed_);
+}
+
+template <typename Read>
+void Channel::forget_lent(Read&& read) {
+  for (Lent& lent : rx_lent_) {
+    if (lent.count != 0 && lent.bytes != 0) read(lent.assoc, std::exchange(lent.bytes, 0));
+  }
+  unread_bytes_ = 0;
+}
 
 }  // namespace trunkline::appring

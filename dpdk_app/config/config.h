@@ -101,6 +101,7 @@ struct ClientLimits {
   uint64_t max_total_memory = 4ull << 30;
   uint32_t max_associations = 4096;  // of one lane
   uint32_t max_listeners = 64;       // of one lane
+  uint64_t receive_buffer = 0;       // bytes unread in the slots of one lane; 0: all that they hold
 };
 
 struct Clients {

@@ -146,7 +146,7 @@ void read_limits(const Field& at, Loading& loading) {
   ClientLimits& limits = loading.config.clients.limits;
   const Map map(at,
                 {"max_clients", "max_clients_per_uid", "max_lanes", "max_client_memory",
-                 "max_total_memory", "max_associations", "max_listeners"},
+                 "max_total_memory", "max_associations", "max_listeners", "receive_buffer"},
                 loading.mistakes);
   map.integer("max_clients", limits.max_clients, 1, 1024);
   map.integer("max_clients_per_uid", limits.max_clients_per_uid, 0, 1024);
@@ -155,6 +155,7 @@ void read_limits(const Field& at, Loading& loading) {
   map.bytes("max_total_memory", limits.max_total_memory, 1ull << 20, 1ull << 44);
   map.integer("max_associations", limits.max_associations, 1, 16u << 20);
   map.integer("max_listeners", limits.max_listeners, 1, 65535);
+  map.bytes("receive_buffer", limits.receive_buffer, 0, 1ull << 40);
 }
 
 }  // namespace

@@ -98,6 +98,8 @@ class Association {
   // A message was put aside for a slow reader, or taken by it at last.
   void on_message_kept(size_t bytes);
   void on_message_consumed(ShardContext& ctx, size_t bytes);
+  // So much of what was delivered is unread. True: once it is read, the peer is to be told.
+  bool set_unread(ShardContext& ctx, uint32_t bytes);
   // May it be put aside? Not beyond the window unless there is more left than the reader has.
   [[nodiscard]] bool may_keep(ShardContext& ctx, size_t bytes) const;
   // ICMP, checked, says that the peer does not speak SCTP.
@@ -263,6 +265,7 @@ class Association {
   void accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk, DataSeen& seen);
   void settle_received(ShardContext& ctx);
   void after_data(TimePoint now, const InboundPacket& packet, const DataSeen& seen);
+  void tell_of_window(ShardContext& ctx);
   // The window as it is told: no silly windows, and for a slow reader no more than the shard has
   // left.
   [[nodiscard]] uint32_t advertised(ShardContext& ctx) const {

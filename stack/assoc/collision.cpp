@@ -192,7 +192,8 @@ struct Association::Carried {
   uint32_t owner;           // of the wheel's entry
   bool accepted;            // who called first is history
   bool shutdown_wished;     // our user's wish is not the peer's to undo
-  uint64_t kept_bytes;      // messages that a slow reader still has to take: they use memory
+  uint32_t kept_bytes;      // messages that a slow reader still has to take: they use memory
+  uint32_t unread;          // bytes that it has and still has to read
   TimePoint next_probe_at;  // restarts begin no new round of probes (5.4)
   Totals totals;            // what has been counted stays counted
 };
@@ -204,6 +205,7 @@ Association::Carried Association::carried() const {
           accepted_,
           shutdown_wished_,
           receiver_.kept_bytes(),
+          receiver_.unread(),
           paths_.next_probe_at(),
           totals_};
 }
@@ -223,7 +225,7 @@ void Association::begin_anew(ShardContext& ctx, TimePoint now, const InboundPack
   wheel_entry.owner = old.owner;
   accepted_ = old.accepted;
   shutdown_wished_ = old.shutdown_wished;
-  receiver_.set_kept_bytes(old.kept_bytes);
+  receiver_.inherit_reader(old.kept_bytes, old.unread);
   paths_.set_next_probe_at(std::min(old.next_probe_at, now + profile.rto_initial));
   totals_ = old.totals;
   // There is room: what it had has been given back, and the first path lies in here.

@@ -38,7 +38,10 @@ void Association::on_data(ShardContext& ctx, TimePoint now, const wire::ChunkVie
     case Receiver::Arrival::kNew:
       break;
   }
-  if (advertised(ctx) == 0 && !make_room(ctx, *parsed, seen.data)) return;
+  if (receiver_.may_be_shut(*profile_) && advertised(ctx) == 0 &&
+      !make_room(ctx, *parsed, seen.data)) {
+    return;
+  }
   accept_data(ctx, now, *parsed, seen.data);
 }
 
@@ -162,6 +165,17 @@ bool Association::may_keep(ShardContext& ctx, size_t bytes) const {
 
 void Association::on_message_consumed(ShardContext& ctx, size_t bytes) {
   receiver_.on_consumed(bytes);
+  tell_of_window(ctx);
+}
+
+bool Association::set_unread(ShardContext& ctx, uint32_t bytes) {
+  receiver_.set_unread(bytes);
+  tell_of_window(ctx);
+  return bytes >= profile_->a_rwnd / 4;
+}
+
+// Perhaps it has opened so far that the peer should know.
+void Association::tell_of_window(ShardContext& ctx) {
   if (receiver_.worth_telling(*profile_, advertised(ctx)) && takes_data()) {
     receiver_.owe_sack();
     mark_ready(ctx);

@@ -19,11 +19,12 @@ Receiver::Arrival Receiver::settle(const ReceiverContext& ctx, const wire::DataC
 
 // The advertised window binds (6.2): with nothing left of it, the next in order comes in if it
 // leaves nothing behind and the reader keeps up, and what fills a gap in the place of the highest
-// that is held behind it.
+// that is held behind it. No reader keeps up whose unread bytes alone are the whole window.
 Receiver::Room Receiver::make_room(const ReceiverContext& ctx, const wire::DataChunk& chunk,
                                    DataSeen& seen) {
   const bool fills_gap = chunk.tsn.before(tsns_.highest());
-  const bool next_to_be_read = is_next(chunk.tsn) && kept_bytes_ == 0;
+  const bool next_to_be_read =
+      is_next(chunk.tsn) && kept_bytes() == 0 && unread_ < ctx.profile.a_rwnd;
   if (next_to_be_read && queue_.delivers(chunk)) return Room::kFound;
   bool dropped = false;
   while (window(ctx.profile) == 0 &&
@@ -37,7 +38,7 @@ Receiver::Room Receiver::make_room(const ReceiverContext& ctx, const wire::DataC
     return Room::kNone;
   }
   if (dropped && window(ctx.profile) > 0 && fills_gap) return Room::kFound;
-  if (next_to_be_read && queue_.loose_blocks() == 0) return Room::kNever;
+  if (next_to_be_read && unread_ == 0 && queue_.loose_blocks() == 0) return Room::kNever;
   drop(ctx, Counter::k_drop_data_no_window, seen);
   return Room::kNone;
 }
@@ -73,7 +74,8 @@ uint16_t Receiver::count_starved(const Profile& profile, TimePoint now) {
 
 bool Receiver::may_keep(const ReceiverContext& ctx, size_t bytes) const {
   const uint64_t share = static_cast<uint64_t>(ctx.blocks.left_to_keep()) * ReceiveBlock::kSize;
-  return kept_bytes_ + charge(bytes) <= std::max<uint64_t>(ctx.profile.a_rwnd, share);
+  const uint64_t most = std::max<uint64_t>(ctx.profile.a_rwnd, share);
+  return kept_bytes() + charge(bytes) <= std::min<uint64_t>(most, kMostOfAReader - 1);
 }
 
 // It closes with what comes in, and opens only by a packet or half the buffer, lest the peer fill
@@ -82,10 +84,13 @@ bool Receiver::may_keep(const ReceiverContext& ctx, size_t bytes) const {
 //
 // A slow reader has no more than is left for others: however many they are, something always is.
 uint32_t Receiver::told_window(const ReceiverContext& ctx, uint32_t packet) const {
-  if (kept_bytes_ == 0) return window(ctx.profile);
-  const uint64_t share = static_cast<uint64_t>(ctx.blocks.left_to_keep()) * ReceiveBlock::kSize;
-  const uint32_t left = static_cast<uint32_t>(
-      std::min<uint64_t>(window(ctx.profile), share > kept_bytes_ ? share - kept_bytes_ : 0));
+  uint32_t left = window(ctx.profile);
+  if (const uint32_t kept = kept_bytes(); kept != 0) {
+    const uint64_t share = static_cast<uint64_t>(ctx.blocks.left_to_keep()) * ReceiveBlock::kSize;
+    left = static_cast<uint32_t>(std::min<uint64_t>(left, share > kept ? share - kept : 0));
+  } else if (unread_ == 0) {
+    return left;
+  }
   if (left <= offered_) return left;
   const uint32_t step = std::min(ctx.profile.a_rwnd / 2, packet);
   return left - offered_ < step ? offered_ : left;

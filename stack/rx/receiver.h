@@ -119,15 +119,24 @@ class Receiver {
 
   // -- readers that are late
   // A message was put aside for one, or taken by it at last.
-  void on_kept(size_t bytes) { kept_bytes_ += charge(bytes); }
-  void on_consumed(size_t bytes) { kept_bytes_ -= std::min(kept_bytes_, charge(bytes)); }
+  void on_kept(size_t bytes) { readers_bytes_ += static_cast<uint32_t>(charge(bytes)); }
+  void on_consumed(size_t bytes) {
+    readers_bytes_ -= static_cast<uint32_t>(std::min<uint64_t>(kept_bytes(), charge(bytes)));
+  }
   // May it be put aside? Not beyond the window unless there is more left than the reader has.
   [[nodiscard]] bool may_keep(const ReceiverContext& ctx, size_t bytes) const;
-  [[nodiscard]] uint64_t kept_bytes() const { return kept_bytes_; }
-  void set_kept_bytes(uint64_t bytes) { kept_bytes_ = bytes; }
+  [[nodiscard]] uint32_t kept_bytes() const { return readers_bytes_ - unread_; }
+  // Of what was delivered, the reader still has to read this much.
+  void set_unread(uint32_t bytes) { inherit_reader(kept_bytes(), std::min(bytes, kMostOfAReader)); }
+  [[nodiscard]] uint32_t unread() const { return unread_; }
+  // The reader stays: what it has of the association that this one takes the place of.
+  void inherit_reader(uint32_t kept_bytes, uint32_t unread) {
+    readers_bytes_ = kept_bytes + unread;
+    unread_ = unread;
+  }
 
   // -- the window
-  [[nodiscard]] uint64_t held_bytes() const { return queue_.held_bytes() + kept_bytes_; }
+  [[nodiscard]] uint64_t held_bytes() const { return queue_.held_bytes() + readers_bytes_; }
   // What is really left.
   [[nodiscard]] uint32_t window(const Profile& profile) const {
     const uint64_t held = held_bytes();
@@ -135,7 +144,13 @@ class Receiver {
   }
   // The same as a SACK tells it. `packet`: bytes for chunks in one of the peer's.
   [[nodiscard]] uint32_t told_window(const ReceiverContext& ctx, uint32_t packet) const;
-  [[nodiscard]] bool has_late_reader() const { return kept_bytes_ != 0; }
+  [[nodiscard]] bool has_late_reader() const { return readers_bytes_ != 0; }
+  // What is told may be nothing: to be looked at closely. A reader that is not far behind leaves no
+  // doubt.
+  [[nodiscard]] bool may_be_shut(const Profile& profile) const {
+    if (held_bytes() >= profile.a_rwnd) return true;
+    return readers_bytes_ != 0 && (kept_bytes() != 0 || offered_ == 0);
+  }
   // Has it opened so far that the peer is to be told (6.2)?
   [[nodiscard]] bool worth_telling(const Profile& profile, uint32_t window) const {
     return first_data_seen_ && window >= offered_ + profile.a_rwnd / 4;
@@ -181,6 +196,7 @@ class Receiver {
   [[nodiscard]] uint16_t streams() const { return streams_; }
 
  private:
+  static constexpr uint32_t kMostOfAReader = 1u << 31;  // of what it has, and of what is put aside
   [[nodiscard]] static uint64_t charge(size_t bytes) {
     return static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
   }
@@ -190,7 +206,8 @@ class Receiver {
   // -- its members
   TsnTracker tsns_;
   ReceiveQueue queue_;
-  uint64_t kept_bytes_ = 0;
+  uint32_t readers_bytes_ = 0;  // of messages: put aside for the reader, and delivered but unread
+  uint32_t unread_ = 0;         // the latter alone
   TimePoint sack_at_ = TimePoint::never();
   uint32_t offered_;  // what the peer has not used of the window last told
   uint16_t streams_;

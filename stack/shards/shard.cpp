@@ -147,6 +147,11 @@ void Shard::consumed(TimePoint now, AssocId assoc, size_t bytes) {
   if (found != nullptr) found->on_message_consumed(core_->ctx, bytes);
 }
 
+bool Shard::set_unread(AssocId assoc, uint32_t bytes) {
+  Association* const found = core_->find(assoc);
+  return found != nullptr && found->set_unread(core_->ctx, bytes);
+}
+
 const Counters& Shard::counters() const {
   return core_->ctx.counters;
 }

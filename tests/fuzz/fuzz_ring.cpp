@@ -63,6 +63,7 @@ class World {
       for (int i = 0; i < 3; ++i) turn(worker, SIZE_MAX);
       FUZZ_CHECK(worker.gone == bad_.get());
       FUZZ_CHECK(bad_->channel(0, worker.index).tx_in_use() == 0);
+      FUZZ_CHECK(bad_->channel(0, worker.index).unread_bytes() == 0);
       finish(worker);
     }
   }
@@ -157,6 +158,11 @@ class World {
       poll_good(worker);
     }
     FUZZ_CHECK(messages_out(worker) == before + 1);
+    turn(worker, SIZE_MAX);  // it has read all: nobody is charged for what others did
+    FUZZ_CHECK(good_->channel(0, worker.index).unread_bytes() == 0);
+    for (const auto& [slot, assoc] : shard.assocs) {
+      if (worker.bridge.client_of(assoc.id) == good_->identity.id) FUZZ_CHECK(assoc.unread == 0);
+    }
     worker.bridge.close_all(now_, true);
     for (int i = 0; i < 2; ++i) turn(worker, SIZE_MAX);
     FUZZ_CHECK(worker.bridge.associations() == 0);

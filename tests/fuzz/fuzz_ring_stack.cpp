@@ -34,6 +34,7 @@ constexpr size_t kPeers = 12;
 constexpr uint16_t kGoodPort = 5000;
 constexpr uint16_t kBadPort = 5001;
 constexpr uint32_t kMaxAssociations = 6;
+constexpr uint32_t kWindow = 8192;
 const IpAddress kLocal = IpAddress::ipv4(192, 0, 2, 1);
 
 struct Peer {
@@ -83,6 +84,7 @@ class Play {
     post(MailKind::kRemove, bad_.get());
     for (int i = 0; i < 4; ++i) turn();
     FUZZ_CHECK(gone_ == bad_.get());
+    FUZZ_CHECK(bad_->channel(0, 0).unread_bytes() == 0);
     behave();
     // Only the good client's associations are left; its peers' messages have all been read.
     for (const AssocId id : shard_.associations()) {
@@ -125,7 +127,7 @@ class Play {
     config.default_profile.association_max_retrans = 4;
     config.default_profile.path_max_retrans = 2;
     config.default_profile.max_init_retransmits = 2;
-    config.default_profile.a_rwnd = 8192;
+    config.default_profile.a_rwnd = kWindow;
     config.default_profile.max_message_size = 6000;
     config.default_profile.send_buffer = 16 * 1024;
     config.default_profile.rto_max = std::chrono::seconds(4);
@@ -402,6 +404,10 @@ class Play {
     turn();
     FUZZ_CHECK(peers_[0].acked == acked + 1);
     keep_good_alive();
+    // Everything was read, and the window is whole again.
+    AssocStatus status;
+    FUZZ_CHECK(shard_.status(good_assoc_, status));
+    FUZZ_CHECK(good_->channel(0, 0).unread_bytes() == 0 && status.a_rwnd == kWindow);
   }
 
   Input input_;

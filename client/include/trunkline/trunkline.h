@@ -342,8 +342,8 @@ typedef struct tl_event {
  * how many; 0: nothing happened; -EPIPE: the daemon is gone and everything was handed out. */
 TL_API int tl_poll(tl_lane* lane, tl_event* events, size_t max);
 /* Gives back the payload of events that have one; others are left alone, so a whole burst may be
- * passed. Until then their slots cannot be used, and a lane without slots stops receiving: the
- * peer sees the window close (section 6.2). Clears the events' data. */
+ * passed. Until then their bytes are taken off the window of their association: the peer sees it
+ * close (section 6.2), and a lane without slots stops receiving. Clears the events' data. */
 TL_API void tl_event_release(tl_lane* lane, tl_event* events, size_t count);
 /* Fills at most `max` entries with the pieces of an event's payload; returns how many there are
  * in all. */

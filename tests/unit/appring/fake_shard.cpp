@@ -62,6 +62,9 @@ bool Shard::keep(TimePoint now, Event& event) {
 void Shard::consumed(TimePoint now, AssocId assoc, size_t bytes) {
   fake(this).consumed(now, assoc, bytes);
 }
+bool Shard::set_unread(AssocId assoc, uint32_t bytes) {
+  return fake(this).set_unread(assoc, bytes);
+}
 bool Shard::status(AssocId assoc, AssocStatus& out) const {
   return static_cast<const test::FakeShard&>(*this).status(assoc, out);
 }

@@ -39,13 +39,14 @@ class FakeShard final : public Shard, public PieceOwner {
     bool shut = false;
     uint16_t outbound_streams = 0;
     size_t held = 0;  // kept bytes that nobody has consumed
+    size_t unread = 0;
     size_t max_message_size = 0;
     std::deque<Queued> queue;
   };
   static constexpr uint32_t kNoPeer = 0xffffffff;
 
   // -- what tests set
-  size_t window = 64 * 1024;  // kept bytes at which an association stops receiving
+  size_t window = 64 * 1024;  // kept and unread bytes at which an association stops receiving
   uint16_t streams = 10;      // every association gets these
   uint32_t max_associations = 64;
   bool keep_fails = false;
@@ -66,6 +67,7 @@ class FakeShard final : public Shard, public PieceOwner {
   size_t aborts = 0;
   size_t shutdowns = 0;
   size_t consumed_bytes = 0;
+  size_t unread_told = 0;  // times
   size_t kept_bytes = 0;
   const Profile* last_connect_profile = nullptr;
   std::vector<IpAddress> last_connect_addresses;
@@ -229,6 +231,12 @@ class FakeShard final : public Shard, public PieceOwner {
     Assoc* const assoc = find(id);
     if (assoc != nullptr) assoc->held -= std::min(assoc->held, bytes);
   }
+  bool set_unread(AssocId id, uint32_t bytes) {
+    ++unread_told;
+    Assoc* const assoc = find(id);
+    if (assoc != nullptr) assoc->unread = bytes;
+    return bytes >= window / 4;
+  }
 
   // -- driving
   // Moves queued messages to the other ends, at most `limit`; `deliver(Event&)` takes each event.
@@ -380,7 +388,7 @@ class FakeShard final : public Shard, public PieceOwner {
     if (it == assocs.end() || it->second.queue.empty()) return false;
     Assoc& assoc = it->second;
     const auto peer = assocs.find(assoc.peer);
-    if (peer != assocs.end() && peer->second.held >= window) return false;
+    if (peer != assocs.end() && peer->second.held + peer->second.unread >= window) return false;
     // On its way: whoever ends the association meanwhile finds it there.
     std::deque<Queued>& on_its_way = unacknowledged_[slot];
     on_its_way.push_back(std::move(assoc.queue.front()));

@@ -236,6 +236,53 @@ TEST_F(DataIn, ASlowReaderClosesTheWindowAndOpensItAgain) {
   EXPECT_EQ(opened.a_rwnd, 4096u) << "told without being asked (6.2)";
 }
 
+TEST_F(DataIn, UnreadBytesCloseTheWindowAndOpenItAgain) {
+  setup.profile.a_rwnd = 4096;
+  open();
+  for (uint32_t i = 1; i <= 4; ++i) {
+    tell_data(std::string(1024, 'x'));
+    host().shard().set_unread(host().assoc, i * 1024);
+    listen();
+  }
+  EXPECT_EQ(host().status().a_rwnd, 0u);
+  EXPECT_EQ(host().shard().pool_usage().receive_blocks_used, 0u) << "the reader has them";
+  tell_data(std::string(400, 'x'));
+  EXPECT_EQ(host().count(Counter::k_drop_data_no_window), 1u);
+  const Packet closing = hear_one();
+  EXPECT_EQ(sack_of(closing).a_rwnd, 0u);
+  EXPECT_EQ(sack_of(closing).cum_tsn_ack, peer_tsn - 2);
+  // Crumbs are not told (6.2), a quarter is.
+  host().shard().set_unread(host().assoc, 4096 - 200);
+  EXPECT_EQ(hear(), "");
+  host().shard().set_unread(host().assoc, 2048);
+  EXPECT_EQ(sack_of(hear_one()).a_rwnd, 2048u) << "told without being asked (6.2)";
+  host().shard().set_unread(host().assoc, 0);
+  EXPECT_EQ(sack_of(hear_one()).a_rwnd, 4096u);
+}
+
+// A message whose fragments have no room beside what is unread has it once that is read.
+TEST_F(DataIn, UnreadBytesAreNoReasonToGiveAMessageUp) {
+  setup.profile.a_rwnd = 4096;
+  open();
+  host().shard().set_unread(host().assoc, 3600);
+  tell(data({.text = std::string(400, 'x'), .flags = "B", .ssn = 0}));
+  listen();
+  const Tsn stands = peer_tsn;
+  for (int i = 0; i < 3; ++i) {
+    peer_tsn = stands;
+    tell(data({.text = std::string(400, 'y'), .flags = "", .ssn = 0}));
+    listen();
+  }
+  EXPECT_EQ(host().count(Counter::k_drop_data_no_window), 3u);
+  EXPECT_EQ(host().count(EventKind::kLost), 0u);
+  host().shard().set_unread(host().assoc, 0);
+  peer_tsn = stands;
+  tell(data({.text = std::string(400, 'y'), .flags = "", .ssn = 0}));
+  tell(data({.text = std::string(400, 'z'), .flags = "E", .ssn = 0}));
+  EXPECT_EQ(host().messages().back(),
+            std::string(400, 'x') + std::string(400, 'y') + std::string(400, 'z'));
+}
+
 TEST_F(DataIn, OneUnfinishedMessageMayNotFillTheWindowForEver) {
   setup.profile.a_rwnd = 4096;
   open();

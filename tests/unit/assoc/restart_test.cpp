@@ -68,7 +68,8 @@ constexpr MemberRow kAssociation[] = {
 constexpr MemberRow kReceiver[] = {
     {"tsns_", kCookie},
     {"queue_", kAnew, "what was not whole never will be"},
-    {"kept_bytes_", kCarriedOver, "a slow reader has them still to take"},
+    {"readers_bytes_", kCarriedOver, "a slow reader has them still to take, or to read"},
+    {"unread_", kCarriedOver, "of these, what it has"},
     {"sack_at_", kAnew},
     {"offered_", kAnew, "the window of our INIT ACK"},
     {"streams_", kCookie},
@@ -210,6 +211,17 @@ TEST_F(AfterARestart, WhatASlowReaderHasStillToTakeUsesTheWindow) {
   host().read_kept(now);
   listen();
   EXPECT_GT(host().status().a_rwnd, left);
+}
+
+TEST_F(AfterARestart, WhatIsUnreadUsesTheWindowUntilItIsRead) {
+  setup.profile.a_rwnd = 16 * 1024;
+  open();
+  host().shard().set_unread(host().assoc, 5000);
+  come_back();
+  listen();
+  EXPECT_EQ(host().status().a_rwnd, 16 * 1024 - 5000u);
+  host().shard().set_unread(host().assoc, 0);
+  EXPECT_EQ(host().status().a_rwnd, 16 * 1024u);
 }
 
 // What the SACKs of the former life held back, lest the window open in crumbs, they held back from

@@ -189,7 +189,8 @@ clients:
   socket: /run/x.sock
   socket_mode: 0606
   on_death: shutdown
-  limits: {max_clients: 3, max_clients_per_uid: 2, max_lanes: 2, max_client_memory: 8MiB}
+  limits: {max_clients: 3, max_clients_per_uid: 2, max_lanes: 2, max_client_memory: 8MiB,
+           receive_buffer: 64KiB}
   allow:
     - {uid: 0, ports: any}
     - {gid: 4711, ports: [2905, 36000-36999], ephemeral: true}
@@ -202,6 +203,7 @@ clients:
   EXPECT_EQ(clients.limits.max_clients, 3u);
   EXPECT_EQ(clients.limits.max_clients_per_uid, 2u);
   EXPECT_EQ(clients.limits.max_client_memory, 8u << 20);
+  EXPECT_EQ(clients.limits.receive_buffer, 64u << 10);
   ASSERT_EQ(clients.allow.size(), 3u);
   EXPECT_EQ(clients.allow[0].uid, 0u);
   EXPECT_TRUE(clients.allow[0].ports[0].contains(1));

@@ -185,6 +185,34 @@ TEST_F(ReceiverTest, ALateReaderShutsTheWindowAndOpensItByAQuarter) {
   EXPECT_TRUE(receiver.worth_telling(profile, receiver.told_window(ctx, 1200)));
 }
 
+TEST_F(ReceiverTest, UnreadBytesShutTheWindow) {
+  ASSERT_EQ(tell(chunk(100, 0, "read")).size(), 1u);
+  end_packet();
+  receiver.set_unread(profile.a_rwnd - 1);
+  EXPECT_EQ(receiver.kept_bytes(), 0u);
+  EXPECT_EQ(receiver.told_window(ctx, 1200), 1u);
+  receiver.set_unread(profile.a_rwnd);
+  EXPECT_EQ(sack().window, 0u);
+  EXPECT_EQ(tell(chunk(101, 1, "x")), std::vector<std::string>{"-"});
+  receiver.set_unread(profile.a_rwnd - 100);
+  EXPECT_EQ(receiver.told_window(ctx, 1200), 0u) << "no silly window";
+  receiver.on_kept(4);
+  receiver.set_unread(0);
+  EXPECT_EQ(receiver.kept_bytes(), ReceiveBlock::kSize) << "what is put aside is another matter";
+  receiver.on_consumed(4);
+  EXPECT_TRUE(receiver.worth_telling(profile, receiver.told_window(ctx, 1200)));
+}
+
+// With a window that is used up by what waits for it, the next comes in, unread bytes or not.
+TEST_F(ReceiverTest, WhatLeavesNothingBehindComesInBesideUnreadBytes) {
+  receiver.set_unread(ReceiveBlock::kSize);
+  for (uint32_t i = 1; i <= 7; ++i) {
+    EXPECT_TRUE(tell(chunk(100 + i, static_cast<uint16_t>(i), "held")).empty()) << i;
+  }
+  EXPECT_EQ(receiver.window(profile), 0u);
+  EXPECT_EQ(tell(chunk(100, 0, "next")).size(), 8u);
+}
+
 TEST_F(ReceiverTest, CopiesInOneMomentAreOneTry) {
   EXPECT_EQ(receiver.count_starved(profile, now), 1);
   EXPECT_EQ(receiver.count_starved(profile, now + milliseconds(1)), 1);

@@ -55,6 +55,7 @@ class Payload {
   [[nodiscard]] const Piece* head() const { return head_; }
   [[nodiscard]] size_t size() const { return size_; }  // bytes of all pieces
   [[nodiscard]] bool empty() const { return head_ == nullptr; }
+  [[nodiscard]] PieceOwner* owner() const { return owner_; }  // null if it is empty
 
   // Gives the chain up to the caller, who must hand it back to its owner.
   [[nodiscard]] Piece* take() {

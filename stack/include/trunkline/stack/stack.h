@@ -424,6 +424,10 @@ class Shard {
   bool keep(TimePoint now, Event& event);
   // The reader has taken a kept message of `bytes`: the window may open again. Once a message.
   void consumed(TimePoint now, AssocId assoc, size_t bytes);
+  // Of the messages that were delivered, kept ones that are consumed() among them, the reader has
+  // `bytes` still to read: they count against a_rwnd until less is told. Whoever reads at once never
+  // tells. True: so much that its reading should be told soon, since the peer may wait for it.
+  bool set_unread(AssocId assoc, uint32_t bytes);
 
   // -- what operators see
   [[nodiscard]] const Counters& counters() const;
