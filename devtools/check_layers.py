@@ -4,8 +4,8 @@
 
 stack/ is sans-IO: no clock, thread, socket, stdio, exception, DPDK or mutable global, and its
 layers include downward only. dpdk_app/ sees the stack's public headers and the ring ABI, nothing
-else of the others; client/ sees neither, tools/ its public header alone. --objects LIB checks what
-the compiler made of it: writable data and forbidden calls in the stack's library. --without-dpdk
+else of the others; client/ sees neither, tools/ its public header alone. --objects LIB... checks
+what the compiler made of it: writable data and forbidden calls in the stack's libraries. --without-dpdk
 BUILD: a build folder whose programs were made of nothing of DPDK. --self-test plants violations.
 """
 import argparse
@@ -301,14 +301,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--self-test', action='store_true', help='planted violations must be found')
-    parser.add_argument('--objects', metavar='LIB', help="check the stack's static library")
+    parser.add_argument('--objects', metavar='LIB', nargs='+', help="check the stack's static libraries")
     parser.add_argument('--without-dpdk', metavar='BUILD', help='check a build folder')
     parser.add_argument('--stamp', nargs=2, metavar=('STAMP', 'DEPFILE'), help='for the build')
     options = parser.parse_args()
     if options.self_test:
         return 0 if self_test() else 1
     if options.objects:
-        findings = check_objects(options.objects)
+        findings = [line for library in options.objects for line in check_objects(library)]
     elif options.without_dpdk:
         findings = check_without_dpdk(options.without_dpdk)
     else:

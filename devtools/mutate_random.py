@@ -54,7 +54,7 @@ NEITHER = ('race', 'client', 'appring', 'hand_over_ring', 'net', 'trunkload')  #
 # takes its own inline functions, not those of a program that includes them too.
 SHARED = (("static_library('trunkline_stack'", "shared_library('trunkline_stack'"),
           ("'override_options': lto_options,", "'override_options': lto_options + ['unity=off'],"),
-          ('link_whole: below_lib', "link_whole: below_lib, link_args: ['-Wl,-Bsymbolic-functions']"))
+          ('link_with: below_lib)', "link_whole: below_lib, link_args: ['-Wl,-Bsymbolic-functions'])"))
 SIM = ['tests/sim/simrun', '--failures', '1', '--no-shrink', '--seeds']
 
 

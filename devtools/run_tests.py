@@ -57,8 +57,9 @@ SANITIZERS = {
 
 CHECKS = Suite('checks', 'script', scripts=('devtools/check_*.py', 'devtools/check_layers.py --self-test',
                                            'devtools/check_spdx.py --self-test'))
-LAYERS = Suite('layers', 'script', 'build', targets=('stack/libtrunkline_stack.a',),
-               scripts=('devtools/check_layers.py --objects build/stack/libtrunkline_stack.a',))
+STACK = ('stack/libtrunkline_below.a', 'stack/libtrunkline_stack.a')
+LAYERS = Suite('layers', 'script', 'build', targets=STACK,
+               scripts=('devtools/check_layers.py --objects ' + ' '.join(f'build/{each}' for each in STACK),))
 
 SUITES = [
     CHECKS,
