@@ -56,7 +56,8 @@ SANITIZERS = {
 }
 
 CHECKS = Suite('checks', 'script', scripts=('devtools/check_*.py', 'devtools/check_layers.py --self-test',
-                                           'devtools/check_spdx.py --self-test'))
+                                           'devtools/check_spdx.py --self-test',
+                                           'devtools/compile_alone.py --self-test'))
 STACK = ('stack/libtrunkline_below.a', 'stack/libtrunkline_stack.a')
 LAYERS = Suite('layers', 'script', 'build', targets=STACK,
                scripts=('devtools/check_layers.py --objects ' + ' '.join(f'build/{each}' for each in STACK),))
