@@ -90,6 +90,13 @@ const Port* owner_of_address(const Config& config, const IpAddress& address) {
   return nullptr;
 }
 
+// What goes round lies in buffers that are made for the widest.
+const Port* widest_port(const Config& config) {
+  const auto found = std::max_element(config.ports.begin(), config.ports.end(),
+                                      [](const Port& a, const Port& b) { return a.mtu < b.mtu; });
+  return found != config.ports.end() ? &*found : nullptr;
+}
+
 // One port may be that of several endpoints, on different addresses.
 void check_endpoint_port(Loading& loading, size_t i) {
   const Endpoint& endpoint = loading.config.endpoints[i];
@@ -117,8 +124,10 @@ void check_endpoints(Loading& loading) {
     check_endpoint_port(loading, i);
     const uint16_t path_mtu = config.profiles[endpoint.profile].profile.path_mtu;
     for (size_t k = 0; k < endpoint.addresses.size(); ++k) {
-      if (endpoint.addresses[k].scope() == AddressScope::kLoopback) continue;  // every host's
-      const Port* port = owner_of_address(config, endpoint.addresses[k]);
+      const bool loopback = endpoint.addresses[k].scope() == AddressScope::kLoopback;
+      const Port* port =
+          loopback ? widest_port(config) : owner_of_address(config, endpoint.addresses[k]);
+      if (loopback && port == nullptr) continue;
       if (port == nullptr) {
         loading.mistakes.conclude(
             place.addresses[k], {"ports"},

@@ -160,7 +160,9 @@ class Play {
   void add_second(Side& side) {
     EndpointConfig config;
     config.addresses = side.stage.setup.addresses;
-    config.port = PortNumber(input_.byte() < 128 ? 7777 : 0);
+    const uint8_t how = input_.byte();
+    config.port = PortNumber(how < 128 ? 7777 : 0);
+    if ((how & 1) != 0) config.addresses.clear();  // all that the host has, and loopback
     config.listening = true;
     config.profile = side.stage.setup.profile;
     const EndpointResult result = shard(side).add_endpoint(config);
