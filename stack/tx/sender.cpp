@@ -47,6 +47,7 @@ TxMessage* Sender::take_waiting() {
     *link = message;
     link = &message->next;
   }
+  *link = nullptr;
   accepted_bytes_ = 0;
   accepted_messages_ = 0;
   return first;
