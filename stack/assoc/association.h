@@ -263,6 +263,7 @@ class Association {
   void on_bad_stream(ShardContext& ctx, const wire::DataChunk& chunk, PacketSeen& seen);
   bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
   void accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk, DataSeen& seen);
+  bool give_front(ShardContext& ctx);
   void settle_received(ShardContext& ctx);
   void after_data(TimePoint now, const InboundPacket& packet, const DataSeen& seen);
   void tell_of_window(ShardContext& ctx);

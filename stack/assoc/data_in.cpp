@@ -58,6 +58,10 @@ void Association::on_bad_stream(ShardContext& ctx, const wire::DataChunk& chunk,
 
 // False: the chunk is dropped, or the association has ended.
 bool Association::make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen) {
+  if (give_front(ctx) && advertised(ctx) > 0) {
+    seen.immediate = true;  // the window has opened
+    return true;
+  }
   const Receiver::Room room = receiver_.make_room(receiver_context(ctx), chunk, seen);
   weigh(ctx);
   if (room == Receiver::Room::kNever) abort_for_memory(ctx);
@@ -100,9 +104,17 @@ void Association::accept_data(ShardContext& ctx, TimePoint now, const wire::Data
   if (receiver_.holds_any()) settle_received(ctx);
 }
 
+// What there is of an unfinished message whose turn it is goes to its reader, to make room (6.9).
+bool Association::give_front(ShardContext& ctx) {
+  if (!receiver_.give_front(receiver_context(ctx), 1)) return false;
+  settle_received(ctx);
+  return true;
+}
+
 // Of what is held, more may be acknowledged now, or ready.
 void Association::settle_received(ShardContext& ctx) {
   receiver_.acknowledge_held();
+  receiver_.give_front(receiver_context(ctx), profile_->partial_delivery_point);
   while (ReceiveBlock* message = receiver_.pop_ready(ctx.blocks)) {
     const HeldInfo& held = message->held;
     Event& event = emit(ctx, EventKind::kMessage);
@@ -110,9 +122,14 @@ void Association::settle_received(ShardContext& ctx) {
     event.ppid = held.ppid;
     event.unordered = held.unordered;
     event.payload = Payload(&message->piece, &ctx.blocks);
+    event.more = held.more;
+    ctx.counters.add(Counter::k_message_bytes_received, held.size);
+    if (held.more) {
+      ctx.counters.add(Counter::k_partial_deliveries);
+      continue;
+    }
     ++totals_.messages_received;
     ctx.counters.add(Counter::k_messages_received);
-    ctx.counters.add(Counter::k_message_bytes_received, held.size);
     if (!held.whole_chunk) ctx.counters.add(Counter::k_reasm_usr_msgs);
   }
   weigh(ctx);
@@ -176,6 +193,10 @@ bool Association::set_unread(ShardContext& ctx, uint32_t bytes) {
 
 // Perhaps it has opened so far that the peer should know.
 void Association::tell_of_window(ShardContext& ctx) {
+  // A reader that keeps up again gets the front.
+  if (receiver_.give_front(receiver_context(ctx), profile_->partial_delivery_point)) {
+    settle_received(ctx);
+  }
   if (receiver_.worth_telling(*profile_, advertised(ctx)) && takes_data()) {
     receiver_.owe_sack();
     mark_ready(ctx);

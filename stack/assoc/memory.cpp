@@ -65,7 +65,8 @@ bool Association::find_blocks(ShardContext& ctx, TimePoint now, const wire::Data
     }
   }
   if (ctx.blocks.has_room(size)) return true;
-  if (!is_next) return false;
+  // What the reader takes now is there for the chunk when it comes again.
+  if (!is_next || give_front(ctx)) return false;
   const uint16_t starved = receiver_.count_starved(*profile_, now);
   if (starved <= kPatience) return false;
   while (!ctx.blocks.has_room(size)) {

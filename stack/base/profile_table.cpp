@@ -13,6 +13,9 @@ namespace {
 constexpr uint64_t word(Duration duration) {
   return static_cast<uint64_t>(duration.count());
 }
+constexpr uint64_t word(uint32_t a) {
+  return a;
+}
 constexpr uint64_t word(uint64_t a, uint64_t b) {
   return a << 32 | b;
 }
@@ -45,6 +48,7 @@ uint32_t ProfileTable::hash_of(const Profile& p) const {
       word(p.pmtu_raise_interval),
       word(p.a_rwnd, p.send_buffer),
       word(p.max_message_size, p.path_mtu),
+      word(p.partial_delivery_point),
       word(p.association_max_retrans, p.path_max_retrans, p.max_init_retransmits,
            p.potentially_failed_max_retrans),
       word(p.primary_switchover_max_retrans, p.primary_return_heartbeats, p.outbound_streams,

@@ -90,15 +90,24 @@ FragmentsByTsn::Added FragmentsByTsn::add(const wire::DataChunk& chunk, ReceiveB
   first->held.run = {last, static_cast<uint32_t>(size)};
   last->held.run = {first, static_cast<uint32_t>(size)};
   if (!first->held.beginning || !last->held.ending) return {Outcome::kHeld};
-  assemble(first, last);
-  return {Outcome::kWhole, first};
+  ReceiveBlock* const message = assemble(first, last, blocks);
+  message->held.ending = true;
+  return {Outcome::kWhole, message};
 }
 
-// The fragments of a run become one message in the place of the first.
-void FragmentsByTsn::assemble(ReceiveBlock* first, const ReceiveBlock* last) {
+// The fragments of a run become one message in the place of the first that has payload.
+ReceiveBlock* FragmentsByTsn::assemble(ReceiveBlock* first, const ReceiveBlock* last,
+                                       ReceiveBlocks& blocks) {
+  if (first->held.given) {
+    ReceiveBlock* const mark = first;
+    first = by_tsn_.after(mark->held.place);
+    first->held.beginning = first->held.given = true;
+    first->held.ppid = mark->held.ppid;
+    remove_mark(mark, blocks);
+  }
   const bool bound = first->held.place <= cum_place_;
   ReceiveBlock* end = ReceiveBlocks::last_of(first);
-  bool more = true;
+  bool more = first != last;
   while (more) {
     ReceiveBlock* const next = by_tsn_.after(first->held.place);
     more = next != last;
@@ -107,7 +116,45 @@ void FragmentsByTsn::assemble(ReceiveBlock* first, const ReceiveBlock* last) {
     end = ReceiveBlocks::join(first, end, next);
     ++first->held.chunks;
   }
-  first->held.ending = true;
+  return first;
+}
+
+void FragmentsByTsn::remove_mark(ReceiveBlock* mark, ReceiveBlocks& blocks) {
+  take_out(mark);
+  give(*mark, blocks);
+  blocks.free_chain(mark);
+}
+
+const HeldInfo* FragmentsByTsn::front() const {
+  const ReceiveBlock* const last = empty() ? nullptr : front_last();
+  if (last == nullptr || last->held.place != cum_place_ || last->held.ending) return nullptr;
+  const HeldInfo& first = last->held.run.other_end->held;
+  return first.beginning ? &first : nullptr;
+}
+
+uint32_t FragmentsByTsn::front_bytes() const {
+  const HeldInfo::Run& run = front_last()->held.run;
+  const HeldInfo& first = run.other_end->held;
+  return run.size - (first.given ? first.size : 0);
+}
+
+ReceiveBlock* FragmentsByTsn::cut_front(ReceiveBlocks& blocks) {
+  ReceiveBlock* const last = front_last();
+  ReceiveBlock* const first = last->held.run.other_end;
+  ReceiveBlock* const mark = front_bytes() > 0 ? blocks.make_mark(first->held) : nullptr;
+  if (mark == nullptr) return nullptr;
+  mark->held.place = last->held.place;
+  mark->held.given = true;
+  mark->held.size = last->held.run.size;
+  mark->held.run = {mark, mark->held.size};
+  ReceiveBlock* const piece = assemble(first, last, blocks);
+  take_out(piece);
+  piece->held.more = true;
+  ++held_blocks_;
+  ++bound_blocks_;
+  blocks.count_held(1);
+  by_tsn_.insert(mark);
+  return piece;
 }
 
 bool FragmentsByTsn::completes(const wire::DataChunk& chunk) const {
@@ -172,8 +219,9 @@ bool FragmentsByTsn::is_sound() const {
     }
     run_size += info.size;
     if (run->held.run.other_end != at) continue;
-    if (info.run.other_end != run || info.run.size != run_size) return false;
-    if (run->held.run.size != run_size) return false;
+    if (info.run.other_end != run || info.run.size != run->held.run.size) return false;
+    if (info.run.size != run_size || (run->held.given && run->held.place > cum_place_))
+      return false;
     run = nullptr;
   }
   return run == nullptr && held == held_blocks_ && bound == bound_blocks_;

@@ -51,6 +51,15 @@ class FragmentsByTsn {
     held_blocks_ -= message.held.blocks;
     blocks.count_given(message.held.blocks);
   }
+  // Of the message that the cumulative TSN lies in: its number and so on, while it is incomplete
+  // and its beginning is here, or was given; null: it is not.
+  [[nodiscard]] const HeldInfo* front() const;
+  // Bytes of it that are here.
+  [[nodiscard]] uint32_t front_bytes() const;
+  // They leave as if they were a message, but that there is `more` of it, and a mark stands for
+  // them. Null: there are none, or there is no memory for the mark.
+  ReceiveBlock* cut_front(ReceiveBlocks& blocks);
+
   // One that can't be true is a fragment again, with nothing to wait for: clear() frees it.
   static void disown(ReceiveBlock* message);
   // The highest, where anything is loose; then the same, out of its place and given.
@@ -63,12 +72,13 @@ class FragmentsByTsn {
   // Of these, what is not acknowledged cumulatively, and may be dropped.
   [[nodiscard]] uint32_t loose_blocks() const { return held_blocks_ - bound_blocks_; }
 
-  // For tests: do order, runs and sums agree? And all that is in its place, in order.
-  [[nodiscard]] bool is_sound() const;
-  [[nodiscard]] const ReceiveBlock* first() const { return by_tsn_.first(); }
-  [[nodiscard]] const ReceiveBlock* after(const ReceiveBlock& block) const {
+  // All that is in its place, in order.
+  [[nodiscard]] ReceiveBlock* first() const { return by_tsn_.first(); }
+  [[nodiscard]] ReceiveBlock* after(const ReceiveBlock& block) const {
     return by_tsn_.after(block.held.place);
   }
+  // For tests: do order, runs and sums agree?
+  [[nodiscard]] bool is_sound() const;
 
  private:
   struct ByTsn {
@@ -90,7 +100,9 @@ class FragmentsByTsn {
   };
   [[nodiscard]] Neighbours neighbours(uint64_t place) const;
   [[nodiscard]] static bool fits(const HeldInfo& held, const Neighbours& beside);
-  void assemble(ReceiveBlock* first, const ReceiveBlock* last);
+  [[nodiscard]] ReceiveBlock* front_last() const { return by_tsn_.before(cum_place_ + 1); }
+  ReceiveBlock* assemble(ReceiveBlock* first, const ReceiveBlock* last, ReceiveBlocks& blocks);
+  void remove_mark(ReceiveBlock* mark, ReceiveBlocks& blocks);
   // Where a TSN lies on the line on which the cumulative one has its place.
   [[nodiscard]] uint64_t place_of(Tsn tsn) const {
     return cum_place_ + tsn.distance_from(Tsn(static_cast<uint32_t>(cum_place_)));

@@ -38,6 +38,15 @@ ReceiveBlock* ReceiveBlocks::copy_in(std::span<const uint8_t> payload) {
   return first;
 }
 
+ReceiveBlock* ReceiveBlocks::make_mark(const HeldInfo& held) {
+  ReceiveBlock* const block = pool_.make();
+  if (block == nullptr) return nullptr;
+  block->piece = {block->data, 0, nullptr};
+  block->held = held;
+  block->held.blocks = 1;
+  return block;
+}
+
 ReceiveBlock* ReceiveBlocks::last_of(ReceiveBlock* first) {
   while (first->next() != nullptr) {
     count_steps();

@@ -48,7 +48,11 @@ struct HeldInfo {
   bool beginning : 1 = false;
   bool ending : 1 = false;
   bool whole_chunk : 1 = false;  // a message that came in one chunk
-  uint8_t tsn_balance : 2 = 1;   // of the two trees, and one
+  // The reader has its front. What stands for that front while the rest comes has no payload, and
+  // as its size that of all that was given.
+  bool given : 1 = false;
+  bool more : 1 = false;        // to be delivered: the message is not over
+  uint8_t tsn_balance : 2 = 1;  // of the two trees, and one
   uint8_t turn_balance : 2 = 1;
 
   [[nodiscard]] bool is_message() const { return beginning && ending; }
@@ -84,6 +88,8 @@ class ReceiveBlocks final : public PieceOwner {
   }
   // A chain with a copy of the payload, its `held` sizes filled in; nullptr if there is no room.
   [[nodiscard]] ReceiveBlock* copy_in(std::span<const uint8_t> payload);
+  // One that says where the front of a message was that is here no more; nullptr if there is none.
+  [[nodiscard]] ReceiveBlock* make_mark(const HeldInfo& held);
   // The last block of a chain.
   [[nodiscard]] static ReceiveBlock* last_of(ReceiveBlock* first);
   // Appends chain `tail` to chain `head`, which ends with `last`: sizes add up. Returns the last

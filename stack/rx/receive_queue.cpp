@@ -36,17 +36,81 @@ ReceiveQueue::Outcome ReceiveQueue::add_fragment(const wire::DataChunk& chunk, T
     case FragmentsByTsn::Outcome::kWhole:
       break;
   }
-  if (order == nullptr) {
-    queue_ready(message);
-    return Outcome::kHeld;
-  }
-  return take_whole(message, *order) ? Outcome::kHeld : Outcome::kViolation;
+  return take_whole(message, order);
 }
 
-// A message that has become whole. False if its number can't be true.
-bool ReceiveQueue::take_whole(ReceiveBlock* message, Order& order) {
+// The next of its stream, beside what is held.
+ReceiveQueue::Outcome ReceiveQueue::take_in_turn(const wire::DataChunk& chunk, Tsn cum_tsn,
+                                                 Order& order, ReceiveBlocks& blocks) {
+  if (is_closed(chunk.stream)) return hold_message(chunk, cum_tsn, order, blocks);
+  order.advance();
+  if (!waiting_.empty()) release_waiting(chunk.stream, order);
+  return Outcome::kWholeInOrder;
+}
+
+// Until its stream is open again. It lies among the fragments, and waits for no turn.
+ReceiveQueue::Outcome ReceiveQueue::hold_unordered(const wire::DataChunk& chunk, Tsn cum_tsn,
+                                                   ReceiveBlocks& blocks) {
+  acknowledge(cum_tsn);
+  const HeldInfo held = fragments_.describe(chunk);
+  if (!fragments_.fits(held)) return Outcome::kViolation;
+  return fragments_.hold(chunk, held, blocks) != nullptr ? Outcome::kHeld : Outcome::kNoMemory;
+}
+
+// A message that has become whole; `order`: null for an unordered one.
+ReceiveQueue::Outcome ReceiveQueue::take_whole(ReceiveBlock* message, Order* order) {
+  if (message->held.given) {
+    take_rest(message, order);
+    return Outcome::kHeld;
+  }
+  if (order != nullptr) {
+    return take_ordered(message, *order) ? Outcome::kHeld : Outcome::kViolation;
+  }
+  if (!is_closed(message->held.stream)) queue_ready(message);
+  return Outcome::kHeld;
+}
+
+// The last piece of a message: its stream is open again.
+void ReceiveQueue::take_rest(ReceiveBlock* message, Order* order) {
+  const StreamId stream = message->held.stream;
+  queue_ready(message);
+  partial_ = Partial::kNone;
+  if (order != nullptr) {
+    order->advance();
+  } else {
+    order = streams_.find(stream);
+  }
+  if (order != nullptr) release_waiting(stream, *order);
+  for (ReceiveBlock* at = fragments_.first(); at != nullptr;) {
+    ReceiveBlock* const next = fragments_.after(*at);
+    const HeldInfo& held = at->held;
+    if (held.is_message() && held.unordered && held.stream == stream) queue_ready(at);
+    at = next;
+  }
+}
+
+bool ReceiveQueue::give_front(ReceiveBlocks& blocks, uint32_t least) {
+  const HeldInfo* const front = fragments_.front();
+  if (front == nullptr || (partial_ != Partial::kNone && !front->given)) return false;
+  if (fragments_.front_bytes() < least) return false;
+  const StreamId stream = front->stream;
+  const bool unordered = front->unordered;
+  if (!unordered) {
+    const Order* const order = streams_.find(stream);
+    if (order == nullptr || !order->is_next(front->turn)) return false;
+  }
+  ReceiveBlock* const piece = fragments_.cut_front(blocks);
+  if (piece == nullptr) return false;
+  append_ready(piece);
+  partial_ = unordered ? Partial::kUnordered : Partial::kOrdered;
+  partial_stream_ = stream;
+  return true;
+}
+
+// An ordered message that has become whole. False if its number can't be true.
+bool ReceiveQueue::take_ordered(ReceiveBlock* message, Order& order) {
   HeldInfo& held = message->held;
-  if (order.is_next(held.turn)) {
+  if (order.is_next(held.turn) && !is_closed(held.stream)) {
     order.advance();
     const StreamId id = held.stream;
     queue_ready(message);
@@ -65,6 +129,9 @@ bool ReceiveQueue::take_whole(ReceiveBlock* message, Order& order) {
 
 // Can the message lie where it does, and each number comes once.
 bool ReceiveQueue::may_wait(const HeldInfo& held, const Order& order) const {
+  // The number that is next is that of the message which is given in pieces.
+  const bool taken = partial_ == Partial::kOrdered && is_closed(held.stream);
+  if (taken && held.turn == order.next()) return false;
   return order.may_wait(held.turn, fragments_.tsns_before(held)) &&
          waiting_.find({held.stream, held.turn}) == nullptr;
 }
@@ -72,6 +139,10 @@ bool ReceiveQueue::may_wait(const HeldInfo& held, const Order& order) const {
 // From among the fragments to those that go out; a message that waited has left the tree.
 void ReceiveQueue::queue_ready(ReceiveBlock* message) {
   fragments_.take_out(message);
+  append_ready(message);
+}
+
+void ReceiveQueue::append_ready(ReceiveBlock* message) {
   message->held.is_ready = nullptr;
   (last_ready_ != nullptr ? last_ready_->held.is_ready : first_ready_) = message;
   last_ready_ = message;
@@ -111,7 +182,7 @@ std::optional<ReceiveQueue::Tsns> ReceiveQueue::last_loose() const {
 
 void ReceiveQueue::drop_last_loose(ReceiveBlocks& blocks) {
   ReceiveBlock* const victim = fragments_.take_last(blocks);
-  if (victim->held.is_message()) waiting_.remove(victim);
+  if (victim->held.is_message() && !victim->held.unordered) waiting_.remove(victim);
   blocks.free_chain(victim);
 }
 
@@ -119,15 +190,18 @@ void ReceiveQueue::clear(ReceiveBlocks& blocks) {
   while (ReceiveBlock* const message = pop_ready(blocks)) blocks.free_chain(message);
   fragments_.clear(blocks);
   waiting_ = {};
+  partial_ = Partial::kNone;
   streams_.clear();
 }
 
 bool ReceiveQueue::is_sound() const {
   if (!fragments_.is_sound() || !waiting_.is_sound() || first_ready_ != nullptr) return false;
   for (const ReceiveBlock* at = fragments_.first(); at != nullptr; at = fragments_.after(*at)) {
-    if (at->held.is_message() && waiting_.find({at->held.stream, at->held.turn}) != at) {
-      return false;
-    }
+    const HeldInfo& held = at->held;
+    if (!held.is_message()) continue;
+    const bool waits =
+        held.unordered ? is_closed(held.stream) : waiting_.find({held.stream, held.turn}) == at;
+    if (!waits) return false;
   }
   return true;
 }

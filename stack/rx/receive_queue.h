@@ -35,12 +35,15 @@ class ReceiveQueue {
     if (!chunk.beginning || !chunk.ending) {
       return add_fragment(chunk, cum_tsn, blocks, max_message_size);
     }
-    if (chunk.unordered) return Outcome::kWholeInOrder;
+    if (chunk.unordered) {
+      if (!is_closed(chunk.stream)) return Outcome::kWholeInOrder;
+      return hold_unordered(chunk, cum_tsn, blocks);
+    }
     Order* const order = streams_.get(chunk.stream);
     if (order == nullptr) return Outcome::kNoMemory;
     if (!order->is_next(chunk.mid)) return hold_message(chunk, cum_tsn, *order, blocks);
+    if (!fragments_.empty()) return take_in_turn(chunk, cum_tsn, *order, blocks);
     order->advance();
-    if (!waiting_.empty()) release_waiting(chunk.stream, *order);
     return Outcome::kWholeInOrder;
   }
   // The cumulative TSN has come to be that: what it covers can't be dropped any more.
@@ -48,6 +51,12 @@ class ReceiveQueue {
 
   // The next message in order, or nullptr. The chain and its charge become the caller's.
   [[nodiscard]] ReceiveBlock* pop_ready(ReceiveBlocks& blocks);
+
+  // Partial delivery: what has come of the message that the cumulative TSN lies in, if it is in its
+  // turn, incomplete and at least that many bytes, is a piece for pop_ready(), `more` of it to
+  // come. Until it is whole its stream is closed for other messages: they wait. False: there is
+  // none, or no memory.
+  bool give_front(ReceiveBlocks& blocks, uint32_t least);
 
   // Would the chunk, the next in order, leave nothing behind: a message whose turn it is, or the
   // end of one?
@@ -104,12 +113,24 @@ class ReceiveQueue {
                        ReceiveBlocks& blocks);
   Outcome add_fragment(const wire::DataChunk& chunk, Tsn cum_tsn, ReceiveBlocks& blocks,
                        uint32_t max_message_size);
-  bool take_whole(ReceiveBlock* message, Order& order);
+  Outcome take_in_turn(const wire::DataChunk& chunk, Tsn cum_tsn, Order& order,
+                       ReceiveBlocks& blocks);
+  Outcome hold_unordered(const wire::DataChunk& chunk, Tsn cum_tsn, ReceiveBlocks& blocks);
+  Outcome take_whole(ReceiveBlock* message, Order* order);
+  bool take_ordered(ReceiveBlock* message, Order& order);
+  void take_rest(ReceiveBlock* message, Order* order);
+  [[nodiscard]] bool is_closed(StreamId stream) const {
+    return partial_ != Partial::kNone && stream == partial_stream_;
+  }
   [[nodiscard]] bool may_wait(const HeldInfo& held, const Order& order) const;
   void queue_ready(ReceiveBlock* message);
+  void append_ready(ReceiveBlock* message);
   void release_waiting(StreamId id, Order& order);
 
-  StreamTable<Order> streams_;
+  [[no_unique_address]] StreamTable<Order> streams_;
+  // The stream of the message that is given in pieces, and what kind it is.
+  StreamId partial_stream_;
+  enum class Partial : uint8_t { kNone, kOrdered, kUnordered } partial_ = Partial::kNone;
   FragmentsByTsn fragments_;                   // and messages that wait
   OrderedTree<ReceiveBlock, ByTurn> waiting_;  // messages for the one before theirs in the stream
   ReceiveBlock* first_ready_ = nullptr;        // in the order of delivery

@@ -100,6 +100,13 @@ class Receiver {
   void acknowledge_held() { queue_.acknowledge(tsns_.cum_tsn()); }
   [[nodiscard]] ReceiveBlock* pop_ready(ReceiveBlocks& blocks) { return queue_.pop_ready(blocks); }
 
+  // Partial delivery, if the profile wants it and the reader keeps up: see
+  // ReceiveQueue::give_front().
+  bool give_front(const ReceiverContext& ctx, uint32_t least) {
+    if (ctx.profile.partial_delivery_point == 0 || kept_bytes_ != 0) return false;
+    return queue_.give_front(ctx.blocks, least);
+  }
+
   // -- memory that others want, too
   // The highest fragment or waiting message goes, if it lies behind that TSN and is not
   // acknowledged for good. The peer learns from the next SACK that it has to send it again.

@@ -93,6 +93,7 @@ struct Seen {
   Reason reason{};
   PathState path_state{};
   bool unordered = false;
+  bool more = false;
   AssocId assoc;
   uint64_t user = 0;
   uint64_t context = 0;
@@ -358,6 +359,7 @@ class Host {
               event.reason,
               event.path_state,
               event.unordered,
+              event.more,
               event.assoc,
               event.user,
               event.context,

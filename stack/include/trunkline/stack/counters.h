@@ -28,6 +28,7 @@ namespace trunkline {
   X(in_unorder_chunks, "unordered DATA chunks received, duplicates excluded")                   \
   X(frag_usr_msgs, "messages sent in fragments")                                                \
   X(reasm_usr_msgs, "messages reassembled")                                                     \
+  X(partial_deliveries, "pieces of messages given before their end had come")                   \
   X(out_sctp_packs, "SCTP packets sent")                                                        \
   X(in_sctp_packs, "SCTP packets received")                                                     \
   /* Messages and recovery */                                                                   \

@@ -80,7 +80,11 @@ struct Profile {
   uint32_t a_rwnd = 512 * 1024;            // receive buffer of an association
   uint32_t send_buffer = 1024 * 1024;      // payload accepted and not yet acknowledged
   uint32_t max_message_size = 256 * 1024;  // both ways
-  uint16_t path_mtu = 1500;                // of the IP packet; no path ever has more
+  // A message of which so much has come is given to its reader in pieces (section 6.9, RFC 6458
+  // section 8.1.21), so that it may be larger than a_rwnd. Zero: messages are given whole; one for
+  // which a_rwnd has no room ends its association.
+  uint32_t partial_delivery_point = 0;
+  uint16_t path_mtu = 1500;  // of the IP packet; no path ever has more
 
   // Path MTU discovery, RFC 8899. No network asks for less than the base, or hardly any; for IPv6
   // it is never less than 1280. The time-out is PROBE_TIMER: at least 1 s, and more than 15 s unless

@@ -169,7 +169,7 @@ enum class EventKind : uint8_t {
   kAccepted,          // a peer set an association up; streams are negotiated
   kConnected,         // connect() succeeded
   kConnectFailed,     // connect() gave up: `reason`, `cause`; the id is dead
-  kMessage,           // a whole message; see Event::payload
+  kMessage,           // a message, or a piece of one: see Event::more, Event::payload
   kSendAcknowledged,  // the peer has every byte of the message; its payload comes back
   kSendFailed,        // the message was not (entirely) acknowledged; its payload comes back
   kPeerShutdown,      // the peer began the shutdown sequence; it takes no more messages
@@ -213,6 +213,11 @@ struct Event {
   // kLost, kConnectFailed: when the peer's user aborted, its Upper Layer Abort Reason (9.1),
   // borrowed like a message.
   bool borrowed = false;
+  // kMessage: the message is not over (Profile::partial_delivery_point). The next kMessage of that
+  // stream is its next piece: one message of an association is given in pieces at a time, and
+  // others of its stream wait, those of other streams do not. kRestarted and the last event are the
+  // end of it, too: the rest never comes.
+  bool more = false;
   Piece borrowed_piece;
   Payload payload;
 
