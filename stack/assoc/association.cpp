@@ -73,7 +73,12 @@ ExtensionState* Association::make_extension(ShardContext& ctx) {
 }
 
 void Association::end_extension(ShardContext& ctx) {
-  if (ExtensionState* const present = extension(ctx)) ctx.extensions.destroy(present);
+  ExtensionState* const present = extension(ctx);
+  if (present == nullptr) return;
+  for (const PathOverride& one : present->overrides) {
+    if (one.profile != nullptr) ctx.profiles.release(*one.profile);
+  }
+  ctx.extensions.destroy(present);
   extension_place_ = 0;
 }
 
@@ -128,7 +133,7 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   ctx.counters.add(Counter::k_curr_estab);
   for (Path* path : paths()) {
     path->state_since = now;
-    paths_.plan_heartbeat(*profile_, ctx.random, now, *path);
+    paths_.plan_heartbeat(profile_of(ctx, *path), ctx.random, now, *path);
     if (path->usable()) path->mtu.resume();
   }
   paths_.begin_with(paths_.primary());
@@ -139,8 +144,8 @@ SenderContext Association::sender_context(ShardContext& ctx) const {
   return {*profile_, ctx.messages, ctx.message_share, ctx.chunks, ctx.counters};
 }
 
-PathContext Association::path_context(ShardContext& ctx) const {
-  return {*profile_, ctx.counters};
+PathContext Association::path_context(ShardContext& ctx, const Path& path) const {
+  return {profile_of(ctx, path), ctx.counters};
 }
 
 bool Association::add_path(ShardContext& ctx, const IpAddress& remote, const IpAddress& local) {
@@ -163,15 +168,15 @@ void Association::apply(ShardContext& ctx, const Path& path, const PathNews& new
 }
 
 void Association::count_error(ShardContext& ctx, TimePoint now, Path& path) {
-  apply(ctx, path, paths_.count_error(path_context(ctx), now, path));
+  apply(ctx, path, paths_.count_error(path_context(ctx, path), now, path));
 }
 
 void Association::set_path_state(ShardContext& ctx, TimePoint now, Path& path, PathState state) {
-  apply(ctx, path, paths_.set_state(path_context(ctx), now, path, state));
+  apply(ctx, path, paths_.set_state(path_context(ctx, path), now, path, state));
 }
 
 void Association::choose_data_path(ShardContext& ctx) {
-  if (paths_.choose_data_path(path_context(ctx)))
+  if (paths_.choose_data_path(path_context(ctx, paths_.data_path())))
     apply(ctx, paths_.data_path(),
           {.state = std::nullopt, .moved = true, .primary_changed = false});
 }
@@ -182,7 +187,7 @@ Status Association::set_primary(ShardContext& ctx, const IpAddress& peer_address
   if (path == nullptr || !path->confirmed()) return Status::kInvalidAddress;
   if (is_opening()) return Status::kNotEstablished;
   if (path == &paths_.primary()) return Status::kOk;
-  const bool moved = paths_.make_primary(path_context(ctx), *path);
+  const bool moved = paths_.make_primary(path_context(ctx, *path), *path);
   apply(ctx, *path, {.state = std::nullopt, .moved = moved, .primary_changed = true});
   return Status::kOk;
 }

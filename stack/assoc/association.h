@@ -93,8 +93,10 @@ class Association {
   void abort(ShardContext& ctx, std::span<const uint8_t> reason);
   Status request_heartbeat(ShardContext& ctx, const IpAddress& peer_address);
   Status set_primary(ShardContext& ctx, const IpAddress& peer_address);
-  // Nothing is wrong with it (profile_edit.cpp).
-  void set_profile(ShardContext& ctx, TimePoint now, const Profile& profile);
+  // The first thing that is wrong with it (profile_edit.cpp).
+  ProfileFault set_profile(ShardContext& ctx, TimePoint now, const ProfileEdit& edit);
+  EditResult set_path_profile(ShardContext& ctx, TimePoint now, const IpAddress& remote,
+                              const PathEdit& edit);
   // A message was put aside for a slow reader, or taken by it at last.
   void on_message_kept(size_t bytes);
   void on_message_consumed(ShardContext& ctx, size_t bytes);
@@ -126,6 +128,10 @@ class Association {
   [[nodiscard]] bool is_dead() const { return dead_; }
   [[nodiscard]] const LocalEnd& local() const { return local_; }
   [[nodiscard]] const Profile& profile() const { return *profile_; }
+  // The same as its user wants it on one path.
+  [[nodiscard]] const Profile& profile_of(ShardContext& ctx, const Path& path) const {
+    return path.has_override ? own_profile_of(ctx, path) : *profile_;
+  }
   [[nodiscard]] PortNumber peer_port() const { return peer_port_; }
   [[nodiscard]] VerificationTag local_tag() const { return local_tag_; }
   [[nodiscard]] VerificationTag peer_tag() const { return peer_tag_; }
@@ -171,7 +177,7 @@ class Association {
 
   [[nodiscard]] SenderContext sender_context(ShardContext& ctx) const;
   // paths: what follows from a change of one.
-  [[nodiscard]] PathContext path_context(ShardContext& ctx) const;
+  [[nodiscard]] PathContext path_context(ShardContext& ctx, const Path& path) const;
   bool add_path(ShardContext& ctx, const IpAddress& remote, const IpAddress& local = {});
   void apply(ShardContext& ctx, const Path& path, const PathNews& news);
   void count_error(ShardContext& ctx, TimePoint now, Path& path);
@@ -279,6 +285,13 @@ class Association {
   void flush_acknowledgement(ShardContext& ctx, TimePoint now);
 
   // profile_edit.cpp
+  [[nodiscard]] const Profile& own_profile_of(ShardContext& ctx, const Path& path) const;
+  void set_override(ShardContext& ctx, TimePoint now, Path& path, PathOverride& own,
+                    const PathEdit& edit);
+  // What a former life was told, of addresses that this one has too.
+  void override_again(ShardContext& ctx, TimePoint now, const ExtensionState& former);
+  // Of addresses that are not the peer's any more.
+  void forget_overrides(ShardContext& ctx);
   void follow_edit(ShardContext& ctx, TimePoint now, Path& path, const Profile& before);
 
   // memory.cpp
@@ -372,7 +385,7 @@ class Association {
     return {local_.port, peer_port_, tag};
   }
   [[nodiscard]] PacketHead head() const { return head(peer_tag_); }
-  bool finish_packet(PacketFrame& frame, Path& path, PacketOut& out);
+  bool finish_packet(ShardContext& ctx, PacketFrame& frame, Path& path, PacketOut& out);
   void count_sent(Path& path) {
     ++totals_.packets_sent;
     ++path.packets_sent;

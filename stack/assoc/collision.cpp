@@ -218,6 +218,8 @@ void Association::begin_anew(ShardContext& ctx, TimePoint now, const InboundPack
   const LocalEnd& local = local_;
   const Profile& profile = *profile_;
   ctx.profiles.share(profile);  // for the new one
+  const ExtensionState* const block = extension(ctx);
+  const ExtensionState said = block != nullptr ? *block : ExtensionState{};
   release(ctx);
   std::destroy_at(this);
   std::construct_at(this, local, profile, cookie, old.user);
@@ -230,6 +232,7 @@ void Association::begin_anew(ShardContext& ctx, TimePoint now, const InboundPack
   totals_ = old.totals;
   // There is room: what it had has been given back, and the first path lies in here.
   static_cast<void>(add_paths(ctx, cookie));
+  override_again(ctx, now, said);
   come_up(ctx, now, packet);
 }
 

@@ -98,13 +98,19 @@ struct ShardContext {
         path_memory(shard_config.max_associations, shard_config.memory),
         passages(shard_config.max_associations, shard_config.memory),
         extensions(shard_config.max_extended, shard_config.memory),
-        profiles(table_key, shard_config.max_associations + 1, shard_config.memory),
+        profiles(table_key, profile_users(shard_config), shard_config.memory),
         messages(shard_config.max_queued_messages, shard_config.memory),
         message_share(shard_config.max_queued_messages, shard_config.max_associations),
         chunks(shard_config.max_outstanding_chunks, shard_config.max_associations,
                shard_config.memory),
         disorder(shard_config.max_associations, shard_config.memory),
         blocks(shard_config.receive_buffer_bytes, shard_config.memory) {}
+
+  // An association has a profile, and of those with an extension each path may; and one more while
+  // one takes the place of another, or is followed.
+  [[nodiscard]] static uint32_t profile_users(const ShardConfig& config) {
+    return config.max_associations + uint32_t{kMaxPaths} * config.max_extended + 2;
+  }
 
   const ShardConfig config;
   RandomSource& random;
@@ -115,7 +121,6 @@ struct ShardContext {
   PathMemory path_memory;
   Pool<Association::Passage> passages;
   Pool<ExtensionState> extensions;
-  // Of the associations, one each; and the one that takes the place of another.
   ProfileTable profiles;
   Pool<TxMessage> messages;
   const PoolShare message_share;  // of an association

@@ -39,7 +39,8 @@ bool queue_reply(ShardContext& ctx, const IpAddress& source, const IpAddress& de
 template <typename Write>
 bool Association::queue_packet(ShardContext& ctx, const IpAddress& source, const Path& path,
                                Write&& write) {
-  return queue_reply(ctx, source, path.remote, head(), profile_->dscp, path.packet_size(), write);
+  return queue_reply(ctx, source, path.remote, head(), profile_of(ctx, path).dscp,
+                     path.packet_size(), write);
 }
 
 // An answer to a packet that is not of this association, or not yet: back to where it came from.

@@ -153,11 +153,13 @@ void Association::drop_unlisted_paths(ShardContext& ctx, const IpAddress& source
   };
   // If none is left that our user named, all stay: the COOKIE ECHO may go nowhere else.
   if (paths_.keep_only(ctx.path_memory, is_peers)) setup_path_ = 0;
+  forget_overrides(ctx);
 }
 
 void Association::forget_address(ShardContext& ctx, const IpAddress& remote) {
   const auto gone = paths_.remove(ctx.path_memory, remote);
   if (!gone) return;
+  forget_overrides(ctx);
   const auto moved = [gone](uint8_t used) {
     return used == *gone ? uint8_t{0} : static_cast<uint8_t>(used - (used > *gone ? 1 : 0));
   };

@@ -78,8 +78,8 @@ void Association::on_heartbeat_ack(ShardContext& ctx, TimePoint now, const wire:
   }
   ctx.counters.add(Counter::k_heartbeat_acks_received);
   error_count_ = 0;  // 8.3
-  set_path_state(ctx, now, path, paths_.on_heartbeat_answered(*profile_, now, path));
-  paths_.plan_heartbeat(*profile_, ctx.random, now, path);
+  set_path_state(ctx, now, path, paths_.on_heartbeat_answered(profile_of(ctx, path), now, path));
+  paths_.plan_heartbeat(profile_of(ctx, path), ctx.random, now, path);
   choose_data_path(ctx);
 }
 
@@ -93,7 +93,8 @@ void Association::on_heartbeat_due(ShardContext& ctx, TimePoint now, Path& path)
     on_heartbeat_unanswered(ctx, now, path);
     if (dead_ || path.heartbeat_due > now) return;
   }
-  if (paths_.on_heartbeat_due(*profile_, now, path, !sender_.all_acked())) mark_ready(ctx);
+  if (paths_.on_heartbeat_due(profile_of(ctx, path), now, path, !sender_.all_acked()))
+    mark_ready(ctx);
 }
 
 // It was not answered within an RTO. While data is on its way over a potentially failed path, T3
@@ -111,7 +112,7 @@ void Association::on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path
       return;
     }
   }
-  paths_.plan_heartbeat(*profile_, ctx.random, now, path);
+  paths_.plan_heartbeat(profile_of(ctx, path), ctx.random, now, path);
   if (path.state == PathState::kPotentiallyFailed && !path.heartbeat_due.is_never()) {
     path.heartbeat_due = now;  // the next one follows at once
   }
@@ -119,7 +120,7 @@ void Association::on_heartbeat_unanswered(ShardContext& ctx, TimePoint now, Path
 
 bool Association::fill_heartbeat(ShardContext& ctx, TimePoint now, Path& path, PacketOut& out) {
   PacketFrame frame(out.room, path.packet_size(), head());
-  return add_heartbeat(ctx, now, frame.writer(), path) && finish_packet(frame, path, out);
+  return add_heartbeat(ctx, now, frame.writer(), path) && finish_packet(ctx, frame, path, out);
 }
 
 bool Association::add_heartbeat(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,

@@ -53,7 +53,7 @@ bool Association::fill_probe(ShardContext& ctx, TimePoint now, Path& path, Packe
   path.mtu.on_probe_sent(now, *profile_, path.rto.value(), nonce);
   ctx.counters.add(Counter::k_pmtu_probes_sent);
   ctx.counters.add(Counter::k_out_ctrl_chunks, 2);
-  return finish_packet(frame, path, out);
+  return finish_packet(ctx, frame, path, out);
 }
 
 // A probe that was answered is as good a sign of life as any HEARTBEAT; one that was not says

@@ -48,7 +48,7 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     const bool may_carry_data = path.usable() || (pending_ & kPendingCookieAck) == 0;
     if (add_cookie_ack(ctx, now, writer, path)) add_control(ctx, now, writer, path);
     if (may_carry_data && &path == path_for_data()) add_data(ctx, now, packet, out.room);
-    filled = !packet.frame.empty() && finish_packet(packet.frame, path, out);
+    filled = !packet.frame.empty() && finish_packet(ctx, packet.frame, path, out);
     out.fragment_size = packet.fragment_size;
     if (packet.fragment_size != 0) ctx.counters.add(Counter::k_fragmentable_packets);
   }
@@ -72,7 +72,7 @@ bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
   }
   if (passage_->retries == 0) passage_->sent_at = now;
   ctx.counters.add(Counter::k_out_ctrl_chunks);
-  return finish_packet(frame, path, out);
+  return finish_packet(ctx, frame, path, out);
 }
 
 bool Association::fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& out) {
@@ -95,7 +95,7 @@ bool Association::fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& 
     }
   }
   if (passage_->retries == 0) passage_->sent_at = now;
-  static_cast<void>(finish_packet(frame, path, out));
+  static_cast<void>(finish_packet(ctx, frame, path, out));
   if (oversize) {
     out.fragment_size = path.mtu.value();
     ctx.counters.add(Counter::k_fragmentable_packets);
@@ -236,11 +236,11 @@ void Association::start_t3(TimePoint now, Path& path, bool restart) {
   path.t3 = now + path.rto.value();
 }
 
-bool Association::finish_packet(PacketFrame& frame, Path& path, PacketOut& out) {
+bool Association::finish_packet(ShardContext& ctx, PacketFrame& frame, Path& path, PacketOut& out) {
   out.length = frame.finish(!out.checksum_by_port);
   out.source = path.local;
   out.destination = path.remote;
-  out.dscp = profile_->dscp;
+  out.dscp = profile_of(ctx, path).dscp;
   out.fragment_size = 0;
   count_sent(path);
   return true;

@@ -40,4 +40,37 @@ Profile ProfileEdit::applied_to(const Profile& profile) const {
   return p;
 }
 
+Profile PathEdit::applied_to(const Profile& profile) const {
+  Profile p = profile;
+  apply(heartbeat_interval, p.heartbeat_interval);
+  apply(path_max_retrans, p.path_max_retrans);
+  apply(potentially_failed_max_retrans, p.potentially_failed_max_retrans);
+  apply(pmtu_discovery, p.pmtu_discovery);
+  apply(fixed_path_mtu, p.fixed_path_mtu);
+  apply(dscp, p.dscp);
+  return p;
+}
+
+PathEdit PathEdit::with(const PathEdit& later) const {
+  const auto last = [](const auto& before, const auto& after) { return after ? after : before; };
+  return {.heartbeat_interval = last(heartbeat_interval, later.heartbeat_interval),
+          .path_max_retrans = last(path_max_retrans, later.path_max_retrans),
+          .potentially_failed_max_retrans =
+              last(potentially_failed_max_retrans, later.potentially_failed_max_retrans),
+          .pmtu_discovery = last(pmtu_discovery, later.pmtu_discovery),
+          .fixed_path_mtu = last(fixed_path_mtu, later.fixed_path_mtu),
+          .dscp = last(dscp, later.dscp)};
+}
+
+PathEdit PathEdit::without(const ProfileEdit& edit) const {
+  const auto unless = [](const auto& said, const auto& own) { return said ? std::nullopt : own; };
+  return {.heartbeat_interval = unless(edit.heartbeat_interval, heartbeat_interval),
+          .path_max_retrans = unless(edit.path_max_retrans, path_max_retrans),
+          .potentially_failed_max_retrans =
+              unless(edit.potentially_failed_max_retrans, potentially_failed_max_retrans),
+          .pmtu_discovery = unless(edit.pmtu_discovery, pmtu_discovery),
+          .fixed_path_mtu = unless(edit.fixed_path_mtu, fixed_path_mtu),
+          .dscp = unless(edit.dscp, dscp)};
+}
+
 }  // namespace trunkline

@@ -33,6 +33,7 @@ struct Path {
   bool heartbeat_outstanding : 1 = false;
   bool send_heartbeat : 1 = false;  // one is to go out
   bool probe_answered : 1 = false;  // a SACK came since T3 was started into a closed window (6.1 A)
+  bool has_override : 1 = false;    // its user has said something of it: Association::profile_of()
   bool one_packet : 1 = false;  // T3 expired: no second packet before an acknowledgement (7.2.3)
   uint16_t error_count = 0;     // 8.2
   uint16_t answers_in_row = 0;  // HEARTBEAT ACKs since the last error, while it has failed
@@ -60,7 +61,8 @@ struct Path {
 
   // Bytes of an SCTP packet that fit the path.
   [[nodiscard]] size_t packet_size() const { return packet_size_in(mtu.value()); }
-  // Bytes of the SCTP packet, but for its seal, in an IP packet of so many; and the other way round.
+  // Bytes of the SCTP packet, but for its seal, in an IP packet of so many; and the other way
+  // round.
   [[nodiscard]] size_t packet_size_in(uint16_t ip_packet) const {
     return ((ip_packet - ip_header()) & ~size_t{3}) - seal_size;
   }

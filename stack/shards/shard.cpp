@@ -106,9 +106,23 @@ EditResult Shard::set_profile(TimePoint now, AssocId assoc, const ProfileEdit& e
   return core_->set_profile(now, assoc, edit);
 }
 
+EditResult Shard::set_path_profile(TimePoint now, AssocId assoc, IpAddress peer_address,
+                                   const PathEdit& edit) {
+  return core_->set_path_profile(now, assoc, peer_address, edit);
+}
+
 const Profile* Shard::profile(AssocId assoc) const {
   const Association* const found = core_->find(assoc);
   return found != nullptr ? &found->profile() : nullptr;
+}
+
+const Profile* Shard::path_profile(AssocId assoc, IpAddress peer_address) const {
+  const Association* const found = core_->find(assoc);
+  if (found == nullptr) return nullptr;
+  for (const Path* const path : found->paths()) {
+    if (path->remote == peer_address) return &found->profile_of(core_->ctx, *path);
+  }
+  return nullptr;
 }
 
 void Shard::advance(TimePoint now) {

@@ -118,13 +118,19 @@ Status ShardCore::close_endpoint(EndpointId id) {
 EditResult ShardCore::set_profile(TimePoint now, AssocId id, const ProfileEdit& edit) {
   Association* const association = find(id);
   if (association == nullptr) return {Status::kNoSuchAssociation};
-  const Profile edited = edit.applied_to(association->profile());
-  if (const ProfileFault fault = fault_of(edited)) {
-    ctx.counters.add(Counter::k_refused_edits);
-    return {Status::kInvalidValue, fault};
-  }
-  association->set_profile(ctx, now, edited);
-  return {};
+  const ProfileFault fault = association->set_profile(ctx, now, edit);
+  if (!fault) return {};
+  ctx.counters.add(Counter::k_refused_edits);
+  return {Status::kInvalidValue, fault};
+}
+
+EditResult ShardCore::set_path_profile(TimePoint now, AssocId id, const IpAddress& peer_address,
+                                       const PathEdit& edit) {
+  Association* const association = find(id);
+  if (association == nullptr) return {Status::kNoSuchAssociation};
+  const EditResult result = association->set_path_profile(ctx, now, peer_address, edit);
+  if (result.status != Status::kOk) ctx.counters.add(Counter::k_refused_edits);
+  return result;
 }
 
 // What a connect names, at most kMaxPaths. A peer is on this host or it is not: one with an address

@@ -43,6 +43,8 @@ class ShardCore {
   Status own_endpoint(EndpointId id, uint64_t owner);
   Status close_endpoint(EndpointId id);
   EditResult set_profile(TimePoint now, AssocId id, const ProfileEdit& edit);
+  EditResult set_path_profile(TimePoint now, AssocId id, const IpAddress& peer_address,
+                              const PathEdit& edit);
 
   // -- time and output
   void advance(TimePoint now);

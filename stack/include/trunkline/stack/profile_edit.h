@@ -50,4 +50,23 @@ struct ProfileEdit {
   [[nodiscard]] Profile applied_to(const Profile& profile) const;
 };
 
+// The same of one of the peer's addresses (RFC 6458 section 8.1.12), which goes before what the
+// association has. A ProfileEdit that says anything of a field says it of all addresses, those that
+// had a word of their own included. It lives as long as the association has the address; a restart
+// of the peer keeps it.
+struct PathEdit {
+  std::optional<Duration> heartbeat_interval{};
+  std::optional<uint16_t> path_max_retrans{};
+  std::optional<uint16_t> potentially_failed_max_retrans{};
+  std::optional<PmtuDiscovery> pmtu_discovery{};
+  std::optional<uint16_t> fixed_path_mtu{};
+  std::optional<uint8_t> dscp{};
+
+  [[nodiscard]] Profile applied_to(const Profile& profile) const;
+  [[nodiscard]] PathEdit with(const PathEdit& later) const;
+  // But for what `edit` says of all addresses.
+  [[nodiscard]] PathEdit without(const ProfileEdit& edit) const;
+  bool operator==(const PathEdit&) const = default;
+};
+
 }  // namespace trunkline

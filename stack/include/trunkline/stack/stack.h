@@ -408,8 +408,14 @@ class Shard {
 
   // All of it, or nothing.
   EditResult set_profile(TimePoint now, AssocId assoc, const ProfileEdit& edit);
-  // What the association has; null: it has ended. Until the next verb.
+  // Of one of the peer's addresses alone. kInvalidAddress: it is none of them. kOutOfResources: too
+  // many associations have words of their own for an address.
+  EditResult set_path_profile(TimePoint now, AssocId assoc, IpAddress peer_address,
+                              const PathEdit& edit);
+  // What the association has, and what counts for one address; null: there is none. Until the next
+  // verb.
   [[nodiscard]] const Profile* profile(AssocId assoc) const;
+  [[nodiscard]] const Profile* path_profile(AssocId assoc, IpAddress peer_address) const;
 
   // -- time: fires what is due, at most a bounded number of timers a call.
   void advance(TimePoint now);
