@@ -136,6 +136,7 @@ void Bridge::handle_send(TimePoint now, Channel& channel, const tlr_submission& 
       assoc->tx_in_use += channel.slots_for(submission.length);
       assoc->tx_bytes += submission.length;
       assoc->tx_units += units;
+      channel.assign(head, assoc->id.slot);
       count(RingCounter::k_ring_messages_in);
       return;
     }
@@ -220,23 +221,24 @@ void Bridge::deliver(TimePoint now, Event& event) {
   notify_or_keep(now, channel, event, *assoc);
 }
 
-// The payload comes back: its slots are the client's again. Uses the entry that was reserved when
-// the message was taken, so it never has to wait.
+// The payload comes back: its slots are the client's again, whose they were, whoever has the
+// association by now. Uses the entry that was reserved when the message was taken, so it never has
+// to wait.
 void Bridge::finish_send(Event& event, Assoc* assoc) {
-  if (assoc == nullptr || !assoc->channel->owns(event.payload.head())) {
-    count(RingCounter::k_drop_orphan_event);
-    event.payload.reset();
-    return;
-  }
-  Channel& channel = *assoc->channel;
+  // What is sent is a channel's, all of it.
+  auto* const owner = static_cast<Channel*>(event.payload.owner());
+  if (owner == nullptr) return count(RingCounter::k_drop_orphan_event);
+  Channel& channel = *owner;
   const auto length = static_cast<uint32_t>(event.payload.size());
   Piece* const head = event.payload.take();
   const uint32_t slot = channel.slot_of(head);
   const uint32_t slots = channel.unclaim(head);
-  assoc->tx_in_use -= slots;
-  assoc->tx_bytes -= length;
   const uint64_t units = units_of(length);
-  assoc->tx_units -= units;
+  if (assoc != nullptr && assoc->channel == &channel) {
+    assoc->tx_in_use -= slots;
+    assoc->tx_bytes -= length;
+    assoc->tx_units -= units;
+  }
   channel.client().uses[config_.worker].units -= units;
   units_ -= units;
   if (channel.dying) {

@@ -68,6 +68,15 @@ class Bridge {
   // Readable while wait() would return at once; for a worker that waits on more than this.
   [[nodiscard]] int wait_fd() const { return mailbox_.wait_fd(); }
 
+  // -- another consumer
+  // The association is `to`'s from now on, a channel of this worker, of the same client or another:
+  // what waits for room goes there, in its order, and what happens is told there. What was
+  // delivered stays where it is, and counts as unread until it comes back from there; the ends of
+  // its sends are told to who sent them. kNotEstablished: its connect has not ended. kClosing: that
+  // client is gone. kOutOfResources: no room for one association more, or for what waits.
+  // kMessageTooLarge: it has too few slots for a message that waits.
+  Status rebind(TimePoint now, AssocId id, Channel& to);
+
   // -- ending
   // Takes no new associations and tells every lane, also those that come meanwhile, that
   // close_all() follows after that time.
@@ -99,13 +108,14 @@ class Bridge {
     Channel* channel = nullptr;  // null: not one of ours
     AssocId id;
     uint32_t endpoint = kNone;  // index in endpoints_
-    uint32_t tx_in_use = 0;     // slots, against the send credit
-    uint32_t unread = 0;        // bytes of messages that lie with readers; see charge()
-    uint64_t tx_bytes = 0;      // of payload in them
-    uint64_t tx_units = 0;      // that they are counted as; see units_of()
-    uint32_t unread_told = 0;   // as the shard knows it
-    bool changed = false;       // it is to be told anew
-    bool connecting = false;    // its connect operation has not ended yet
+    // Of what its channel has sent and not got back.
+    uint32_t tx_in_use = 0;    // slots, against the send credit
+    uint32_t unread = 0;       // bytes of messages that lie with readers; see charge()
+    uint64_t tx_bytes = 0;     // of payload in them
+    uint64_t tx_units = 0;     // that they are counted as; see units_of()
+    uint32_t unread_told = 0;  // as the shard knows it
+    bool changed = false;      // it is to be told anew
+    bool connecting = false;   // its connect operation has not ended yet
     uint64_t connect_context = 0;
   };
   struct Listener {
@@ -243,6 +253,7 @@ class Bridge {
     assoc.changed = changed;
   }
   void finish_association(Channel& channel, Assoc& assoc);
+  [[nodiscard]] Status may_rebind(const Assoc& assoc, Channel& to) const;
   void end_association(TimePoint now, AssocId id, bool abort);
 
   // -- clients (bridge_clients.cpp)
@@ -265,8 +276,10 @@ class Bridge {
 
   // -- what clients leave behind (bridge_orphans.cpp)
   [[nodiscard]] bool adopt(Assoc& assoc, uint64_t& too_many);
+  [[nodiscard]] bool grant(Channel& channel, uint32_t slots, uint64_t bytes);
+  void adopt_moved(TimePoint now, Channel& channel, bool abort);
   [[nodiscard]] bool detach(TimePoint now, Client& client, size_t& budget);
-  void abort_all(TimePoint now, const Channel& channel);
+  void abort_all(TimePoint now, const Channel& channel);  // whose messages lie there, too
   void release_orphans(Channel& channel);
 
   void count(RingCounter counter, uint64_t n = 1) { counters_.add(counter, n); }

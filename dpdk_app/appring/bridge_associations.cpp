@@ -176,6 +176,54 @@ void Bridge::accept(TimePoint now, Event& event) {
   notify_or_keep(now, *channel, event, *assoc);
 }
 
+Status Bridge::may_rebind(const Assoc& assoc, Channel& to) const {
+  if (assoc.connecting) return Status::kNotEstablished;
+  if (to.dying || to.faulted()) return Status::kClosing;
+  const uint32_t most = to.limits().max_associations;
+  if (to.associations >= most) return Status::kOutOfResources;
+  uint32_t waiting = 0;
+  bool fits = true;
+  assoc.channel->each_waiting([&](const Event& event) {
+    if (!(event.assoc == assoc.id)) return;
+    ++waiting;
+    fits = fits && (event.kind != EventKind::kMessage || to.fits_message(event.size()));
+  });
+  if (!fits) return Status::kMessageTooLarge;
+  // As in keep(): a node for the end of each association that it may have stays free.
+  const bool room = waiting == 0 || to.backlog_has_room(most + waiting - 1);
+  return room ? Status::kOk : Status::kOutOfResources;
+}
+
+Status Bridge::rebind(TimePoint now, AssocId id, Channel& to) {
+  Assoc* const assoc = find(id);
+  if (assoc == nullptr) return Status::kNoSuchAssociation;
+  Channel& from = *assoc->channel;
+  if (&from == &to) return Status::kOk;
+  if (const Status status = may_rebind(*assoc, to); status != Status::kOk) {
+    count(RingCounter::k_refuse_rebind);
+    return status;
+  }
+  count(RingCounter::k_ring_rebound);
+  from.move_backlog(id, to);
+  --from.associations;
+  ++to.associations;
+  // Its window may be shut by what lies there.
+  from.awaited = from.awaited || assoc->unread != 0;
+  if (from.dying) look_at_the_dead();
+  assoc->channel = &to;
+  // It may have been there before, and sent.
+  assoc->tx_in_use = 0;
+  assoc->tx_bytes = assoc->tx_units = 0;
+  to.each_under_way([&](uint32_t index, uint32_t slots, uint64_t bytes) {
+    if (index != id.slot) return;
+    assoc->tx_in_use += slots;
+    assoc->tx_bytes += bytes;
+    assoc->tx_units += units_of(bytes);
+  });
+  retry_backlog(now, to);
+  return Status::kOk;
+}
+
 void Bridge::end_association(TimePoint now, AssocId id, bool abort) {
   if (!abort) {
     const Status status = shard_.shutdown(now, id);

@@ -99,6 +99,9 @@ void Bridge::end_client(TimePoint now, Client& client) {
     if (assoc.channel == nullptr || !is_its(assoc.channel)) continue;
     end_association(now, assoc.id, abort || !adopt(assoc, too_many));
   }
+  for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
+    adopt_moved(now, client.ring->channel(lane, config_.worker), abort);
+  }
 }
 
 void Bridge::drop_backlog(TimePoint now, Channel& channel) {

@@ -6,6 +6,7 @@
 #include "appring/bridge.h"
 
 #include <algorithm>
+#include <map>
 
 namespace trunkline::appring {
 
@@ -18,10 +19,13 @@ bool Bridge::adopt(Assoc& assoc, uint64_t& too_many) {
     count(RingCounter::k_abort_orphan_buffer);
     return false;
   }
-  Channel& channel = *assoc.channel;
+  return grant(*assoc.channel, assoc.tx_in_use, assoc.tx_bytes);
+}
+
+bool Bridge::grant(Channel& channel, uint32_t slots, uint64_t bytes) {
   ClientUse& use = channel.client().uses[config_.worker];
   const uint64_t overhead = channel.granted_bytes == 0 ? channel.orphan_overhead() : 0;
-  const uint64_t need = assoc.tx_bytes + overhead;
+  const uint64_t need = bytes + overhead;
   if (use.orphan_bytes + orphan_bytes_ + 2 * need > config_.orphan_buffer) {
     count(RingCounter::k_abort_orphan_buffer);
     return false;
@@ -30,16 +34,40 @@ bool Bridge::adopt(Assoc& assoc, uint64_t& too_many) {
   use.orphan_bytes += need;
   orphan_bytes_ += need;
   channel.granted_bytes += need;
-  channel.granted_slots += assoc.tx_in_use;
+  channel.granted_slots += slots;
   return true;
+}
+
+// Messages of associations that have another consumer by now: these live on, and with them what
+// they sent before, whatever becomes of the dead client's own (`abort`).
+void Bridge::adopt_moved(TimePoint now, Channel& channel, bool abort) {
+  struct Sum {
+    uint32_t slots = 0;
+    uint64_t bytes = 0;
+  };
+  std::map<uint32_t, Sum> moved;
+  channel.each_under_way([&](uint32_t index, uint32_t slots, uint64_t bytes) {
+    const Channel* const has_it = assocs_[index].channel;
+    if (has_it == &channel || (abort && has_it->dying)) return;
+    moved[index].slots += slots;
+    moved[index].bytes += bytes;
+  });
+  const bool lost = channel.client().segment->lost();
+  for (const auto& [index, sum] : moved) {
+    if (lost || !grant(channel, sum.slots, sum.bytes)) {
+      end_association(now, assocs_[index].id, true);
+    }
+  }
 }
 
 // True once nothing at this worker refers to the segment.
 bool Bridge::detach(TimePoint now, Client& client, size_t& budget) {
+  bool left = client.orderly;
   for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
     Channel& channel = client.ring->channel(lane, config_.worker);
     // What was aborted comes back with the next events.
     if (channel.tx_in_use() > channel.granted_slots) return false;
+    left = left || channel.tx_in_use() != 0;
     switch (channel.orphan(budget)) {
       case Channel::Orphaned::kAll:
         break;
@@ -53,7 +81,7 @@ bool Bridge::detach(TimePoint now, Client& client, size_t& budget) {
     }
   }
   client.detached = true;
-  if (!client.orderly || !client.ring->segment->lost()) return true;
+  if (!client.ring->segment->lost() || !left) return true;
   // Some of it was read as zeros: nothing of it may go out any more.
   count(RingCounter::k_refuse_lost_segment);
   for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
@@ -66,6 +94,8 @@ void Bridge::abort_all(TimePoint now, const Channel& channel) {
   for (const Assoc& assoc : assocs_) {
     if (assoc.channel == &channel) end_association(now, assoc.id, true);
   }
+  channel.each_under_way(
+      [&](uint32_t index, uint32_t, uint64_t) { end_association(now, assocs_[index].id, true); });
 }
 
 void Bridge::release_orphans(Channel& channel) {

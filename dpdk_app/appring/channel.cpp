@@ -17,6 +17,7 @@ Channel::Channel(RingClient& client, uint8_t* block, int wake_fd, const tlr_geom
       send_credit_(geometry.send_credit),
       pieces_(geometry.tx_slots),
       tx_owned_(geometry.tx_slots),
+      sent_for_(geometry.tx_slots, kNone),
       rx_free_(geometry.rx_slots),
       rx_chain_(geometry.rx_slots),
       rx_lent_(geometry.rx_slots),
@@ -41,7 +42,7 @@ void Channel::drop_nodes() {
 }
 
 uint64_t Channel::memory_bytes(const tlr_geometry& geometry, const ChannelLimits& limits) {
-  return sizeof(Channel) + uint64_t{geometry.tx_slots} * (sizeof(Piece) + 1) +
+  return sizeof(Channel) + uint64_t{geometry.tx_slots} * kBytesPerTxSlot +
          uint64_t{geometry.rx_slots} * (2 * sizeof(uint32_t) + sizeof(Lent)) +
          (uint64_t{limits.backlog} + limits.max_associations) * sizeof(BacklogNode);
 }
@@ -178,6 +179,7 @@ Channel::Claim Channel::claim(const tlr_submission& submission) {
 
 uint32_t Channel::unclaim(Piece* head) {
   uint32_t count = 0;
+  sent_for_[slot_of(head)] = kNone;
   while (head != nullptr) {
     Piece* const next = std::exchange(head->next, nullptr);
     tx_owned_[slot_of(head)] = 0;
@@ -244,13 +246,33 @@ bool Channel::backlog_push(Event& event, uint32_t keep_free) {
 
 void Channel::backlog_pop() {
   const uint32_t at = backlog_head_;
+  backlog_head_ = node(at).next;
+  if (backlog_head_ == kNone) backlog_tail_ = kNone;
+  free_node(at);
+}
+
+void Channel::free_node(uint32_t at) {
   BacklogNode& given_back = node(at);
   given_back.event.payload.reset();
-  backlog_head_ = given_back.next;
-  if (backlog_head_ == kNone) backlog_tail_ = kNone;
   given_back.next = free_node_;
   free_node_ = at;
   ++free_nodes_;
+}
+
+void Channel::move_backlog(AssocId assoc, Channel& to) {
+  uint32_t before = kNone;
+  for (uint32_t at = backlog_head_; at != kNone;) {
+    const uint32_t next = node(at).next;
+    if (node(at).event.assoc == assoc) {
+      [[maybe_unused]] const bool moved = to.backlog_push(node(at).event, 0);
+      (before == kNone ? backlog_head_ : node(before).next) = next;
+      if (backlog_tail_ == at) backlog_tail_ = before;
+      free_node(at);
+    } else {
+      before = at;
+    }
+    at = next;
+  }
 }
 
 // ---------------------------------------------------------------- sleeping

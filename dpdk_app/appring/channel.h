@@ -155,9 +155,11 @@ class Channel final : public RingEnd, public PieceOwner {
   [[nodiscard]] uint32_t slot_of(const Piece* piece) const {
     return static_cast<uint32_t>(piece - pieces_.data());
   }
-  [[nodiscard]] bool owns(const Piece* piece) const {
-    return piece >= pieces_.data() && piece < pieces_.data() + pieces_.size();
-  }
+  // The message that begins there is of that association (AssocId::slot) until it comes back.
+  void assign(const Piece* head, uint32_t assoc) { sent_for_[slot_of(head)] = assoc; }
+  // visit(association, slots, bytes) of each message that is under way.
+  template <typename Visit>
+  void each_under_way(Visit&& visit) const;
   // Gives a chain back; returns how many slots it had.
   uint32_t unclaim(Piece* head);
   void release(Piece* head) noexcept override { unclaim(head); }
@@ -170,9 +172,7 @@ class Channel final : public RingEnd, public PieceOwner {
   enum class Orphaned : uint8_t { kPart, kAll, kNoMemory };
   [[nodiscard]] Orphaned orphan(size_t& budget);
   // Bytes of bookkeeping that stay until then.
-  [[nodiscard]] uint64_t orphan_overhead() const {
-    return uint64_t{tx_slots_} * (sizeof(Piece) + 1);
-  }
+  [[nodiscard]] uint64_t orphan_overhead() const { return uint64_t{tx_slots_} * kBytesPerTxSlot; }
 
   // Takes back the RX slots that the client has done with. Once a turn: the next messages then go
   // to slots that both sides have in their caches, however many there are. `read(association,
@@ -205,6 +205,11 @@ class Channel final : public RingEnd, public PieceOwner {
   }
   [[nodiscard]] Event& backlog_front() { return node(backlog_head_).event; }
   void backlog_pop();
+  // visit(event) of each that waits.
+  template <typename Visit>
+  void each_waiting(Visit&& visit);
+  // Those of one association go to the end of another backlog, in their order. There is room.
+  void move_backlog(AssocId assoc, Channel& to);
 
   // -- sleeping
   void arm() { store_seq_cst(shared_->worker_armed.value, awaits_client() ? 2 : 1); }
@@ -231,6 +236,7 @@ class Channel final : public RingEnd, public PieceOwner {
 
  private:
   static constexpr uint32_t kNone = 0xffffffff;
+  static constexpr uint64_t kBytesPerTxSlot = sizeof(Piece) + sizeof(uint32_t) + 1;
   struct BacklogNode {
     Event event;
     uint32_t next = kNone;
@@ -291,6 +297,7 @@ class Channel final : public RingEnd, public PieceOwner {
   // TX: one piece a slot; 1: submitted and not yet given back.
   std::vector<Piece> pieces_;
   std::vector<uint8_t> tx_owned_;
+  std::vector<uint32_t> sent_for_;  // where a message begins: whose; else kNone
   uint32_t tx_in_use_ = 0;
   std::unique_ptr<uint8_t[]> orphans_;  // what lay in the slots
   size_t orphan_bytes_ = 0;             // of it that are filled
@@ -306,6 +313,7 @@ class Channel final : public RingEnd, public PieceOwner {
   uint32_t bad_returns_ = 0;
 
   void drop_nodes();
+  void free_node(uint32_t at);
   [[nodiscard]] BacklogNode& node(uint32_t at) {
     return reinterpret_cast<BacklogNode*>(node_memory_.get())[at];
   }
@@ -318,6 +326,25 @@ class Channel final : public RingEnd, public PieceOwner {
   uint32_t backlog_head_ = kNone;
   uint32_t backlog_tail_ = kNone;
 };
+
+template <typename Visit>
+void Channel::each_under_way(Visit&& visit) const {
+  for (uint32_t slot = 0; slot < tx_slots_; ++slot) {
+    if (sent_for_[slot] == kNone) continue;
+    uint32_t slots = 0;
+    uint64_t bytes = 0;
+    for (const Piece* piece = &pieces_[slot]; piece != nullptr; piece = piece->next) {
+      ++slots;
+      bytes += piece->length;
+    }
+    visit(sent_for_[slot], slots, bytes);
+  }
+}
+
+template <typename Visit>
+void Channel::each_waiting(Visit&& visit) {
+  for (uint32_t at = backlog_head_; at != kNone; at = node(at).next) visit(node(at).event);
+}
 
 // Slots come back by the first one of a message; the rest of the chain is the daemon's knowledge.
 template <typename Read>

@@ -22,6 +22,7 @@ namespace trunkline::appring {
   X(ring_clients_removed, "clients whose rings this worker has let go")                          \
   X(ring_orphaned, "associations of dead clients whose last messages the daemon took over")      \
   X(ring_backlogged, "events that waited because a lane had no room")                            \
+  X(ring_rebound, "associations that went from one lane to another")                             \
   X(ring_submission_stalls, "times that a lane waited for completion entries before more work")  \
   /* Refusals: what the application may meet in good faith */                                    \
   X(refuse_no_association, "operations on an association that is over or not the lane's")        \
@@ -36,6 +37,7 @@ namespace trunkline::appring {
   X(refuse_listen, "listens that the stack refused")                                             \
   X(refuse_operation, "other operations that the stack refused")                                 \
   X(refuse_association_limit, "associations beyond the lane's limit, aborted or not begun")      \
+  X(refuse_rebind, "associations that a lane could not take over: its limit, or no room")         \
   X(refuse_listener_limit, "listens beyond the lane's limit")                                    \
   X(refuse_accept_no_listener, "associations aborted because nobody listens any more")           \
   /* Refusals: what only a defective or hostile application does */                              \

@@ -10,7 +10,7 @@
 namespace trunkline::test {
 namespace {
 
-constexpr size_t kMessages = 300;
+constexpr size_t kWindowMessages = 300;
 
 class WindowStackTest : public RealStackTest {
  protected:
@@ -38,7 +38,7 @@ class WindowStackTest : public RealStackTest {
   static std::string text(size_t i) { return std::to_string(i) + std::string(1000, 'w'); }
   // A turn in which the writer goes on and the reader looks.
   void round() {
-    while (sent_ < kMessages && send_text(writer_, assoc_, text(sent_)) == 0) ++sent_;
+    while (sent_ < kWindowMessages && send_text(writer_, assoc_, text(sent_)) == 0) ++sent_;
     turn();
     tl_event events[16];
     while (tl_poll(writer_, events, 16) > 0) {
@@ -86,22 +86,22 @@ TEST_F(WindowStackTest, UnreadBytesShutItAndReadingOpensIt) {
   read(shut / 2);
   for (int i = 0; i < 20; ++i) round();
   EXPECT_GT(heard_, shut);
-  for (int i = 0; i < 2000 && heard_ < kMessages; ++i) {
+  for (int i = 0; i < 2000 && heard_ < kWindowMessages; ++i) {
     round();
     read(lent_.size());
   }
-  EXPECT_EQ(heard_, kMessages);
+  EXPECT_EQ(heard_, kWindowMessages);
   for (int i = 0; i < 20; ++i) round();
   EXPECT_EQ(status().a_rwnd, 64U * 1024);
 }
 
 // Nothing of the window's is lost to a reader that keeps up, nor a SACK spent on it.
 TEST_F(WindowStackTest, AReaderThatKeepsUpIsNotSeen) {
-  for (int i = 0; i < 3000 && heard_ < kMessages; ++i) {
+  for (int i = 0; i < 3000 && heard_ < kWindowMessages; ++i) {
     round();
     read(lent_.size());
   }
-  EXPECT_EQ(heard_, kMessages);
+  EXPECT_EQ(heard_, kWindowMessages);
   turn();
   EXPECT_EQ(left.shard.counters().get(Counter::k_drop_data_no_window), 0U);
   const AssocStatus now = status();
