@@ -71,6 +71,15 @@ def case_packet_without_chunks_is_found(t):
     expect_finding(t, [pcapng.ipv6('fd00::1', 'fd00::2', b'\x0b\x59')], 'Malformed')
 
 
+def case_a_packet_in_fragments_is_judged_whole(t):
+    def fragments(whole):
+        return [pcapng.ipv4(A, B, whole[:24], fragment=0x2000), pcapng.ipv4(A, B, whole[24:], fragment=3)]
+    first, last = fragments(packet(data(1) + data(2), 7))
+    cases.check_equal(dict(judge(t, [first, last])), {'DATA': 2, 'packets': 1}, 'counts')
+    expect_finding(t, [first], 'Malformed')
+    expect_finding(t, fragments(packet(init(length=200))), 'Malformed')
+
+
 def case_icmp_error_about_sctp_is_found(t):
     quoted = pcapng.ipv4(A, B, packet(data(1), 9))[:28]
     unreachable = struct.pack('!BBHI', 3, 2, 0, 0) + quoted

@@ -63,8 +63,10 @@ def decode(path):
     """One dict per SCTP packet: number, time (s), source, ports (from, to), chunks (names), tsns,
     acks (cumulative), windows, findings (group, message)."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ['tshark', '-n', '-r', str(path), '-o', 'sctp.checksum:CRC 32c',
-                   '-o', 'sctp.tsn_analysis:TRUE', '-Y', 'sctp || ip.proto == 132 || ipv6.nxt == 132',
+        # In two passes: the second knows which fragments become a packet, with the last of them.
+        command = ['tshark', '-n', '-2', '-r', str(path), '-o', 'sctp.checksum:CRC 32c',
+                   '-o', 'sctp.tsn_analysis:TRUE',
+                   '-Y', 'sctp || ip.proto == 132 && !ip.reassembled_in || ipv6.nxt == 132',
                    '-T', 'fields',
                    '-E', 'separator=/t', '-E', 'aggregator=;', '-E', 'occurrence=a']
         for field in FIELDS:

@@ -21,8 +21,9 @@ def sctp(ports, tag, chunks):
     return body[:8] + struct.pack('<I', crc32c(body)) + body[12:]
 
 
-def ipv4(source, destination, payload, protocol=132):
-    head = struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(payload), 0, 0x4000, 64, protocol, 0,
+def ipv4(source, destination, payload, protocol=132, fragment=0x4000):
+    """`fragment`: flags and offset; without more it must not be cut."""
+    head = struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(payload), 0, fragment, 64, protocol, 0,
                        ipaddress.ip_address(source).packed,
                        ipaddress.ip_address(destination).packed)
     total = sum(struct.unpack('!10H', head))
