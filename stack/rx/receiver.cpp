@@ -24,7 +24,7 @@ Receiver::Room Receiver::make_room(const ReceiverContext& ctx, const wire::DataC
                                    DataSeen& seen) {
   const bool fills_gap = chunk.tsn.before(tsns_.highest());
   const bool next_to_be_read =
-      is_next(chunk.tsn) && kept_bytes() == 0 && unread_ < ctx.profile.a_rwnd;
+      is_next(chunk.tsn) && keeps_up(ctx.profile);
   if (next_to_be_read && queue_.delivers(chunk)) return Room::kFound;
   bool dropped = false;
   while (window(ctx.profile) == 0 &&

@@ -103,7 +103,7 @@ class Receiver {
   // Partial delivery, if the profile wants it and the reader keeps up: see
   // ReceiveQueue::give_front().
   bool give_front(const ReceiverContext& ctx, uint32_t least) {
-    if (ctx.profile.partial_delivery_point == 0 || kept_bytes_ != 0) return false;
+    if (ctx.profile.partial_delivery_point == 0 || !keeps_up(ctx.profile)) return false;
     return queue_.give_front(ctx.blocks, least);
   }
 
@@ -136,6 +136,10 @@ class Receiver {
   // Of what was delivered, the reader still has to read this much.
   void set_unread(uint32_t bytes) { inherit_reader(kept_bytes(), std::min(bytes, kMostOfAReader)); }
   [[nodiscard]] uint32_t unread() const { return unread_; }
+  // Not one whose unread bytes alone are the whole window.
+  [[nodiscard]] bool keeps_up(const Profile& profile) const {
+    return kept_bytes() == 0 && unread_ < profile.a_rwnd;
+  }
   // The reader stays: what it has of the association that this one takes the place of.
   void inherit_reader(uint32_t kept_bytes, uint32_t unread) {
     readers_bytes_ = kept_bytes + unread;

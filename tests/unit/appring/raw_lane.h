@@ -78,7 +78,6 @@ class RawLane : public RingEnd {
     submission.assoc_index = assoc.slot;
     submission.assoc_generation = assoc.generation;
     submission.slot = slot;
-    submission.slot_count = 1;
     submission.length = static_cast<uint32_t>(text.size());
     submissions_[produced & submission_mask_] = submission;
     store_release(produced, produced + 1);
