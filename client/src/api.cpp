@@ -275,4 +275,19 @@ int tl_assoc_set_primary(tl_lane* lane, tl_assoc assoc, const tl_address* addres
   return lane->set_address(assoc, TLR_OPTION_PRIMARY, *address);
 }
 
+int tl_assoc_timers(tl_lane* lane, tl_assoc assoc, const tl_address* address, tl_timers* out) {
+  if (lane == nullptr) return no_lane();
+  if (out == nullptr) return missing("out");
+  *out = tl_timers{};
+  return lane->timers(assoc, address, false, *out);
+}
+
+int tl_assoc_set_timers(tl_lane* lane, tl_assoc assoc, const tl_address* address,
+                        const tl_timers* timers) {
+  if (lane == nullptr) return no_lane();
+  if (timers == nullptr) return missing("timers");
+  tl_timers values = *timers;
+  return lane->timers(assoc, address, true, values);
+}
+
 }  // extern "C"

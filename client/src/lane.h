@@ -197,6 +197,8 @@ struct tl_lane {
   int query(tl_assoc handle, tl_assoc_info* out);
   // Sets an option that is an address of the peer, enum tlr_option.
   int set_address(tl_assoc handle, uint32_t option, const tl_address& address);
+  // Of the association as a whole, or of one address. Reads all of them, or sets those of `fields`.
+  int timers(tl_assoc handle, const tl_address* address, bool set, tl_timers& values);
 
   [[nodiscard]] Assoc* find(tl_assoc handle);
   [[nodiscard]] const Assoc* find(tl_assoc handle) const {

@@ -394,6 +394,53 @@ int tl_lane::query(tl_assoc handle, tl_assoc_info* out) {
   return 0;
 }
 
+static_assert(static_cast<int>(TL_TIMER_RTO_INITIAL) == static_cast<int>(TLR_TIMER_RTO_INITIAL));
+static_assert(static_cast<int>(TL_TIMER_ASSOCIATION_MAX_RETRANS) ==
+              static_cast<int>(TLR_TIMER_ASSOCIATION_MAX_RETRANS));
+static_assert(static_cast<int>(TL_TIMER_HEARTBEAT) == static_cast<int>(TLR_TIMER_HEARTBEAT));
+static_assert(static_cast<int>(TL_TIMER_POTENTIALLY_FAILED) ==
+              static_cast<int>(TLR_TIMER_POTENTIALLY_FAILED));
+static_assert(offsetof(tl_timers, potentially_failed_max_retrans) + sizeof(tlr_address) ==
+              offsetof(tlr_timers_body, potentially_failed_max_retrans));
+
+int tl_lane::timers(tl_assoc handle, const tl_address* address, bool set, tl_timers& values) {
+  const Assoc* const assoc = find(handle);
+  if (assoc == nullptr) return no_assoc(handle);
+  if (assoc->phase == Phase::kConnecting) {
+    return fail(-ENOTCONN, "not established yet: wait for TL_EVENT_CONNECTED");
+  }
+  if (address != nullptr && address->family != 4 && address->family != 6) {
+    return fail(-EINVAL, "the address has no family: use tl_address_parse()");
+  }
+  tlr_timers_body body{};
+  if (address != nullptr) {
+    body.address.family = address->family;
+    std::memcpy(body.address.bytes, address->bytes, sizeof(body.address.bytes));
+  }
+  uint8_t* const fields = reinterpret_cast<uint8_t*>(&body) + offsetof(tlr_timers_body, fields);
+  std::memcpy(fields, &values, sizeof(values));
+  const uint32_t at = assoc->channel;
+  Channel& channel = channels[at];
+  if (const int error = check_operation(channel, 1); error != 0) return error;
+  const uint32_t slot = channel.take_slots(1, sizeof(body));
+  channel.write(slot, &body, sizeof(body));
+  tlr_submission& entry = channel.next_submission();
+  entry.op = set ? TLR_OP_SET_OPTION : TLR_OP_GET_OPTION;
+  entry.option = TLR_OPTION_TIMERS;
+  entry.assoc_index = assoc->wire_index;
+  entry.assoc_generation = assoc->wire_generation;
+  entry.slot = slot;
+  entry.length = sizeof(body);
+  const int error = run(at, entry, slot);
+  if (error == -ETIMEDOUT || error == -EPIPE) return error;
+  channel.read(slot, &body, sizeof(body));
+  channel.free_slots(slot);
+  body.fault[sizeof(body.fault) - 1] = 0;
+  if (error == -EINVAL && body.fault[0] != 0) return failf(error, "%s", body.fault);
+  if (error == 0 && !set) std::memcpy(&values, fields, sizeof(values));
+  return error;
+}
+
 int tl_lane::set_address(tl_assoc handle, uint32_t option, const tl_address& address) {
   const Assoc* const assoc = find(handle);
   if (assoc == nullptr) return no_assoc(handle);

@@ -42,6 +42,8 @@ int error_of_status(uint8_t status) {
     case TLR_STATUS_CLOSING:
     case TLR_STATUS_NOT_ESTABLISHED:
       return -ENOTCONN;
+    case TLR_STATUS_INVALID_VALUE:
+      return -EINVAL;
     case TLR_STATUS_EMPTY_MESSAGE:
     case TLR_STATUS_MESSAGE_TOO_LARGE:
       return -EMSGSIZE;
@@ -104,6 +106,8 @@ const char* text_of_status(uint8_t status) {
       return "no such listener";
     case TLR_STATUS_NOT_ESTABLISHED:
       return "not established yet: wait for TL_EVENT_CONNECTED";
+    case TLR_STATUS_INVALID_VALUE:
+      return "a value is out of its range, or does not fit to the others";
     default:
       return "it was tried and failed";
   }

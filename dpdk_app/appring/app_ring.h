@@ -115,6 +115,9 @@ struct BridgeConfig {
   // No dead client may have more of it than it leaves.
   uint64_t orphan_buffer = 16ull << 20;
   uint32_t burst = 256;  // submissions of one lane per call of drain_submissions()
+  // Shorter than what an association has, clients may make these down to here and no further.
+  Duration least_rto = std::chrono::milliseconds(10);
+  Duration least_heartbeat_interval = std::chrono::milliseconds(100);
 };
 
 // ---------------------------------------------------------------- control thread

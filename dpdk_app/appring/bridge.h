@@ -209,6 +209,13 @@ class Bridge {
                                  const tlr_submission& submission);
   [[nodiscard]] uint8_t set_address(TimePoint now, Channel& channel, const Assoc& assoc,
                                     const tlr_submission& submission);
+  // bridge_timers.cpp
+  [[nodiscard]] uint8_t handle_timers(TimePoint now, Channel& channel, const Assoc& assoc,
+                                      const tlr_submission& submission);
+  [[nodiscard]] uint8_t set_timers(TimePoint now, AssocId assoc, const IpAddress& address,
+                                   tlr_timers_body& body);
+  // What of it the operator leaves to no client.
+  [[nodiscard]] ProfileFault beyond_grant(const ProfileEdit& edit, const Profile& present) const;
 
   // -- endpoints (bridge_endpoints.cpp)
   void handle_listen(Channel& channel, const tlr_submission& submission);

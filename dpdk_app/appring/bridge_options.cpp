@@ -51,6 +51,8 @@ void Bridge::handle_option(TimePoint now, Channel& channel, const tlr_submission
     } else if (!get && (submission.option == TLR_OPTION_HEARTBEAT ||
                         submission.option == TLR_OPTION_PRIMARY)) {
       status = set_address(now, channel, *assoc, submission);
+    } else if (submission.option == TLR_OPTION_TIMERS) {
+      status = handle_timers(now, channel, *assoc, submission);
     } else {
       status = refuse(RingCounter::k_refuse_bad_operation, TLR_STATUS_BAD_DESCRIPTOR);
     }

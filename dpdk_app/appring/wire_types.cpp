@@ -31,7 +31,7 @@ uint8_t wire_status(Status status) {
     case Status::kAlreadyExists:
       return TLR_STATUS_ALREADY_EXISTS;
     case Status::kInvalidValue:
-      return TLR_STATUS_FAILED;
+      return TLR_STATUS_INVALID_VALUE;
     case Status::kInvalidAddress:
       return TLR_STATUS_INVALID_ADDRESS;
     case Status::kOutOfResources:

@@ -102,6 +102,9 @@ struct ClientLimits {
   uint32_t max_associations = 4096;  // of one lane
   uint32_t max_listeners = 64;       // of one lane
   uint64_t receive_buffer = 0;       // bytes unread in the slots of one lane; 0: all that they hold
+  // Down to here clients may shorten what a profile says.
+  Duration least_rto = std::chrono::milliseconds(10);
+  Duration least_heartbeat_interval = std::chrono::milliseconds(100);
 };
 
 struct Clients {

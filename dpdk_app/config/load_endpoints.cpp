@@ -146,7 +146,8 @@ void read_limits(const Field& at, Loading& loading) {
   ClientLimits& limits = loading.config.clients.limits;
   const Map map(at,
                 {"max_clients", "max_clients_per_uid", "max_lanes", "max_client_memory",
-                 "max_total_memory", "max_associations", "max_listeners", "receive_buffer"},
+                 "max_total_memory", "max_associations", "max_listeners", "receive_buffer",
+                 "least_rto", "least_heartbeat_interval"},
                 loading.mistakes);
   map.integer("max_clients", limits.max_clients, 1, 1024);
   map.integer("max_clients_per_uid", limits.max_clients_per_uid, 0, 1024);
@@ -156,6 +157,10 @@ void read_limits(const Field& at, Loading& loading) {
   map.integer("max_associations", limits.max_associations, 1, 16u << 20);
   map.integer("max_listeners", limits.max_listeners, 1, 65535);
   map.bytes("receive_buffer", limits.receive_buffer, 0, 1ull << 40);
+  using std::chrono::milliseconds;
+  map.duration("least_rto", limits.least_rto, milliseconds(1), std::chrono::minutes(10));
+  map.duration("least_heartbeat_interval", limits.least_heartbeat_interval, milliseconds(1),
+               std::chrono::hours(1));
 }
 
 }  // namespace

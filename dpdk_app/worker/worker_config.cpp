@@ -46,6 +46,8 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
   out.shard.spent_cookies = part(config.limits.spent_cookies);
 
   appring::BridgeConfig& bridge = out.bridge;
+  bridge.least_rto = config.clients.limits.least_rto;
+  bridge.least_heartbeat_interval = config.clients.limits.least_heartbeat_interval;
   bridge.worker = index;
   bridge.workers = count;
   for (const config::Port& port : config.ports) {

@@ -146,7 +146,20 @@ enum tlr_operation {
 enum tlr_option {
   TLR_OPTION_INFO = 1,      /* get: tlr_info_body */
   TLR_OPTION_HEARTBEAT = 2, /* set: tlr_address; send a HEARTBEAT there (RFC 9260 section 8.3) */
-  TLR_OPTION_PRIMARY = 3    /* set: tlr_address; the primary path (RFC 9260 section 11.1.5) */
+  TLR_OPTION_PRIMARY = 3,   /* set: tlr_address; the primary path (RFC 9260 section 11.1.5) */
+  TLR_OPTION_TIMERS = 4     /* get and set: tlr_timers_body */
+};
+
+enum tlr_timer { /* bits of tlr_timers_body.fields; the second line may be set for one address */
+                 TLR_TIMER_RTO_INITIAL = 1,
+                 TLR_TIMER_RTO_MIN = 2,
+                 TLR_TIMER_RTO_MAX = 4,
+                 TLR_TIMER_SACK_DELAY = 8,
+                 TLR_TIMER_SACK_FREQUENCY = 16,
+                 TLR_TIMER_ASSOCIATION_MAX_RETRANS = 32,
+                 TLR_TIMER_HEARTBEAT = 64,
+                 TLR_TIMER_PATH_MAX_RETRANS = 128,
+                 TLR_TIMER_POTENTIALLY_FAILED = 256
 };
 
 enum tlr_send_flag {
@@ -271,6 +284,28 @@ TLR_STATIC_ASSERT(offsetof(tlr_info_body, id) == 88, "info body");
 TLR_STATIC_ASSERT(offsetof(tlr_info_body, paths) == 120, "info body");
 TLR_STATIC_ASSERT(sizeof(tlr_info_body) == 120 + 136 * 16, "info body");
 
+/* Timers and limits (RFC 6458 sections 8.1.1, 8.1.2, 8.1.12, 8.1.19). The client writes `address`
+ * and, to set some, `fields` and their values; the daemon writes all values, or, where it refuses
+ * one, what is wrong. */
+typedef struct tlr_timers_body {
+  tlr_address address; /* family 0: of the association as a whole */
+  uint32_t fields;     /* enum tlr_timer */
+  uint32_t rto_initial_ms;
+  uint32_t rto_min_ms;
+  uint32_t rto_max_ms;
+  uint32_t sack_delay_ms;
+  uint32_t heartbeat_ms; /* 0: none on idle paths */
+  uint16_t sack_frequency;
+  uint16_t association_max_retrans;
+  uint16_t path_max_retrans;
+  uint16_t potentially_failed_max_retrans;
+  uint32_t reserved;
+  char fault[72]; /* NUL-terminated; empty: none */
+} tlr_timers_body;
+TLR_STATIC_ASSERT(offsetof(tlr_timers_body, sack_frequency) == 44, "timers body");
+TLR_STATIC_ASSERT(offsetof(tlr_timers_body, fault) == 56, "timers body");
+TLR_STATIC_ASSERT(sizeof(tlr_timers_body) == 128, "timers body");
+
 /* -------------------------------------------------------------------------------------------
  * Completions: what is frequent is half a cache line. What few have lies in a second entry behind
  * theirs (tlr_has_more), text in an RX slot. */
@@ -318,7 +353,8 @@ enum tlr_status {
   TLR_STATUS_BAD_SLOT = 13,       /* slot out of range or already submitted: a defect */
   TLR_STATUS_NO_LISTENER = 14,
   TLR_STATUS_FAILED = 15, /* tried, see reason and cause */
-  TLR_STATUS_NOT_ESTABLISHED = 16
+  TLR_STATUS_NOT_ESTABLISHED = 16,
+  TLR_STATUS_INVALID_VALUE = 17 /* out of its range, or it does not fit to the others */
 };
 
 /* Why an association ended, or a message was not sent. */

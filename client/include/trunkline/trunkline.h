@@ -438,6 +438,47 @@ TL_API int tl_assoc_heartbeat(tl_lane* lane, tl_assoc assoc, const tl_address* a
  * confirmed yet (TL_EVENT_PATH_CHANGED says when). -ENOTCONN, -EINVAL, -EAGAIN. */
 TL_API int tl_assoc_set_primary(tl_lane* lane, tl_assoc assoc, const tl_address* address);
 
+/* Timers and limits of an association, or of one of the peer's addresses (RFC 6458 sections 8.1.1,
+ * 8.1.2, 8.1.12, 8.1.19): what the daemon's profile says, until it is changed. The names are those
+ * of the profile. */
+enum tl_timer {
+  TL_TIMER_RTO_INITIAL = 1,
+  TL_TIMER_RTO_MIN = 2,
+  TL_TIMER_RTO_MAX = 4,
+  TL_TIMER_SACK_DELAY = 8,
+  TL_TIMER_SACK_FREQUENCY = 16,
+  TL_TIMER_ASSOCIATION_MAX_RETRANS = 32,
+  TL_TIMER_HEARTBEAT = 64, /* this one and those below may be set for one address */
+  TL_TIMER_PATH_MAX_RETRANS = 128,
+  TL_TIMER_POTENTIALLY_FAILED = 256
+};
+typedef struct tl_timers {
+  uint32_t fields; /* enum tl_timer: those that are to be set; all of them once read */
+  uint32_t rto_initial_ms;
+  uint32_t rto_min_ms;
+  uint32_t rto_max_ms;
+  uint32_t sack_delay_ms;
+  uint32_t heartbeat_ms;   /* 0: none on idle paths */
+  uint16_t sack_frequency; /* packets with DATA per SACK */
+  uint16_t association_max_retrans;
+  uint16_t path_max_retrans;
+  uint16_t potentially_failed_max_retrans; /* RFC 7829 */
+} tl_timers;
+
+/* `address`: of the peer; NULL: the association as a whole. Both ask the owner of the association
+ * and wait for its answer, as tl_assoc_query() does.
+ * What is set takes effect at once: RTOs in use are brought within their bounds, a shorter interval
+ * counts from now on, thresholds judge the next error. What is set for the association counts for
+ * all of its addresses; what was set for one outlives a restart of the peer. All of it is set, or
+ * nothing: -EINVAL, with a text that names the field, where a value is out of the range of the
+ * configuration, below what it grants to clients (least_rto, least_heartbeat_interval), or does not
+ * fit to the others. -EADDRNOTAVAIL: not an address of the peer. -ENOMEM: too many associations
+ * have words of their own for an address. -ENOTCONN, -EAGAIN, -ETIMEDOUT. */
+TL_API int tl_assoc_timers(tl_lane* lane, tl_assoc assoc, const tl_address* address,
+                           tl_timers* out);
+TL_API int tl_assoc_set_timers(tl_lane* lane, tl_assoc assoc, const tl_address* address,
+                               const tl_timers* timers);
+
 #ifdef __cplusplus
 }
 #endif

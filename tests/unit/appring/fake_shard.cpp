@@ -16,6 +16,9 @@ SeededRandom no_random(1);
 test::FakeShard& fake(Shard* shard) {
   return static_cast<test::FakeShard&>(*shard);
 }
+const test::FakeShard& fake(const Shard* shard) {
+  return static_cast<const test::FakeShard&>(*shard);
+}
 
 }  // namespace
 
@@ -52,6 +55,19 @@ Status Shard::request_heartbeat(TimePoint now, AssocId assoc, IpAddress peer_add
 }
 Status Shard::set_primary(TimePoint now, AssocId assoc, IpAddress peer_address) {
   return fake(this).set_primary(now, assoc, peer_address);
+}
+EditResult Shard::set_profile(TimePoint, AssocId assoc, const ProfileEdit& edit) {
+  return fake(this).set_profile(assoc, edit);
+}
+EditResult Shard::set_path_profile(TimePoint, AssocId assoc, IpAddress peer_address,
+                                   const PathEdit& edit) {
+  return fake(this).set_path_profile(assoc, peer_address, edit);
+}
+const Profile* Shard::profile(AssocId assoc) const {
+  return fake(this).profile(assoc);
+}
+const Profile* Shard::path_profile(AssocId assoc, IpAddress peer_address) const {
+  return fake(this).path_profile(assoc, peer_address);
 }
 Event* Shard::next_event() {
   return fake(this).next_event();

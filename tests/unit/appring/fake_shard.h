@@ -56,6 +56,7 @@ class FakeShard final : public Shard, public PieceOwner {
   Status next_endpoint = Status::kOk;
   Status next_owner = Status::kOk;
   bool hold_acknowledgements = false;
+  Profile common;
 
   // -- what tests look at
   std::map<uint32_t, EndpointConfig> endpoints;
@@ -189,6 +190,25 @@ class FakeShard final : public Shard, public PieceOwner {
     if (!address.is_unicast()) return Status::kInvalidAddress;
     primaries.push_back(address);
     return Status::kOk;
+  }
+  // All associations have one profile, and all addresses what was said of one.
+  EditResult set_profile(AssocId id, const ProfileEdit& edit) {
+    if (find(id) == nullptr) return {Status::kNoSuchAssociation};
+    const Profile wanted = edit.applied_to(common);
+    if (const ProfileFault fault = fault_of(wanted)) return {Status::kInvalidValue, fault};
+    common = wanted;
+    return {};
+  }
+  EditResult set_path_profile(AssocId id, IpAddress address, const PathEdit& edit) {
+    if (path_profile(id, address) == nullptr) return {Status::kInvalidAddress};
+    common = edit.applied_to(common);
+    return {};
+  }
+  [[nodiscard]] const Profile* profile(AssocId id) const {
+    return assocs.contains(id.slot) ? &common : nullptr;
+  }
+  [[nodiscard]] const Profile* path_profile(AssocId id, IpAddress address) const {
+    return address.is_unicast() ? profile(id) : nullptr;
   }
   bool status(AssocId id, AssocStatus& out) const {
     const auto it = assocs.find(id.slot);
