@@ -200,9 +200,13 @@ bool Bridge::is_final(EventKind kind) {
 void Bridge::deliver(TimePoint now, Event& event) {
   if (event.kind == EventKind::kAccepted) return accept(now, event);
   Assoc* const assoc = find(event.assoc);
-  if (event.kind == EventKind::kSendAcknowledged || event.kind == EventKind::kSendFailed) {
-    return finish_send(event, assoc);
+  if (event.kind == EventKind::kSendAcknowledged) {
+    for (SentMessage* sent = event.sent; sent != nullptr; sent = sent->next_sent) {
+      finish_send(sent->payload, assoc, nullptr);
+    }
+    return;
   }
+  if (event.kind == EventKind::kSendFailed) return finish_send(event.payload, assoc, &event);
   if (assoc == nullptr) {
     count(RingCounter::k_drop_orphan_event);
     event.payload.reset();
@@ -224,13 +228,13 @@ void Bridge::deliver(TimePoint now, Event& event) {
 // The payload comes back: its slots are the client's again, whose they were, whoever has the
 // association by now. Uses the entry that was reserved when the message was taken, so it never has
 // to wait.
-void Bridge::finish_send(Event& event, Assoc* assoc) {
+void Bridge::finish_send(Payload& payload, Assoc* assoc, const Event* failed) {
   // What is sent is a channel's, all of it.
-  auto* const owner = static_cast<Channel*>(event.payload.owner());
+  auto* const owner = static_cast<Channel*>(payload.owner());
   if (owner == nullptr) return count(RingCounter::k_drop_orphan_event);
   Channel& channel = *owner;
-  const auto length = static_cast<uint32_t>(event.payload.size());
-  Piece* const head = event.payload.take();
+  const auto length = static_cast<uint32_t>(payload.size());
+  Piece* const head = payload.take();
   const uint32_t slot = channel.slot_of(head);
   const uint32_t slots = channel.unclaim(head);
   const uint64_t units = units_of(length);
@@ -245,18 +249,18 @@ void Bridge::finish_send(Event& event, Assoc* assoc) {
     look_at_the_dead();
     return release_orphans(channel);
   }
-  if (event.kind == EventKind::kSendAcknowledged) {
+  if (failed == nullptr) {
     channel.complete_send(slot);
   } else {
     tlr_completion out{};
     out.kind = TLR_SEND_FAILED;
     out.status = TLR_STATUS_FAILED;
-    out.reason = wire_reason(event.reason);
-    out.cause = event.cause;
-    out.stream = event.stream.value;
-    out.assoc_index = event.assoc.slot;
-    out.assoc_generation = event.assoc.generation;
-    out.context = event.context;
+    out.reason = wire_reason(failed->reason);
+    out.cause = failed->cause;
+    out.stream = failed->stream.value;
+    out.assoc_index = failed->assoc.slot;
+    out.assoc_generation = failed->assoc.generation;
+    out.context = failed->context;
     out.slot = slot;
     out.length = length;
     channel.complete(out);

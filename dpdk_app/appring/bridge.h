@@ -169,7 +169,8 @@ class Bridge {
   void end_operation(Channel& channel, uint64_t context, uint8_t status);
 
   // -- events (bridge.cpp)
-  void finish_send(Event& event, Assoc* assoc);
+  // `failed`: its kSendFailed; null: it is acknowledged.
+  void finish_send(Payload& payload, Assoc* assoc, const Event* failed);
   void notify_or_keep(TimePoint now, Channel& channel, Event& event, Assoc& assoc);
   [[nodiscard]] bool try_notify(Channel& channel, Event& event, Assoc* assoc);
   void attach_text(Channel& channel, Event& event, tlr_completion& out);

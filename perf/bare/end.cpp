@@ -161,7 +161,9 @@ void End::drain(TimePoint now) {
         read(now, event);
         break;
       case EventKind::kSendAcknowledged:
-        ++acknowledged;
+        for (const SentMessage* sent = event.sent; sent != nullptr; sent = sent->next_sent) {
+          ++acknowledged;
+        }
         break;
       case EventKind::kAccepted:
       case EventKind::kConnected:

@@ -112,6 +112,22 @@ struct ShardContext {
     return config.max_associations + uint32_t{kMaxPaths} * config.max_extended + 2;
   }
 
+  ~ShardContext() {
+    while (events.front() != nullptr) drop_event();
+  }
+  ShardContext(const ShardContext&) = delete;
+  ShardContext& operator=(const ShardContext&) = delete;
+
+  // The oldest event is over, and with it the messages that it told of.
+  void drop_event() {
+    for (SentMessage* message = events.front()->sent; message != nullptr;) {
+      SentMessage* const next = message->next_sent;
+      messages.destroy(static_cast<TxMessage*>(message));
+      message = next;
+    }
+    events.pop();
+  }
+
   const ShardConfig config;
   RandomSource& random;
   TimingWheel wheel;

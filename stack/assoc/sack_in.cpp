@@ -89,13 +89,11 @@ void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
 
 // Chunks that the cumulative TSN has passed, and with them the messages that are complete.
 void Association::finish_acked(ShardContext& ctx) {
+  SentMessage** end = nullptr;
   const bool dry = sender_.finish_acked(ctx.chunks, [&](TxMessage* message) {
-    Event& event = emit(ctx, EventKind::kSendAcknowledged);
-    event.context = message->context;
-    event.stream = message->stream;
-    event.ppid = message->ppid;
-    event.payload = std::move(message->payload);
-    ctx.messages.destroy(message);
+    if (end == nullptr) end = &emit(ctx, EventKind::kSendAcknowledged).sent;
+    *end = message;
+    end = &message->next_sent;
   });
   if (dry) emit(ctx, EventKind::kSenderDry);
 }

@@ -144,7 +144,7 @@ bool Shard::has_output() const {
 
 Event* Shard::next_event() {
   ShardContext& ctx = core_->ctx;
-  if (ctx.event_given) ctx.events.pop();
+  if (ctx.event_given) ctx.drop_event();
   Event* const oldest = ctx.events.front();
   ctx.event_given = oldest != nullptr;
   return oldest;

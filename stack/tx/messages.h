@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "trunkline/stack/payload.h"
+#include "trunkline/stack/stack.h"
 #include "trunkline/stack/types.h"
 
 namespace trunkline {
@@ -26,27 +27,23 @@ struct PayloadCursor {
   void settle();
 };
 
-// A user message from send() until its last byte is acknowledged.
-struct TxMessage {
+// A user message from send() until its last byte is acknowledged, and told.
+struct TxMessage : SentMessage {
   TxMessage* next = nullptr;  // behind it in its stream's line; these two are SendQueue's, and of
   TxMessage* turn = nullptr;  // a stream's oldest message the scheduler's
   SendStream* queue = nullptr;
-  Payload payload;
-  uint64_t context = 0;
   PayloadCursor unsent;      // where the next fragment begins
   uint32_t unsent_size = 0;  // bytes from there to the end
   uint32_t chunks_outstanding = 0;
-  Ppid ppid;
   union {
     Mid mid = Mid();    // its number in its stream; before its first byte is sent,
     uint32_t accepted;  // its place in the order of send(), over all streams
   };
-  StreamId stream;
   bool unordered = false;
   bool sack_immediately = false;
   bool started = false;
 };
-static_assert(sizeof(TxMessage) == 96);
+static_assert(sizeof(TxMessage) == 104);
 
 // A DATA chunk from its first transmission until the cumulative TSN passes it. An association may
 // have 65,535 of them: no byte is wasted.

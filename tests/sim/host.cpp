@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "../support/each_end.h"
 #include "base/bytes.h"
 #include "mangle.h"
 #include "shards/directory.h"
@@ -297,27 +298,32 @@ void Host::give(TimePoint now, Shard& shard, std::vector<Waiting>& burst) {
 }
 
 void Host::drain_events(TimePoint now, Shard& shard) {
-  while (Event* next = shard.next_event()) {
-    Event& event = *next;
-    simulator_.note_event(now, index_, event);
-    const HostIndex peer = simulator_.network().host_of(event.path).value_or(index_);
-    if (event.kind == EventKind::kAccepted) {
-      simulator_.referee().accepted(now, index_, peer, event.local_port, event.peer_port);
-    }
-    if (event.kind == EventKind::kAccepted || event.kind == EventKind::kConnected ||
-        event.kind == EventKind::kRestarted) {
-      AssocStatus status;
-      const bool judged =
-          shard.status(event.assoc, status) &&
-          !simulator_.ledger().is_hostile(status.local_port.value, status.peer_port.value);
-      if (judged) {
-        simulator_.addresses().check(now, index_, peer, status);
-      }
-    }
-    const RecordId record = simulator_.ledger().event(now, index_, boot_, event, peer);
-    if (record == kNoRecord || simulator_.verdict().failed()) return;
-    application_.on_event(*this, now, record, event);
+  bool good = true;
+  while (Event* event = good ? shard.next_event() : nullptr) {
+    test::each_end(*event, [&](Event& one) { good = good && take_event(now, shard, one); });
   }
+}
+
+bool Host::take_event(TimePoint now, Shard& shard, Event& event) {
+  simulator_.note_event(now, index_, event);
+  const HostIndex peer = simulator_.network().host_of(event.path).value_or(index_);
+  if (event.kind == EventKind::kAccepted) {
+    simulator_.referee().accepted(now, index_, peer, event.local_port, event.peer_port);
+  }
+  if (event.kind == EventKind::kAccepted || event.kind == EventKind::kConnected ||
+      event.kind == EventKind::kRestarted) {
+    AssocStatus status;
+    const bool judged =
+        shard.status(event.assoc, status) &&
+        !simulator_.ledger().is_hostile(status.local_port.value, status.peer_port.value);
+    if (judged) {
+      simulator_.addresses().check(now, index_, peer, status);
+    }
+  }
+  const RecordId record = simulator_.ledger().event(now, index_, boot_, event, peer);
+  if (record == kNoRecord || simulator_.verdict().failed()) return false;
+  application_.on_event(*this, now, record, event);
+  return true;
 }
 
 bool Host::transmit(TimePoint now, Shard& shard) {

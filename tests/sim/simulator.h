@@ -142,6 +142,8 @@ class Host {
   void check_paths(TimePoint now, const AssocStatus& status);
   void check_expired(TimePoint now);
   void drain_events(TimePoint now, Shard& shard);
+  // False: something was wrong.
+  bool take_event(TimePoint now, Shard& shard, Event& event);
   bool transmit(TimePoint now, Shard& shard);
   void mangle(TimePoint now, PacketOut& packet) const;
   void check_windows(TimePoint now);

@@ -431,8 +431,10 @@ class FakeShard final : public Shard, public PieceOwner {
   void acknowledge(uint32_t slot, Deliver deliver) {
     std::deque<Queued>& on_its_way = unacknowledged_[slot];
     Event done = event_of(assocs.at(slot), EventKind::kSendAcknowledged);
-    done.context = on_its_way.front().request.context;
-    done.payload = std::move(on_its_way.front().payload);
+    SentMessage message;
+    message.context = on_its_way.front().request.context;
+    message.payload = std::move(on_its_way.front().payload);
+    done.sent = &message;
     on_its_way.pop_front();
     deliver(done);
   }

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "../../support/each_end.h"
 #include "../../support/packet_digest.h"
 #include "ip.h"
 #include "trunkline/stack/stack.h"
@@ -235,7 +236,9 @@ class Host {
            std::find(own_.begin(), own_.end(), address) != own_.end();
   }
   void drain(TimePoint now) {
-    while (Event* event = shard_->next_event()) note(now, *event);
+    while (Event* event = shard_->next_event()) {
+      test::each_end(*event, [&](Event& one) { note(now, one); });
+    }
   }
   // What is kept is read: the window may open again.
   void read_kept(TimePoint now) {

@@ -170,7 +170,7 @@ enum class EventKind : uint8_t {
   kConnected,         // connect() succeeded
   kConnectFailed,     // connect() gave up: `reason`, `cause`; the id is dead
   kMessage,           // a message, or a piece of one: see Event::more, Event::payload
-  kSendAcknowledged,  // the peer has every byte of the message; its payload comes back
+  kSendAcknowledged,  // the peer has every byte of the messages in Event::sent
   kSendFailed,        // the message was not (entirely) acknowledged; its payload comes back
   kPeerShutdown,      // the peer began the shutdown sequence; it takes no more messages
   kClosed,            // the shutdown sequence is complete; the id is dead
@@ -182,6 +182,16 @@ enum class EventKind : uint8_t {
   kPrimaryChanged,    // `path` is the primary path now
   kRestartRefused,    // the peer seems to have restarted, from `path`, with addresses that are not
                       // this association's (section 5.2.2): all paths are being probed
+};
+
+// A message of a kSendAcknowledged. One SACK acknowledges many: they stay where the stack has them,
+// in the order of their TSNs, until the event is over; what is left of a payload is released then.
+struct SentMessage {
+  SentMessage* next_sent = nullptr;  // of the same event
+  Payload payload;       // what was given to send()
+  uint64_t context = 0;  // as given to send()
+  Ppid ppid;
+  StreamId stream;
 };
 
 // For each association the order is: kAccepted/kConnected first, kClosed/kLost/kConnectFailed
@@ -196,10 +206,10 @@ struct Event {
   AssocId assoc;
   EndpointId endpoint;
   uint64_t user = 0;              // the application's word for this association
-  uint64_t context = 0;           // kSend...: as given to send()
+  uint64_t context = 0;           // kSendFailed: as given to send()
   uint16_t cause = 0;             // RFC 9260 section 3.3.10 code, 0 when there is none
-  StreamId stream;                // kMessage
-  Ppid ppid;                      // kMessage
+  StreamId stream;                // kMessage, kSendFailed
+  Ppid ppid;                      // kMessage, kSendFailed
   uint16_t outbound_streams = 0;  // kAccepted, kConnected, kRestarted
   uint16_t inbound_streams = 0;
   PortNumber local_port;  // kAccepted, kConnected
@@ -209,7 +219,7 @@ struct Event {
   // kMessage: the message lies in `pieces`, in order; `size` is the sum. When `borrowed` is true
   // the bytes lie in the received packet and are valid only until receive()'s caller reuses it;
   // Shard::keep() makes them last. Otherwise `payload` owns them.
-  // kSend...: `payload` is what was given to send().
+  // kSendFailed: `payload` is what was given to send().
   // kLost, kConnectFailed: when the peer's user aborted, its Upper Layer Abort Reason (9.1),
   // borrowed like a message.
   bool borrowed = false;
@@ -220,6 +230,7 @@ struct Event {
   bool more = false;
   Piece borrowed_piece;
   Payload payload;
+  SentMessage* sent = nullptr;  // kSendAcknowledged: the first
 
   [[nodiscard]] const Piece* pieces() const { return borrowed ? &borrowed_piece : payload.head(); }
   [[nodiscard]] size_t size() const { return borrowed ? borrowed_piece.length : payload.size(); }
