@@ -12,7 +12,8 @@ import rfc_coverage  # noqa: E402
 
 LEAST_MUTATIONS = 40
 LEAST_PLANTED = 12
-MUTATED = ('9260',)  # RFCs each of whose sections has a mutation
+BY_SECTION = ('9260',)      # RFCs each of whose sections has a mutation
+BY_RULE = ('7829', '8899')  # each of whose rules has one, which a test of the rule notices
 
 # An RFC in small, with what disturbs: a list that looks like a heading, the end of a page in a
 # sentence, and a rule in a section that is left out.
@@ -140,7 +141,6 @@ def mutation_complaints(rfcs):
         except (OSError, ValueError) as error:
             wrong.append(f'mutation {mutation["name"]}: {error}')
     places = {place(rfc, rule['at']) for rfc in rfcs for rule in rfc.all_rules()}
-    by_rule = {m['rule'] for m in mutations if m.get('tests') and m.get('rule') in places}
     wrong += [f'mutation {m["name"]}: no such rule: {m["rule"]}' for m in mutations
               if '#' in m.get('rule', '') and m['rule'] not in places]
     count = sum(bool(m.get('tests')) and m.get('rule') in places for m in mutations)
@@ -149,11 +149,44 @@ def mutation_complaints(rfcs):
     planted = sum(bool(m.get('sim')) for m in mutations)
     if planted < LEAST_PLANTED:
         wrong.append(f'{planted} planted bugs for the simulator, wanted are {LEAST_PLANTED}')
-    for rfc in (rfc for rfc in rfcs if rfc.number in MUTATED):
-        wrong += [f'RFC {rfc.number}: no mutation of a rule in section {section}'
-                  for section, its_rules in rfc.rules.items()
-                  if any(rule.get('tests') for rule in its_rules)
-                  and not any(place(rfc, rule['at']) in by_rule for rule in its_rules)]
+    return wrong + unmutated(rfcs, mutations)
+
+
+def unmutated(rfcs, mutations):
+    """What is proven by tests, and has no mutation to prove the tests."""
+    tests = {}
+    for mutation in mutations:
+        tests.setdefault(mutation.get('rule'), set()).update(mutation.get('tests', []))
+    wrong = []
+    for rfc in rfcs:
+        if rfc.number in BY_SECTION:
+            wrong += [f'RFC {rfc.number}: no mutation of a rule in section {section}'
+                      for section, its_rules in rfc.rules.items()
+                      if any(rule.get('tests') for rule in its_rules)
+                      and not any(tests.get(place(rfc, rule['at'])) for rule in its_rules)]
+        if rfc.number in BY_RULE:
+            wrong += [f'RFC {rfc.number}: no mutation of {rule["at"]} that one of its tests notices'
+                      for rule in rfc.all_rules() if rule.get('tests')
+                      and not tests.get(place(rfc, rule['at']), set()) & set(rule['tests'])]
+    return wrong
+
+
+def mutations_are_missed(rfcs):
+    """Without its mutations, a section or a rule must be complained of; so must one whose mutation
+    is noticed by other tests only."""
+    wrong = []
+    mutations = mutate.load([])
+    for rfc in (rfc for rfc in rfcs if rfc.number in BY_SECTION + BY_RULE):
+        if not any(rule.get('tests') for rule in rfc.all_rules()):
+            wrong.append(f'RFC {rfc.number}: no rule to mutate')
+        for section, its_rules in rfc.rules.items():
+            proven = [place(rfc, rule['at']) for rule in its_rules if rule.get('tests')]
+            gone = proven[:1] if rfc.number in BY_RULE else proven
+            if gone and not unmutated([rfc], [m for m in mutations if m.get('rule') not in gone]):
+                wrong.append(f'RFC {rfc.number}: did not miss the mutations of {section}')
+            others = [m | {'tests': ['No.SuchTest']} if m.get('rule') in gone else m for m in mutations]
+            if gone and rfc.number in BY_RULE and not unmutated([rfc], others):
+                wrong.append(f'RFC {rfc.number}: any test does for a mutation of {gone[0]}')
     return wrong
 
 
@@ -163,6 +196,7 @@ def main():
     for rfc in rfcs:
         wrong += rfc_coverage.complaints(rfc, known) + lies_noticed(rfc, known)
     wrong += rfc_coverage.page_complaints(rfcs) + reading_is_right() + mutation_complaints(rfcs)
+    wrong += mutations_are_missed(rfcs)
     for line in wrong:
         print(f'check_rfc_coverage: {line}')
     rules = sum(len(rfc.all_rules()) for rfc in rfcs)
