@@ -29,7 +29,8 @@ class RawLane : public RingEnd {
     uint32_t& consumed = shared_->completion_consumed.value;
     const uint32_t produced = load_acquire(shared_->completion_produced.value);
     for (; consumed != produced && out.size() < most; store_release(consumed, consumed + 1)) {
-      const tlr_completion& entry = completions_[consumed & completion_mask_];
+      const tlr_completion entry = completions_[consumed & completion_mask_];
+      if (tlr_has_more(entry.kind)) store_release(consumed, consumed + 1);
       out.push_back({entry, {}});
       if (entry.kind == TLR_MESSAGE) {
         out.back().text = read(entry);
