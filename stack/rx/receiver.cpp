@@ -23,8 +23,7 @@ Receiver::Arrival Receiver::settle(const ReceiverContext& ctx, const wire::DataC
 Receiver::Room Receiver::make_room(const ReceiverContext& ctx, const wire::DataChunk& chunk,
                                    DataSeen& seen) {
   const bool fills_gap = chunk.tsn.before(tsns_.highest());
-  const bool next_to_be_read =
-      is_next(chunk.tsn) && keeps_up(ctx.profile);
+  const bool next_to_be_read = is_next(chunk.tsn) && keeps_up(ctx.profile);
   if (next_to_be_read && queue_.delivers(chunk)) return Room::kFound;
   bool dropped = false;
   while (window(ctx.profile) == 0 &&
