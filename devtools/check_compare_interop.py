@@ -17,6 +17,7 @@ import compare_interop  # noqa: E402  (after the path)
 from lib import pcapng  # noqa: E402
 
 OURS, THEIRS = '10.9.0.1', '10.9.0.2'
+LOSS = 'interop_kernel_ipv4/ours_listens_ipv4_loss'
 CASE = 'interop_kernel_ipv4/ours_listens_ipv4_sizes'
 wrong = []
 
@@ -80,7 +81,7 @@ class Conversation:
         return self
 
 
-def folder_with(base, name, *conversations, case=CASE):
+def folder_with(base, name, *conversations, case):
     for run, packets in enumerate(each.packets for each in conversations):
         (base / name / f'run-{run}' / case).mkdir(parents=True)
         pcapng.write(base / name / f'run-{run}' / case / 'packets.pcapng', packets)
@@ -98,10 +99,11 @@ def complaints(before, after):
         return compare_interop.verdict(*sides), report.getvalue()
 
 
-def judge(what, before, after, alike):
+def judge(what, before, after, alike, case=CASE):
     with tempfile.TemporaryDirectory() as base:
         base = pathlib.Path(base)
-        count, report = complaints(folder_with(base, 'before', *before), folder_with(base, 'after', *after))
+        count, report = complaints(folder_with(base, 'before', *before, case=case),
+                                   folder_with(base, 'after', *after, case=case))
     if (count == 0) != alike:
         wrong.append(f'{what}: {count} complaints, wanted {"none" if alike else "some"}\n{report}')
     return report
@@ -121,6 +123,9 @@ def chance_is_no_difference():
     shorter = plain(2, data=None)
     judge('two outcomes, both seen', [plain(1), plain(3, **{'cookie ack': None})],
           [plain(4, **{'cookie ack': None}), plain(5)], True)
+    last = {'shutdown complete': None}
+    judge('their last word is lost', [plain(1)], [plain(2, **last)], True, LOSS)
+    judge('their last word is lost, before', [plain(1, **last)], [plain(2)], True, LOSS)
     if 'rare' not in judge('no DATA', [plain(1)], [shorter], True):
         wrong.append('that there is no DATA was not told')
 
@@ -157,6 +162,10 @@ def each_change_is_found():
     for cause in (tlv(12, b'another text'), tlv(13, b'why')):
         judge('another cause', [plain(1, **{'shutdown ack': chunk(6, tlv(12, b'why'))})],
               [plain(2, **{'shutdown ack': chunk(6, cause)})], False)
+    for name in ('cookie ack', 'shutdown ack'):
+        judge('ours is missing where packets are lost', [plain(1)], [plain(2, **{name: None})], False, LOSS)
+    judge('their last word is another where packets are lost', [plain(1)],
+          [plain(2, **{'shutdown complete': chunk(14, flags=2)})], False, LOSS)
     swapped = plain(2)
     swapped.packets[3], swapped.packets[-2] = swapped.packets[-2], swapped.packets[3]
     judge('another order', [plain(1)], [swapped], False)
@@ -180,8 +189,8 @@ def nothing_is_never_the_same():
     with tempfile.TemporaryDirectory() as base:
         base = pathlib.Path(base)
         for name in ('before', 'after'):
-            folder_with(base, name, plain(1))
-        folder_with(base, 'more', plain(1))
+            folder_with(base, name, plain(1), case=CASE)
+        folder_with(base, 'more', plain(1), case=CASE)
         (base / 'more' / 'x/interop_usrsctp_ipv4/case').mkdir(parents=True)
         pcapng.write(base / 'more' / 'x/interop_usrsctp_ipv4/case/packets.pcapng', plain(1).packets)
         for what, before, after in (('a case more', 'before', 'more'), ('a case less', 'more', 'after')):

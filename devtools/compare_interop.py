@@ -18,7 +18,8 @@ nothing to a row; what is missing, new, changed, or has changed places, does. Tw
 rows, and are compared as kinds that the whole matrix has or has not: DATA, SACK, HEARTBEAT and their
 like, which come when time wants it, and answers to packets of no association. Where chance has more
 than one outcome (who is first when two connect at once?), the case is run again with both builds:
-each outcome of the one must come up with the other.
+each outcome of the one must come up with the other. Where the cable loses packets (cases named loss)
+what the peer has said may be missing, not what we have.
 
 Addresses, streams, windows, lists and texts are compared as they are, and what IP says in our packets.
 Of what is drawn there remains what it is good for: a tag is zero, the receiver's, the sender's own or
@@ -321,13 +322,31 @@ def is_build(folder):
 
 # The verdict
 
+def within(row, other):
+    """Is it the other row, but for what is not there?"""
+    rest = iter(other)
+    return all(text in rest for text in row)
+
+
+def but_for_loss(outcome, others):
+    """Where the cable loses packets, what theirs said may never have come: ours must be the same."""
+    def same(one, other):
+        return one[:2] == other[:2] and (within(one[2], other[2]) or within(other[2], one[2]))
+    own = sorted(dict(outcome), key=str)
+    return any(len(own) == len(other) and all(map(same, own, sorted(dict(other), key=str)))
+               for other in others)
+
+
 def unlike(before, after):
     """{case: (outcomes of before only, of after only)}; a case that one lacks has none there."""
     found = {}
     for case in sorted(before.outcomes.keys() | after.outcomes.keys()):
         old, new = before.outcomes.get(case, set()), after.outcomes.get(case, set())
-        if old != new:
-            found[case] = (old - new, new - old)
+        lossy = '_loss' in case
+        apart = tuple({each for each in here - there if not (lossy and but_for_loss(each, there))}
+                      for here, there in ((old, new), (new, old)))
+        if any(apart):
+            found[case] = apart
     return found
 
 
