@@ -101,6 +101,12 @@ void check_fields(const Map& map, const Profile& p) {
                     "max_message_size",
                     bytes_text(p.a_rwnd), bytes_text(p.max_message_size)));
   }
+  if (!keeps(p, ProfileRule::kPartialDelivery)) {
+    mistakes.conclude(blame(map, {"partial_delivery_point", "a_rwnd"}), {"profiles"},
+                      fmt::format("partial_delivery_point {} is above half of a_rwnd {}, so that "
+                                  "the window could shut before; lower it or raise a_rwnd",
+                                  bytes_text(p.partial_delivery_point), bytes_text(p.a_rwnd)));
+  }
   if (!keeps(p, ProfileRule::kSendBuffer)) {
     mistakes.conclude(blame(map, {"send_buffer", "max_message_size"}), {"profiles"},
                       fmt::format("send_buffer {} is smaller than max_message_size {}, so that the "
@@ -195,6 +201,7 @@ class Resolver {
                 "a_rwnd",
                 "send_buffer",
                 "max_message_size",
+                "partial_delivery_point",
                 "path_mtu",
                 "pmtu_discovery",
                 "pmtu_base",

@@ -36,6 +36,8 @@ ProfileFault fault_of_rule(ProfileRule rule) {
       return {"a_rwnd", "is smaller than twice max_message_size"};
     case ProfileRule::kSendBuffer:
       return {"send_buffer", "is smaller than max_message_size"};
+    case ProfileRule::kPartialDelivery:
+      return {"partial_delivery_point", "is above half of a_rwnd"};
     case ProfileRule::kFixedPathMtu:
       return {"fixed_path_mtu", "is above path_mtu"};
   }

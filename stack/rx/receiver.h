@@ -101,9 +101,12 @@ class Receiver {
   [[nodiscard]] ReceiveBlock* pop_ready(ReceiveBlocks& blocks) { return queue_.pop_ready(blocks); }
 
   // Partial delivery, if the profile wants it and the reader keeps up: see
-  // ReceiveQueue::give_front().
+  // ReceiveQueue::give_front(). Where half of the window is unread nothing would be won: what is
+  // given is charged again, and more than the window would be in the reader's hands.
   bool give_front(const ReceiverContext& ctx, uint32_t least) {
-    if (ctx.profile.partial_delivery_point == 0 || !keeps_up(ctx.profile)) return false;
+    const Profile& profile = ctx.profile;
+    if (profile.partial_delivery_point == 0) return false;
+    if (!keeps_up(profile) || unread_ > profile.a_rwnd / 2) return false;
     return queue_.give_front(ctx.blocks, least);
   }
 

@@ -272,8 +272,9 @@ void Chatter::on_event(Host& host, TimePoint now, RecordId record, Event& event)
 // ---------------------------------------------------------------- reading
 
 void Chatter::got_message(Host& host, TimePoint now, Side& side, Event& event) {
-  ++side.received;
-  if (side.plan->traffic.pattern == Pattern::kPingPong) {
+  const uint32_t offset = simulator_.ledger().last_offset();
+  if (!event.more) ++side.received;
+  if (side.plan->traffic.pattern == Pattern::kPingPong && !event.more) {
     ++side.to_answer;
     side.next_send = std::min(side.next_send, now);
   }
@@ -287,12 +288,13 @@ void Chatter::got_message(Host& host, TimePoint now, Side& side, Event& event) {
     // The association is aborted; its last event follows.
     return;
   }
-  simulator_.ledger().check_kept(now, side.record, event);
+  simulator_.ledger().check_kept(now, side.record, event, offset);
   side.kept_bytes += event.size();
   Kept kept;
   kept.take_at =
       std::max(side.stalled_until, now + Duration(static_cast<int64_t>(random_.below(3'000'000))));
   kept.event = std::move(event);
+  kept.offset = offset;
   side.kept.push_back(std::move(kept));
 }
 
@@ -309,7 +311,7 @@ uint64_t Chatter::kept_blocks() const {
 void Chatter::take_kept(Host& host, TimePoint now, Side& side) {
   while (!side.kept.empty() && side.kept.front().take_at <= now) {
     Kept& first = side.kept.front();
-    simulator_.ledger().check_kept(now, side.record, first.event);
+    simulator_.ledger().check_kept(now, side.record, first.event, first.offset);
     const size_t bytes = first.event.size();
     side.kept_bytes -= bytes;
     side.kept.pop_front();

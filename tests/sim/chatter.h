@@ -43,6 +43,7 @@ class Chatter final : public Application {
   struct Kept {
     Event event;
     TimePoint take_at;
+    uint32_t offset = 0;  // in its message
   };
 
   // One end of one planned association.

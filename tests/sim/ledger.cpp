@@ -339,8 +339,8 @@ void Ledger::check_lifecycle(TimePoint now, AssocRecord& record, const Event& ev
   }
 }
 
-bool Ledger::check_pieces(TimePoint now, MessageId message, const Event& event) {
-  size_t at = 0;
+bool Ledger::check_pieces(TimePoint now, MessageId message, const Event& event, uint32_t offset) {
+  size_t at = offset;
   for (const Piece* piece = event.pieces(); piece != nullptr; piece = piece->next) {
     const size_t good = compare_content(message, at, {piece->data, piece->length});
     if (good < piece->length) {
@@ -350,7 +350,8 @@ bool Ledger::check_pieces(TimePoint now, MessageId message, const Event& event) 
     at += piece->length;
     if (event.borrowed) break;
   }
-  if (at != event.size() || at != messages_[message].size) {
+  const bool ends = at == messages_[message].size;
+  if (at != offset + event.size() || (event.more ? at > messages_[message].size : !ends)) {
     verdict_.fail(now, name(message) + ": " + std::to_string(at) + " bytes arrived");
     return false;
   }
@@ -385,13 +386,14 @@ void Ledger::message_event(TimePoint now, RecordId receiver, const Event& event)
     return fail(now, record, "got " + name(id) + ", which was not accepted");
   }
   bind(now, flow, message.flow, receiver);
-  if (message.deliveries++ > 0) return fail(now, record, "got twice: " + name(id));
+  if (message.deliveries > 0) return fail(now, record, "got twice: " + name(id));
   if (event.stream != message.stream || event.unordered != message.unordered) {
     return fail(now, record,
                 "on stream " + std::to_string(event.stream.value) +
                     (event.unordered ? ", unordered: " : ", ordered: ") + name(id));
   }
-  if (!message.unordered) {
+  if (!check_open(now, record, flow, id, event)) return;
+  if (!message.unordered && last_offset_ == 0) {
     uint32_t& next = flow.delivered_ordered[message.stream.value];
     if (message.ordinal != next) {
       return fail(now, record,
@@ -400,10 +402,33 @@ void Ledger::message_event(TimePoint now, RecordId receiver, const Event& event)
     }
     ++next;
   }
-  if (check_pieces(now, id, event)) {
-    ++record.received;
-    ++delivered_;
+  if (!event.more) ++message.deliveries;
+  if (!check_pieces(now, id, event, last_offset_) || event.more) return;
+  ++record.received;
+  ++delivered_;
+}
+
+// Of a stream one message is given at a time, and of an association one in pieces.
+bool Ledger::check_open(TimePoint now, const AssocRecord& record, Flow& flow, MessageId id,
+                        const Event& event) {
+  Message& message = messages_[id];
+  const auto open = flow.open.find(message.stream.value);
+  if (open != flow.open.end() && open->second != id) {
+    fail(now, record, "between pieces of " + name(open->second) + ": " + name(id));
+    return false;
   }
+  if (event.more && open == flow.open.end() && !flow.open.empty()) {
+    fail(now, record, "two messages in pieces at once: " + name(id));
+    return false;
+  }
+  last_offset_ = message.given;
+  message.given += static_cast<uint32_t>(event.size());
+  if (event.more) {
+    flow.open[message.stream.value] = id;
+  } else {
+    flow.open.erase(message.stream.value);
+  }
+  return true;
 }
 
 std::array<uint8_t, kMarkSize> intruder_mark(uint16_t stream, uint16_t ssn, bool unordered) {
@@ -437,11 +462,11 @@ void Ledger::check_splice(TimePoint now, const AssocRecord& record, const Event&
   }
 }
 
-void Ledger::check_kept(TimePoint now, RecordId record, const Event& event) {
+void Ledger::check_kept(TimePoint now, RecordId record, const Event& event, uint32_t offset) {
   now_ = now;
   if (event.borrowed) verdict_.fail(now, "keep() left the message borrowed");
   if (records_[record].hostile) return;
-  static_cast<void>(check_pieces(now, event.ppid.value ^ key_, event));
+  static_cast<void>(check_pieces(now, event.ppid.value ^ key_, event, offset));
 }
 
 void Ledger::send_event(TimePoint now, RecordId sender, const Event& event) {

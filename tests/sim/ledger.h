@@ -3,7 +3,8 @@
 // promise (trunkline/stack/stack.h). It stands outside the stack and believes nothing of it: each
 // message carries its number as PPID and a content that follows from that number.
 //
-// Rules: delivered at most once, unchanged, on its stream, to the association it was sent to;
+// Rules: delivered at most once, unchanged, on its stream, to the association it was sent to, whole
+// or in pieces between which nothing else of its stream comes;
 // ordered messages of a stream without gap; an acknowledged message has been delivered; each
 // accepted message ends in one event that brings its payload back; events of an association begin
 // and end as `struct Event` says.
@@ -107,8 +108,11 @@ class Ledger final : private PieceOwner {
   // -- what the stack says. Before the application sees the event; finds or makes the record.
   RecordId event(TimePoint now, HostIndex host, uint32_t boot, const Event& event,
                  HostIndex peer_host);
-  // Checks the bytes of a message that was kept and is about to be let go.
-  void check_kept(TimePoint now, RecordId record, const Event& event);
+  // Checks the bytes of a message that was kept and is about to be let go, or of the piece of one
+  // that begins there.
+  void check_kept(TimePoint now, RecordId record, const Event& event, uint32_t offset);
+  // Where the last kMessage began in its message.
+  [[nodiscard]] uint32_t last_offset() const { return last_offset_; }
 
   // -- at the end
   // Everything accepted by this side must have been delivered and acknowledged.
@@ -141,6 +145,7 @@ class Ledger final : private PieceOwner {
     uint32_t ordinal = 0;  // among the accepted ordered ones of its stream
     Fate fate = Fate::kMade;
     uint8_t deliveries = 0;
+    uint32_t given = 0;  // bytes of a message that comes in pieces
     std::unique_ptr<Chain> chain;
   };
   // One sequence of messages, from one side between two (re)starts.
@@ -150,6 +155,7 @@ class Ledger final : private PieceOwner {
     RecordId receiver = 0;
     std::map<uint16_t, uint32_t> accepted_ordered;   // by stream
     std::map<uint16_t, uint32_t> delivered_ordered;  // by stream
+    std::map<uint16_t, MessageId> open;              // given in part, by stream: one at most
   };
 
   void check_splice(TimePoint now, const AssocRecord& record, const Event& event);
@@ -160,7 +166,9 @@ class Ledger final : private PieceOwner {
   void check_lifecycle(TimePoint now, AssocRecord& record, const Event& event);
   void message_event(TimePoint now, RecordId receiver, const Event& event);
   void send_event(TimePoint now, RecordId sender, const Event& event);
-  bool check_pieces(TimePoint now, MessageId message, const Event& event);
+  bool check_pieces(TimePoint now, MessageId message, const Event& event, uint32_t offset);
+  bool check_open(TimePoint now, const AssocRecord& record, Flow& flow, MessageId id,
+                  const Event& event);
   void bind(TimePoint now, Flow& flow, uint32_t flow_id, RecordId receiver);
   void fail(TimePoint now, const AssocRecord& record, const std::string& what);
   [[nodiscard]] std::string name(MessageId message) const;
@@ -175,6 +183,7 @@ class Ledger final : private PieceOwner {
   std::vector<uint64_t> pending_ = std::vector<uint64_t>(256, 0);  // by host
   std::vector<uint32_t> living_ = std::vector<uint32_t>(256, 0);   // by host
   std::set<uint16_t> hostile_ports_;
+  uint32_t last_offset_ = 0;
   uint64_t payloads_out_ = 0;
   uint64_t delivered_ = 0;
   uint64_t accepted_ = 0;

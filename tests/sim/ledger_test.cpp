@@ -104,6 +104,66 @@ class LedgerTest : public testing::Test {
   RecordId server_ = 0;
 };
 
+Event piece_of(const Event& whole, size_t from, size_t size) {
+  Event out;
+  out.kind = whole.kind;
+  out.assoc = whole.assoc;
+  out.ppid = whole.ppid;
+  out.stream = whole.stream;
+  out.unordered = whole.unordered;
+  out.borrowed = true;
+  out.borrowed_piece = {whole.borrowed_piece.data + from, static_cast<uint32_t>(size), nullptr};
+  out.more = from + size < whole.borrowed_piece.length;
+  return out;
+}
+
+TEST_F(LedgerTest, PiecesMakeAMessageAndOtherStreamsMayComeBetweenThem) {
+  Sent large = send(1, false, 1000, 2);
+  Sent other = send(2, false, 10, 1);
+  const Event whole = message(large);
+  tell(kServer, piece_of(whole, 0, 400));
+  deliver(other);
+  tell(kServer, piece_of(whole, 400, 1));
+  EXPECT_EQ(ledger_.last_offset(), 400u);
+  EXPECT_EQ(ledger_.delivered(), 1u);
+  tell(kServer, piece_of(whole, 401, 599));
+  end(large);
+  end(other);
+  close();
+  expect_good();
+}
+
+TEST_F(LedgerTest, APieceThatComesTwiceIsCaught) {
+  Sent large = send(1, false, 1000, 2);
+  tell(kServer, piece_of(message(large), 0, 400));
+  tell(kServer, piece_of(message(large), 0, 400));
+  expect_caught("content differs");
+}
+
+TEST_F(LedgerTest, AnEndThatIsMissingIsCaught) {
+  Sent large = send(1, false, 1000, 2);
+  Event piece = piece_of(message(large), 0, 400);
+  piece.more = false;
+  tell(kServer, piece);
+  expect_caught("bytes arrived");
+}
+
+TEST_F(LedgerTest, AMessageBetweenPiecesOfItsStreamIsCaught) {
+  Sent large = send(1, false, 1000, 2);
+  Sent other = send(1, true, 10, 1);
+  tell(kServer, piece_of(message(large), 0, 400));
+  deliver(other);
+  expect_caught("between pieces");
+}
+
+TEST_F(LedgerTest, TwoMessagesInPiecesAtOnceAreCaught) {
+  Sent large = send(1, false, 1000, 2);
+  Sent other = send(2, false, 1000, 1);
+  tell(kServer, piece_of(message(large), 0, 400));
+  tell(kServer, piece_of(message(other), 0, 400));
+  expect_caught("two messages in pieces");
+}
+
 TEST_F(LedgerTest, FaithfulDeliveryIsGood) {
   for (uint16_t i = 0; i < 50; ++i) {
     Sent sent = send(i % 10, i % 3 == 0, 1 + i * 7u, 1 + i % 4);
@@ -373,10 +433,10 @@ TEST_F(LedgerTest, KeptMessagesAreCheckedAgain) {
     void release(Piece*) noexcept override {}
   } nobody;
   kept.payload = Payload(&piece, &nobody);
-  ledger_.check_kept(kNow, 0, kept);
+  ledger_.check_kept(kNow, 0, kept, 0);
   expect_good();
   a.content[50] = static_cast<uint8_t>(a.content[50] + 1);
-  ledger_.check_kept(kNow, 0, kept);
+  ledger_.check_kept(kNow, 0, kept, 0);
   expect_caught("differs at byte 50");
 }
 

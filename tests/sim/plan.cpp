@@ -114,6 +114,7 @@ Profile Drawer::draw_profile() {
   p.max_burst = dice_.one_of<uint8_t>({0, 1, 4, 4, 8});
   p.nagle = dice_.percent(15);
   p.one_data_per_packet = dice_.percent(15);
+  p.partial_delivery_point = p.nagle ? 4096 : 0;  // no draw of its own: all others stay as they are
   return p;
 }
 
@@ -173,10 +174,12 @@ void Drawer::draw_links() {
   }
 }
 
-// The largest message that both ends can hold several of. What a receiver holds is charged with
-// its overhead.
+// The largest message that both ends can hold several of, unless its receiver takes pieces. What a
+// receiver holds is charged with its overhead.
 uint32_t Drawer::size_limit(const HostPlan& from, const HostPlan& to) {
-  return std::min({from.profile.send_buffer / 2, to.profile.a_rwnd / 4, to.profile.max_message_size,
+  const uint32_t whole =
+      to.profile.partial_delivery_point != 0 ? UINT32_MAX : to.profile.a_rwnd / 4;
+  return std::min({from.profile.send_buffer / 2, whole, to.profile.max_message_size,
                    from.profile.max_message_size});
 }
 

@@ -52,6 +52,7 @@ struct Fields<Profile> {
       TRUNKLINE_FIELD(a_rwnd),
       TRUNKLINE_FIELD(send_buffer),
       TRUNKLINE_FIELD(max_message_size),
+      TRUNKLINE_FIELD(partial_delivery_point),
       TRUNKLINE_FIELD(path_mtu),
       TRUNKLINE_FIELD(pmtu_discovery),
       TRUNKLINE_FIELD(pmtu_base),

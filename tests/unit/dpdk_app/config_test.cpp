@@ -69,6 +69,7 @@ profiles:
     a_rwnd: 1MiB
     send_buffer: 2MiB
     max_message_size: 128KiB
+    partial_delivery_point: 32KiB
     path_mtu: 1400
     pmtu_discovery: probing
     pmtu_base: 1280
@@ -103,6 +104,7 @@ profiles:
   wanted.a_rwnd = 1u << 20;
   wanted.send_buffer = 2u << 20;
   wanted.max_message_size = 128u << 10;
+  wanted.partial_delivery_point = 32u << 10;
   wanted.path_mtu = 1400;
   wanted.pmtu_discovery = PmtuDiscovery::kProbing;
   wanted.pmtu_base = 1280;

@@ -112,12 +112,17 @@ class OneEnd {
     if (outcome == Outcome::kWholeInOrder) out.push_back(sent.text);
     tracker.record(chunk.tsn, disorder);
     queue.acknowledge(tracker.cum_tsn());
+    if (cut_at != 0) queue.give_front(blocks, cut_at);
     while (ReceiveBlock* message = queue.pop_ready(blocks)) {
-      std::string text;
+      std::string& text = open_[message->held.stream.value];
       for (const Piece* piece = &message->piece; piece != nullptr; piece = piece->next) {
         text.append(reinterpret_cast<const char*>(piece->data), piece->length);
       }
-      out.push_back(text);
+      if (message->held.more) {
+        ++pieces;
+      } else {
+        out.push_back(std::exchange(text, {}));
+      }
       blocks.free_chain(message);
     }
     steps += steps_taken - before;
@@ -130,10 +135,13 @@ class OneEnd {
   TsnTracker tracker;
   ReceiveQueue queue;
   uint64_t steps = 0;
-  uint64_t worst = 0;  // of one chunk
+  uint64_t worst = 0;   // of one chunk
+  uint32_t cut_at = 0;  // messages are given in pieces of so many bytes at least; 0: whole
+  uint64_t pieces = 0;
 
  private:
   uint32_t base_;
+  std::map<uint16_t, std::string> open_;
 };
 
 // Messages of some streams, cut at random; their texts say which they are.
@@ -213,6 +221,70 @@ TEST(ReceiveModel, AgreesWhenMuchIsOutOfOrder) {
 }
 TEST(ReceiveModel, AgreesOnOneStreamOfLongMessages) {
   for (uint64_t seed = 41; seed <= 50; ++seed) compare(seed, 100, 1, 40);
+}
+
+// ---------------------------------------------------------------- in pieces
+
+// The same with messages given in pieces: each comes once, with all of its bytes, and those of a
+// stream in order, whatever is cut, comes again or is dropped. Nothing is between its pieces, or it
+// would be in its text.
+void cut(uint64_t seed, size_t reach, uint16_t streams, size_t most_parts, uint32_t cut_at) {
+  SeededRandom random(seed);
+  const uint32_t base = random.below(2) == 0 ? 0xffffff00u : static_cast<uint32_t>(random.u32());
+  OneEnd receiver(base);
+  receiver.cut_at = cut_at;
+  const std::vector<Sent> sent = conversation(random, 400, streams, most_parts);
+  std::map<std::string, const Sent*> expected;
+  std::string text;
+  for (const Sent& chunk : sent) {
+    text = (chunk.beginning ? "" : text) + chunk.text;
+    if (chunk.ending) expected[text] = &chunk;
+  }
+  std::set<size_t> missing;
+  for (size_t i = 0; i < sent.size(); ++i) missing.insert(i);
+  Strings got;
+  for (int step = 0; !missing.empty(); ++step) {
+    ASSERT_LT(step, 200000);
+    const size_t lowest = *missing.begin();
+    const auto last = receiver.queue.last_loose();
+    if (random.below(10) == 0 && last) {
+      if (!receiver.tracker.forget(last->first, last->last, receiver.disorder)) continue;
+      receiver.queue.drop_last_loose(receiver.blocks);
+      const size_t end = last->last.distance_from(Tsn(base));
+      for (size_t i = last->first.distance_from(Tsn(base)); i <= end; ++i) missing.insert(i);
+    } else {
+      const size_t i = random.below(30) == 0 ? lowest : lowest + random.below(reach);
+      if (i >= sent.size() || missing.count(i) == 0 || !receiver.would_take(i)) continue;
+      const Outcome outcome = receiver.receive(sent[i], got);
+      ASSERT_TRUE(outcome == Outcome::kHeld || outcome == Outcome::kWholeInOrder) << seed;
+      missing.erase(i);
+    }
+    if (step % 16 == 0) {
+      ASSERT_TRUE(receiver.queue.is_sound()) << seed;
+      ASSERT_EQ(receiver.queue.held_blocks(), receiver.blocks.used());
+    }
+  }
+  EXPECT_TRUE(receiver.queue.empty());
+  EXPECT_GT(receiver.pieces, 0u);
+  ASSERT_EQ(got.size(), expected.size());
+  std::map<uint16_t, uint64_t> before;
+  for (const std::string& one : got) {
+    const auto found = expected.find(one);
+    ASSERT_NE(found, expected.end()) << seed << ": " << one.substr(0, 40);
+    const Sent& end = *found->second;
+    if (!end.unordered) {
+      uint64_t& last = before[end.stream];
+      EXPECT_GE(end.number, last);
+      last = end.number;
+    }
+    expected.erase(found);
+  }
+}
+
+TEST(ReceiveModel, InPiecesNothingIsLostRepeatedOrMixed) {
+  for (uint64_t seed = 1; seed <= 15; ++seed) cut(seed, 6, 3, 4, 1);
+  for (uint64_t seed = 21; seed <= 35; ++seed) cut(seed, 200, 5, 6, 1);
+  for (uint64_t seed = 41; seed <= 50; ++seed) cut(seed, 100, 1, 40, 700);
 }
 
 // ---------------------------------------------------------------- what a chunk costs

@@ -42,6 +42,7 @@ constexpr void visit_profile_limits(Visitor&& visit) {
   visit.bytes("a_rwnd", &P::a_rwnd, 1500, 256u << 20);  // section 3.3.2: at least 1500
   visit.bytes("send_buffer", &P::send_buffer, 1500, 256u << 20);
   visit.bytes("max_message_size", &P::max_message_size, 1, 64u << 20);
+  visit.bytes("partial_delivery_point", &P::partial_delivery_point, 0, 128u << 20);
   visit.count("path_mtu", &P::path_mtu, 576, 9200);
   visit.count("pmtu_base", &P::pmtu_base, 576, 9200);
   visit.duration("pmtu_probe_timeout", &P::pmtu_probe_timeout, milliseconds(1000), hours(1));
@@ -53,16 +54,18 @@ inline constexpr uint16_t kMostSwitchoverRetrans = 255;  // beside kNeverSwitch
 
 // What must hold between numbers, each of which is in its range.
 enum class ProfileRule : uint8_t {
-  kRtoMin,       // rto_min <= rto_initial
-  kRtoMax,       // rto_initial <= rto_max
-  kSwitchover,   // RFC 7829 section 5 rule 1
-  kWindow,       // what waits for reassembly is charged in whole blocks, up to twice its payload
-  kSendBuffer,   // the largest message can be sent
-  kFixedPathMtu  // at most path_mtu
+  kRtoMin,      // rto_min <= rto_initial
+  kRtoMax,      // rto_initial <= rto_max
+  kSwitchover,  // RFC 7829 section 5 rule 1
+  kWindow,      // what waits for reassembly is charged in whole blocks, up to twice its payload
+  kSendBuffer,  // the largest message can be sent
+  kPartialDelivery,  // a message is given in pieces before it shuts the window
+  kFixedPathMtu      // at most path_mtu
 };
-inline constexpr std::array kProfileRules = {ProfileRule::kRtoMin,     ProfileRule::kRtoMax,
-                                             ProfileRule::kSwitchover, ProfileRule::kWindow,
-                                             ProfileRule::kSendBuffer, ProfileRule::kFixedPathMtu};
+inline constexpr std::array kProfileRules = {
+    ProfileRule::kRtoMin,      ProfileRule::kRtoMax,     ProfileRule::kSwitchover,
+    ProfileRule::kWindow,      ProfileRule::kSendBuffer, ProfileRule::kPartialDelivery,
+    ProfileRule::kFixedPathMtu};
 
 // Where data leaves a path: primary_switchover_max_retrans must not be less.
 [[nodiscard]] constexpr uint16_t leaving_threshold(const Profile& p) {
@@ -78,9 +81,11 @@ inline constexpr std::array kProfileRules = {ProfileRule::kRtoMin,     ProfileRu
     case ProfileRule::kSwitchover:
       return p.primary_switchover_max_retrans >= leaving_threshold(p);
     case ProfileRule::kWindow:
-      return p.a_rwnd / 2 >= p.max_message_size;
+      return p.partial_delivery_point != 0 || p.a_rwnd / 2 >= p.max_message_size;
     case ProfileRule::kSendBuffer:
       return p.send_buffer >= p.max_message_size;
+    case ProfileRule::kPartialDelivery:
+      return p.partial_delivery_point <= p.a_rwnd / 2;
     case ProfileRule::kFixedPathMtu:
       return p.fixed_path_mtu <= p.path_mtu;
   }
