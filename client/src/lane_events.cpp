@@ -200,6 +200,7 @@ void tl_lane::take_message(uint32_t at, const tlr_completion& entry, Sink& sink)
   tl_event& event = sink.next();
   event.kind = TL_EVENT_MESSAGE;
   event.flags = (entry.flags & TLR_MESSAGE_UNORDERED) != 0 ? TL_SEND_UNORDERED : 0;
+  if ((entry.flags & TLR_MESSAGE_MORE) != 0) event.flags |= TL_MESSAGE_MORE;
   event.assoc = handle_of(assoc, local);
   event.user = assoc.user;
   event.data = channel.rx_data(entry.slot);

@@ -103,6 +103,10 @@ static void take_plain(Load* load, const tl_event* event, PayloadKind kind, uint
 }
 
 static void take_message(Load* load, Association* a, const tl_event* event, uint64_t now) {
+  if ((event->flags & TL_MESSAGE_MORE) != 0) {
+    load_break(load, "message", "it comes in pieces; use a profile without partial_delivery_point");
+    return;
+  }
   uint64_t value = 0;
   const PayloadKind kind = payload_read(event->data, event->data_length, &value);
   if (kind == kPayloadEnd) {

@@ -390,7 +390,11 @@ enum tlr_assoc_state {
   TLR_STATE_SHUTDOWN_ACK_SENT = 7
 };
 
-enum tlr_message_flag { TLR_MESSAGE_UNORDERED = 1 };
+enum tlr_message_flag {
+  TLR_MESSAGE_UNORDERED = 1,
+  TLR_MESSAGE_MORE = 2 /* a piece: the next message of that association and stream goes on with it;
+                        * TLR_RESTARTED and the association's end are the end of it, too */
+};
 
 typedef struct tlr_completion {
   TLR_ALIGNED(32) uint8_t kind; /* enum tlr_completion_kind */

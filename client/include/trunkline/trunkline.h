@@ -190,6 +190,14 @@ enum tl_send_flag {
   TL_SEND_NOTIFY = 4            /* TL_EVENT_SENT once the peer has every byte */
 };
 
+/* Of TL_EVENT_MESSAGE, beside TL_SEND_UNORDERED. Only where the operator's profile of the
+ * association has a partial_delivery_point: a message that is larger comes in pieces (RFC 6458
+ * section 6.1.7), so that neither window nor lane need hold all of it. All pieces but the last have
+ * TL_MESSAGE_MORE; the next TL_EVENT_MESSAGE of that association and stream is the next piece. An
+ * association has one message in pieces at a time, between which those of other streams may come.
+ * TL_EVENT_RESTARTED, and the last event of the association, end it: the rest never comes. */
+enum tl_message_flag { TL_MESSAGE_MORE = 8 };
+
 typedef struct tl_message {
   const void* data; /* copied before the call returns */
   uint32_t length;  /* bytes, 1 to the association's max_message */
@@ -312,7 +320,7 @@ typedef struct tl_event {
   uint8_t kind;       /* enum tl_event_kind */
   uint8_t reason;     /* enum tl_reason */
   uint8_t path_state; /* enum tl_path_state */
-  uint8_t flags;      /* TL_EVENT_MESSAGE: TL_SEND_UNORDERED */
+  uint8_t flags;      /* TL_EVENT_MESSAGE: TL_SEND_UNORDERED, TL_MESSAGE_MORE */
   int32_t error;      /* negative errno; tl_strerror() explains it */
   tl_assoc assoc;
   uint64_t user;        /* the application's word for the association */

@@ -102,6 +102,9 @@ static void take_up(const tl_event* from, struct Event* event) {
 }
 
 static void take_message(tl_event* from, struct Event* event) {
+  if ((from->flags & TL_MESSAGE_MORE) != 0) {
+    peer_fail("a message in pieces");
+  }
   event->kind = kEventMessage;
   event->data = buffer;
   event->size = tl_event_copy(lane, from, buffer, sizeof(buffer));

@@ -42,6 +42,14 @@ struct StackHost {
     out.default_profile.rto_max = std::chrono::milliseconds(100);
     out.default_profile.sack_delay = std::chrono::milliseconds(1);
     out.default_profile.a_rwnd = 64 * 1024;
+    Profile pieces = out.default_profile;
+    pieces.max_message_size = 1024 * 1024;
+    pieces.send_buffer = 2 * pieces.max_message_size;
+    pieces.partial_delivery_point = 16 * 1024;
+    out.profiles.push_back({"pieces", pieces});
+    Profile whole = pieces;
+    whole.partial_delivery_point = 0;
+    out.profiles.push_back({"whole", whole});
     return out;
   }
   void deliver(TimePoint now) {
