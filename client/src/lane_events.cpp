@@ -122,7 +122,9 @@ void tl_lane::poll_channel(uint32_t at, Sink& sink) {
     if (sink.full()) break;
     const tlr_completion* const entry = channel.peek_completion();
     if (entry == nullptr) break;
-    if (entry->kind == TLR_SENDS_DONE) {
+    if (entry->kind == TLR_MESSAGE) {
+      take_message(at, *entry, sink);
+    } else if (entry->kind == TLR_SENDS_DONE) {
       if (!take_sends_done(at, *entry, sink)) break;
     } else if (tlr_has_more(entry->kind)) {
       const tlr_completion_more* const more = channel.peek_more();
@@ -151,8 +153,6 @@ void tl_lane::pump() {
 
 void tl_lane::translate(uint32_t at, const tlr_completion& entry, Sink& sink) {
   switch (entry.kind) {
-    case TLR_MESSAGE:
-      return take_message(at, entry, sink);
     case TLR_CONNECT_FAILED:
       return take_connect_failed(at, entry, sink);
     case TLR_SEND_FAILED:

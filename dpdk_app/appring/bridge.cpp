@@ -112,11 +112,12 @@ void Bridge::handle_send(TimePoint now, Channel& channel, const tlr_submission& 
     return fail_send(channel, submission, status, TLR_NO_SLOT);
   }
   Piece* const head = channel.piece(submission.slot);
+  const uint32_t slots = channel.slots_for(submission.length);
   uint8_t status = TLR_STATUS_OK;
   Assoc* const assoc = find(channel, submission);
   if (assoc == nullptr) {
     status = refuse(RingCounter::k_refuse_no_association, TLR_STATUS_NO_ASSOCIATION);
-  } else if (assoc->tx_in_use + channel.slots_for(submission.length) > channel.send_credit()) {
+  } else if (assoc->tx_in_use + slots > channel.send_credit()) {
     status = refuse(RingCounter::k_refuse_send_credit, TLR_STATUS_WOULD_BLOCK);
   } else if (ClientUse& use = channel.client().uses[config_.worker]; !has_share(use)) {
     status = refuse(RingCounter::k_refuse_client_share, TLR_STATUS_WOULD_BLOCK);
@@ -133,7 +134,7 @@ void Bridge::handle_send(TimePoint now, Channel& channel, const tlr_submission& 
       const uint64_t units = units_of(submission.length);
       use.units += units;
       units_ += units;
-      assoc->tx_in_use += channel.slots_for(submission.length);
+      assoc->tx_in_use += slots;
       assoc->tx_bytes += submission.length;
       assoc->tx_units += units;
       channel.assign(head, assoc->id.slot);

@@ -112,12 +112,6 @@ struct ShardContext {
     return config.max_associations + uint32_t{kMaxPaths} * config.max_extended + 2;
   }
 
-  ~ShardContext() {
-    while (events.front() != nullptr) drop_event();
-  }
-  ShardContext(const ShardContext&) = delete;
-  ShardContext& operator=(const ShardContext&) = delete;
-
   // The oldest event is over, and with it the messages that it told of.
   void drop_event() {
     for (SentMessage* message = events.front()->sent; message != nullptr;) {

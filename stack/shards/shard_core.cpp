@@ -36,7 +36,7 @@ ShardCore::ShardCore(const ShardConfig& config, Directory& directory, RandomSour
       spent_(random, config.spent_cookies) {}
 
 ShardCore::~ShardCore() {
-  while (!ctx.events.empty()) ctx.events.pop();
+  while (!ctx.events.empty()) ctx.drop_event();
   reap();
   for (const AssocId& id : associations()) destroy(pool_.at(id.slot));
   directory_.leave(reader_);

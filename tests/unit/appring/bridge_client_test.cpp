@@ -171,6 +171,32 @@ TEST_F(ClientTest, AFullLaneIsToldOfTheEndLater) {
   EXPECT_EQ(told, 1U);
 }
 
+// CONNECTED takes two entries: a worker that has one left does not take the connect yet.
+TEST_F(ClientTest, AConnectWaitsForTheTwoEntriesOfItsEnd) {
+  ClientSetup setup;
+  setup.geometry.completion_size = 8;
+  setup.geometry.max_operations = 4;
+  tl_lane* const lane = lane_of(attach(setup));
+  join(lane, lane_of(attach()));
+  turn();
+  poll(lane);
+  const AssocId first = shard.assocs.begin()->second.id;
+  for (int i = 0; i < 7; ++i) shard.push(first, EventKind::kSenderDry);
+  turn();
+  tl_assoc assoc = 0;
+  ASSERT_EQ(connect(lane, 5000, &assoc), 0);
+  turn();
+  turn();
+  EXPECT_GT(counter(RingCounter::k_ring_submission_stalls), 0U);
+  auto events = poll(lane);
+  EXPECT_EQ(events.size(), 7U);
+  EXPECT_EQ(count(events, TL_EVENT_SENDER_DRY), 7U);
+  turn();
+  turn();
+  events = poll(lane);
+  EXPECT_EQ(only(events, TL_EVENT_CONNECTED).event.assoc, assoc);
+}
+
 TEST_F(ClientTest, CloseAllRefusesNewWork) {
   tl_lane* const lane = lane_of(attach());
   const Pair pair = join(lane, lane);

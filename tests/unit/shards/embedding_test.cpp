@@ -3,7 +3,9 @@
 // sanitizers' own, which ask for the type information of what has virtual functions.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <span>
 #include <vector>
 
 #include "trunkline/stack/stack.h"
@@ -68,9 +70,37 @@ class Embedding : public testing::Test {
     shard.advance(now);
     take_events();
   }
+  void connect() {
+    ConnectRequest request;
+    request.endpoint = client;
+    request.peer_addresses = {&ours, 1};
+    request.peer_port = PortNumber(7);
+    ASSERT_EQ(shard.connect(now, request).status, Status::kOk);
+    for (int i = 0; i < 10; ++i) turn();
+  }
+  void send(std::span<Message> messages) {
+    SendRequest how;
+    how.ppid = Ppid(46);
+    for (Message& message : messages) {
+      Payload payload = message.payload();
+      ASSERT_EQ(shard.send(now, connected, how, payload), Status::kOk);
+      ++how.context;
+    }
+  }
   void take_events() {
+    if (deaf) return;
     while (Event* event = shard.next_event()) {
       if (event->kind == EventKind::kConnected) connected = event->assoc;
+      if (event->kind == EventKind::kSendAcknowledged) {
+        size_t count = 0;
+        for (SentMessage* sent = event->sent; sent != nullptr; sent = sent->next_sent, ++count) {
+          acknowledged.push_back(sent->context);
+          EXPECT_EQ(sent->payload.size(), 100u);
+          EXPECT_EQ(sent->ppid, Ppid(46));
+        }
+        EXPECT_GE(shard.pool_usage().messages_used, count) << "they are there until it is over";
+        most_at_once = std::max(most_at_once, count);
+      }
       if (event->kind == EventKind::kMessage) {
         ++received;
         bytes += event->size();
@@ -92,25 +122,59 @@ class Embedding : public testing::Test {
   AssocId connected;
   int received = 0;
   int waited = 0;
+  std::vector<uint64_t> acknowledged;
+  size_t most_at_once = 0;
   size_t bytes = 0;
   bool reorder = false;
+  bool deaf = false;  // takes no events
 };
+
+class Lonely : public Embedding {
+ public:
+  using Embedding::connect;
+  using Embedding::deaf;
+  using Embedding::open;
+  using Embedding::send;
+  using Embedding::turn;
+
+ private:
+  void TestBody() override {}
+};
+
+// Its messages come back in their order, each once, and what is left of them goes with it.
+TEST_F(Embedding, OneEventForAllThatASackAcknowledges) {
+  open();
+  connect();
+  std::array<Message, kMessages> messages;
+  send(messages);
+  for (int i = 0; i < 50; ++i) turn();
+  ASSERT_EQ(acknowledged.size(), size_t{kMessages});
+  for (uint64_t i = 0; i < kMessages; ++i) EXPECT_EQ(acknowledged[i], i);
+  EXPECT_GT(most_at_once, 1u);
+  for (const Message& message : messages) EXPECT_EQ(message.released, 1);
+  EXPECT_EQ(shard.pool_usage().messages_used, 0u);
+}
+
+TEST_F(Embedding, AnEventThatNobodyTookGivesItsMessagesBack) {
+  std::array<Message, kMessages> messages;
+  {
+    Lonely other;
+    other.open();
+    other.connect();
+    other.send(messages);
+    other.deaf = true;
+    for (int i = 0; i < 50; ++i) other.turn();
+  }
+  for (const Message& message : messages) EXPECT_EQ(message.released, 1);
+}
 
 TEST_F(Embedding, PublicHeadersAndTheLibraryAreEnough) {
   EXPECT_NE(source.nonce(), 0u);
   open();
-  ConnectRequest request;
-  request.endpoint = client;
-  request.peer_addresses = {&ours, 1};
-  request.peer_port = PortNumber(7);
-  ASSERT_EQ(shard.connect(now, request).status, Status::kOk);
-  for (int i = 0; i < 10; ++i) turn();
+  connect();
   reorder = true;
   std::array<Message, kMessages> messages;
-  for (Message& message : messages) {
-    Payload payload = message.payload();
-    ASSERT_EQ(shard.send(now, connected, {}, payload), Status::kOk);
-  }
+  send(messages);
   for (int i = 0; i < 50; ++i) turn();
   EXPECT_EQ(received, kMessages);
   EXPECT_EQ(bytes, 100u * kMessages);

@@ -188,8 +188,8 @@ enum class EventKind : uint8_t {
 // in the order of their TSNs, until the event is over; what is left of a payload is released then.
 struct SentMessage {
   SentMessage* next_sent = nullptr;  // of the same event
-  Payload payload;       // what was given to send()
-  uint64_t context = 0;  // as given to send()
+  Payload payload;                   // what was given to send()
+  uint64_t context = 0;              // as given to send()
   Ppid ppid;
   StreamId stream;
 };
@@ -447,8 +447,9 @@ class Shard {
   // The reader has taken a kept message of `bytes`: the window may open again. Once a message.
   void consumed(TimePoint now, AssocId assoc, size_t bytes);
   // Of the messages that were delivered, kept ones that are consumed() among them, the reader has
-  // `bytes` still to read: they count against a_rwnd until less is told. Whoever reads at once never
-  // tells. True: so much that its reading should be told soon, since the peer may wait for it.
+  // `bytes` still to read: they count against a_rwnd until less is told. Whoever reads at once
+  // never tells. True: so much that its reading should be told soon, since the peer may wait for
+  // it.
   bool set_unread(AssocId assoc, uint32_t bytes);
 
   // -- what operators see
