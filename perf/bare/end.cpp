@@ -161,7 +161,7 @@ void End::drain(TimePoint now) {
         read(now, event);
         break;
       case EventKind::kSendAcknowledged:
-        for (const SentMessage* sent = event.sent; sent != nullptr; sent = sent->next_sent) {
+        for (const SentMessage* each = event.sent; each != nullptr; each = each->next_sent) {
           ++acknowledged;
         }
         break;
