@@ -85,7 +85,7 @@ void Association::set_override(ShardContext& ctx, TimePoint now, Path& path, Pat
   if (own.profile != nullptr) ctx.profiles.release(*own.profile);
   own.edit = edit;
   own.profile = nullptr;
-  path.has_override = !(edit == PathEdit{});
+  path.has_override = !edit.is_empty();
   if (path.has_override) own.profile = &ctx.profiles.intern(edit.applied_to(*profile_));
   follow_edit(ctx, now, path, before);
   ctx.profiles.release(before);

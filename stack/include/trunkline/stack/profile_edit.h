@@ -66,7 +66,10 @@ struct PathEdit {
   [[nodiscard]] PathEdit with(const PathEdit& later) const;
   // But for what `edit` says of all addresses.
   [[nodiscard]] PathEdit without(const ProfileEdit& edit) const;
-  bool operator==(const PathEdit&) const = default;
+  [[nodiscard]] bool is_empty() const {
+    return !heartbeat_interval && !path_max_retrans && !potentially_failed_max_retrans &&
+           !pmtu_discovery && !fixed_path_mtu && !dscp;
+  }
 };
 
 }  // namespace trunkline
