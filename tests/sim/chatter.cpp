@@ -160,7 +160,7 @@ void Chatter::connect(Host& host, TimePoint now, Side& side) {
 void Chatter::begin(TimePoint now, Side& side, AssocId id, RecordId record) {
   side.id = id;
   side.record = record;
-  side.user = side.local_port;
+  side.user = side.former_user = side.local_port;
   side.streams = 1;
   side.sent = side.received = 0;
   side.to_answer = side.connector ? 1 : 0;
@@ -231,7 +231,9 @@ void Chatter::on_event(Host& host, TimePoint now, RecordId record, Event& event)
     begin(now, *side, event.assoc, record);
   }
   if (side == nullptr) return fail(now, "an event for an association that is over");
-  if (event.user != side->user) fail(now, "an event with the wrong user word");
+  // Those that waited when it was set have the one before it, and come before the others.
+  if (event.user == side->user) side->former_user = side->user;
+  if (event.user != side->former_user) fail(now, "an event with the wrong user word");
   side->asked = true;
   switch (event.kind) {
     case EventKind::kAccepted:
@@ -412,6 +414,7 @@ void Chatter::meddle(Host& host, TimePoint now, Side& side) {
       break;
     }
     case 1: {
+      side.former_user = side.user;
       side.user = random_.next();
       if (shard.set_user(side.id, side.user) != Status::kOk) fail(now, "set_user()");
       break;

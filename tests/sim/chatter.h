@@ -58,7 +58,8 @@ class Chatter final : public Application {
     uint16_t peer_port = 0;
     EndpointId endpoint;
     bool endpoint_closed = false;
-    uint64_t user = 0;  // what its events must carry
+    uint64_t user = 0;         // what its events must carry
+    uint64_t former_user = 0;  // or, those that waited when that was set
 
     Phase phase = Phase::kWaiting;
     bool ever_up = false;

@@ -45,8 +45,10 @@ void Drawer::multihoming() {
     at = back + dice_.between(milliseconds(1), seconds(5));
     net = static_cast<NetIndex>((net + 1) % nets);
   }
-  // Who has one path only is lost with it.
+  // Who has one path only is lost with it. So is, in the end, who is closing already when it goes
+  // and has not been told yet that the other one works.
   if (for_good) {
+    for (HostPlan& host : plan_.hosts) host.profile.association_max_retrans = 60;
     for (AssocPlan& assoc : plan_.assocs) {
       if (assoc.server_paths == 1) give_paths(assoc);
       assoc.named = 0;  // all of them: no INIT finds what it does not know

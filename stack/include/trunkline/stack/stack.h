@@ -411,6 +411,7 @@ class Shard {
   Status shutdown(TimePoint now, AssocId assoc);
   // `reason`: Upper Layer Abort Reason, cut to what a packet holds (section 3.3.10.12).
   Status abort(TimePoint now, AssocId assoc, std::span<const uint8_t> reason);
+  // Of events from now on; those that wait to be drained have the former one.
   Status set_user(AssocId assoc, uint64_t user);
   Status request_heartbeat(TimePoint now, AssocId assoc, IpAddress peer_address);
   // Data goes to that address from now on, as soon as and as long as its path works. Refused with
