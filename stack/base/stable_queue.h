@@ -15,38 +15,34 @@ namespace trunkline {
 template <typename T>
 class StableQueue {
  public:
-  StableQueue() { add_block(); }
+  StableQueue() {
+    add_block();
+    head_ = tail_;
+    front_ = end_;
+  }
   StableQueue(const StableQueue&) = delete;
   StableQueue& operator=(const StableQueue&) = delete;
   ~StableQueue() {
     while (front() != nullptr) pop();
   }
 
-  [[nodiscard]] bool empty() const { return size_ == 0; }
-  [[nodiscard]] size_t size() const { return size_; }
+  [[nodiscard]] bool empty() const { return front_ == end_; }
   // The oldest item; nullptr when there is none.
-  [[nodiscard]] T* front() { return size_ == 0 ? nullptr : head_->at(first_); }
+  [[nodiscard]] T* front() { return empty() ? nullptr : front_; }
 
   // A fresh item at the end.
   T& emplace() {
-    if (end_ == kBlock) {
-      add_block();
-      end_ = 0;
-    }
-    ++size_;
-    return *::new (static_cast<void*>(tail_->at(end_++))) T();
+    if (end_ == tail_->limit()) add_block();
+    return *::new (static_cast<void*>(end_++)) T();
   }
   void pop() {
-    std::destroy_at(head_->at(first_));
-    --size_;
-    const size_t used = head_ == tail_ ? end_ : kBlock;
-    if (++first_ < used) return;
-    first_ = 0;
-    if (head_ == tail_) {
-      end_ = 0;
-    } else {
+    std::destroy_at(front_++);
+    if (front_ == end_) {  // empty: the block is begun again
+      front_ = end_ = tail_->begin();
+    } else if (front_ == head_->limit()) {
       Block* const emptied = head_;
       head_ = emptied->next;
+      front_ = head_->begin();
       emptied->next = spare_;
       spare_ = emptied;
     }
@@ -55,9 +51,10 @@ class StableQueue {
  private:
   static constexpr size_t kBlock = 64;
   struct Block {
-    Block* next = nullptr;
+    Block* next = nullptr;  // in front of the items: no block ends where another's begin
     alignas(T) std::array<unsigned char, kBlock * sizeof(T)> bytes;
-    [[nodiscard]] T* at(size_t i) { return reinterpret_cast<T*>(bytes.data()) + i; }
+    [[nodiscard]] T* begin() { return reinterpret_cast<T*>(bytes.data()); }
+    [[nodiscard]] T* limit() { return begin() + kBlock; }
   };
 
   void add_block() {
@@ -69,17 +66,16 @@ class StableQueue {
       block = blocks_.emplace_back(std::make_unique<Block>()).get();
     }
     if (tail_ != nullptr) tail_->next = block;
-    if (head_ == nullptr) head_ = block;
     tail_ = block;
+    end_ = block->begin();
   }
 
   std::vector<std::unique_ptr<Block>> blocks_;
-  Block* head_ = nullptr;   // `first_` is the oldest item's place in it
-  Block* tail_ = nullptr;   // `end_` is the next one's
+  Block* head_ = nullptr;   // has the oldest item
+  Block* tail_ = nullptr;   // the next one goes there
   Block* spare_ = nullptr;  // through Block::next
-  size_t first_ = 0;
-  size_t end_ = 0;
-  size_t size_ = 0;
+  T* front_ = nullptr;      // the oldest item, or end_
+  T* end_ = nullptr;        // the next one's place, or the limit of its block
 };
 
 }  // namespace trunkline
