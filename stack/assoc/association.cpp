@@ -106,13 +106,10 @@ void Association::schedule(ShardContext& ctx) {
 }
 
 Event& Association::emit(ShardContext& ctx, EventKind kind, Reason reason) {
-  Event& event = ctx.events.emplace();
-  event.kind = kind;
-  event.reason = reason;
-  event.assoc = id;
-  event.endpoint = local_.endpoint;
-  event.user = user;
-  return event;
+  return ctx.events.emplace([&] {
+    return Event{
+        .kind = kind, .reason = reason, .assoc = id, .endpoint = local_.endpoint, .user = user};
+  });
 }
 
 void Association::emit_up(ShardContext& ctx, EventKind kind) {

@@ -30,10 +30,14 @@ class StableQueue {
   // The oldest item; nullptr when there is none.
   [[nodiscard]] T* front() { return empty() ? nullptr : front_; }
 
-  // A fresh item at the end.
+  // A fresh item at the end, or what `make` returns, made in its place.
   T& emplace() {
+    return emplace([] { return T(); });
+  }
+  template <typename Make>
+  T& emplace(Make&& make) {
     if (end_ == tail_->limit()) add_block();
-    return *::new (static_cast<void*>(end_++)) T();
+    return *::new (static_cast<void*>(end_++)) T(make());
   }
   void pop() {
     std::destroy_at(front_++);

