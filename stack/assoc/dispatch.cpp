@@ -47,7 +47,7 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
   }
   flush_answers(ctx, now, packet);
   if (may_have_output()) mark_ready(ctx);
-  if (ready_place == 0) schedule(ctx);  // else when its turn is over
+  schedule(ctx);
 }
 
 // False: the rest of the packet is not to be processed.
