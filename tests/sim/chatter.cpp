@@ -417,6 +417,7 @@ void Chatter::meddle(Host& host, TimePoint now, Side& side) {
       side.former_user = side.user;
       side.user = random_.next();
       if (shard.set_user(side.id, side.user) != Status::kOk) fail(now, "set_user()");
+      edit_profile(shard, now, side);
       break;
     }
     case 2: {
@@ -456,6 +457,32 @@ void Chatter::meddle(Host& host, TimePoint now, Side& side) {
       break;
     }
   }
+}
+
+// Of the association, and of one of the peer's addresses: what changes how it sends, and nothing
+// that its referee goes by.
+void Chatter::edit_profile(Shard& shard, TimePoint now, const Side& side) {
+  const Profile& profile = plan_.hosts[host_].profile;
+  ProfileEdit edit;
+  edit.max_burst = static_cast<uint8_t>(1 + side.user % 8);
+  edit.nagle = side.user % 16 < 8;
+  // A plan may say what no operator may.
+  const bool good = !fault_of(edit.applied_to(profile));
+  const EditResult edited = shard.set_profile(now, side.id, edit);
+  if (edited.status != (good ? Status::kOk : Status::kInvalidValue)) {
+    fail(now, "set_profile(): " + std::string(edited.fault.field));
+  }
+  edit.rto_min = std::chrono::seconds(100);
+  edit.rto_initial = std::chrono::seconds(1);
+  if (shard.set_profile(now, side.id, edit).status != Status::kInvalidValue) {
+    fail(now, "set_profile() of what contradicts itself");
+  }
+  PathEdit path;
+  path.dscp = static_cast<uint8_t>(side.user % 64);
+  const IpAddress peer = plan_.addresses_of(*side.assoc, !side.client)[0];
+  const Status status = shard.set_path_profile(now, side.id, peer, path).status;
+  if (good && status != Status::kOk && status != Status::kOutOfResources)
+    fail(now, "set_path_profile()");
 }
 
 // To any address of the peer, dead or alive. One that is not confirmed is refused (5.4).

@@ -94,6 +94,7 @@ class Chatter final : public Application {
   void send_some(Host& host, TimePoint now, Side& side);
   bool send_one(Host& host, TimePoint now, Side& side);
   void try_ending(Host& host, TimePoint now, Side& side);
+  void edit_profile(Shard& shard, TimePoint now, const Side& side);
   void meddle(Host& host, TimePoint now, Side& side);
   void switch_primary(Host& host, TimePoint now, Side& side);
   void try_wrong_calls(Host& host, TimePoint now, Side& side);
