@@ -251,7 +251,8 @@ class App {
   void drain() {
     verbs_.draining = true;
     const auto all = std::chrono::ceil<milliseconds>(config_.drain_timeout);
-    const auto grace = std::min(all, std::chrono::ceil<milliseconds>(config_.grace));
+    // Half of it at least is for the shutdowns.
+    const auto grace = std::min(all / 2, std::chrono::ceil<milliseconds>(config_.grace));
     spdlog::info("ending: applications have {} ms, then associations {} ms to shut down",
                  grace.count(), (all - grace).count());
     const auto announce = [&](worker::Worker& worker) {

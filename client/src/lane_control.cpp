@@ -122,10 +122,10 @@ int tl_lane::listen(const tl_listen_options& options, tl_listener* out) {
   if (const int error = put_local(options.local_addresses, options.local_count, body); error != 0) {
     return error;
   }
+  do_chores();
   for (Channel& channel : channels) {
     if (const int error = check_operation(channel, 1); error != 0) return error;
   }
-  do_chores();
   const auto id = static_cast<uint32_t>(listeners_.size());
   Listener& listener = listeners_.emplace_back();
   listener.user = options.user;

@@ -41,8 +41,8 @@ size_t Bridge::drain_submissions(TimePoint now) {
 size_t Bridge::drain_channel(TimePoint now, Channel& channel) {
   if (channel.awaits_client()) {
     channel.look();
-    retry_backlog(now, channel);
     if (channel.end_untold) channel.end_untold = !tell_end(now, channel);
+    retry_backlog(now, channel);
     channel.stalled = false;
   }
   if (channel.has_returns()) take_returns(channel);
@@ -53,12 +53,19 @@ size_t Bridge::drain_channel(TimePoint now, Channel& channel) {
   if (limit == 0) return 0;
   uint32_t taken = 0;
   for (; taken < limit; ++taken) {
-    if (!channel.reserve()) {
-      channel.stalled = true;
-      count(RingCounter::k_ring_submission_stalls);
-      break;
+    bool may = channel.reserve();
+    if (may) {
+      const tlr_submission submission = channel.take_submission();
+      may = submission.op != TLR_OP_CONNECT || !channel.too_many_connects();
+      if (may) {
+        handle(now, channel, submission);
+        continue;
+      }
+      channel.put_back_submission();
     }
-    handle(now, channel, channel.take_submission());
+    channel.stalled = true;
+    count(RingCounter::k_ring_submission_stalls);
+    break;
   }
   channel.publish_submissions();
   return taken;

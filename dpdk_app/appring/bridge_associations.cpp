@@ -24,7 +24,9 @@ void Bridge::handle_connect(TimePoint now, Channel& channel, const tlr_submissio
 uint8_t Bridge::connect(TimePoint now, Channel& channel, const tlr_open_body& body,
                         uint64_t context) {
   if (closing_) return refuse(RingCounter::k_refuse_connect, TLR_STATUS_CLOSING);
-  if (channel.associations >= channel.limits().max_associations) {
+  // For the end of each a node must be left where there is no entry for it.
+  if (channel.associations >= channel.limits().max_associations ||
+      !channel.backlog_has_room(channel.associations)) {
     return refuse(RingCounter::k_refuse_association_limit, TLR_STATUS_NO_RESOURCES);
   }
   std::array<IpAddress, TLR_MAX_ADDRESSES> addresses;
@@ -183,14 +185,17 @@ Status Bridge::may_rebind(const Assoc& assoc, Channel& to) const {
   if (to.associations >= most) return Status::kOutOfResources;
   uint32_t waiting = 0;
   bool fits = true;
+  bool opened = true;
   assoc.channel->each_waiting([&](const Event& event) {
     if (!(event.assoc == assoc.id)) return;
     ++waiting;
+    opened = opened && event.kind != EventKind::kAccepted;
     fits = fits && (event.kind != EventKind::kMessage || to.fits_message(event.size()));
   });
+  if (!opened) return Status::kNotEstablished;  // as far as its user knows
   if (!fits) return Status::kMessageTooLarge;
   // As in keep(): a node for the end of each association that it may have stays free.
-  const bool room = waiting == 0 || to.backlog_has_room(most + waiting - 1);
+  const bool room = to.backlog_has_room(waiting == 0 ? to.associations : most + waiting - 1);
   return room ? Status::kOk : Status::kOutOfResources;
 }
 

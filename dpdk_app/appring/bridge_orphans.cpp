@@ -48,7 +48,8 @@ void Bridge::adopt_moved(TimePoint now, Channel& channel, bool abort) {
   std::map<uint32_t, Sum> moved;
   channel.each_under_way([&](uint32_t index, uint32_t slots, uint64_t bytes) {
     const Channel* const has_it = assocs_[index].channel;
-    if (has_it == &channel || (abort && has_it->dying)) return;
+    // Its own are aborted already; those of another one that dies are shut down still.
+    if (has_it == &channel || (abort && &has_it->client() == &channel.client())) return;
     moved[index].slots += slots;
     moved[index].bytes += bytes;
   });

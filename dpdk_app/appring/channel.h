@@ -81,6 +81,12 @@ class Channel final : public RingEnd, public PieceOwner {
   [[nodiscard]] tlr_submission take_submission() {
     return copy_once<tlr_submission>(&submissions_[submission_consumed_++ & submission_mask_]);
   }
+  // It was not its turn after all: the last one taken, and what reserve() set aside for it.
+  void put_back_submission() {
+    --submission_consumed_;
+    --operations_;
+    --reserved_;
+  }
   void publish_submissions() {
     store_release(shared_->submission_consumed.value, submission_consumed_);
   }
@@ -96,6 +102,10 @@ class Channel final : public RingEnd, public PieceOwner {
   }
   // Right after reserve(): its end takes two entries.
   void reserve_more() { ++reserved_; }
+  // There are so many of those that another one would leave too few entries for events.
+  [[nodiscard]] bool too_many_connects() const {
+    return reserved_ - operations_ >= std::max((completion_mask_ + 1) / 4, 1u);
+  }
   // Ends an operation: uses its reserved entry.
   void complete(const tlr_completion& completion) {
     --operations_;

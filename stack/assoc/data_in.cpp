@@ -188,7 +188,9 @@ void Association::on_message_consumed(ShardContext& ctx, size_t bytes) {
 bool Association::set_unread(ShardContext& ctx, uint32_t bytes) {
   receiver_.set_unread(bytes);
   tell_of_window(ctx);
-  return bytes >= profile_->a_rwnd / 4;
+  // Does the peer wait for what is read, or soon?
+  const uint32_t little = profile_->a_rwnd / 4;
+  return bytes >= little || (bytes != 0 && advertised(ctx) < little);
 }
 
 // Perhaps it has opened so far that the peer should know.

@@ -61,6 +61,7 @@ EditResult Association::set_path_profile(ShardContext& ctx, TimePoint now, const
   if (const ProfileFault fault = fault_of(said.applied_to(*profile_))) {
     return {Status::kInvalidValue, fault};
   }
+  if (said.is_empty()) return {};
   ExtensionState* const block = make_extension(ctx);
   if (block == nullptr) return {Status::kOutOfResources};
   PathOverride* own = block->override_of(remote);

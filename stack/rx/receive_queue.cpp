@@ -167,6 +167,8 @@ ReceiveBlock* ReceiveQueue::pop_ready(ReceiveBlocks& blocks) {
 
 bool ReceiveQueue::delivers(const wire::DataChunk& chunk) {
   if (!chunk.ending) return false;
+  // In a closed stream all waits but the end of the message that closed it.
+  if (is_closed(chunk.stream)) return !chunk.beginning && fragments_.completes(chunk);
   if (!chunk.unordered) {
     const Order* const order = streams_.find(chunk.stream);
     if (!(order != nullptr ? *order : Order()).is_next(chunk.mid)) return false;

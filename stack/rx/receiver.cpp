@@ -37,7 +37,10 @@ Receiver::Room Receiver::make_room(const ReceiverContext& ctx, const wire::DataC
     return Room::kNone;
   }
   if (dropped && window(ctx.profile) > 0 && fills_gap) return Room::kFound;
-  if (next_to_be_read && unread_ == 0 && queue_.loose_blocks() == 0) return Room::kNever;
+  // Where it may be given in pieces, nothing but a block to mark the place may be missing.
+  const bool no_mark = ctx.profile.partial_delivery_point != 0 && !ctx.blocks.has_room(1);
+  const bool nothing_else = unread_ == 0 && queue_.loose_blocks() == 0 && !no_mark;
+  if (next_to_be_read && nothing_else) return Room::kNever;
   drop(ctx, Counter::k_drop_data_no_window, seen);
   return Room::kNone;
 }

@@ -197,6 +197,41 @@ TEST_F(ClientTest, AConnectWaitsForTheTwoEntriesOfItsEnd) {
   EXPECT_EQ(only(events, TL_EVENT_CONNECTED).event.assoc, assoc);
 }
 
+// A quarter of the ring at least is left for what happens to those that are up.
+TEST_F(ClientTest, ConnectsLeaveRoomForEvents) {
+  ClientSetup setup;
+  setup.geometry.completion_size = 16;
+  setup.geometry.max_operations = 8;
+  tl_lane* const lane = lane_of(attach(setup));
+  join(lane, lane_of(attach()));
+  turn();
+  poll(lane);
+  const AssocId first = shard.assocs.begin()->second.id;
+  shard.answer_connects = false;
+  for (int i = 0; i < 8; ++i) {
+    tl_assoc assoc = 0;
+    ASSERT_EQ(connect(lane, static_cast<uint16_t>(6000 + i), &assoc), 0);
+    turn();
+  }
+  shard.push(first, EventKind::kSenderDry);
+  turn();
+  EXPECT_EQ(count(poll(lane), TL_EVENT_SENDER_DRY), 1U);
+  EXPECT_GT(counter(RingCounter::k_ring_submission_stalls), 0U);
+  EXPECT_EQ(shard.assocs.size(), 2U + 4U) << "the others wait";
+  // Each that ends lets another one begin.
+  for (int i = 0; i < 8; ++i) {
+    const auto waits = std::find_if(shard.assocs.begin(), shard.assocs.end(),
+                                    [](const auto& each) { return !each.second.up; });
+    ASSERT_NE(waits, shard.assocs.end());
+    shard.finish_connect(AssocId(waits->second.id));
+    turn();
+    turn();
+    EXPECT_EQ(count(poll(lane), TL_EVENT_CONNECT_FAILED), 1U);
+  }
+  turn();
+  EXPECT_EQ(shard.assocs.size(), 2U);
+}
+
 TEST_F(ClientTest, CloseAllRefusesNewWork) {
   tl_lane* const lane = lane_of(attach());
   const Pair pair = join(lane, lane);

@@ -221,7 +221,7 @@ TEST_P(ManyWorkersTest, ManyConnectsToOnePeerGetPortsOfTheirOwn) {
       ASSERT_EQ(dial(client, &assoc, {.peer = kLeft, .affinity = worker}), 0);
     }
   }
-  for (const On& on : collect({client}, TL_EVENT_CONNECTED, kCount)) {
+  for (const On& on : collect({client, server}, TL_EVENT_CONNECTED, kCount)) {
     EXPECT_GE(on.event.local_port, 49152);
     EXPECT_TRUE(ports.insert(on.event.local_port).second) << on.event.local_port;
   }

@@ -98,6 +98,19 @@ TEST_F(PartialDelivery, AMessageLargerThanTheWindowComesInPiecesAndTheWindowStay
   EXPECT_EQ(blocks(), 0u);
 }
 
+// What waits for the message in pieces comes in no better than anything else when the window is
+// shut, however its peer leaves the message unfinished.
+TEST_F(PartialDelivery, WhatWaitsBehindPiecesDoesNotGetPastTheWindow) {
+  open();
+  begin_message("U");
+  tell(data({.text = "between", .flags = "BEU", .stream = 1}));
+  listen();
+  for (int i = 0; i < 500; ++i) {
+    tell_fragment(bytes_for(kChunk), "BEU");
+    ASSERT_LE(blocks() * 512, setup.profile.a_rwnd + 2048u) << i;
+  }
+}
+
 TEST_F(PartialDelivery, BelowThePointMessagesAreWhole) {
   open();
   for (int i = 0; i < 20; ++i) tell_message(bytes_for(15 * 1024));
