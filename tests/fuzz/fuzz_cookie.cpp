@@ -46,7 +46,8 @@ class Bytes {
 Cookie describe(Bytes& in) {
   Cookie cookie;
   cookie.created = TimePoint::from_ns(static_cast<int64_t>(in.number(8) >> 1));
-  cookie.lifespan = Duration(static_cast<int64_t>(in.number(8) >> 1));
+  // Told in milliseconds.
+  cookie.lifespan = std::chrono::milliseconds(static_cast<uint32_t>(in.number(8)));
   cookie.local_tag = VerificationTag(static_cast<uint32_t>(in.number(4)));
   cookie.peer_tag = VerificationTag(static_cast<uint32_t>(in.number(4)));
   cookie.local_initial_tsn = Tsn(static_cast<uint32_t>(in.number(4)));
@@ -56,6 +57,11 @@ Cookie describe(Bytes& in) {
   cookie.inbound_streams = static_cast<uint16_t>(in.number(2));
   cookie.local_tie = in.number(8);
   cookie.peer_tie = in.number(8);
+  cookie.features = wire::FeatureSet::from_bits(static_cast<uint16_t>(cookie.local_tie));
+  cookie.kept_size = cookie.peer_tie % (Cookie::kMaxKept + 1);
+  for (size_t i = 0; i < cookie.kept_size; ++i) {
+    cookie.kept_bytes[i] = static_cast<uint8_t>(cookie.peer_tie >> (i % 8 * 8));
+  }
   cookie.endpoint = EndpointId(static_cast<uint32_t>(in.number(4)));
   cookie.local_port = PortNumber(static_cast<uint16_t>(in.number(2)));
   cookie.peer_port = PortNumber(static_cast<uint16_t>(in.number(2)));
@@ -70,7 +76,8 @@ bool same(const Cookie& a, const Cookie& b) {
          a.peer_tag == b.peer_tag && a.local_initial_tsn == b.local_initial_tsn &&
          a.peer_initial_tsn == b.peer_initial_tsn && a.peer_rwnd == b.peer_rwnd &&
          a.outbound_streams == b.outbound_streams && a.inbound_streams == b.inbound_streams &&
-         a.local_tie == b.local_tie && a.peer_tie == b.peer_tie && a.endpoint == b.endpoint &&
+         a.local_tie == b.local_tie && a.peer_tie == b.peer_tie && a.features == b.features &&
+         std::ranges::equal(a.kept(), b.kept()) && a.endpoint == b.endpoint &&
          a.local_port == b.local_port && a.peer_port == b.peer_port &&
          a.local_address == b.local_address && std::ranges::equal(a.peers(), b.peers());
 }
