@@ -194,6 +194,8 @@ struct tl_lane {
   int unlisten(tl_listener listener);
   int connect(const tl_connect_options& options, tl_assoc* out);
   int end(tl_assoc handle, bool abort, const char* reason);
+  // One option of an association: `body`, of that size, goes there and comes back.
+  int ask_option(const Assoc& assoc, uint8_t op, uint32_t option, void* body, uint32_t size);
   int query(tl_assoc handle, tl_assoc_info* out);
   // Sets an option that is an address of the peer, enum tlr_option.
   int set_address(tl_assoc handle, uint32_t option, const tl_address& address);

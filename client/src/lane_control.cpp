@@ -339,29 +339,36 @@ void copy_path(const tlr_path_info& from, tl_path_info& to) {
 
 }  // namespace
 
+int tl_lane::ask_option(const Assoc& assoc, uint8_t op, uint32_t option, void* body,
+                        uint32_t size) {
+  const uint32_t at = assoc.channel;
+  Channel& channel = channels[at];
+  const uint32_t slots = channel.slots_for(size);
+  if (const int error = check_operation(channel, slots); error != 0) return error;
+  const uint32_t slot = channel.take_slots(slots, size);
+  channel.write(slot, body, size);
+  tlr_submission& entry = channel.next_submission();
+  entry.op = op;
+  entry.option = static_cast<uint16_t>(option);
+  entry.assoc_index = assoc.wire_index;
+  entry.assoc_generation = assoc.wire_generation;
+  entry.slot = slot;
+  entry.length = size;
+  const int error = run(at, entry, slot);
+  if (error == -ETIMEDOUT || error == -EPIPE) return error;
+  channel.read(slot, body, size);
+  channel.free_slots(slot);
+  return error;
+}
+
 int tl_lane::query(tl_assoc handle, tl_assoc_info* out) {
   const Assoc* const assoc = find(handle);
   if (assoc == nullptr) return no_assoc(handle);
   if (assoc->phase == Phase::kConnecting) {
     return fail(-ENOTCONN, "not established yet: wait for TL_EVENT_CONNECTED");
   }
-  const uint32_t at = assoc->channel;
-  Channel& channel = channels[at];
   tlr_info_body body{};
-  const uint32_t slots = channel.slots_for(sizeof(body));
-  if (const int error = check_operation(channel, slots); error != 0) return error;
-  const uint32_t slot = channel.take_slots(slots, sizeof(body));
-  tlr_submission& entry = channel.next_submission();
-  entry.op = TLR_OP_GET_OPTION;
-  entry.option = TLR_OPTION_INFO;
-  entry.assoc_index = assoc->wire_index;
-  entry.assoc_generation = assoc->wire_generation;
-  entry.slot = slot;
-  entry.length = sizeof(body);
-  const int error = run(at, entry, slot);
-  if (error == -ETIMEDOUT || error == -EPIPE) return error;
-  if (error == 0) channel.read(slot, &body, sizeof(body));
-  channel.free_slots(slot);
+  const int error = ask_option(*assoc, TLR_OP_GET_OPTION, TLR_OPTION_INFO, &body, sizeof(body));
   if (error != 0) return error;
 
   *out = tl_assoc_info{};
@@ -419,22 +426,8 @@ int tl_lane::timers(tl_assoc handle, const tl_address* address, bool set, tl_tim
   }
   uint8_t* const fields = reinterpret_cast<uint8_t*>(&body) + offsetof(tlr_timers_body, fields);
   std::memcpy(fields, &values, sizeof(values));
-  const uint32_t at = assoc->channel;
-  Channel& channel = channels[at];
-  if (const int error = check_operation(channel, 1); error != 0) return error;
-  const uint32_t slot = channel.take_slots(1, sizeof(body));
-  channel.write(slot, &body, sizeof(body));
-  tlr_submission& entry = channel.next_submission();
-  entry.op = set ? TLR_OP_SET_OPTION : TLR_OP_GET_OPTION;
-  entry.option = TLR_OPTION_TIMERS;
-  entry.assoc_index = assoc->wire_index;
-  entry.assoc_generation = assoc->wire_generation;
-  entry.slot = slot;
-  entry.length = sizeof(body);
-  const int error = run(at, entry, slot);
-  if (error == -ETIMEDOUT || error == -EPIPE) return error;
-  channel.read(slot, &body, sizeof(body));
-  channel.free_slots(slot);
+  const int error = ask_option(*assoc, set ? TLR_OP_SET_OPTION : TLR_OP_GET_OPTION,
+                               TLR_OPTION_TIMERS, &body, sizeof(body));
   body.fault[sizeof(body.fault) - 1] = 0;
   if (error == -EINVAL && body.fault[0] != 0) return failf(error, "%s", body.fault);
   if (error == 0 && !set) std::memcpy(&values, fields, sizeof(values));
@@ -450,22 +443,8 @@ int tl_lane::set_address(tl_assoc handle, uint32_t option, const tl_address& add
   if (address.family != 4 && address.family != 6) {
     return fail(-EINVAL, "the address has no family: use tl_address_parse()");
   }
-  const uint32_t at = assoc->channel;
-  Channel& channel = channels[at];
-  if (const int error = check_operation(channel, 1); error != 0) return error;
   tlr_address body{};
   body.family = address.family;
   std::memcpy(body.bytes, address.bytes, sizeof(body.bytes));
-  const uint32_t slot = channel.take_slots(1, sizeof(body));
-  channel.write(slot, &body, sizeof(body));
-  tlr_submission& entry = channel.next_submission();
-  entry.op = TLR_OP_SET_OPTION;
-  entry.option = static_cast<uint16_t>(option);
-  entry.assoc_index = assoc->wire_index;
-  entry.assoc_generation = assoc->wire_generation;
-  entry.slot = slot;
-  entry.length = sizeof(body);
-  const int error = run(at, entry, slot);
-  if (error != -ETIMEDOUT && error != -EPIPE) channel.free_slots(slot);
-  return error;
+  return ask_option(*assoc, TLR_OP_SET_OPTION, option, &body, sizeof(body));
 }

@@ -38,6 +38,18 @@ size_t Bridge::drain_submissions(TimePoint now) {
   return taken;
 }
 
+// False: there is no room for its end, and it stays where it is.
+inline bool Bridge::take_next(TimePoint now, Channel& channel) {
+  if (!channel.reserve()) return false;
+  const tlr_submission submission = channel.take_submission();
+  if (submission.op == TLR_OP_CONNECT && channel.too_many_connects()) {
+    channel.put_back_submission();
+    return false;
+  }
+  handle(now, channel, submission);
+  return true;
+}
+
 size_t Bridge::drain_channel(TimePoint now, Channel& channel) {
   if (channel.awaits_client()) {
     channel.look();
@@ -53,19 +65,11 @@ size_t Bridge::drain_channel(TimePoint now, Channel& channel) {
   if (limit == 0) return 0;
   uint32_t taken = 0;
   for (; taken < limit; ++taken) {
-    bool may = channel.reserve();
-    if (may) {
-      const tlr_submission submission = channel.take_submission();
-      may = submission.op != TLR_OP_CONNECT || !channel.too_many_connects();
-      if (may) {
-        handle(now, channel, submission);
-        continue;
-      }
-      channel.put_back_submission();
+    if (!take_next(now, channel)) {
+      channel.stalled = true;
+      count(RingCounter::k_ring_submission_stalls);
+      break;
     }
-    channel.stalled = true;
-    count(RingCounter::k_ring_submission_stalls);
-    break;
   }
   channel.publish_submissions();
   return taken;

@@ -159,6 +159,7 @@ class Bridge {
 
   // -- submissions (bridge.cpp)
   size_t drain_channel(TimePoint now, Channel& channel);
+  bool take_next(TimePoint now, Channel& channel);
   void handle(TimePoint now, Channel& channel, const tlr_submission& submission);
   void handle_send(TimePoint now, Channel& channel, const tlr_submission& submission);
   [[nodiscard]] uint8_t claim(Channel& channel, const tlr_submission& submission);

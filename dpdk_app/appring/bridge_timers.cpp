@@ -42,14 +42,6 @@ ProfileEdit edit_of(const tlr_timers_body& body) {
   return out;
 }
 
-PathEdit path_edit_of(const ProfileEdit& edit) {
-  PathEdit out;
-  out.heartbeat_interval = edit.heartbeat_interval;
-  out.path_max_retrans = edit.path_max_retrans;
-  out.potentially_failed_max_retrans = edit.potentially_failed_max_retrans;
-  return out;
-}
-
 uint32_t in_ms(Duration duration) {
   return static_cast<uint32_t>(std::chrono::ceil<milliseconds>(duration).count());
 }
@@ -119,7 +111,7 @@ uint8_t Bridge::set_timers(TimePoint now, AssocId assoc, const IpAddress& addres
   EditResult result{Status::kInvalidValue, beyond_grant(edit, *present)};
   if (!result.fault) {
     result = whole ? shard_.set_profile(now, assoc, edit)
-                   : shard_.set_path_profile(now, assoc, address, path_edit_of(edit));
+                   : shard_.set_path_profile(now, assoc, address, PathEdit::of(edit));
   }
   if (result.status == Status::kOk) return TLR_STATUS_OK;
   if (result.fault) say(result.fault, body);

@@ -173,9 +173,8 @@ void Association::set_path_state(ShardContext& ctx, TimePoint now, Path& path, P
 }
 
 void Association::choose_data_path(ShardContext& ctx) {
-  if (paths_.choose_data_path(path_context(ctx, paths_.data_path())))
-    apply(ctx, paths_.data_path(),
-          {.state = std::nullopt, .moved = true, .primary_changed = false});
+  if (!paths_.choose_data_path(path_context(ctx, paths_.data_path()))) return;
+  apply(ctx, paths_.data_path(), {.state = std::nullopt, .moved = true, .primary_changed = false});
 }
 
 // An address that fails at the moment may be named: data goes there when it works again.

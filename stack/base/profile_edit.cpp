@@ -40,37 +40,61 @@ Profile ProfileEdit::applied_to(const Profile& profile) const {
   return p;
 }
 
+namespace {
+
+// A field of an address, and the one of all addresses that it goes before.
+template <typename T>
+struct Field {
+  std::optional<T> PathEdit::*own;
+  std::optional<T> ProfileEdit::*of_all;
+};
+
+// visit(Field) for each.
+template <typename Visit>
+void each_field(Visit&& visit) {
+  visit(Field<Duration>{&PathEdit::heartbeat_interval, &ProfileEdit::heartbeat_interval});
+  visit(Field<uint16_t>{&PathEdit::path_max_retrans, &ProfileEdit::path_max_retrans});
+  visit(Field<uint16_t>{&PathEdit::potentially_failed_max_retrans,
+                        &ProfileEdit::potentially_failed_max_retrans});
+  visit(Field<PmtuDiscovery>{&PathEdit::pmtu_discovery, &ProfileEdit::pmtu_discovery});
+  visit(Field<uint16_t>{&PathEdit::fixed_path_mtu, &ProfileEdit::fixed_path_mtu});
+  visit(Field<uint8_t>{&PathEdit::dscp, &ProfileEdit::dscp});
+}
+
+}  // namespace
+
+PathEdit PathEdit::of(const ProfileEdit& edit) {
+  PathEdit out;
+  each_field([&](const auto& field) { out.*field.own = edit.*field.of_all; });
+  return out;
+}
+
 Profile PathEdit::applied_to(const Profile& profile) const {
-  Profile p = profile;
-  apply(heartbeat_interval, p.heartbeat_interval);
-  apply(path_max_retrans, p.path_max_retrans);
-  apply(potentially_failed_max_retrans, p.potentially_failed_max_retrans);
-  apply(pmtu_discovery, p.pmtu_discovery);
-  apply(fixed_path_mtu, p.fixed_path_mtu);
-  apply(dscp, p.dscp);
-  return p;
+  ProfileEdit edit;
+  each_field([&](const auto& field) { edit.*field.of_all = this->*field.own; });
+  return edit.applied_to(profile);
 }
 
 PathEdit PathEdit::with(const PathEdit& later) const {
-  const auto last = [](const auto& before, const auto& after) { return after ? after : before; };
-  return {.heartbeat_interval = last(heartbeat_interval, later.heartbeat_interval),
-          .path_max_retrans = last(path_max_retrans, later.path_max_retrans),
-          .potentially_failed_max_retrans =
-              last(potentially_failed_max_retrans, later.potentially_failed_max_retrans),
-          .pmtu_discovery = last(pmtu_discovery, later.pmtu_discovery),
-          .fixed_path_mtu = last(fixed_path_mtu, later.fixed_path_mtu),
-          .dscp = last(dscp, later.dscp)};
+  PathEdit out = *this;
+  each_field([&](const auto& field) {
+    if (later.*field.own) out.*field.own = later.*field.own;
+  });
+  return out;
 }
 
 PathEdit PathEdit::without(const ProfileEdit& edit) const {
-  const auto unless = [](const auto& said, const auto& own) { return said ? std::nullopt : own; };
-  return {.heartbeat_interval = unless(edit.heartbeat_interval, heartbeat_interval),
-          .path_max_retrans = unless(edit.path_max_retrans, path_max_retrans),
-          .potentially_failed_max_retrans =
-              unless(edit.potentially_failed_max_retrans, potentially_failed_max_retrans),
-          .pmtu_discovery = unless(edit.pmtu_discovery, pmtu_discovery),
-          .fixed_path_mtu = unless(edit.fixed_path_mtu, fixed_path_mtu),
-          .dscp = unless(edit.dscp, dscp)};
+  PathEdit out = *this;
+  each_field([&](const auto& field) {
+    if (edit.*field.of_all) (out.*field.own).reset();
+  });
+  return out;
+}
+
+bool PathEdit::is_empty() const {
+  bool empty = true;
+  each_field([&](const auto& field) { empty = empty && !(this->*field.own); });
+  return empty;
 }
 
 }  // namespace trunkline

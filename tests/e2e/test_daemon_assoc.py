@@ -158,6 +158,19 @@ def case_trunkctl_shows_associations(t):
     b.stop()
 
 
+def meet_within(here, daemon, *addresses):
+    """Two applications of one daemon at each of the addresses: every packet loops. The counters."""
+    for address in addresses:
+        words = ['--sizes', SIZE_LIST, '--count', 100]
+        server = listen(here, daemon, *words)
+        client = connect(here, daemon, address, *words)
+        client.finish()
+        server.finish()
+    seen = ask(daemon, 'counters')
+    cases.check_equal(seen['net.out_sctp'], seen['net.out_looped'], 'packets')
+    return seen
+
+
 def case_within_one_daemon(t):
     """Two applications on one daemon: the packets loop inside, no port sees them."""
     namespace = netns.Namespace('alone')
@@ -165,15 +178,8 @@ def case_within_one_daemon(t):
                                            'addresses': A}])
     wait_links(daemon)
     here = Here(namespace, t)
-    for address in ('10.8.0.1', 'fd00:8::1'):
-        words = ['--sizes', SIZE_LIST, '--count', 100]
-        server = listen(here, daemon, *words)
-        client = connect(here, daemon, address, *words)
-        client.finish()
-        server.finish()
-    seen = ask(daemon, 'counters')
+    seen = meet_within(here, daemon, '10.8.0.1', 'fd00:8::1')
     assert seen['net.out_looped'] > 40, seen['net.out_looped']
-    cases.check_equal(seen['net.out_sctp'], seen['net.out_looped'], 'packets')
     daemon.stop()
 
 
@@ -183,15 +189,8 @@ def case_loopback(t):
     namespace = netns.Namespace('alone')
     daemon = Daemon(namespace, t.folder, [memif_port(wire(t, 'nobody'), 'server', A)])
     here = Here(namespace, t)
-    for address in ('127.0.0.1', '127.0.0.5', '::1'):
-        words = ['--sizes', SIZE_LIST, '--count', 100]
-        server = listen(here, daemon, *words)
-        client = connect(here, daemon, address, *words)
-        client.finish()
-        server.finish()
-    seen = ask(daemon, 'counters')
+    seen = meet_within(here, daemon, '127.0.0.1', '127.0.0.5', '::1')
     assert seen['net.out_looped'] > 60, seen['net.out_looped']
-    cases.check_equal(seen['net.out_sctp'], seen['net.out_looped'], 'packets')
     cases.check_equal(seen['port.port0.tx_packets'], 0, 'packets of the port')
     cases.check_equal(ask(daemon, 'status')['ports'][0]['link'], 'down', 'link')
     drops = {name: value for name, value in seen.items() if value and '.drop_' in name}

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a client that goes leaves to be acknowledged, over the stack.
-#include <atomic>
 #include <new>
 #include <string>
-#include <thread>
 
 #include "real_stack.h"
 
@@ -39,13 +37,7 @@ void OrphanStackTest::run(bool peer_reads) {
   setup.geometry.max_operations = 4096;
   tl_lane* const lane = attach(right, setup);
   appring::RingClient& ring = *clients_.back()->ring;
-  std::atomic<bool> done{false};
-  std::thread application([&] {
-    EXPECT_EQ(open_listener(peer), 0) << tl_last_error();
-    done.store(true);
-  });
-  while (!done.load()) turn();
-  application.join();
+  listen(peer);
   tl_assoc assoc = 0;
   ASSERT_EQ(dial(lane, &assoc, {.peer = "10.1.0.1"}), 0);
   tl_event event{};

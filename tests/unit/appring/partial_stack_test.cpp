@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A message that is larger than its receiver's window, in pieces, from application to application.
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "real_stack.h"
@@ -20,13 +19,7 @@ class PartialStackTest : public RealStackTest {
     setup.geometry.tx_slots = setup.geometry.send_credit = 512;
     reader_ = attach(left, setup);
     writer_ = attach(right, setup);
-    std::atomic<bool> done{false};
-    std::thread application([&] {
-      EXPECT_EQ(open_listener(reader_, {.profile = profile}), 0) << tl_last_error();
-      done.store(true);
-    });
-    while (!done.load()) turn();
-    application.join();
+    listen(reader_, {.profile = profile});
     ASSERT_EQ(dial(writer_, &assoc_, {.peer = "10.1.0.1", .profile = profile}), 0);
     tl_event event{};
     while (tl_poll(writer_, &event, 1) != 1) turn();

@@ -83,10 +83,10 @@ class RealStackTest : public ::testing::Test {
   }
 
   // The call waits for its worker: another thread makes it.
-  void listen(tl_lane* lane) {
+  void listen(tl_lane* lane, const Listening& options = {}) {
     std::atomic<bool> done{false};
     std::thread application([&] {
-      EXPECT_EQ(open_listener(lane), 0) << tl_last_error();
+      EXPECT_EQ(open_listener(lane, options), 0) << tl_last_error();
       done.store(true);
     });
     while (!done.load()) turn();

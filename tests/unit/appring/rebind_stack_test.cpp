@@ -2,9 +2,7 @@
 // An association that changes its consumer all the time, over the stack, with traffic both ways:
 // nothing is lost, repeated or out of order, and each consumer hears the ends of what it sent.
 #include <array>
-#include <atomic>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "raw_lane.h"
@@ -27,13 +25,7 @@ class RebindStackTest : public RealStackTest {
     tl_lane* const listener = attach(left, setup);
     for (size_t i = 1; i < kConsumers; ++i) attach(left, setup);
     writer_ = attach(right, setup);
-    std::atomic<bool> done{false};
-    std::thread application([&] {
-      EXPECT_EQ(open_listener(listener), 0) << tl_last_error();
-      done.store(true);
-    });
-    while (!done.load()) turn();
-    application.join();
+    listen(listener);
     ASSERT_EQ(dial(writer_, &assoc_, {.peer = "10.1.0.1"}), 0);
     tl_event event{};
     while (tl_poll(writer_, &event, 1) != 1) turn();

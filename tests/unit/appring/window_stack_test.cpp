@@ -2,7 +2,6 @@
 // What an application does not read shuts the window of its association, over the stack.
 #include <cerrno>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "real_stack.h"
@@ -22,13 +21,7 @@ class WindowStackTest : public RealStackTest {
     setup.geometry.completion_size = 2048;
     reader_ = attach(left, setup);
     writer_ = attach(right, {});
-    std::atomic<bool> done{false};
-    std::thread application([&] {
-      EXPECT_EQ(open_listener(reader_), 0) << tl_last_error();
-      done.store(true);
-    });
-    while (!done.load()) turn();
-    application.join();
+    listen(reader_);
     ASSERT_EQ(dial(writer_, &assoc_, {.peer = "10.1.0.1"}), 0);
     tl_event event{};
     while (tl_poll(writer_, &event, 1) != 1) turn();

@@ -62,14 +62,13 @@ struct PathEdit {
   std::optional<uint16_t> fixed_path_mtu{};
   std::optional<uint8_t> dscp{};
 
+  // What `edit` says of these fields.
+  [[nodiscard]] static PathEdit of(const ProfileEdit& edit);
   [[nodiscard]] Profile applied_to(const Profile& profile) const;
   [[nodiscard]] PathEdit with(const PathEdit& later) const;
   // But for what `edit` says of all addresses.
   [[nodiscard]] PathEdit without(const ProfileEdit& edit) const;
-  [[nodiscard]] bool is_empty() const {
-    return !heartbeat_interval && !path_max_retrans && !potentially_failed_max_retrans &&
-           !pmtu_discovery && !fixed_path_mtu && !dscp;
-  }
+  [[nodiscard]] bool is_empty() const;
 };
 
 }  // namespace trunkline
