@@ -48,13 +48,16 @@ ReceiveQueue::Outcome ReceiveQueue::take_in_turn(const wire::DataChunk& chunk, T
   return Outcome::kWholeInOrder;
 }
 
-// Until its stream is open again. It lies among the fragments, and waits for no turn.
+// Until its stream is open again.
 ReceiveQueue::Outcome ReceiveQueue::hold_unordered(const wire::DataChunk& chunk, Tsn cum_tsn,
                                                    ReceiveBlocks& blocks) {
   acknowledge(cum_tsn);
   const HeldInfo held = fragments_.describe(chunk);
   if (!fragments_.fits(held)) return Outcome::kViolation;
-  return fragments_.hold(chunk, held, blocks) != nullptr ? Outcome::kHeld : Outcome::kNoMemory;
+  ReceiveBlock* const block = fragments_.hold(chunk, held, blocks);
+  if (block == nullptr) return Outcome::kNoMemory;
+  waiting_.insert(block);
+  return Outcome::kHeld;
 }
 
 // A message that has become whole; `order`: null for an unordered one.
@@ -66,13 +69,19 @@ ReceiveQueue::Outcome ReceiveQueue::take_whole(ReceiveBlock* message, Order* ord
   if (order != nullptr) {
     return take_ordered(message, *order) ? Outcome::kHeld : Outcome::kViolation;
   }
-  if (!is_closed(message->held.stream)) queue_ready(message);
+  if (is_closed(message->held.stream)) {
+    message->held.by_turn = {};
+    waiting_.insert(message);
+  } else {
+    queue_ready(message);
+  }
   return Outcome::kHeld;
 }
 
 // The last piece of a message: its stream is open again.
 void ReceiveQueue::take_rest(ReceiveBlock* message, Order* order) {
   const StreamId stream = message->held.stream;
+  const Tsn first = message->held.first_tsn();
   queue_ready(message);
   partial_ = Partial::kNone;
   if (order != nullptr) {
@@ -80,13 +89,9 @@ void ReceiveQueue::take_rest(ReceiveBlock* message, Order* order) {
   } else {
     order = streams_.find(stream);
   }
+  if (waiting_.empty()) return;
   if (order != nullptr) release_waiting(stream, *order);
-  for (ReceiveBlock* at = fragments_.first(); at != nullptr;) {
-    ReceiveBlock* const next = fragments_.after(*at);
-    const HeldInfo& held = at->held;
-    if (held.is_message() && held.unordered && held.stream == stream) queue_ready(at);
-    at = next;
-  }
+  release_unordered(stream, first);
 }
 
 bool ReceiveQueue::give_front(ReceiveBlocks& blocks, uint32_t least) {
@@ -133,7 +138,7 @@ bool ReceiveQueue::may_wait(const HeldInfo& held, const Order& order) const {
   const bool taken = partial_ == Partial::kOrdered && is_closed(held.stream);
   if (taken && held.turn == order.next()) return false;
   return order.may_wait(held.turn, fragments_.tsns_before(held)) &&
-         waiting_.find({held.stream, held.turn}) == nullptr;
+         waiting_.find({held.stream, false, held.turn}) == nullptr;
 }
 
 // From among the fragments to those that go out; a message that waited has left the tree.
@@ -149,10 +154,20 @@ void ReceiveQueue::append_ready(ReceiveBlock* message) {
 }
 
 void ReceiveQueue::release_waiting(StreamId id, Order& order) {
-  while (ReceiveBlock* const message = waiting_.find({id, order.next()})) {
+  while (ReceiveBlock* const message = waiting_.find({id, false, order.next()})) {
     waiting_.remove(message);
     order.advance();
     queue_ready(message);
+  }
+}
+
+// Those that came while the stream was closed: what closed it lies before all of them.
+void ReceiveQueue::release_unordered(StreamId id, Tsn behind) {
+  const Turn from{id, true, Mid(behind.value)};
+  for (ReceiveBlock* at = waiting_.after(from); at != nullptr; at = waiting_.after(from)) {
+    if (at->held.stream != id || !at->held.unordered) return;
+    waiting_.remove(at);
+    queue_ready(at);
   }
 }
 
@@ -184,7 +199,7 @@ std::optional<ReceiveQueue::Tsns> ReceiveQueue::last_loose() const {
 
 void ReceiveQueue::drop_last_loose(ReceiveBlocks& blocks) {
   ReceiveBlock* const victim = fragments_.take_last(blocks);
-  if (victim->held.is_message() && !victim->held.unordered) waiting_.remove(victim);
+  if (victim->held.is_message()) waiting_.remove(victim);
   blocks.free_chain(victim);
 }
 
@@ -201,9 +216,8 @@ bool ReceiveQueue::is_sound() const {
   for (const ReceiveBlock* at = fragments_.first(); at != nullptr; at = fragments_.after(*at)) {
     const HeldInfo& held = at->held;
     if (!held.is_message()) continue;
-    const bool waits =
-        held.unordered ? is_closed(held.stream) : waiting_.find({held.stream, held.turn}) == at;
-    if (!waits) return false;
+    if (waiting_.find(ByTurn::key(*at)) != at) return false;
+    if (held.unordered && !is_closed(held.stream)) return false;
   }
   return true;
 }

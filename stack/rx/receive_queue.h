@@ -91,13 +91,19 @@ class ReceiveQueue {
 
   struct Turn {
     StreamId stream;
-    Mid turn;
+    bool unordered = false;
+    Mid turn;  // of an unordered message its TSN
   };
   struct ByTurn {
     using Key = Turn;
-    static Key key(const ReceiveBlock& block) { return {block.held.stream, block.held.turn}; }
+    static Key key(const ReceiveBlock& block) {
+      const HeldInfo& held = block.held;
+      return {held.stream, held.unordered,
+              held.unordered ? Mid(held.first_tsn().value) : held.turn};
+    }
     static bool before(Key a, Key b) {
       if (a.stream != b.stream) return a.stream.value < b.stream.value;
+      if (a.unordered != b.unordered) return b.unordered;
       return Order::before(a.turn, b.turn);
     }
     static ReceiveBlock*& child(ReceiveBlock& block, size_t side) {
@@ -126,14 +132,16 @@ class ReceiveQueue {
   void queue_ready(ReceiveBlock* message);
   void append_ready(ReceiveBlock* message);
   void release_waiting(StreamId id, Order& order);
+  void release_unordered(StreamId id, Tsn behind);
 
   [[no_unique_address]] StreamTable<Order> streams_;
   // The stream of the message that is given in pieces, and what kind it is.
   StreamId partial_stream_;
   enum class Partial : uint8_t { kNone, kOrdered, kUnordered } partial_ = Partial::kNone;
-  FragmentsByTsn fragments_;                   // and messages that wait
-  OrderedTree<ReceiveBlock, ByTurn> waiting_;  // messages for the one before theirs in the stream
-  ReceiveBlock* first_ready_ = nullptr;        // in the order of delivery
+  FragmentsByTsn fragments_;  // and messages that wait
+  // Messages for the one before theirs in the stream, and unordered ones for their stream to open.
+  OrderedTree<ReceiveBlock, ByTurn> waiting_;
+  ReceiveBlock* first_ready_ = nullptr;  // in the order of delivery
   ReceiveBlock* last_ready_ = nullptr;
 };
 

@@ -48,13 +48,15 @@ class Watch : public testing::Test {
   }
   bool fails(const AssocStatus& status) {
     Verdict verdict;
-    AddressWatch watch(verdict, network);
-    watch.sent(1, kTheirs, init(5, {kTheirs, kOther}));
-    watch.sent(1, kTheirs, init(6, {}));
-    watch.sent(1, kTheirs, init(8, {kTheirs, kOurs}));
-    watch.check(TimePoint::from_ns(1), 0, 1, status);
+    const EndBook ends(verdict);
+    AddressWatch watch(verdict, network, ends);
+    watch.sent(kNow, 1, kTheirs, kOurs, init(5, {kTheirs, kOther}));
+    watch.sent(kNow, 1, kTheirs, kOurs, init(6, {}));
+    watch.sent(kNow, 1, kTheirs, kOurs, init(8, {kTheirs, kOurs}));
+    watch.check(kNow, 0, 1, status);
     return verdict.failed();
   }
+  static constexpr TimePoint kNow = TimePoint::from_ns(1);
   Network network{1};
 };
 
@@ -77,6 +79,50 @@ TEST_F(Watch, APathToTheHostsOwnAddressIsCaughtThoughItIsListed) {
 TEST_F(Watch, BeforeThePeerHasSpokenNothingIsJudged) {
   EXPECT_FALSE(fails(with_paths(0, {kTheirs, kOther})));
   EXPECT_FALSE(fails(with_paths(77, {kTheirs, kOther})));
+}
+
+// Of a host with itself every address is the host's own, and no other one is.
+TEST_F(Watch, WithinAHostPathsLeadToItsOwnAddressesOnly) {
+  for (const bool own : {true, false}) {
+    Verdict verdict;
+    const EndBook ends(verdict);
+    AddressWatch watch(verdict, network, ends);
+    const IpAddress loopback = IpAddress::ipv4(127, 0, 0, 1);
+    watch.sent(kNow, 0, loopback, loopback, init(5, {loopback, kOurs, kTheirs}));
+    watch.check(kNow, 0, 0, with_paths(5, {loopback, own ? kOurs : kTheirs}));
+    EXPECT_EQ(verdict.failed(), !own);
+  }
+}
+
+class Lists : public Watch {
+ protected:
+  // What the endpoint {kTheirs, kOther, 127.0.0.1} at port 7 tells a peer elsewhere, or at home.
+  bool list_fails(const std::vector<IpAddress>& list, const IpAddress& to = kOurs,
+                  const IpAddress& from = kTheirs) {
+    Verdict verdict;
+    EndBook ends(verdict);
+    ends.set_host(1, {kTheirs, kOther, kBridge}, 0);
+    ends.opened(kNow, 1, PortNumber(7), *BoundAddresses::of(std::vector{kTheirs, kOther, kLoop}));
+    AddressWatch watch(verdict, network, ends);
+    watch.sent(kNow, 1, from, to, init(5, list));
+    EXPECT_EQ(watch.lists(), 1u);
+    return verdict.failed();
+  }
+  const IpAddress kLoop = IpAddress::ipv4(127, 0, 0, 1);
+};
+
+TEST_F(Lists, TheEndpointsAddressesAndNoOthersAreToBeListed) {
+  EXPECT_FALSE(list_fails({kTheirs, kOther}));
+  EXPECT_FALSE(list_fails({kOther})) << "the packet itself has the other one";
+  EXPECT_TRUE(list_fails({kTheirs, kOther, kBridge})) << "the host's, not the endpoint's";
+  EXPECT_TRUE(list_fails({kTheirs}));
+  EXPECT_TRUE(list_fails({}));
+}
+
+TEST_F(Lists, LoopbackIsToldOfToThisHostAlone) {
+  EXPECT_TRUE(list_fails({kTheirs, kOther, kLoop}));
+  EXPECT_FALSE(list_fails({kTheirs, kOther, kLoop}, kLoop, kLoop));
+  EXPECT_TRUE(list_fails({kLoop}, kLoop, kLoop));
 }
 
 TEST(Mangle, MoreIsListedAndThePacketStaysSound) {

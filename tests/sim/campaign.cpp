@@ -54,6 +54,12 @@ class Runs {
     total_.failovers += result.failovers;
     total_.mtus_told += result.mtus_told;
     total_.black_holes += result.black_holes;
+    total_.looped += result.looped;
+    total_.within += result.within;
+    total_.across += result.across;
+    total_.lists += result.lists;
+    total_.ephemeral += result.ephemeral;
+    total_.ephemeral_again += result.ephemeral_again;
     total_.slowest_failover = std::max(total_.slowest_failover, result.slowest_failover);
     total_.wide += result.wide ? 1 : 0;
     total_.guarded += result.guarded;

@@ -11,8 +11,20 @@ namespace trunkline::sim {
 
 using std::chrono::milliseconds;
 
-Chatter::Chatter(Simulator& simulator, const Plan& plan, HostIndex host)
-    : simulator_(simulator), plan_(plan), host_(host), random_(simulator.seed() * 7919 + host) {}
+namespace {
+
+// Of this host's ports, in the table that its shards share.
+constexpr uint64_t kOwner = 1;
+constexpr uint64_t kAnother = 2;
+
+}  // namespace
+
+Chatter::Chatter(Simulator& simulator, const Plan& plan, HostIndex host, Meetings& meetings)
+    : simulator_(simulator),
+      plan_(plan),
+      host_(host),
+      random_(simulator.seed() * 7919 + host),
+      meetings_(meetings) {}
 
 void Chatter::fail(TimePoint now, const std::string& what) {
   simulator_.verdict().fail(now, "host " + std::to_string(host_) + ": " + what);
@@ -22,29 +34,7 @@ void Chatter::fail(TimePoint now, const std::string& what) {
 
 void Chatter::started(Host& host, TimePoint now) {
   sides_.clear();
-  const HostPlan& mine = plan_.hosts[host_];
-  std::vector<std::pair<uint16_t, EndpointId>> endpoints;
-  const auto endpoint_at = [&](uint16_t port, const std::vector<IpAddress>& addresses,
-                               bool listening) {
-    for (const auto& [known, id] : endpoints) {
-      if (known == port) return id;
-    }
-    EndpointConfig config;
-    config.port = PortNumber(port);
-    config.addresses = addresses;
-    config.profile = mine.profile;
-    config.listening = listening;
-    config.user = port;
-    EndpointResult result;
-    for (uint16_t i = 0; i < host.shard_count(); ++i) {
-      result = host.shard(i).add_endpoint(config);
-      if (result.status != Status::kOk || result.port.value != port) {
-        fail(now, "add_endpoint: " + std::string(status_text(result.status)));
-      }
-    }
-    endpoints.emplace_back(port, result.endpoint);
-    return result.endpoint;
-  };
+  bounds_.clear();
   for (const AssocPlan& assoc : plan_.assocs) {
     for (const bool client : {true, false}) {
       if ((client ? assoc.client : assoc.server) != host_) continue;
@@ -56,10 +46,12 @@ void Chatter::started(Host& host, TimePoint now) {
       side.peer_host = client ? assoc.server : assoc.client;
       side.local_port = client ? assoc.client_port : assoc.server_port;
       side.peer_port = client ? assoc.server_port : assoc.client_port;
-      side.endpoint =
-          endpoint_at(side.local_port, plan_.addresses_of(assoc, client, host.boot() > 1),
-                      mine.listening && (!client || assoc.both_connect));
       side.client = client;
+      if (client) meeting(side).client_port = assoc.client_port;
+      if (side.local_port != 0) {
+        side.bound = bind(host, now, side, 0, host.shard_count());
+        (client ? meeting(side).client_end : meeting(side).server_end) = bounds_[side.bound].end;
+      }
       if (side.connector) {
         // After a restart the client is back at once.
         const bool again = host.boot() > 1;
@@ -70,6 +62,106 @@ void Chatter::started(Host& host, TimePoint now) {
     }
   }
   update_next_action();
+}
+
+size_t Chatter::bind(Host& host, TimePoint now, const Side& side, uint16_t first, uint16_t count) {
+  const HostPlan& mine = plan_.hosts[host_];
+  EndpointConfig config;
+  config.port = PortNumber(side.local_port);
+  config.addresses = plan_.bound_of(*side.assoc, side.client, host.boot() > 1);
+  config.owner = kOwner;
+  config.profile = mine.profile;
+  config.listening = mine.listening && (!side.client || side.assoc->both_connect);
+  config.user = side.local_port;
+  const auto addresses = BoundAddresses::of(config.addresses);
+  if (!addresses) {
+    fail(now, "a plan with addresses that do not go together");
+    return SIZE_MAX;
+  }
+  const bool lists = !side.assoc->client_bound.empty() || !side.assoc->server_bound.empty();
+  for (size_t i = 0; i < bounds_.size() && side.local_port != 0; ++i) {
+    Bound& known = bounds_[i];
+    if (known.port != side.local_port || (lists && !(known.addresses == *addresses))) continue;
+    for (uint16_t at = 0; at < host.shard_count() && lists && config.listening; ++at) {
+      static_cast<void>(host.shard(at).set_listening(known.ids[at], true, known.port));
+    }
+    return i;
+  }
+  Bound bound;
+  bound.addresses = *addresses;
+  bound.ids.resize(host.shard_count());
+  bound.first = first;
+  bound.count = count;
+  for (uint16_t i = first; i < first + count; ++i) {
+    const EndpointResult result = host.shard(i).add_endpoint(config);
+    if (side.local_port == 0 && result.status == Status::kOutOfResources) return SIZE_MAX;
+    if (result.status != Status::kOk ||
+        (side.local_port != 0 && result.port.value != side.local_port)) {
+      fail(now, "add_endpoint: " + std::string(status_text(result.status)));
+      return SIZE_MAX;
+    }
+    bound.ids[i] = result.endpoint;
+    bound.port = result.port.value;
+  }
+  bound.end = simulator_.ends().opened(now, host_, PortNumber(bound.port), bound.addresses);
+  if (lists) try_to_take(host, now, bound);
+  bounds_.push_back(std::move(bound));
+  return bounds_.size() - 1;
+}
+
+// As whoever calls without a port of its own gets one: at the shard that calls.
+bool Chatter::bind_ephemeral(Host& host, TimePoint now, Side& side, uint16_t shard) {
+  side.local_port = 0;
+  side.bound = bind(host, now, side, shard, 1);
+  if (side.bound == SIZE_MAX) {
+    const auto addresses = BoundAddresses::of(plan_.bound_of(*side.assoc, side.client));
+    simulator_.ends().refused(now, host_, *addresses);
+    side.connect_at = now + milliseconds(50);  // somebody else will have ended by then
+    return false;
+  }
+  const Bound& bound = bounds_[side.bound];
+  if (bound.port < 49152) fail(now, "an ephemeral port below the dynamic ones (RFC 6335)");
+  side.local_port = bound.port;
+  side.endpoint_closed = false;
+  meeting(side).client_port = bound.port;
+  meeting(side).client_end = bound.end;
+  simulator_.ends().note_ephemeral(host_, PortNumber(bound.port));
+  return true;
+}
+
+// Nobody else gets that port on one of its addresses, at whichever shard.
+void Chatter::try_to_take(Host& host, TimePoint now, const Bound& bound) {
+  EndpointConfig config;
+  config.port = PortNumber(bound.port);
+  if (!bound.addresses.is_all() && random_.below(2) == 0) {
+    const auto named = bound.addresses.named();
+    config.addresses = {named[random_.below(named.size())]};
+  }
+  config.owner = kAnother;
+  const auto shard = static_cast<uint16_t>(random_.below(host.shard_count()));
+  const EndpointResult result = host.shard(shard).add_endpoint(config);
+  if (result.status != Status::kAlreadyExists) {
+    fail(now, "port " + std::to_string(bound.port) +
+                  " was given to two users: " + std::string(status_text(result.status)));
+  }
+}
+
+size_t Chatter::bound_of(uint16_t shard, EndpointId endpoint) const {
+  for (size_t i = 0; i < bounds_.size(); ++i) {
+    const Bound& bound = bounds_[i];
+    const bool here = shard >= bound.first && shard < bound.first + bound.count;
+    if (here && bound.ids[shard] == endpoint) return i;
+  }
+  return SIZE_MAX;
+}
+
+Status Chatter::close(Host& host, const Bound& bound) {
+  Status status = Status::kOk;
+  for (uint16_t i = bound.first; i < bound.first + bound.count; ++i) {
+    const Status here = host.shard(i).close_endpoint(bound.ids[i]);
+    if (here != Status::kOk) status = here;
+  }
+  return status;
 }
 
 void Chatter::crashed(Host&, TimePoint) {
@@ -107,30 +199,44 @@ Chatter::Side* Chatter::side_of(AssocId id) {
   return nullptr;
 }
 
-Chatter::Side* Chatter::side_for(HostIndex peer_host, uint16_t local_port, uint16_t peer_port) {
+Chatter::Side* Chatter::side_for(HostIndex peer_host, size_t bound, const IpAddress& peer,
+                                 uint16_t peer_port) {
+  const uint8_t end = simulator_.ends().end_of(peer_host, peer, PortNumber(peer_port));
   for (Side& side : sides_) {
-    if (side.peer_host == peer_host && side.local_port == local_port &&
-        side.peer_port == peer_port) {
-      return &side;
-    }
+    const Meeting& met = meeting(side);
+    const uint16_t port = side.client ? side.peer_port : met.client_port;
+    if (side.peer_host != peer_host || side.bound != bound || port != peer_port) continue;
+    if ((side.client ? met.server_end : met.client_end) != end) continue;
+    side.peer_port = peer_port;
+    return &side;
   }
   return nullptr;
+}
+
+IpAddress Chatter::peer_address(Host& host, const Side& side) const {
+  AssocStatus status;
+  if (!side.assoc->dialled.empty() && host.shard_of(side.id).status(side.id, status)) {
+    return status.paths[0].remote;
+  }
+  return plan_.addresses_of(*side.assoc, !side.client)[0];
 }
 
 void Chatter::connect(Host& host, TimePoint now, Side& side) {
   side.connect_at = TimePoint::never();
   if (side.phase != Phase::kWaiting) return;  // the peer was faster
+  const uint16_t planned = side.client ? side.assoc->client_shard : side.assoc->server_shard;
+  const auto shard = static_cast<uint16_t>(planned % host.shard_count());
+  const bool ephemeral = side.client && side.assoc->client_port == 0;
+  if (ephemeral && !bind_ephemeral(host, now, side, shard)) return;
+  const Bound& bound = bounds_[side.bound];
   const std::vector<IpAddress> peer = plan_.addresses_of(*side.assoc, !side.client);
   const size_t named = side.assoc->named > 0 ? side.assoc->named : peer.size();
   ConnectRequest request;
-  request.endpoint = side.endpoint;
+  request.endpoint = bound.ids[shard];
   request.peer_addresses = std::span(peer).first(std::min(named, peer.size()));
   request.peer_port = PortNumber(side.peer_port);
   request.outbound_streams = side.assoc->outbound_streams;
   request.user = side.local_port;
-  const uint16_t planned = side.local_port == side.assoc->client_port ? side.assoc->client_shard
-                                                                      : side.assoc->server_shard;
-  const auto shard = static_cast<uint16_t>(planned % host.shard_count());
   const ConnectResult result = host.shard(shard).connect(now, request);
   if (result.status == Status::kOutOfResources && plan_.expect.refusals) {
     side.connect_at = ++side.refusals < 20 ? now + milliseconds(100) : TimePoint::never();
@@ -140,8 +246,13 @@ void Chatter::connect(Host& host, TimePoint now, Side& side) {
   if (result.status != Status::kOk) {
     return fail(now, "connect: " + std::string(status_text(result.status)));
   }
+  if (side.peer_host == host_) {
+    simulator_.ends().expect_within(host_, PortNumber(side.local_port), PortNumber(side.peer_port));
+  }
   for (const IpAddress& address : request.peer_addresses) {
-    simulator_.paths().named(host_, side.peer_host, PortNumber(side.local_port),
+    const uint8_t end =
+        simulator_.ends().end_of(side.peer_host, address, PortNumber(side.peer_port));
+    simulator_.paths().named({host_, bound.end}, {side.peer_host, end}, PortNumber(side.local_port),
                              PortNumber(side.peer_port), address);
   }
   const RecordId record = simulator_.ledger().connecting(
@@ -149,7 +260,9 @@ void Chatter::connect(Host& host, TimePoint now, Side& side) {
       PortNumber(side.peer_port));
   begin(now, side, result.assoc, record);
   side.phase = Phase::kConnecting;
-  const auto other = static_cast<uint16_t>(random_.below(host.shard_count()));
+  const auto other =
+      static_cast<uint16_t>(bound.first + random_.below(ephemeral ? 1 : host.shard_count()));
+  request.endpoint = bound.ids[other];
   const ConnectResult twice = host.shard(other).connect(now, request);
   if (twice.status != Status::kAlreadyExists) {
     fail(now, "a second connect to the same peer: " + std::string(status_text(twice.status)));
@@ -178,14 +291,12 @@ void Chatter::up(Host& host, TimePoint now, Side& side, const Event& event) {
   side.next_send = now;
   if (side.assoc->close_in_one && !side.endpoint_closed) {
     const auto shard = static_cast<uint16_t>(random_.below(host.shard_count()));
-    static_cast<void>(host.shard(shard).close_endpoint(side.endpoint));
+    static_cast<void>(host.shard(shard).close_endpoint(bounds_[side.bound].ids[shard]));
   }
   if (side.connector && side.assoc->close_endpoint && !side.endpoint_closed) {
     side.endpoint_closed = true;
-    for (uint16_t i = 0; i < host.shard_count(); ++i) {
-      const Status status = host.shard(i).close_endpoint(side.endpoint);
-      if (status != Status::kOk && !side.assoc->close_in_one) fail(now, "close_endpoint()");
-    }
+    const Status status = close(host, bounds_[side.bound]);
+    if (status != Status::kOk && !side.assoc->close_in_one) fail(now, "close_endpoint()");
   }
 }
 
@@ -212,6 +323,13 @@ void Chatter::over(Host& host, TimePoint now, Side& side, const Event& event) {
       !side.closing_since.is_never() && now >= side.closing_since + guard) {
     guarded_.push_back(side.assoc);
   }
+  if (side.client && side.assoc->client_port == 0) {
+    Bound& bound = bounds_[side.bound];
+    if (close(host, bound) != Status::kOk) fail(now, "close_endpoint() of an ephemeral port");
+    simulator_.ends().closed(host_, PortNumber(bound.port), bound.addresses);
+    bound.count = 0;
+    meeting(side).client_port = 0;  // whoever has it next is another one
+  }
   const bool lost = event.kind == EventKind::kLost || event.kind == EventKind::kConnectFailed;
   if (lost && side.connector && side.assoc->reconnect && !side.ended_it) {
     side.phase = Phase::kWaiting;
@@ -223,12 +341,18 @@ void Chatter::on_event(Host& host, TimePoint now, RecordId record, Event& event)
   Side* side = side_of(event.assoc);
   if (event.kind == EventKind::kAccepted) {
     const AssocRecord& entry = simulator_.ledger().record(record);
-    side = side_for(entry.peer_host, entry.local_port.value, entry.peer_port.value);
+    side = side_for(entry.peer_host, bound_of(event.assoc.shard, event.endpoint), event.path,
+                    entry.peer_port.value);
     if (side == nullptr) return fail(now, "accepted an association that nobody planned");
     if (side->phase == Phase::kConnecting || side->phase == Phase::kUp) {
       return fail(now, "accepted a second association with the same peer and ports");
     }
     begin(now, *side, event.assoc, record);
+    for (const Side& caller : sides_) {
+      if (caller.assoc != side->assoc || &caller == side) continue;
+      ++within_;
+      across_ += caller.id.shard != event.assoc.shard;
+    }
   }
   if (side == nullptr) return fail(now, "an event for an association that is over");
   // Those that waited when it was set have the one before it, and come before the others.
@@ -417,11 +541,11 @@ void Chatter::meddle(Host& host, TimePoint now, Side& side) {
       side.former_user = side.user;
       side.user = random_.next();
       if (shard.set_user(side.id, side.user) != Status::kOk) fail(now, "set_user()");
-      edit_profile(shard, now, side);
+      edit_profile(host, now, side);
       break;
     }
     case 2: {
-      const IpAddress peer = plan_.addresses_of(*side.assoc, !side.client)[0];
+      const IpAddress peer = peer_address(host, side);
       const Status status = shard.request_heartbeat(now, side.id, peer);
       const bool expected =
           status == Status::kOk || status == Status::kNotEstablished || status == Status::kClosing;
@@ -461,7 +585,8 @@ void Chatter::meddle(Host& host, TimePoint now, Side& side) {
 
 // Of the association, and of one of the peer's addresses: what changes how it sends, and nothing
 // that its referee goes by.
-void Chatter::edit_profile(Shard& shard, TimePoint now, const Side& side) {
+void Chatter::edit_profile(Host& host, TimePoint now, const Side& side) {
+  Shard& shard = host.shard_of(side.id);
   const Profile& profile = plan_.hosts[host_].profile;
   ProfileEdit edit;
   edit.max_burst = static_cast<uint8_t>(1 + side.user % 8);
@@ -479,7 +604,7 @@ void Chatter::edit_profile(Shard& shard, TimePoint now, const Side& side) {
   }
   PathEdit path;
   path.dscp = static_cast<uint8_t>(side.user % 64);
-  const IpAddress peer = plan_.addresses_of(*side.assoc, !side.client)[0];
+  const IpAddress peer = peer_address(host, side);
   const Status status = shard.set_path_profile(now, side.id, peer, path).status;
   if (good && status != Status::kOk && status != Status::kOutOfResources)
     fail(now, "set_path_profile()");
@@ -496,25 +621,26 @@ void Chatter::switch_primary(Host& host, TimePoint now, Side& side) {
 }
 
 void Chatter::check_endpoints(Host& host, TimePoint now) {
-  for (Side& side : sides_) {
-    for (uint16_t i = 0; i < host.shard_count(); ++i) {
-      Shard& shard = host.shard(i);
-      // Associations of one server share it: the second one finds it closed.
-      if (!side.endpoint_closed) static_cast<void>(shard.close_endpoint(side.endpoint));
-      if (shard.close_endpoint(side.endpoint) != Status::kNoSuchEndpoint) {
+  for (const Bound& bound : bounds_) {
+    static_cast<void>(close(host, bound));
+    for (uint16_t i = bound.first; i < bound.first + bound.count; ++i) {
+      if (host.shard(i).close_endpoint(bound.ids[i]) != Status::kNoSuchEndpoint) {
         fail(now, "an endpoint that was closed and has no association is still there");
       }
-      EndpointConfig config;
-      config.port = PortNumber(side.local_port);
-      config.addresses = {plan_.hosts[host_].addresses[0]};
-      const EndpointResult again = shard.add_endpoint(config);
+    }
+  }
+  for (const Bound& bound : bounds_) {
+    EndpointConfig config;
+    config.port = PortNumber(bound.port);
+    config.addresses = {plan_.hosts[host_].addresses[0]};
+    for (uint16_t i = 0; i < host.shard_count(); ++i) {
+      const EndpointResult again = host.shard(i).add_endpoint(config);
       if (again.status != Status::kOk) {
         fail(now,
              "add_endpoint() on a port that was closed: " + std::string(status_text(again.status)));
       }
-      static_cast<void>(shard.close_endpoint(again.endpoint));
+      static_cast<void>(host.shard(i).close_endpoint(again.endpoint));
     }
-    side.endpoint_closed = true;
   }
 }
 

@@ -15,7 +15,15 @@ namespace trunkline::sim {
 
 class Chatter final : public Application {
  public:
-  Chatter(Simulator& simulator, const Plan& plan, HostIndex host);
+  // What the ends of a planned association have come to: of each plan's, for all chatters of a run.
+  struct Meeting {
+    uint16_t client_port = 0;
+    uint8_t client_end = 0;  // EndBook's number of its endpoint
+    uint8_t server_end = 0;
+  };
+  using Meetings = std::vector<Meeting>;
+
+  Chatter(Simulator& simulator, const Plan& plan, HostIndex host, Meetings& meetings);
 
   void started(Host& host, TimePoint now) override;
   void crashed(Host& host, TimePoint now) override;
@@ -34,6 +42,9 @@ class Chatter final : public Application {
   // When all is over: endpoints that were closed are gone, the others can be closed and opened
   // anew.
   void check_endpoints(Host& host, TimePoint now);
+  // Associations of this host with itself, and those of them that have their ends at two shards.
+  [[nodiscard]] uint64_t within() const { return within_; }
+  [[nodiscard]] uint64_t across() const { return across_; }
   // What it waits for, for the report of a run that does not end.
   [[nodiscard]] std::string pending() const;
 
@@ -46,6 +57,16 @@ class Chatter final : public Application {
     uint32_t offset = 0;  // in its message
   };
 
+  // An endpoint of this host: at every shard, or an ephemeral one at the shard that calls.
+  struct Bound {
+    uint16_t port = 0;
+    BoundAddresses addresses;
+    uint8_t end = 0;
+    std::vector<EndpointId> ids;  // by shard
+    uint16_t first = 0;           // the shards that have it
+    uint16_t count = 0;
+  };
+
   // One end of one planned association.
   struct Side {
     const AssocPlan* assoc = nullptr;
@@ -56,7 +77,7 @@ class Chatter final : public Application {
     HostIndex peer_host = 0;
     uint16_t local_port = 0;
     uint16_t peer_port = 0;
-    EndpointId endpoint;
+    size_t bound = SIZE_MAX;  // in bounds_
     bool endpoint_closed = false;
     uint64_t user = 0;         // what its events must carry
     uint64_t former_user = 0;  // or, those that waited when that was set
@@ -84,7 +105,20 @@ class Chatter final : public Application {
   };
 
   Side* side_of(AssocId id);
-  Side* side_for(HostIndex peer_host, uint16_t local_port, uint16_t peer_port);
+  // The one whose peer is there, at whichever address, and called at `bound`.
+  Side* side_for(HostIndex peer_host, size_t bound, const IpAddress& peer, uint16_t peer_port);
+  [[nodiscard]] size_t bound_of(uint16_t shard, EndpointId endpoint) const;
+  // SIZE_MAX: no ephemeral port is left.
+  size_t bind(Host& host, TimePoint now, const Side& side, uint16_t first, uint16_t count);
+  bool bind_ephemeral(Host& host, TimePoint now, Side& side, uint16_t shard);
+  void try_to_take(Host& host, TimePoint now, const Bound& bound);
+  // At every shard that has it; kOk if it was there.
+  Status close(Host& host, const Bound& bound);
+  [[nodiscard]] Meeting& meeting(const Side& side) const {
+    return meetings_[static_cast<size_t>(side.assoc - plan_.assocs.data())];
+  }
+  // One of the peer's addresses, to which there is a path.
+  [[nodiscard]] IpAddress peer_address(Host& host, const Side& side) const;
   void connect(Host& host, TimePoint now, Side& side);
   void begin(TimePoint now, Side& side, AssocId id, RecordId record);
   void up(Host& host, TimePoint now, Side& side, const Event& event);
@@ -94,7 +128,7 @@ class Chatter final : public Application {
   void send_some(Host& host, TimePoint now, Side& side);
   bool send_one(Host& host, TimePoint now, Side& side);
   void try_ending(Host& host, TimePoint now, Side& side);
-  void edit_profile(Shard& shard, TimePoint now, const Side& side);
+  void edit_profile(Host& host, TimePoint now, const Side& side);
   void meddle(Host& host, TimePoint now, Side& side);
   void switch_primary(Host& host, TimePoint now, Side& side);
   void try_wrong_calls(Host& host, TimePoint now, Side& side);
@@ -107,8 +141,12 @@ class Chatter final : public Application {
   const Plan& plan_;
   HostIndex host_;
   SeededRandom random_;
+  Meetings& meetings_;
   std::deque<Side> sides_;
+  std::vector<Bound> bounds_;
   std::vector<const AssocPlan*> guarded_;
+  uint64_t within_ = 0;
+  uint64_t across_ = 0;
   TimePoint next_action_ = TimePoint::never();
 };
 

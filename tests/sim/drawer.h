@@ -31,6 +31,8 @@ class Drawer {
   TrafficPlan draw_traffic(const HostPlan& from, const HostPlan& to);
   SidePlan draw_side(const HostPlan& from, const HostPlan& to);
   void draw_assocs();
+  // Both sides' traffic, and which of them ends it.
+  void draw_talk(AssocPlan& assoc);
   void give_paths(AssocPlan& assoc);
   void heal_after(Duration low, Duration high);
   void maybe_heal();
@@ -88,6 +90,19 @@ class Drawer {
   void windows();
   // scenarios_steering.cpp
   void steering();
+  // scenarios_endpoints.cpp
+  struct EndPlan {
+    HostIndex host = 0;
+    uint16_t port = 0;
+    std::vector<IpAddress> bound;
+    friend bool operator==(const EndPlan&, const EndPlan&) = default;
+  };
+  void endpoints();
+  std::vector<EndPlan> draw_ends(HostIndex host, uint16_t port);
+  [[nodiscard]] std::vector<IpAddress> covered_by(const EndPlan& end) const;
+  std::vector<IpAddress> draw_dialled(const EndPlan& client, const EndPlan& server);
+  bool draw_ends_of(AssocPlan& assoc, const std::vector<EndPlan>& servers,
+                    const std::vector<std::vector<EndPlan>>& callers);
 
   Dice dice_;
   Plan plan_;

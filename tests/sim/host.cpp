@@ -21,6 +21,9 @@ constexpr size_t kRoom = 9000;
 // No iteration needs anywhere near that many rounds unless it spins.
 constexpr size_t kMaxRounds = 20000;
 constexpr uint8_t kReusedByte = 0xee;
+// What the way from a shard of a host to a shard of the same host takes, through memory.
+constexpr Duration kLoop = std::chrono::microseconds(1);
+constexpr uint64_t kSomebodyElse = 99;  // an owner of ports
 
 }  // namespace
 
@@ -43,6 +46,8 @@ Host::Host(Simulator& simulator, HostIndex index, HostConfig config, Application
     simulator_.network().attach(index_, config_.addresses[i], static_cast<NetIndex>(i));
   }
   simulator_.referee().set_limits(index_, config_.limits);
+  simulator_.ends().set_host(index_, config_.addresses, config_.free_ports);
+  if (!config_.lists.empty()) simulator_.addresses().expect_lies(index_);
 }
 
 void Host::start(TimePoint now) {
@@ -51,6 +56,8 @@ void Host::start(TimePoint now) {
   randoms_.emplace_back(seed);
   directory_ =
       make_directory(randoms_.back(), config_.shard.max_associations * config_.shards * 16);
+  ports_ = make_port_table();
+  if (config_.free_ports > 0) occupy_ports();
   inboxes_.resize(config_.shards);
   rings_.resize(size_t{config_.shards} * config_.shards);
   t3_expirations_ = 0;
@@ -60,10 +67,28 @@ void Host::start(TimePoint now) {
     config.index = i;
     config.count = config_.shards;
     config.own_addresses = config_.addresses;
+    config.ports = ports_.get();
     randoms_.emplace_back(seed + 1 + i);
     shards_.push_back(std::make_unique<Shard>(config, *directory_, randoms_.back(), now));
   }
   application_.started(*this, now);
+}
+
+// Somebody else has nearly all dynamic ports, on every address: what is left comes around soon.
+void Host::occupy_ports() {
+  SeededRandom random(simulator_.seed() * 131 + index_);
+  std::set<uint16_t> free;
+  while (free.size() < config_.free_ports) {
+    const uint64_t offset = random.below(65536u - PortTable::kFirstDynamic);
+    free.insert(static_cast<uint16_t>(PortTable::kFirstDynamic + offset));
+  }
+  const BoundAddresses all = *BoundAddresses::of({});
+  occupied_.clear();
+  for (uint32_t port = PortTable::kFirstDynamic; port < 65536; ++port) {
+    const PortNumber number(static_cast<uint16_t>(port));
+    if (free.contains(number.value)) continue;
+    occupied_.push_back(ports_->claim(number, all, kSomebodyElse, random).entry);
+  }
 }
 
 void Host::crash(TimePoint now) {
@@ -72,8 +97,10 @@ void Host::crash(TimePoint now) {
   simulator_.ledger().host_crashing(index_);
   simulator_.referee().crashed(index_);
   simulator_.paths().crashed(index_);
+  simulator_.ends().crashed(index_);
   application_.crashed(*this, now);
   shards_.clear();
+  ports_.reset();
   directory_.reset();
   randoms_.clear();
   inboxes_.clear();
@@ -111,7 +138,7 @@ void Host::deliver(TimePoint now, std::unique_ptr<NetPacket> packet) {
   if (now < simulator_.start() + config_.window_cap_until && !packet->damaged) {
     static_cast<void>(refuse_data(packet->bytes, config_.window_cap, packet->taken));
   }
-  Waiting waiting{now, 0, std::move(packet)};
+  Waiting waiting{now, 0, std::move(packet), false};
   const uint16_t place = config_.shards > 1 ? place_of(waiting) : uint16_t{0};
   inboxes_[place].push_back(std::move(waiting));
 }
@@ -211,7 +238,9 @@ PacketIn Host::as_input(const Waiting& waiting) const {
   if (config_.checksum_by_port) {
     checksum = wire::verify_checksum(packet.bytes) ? ChecksumState::kGood : ChecksumState::kBad;
   }
-  return {packet.source, packet.destination, packet.bytes, checksum, waiting.hand_overs};
+  if (waiting.looped) checksum = ChecksumState::kGood;  // it never left this memory
+  return {packet.source, packet.destination, packet.bytes,
+          checksum,      waiting.hand_overs, waiting.looped};
 }
 
 size_t Host::association_count() const {
@@ -243,7 +272,7 @@ void Host::receive(TimePoint now, uint16_t index) {
       queue.pop_front();
       const uint16_t owner = shards_.size() > 1 ? shards_[index]->steer(as_input(waiting)) : index;
       if (owner != index) {
-        hand_over(now, index, owner, std::move(waiting));
+        hand_over(now, index, owner, 1, std::move(waiting));
         continue;
       }
       burst.push_back(std::move(waiting));
@@ -255,8 +284,9 @@ void Host::receive(TimePoint now, uint16_t index) {
 
 // A ring for each pair of shards: it keeps the order, has room for so many, and loses what finds it
 // full. What lands at the owner meanwhile, or comes from a third one, overtakes.
-void Host::hand_over(TimePoint now, uint16_t from, uint16_t to, Waiting waiting) {
-  if (to >= config_.shards || ++waiting.hand_overs > 2) {
+void Host::hand_over(TimePoint now, uint16_t from, uint16_t to, uint8_t counts, Waiting waiting) {
+  waiting.hand_overs = static_cast<uint8_t>(waiting.hand_overs + counts);
+  if (to >= config_.shards || waiting.hand_overs > 2) {
     return simulator_.verdict().fail(now, "a packet that is handed over without end");
   }
   auto& way = ring(from, to);
@@ -281,11 +311,13 @@ void Host::give(TimePoint now, Shard& shard, std::vector<Waiting>& burst) {
   for (const Waiting& waiting : burst) {
     burst_.push_back(as_input(waiting));
     const NetPacket& packet = *waiting.packet;
-    simulator_.referee().given(packet.from, index_, packet.bytes);
+    const auto [from, to] =
+        simulator_.parties_of(packet.from, index_, packet.source, packet.destination, packet.bytes);
+    simulator_.referee().given(from, to, packet.bytes);
     if (!packet.damaged) {
       const auto& taken = packet.taken.empty() ? packet.bytes : packet.taken;
-      simulator_.referee().delivered(now, packet.from, index_, taken);
-      simulator_.paths().delivered(now, packet.from, index_, taken);
+      simulator_.referee().delivered(now, from, to, taken);
+      simulator_.paths().delivered(now, from, to, taken);
     }
   }
   shard.receive(now, burst_);
@@ -306,16 +338,18 @@ void Host::drain_events(TimePoint now, Shard& shard) {
 
 bool Host::take_event(TimePoint now, Shard& shard, Event& event) {
   simulator_.note_event(now, index_, event);
-  const HostIndex peer = simulator_.network().host_of(event.path).value_or(index_);
-  if (event.kind == EventKind::kAccepted) {
-    simulator_.referee().accepted(now, index_, peer, event.local_port, event.peer_port);
-  }
+  const HostIndex peer = host_at(event.path);
   if (event.kind == EventKind::kAccepted || event.kind == EventKind::kConnected ||
       event.kind == EventKind::kRestarted) {
     AssocStatus status;
+    const bool lives = shard.status(event.assoc, status);
+    if (event.kind == EventKind::kAccepted) {
+      const Parties parties = lives ? parties_of(status) : Parties{index_, peer};
+      simulator_.referee().accepted(now, parties.ours, parties.theirs, event.local_port,
+                                    event.peer_port);
+    }
     const bool judged =
-        shard.status(event.assoc, status) &&
-        !simulator_.ledger().is_hostile(status.local_port.value, status.peer_port.value);
+        lives && !simulator_.ledger().is_hostile(status.local_port.value, status.peer_port.value);
     if (judged) {
       simulator_.addresses().check(now, index_, peer, status);
     }
@@ -326,7 +360,8 @@ bool Host::take_event(TimePoint now, Shard& shard, Event& event) {
   return true;
 }
 
-bool Host::transmit(TimePoint now, Shard& shard) {
+bool Host::transmit(TimePoint now, uint16_t at) {
+  Shard& shard = *shards_[at];
   static thread_local std::vector<uint8_t> memory(kBurst * kRoom);
   std::array<PacketOut, kBurst> out;
   for (size_t i = 0; i < kBurst; ++i) {
@@ -340,9 +375,50 @@ bool Host::transmit(TimePoint now, Shard& shard) {
       wire::write_checksum(out[i].room.first(out[i].length));
     }
     mangle(now, out[i]);
-    simulator_.send_packet(now, index_, out[i]);
+    if (!simulator_.send_packet(now, index_, out[i])) loop_back(now, at, out[i]);
   }
   return count > 0;
+}
+
+// As a worker does: the shard that sent it says whose it is, and it always goes through a ring.
+// What belongs where it was sent goes elsewhere all the same, where packets from the port do so,
+// too: else no INIT of this host to itself would ever leave its shard.
+void Host::loop_back(TimePoint now, uint16_t from, const PacketOut& packet) {
+  if (config_.loop_loss > 0 && arrivals_.below(1'000'000) < config_.loop_loss) {
+    return simulator_.note(now,
+                           "host " + std::to_string(index_) + ": no room on the way to itself");
+  }
+  auto looped = std::make_unique<NetPacket>();
+  looped->sent = looped->arrives = now;
+  looped->from = looped->to = index_;
+  looped->source = packet.source;
+  looped->destination = packet.destination;
+  looped->bytes.assign(packet.room.begin(), packet.room.begin() + packet.length);
+  Waiting waiting{now, 0, std::move(looped), true};
+  const uint16_t owner = shards_.size() > 1 ? shards_[from]->steer(as_input(waiting)) : from;
+  if (owner != from) return hand_over(now, from, owner, 1, std::move(waiting));
+  const bool misdirected =
+      shards_.size() > 1 && (config_.spread == Spread::kWrong ||
+                             (config_.spread == Spread::kByPacket && arrivals_.below(2) == 0));
+  if (misdirected) {
+    const auto other = static_cast<uint16_t>((from + 1) % shards_.size());
+    return hand_over(now, from, other, 0, std::move(waiting));
+  }
+  auto& way = ring(from, from);
+  waiting.ready = now + kLoop;
+  way.push_back(std::move(waiting));
+}
+
+HostIndex Host::host_at(const IpAddress& address) const {
+  return simulator_.network().host_of(address).value_or(index_);
+}
+
+Host::Parties Host::parties_of(const AssocStatus& status) const {
+  const PathStatus& path = status.paths[0];
+  const HostIndex peer = host_at(path.remote);
+  const EndBook& ends = simulator_.ends();
+  return {{index_, ends.end_of(index_, path.local, status.local_port)},
+          {peer, ends.end_of(peer, path.remote, status.peer_port)}};
 }
 
 void Host::mangle(TimePoint now, PacketOut& packet) const {
@@ -368,11 +444,12 @@ void Host::iterate(TimePoint now) {
     if (application_.next_action() <= now) application_.act(*this, now);
     bool busy = application_.next_action() <= now;
     busy = busy || next_waiting() <= now;
-    for (const auto& shard : shards_) {
+    for (uint16_t at = 0; at < shards_.size(); ++at) {
+      Shard* const shard = shards_[at].get();
       shard->advance(now);
       check_expired(now);
       drain_events(now, *shard);
-      while (!verdict.failed() && transmit(now, *shard)) busy = true;
+      while (!verdict.failed() && transmit(now, at)) busy = true;
       drain_events(now, *shard);
       busy = busy || shard->next_deadline() <= now || shard->has_output();
     }
@@ -437,8 +514,8 @@ void Host::check_expired(TimePoint now) {
   for (const auto& shard : shards_) {
     for (const AssocId id : shard->associations()) {
       if (!shard->status(id, status)) continue;
-      const auto peer = simulator_.network().host_of(status.paths[0].remote);
-      const auto seen = simulator_.referee().unacknowledged(index_, peer.value_or(index_),
+      const Parties parties = parties_of(status);
+      const auto seen = simulator_.referee().unacknowledged(parties.ours, parties.theirs,
                                                             status.local_port, status.peer_port);
       // Where a window was closed, what expires may be a probe (6.1 A).
       const bool judged = seen && !seen->window_closed;
@@ -462,7 +539,7 @@ void Host::check_expired(TimePoint now) {
 void Host::check_paths(TimePoint now, const AssocStatus& status) {
   for (const PathStatus& path : status.paths) {
     const auto peer = simulator_.network().host_of(path.remote);
-    if (!peer || path.srtt.count() == 0) continue;
+    if (!peer || *peer == index_ || path.srtt.count() == 0) continue;
     Network& network = simulator_.network();
     // With several paths the answer may come by a shorter one.
     Duration back = network.link(*peer, index_, network.net_of(path.local)).delay;
@@ -486,15 +563,16 @@ void Host::audit(TimePoint now) {
 
 // Every association is in one shard, and says so.
 void Host::check_owners(TimePoint now) {
-  std::set<std::tuple<HostIndex, uint16_t, uint16_t>> seen;
+  std::set<std::tuple<Party, Party, uint16_t, uint16_t>> seen;
   const std::string who = "host " + std::to_string(index_) + ": ";
   AssocStatus status;
   for (uint16_t i = 0; i < shards_.size(); ++i) {
     for (const AssocId id : shards_[i]->associations()) {
       if (id.shard != i) simulator_.verdict().fail(now, who + "an association in a strange shard");
       if (!shards_[i]->status(id, status)) continue;
-      const auto peer = simulator_.network().host_of(status.paths[0].remote);
-      if (!seen.emplace(peer.value_or(index_), status.local_port.value, status.peer_port.value)
+      const Parties parties = parties_of(status);
+      if (!seen.emplace(parties.ours, parties.theirs, status.local_port.value,
+                        status.peer_port.value)
                .second) {
         simulator_.verdict().fail(now, who + "two associations with the same peer and ports");
       }
@@ -532,8 +610,7 @@ void Host::audit(TimePoint now, const Shard& shard) {
           status.state == AssocState::kShutdownReceived;
     if (!simulator_.ledger().is_hostile(status.local_port.value, status.peer_port.value)) {
       check_paths(now, status);
-      const auto peer = simulator_.network().host_of(status.paths[0].remote);
-      if (peer) simulator_.addresses().check(now, index_, *peer, status);
+      simulator_.addresses().check(now, index_, host_at(status.paths[0].remote), status);
     }
     uint64_t flight = 0;
     for (const PathStatus& path : status.paths) flight += path.flight;
@@ -541,8 +618,8 @@ void Host::audit(TimePoint now, const Shard& shard) {
     if (flight > 20 * status.outstanding_bytes) {
       verdict.fail(now, who + "more in flight than was sent");
     }
-    const auto peer = simulator_.network().host_of(status.paths[0].remote);
-    const auto seen = simulator_.referee().unacknowledged(index_, peer.value_or(index_),
+    const Parties parties = parties_of(status);
+    const auto seen = simulator_.referee().unacknowledged(parties.ours, parties.theirs,
                                                           status.local_port, status.peer_port);
     if (seen && flight > seen->flight) verdict.fail(now, who + "more in flight than it may know");
     if (seen && seen->outstanding != status.outstanding_bytes) {
@@ -590,6 +667,24 @@ void Host::check_empty(TimePoint now) {
                    who + "curr_estab is " + std::to_string(counters.get(Counter::k_curr_estab)));
     }
     if (shard->has_output()) verdict.fail(now, who + "has_output() without associations");
+  }
+}
+
+// Every port is free on every address, and no set of ports is kept.
+void Host::check_ports(TimePoint now) {
+  for (PortTable::Entry* const entry : occupied_) ports_->give_back(*entry, true);
+  occupied_.clear();
+  const std::string who = "host " + std::to_string(index_) + ": ";
+  if (ports_->sets() != 0) simulator_.verdict().fail(now, who + "ports were not given back");
+  SeededRandom random(1);
+  const BoundAddresses all = *BoundAddresses::of({});
+  for (const uint16_t port : simulator_.ends().ports_of(index_)) {
+    const PortTable::Claim claim = ports_->claim(PortNumber(port), all, kSomebodyElse, random);
+    if (claim.status != Status::kOk) {
+      simulator_.verdict().fail(now, who + "port " + std::to_string(port) + " was not given back");
+      continue;
+    }
+    ports_->give_back(*claim.entry, true);
   }
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -28,6 +29,22 @@ using HostIndex = uint8_t;
 // One of the networks that join the hosts; a packet goes by that of its destination's address.
 using NetIndex = uint8_t;
 inline constexpr NetIndex kMaxNets = 4;
+
+// Who speaks at a port: a host may have several endpoints there, each on addresses of its own
+// (end_book.h); which one it is.
+struct Party {
+  constexpr Party(HostIndex host_, uint8_t end_ = 0) : host(host_), end(end_) {}  // NOLINT: the one
+  auto operator<=>(const Party&) const = default;
+
+  HostIndex host;
+  uint8_t end;
+};
+// Of packets between two ports.
+[[nodiscard]] constexpr uint64_t key_of(Party from, Party to, uint16_t source_port,
+                                        uint16_t destination_port) {
+  return uint64_t{from.host} << 56 | uint64_t{from.end} << 48 | uint64_t{to.host} << 40 |
+         uint64_t{to.end} << 32 | uint64_t{source_port} << 16 | destination_port;
+}
 
 // Chances are in parts per million, so that a scenario can be printed and replayed exactly.
 struct LinkFaults {

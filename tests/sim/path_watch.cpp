@@ -27,13 +27,11 @@ void PathWatch::fail(TimePoint now, const Flow& flow, const Way& way, const std:
                          ": " + what);
 }
 
-PathWatch::Flow& PathWatch::flow(HostIndex from, HostIndex to, uint16_t source_port,
+PathWatch::Flow& PathWatch::flow(Party from, Party to, uint16_t source_port,
                                  uint16_t destination_port) {
-  const uint64_t key = static_cast<uint64_t>(from) << 40 | static_cast<uint64_t>(to) << 32 |
-                       static_cast<uint64_t>(source_port) << 16 | destination_port;
-  Flow& out = flows_[key];
-  out.from = from;
-  out.to = to;
+  Flow& out = flows_[key_of(from, to, source_port, destination_port)];
+  out.from = from.host;
+  out.to = to.host;
   return out;
 }
 
@@ -45,7 +43,7 @@ PathWatch::Way& PathWatch::way_to(Flow& flow, const IpAddress& destination) {
   return flow.ways.back();
 }
 
-void PathWatch::named(HostIndex host, HostIndex peer, PortNumber local, PortNumber remote,
+void PathWatch::named(Party host, Party peer, PortNumber local, PortNumber remote,
                       const IpAddress& address) {
   way_to(flow(host, peer, local.value, remote.value), address).confirmed = true;
 }
@@ -176,7 +174,7 @@ void PathWatch::sent_data(TimePoint now, Flow& flow, Way& way) {
   }
 }
 
-void PathWatch::sent(TimePoint now, HostIndex from, HostIndex to, const IpAddress& source,
+void PathWatch::sent(TimePoint now, Party from, Party to, const IpAddress& source,
                      const IpAddress& destination, std::span<const uint8_t> bytes) {
   const auto header = wire::CommonHeader::parse(bytes);
   if (!header || hostile_ports_.contains(header->source_port.value) ||
@@ -219,8 +217,7 @@ void PathWatch::sent(TimePoint now, HostIndex from, HostIndex to, const IpAddres
   if (has_data) sent_data(now, mine, way);
 }
 
-void PathWatch::delivered(TimePoint now, HostIndex from, HostIndex to,
-                          std::span<const uint8_t> bytes) {
+void PathWatch::delivered(TimePoint now, Party from, Party to, std::span<const uint8_t> bytes) {
   const auto header = wire::CommonHeader::parse(bytes);
   if (!header) return;
   wire::ChunkCursor cursor(bytes.subspan(wire::kCommonHeaderSize));
@@ -235,7 +232,7 @@ void PathWatch::delivered(TimePoint now, HostIndex from, HostIndex to,
       if (!way.confirmed) way.confirmed_at = now;
       way.confirmed = true;
       ++way.answers;
-      const auto promise = promises_.find(to);
+      const auto promise = promises_.find(to.host);
       const uint32_t wanted = promise == promises_.end() ? 1 : promise->second.return_heartbeats;
       if (way.answers == wanted + 1) way.answers_since = now;
     }

@@ -46,15 +46,14 @@ class PathWatch {
   // Associations with this port at either end are not judged.
   void expect_intruder(uint16_t port) { hostile_ports_.insert(port); }
   // The application names an address of the peer.
-  void named(HostIndex host, HostIndex peer, PortNumber local, PortNumber remote,
-             const IpAddress& address);
+  void named(Party host, Party peer, PortNumber local, PortNumber remote, const IpAddress& address);
   void crashed(HostIndex host);
   void cut(TimePoint now, HostIndex from, HostIndex to, NetIndex net);
   void restored(TimePoint now, HostIndex from, HostIndex to, NetIndex net);
 
-  void sent(TimePoint now, HostIndex from, HostIndex to, const IpAddress& source,
+  void sent(TimePoint now, Party from, Party to, const IpAddress& source,
             const IpAddress& destination, std::span<const uint8_t> bytes);
-  void delivered(TimePoint now, HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
+  void delivered(TimePoint now, Party from, Party to, std::span<const uint8_t> bytes);
 
   // Times that DATA left a dead path, and how long the slowest took, in parts of the RTO.
   [[nodiscard]] uint64_t failovers() const { return failovers_; }
@@ -89,7 +88,7 @@ class PathWatch {
     std::vector<Way> ways;
   };
 
-  Flow& flow(HostIndex from, HostIndex to, uint16_t source_port, uint16_t destination_port);
+  Flow& flow(Party from, Party to, uint16_t source_port, uint16_t destination_port);
   static Way& way_to(Flow& flow, const IpAddress& destination);
   [[nodiscard]] const Link& link(HostIndex from, HostIndex to, const IpAddress& towards) const;
   [[nodiscard]] bool is_dead(const Flow& flow, const Way& way) const;

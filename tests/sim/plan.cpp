@@ -81,6 +81,9 @@ Plan Drawer::draw() {
     case Scenario::kWindows:
       windows();
       break;
+    case Scenario::kEndpoints:
+      endpoints();
+      break;
   }
   keep_stale_cookies_out();
   return plan_;
@@ -122,7 +125,8 @@ void Drawer::draw_hosts() {
   const size_t count = dice_.percent(75) ? 2 : 3;
   const bool always =
       plan_.scenario == Scenario::kSteering || plan_.scenario == Scenario::kMultihoming ||
-      plan_.scenario == Scenario::kFailover || plan_.scenario == Scenario::kAddresses;
+      plan_.scenario == Scenario::kFailover || plan_.scenario == Scenario::kAddresses ||
+      plan_.scenario == Scenario::kEndpoints;
   wide_ = always || dice_.percent(45);
   const size_t nets = wide_ && dice_.percent(40) ? dice_.between(3, kMaxNets) : 2;
   for (size_t i = 0; i < count; ++i) {
@@ -227,21 +231,25 @@ void Drawer::draw_assocs() {
     // Associations of a network share the server's endpoint.
     assoc.server_port = assoc.net > 0 ? 20'006 : 20'004;
     assoc.connect_after = dice_.between(Duration{}, milliseconds(dice_.percent(50) ? 0 : 300));
-    assoc.client_side = draw_side(plan_.hosts[assoc.client], plan_.hosts[assoc.server]);
-    assoc.server_side = draw_side(plan_.hosts[assoc.server], plan_.hosts[assoc.client]);
-    // It takes two to play ping-pong.
-    TrafficPlan& client = assoc.client_side.traffic;
-    TrafficPlan& server = assoc.server_side.traffic;
-    if (client.pattern == Pattern::kPingPong || server.pattern == Pattern::kPingPong) {
-      client.pattern = server.pattern = Pattern::kPingPong;
-      client.messages = server.messages = std::min({client.messages, server.messages, 20u});
-    }
-    SidePlan& ender = dice_.percent(50) ? assoc.client_side : assoc.server_side;
-    ender.ending = Ending::kWhenAllDone;
+    draw_talk(assoc);
     assoc.close_endpoint = dice_.percent(10);
     if (wide_ && (i == 0 || dice_.percent(70))) give_paths(assoc);
     plan_.assocs.push_back(assoc);
   }
+}
+
+void Drawer::draw_talk(AssocPlan& assoc) {
+  assoc.client_side = draw_side(plan_.hosts[assoc.client], plan_.hosts[assoc.server]);
+  assoc.server_side = draw_side(plan_.hosts[assoc.server], plan_.hosts[assoc.client]);
+  // It takes two to play ping-pong.
+  TrafficPlan& client = assoc.client_side.traffic;
+  TrafficPlan& server = assoc.server_side.traffic;
+  if (client.pattern == Pattern::kPingPong || server.pattern == Pattern::kPingPong) {
+    client.pattern = server.pattern = Pattern::kPingPong;
+    client.messages = server.messages = std::min({client.messages, server.messages, 20u});
+  }
+  SidePlan& ender = dice_.percent(50) ? assoc.client_side : assoc.server_side;
+  ender.ending = Ending::kWhenAllDone;
 }
 
 // Addresses on several networks at both ends, both families among them.

@@ -37,8 +37,9 @@ enum class Scenario : uint8_t {
   kPathMtu,    // links that take less than the hosts think, and say so or do not
   kAddresses,  // peers that list addresses of others, and come back with other lists
   kWindows,    // windows of any size, everything in every order
+  kEndpoints,  // several at one port, ephemeral ports, associations of a host with itself
 };
-inline constexpr size_t kScenarioCount = 22;
+inline constexpr size_t kScenarioCount = 23;
 
 [[nodiscard]] std::string_view scenario_name(Scenario scenario);
 // False for an unknown name.
@@ -90,7 +91,7 @@ struct SidePlan {
 struct AssocPlan {
   HostIndex client = 0;
   HostIndex server = 1;
-  uint16_t client_port = 0;
+  uint16_t client_port = 0;  // 0: an ephemeral one, given back when the association is over
   uint16_t server_port = 0;
   // Where each side connects; counted round where the host has fewer.
   uint16_t client_shard = 0;
@@ -103,6 +104,11 @@ struct AssocPlan {
   uint8_t named = 0;
   uint8_t client_paths_again = 0;  // the client's after it has crashed; 0: as before
   uint8_t server_paths_again = 0;
+  // What the endpoints are bound to, and which addresses the client names, as the verbs take them;
+  // empty: as the networks say. Then client and server may be one host.
+  std::vector<IpAddress> client_bound;
+  std::vector<IpAddress> server_bound;
+  std::vector<IpAddress> dialled;
   bool hostile = false;  // an intruder speaks in both sides' names: nothing is promised but order
   bool close_endpoint = false;    // the client closes its endpoint once it is connected
   bool close_in_one = false;      // each side does so in one shard only
@@ -131,6 +137,8 @@ struct HostPlan {
   uint16_t shards = 1;
   Spread spread = Spread::kByFlow;
   uint8_t port = 0;             // Spread::kByPort: which of test::port_models()
+  uint16_t free_ports = 0;      // dynamic ones that others have left; 0: all
+  uint32_t loop_loss = 0;       // of what it sends to itself, parts per million
   Duration hand_over{};         // what the way to another shard takes, more or less
   uint16_t hand_over_room = 0;  // packets on that way; zero: any number
   // What a shard has; enough, unless the scenario says otherwise.
@@ -197,7 +205,10 @@ struct Plan {
   Duration limit = std::chrono::hours(2);
 
   [[nodiscard]] HostIndex host_count() const { return static_cast<HostIndex>(hosts.size()); }
-  // One side's addresses, the primary one first.
+  // What one side's endpoint is bound to.
+  [[nodiscard]] std::vector<IpAddress> bound_of(const AssocPlan& assoc, bool client,
+                                                bool again = false) const;
+  // One side's addresses, the primary one first; of a server those that are dialled.
   [[nodiscard]] std::vector<IpAddress> addresses_of(const AssocPlan& assoc, bool client,
                                                     bool again = false) const;
   // An association of several paths, an end of which has several shards.

@@ -9,14 +9,23 @@ namespace trunkline::sim {
 namespace {
 
 constexpr std::string_view kNames[kScenarioCount] = {
-    "data_loss",   "reorder_dup", "corruption", "delay",      "stalls", "shutdown",
-    "abort",       "restart",     "collision",  "crash",      "setup",  "partition",
-    "multihoming", "attacker",    "hostile",    "exhaustion", "mixed",  "steering",
-    "failover",    "path_mtu",    "addresses",  "windows"};
+    "data_loss",   "reorder_dup", "corruption", "delay",      "stalls",   "shutdown",
+    "abort",       "restart",     "collision",  "crash",      "setup",    "partition",
+    "multihoming", "attacker",    "hostile",    "exhaustion", "mixed",    "steering",
+    "failover",    "path_mtu",    "addresses",  "windows",    "endpoints"};
 
 std::string text_of(Duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(duration).count()) +
          "us";
+}
+
+std::string text_of(const char* what, const std::vector<IpAddress>& list) {
+  std::string out;
+  for (const IpAddress& address : list) {
+    out += out.empty() ? std::string(what) + " " : ", ";
+    out += address.to_string();
+  }
+  return out;
 }
 
 }  // namespace
@@ -32,7 +41,13 @@ bool scenario_from_name(std::string_view name, Scenario& out) {
   return true;
 }
 
+std::vector<IpAddress> Plan::bound_of(const AssocPlan& assoc, bool client, bool again) const {
+  const std::vector<IpAddress>& bound = client ? assoc.client_bound : assoc.server_bound;
+  return bound.empty() ? addresses_of(assoc, client, again) : bound;
+}
+
 std::vector<IpAddress> Plan::addresses_of(const AssocPlan& assoc, bool client, bool again) const {
+  if (!client && !assoc.dialled.empty()) return assoc.dialled;
   const std::vector<IpAddress>& all = hosts[client ? assoc.client : assoc.server].addresses;
   size_t count = client ? assoc.client_paths : assoc.server_paths;
   const size_t then = client ? assoc.client_paths_again : assoc.server_paths_again;
@@ -67,7 +82,9 @@ std::string Plan::describe() const {
            std::to_string(p.association_max_retrans) + " shards " +
            std::to_string(hosts[i].shards) + " spread " +
            std::to_string(static_cast<int>(hosts[i].spread)) + " hand-over " +
-           text_of(hosts[i].hand_over) + " room " + std::to_string(hosts[i].hand_over_room);
+           text_of(hosts[i].hand_over) + " room " + std::to_string(hosts[i].hand_over_room) +
+           " free ports " + std::to_string(hosts[i].free_ports) + " loop loss " +
+           std::to_string(hosts[i].loop_loss);
     for (const IpAddress& address : hosts[i].lists) out += " lists " + address.to_string();
     if (hosts[i].window_cap_until.count() > 0) {
       out += " windows " + std::to_string(hosts[i].window_cap) + " until " +
@@ -92,7 +109,9 @@ std::string Plan::describe() const {
            std::to_string(a.net) + " paths " + std::to_string(a.client_paths) + "x" +
            std::to_string(a.server_paths) + " again " + std::to_string(a.client_paths_again) + "x" +
            std::to_string(a.server_paths_again) + " named " + std::to_string(a.named) +
-           (a.hostile ? " hostile" : "") + (a.both_connect ? " both connect" : "");
+           text_of(" from", a.client_bound) + text_of(" at", a.server_bound) +
+           text_of(" dials", a.dialled) + (a.hostile ? " hostile" : "") +
+           (a.both_connect ? " both connect" : "");
     for (const SidePlan* side : {&a.client_side, &a.server_side}) {
       out +=
           "; pattern " + std::to_string(static_cast<int>(side->traffic.pattern)) + " " +

@@ -48,11 +48,9 @@ void Referee::fail(const Context& context, const std::string& what) {
   verdict_.fail(context.now, "packet rule: " + what);
 }
 
-Referee::Direction& Referee::direction(HostIndex from, HostIndex to, uint16_t source_port,
+Referee::Direction& Referee::direction(Party from, Party to, uint16_t source_port,
                                        uint16_t destination_port) {
-  const uint64_t key = static_cast<uint64_t>(from) << 40 | static_cast<uint64_t>(to) << 32 |
-                       static_cast<uint64_t>(source_port) << 16 | destination_port;
-  return directions_[key];
+  return directions_[key_of(from, to, source_port, destination_port)];
 }
 
 bool Referee::knows_tag(uint32_t tag) const {
@@ -64,7 +62,7 @@ bool Referee::knows_tag(uint32_t tag) const {
   return false;
 }
 
-void Referee::given(HostIndex from, HostIndex to, std::span<const uint8_t> bytes) {
+void Referee::given(Party from, Party to, std::span<const uint8_t> bytes) {
   const auto header = wire::CommonHeader::parse(bytes);
   if (!header) return;
   wire::ChunkCursor cursor(bytes.subspan(wire::kCommonHeaderSize));
@@ -79,7 +77,7 @@ void Referee::given(HostIndex from, HostIndex to, std::span<const uint8_t> bytes
 
 void Referee::crashed(HostIndex host) {
   for (auto& [key, direction] : directions_) {
-    if (key >> 40 != host) continue;
+    if (key >> 56 != host) continue;
     direction.cookies.clear();
     direction.echoed.reset();
     // It may draw the same tag and TSN again.
@@ -88,7 +86,7 @@ void Referee::crashed(HostIndex host) {
   }
 }
 
-std::optional<Referee::Unacknowledged> Referee::unacknowledged(HostIndex from, HostIndex to,
+std::optional<Referee::Unacknowledged> Referee::unacknowledged(Party from, Party to,
                                                                PortNumber source,
                                                                PortNumber destination) {
   const Direction& data = direction(from, to, source.value, destination.value);
@@ -105,13 +103,13 @@ std::optional<Referee::Unacknowledged> Referee::unacknowledged(HostIndex from, H
   return out;
 }
 
-void Referee::accepted(TimePoint now, HostIndex host, HostIndex peer, PortNumber local_port,
+void Referee::accepted(TimePoint now, Party host, Party peer, PortNumber local_port,
                        PortNumber peer_port) {
   Direction& mine = direction(host, peer, local_port.value, peer_port.value);
   const Context context{now, host, peer, local_port.value, peer_port.value};
   if (!mine.echoed) {
     fail(context, "an association without a cookie of this host's making (section 5.1.5)");
-  } else if (const auto limits = limits_.find(host); limits != limits_.end()) {
+  } else if (const auto limits = limits_.find(host.host); limits != limits_.end()) {
     const Duration life = limits->second.cookie_life * (mine.longer_life ? 2 : 1);
     if (life.count() > 0 && now - mine.echoed->sent > life) {
       fail(context, "an association by a cookie that has expired (section 5.1.5)");
@@ -125,8 +123,7 @@ void Referee::accepted(TimePoint now, HostIndex host, HostIndex peer, PortNumber
   for (Announcement& announcement : mine.announced) announcement.begun = false;
 }
 
-void Referee::sent(TimePoint now, HostIndex from, HostIndex to, bool ipv6,
-                   std::span<const uint8_t> bytes) {
+void Referee::sent(TimePoint now, Party from, Party to, bool ipv6, std::span<const uint8_t> bytes) {
   const auto header = wire::CommonHeader::parse(bytes);
   Context context{now, from, to, 0, 0};
   if (!header) return fail(context, "a packet shorter than the common header");
@@ -169,7 +166,7 @@ void Referee::sent(TimePoint now, HostIndex from, HostIndex to, bool ipv6,
 void Referee::check_form(const Context& context, bool ipv6, std::span<const uint8_t> bytes,
                          const wire::PacketShape& shape) {
   if (bytes.size() % 4 != 0) fail(context, "length is not a multiple of 4");
-  const auto limits = limits_.find(context.from);
+  const auto limits = limits_.find(context.from.host);
   if (limits != limits_.end() && bytes.size() + ip_header_size(ipv6) > limits->second.mtu) {
     fail(context, "larger than the path MTU: " + std::to_string(bytes.size()));
   }
@@ -182,7 +179,7 @@ void Referee::check_form(const Context& context, bool ipv6, std::span<const uint
 }
 
 void Referee::check_order(const Context& context, std::span<const uint8_t> chunks) {
-  const auto limits = limits_.find(context.from);
+  const auto limits = limits_.find(context.from.host);
   wire::ChunkCursor cursor(chunks);
   size_t index = 0;
   size_t data_chunks = 0;
@@ -213,8 +210,7 @@ void Referee::check_tag(const Context& context, uint32_t tag, const wire::Packet
     if (tag != 0) fail(context, "INIT with a verification tag (section 8.5.1 A)");
     return;
   }
-  const auto announced_by = [&](HostIndex from, HostIndex to, uint16_t source,
-                                uint16_t destination) {
+  const auto announced_by = [&](Party from, Party to, uint16_t source, uint16_t destination) {
     const auto& list = direction(from, to, source, destination).announced;
     return std::any_of(list.begin(), list.end(), [&](const auto& a) { return a.tag == tag; });
   };
@@ -327,7 +323,7 @@ void Referee::check_again(const Context& context, const Direction& mine, Tsn tsn
   // Section 7.2.4: fast retransmission is for once, until T3 expires; T3 expires once within
   // RTO.min, but what it marks as lost may wait for the window. So at most two of either fall into
   // any span of RTO.min; a window that opens after it was closed sends anew as well.
-  const auto limits = limits_.find(context.from);
+  const auto limits = limits_.find(context.from.host);
   if (limits == limits_.end() || limits->second.paths > 1 || mine.window_closed) return;
   const TimePoint long_before = chunk.sent_at[chunk.times % chunk.sent_at.size()];
   if (tsn == mine.base && chunk.times >= chunk.sent_at.size() &&
@@ -340,7 +336,7 @@ void Referee::check_again(const Context& context, const Direction& mine, Tsn tsn
 // loss, and never grows by more than what was acknowledged. The real window is often far smaller;
 // this one needs no knowledge of losses.
 void Referee::check_congestion(const Context& context, const Direction& mine) {
-  const auto limits = limits_.find(context.from);
+  const auto limits = limits_.find(context.from.host);
   if (limits == limits_.end()) return;
   const uint64_t mtu = limits->second.mtu;
   const uint64_t initial =
@@ -358,7 +354,7 @@ void Referee::check_congestion(const Context& context, const Direction& mine) {
 void Referee::sack_paid(const Context& context) {
   Direction& theirs =
       direction(context.to, context.from, context.destination_port, context.source_port);
-  const auto limits = limits_.find(context.from);
+  const auto limits = limits_.find(context.from.host);
   if (limits != limits_.end() && limits->second.check_sacks && !theirs.sack_due.is_never() &&
       context.now > theirs.sack_due + limits->second.slack) {
     fail(context, "SACK " + std::to_string((context.now - theirs.sack_due).count() / 1000) +
@@ -372,7 +368,7 @@ void Referee::sack_paid(const Context& context) {
 void Referee::sack_owed(const Context& context) {
   Direction& theirs =
       direction(context.from, context.to, context.source_port, context.destination_port);
-  const auto limits = limits_.find(context.to);
+  const auto limits = limits_.find(context.to.host);
   // Before the first SACK the receiver may not be up yet.
   if (limits == limits_.end() || !theirs.sack_seen) return;
   ++theirs.packets_unsacked;
@@ -418,8 +414,7 @@ void Referee::sent_sack(const Context& context, const wire::ChunkView& chunk) {
   }
 }
 
-void Referee::delivered(TimePoint now, HostIndex from, HostIndex to,
-                        std::span<const uint8_t> bytes) {
+void Referee::delivered(TimePoint now, Party from, Party to, std::span<const uint8_t> bytes) {
   const auto header = wire::CommonHeader::parse(bytes);
   if (!header) return;
   const Context context{now, from, to, header->source_port.value, header->destination_port.value};

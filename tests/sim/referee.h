@@ -43,15 +43,14 @@ class Referee {
 
   void set_limits(HostIndex host, const PacketLimits& limits) { limits_[host] = limits; }
   // `to`: where the destination address leads.
-  void sent(TimePoint now, HostIndex from, HostIndex to, bool ipv6, std::span<const uint8_t> bytes);
+  void sent(TimePoint now, Party from, Party to, bool ipv6, std::span<const uint8_t> bytes);
   // Only what arrives undamaged at a host that lives.
-  void delivered(TimePoint now, HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
+  void delivered(TimePoint now, Party from, Party to, std::span<const uint8_t> bytes);
 
   // `host` accepted an association: by a cookie of its own, in time, and for the first time.
-  void accepted(TimePoint now, HostIndex host, HostIndex peer, PortNumber local_port,
-                PortNumber peer_port);
+  void accepted(TimePoint now, Party host, Party peer, PortNumber local_port, PortNumber peer_port);
   // A packet goes to the stack of `to`, wherever it came from: which cookie has it seen?
-  void given(HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
+  void given(Party from, Party to, std::span<const uint8_t> bytes);
   // Its cookies are worth nothing any more.
   void crashed(HostIndex host);
 
@@ -64,7 +63,7 @@ class Referee {
     uint64_t flight = 0;
     bool window_closed = false;  // at any time
   };
-  [[nodiscard]] std::optional<Unacknowledged> unacknowledged(HostIndex from, HostIndex to,
+  [[nodiscard]] std::optional<Unacknowledged> unacknowledged(Party from, Party to,
                                                              PortNumber source,
                                                              PortNumber destination);
 
@@ -118,15 +117,14 @@ class Referee {
   };
   struct Context {
     TimePoint now;
-    HostIndex from;
-    HostIndex to;
+    Party from;
+    Party to;
     uint16_t source_port;
     uint16_t destination_port;
     uint32_t tag = 0;
   };
 
-  Direction& direction(HostIndex from, HostIndex to, uint16_t source_port,
-                       uint16_t destination_port);
+  Direction& direction(Party from, Party to, uint16_t source_port, uint16_t destination_port);
   void check_form(const Context& context, bool ipv6, std::span<const uint8_t> bytes,
                   const wire::PacketShape& shape);
   void check_order(const Context& context, std::span<const uint8_t> chunks);

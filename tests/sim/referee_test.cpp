@@ -182,6 +182,22 @@ TEST_F(RefereeTest, CatchesWrongTags) {
   expect_caught("reflected");
 }
 
+// Endpoints of one host and one port are told apart: each has tags and TSNs of its own.
+TEST_F(RefereeTest, CatchesTheTagOfAnotherEndpointOfThePort) {
+  const auto to_second = [&](uint32_t tag, const Fill& fill) {
+    referee_.sent(now_, 0, {1, 1}, false, packet(0, tag, fill));
+  };
+  const auto ack = packet(1, kClientTag, init(kServerTag + 1, kServerTsn, true));
+  to_second(0, init(kClientTag, kClientTsn, false));
+  referee_.sent(now_, {1, 1}, 0, false, ack);
+  referee_.delivered(now_, {1, 1}, 0, ack);
+  pass(0, kServerTag, data(kClientTsn));
+  to_second(kServerTag + 1, data(kClientTsn));
+  expect_good();
+  to_second(kServerTag, data(kClientTsn + 1));
+  expect_caught("verification tag");
+}
+
 TEST_F(RefereeTest, CatchesTsnsOutOfSequence) {
   lose(0, kServerTag, data(kClientTsn + 1));
   expect_caught("out of sequence");

@@ -45,6 +45,7 @@ class Run {
     const bool pauses =
         std::any_of(plan_.incidents.begin(), plan_.incidents.end(),
                     [](const IncidentPlan& i) { return i.what == Incident::kPause; });
+    meetings_.resize(plan_.assocs.size());
     uint32_t paths = 1;
     for (const AssocPlan& assoc : plan_.assocs) {
       paths = std::max<uint32_t>({paths, assoc.client_paths, assoc.server_paths});
@@ -76,7 +77,9 @@ class Run {
       config.lists = plan.lists;
       config.window_cap = plan.window_cap;
       config.window_cap_until = plan.window_cap_until;
-      chatters_.push_back(std::make_unique<Chatter>(simulator_, plan_, i));
+      config.free_ports = plan.free_ports;
+      config.loop_loss = plan.loop_loss;
+      chatters_.push_back(std::make_unique<Chatter>(simulator_, plan_, i, meetings_));
       simulator_.add_host(config, *chatters_.back());
     }
     for (const LinkPlan& link : plan_.links) {
@@ -254,6 +257,7 @@ class Run {
       if (!simulator_.host(i).alive()) continue;
       simulator_.host(i).check_empty(now);
       chatters_[i]->check_endpoints(simulator_.host(i), now);
+      simulator_.host(i).check_ports(now);
     }
     ledger.finish(now);
     const Expectations& expect = plan_.expect;
@@ -295,10 +299,10 @@ class Run {
   bool guarded(const AssocRecord& record) {
     for (const auto& chatter : chatters_) {
       for (const AssocPlan* assoc : chatter->guarded()) {
-        const bool client =
-            record.host == assoc->client && record.local_port.value == assoc->client_port;
-        const bool server =
-            record.host == assoc->server && record.peer_port.value == assoc->client_port;
+        const auto at = static_cast<size_t>(assoc - plan_.assocs.data());
+        const uint16_t port = meetings_[at].client_port;
+        const bool client = record.host == assoc->client && record.local_port.value == port;
+        const bool server = record.host == assoc->server && record.peer_port.value == port;
         if (client || server) {
           ++guarded_;
           return true;
@@ -337,10 +341,16 @@ class Run {
     out.accepted = simulator_.ledger().accepted_count();
     out.guarded = guarded_;
     out.wide = plan_.is_wide();
+    out.looped = simulator_.looped();
+    out.lists = simulator_.addresses().lists();
+    out.ephemeral = simulator_.ends().ephemeral();
+    out.ephemeral_again = simulator_.ends().ephemeral_again();
     out.failovers = simulator_.paths().failovers();
     out.slowest_failover = simulator_.paths().slowest();
     out.crossed = crossed_;
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
+      out.within += chatters_[i]->within();
+      out.across += chatters_[i]->across();
       out.hand_overs += simulator_.host(i).hand_overs();
       out.hand_over_losses += simulator_.host(i).hand_over_losses();
       for (uint16_t at = 0; at < simulator_.host(i).shard_count(); ++at) {
@@ -365,6 +375,7 @@ class Run {
 
   Plan plan_;
   Simulator simulator_;
+  Chatter::Meetings meetings_;
   std::vector<std::unique_ptr<Chatter>> chatters_;  // they hold payload of the hosts' shards
   std::unique_ptr<Forger> forger_;
   std::unique_ptr<Intruder> intruder_;

@@ -20,11 +20,17 @@ struct RunResult {
   uint64_t accepted = 0;         // messages, by send()
   uint64_t hand_overs = 0;       // of packets between shards
   uint64_t hand_over_losses = 0;
-  uint64_t failovers = 0;       // judged: DATA that left a dead path
-  double slowest_failover = 0;  // in RTOs, since the first packet without an answer
-  uint64_t mtus_told = 0;       // path MTUs that ICMP lowered
-  uint64_t black_holes = 0;     // path MTUs that were lowered without
-  bool wide = false;            // of several shards and several paths: Plan::is_wide()
+  uint64_t failovers = 0;        // judged: DATA that left a dead path
+  double slowest_failover = 0;   // in RTOs, since the first packet without an answer
+  uint64_t mtus_told = 0;        // path MTUs that ICMP lowered
+  uint64_t black_holes = 0;      // path MTUs that were lowered without
+  uint64_t looped = 0;           // packets of a host to itself
+  uint64_t within = 0;           // associations of a host with itself
+  uint64_t across = 0;           // ... with their ends at two shards
+  uint64_t lists = 0;            // of addresses, held against what an endpoint is bound to
+  uint64_t ephemeral = 0;        // ports that were given out
+  uint64_t ephemeral_again = 0;  // ... after they had come back
+  bool wide = false;             // of several shards and several paths: Plan::is_wide()
   // Endings that are excused, see README.md.
   uint64_t guarded = 0;
   uint64_t crossed = 0;

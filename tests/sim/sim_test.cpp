@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The default campaign, which is what simrun runs without options: seeds that once failed, then
-// 20,000 others spread over the scenarios (2,000 under sanitizers), each of which must end as its
+// 21,000 others spread over the scenarios (2,100 under sanitizers), each of which must end as its
 // plan expects; and the proof that a seed gives the same bytes every time.
 #include <gtest/gtest.h>
 
@@ -42,6 +42,13 @@ TEST_P(Scenarios, EverySeedEndsWell) {
   if (GetParam() == Scenario::kPathMtu) {
     EXPECT_GT(result.mtus_told, kDefaultSeeds / 4) << "what is judged must happen";
     EXPECT_GT(result.black_holes, kDefaultSeeds / 4) << "what is judged must happen";
+  }
+  if (GetParam() == Scenario::kEndpoints) {
+    EXPECT_GT(result.within - result.across, kDefaultSeeds / 2) << "what is judged must happen";
+    EXPECT_GT(result.across, kDefaultSeeds / 8) << "what is judged must happen";
+    EXPECT_GT(result.ephemeral, kDefaultSeeds * 2) << "what is judged must happen";
+    EXPECT_GT(result.ephemeral_again, kDefaultSeeds / 8) << "what is judged must happen";
+    EXPECT_GT(result.lists, kDefaultSeeds * 4) << "what is judged must happen";
   }
   if (GetParam() != Scenario::kSetup) {
     EXPECT_GT(result.messages, kDefaultSeeds * 10);

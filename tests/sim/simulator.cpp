@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdio>
 
+#include "base/bytes.h"
 #include "packet_text.h"
 #include "wire/common_header.h"
 
@@ -96,7 +97,8 @@ Simulator::Simulator(uint64_t seed, Options options)
       ledger_(verdict_, static_cast<uint32_t>(seed * 0x9e3779b1)),
       referee_(verdict_),
       paths_(verdict_, network_),
-      addresses_(verdict_, network_),
+      ends_(verdict_),
+      addresses_(verdict_, network_, ends_),
       random_(seed ^ 0x617070) {}
 
 Host& Simulator::add_host(HostConfig config, Application& application) {
@@ -153,7 +155,34 @@ void Simulator::run_for(Duration span) {
   }
 }
 
-void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& packet) {
+std::pair<Party, Party> Simulator::parties_of(HostIndex from, HostIndex to, const IpAddress& source,
+                                              const IpAddress& destination,
+                                              std::span<const uint8_t> bytes) const {
+  if (bytes.size() < 4) return {from, to};
+  const PortNumber source_port(load_be16(bytes.data()));
+  const PortNumber destination_port(load_be16(bytes.data() + 2));
+  return {{from, ends_.end_of(from, source, source_port)},
+          {to, ends_.end_of(to, destination, destination_port)}};
+}
+
+// Of what leaves the stack. Loopback speaks to loopback alone, and never over a link.
+void Simulator::check_addresses(TimePoint now, HostIndex from, const PacketOut& packet) {
+  const auto is_loopback = [](const IpAddress& address) {
+    return address.scope() == AddressScope::kLoopback;
+  };
+  if (is_loopback(packet.source) != is_loopback(packet.destination)) {
+    verdict_.fail(now, "packet between loopback and another address: " + packet.source.to_string() +
+                           " to " + packet.destination.to_string());
+  } else if (!is_loopback(packet.source) && network_.host_of(packet.source) != from) {
+    verdict_.fail(
+        now, "packet from an address that the host does not have: " + packet.source.to_string());
+  }
+  if (packet.source.family() != packet.destination.family()) {
+    verdict_.fail(now, "packet between address families");
+  }
+}
+
+bool Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& packet) {
   std::vector<uint8_t> bytes(packet.room.begin(), packet.room.begin() + packet.length);
   ++packets_;
   trace_.add(static_cast<uint64_t>(now.ns()));
@@ -161,14 +190,9 @@ void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& pack
   trace_.add_packet(bytes);
   trace_.add_bytes(packet.destination.bytes());
 
-  const auto to = network_.host_of(packet.destination);
-  if (network_.host_of(packet.source) != from) {
-    verdict_.fail(
-        now, "packet from an address that the host does not have: " + packet.source.to_string());
-  }
-  if (packet.source.family() != packet.destination.family()) {
-    verdict_.fail(now, "packet between address families");
-  }
+  check_addresses(now, from, packet);
+  const bool loopback = packet.destination.scope() == AddressScope::kLoopback;
+  const auto to = loopback ? std::optional(from) : network_.host_of(packet.destination);
   if (options_.keeps_packets) {
     constexpr size_t kKept = 16;
     if (seen_.size() < kKept) seen_.emplace_back();
@@ -176,13 +200,22 @@ void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& pack
     next_seen_ = (next_seen_ + 1) % kKept;
   }
   Remembered entry{now, from, to.value_or(UINT8_MAX), Fate::kLost, bytes, {}};
-  addresses_.sent(from, packet.source, bytes);
-  if (to == from) {
+  addresses_.sent(now, from, packet.source, packet.destination, bytes);
+  if (to == from && bytes.size() >= 4 &&
+      !ends_.is_within(from, PortNumber(load_be16(bytes.data())),
+                       PortNumber(load_be16(bytes.data() + 2)))) {
     verdict_.fail(now, "a packet for somebody else goes to an address of the host's own: " +
                            packet.destination.to_string());
   } else if (to) {
-    referee_.sent(now, from, *to, packet.destination.is_ipv6(), bytes);
-    paths_.sent(now, from, *to, packet.source, packet.destination, bytes);
+    const auto [sender, receiver] = parties_of(from, *to, packet.source, packet.destination, bytes);
+    referee_.sent(now, sender, receiver, packet.destination.is_ipv6(), bytes);
+    paths_.sent(now, sender, receiver, packet.source, packet.destination, bytes);
+  }
+  if (to == from) {
+    ++looped_;
+    entry.fate = Fate::kPassed;
+    remember(std::move(entry));
+    return false;
   }
   entry.fate =
       network_.send(now, from, packet.source, packet.destination, bytes, packet.fragment_size);
@@ -191,6 +224,7 @@ void Simulator::send_packet(TimePoint now, HostIndex from, const PacketOut& pack
   const Seen seen{packet.source, packet.destination, std::move(bytes)};
   if (too_big) answer_too_big(now, from, *to, seen, packet.fragment_size != 0);
   if (tap_) tap_(seen);
+  return true;
 }
 
 // The router in front of the narrow link, wherever that is, quotes as much as it likes. What it may
@@ -233,7 +267,7 @@ void Simulator::inject(TimePoint now, const IpAddress& source, const IpAddress& 
   const auto from = network_.host_of(source);
   const auto to = network_.host_of(destination);
   if (!from || !to) return;
-  trace_.add_packet(bytes);
+  trace_.add(bytes.size());  // made of what was sent, and cookies are hard to see in it
   note(now, "forged " + std::to_string(*from) + ">" + std::to_string(*to) + " " +
                 describe_packet(bytes));
   network_.inject(now, *from, *to, source, destination, std::move(bytes));

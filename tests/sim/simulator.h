@@ -10,9 +10,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "address_watch.h"
+#include "end_book.h"
+#include "endpoint/port_table.h"
 #include "ledger.h"
 #include "network.h"
 #include "packet_digest.h"
@@ -69,6 +72,8 @@ struct HostConfig {
   PacketLimits limits;
   bool checksum_by_port = false;  // the port fills in and checks the checksums
   Duration poll{};                // the worker looks only at multiples of this; 0: at once
+  uint16_t free_ports = 0;  // dynamic ports that others have left to applications; 0: all of them
+  uint32_t loop_loss = 0;   // of what it sends to itself, as full rings do; parts per million
 };
 
 // A seed's sequence, in which many numbers of four bytes lie just before zero: TSNs that wrap.
@@ -115,6 +120,8 @@ class Host {
   void audit(TimePoint now);
   // What holds when every association is gone.
   void check_empty(TimePoint now);
+  // What holds when every endpoint is closed at every shard.
+  void check_ports(TimePoint now);
 
  private:
   // A packet at a shard: as it came, or handed over by another one.
@@ -122,11 +129,17 @@ class Host {
     TimePoint ready;
     uint8_t hand_overs = 0;
     std::unique_ptr<NetPacket> packet;
+    bool looped = false;  // to this host from itself
+  };
+  struct Parties {
+    Party ours;
+    Party theirs;
   };
 
   void receive(TimePoint now);
   void receive(TimePoint now, uint16_t index);
-  void hand_over(TimePoint now, uint16_t from, uint16_t to, Waiting waiting);
+  // `counts`: 1, or 0 where the other shard is to take it for a packet that came in there.
+  void hand_over(TimePoint now, uint16_t from, uint16_t to, uint8_t counts, Waiting waiting);
   std::deque<Waiting>& ring(uint16_t from, uint16_t to) {
     return rings_[size_t{from} * config_.shards + to];
   }
@@ -144,8 +157,13 @@ class Host {
   void drain_events(TimePoint now, Shard& shard);
   // False: something was wrong.
   bool take_event(TimePoint now, Shard& shard, Event& event);
-  bool transmit(TimePoint now, Shard& shard);
+  bool transmit(TimePoint now, uint16_t at);
+  void loop_back(TimePoint now, uint16_t from, const PacketOut& packet);
   void mangle(TimePoint now, PacketOut& packet) const;
+  void occupy_ports();
+  // Whose address it is; this host's own for one that nobody has.
+  [[nodiscard]] HostIndex host_at(const IpAddress& address) const;
+  [[nodiscard]] Parties parties_of(const AssocStatus& status) const;
   void check_windows(TimePoint now);
 
   Simulator& simulator_;
@@ -154,6 +172,8 @@ class Host {
   Application& application_;
   std::deque<WrappingRandom> randoms_;
   DirectoryPtr directory_;
+  PortTablePtr ports_;
+  std::vector<PortTable::Entry*> occupied_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::deque<Waiting>> inboxes_;  // by shard: what the port gave it
   std::vector<std::deque<Waiting>> rings_;    // by pair of shards: what one has for the other
@@ -204,6 +224,13 @@ class Simulator {
   Referee& referee() { return referee_; }
   PathWatch& paths() { return paths_; }
   AddressWatch& addresses() { return addresses_; }
+  EndBook& ends() { return ends_; }
+  // Who speaks to whom, by the ports that begin the packet.
+  [[nodiscard]] std::pair<Party, Party> parties_of(HostIndex from, HostIndex to,
+                                                   const IpAddress& source,
+                                                   const IpAddress& destination,
+                                                   std::span<const uint8_t> bytes) const;
+  [[nodiscard]] uint64_t looped() const { return looped_; }
   Verdict& verdict() { return verdict_; }
 
   // A packet that passed, for who wants to forge others like it: a few of the last ones are kept.
@@ -221,8 +248,8 @@ class Simulator {
 
   // ICMP to the sender of a packet: it was too big.
   void tell_too_big(TimePoint now, const Seen& sent, uint16_t mtu, bool forged);
-  // From hosts.
-  void send_packet(TimePoint now, HostIndex from, const PacketOut& packet);
+  // From hosts. False: it is for the host itself, and goes to no link.
+  [[nodiscard]] bool send_packet(TimePoint now, HostIndex from, const PacketOut& packet);
   void note_event(TimePoint now, HostIndex host, const Event& event);
   void note(TimePoint now, const std::string& text);
   // The last packets and notes, one a line.
@@ -247,6 +274,7 @@ class Simulator {
                       bool fragments);
   void remember(Remembered entry);
   [[nodiscard]] static std::string line(const Remembered& entry);
+  void check_addresses(TimePoint now, HostIndex from, const PacketOut& packet);
 
   uint64_t seed_;
   Options options_;
@@ -255,6 +283,7 @@ class Simulator {
   Ledger ledger_;
   Referee referee_;
   PathWatch paths_;
+  EndBook ends_;
   AddressWatch addresses_;
   SeededRandom random_;
   std::vector<std::unique_ptr<Host>> hosts_;
@@ -268,6 +297,7 @@ class Simulator {
   TimePoint now_ = start_;
   uint64_t steps_ = 0;
   uint64_t packets_ = 0;
+  uint64_t looped_ = 0;
   test::PacketDigest trace_;
 };
 

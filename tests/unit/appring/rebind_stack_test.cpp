@@ -71,8 +71,13 @@ class RebindStackTest : public RealStackTest {
     const size_t next = dice_.below(kConsumers);
     // What it asked for must have been taken: afterwards it is another's.
     left.bridge.drain_submissions(now_);
+    appring::Channel& from = clients_[at_]->ring->channel(0, 0);
     appring::Channel& to = clients_[next]->ring->channel(0, 0);
-    if (left.bridge.rebind(now_, id_, to) == Status::kOk) at_ = next;
+    if (left.bridge.rebind(now_, id_, to) != Status::kOk || next == at_) return;
+    at_ = next;
+    from.each_waiting([this](const Event& event) {
+      EXPECT_FALSE(event.assoc == id_) << "stayed with the former consumer";
+    });
   }
   [[nodiscard]] size_t heard() const {
     size_t n = 0;

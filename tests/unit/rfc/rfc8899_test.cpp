@@ -118,6 +118,20 @@ TEST_F(DatagramPmtu, ALostProbeIsNoSignOfCongestionNorOfFailure) {
   EXPECT_EQ(path().mtu, 1200u);
 }
 
+TEST_F(DatagramPmtu, AnAnswerForgivesTheErrorsOfAPathThatIsUsed) {
+  setup.profile.potentially_failed_max_retrans = setup.profile.path_max_retrans;
+  const Packet probe = begin();
+  ASSERT_EQ(host().send(now, "x"), Status::kOk);
+  listen();
+  wait(seconds(3));
+  listen();
+  ASSERT_GT(path().error_count, 0u);
+  ASSERT_EQ(path().state, PathState::kActive);
+  answer(probe);
+  EXPECT_EQ(path().error_count, 0u);
+  EXPECT_EQ(host().status().error_count, 0u);
+}
+
 TEST_F(DatagramPmtu, ALargerMtuIsNoLargerWindow) {
   Packet probe = begin();
   const uint32_t cwnd = path().cwnd;

@@ -422,6 +422,39 @@ TEST(ReceiveCost, FragmentsOfManyMessagesComeInEveryOrder) {
   for (const NamedOrder& order : orders(kMany)) expect_cheap(order, sent, 1 + kMany / 3);
 }
 
+// Messages that are given in pieces while much else is held: what their streams let go at each end
+// was looked for among all of it. Every second one has an unordered message behind it that waits.
+TEST(ReceiveCost, TheEndOfAMessageInPiecesLooksAtWhatWaitsForIt) {
+  constexpr size_t kMessages = 1000;
+  OneEnd receiver(0xfffffff0u);
+  receiver.cut_at = 1;
+  Strings got;
+  for (size_t i = 0; i < kMany; ++i) {
+    const Sent held{.number = 3 * kMessages + 1 + i,
+                    .stream = static_cast<uint16_t>(1 + i % 2),
+                    .ssn = static_cast<uint16_t>(1 + i / 2),
+                    .text = "held"};
+    ASSERT_EQ(receiver.receive(held, got), Outcome::kHeld);
+  }
+  receiver.worst = receiver.steps = 0;
+  for (size_t i = 0; i < kMessages; ++i) {
+    const auto ssn = static_cast<uint16_t>(i);
+    receiver.receive({.number = 3 * i, .ssn = ssn, .ending = false, .text = "a"}, got);
+    if (i % 2 == 0) {
+      const Sent parked{.number = 3 * i + 2, .unordered = true, .text = "u"};
+      ASSERT_EQ(receiver.receive(parked, got), Outcome::kHeld);
+    }
+    receiver.receive({.number = 3 * i + 1, .ssn = ssn, .beginning = false, .text = "b"}, got);
+    if (i % 2 != 0) receiver.receive({.number = 3 * i + 2, .unordered = true, .text = "u"}, got);
+  }
+  EXPECT_EQ(got.size(), 2 * kMessages);
+  EXPECT_EQ(receiver.pieces, kMessages);
+  EXPECT_TRUE(receiver.queue.is_sound());
+  if (kCountsSteps) {
+    EXPECT_LE(receiver.worst, 16u * std::bit_width(kMany));
+  }
+}
+
 // ---------------------------------------------------------------- the circle of SSNs
 
 // 65,535 messages of a stream are in the range of TSNs, all but the first are held behind it, and
