@@ -30,6 +30,21 @@ class HostileSocketTest : public SocketTest {
     net.turns(20);
     EXPECT_EQ(server->read_all(), "still here");
   }
+  // Some words, of the page, the tables and the rings; small numbers and odd ones; and a kick.
+  void scribble(TestSocket& socket, SeededRandom& dice) {
+    auto* const words = reinterpret_cast<uint32_t*>(&socket.page());
+    const uint64_t heads = tls_layout_of(&geometry).channel + tlr_layout_of(&geometry).tx_data;
+    for (uint64_t n = 1 + dice.below(20); n != 0; --n) {
+      const uint64_t at = dice.below(2) == 0
+                              ? dice.below(heads / 4)  // else: indices, first entries
+                              : (tls_layout_of(&geometry).channel / 4 + dice.below(256));
+      const uint32_t value =
+          dice.below(2) == 0 ? static_cast<uint32_t>(dice.below(600)) : dice.u32();
+      store_relaxed(words[at], value);
+    }
+    left.kicks.kick(socket.end->index());
+    left.kicks.kick(static_cast<uint32_t>(dice.below(TLS_MAX_SOCKETS)));
+  }
   tlr_submission message(uint32_t slot, uint32_t length) {
     tlr_submission out{};
     out.op = TLR_OP_SEND;
@@ -166,6 +181,41 @@ TEST_F(HostileSocketTest, MemoryThatVanishes) {
   net.turns(20);
   close(left, pair.client);
   expect_others_live();
+}
+
+// Whoever scribbles over all that it can map harms its own sockets alone.
+TEST_F(HostileSocketTest, AScribblerHarmsOnlyItself) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    SeededRandom dice(seed);
+    TestSocket bystander = make(left);
+    ASSERT_EQ(connect(left, bystander, right), Status::kOk);
+    TestSocket its_server = accept(right);
+    TestSocket hostile = make(left);
+    ASSERT_EQ(connect(left, hostile, right), Status::kOk);
+    TestSocket victim = accept(right);
+    std::string wanted;
+    std::string got;
+    for (int i = 0; i < 60; ++i) {
+      if (i % 3 == 0) (void)victim->send("x", static_cast<uint16_t>(i % 10));
+      scribble(hostile, dice);
+      const std::string message = "m" + std::to_string(i);
+      if (bystander->send(message)) wanted += message;
+      net.turn();
+      got += its_server->read_all();
+    }
+    net.turns(40);
+    got += its_server->read_all();
+    EXPECT_EQ(got, wanted) << seed;
+    EXPECT_EQ(bystander.page().state, TLS_ESTABLISHED) << seed;
+    EXPECT_EQ(left.host->shard.receive_memory_fault(), nullptr) << seed;
+    for (TestSocket* socket : {&hostile, &bystander}) {
+      close(left, *socket);
+      EXPECT_TRUE(news(left, NewsKind::kGone).has_value()) << seed;
+    }
+    for (TestSocket* socket : {&victim, &its_server}) close(right, *socket);
+    net.turns(50);
+  }
+  EXPECT_EQ(left.user->shares[0].units, 0u);
 }
 
 }  // namespace
