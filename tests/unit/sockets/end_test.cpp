@@ -41,6 +41,24 @@ TEST_F(EndTest, CloseAfterReadingShutsDown) {
   EXPECT_EQ(right.host->shard.association_count(), 0u);
 }
 
+// What was read and never given back must not keep the window shut for the rest of the shutdown.
+TEST_F(EndTest, SlotsThatNeverCameBackDoNotHoldUpTheEnd) {
+  Pair pair = establish();
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(pair.client->send(text(1000)));
+  net.turns(100);
+  pair.server->take_without_giving_back();
+  net.turns(50);
+  AssocStatus status;
+  ASSERT_TRUE(right.host->sockets.status(*pair.server.end, status));
+  EXPECT_LT(status.a_rwnd, 8u * 1024);
+  pair.server->take_without_giving_back();
+  close(right, pair.server);
+  net.step = std::chrono::milliseconds(1);
+  ASSERT_TRUE(news(right, NewsKind::kGone, 300).has_value());
+  EXPECT_EQ(counter(right, SocketCounter::k_abort_unread), 0u);
+  EXPECT_EQ(pair.client->take_done(), 200u);
+}
+
 TEST_F(EndTest, AnUnreadNotificationIsNoUnreadData) {
   Pair pair = establish();
   pair.server.page().options.events = 1u << 9;
