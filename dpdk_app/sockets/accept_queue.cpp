@@ -81,17 +81,6 @@ size_t AcceptQueue::unaccepted() const {
   return waiting_.size() + (static_cast<size_t>(queued_bytes(pair_fd_)) + one - 1) / one;
 }
 
-void AcceptQueue::forget(int memory) {
-  for (auto it = waiting_.begin(); it != waiting_.end();) {
-    if (it->memory != memory) {
-      ++it;
-      continue;
-    }
-    close(it->handle);
-    it = waiting_.erase(it);
-  }
-}
-
 void AcceptQueue::clear() {
   for (const Ready& ready : waiting_) close(ready.handle);
   waiting_.clear();

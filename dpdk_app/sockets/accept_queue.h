@@ -27,8 +27,6 @@ class AcceptQueue {
   // How many the program has not taken.
   [[nodiscard]] size_t unaccepted() const;
   [[nodiscard]] bool waits() const { return !waiting_.empty(); }
-  // `memory` goes away.
-  void forget(int memory);
   void clear();
 
  private:

@@ -20,8 +20,7 @@ std::unique_ptr<KickMemory> KickMemory::create(uint16_t workers) {
       fcntl(out->fd_, F_ADD_SEALS, kSeals) != 0) {
     return nullptr;
   }
-  void* const base =
-      mmap(nullptr, out->size_, PROT_READ | PROT_WRITE, MAP_SHARED, out->fd_, 0);
+  void* const base = mmap(nullptr, out->size_, PROT_READ | PROT_WRITE, MAP_SHARED, out->fd_, 0);
   if (base == MAP_FAILED) return nullptr;
   out->base_ = base;
   out->range_ = appring::SegmentGuard::add(base, out->size_);

@@ -66,9 +66,9 @@ const Profile& SocketObject::configured() const {
   if (holder_.port == 0) return world_.default_profile;
   for (const ConfiguredEnd& end : world_.ends) {
     if (end.port != holder_.port) continue;
-    const bool ours = std::any_of(
-        end.addresses.begin(), end.addresses.end(),
-        [&](const IpAddress& one) { return matches_bound(holder_.addresses, one); });
+    const bool ours =
+        std::any_of(end.addresses.begin(), end.addresses.end(),
+                    [&](const IpAddress& one) { return matches_bound(holder_.addresses, one); });
     if (ours) return end.profile;
   }
   return world_.default_profile;

@@ -70,9 +70,7 @@ class SocketObject {
   [[nodiscard]] SocketOptions& options() { return options_; }
   [[nodiscard]] const SocketOptions& options() const { return options_; }
   [[nodiscard]] uint32_t backlog() const { return backlog_; }
-  [[nodiscard]] FamilyView family() const {
-    return {ipv6_, options_.v6_only, options_.mapped_v4};
-  }
+  [[nodiscard]] FamilyView family() const { return {ipv6_, options_.v6_only, options_.mapped_v4}; }
   // As BoundAddresses has them: what workers make endpoints for.
   [[nodiscard]] const std::vector<IpAddress>& addresses() const { return holder_.addresses; }
   // Of its next association, or of those that it accepts.

@@ -98,9 +98,8 @@ void Workers::unlisten(const LocalEndName& name, std::function<void()> done) {
 
 void Workers::add_process(std::span<const KickArea> areas) {
   for (uint16_t i = 0; i < mails_.size(); ++i) {
-    mails_[i]->post([area = areas[i]](SocketBridge& bridge, TimePoint) {
-      bridge.add_process(area);
-    });
+    mails_[i]->post(
+        [area = areas[i]](SocketBridge& bridge, TimePoint) { bridge.add_process(area); });
   }
 }
 
@@ -133,14 +132,12 @@ void Workers::accept(uint16_t worker, AssocId parked, SocketEnd& socket,
 }
 
 void Workers::refuse(uint16_t worker, AssocId parked) {
-  mails_[worker]->post(
-      [=](SocketBridge& bridge, TimePoint now) { bridge.refuse(now, parked); });
+  mails_[worker]->post([=](SocketBridge& bridge, TimePoint now) { bridge.refuse(now, parked); });
 }
 
 void Workers::close(uint16_t worker, SocketEnd& socket, bool abort) {
-  mails_[worker]->post([=, &socket](SocketBridge& bridge, TimePoint now) {
-    bridge.close(now, socket, abort);
-  });
+  mails_[worker]->post(
+      [=, &socket](SocketBridge& bridge, TimePoint now) { bridge.close(now, socket, abort); });
 }
 
 void Workers::look(uint16_t worker, SocketEnd& socket,

@@ -23,16 +23,15 @@ class Workers {
   [[nodiscard]] SocketMail& mail(uint16_t worker) { return *mails_[worker]; }
 
   // At all of them; the first error, or kOk. After an error nobody listens.
-  void listen(const LocalEndName& name, uint64_t listener, uint32_t backlog,
-              const Profile& profile, std::function<void(Status)> done);
+  void listen(const LocalEndName& name, uint64_t listener, uint32_t backlog, const Profile& profile,
+              std::function<void(Status)> done);
   void unlisten(const LocalEndName& name, std::function<void()> done);
   void add_process(std::span<const KickArea> areas);
   void remove_process(std::span<const KickArea> areas, std::function<void()> done);
 
   void connect(uint16_t worker, SocketEnd& socket, SocketBridge::ConnectCommand command,
                std::function<void(Status)> done);
-  void accept(uint16_t worker, AssocId parked, SocketEnd& socket,
-              std::function<void(Status)> done);
+  void accept(uint16_t worker, AssocId parked, SocketEnd& socket, std::function<void(Status)> done);
   void refuse(uint16_t worker, AssocId parked);
   void close(uint16_t worker, SocketEnd& socket, bool abort);
   // Nothing: it has no association.
