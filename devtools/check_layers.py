@@ -23,7 +23,8 @@ RANK = {'base': 0, 'wire': 1, 'timer': 1, 'rx': 2, 'tx': 2, 'path': 2,
         'assoc': 3, 'endpoint': 4, 'shards': 5}
 PUBLIC = 'trunkline/stack/'
 AREAS = ('stack', 'dpdk_app', 'client', 'tools')
-SEGMENT = ('trunkline/ring_abi.h', 'trunkline/ring_end.h')  # what both ends of a ring share
+SEGMENT = ('trunkline/ring_abi.h', 'trunkline/ring_end.h',  # what both ends of a ring share
+           'trunkline/socket_abi.h')  # and of a socket
 
 FORBIDDEN_HEADERS = re.compile(
     r'^(rte_\w+\.h|threads?(\.h)?|mutex|shared_mutex|condition_variable|future|semaphore|barrier|'
