@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "sockets/socket_end.h"
 #include "trunkline/stack/bound_addresses.h"
 
 namespace trunkline::sockets {
@@ -116,29 +117,7 @@ int check_peer(const SocketAddress& address, const FamilyView& family) {
 }
 
 tls_name name_of(const IpAddress& address, uint16_t port, const FamilyView& family) {
-  tls_name out{};
-  if (address.is_ipv4() && (!family.ipv6 || !family.mapped_v4)) {
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_port = htons(port);
-    std::memcpy(&name.sin_addr, address.bytes().data(), 4);
-    out.length = sizeof(name);
-    std::memcpy(out.bytes, &name, sizeof(name));
-    return out;
-  }
-  sockaddr_in6 name{};
-  name.sin6_family = AF_INET6;
-  name.sin6_port = htons(port);
-  if (address.is_ipv4()) {
-    name.sin6_addr.s6_addr[10] = name.sin6_addr.s6_addr[11] = 0xff;
-    std::memcpy(&name.sin6_addr.s6_addr[12], address.bytes().data(), 4);
-  } else if (address.is_ipv6()) {
-    std::memcpy(&name.sin6_addr, address.bytes().data(), 16);
-  }
-  out.length = sizeof(name);
-  static_assert(sizeof(name) == TLS_NAME_SIZE);
-  std::memcpy(out.bytes, &name, sizeof(name));
-  return out;
+  return name_of(address, PortNumber(port), family.ipv6 ? AF_INET6 : AF_INET, family.mapped_v4);
 }
 
 tls_name wildcard_name(uint16_t port, const FamilyView& family) {

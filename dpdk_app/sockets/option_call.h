@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <type_traits>
 
@@ -59,6 +60,15 @@ struct PeerChoice {
 };
 [[nodiscard]] PeerChoice choose_peer(const OptionCall& call, const sockaddr_storage& address);
 void put_name(const tls_name& name, void* at);
+
+[[nodiscard]] inline uint32_t ms_of(Duration duration) {
+  return static_cast<uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+}
+// Of other sockets than one-to-one ones, or of what is not there.
+inline int unsupported(OptionCall& /*call*/) {
+  return EOPNOTSUPP;
+}
 
 [[nodiscard]] std::span<const OptionEntry> timer_options();    // RTO, retransmissions, heartbeats
 [[nodiscard]] std::span<const OptionEntry> message_options();  // sending, receiving, notifications

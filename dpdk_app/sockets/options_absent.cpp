@@ -54,10 +54,6 @@ int no_access(OptionCall&) {
   return EACCES;
 }
 
-int unsupported(OptionCall&) {
-  return EOPNOTSUPP;
-}
-
 int set_key(OptionCall& call) {
   if (call.room <= sizeof(sctp_authkey)) return EINVAL;
   if (call.head<sctp_authkey>().sca_keylength > call.room - sizeof(sctp_authkey)) return EINVAL;
@@ -257,7 +253,7 @@ int set_probing(OptionCall& call) {
 }
 
 using O = SocketOptions;
-constexpr std::array kTable = {
+constexpr std::array kAbsent = {
     OptionEntry{SCTP_SET_PEER_PRIMARY_ADDR, nullptr, refuse_peer_primary},
     OptionEntry{SCTP_AUTO_ASCONF, get_auto_asconf, set_auto_asconf},
     OptionEntry{SCTP_ASCONF_SUPPORTED, get_none, set_none},
@@ -291,7 +287,7 @@ constexpr std::array kTable = {
 }  // namespace
 
 std::span<const OptionEntry> absent_options() {
-  return kTable;
+  return kAbsent;
 }
 
 }  // namespace trunkline::sockets

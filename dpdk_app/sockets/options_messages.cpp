@@ -213,13 +213,8 @@ int set_adaptation(OptionCall& call) {
   return 0;
 }
 
-// Of one-to-many sockets alone.
-int unsupported(OptionCall&) {
-  return EOPNOTSUPP;
-}
-
 using O = SocketOptions;
-constexpr std::array kTable = {
+constexpr std::array kMessages = {
     flag<&O::no_delay>(SCTP_NODELAY),
     flag<&O::disable_fragments>(SCTP_DISABLE_FRAGMENTS),
     flag<&O::mapped_v4>(SCTP_I_WANT_MAPPED_V4_ADDR),
@@ -241,7 +236,7 @@ constexpr std::array kTable = {
 }  // namespace
 
 std::span<const OptionEntry> message_options() {
-  return kTable;
+  return kMessages;
 }
 
 }  // namespace trunkline::sockets

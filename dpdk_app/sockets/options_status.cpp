@@ -9,11 +9,6 @@
 namespace trunkline::sockets {
 namespace {
 
-uint32_t ms_of(Duration duration) {
-  return static_cast<uint32_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
-}
-
 const PathStatus* primary_of(const AssociationView& view) {
   for (const PathStatus& path : view.status.paths) {
     if (path.primary) return &path;
@@ -192,10 +187,6 @@ int get_local_addresses(OptionCall& call) {
 
 // ---------------------------------------------------------------- counts
 
-int unsupported(OptionCall&) {
-  return EOPNOTSUPP;
-}
-
 int get_counts(OptionCall& call) {
   if (call.room < sizeof(sctp_assoc_t)) return EINVAL;
   const AssociationView* const view = call.target.association;
@@ -220,7 +211,7 @@ int refuse_peel_off(OptionCall&) {
   return EINVAL;  // one-to-one sockets have nothing to peel off
 }
 
-constexpr std::array kTable = {
+constexpr std::array kStatus = {
     OptionEntry{SCTP_STATUS, get_status, nullptr, true},
     OptionEntry{SCTP_GET_PEER_ADDR_INFO, get_peer_info, nullptr, true},
     OptionEntry{SCTP_PRIMARY_ADDR, get_primary, set_primary, true, true},
@@ -236,7 +227,7 @@ constexpr std::array kTable = {
 }  // namespace
 
 std::span<const OptionEntry> status_options() {
-  return kTable;
+  return kStatus;
 }
 
 }  // namespace trunkline::sockets

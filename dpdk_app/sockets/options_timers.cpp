@@ -9,11 +9,6 @@
 namespace trunkline::sockets {
 namespace {
 
-uint32_t ms_of(Duration duration) {
-  return static_cast<uint32_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
-}
-
 int get_rto(OptionCall& call) {
   if (call.room < sizeof(sctp_rtoinfo)) return EINVAL;
   auto out = call.head<sctp_rtoinfo>();
@@ -355,7 +350,7 @@ int set_scheduler(OptionCall& call) {
   return 0;
 }
 
-constexpr std::array kTable = {
+constexpr std::array kTimers = {
     OptionEntry{SCTP_RTOINFO, get_rto, set_rto},
     OptionEntry{SCTP_ASSOCINFO, get_assoc_info, set_assoc_info, true, true},
     OptionEntry{SCTP_INITMSG, get_init, set_init},
@@ -372,7 +367,7 @@ constexpr std::array kTable = {
 }  // namespace
 
 std::span<const OptionEntry> timer_options() {
-  return kTable;
+  return kTimers;
 }
 
 }  // namespace trunkline::sockets

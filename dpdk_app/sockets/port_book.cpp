@@ -8,7 +8,7 @@
 namespace trunkline::sockets {
 namespace {
 
-int error_of(Status status) {
+int bind_error(Status status) {
   switch (status) {
     case Status::kOk:
       return 0;
@@ -34,7 +34,7 @@ int PortBook::bind(PortHolder& who, uint16_t port, std::vector<IpAddress> addres
     if (port_before != 0) {
       who.claim = PortClaim(table_, PortNumber(port_before), before, kPortOwner, random_);
     }
-    return error_of(claim.status());
+    return bind_error(claim.status());
   }
   release(who);
   who.claim = std::move(claim);
@@ -46,7 +46,14 @@ int PortBook::bind(PortHolder& who, uint16_t port, std::vector<IpAddress> addres
 
 int PortBook::may_listen(const PortHolder& who) const {
   const auto bound = BoundAddresses::of(who.addresses);
-  return bound && !conflict(who, who.port, *bound) ? 0 : EADDRINUSE;
+  if (!bound || conflict(who, who.port, *bound)) return EADDRINUSE;
+  // Workers give what comes to one listener; they cannot deal it out.
+  const auto& others = holders_.at(who.port);
+  const bool alone = std::none_of(others.begin(), others.end(), [&](const PortHolder* other) {
+    const auto theirs = BoundAddresses::of(other->addresses);
+    return other != &who && other->listening && theirs && theirs->overlaps(*bound);
+  });
+  return alone ? 0 : EADDRINUSE;
 }
 
 bool PortBook::share(PortHolder& fresh, const PortHolder& listener) {

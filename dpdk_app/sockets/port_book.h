@@ -41,7 +41,7 @@ class PortBook {
   // Gives `who` that port on those addresses, instead of what it has; port 0: a free one. 0,
   // EADDRINUSE or EINVAL (such addresses do not go together); then nothing has changed.
   [[nodiscard]] int bind(PortHolder& who, uint16_t port, std::vector<IpAddress> addresses);
-  // Nobody listens there, or both do so by SO_REUSEPORT: 0 or EADDRINUSE.
+  // 0, or EADDRINUSE: another one listens there, SO_REUSEPORT or not.
   [[nodiscard]] int may_listen(const PortHolder& who) const;
   // An accepted socket has what its listener has. False: not any more.
   [[nodiscard]] bool share(PortHolder& fresh, const PortHolder& listener);

@@ -4,7 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,8 +13,6 @@
 #include <cstring>
 #include <stdexcept>
 #include <utility>
-
-#include "sockets/ballast.h"
 
 namespace trunkline::sockets {
 namespace {
@@ -44,7 +42,7 @@ SocketCore::SocketCore(const SocketServerConfig& config, std::span<SocketMail* c
              config.floors,
              config.max_backlog},
       workers_(mails),
-      geometry_{config.geometry, measure_ballast()},
+      geometry_{config.geometry, SocketEnd::find_ballast()},
       socket_bytes_(tls_layout_of(&config.geometry).size),
       by_index_(std::min(config.limits.max_sockets, TLS_MAX_SOCKETS)) {
   for (uint32_t i = 0; i < by_index_.size(); ++i) free_indices_.push_back(i);

@@ -113,7 +113,9 @@ class SocketCore {
   [[nodiscard]] std::shared_ptr<SocketUser> user_of(const Process& process);
   void answer(Ticket ticket, int error, int value = 0, std::span<const uint8_t> body = {},
               std::span<const int> fds = {});
-  void dispatch(Process& process, const Request& request);
+  void dispatch(Process& process, const Request& request, bool asked_worker = false);
+  [[nodiscard]] static bool is_behind(const Socket& socket);
+  void dispatch_later(const Process& process, Socket& socket, const Request& request);
 
   // -- requests (socket_requests.cpp)
   void make(Process& process, const Request& request);
@@ -148,7 +150,7 @@ class SocketCore {
   PortBook ports_;
   SocketWorld world_;
   Workers workers_;
-  SocketCounters counters_;
+  ServerCounters counters_;
   SocketEnd::Geometry geometry_;
   uint64_t socket_bytes_ = 0;
 

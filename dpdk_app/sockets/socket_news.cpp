@@ -30,6 +30,7 @@ void SocketCore::take(News& news) {
       return update_page(*socket);
     case NewsKind::kFailed:
       socket->object->connect_failed();
+      set_names(*socket);
       return update_page(*socket);
     case NewsKind::kEnded:
       socket->object->ended();
@@ -68,26 +69,23 @@ void SocketCore::accept_parked(const News& news) {
   fresh->worker = news.worker;
   fresh->profile = listener->profile;
   update_page(*fresh);
+  fresh->end->set_names(fresh->object->name_to_connect_from(), {});
   const uint64_t from = listener->serial;
   const uint64_t serial = fresh->serial;
-  workers_.accept(news.worker, news.assoc, *fresh->end, [this, from, serial](Status status) {
-    Socket* const accepted = find(serial);
-    if (accepted == nullptr) return;
-    if (status != Status::kOk) {
-      // It has ended meanwhile, and is nobody's.
-      accepted->at_worker = false;
-      return destroy(*accepted);
-    }
-    Socket* const again = find(from);
-    if (again == nullptr || again->closing) return close_socket(*accepted, false);
-    ++counters_.accepted;
-    hand_out(*again, *accepted);
-  });
+  workers_.accept(news.worker, news.assoc, *fresh->end, fresh->object->options().receive_buffer,
+                  [this, from, serial](Status status) {
+                    Socket* const accepted = find(serial);
+                    if (accepted == nullptr) return;
+                    // Its listener has stopped meanwhile: it was aborted, and is nobody's.
+                    if (status != Status::kOk) return destroy(*accepted);
+                    Socket* const again = find(from);
+                    if (again == nullptr || again->closing) return close_socket(*accepted, false);
+                    ++counters_.accepted;
+                    hand_out(*again, *accepted);
+                  });
 }
 
 void SocketCore::hand_out(Socket& listener, Socket& fresh) {
-  // As Linux has it: the local name is the listener's.
-  set_names(fresh);
   const int handle = fresh.end->take_handle();
   struct stat info {};
   if (fstat(handle, &info) == 0) fresh.inode = info.st_ino;

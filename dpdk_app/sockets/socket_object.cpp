@@ -318,6 +318,10 @@ tls_name SocketObject::local_name() const {
   return name_of(first_local_, holder_.port, family());
 }
 
+tls_name SocketObject::name_to_connect_from() const {
+  return first_local_.is_unspecified() ? tls_name{} : local_name();
+}
+
 tls_name SocketObject::peer_name() const {
   if (peer_.is_none()) return {};
   return name_of(peer_, peer_port_, family());

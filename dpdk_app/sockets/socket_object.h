@@ -101,8 +101,10 @@ class SocketObject {
   // The port is free, as far as it is this one's.
   void release();
 
-  // -- names, as getsockname() and getpeername() have them; without a port: length 0
+  // -- names, as getsockname() and getpeername() have them; length 0: none
   [[nodiscard]] tls_name local_name() const;
+  // None if the association says which of all addresses it is.
+  [[nodiscard]] tls_name name_to_connect_from() const;
   [[nodiscard]] tls_name peer_name() const;
 
  private:

@@ -207,7 +207,30 @@ void SocketCore::hello(Process& process, const Request& request) {
   answer(id, 0, workers_.count(), {}, process.kicks->descriptors());
 }
 
-void SocketCore::dispatch(Process& process, const Request& request) {
+// The page says more than the worker's news did: they are on their way.
+bool SocketCore::is_behind(const Socket& socket) {
+  if (!socket.at_worker) return false;
+  const uint32_t state = __atomic_load_n(&socket.end->page().state, __ATOMIC_SEQ_CST);
+  switch (socket.object->state()) {
+    case SocketState::kConnecting:
+      return state != TLS_CONNECTING;
+    case SocketState::kEstablished:
+      return state != TLS_ESTABLISHED;
+    default:
+      return false;
+  }
+}
+
+void SocketCore::dispatch_later(const Process& process, Socket& socket, const Request& request) {
+  workers_.wait_for(socket.worker,
+                    [this, id = process.id, head = request.head,
+                     body = std::vector<uint8_t>(request.body.begin(), request.body.end())] {
+                      const auto at = processes_.find(id);
+                      if (at != processes_.end()) dispatch(*at->second, {head, body, -1}, true);
+                    });
+}
+
+void SocketCore::dispatch(Process& process, const Request& request, bool asked_worker) {
   const tls_request& head = request.head;
   if (head.kind == TLS_SOCKET) return make(process, request);
   if (head.kind == TLS_IDENTIFY) return identify(process, request);
@@ -216,6 +239,7 @@ void SocketCore::dispatch(Process& process, const Request& request) {
     ++counters_.refused_request;
     return answer(process.id, EBADF);
   }
+  if (!asked_worker && is_behind(*socket)) return dispatch_later(process, *socket, request);
   switch (head.kind) {
     case TLS_BIND:
       return bind(process, *socket, request);

@@ -174,7 +174,7 @@ void SocketCore::connect(Process& process, Socket& socket, std::span<const uint8
   const int error = socket.object->connect(process.rights, addresses, plan);
   if (error == EACCES) ++counters_.refused_permission;
   if (error != 0) return answer(ticket, error);
-  set_names(socket);
+  socket.end->set_names(socket.object->name_to_connect_from(), socket.object->peer_name());
   set_state(socket, TLS_CONNECTING);
   // Once it was at a worker, it stays there.
   if (!socket.at_worker) {
@@ -189,11 +189,13 @@ void SocketCore::connect(Process& process, Socket& socket, std::span<const uint8
   command.profile = socket.profile = plan.profile;
   const uint64_t serial = socket.serial;
   workers_.connect(socket.worker, *socket.end, std::move(command),
+                   socket.object->options().receive_buffer,
                    [this, ticket, serial, form](Status status) {
                      Socket* const again = find(serial);
                      if (again == nullptr || again->closing) return answer(ticket, EBADF);
                      if (status != Status::kOk) {
                        again->object->connect_failed();
+                       set_names(*again);
                        set_state(*again, TLS_FRESH);
                        return answer(ticket, connect_error(status));
                      }
@@ -274,7 +276,10 @@ void SocketCore::run_set(Ticket ticket, uint64_t serial, int level, int name,
     return answer(ticket, error);
   }
   update_page(*socket);
-  set_names(*socket);
+  if (socket->at_worker && level == SOL_SOCKET && name == SO_RCVBUF) {
+    workers_.set_receive_buffer(socket->worker, *socket->end, object.options().receive_buffer);
+  }
+  if (object.state() == SocketState::kFresh) set_names(*socket);
   if (object.state() == SocketState::kListening && !(object.profile() == socket->profile)) {
     return begin_listening(*socket, [this, ticket](Status) { answer(ticket, 0); });
   }

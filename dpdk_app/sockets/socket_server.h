@@ -15,6 +15,7 @@
 
 #include "appring/app_ring.h"
 #include "appring/unix_listener.h"
+#include "sockets/socket_end.h"
 #include "sockets/socket_object.h"
 #include "trunkline/stack/stack.h"
 
@@ -45,9 +46,7 @@ struct SocketServerConfig {
   std::shared_ptr<const PeerTable> peers;
   OptionFloors floors;
   uint32_t max_backlog = 4096;
-  // One channel; see tls_layout_of().
-  static tlr_geometry default_geometry();
-  tlr_geometry geometry = default_geometry();
+  tlr_geometry geometry = SocketEnd::default_geometry();
 };
 
 struct SocketInfo {
@@ -66,7 +65,7 @@ struct SocketInfo {
   uint32_t worker = TLS_NO_WORKER;
 };
 
-struct SocketCounters {
+struct ServerCounters {
   uint64_t processes = 0;  // let in
   uint64_t sockets = 0;    // made, accepted ones included
   uint64_t accepted = 0;
@@ -81,7 +80,7 @@ struct SocketCounters {
 
 struct SocketSnapshot {
   std::vector<SocketInfo> sockets;
-  SocketCounters counters;
+  ServerCounters counters;
   uint32_t processes = 0;
   uint32_t closing = 0;
 };

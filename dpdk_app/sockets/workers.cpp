@@ -8,7 +8,7 @@
 namespace trunkline::sockets {
 namespace {
 
-int error_of(Status status) {
+int errno_of(Status status) {
   switch (status) {
     case Status::kOk:
       return 0;
@@ -37,19 +37,19 @@ AssociationView view_of(const SocketBridge& bridge, const SocketEnd& socket, Ass
 int run_effects(SocketBridge& bridge, TimePoint now, SocketEnd& socket,
                 const OptionEffects& effects) {
   if (effects.edit) {
-    if (const int error = error_of(bridge.edit(now, socket, *effects.edit).status)) return error;
+    if (const int error = errno_of(bridge.edit(now, socket, *effects.edit).status)) return error;
   }
   if (effects.path_edit) {
     const auto& [address, edit] = *effects.path_edit;
-    if (const int error = error_of(bridge.edit_path(now, socket, address, edit).status)) {
+    if (const int error = errno_of(bridge.edit_path(now, socket, address, edit).status)) {
       return error;
     }
   }
   if (effects.primary) {
-    if (const int error = error_of(bridge.set_primary(now, socket, *effects.primary))) return error;
+    if (const int error = errno_of(bridge.set_primary(now, socket, *effects.primary))) return error;
   }
   for (const IpAddress& address : effects.heartbeats) {
-    if (const int error = error_of(bridge.request_heartbeat(now, socket, address))) return error;
+    if (const int error = errno_of(bridge.request_heartbeat(now, socket, address))) return error;
   }
   return 0;
 }
@@ -114,25 +114,37 @@ void Workers::remove_process(std::span<const KickArea> areas, std::function<void
 }
 
 void Workers::connect(uint16_t worker, SocketEnd& socket, SocketBridge::ConnectCommand command,
-                      std::function<void(Status)> done) {
+                      uint32_t room, std::function<void(Status)> done) {
   SocketMail* const mail = mails_[worker];
   mail->post([=, &socket, command = std::move(command)](SocketBridge& bridge, TimePoint now) {
+    bridge.set_receive_buffer(socket, room);
     const Status status = bridge.connect(now, socket, command);
     mail->answer([=] { done(status); });
   });
 }
 
-void Workers::accept(uint16_t worker, AssocId parked, SocketEnd& socket,
+void Workers::accept(uint16_t worker, AssocId parked, SocketEnd& socket, uint32_t room,
                      std::function<void(Status)> done) {
   SocketMail* const mail = mails_[worker];
   mail->post([=, &socket](SocketBridge& bridge, TimePoint now) {
+    bridge.set_receive_buffer(socket, room);
     const Status status = bridge.accept(now, parked, socket);
     mail->answer([=] { done(status); });
   });
 }
 
+void Workers::set_receive_buffer(uint16_t worker, SocketEnd& socket, uint32_t room) {
+  mails_[worker]->post(
+      [=, &socket](SocketBridge& bridge, TimePoint) { bridge.set_receive_buffer(socket, room); });
+}
+
 void Workers::refuse(uint16_t worker, AssocId parked) {
   mails_[worker]->post([=](SocketBridge& bridge, TimePoint now) { bridge.refuse(now, parked); });
+}
+
+void Workers::wait_for(uint16_t worker, std::function<void()> done) {
+  SocketMail* const mail = mails_[worker];
+  mail->post([mail, done = std::move(done)](SocketBridge&, TimePoint) { mail->answer(done); });
 }
 
 void Workers::close(uint16_t worker, SocketEnd& socket, bool abort) {

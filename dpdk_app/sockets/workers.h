@@ -29,10 +29,15 @@ class Workers {
   void add_process(std::span<const KickArea> areas);
   void remove_process(std::span<const KickArea> areas, std::function<void()> done);
 
+  // `room`: SO_RCVBUF.
   void connect(uint16_t worker, SocketEnd& socket, SocketBridge::ConnectCommand command,
-               std::function<void(Status)> done);
-  void accept(uint16_t worker, AssocId parked, SocketEnd& socket, std::function<void(Status)> done);
+               uint32_t room, std::function<void(Status)> done);
+  void accept(uint16_t worker, AssocId parked, SocketEnd& socket, uint32_t room,
+              std::function<void(Status)> done);
+  void set_receive_buffer(uint16_t worker, SocketEnd& socket, uint32_t room);
   void refuse(uint16_t worker, AssocId parked);
+  // Once it has told all that it knew when this was called.
+  void wait_for(uint16_t worker, std::function<void()> done);
   void close(uint16_t worker, SocketEnd& socket, bool abort);
   // Nothing: it has no association.
   void look(uint16_t worker, SocketEnd& socket,
