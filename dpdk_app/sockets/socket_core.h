@@ -114,6 +114,7 @@ class SocketCore {
   [[nodiscard]] std::shared_ptr<SocketUser> user_of(const Process& process);
   void answer(Ticket ticket, int error, int value = 0, std::span<const uint8_t> body = {},
               std::span<const int> fds = {});
+  [[nodiscard]] static std::span<const uint8_t> without_rest(std::span<const uint8_t> body);
   void dispatch(Process& process, const Request& request, bool asked_worker = false);
   [[nodiscard]] static bool is_behind(const Socket& socket);
   void dispatch_later(const Process& process, Socket& socket, const Request& request);

@@ -182,8 +182,10 @@ TEST_F(ServerTest, RefusedConnectsLeaveAFreshSocket) {
   start();
   auto client = ProgramSocket::make(*left);
   ASSERT_EQ(client->bind(ipv4("10.1.0.1", 5000)), 0);
+  std::vector<uint8_t> peer = ipv4("10.1.0.2", 9);
   for (int i = 0; i < 3; ++i) {
-    ASSERT_EQ(client->connect(ipv4("10.1.0.2", 9)), 0);
+    peer.resize(16 + 56u * static_cast<size_t>(i), 0x77);  // as much as a program says it is
+    ASSERT_EQ(client->connect(peer), 0);
     pollfd at{client->holder->handle, POLLIN, 0};
     ASSERT_EQ(poll(&at, 1, 5000), 1);
     EXPECT_EQ(client->state(), static_cast<uint32_t>(TLS_FRESH));
