@@ -62,6 +62,7 @@ class SocketCore {
     uint32_t listening_at = 0;    // commands under way to make it listen, or not to
     LocalEndName listens;         // at workers, while it does
     Profile profile;              // that workers have for it
+    tls_name local{};             // of its association, as its worker wrote it
     AcceptQueue queue;
     std::vector<Ticket> waiting;  // for the end of it
     Clock::time_point linger_until = Clock::time_point::max();
