@@ -267,6 +267,19 @@ TEST_F(EndTest, RefusedAndWithdrawnOnesAreAborted) {
   EXPECT_EQ(right.host->shard.association_count(), 0u);
 }
 
+// What waits for a reader that never comes is the shard's memory, and goes before the shard does.
+TEST_F(EndTest, TheDaemonMayEndWhileMessagesWait) {
+  geometry.rx_slots = 4;
+  geometry.return_size = 4;
+  Pair pair = establish();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(pair.client->send("nobody reads this"));
+  net.turns(50);
+  EXPECT_GT(counter(right, SocketCounter::k_socket_backlogged), 0u);
+  right.host->sockets.close_all(net.now, true);
+  net.turns(20);
+  EXPECT_EQ(pair.server.page().state, TLS_ESTABLISHED) << "the end waits its turn";
+}
+
 TEST_F(EndTest, TheDaemonsEndIsTold) {
   Pair pair = establish();
   left.host->sockets.close_all(net.now, true);
