@@ -200,7 +200,11 @@ static inline tls_layout tls_layout_of(const tlr_geometry* g) {
  * Who has published: sets the socket's bit; if it was clear, sets the word's bit in `summary`;
  * then, if `worker_armed` is not 0, sets it to 0 and rings the worker's event fd. All of it
  * seq_cst. The worker takes a word of `summary`, then the words it names, by exchanging them with
- * 0. */
+ * 0.
+ *
+ * A process may end between publishing and its kick, or between putting a ballast in and `full`,
+ * while all other holders wait. When one is gone, each worker sets `full` of all its sockets and
+ * looks at each of them once, as if it had been kicked. */
 
 typedef struct tls_kicks {
   TLR_ALIGNED(64) uint32_t worker_armed;

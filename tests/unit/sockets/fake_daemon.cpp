@@ -359,6 +359,16 @@ void FakeDaemon::run() {
   }
 }
 
+// A process is gone, perhaps in the middle of a call: between publishing and kicking, or between
+// ballast and `full`.
+void FakeDaemon::look_at_all() {
+  for (const auto& [index, socket] : sockets) {
+    store_seq_cst(socket->page.full, 1);
+    socket->take_returns();
+    drain(*socket);
+  }
+}
+
 // What was closed without a word.
 void FakeDaemon::look_at_hangups() {
   std::vector<uint32_t> gone;
@@ -501,6 +511,7 @@ void FakeDaemon::serve(Process& process) {
   const ssize_t n = ::recvmsg(process.fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (n < static_cast<ssize_t>(sizeof(tls_request))) {
     ::close(std::exchange(process.fd, -1));
+    look_at_all();
     return;
   }
   int descriptor = -1;

@@ -108,6 +108,7 @@ class FakeDaemon {
   bool drain(FakeSocket& socket);
   void close_socket(FakeSocket& socket);
   bool look_at_kicks();
+  void look_at_all();
   void look_at_hangups();
   bool arm(bool on);
 
