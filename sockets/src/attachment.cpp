@@ -23,12 +23,12 @@ struct Connection {
   int daemon = 0;
   uint32_t workers = 0;
   tls_kicks* kicks = nullptr;  // of the workers; never unmapped: a thread may be kicking
-  int doorbells[TLR_MAX_WORKERS];
+  int doorbells[TLR_MAX_WORKERS] = {};
 };
 
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-Connection connection;
-uint32_t attached;  // 1: kick() may use the connection's kicks
+constinit Connection connection;  // constructors of others may use sockets before ours
+uint32_t attached;                // 1: kick() may use the connection's kicks
 
 class Guard {
  public:

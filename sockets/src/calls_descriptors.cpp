@@ -19,7 +19,7 @@
 
 namespace trunkline::sctp {
 
-Mode mode;
+constinit Mode mode;
 
 void read_mode() {
   const char* const trace = ::secure_getenv("TRUNKLINE_TRACE");

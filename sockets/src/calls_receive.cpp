@@ -11,6 +11,7 @@
 #include "attachment.h"
 #include "calls.h"
 #include "mirror.h"
+#include "mode.h"
 #include "names.h"
 #include "notification.h"
 #include "raw_calls.h"
@@ -236,7 +237,21 @@ long import_parts(const iovec* parts, size_t count, iovec* ours) {
 
 }  // namespace
 
+// MSG_WAITALL means something to programs of TCP's alone.
+static long receive_all(Use& use, int fd, uint8_t* data, size_t size, int flags) {
+  size_t got = 0;
+  while (got < size) {
+    const long n = recv(use, fd, data + got, size - got, flags & ~MSG_WAITALL);
+    if (n <= 0) return got != 0 ? static_cast<long>(got) : n;
+    got += static_cast<size_t>(n);
+  }
+  return static_cast<long>(got);
+}
+
 long recv(Use& use, int fd, void* data, size_t size, int flags) {
+  if (mode.tcp && (flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL) {
+    return receive_all(use, fd, static_cast<uint8_t*>(data), size, flags);
+  }
   const iovec part{data, size};
   Receiving r;
   r.parts = &part;

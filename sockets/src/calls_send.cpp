@@ -11,6 +11,7 @@
 #include "attachment.h"
 #include "calls.h"
 #include "mirror.h"
+#include "mode.h"
 #include "names.h"
 #include "raw_calls.h"
 #include "socket_lock.h"
@@ -177,7 +178,15 @@ long send_checked(Use& use, int fd, const Sending& s) {
   return send_on(use, fd, outgoing(*use, s, control), s.flags, s.name != nullptr);
 }
 
-long send_all(Use& use, int fd, const Sending& s) {
+// A program of TCP's expects that any length goes, in part if need be.
+size_t part_of_stream(const Socket& socket, size_t length) {
+  const tls_page& page = *socket.page;
+  const size_t slots = size_t{page.geometry.tx_slots} * page.geometry.slot_size / 4;
+  return std::min({length, slots, size_t{load_relaxed(page.send_buffer)} / 4});
+}
+
+long send_all(Use& use, int fd, Sending& s) {
+  if (mode.tcp) s.length = part_of_stream(*use, s.length);
   const long sent = send_checked(use, fd, s);
   if (sent == -EPIPE && (s.flags & MSG_NOSIGNAL) == 0) {
     ::syscall(SYS_tgkill, raw::pid(), ::syscall(SYS_gettid), SIGPIPE);
