@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The attach socket: who asks, what is granted, and the hang-up that says that a client is gone.
 // Control thread only. A client that leaves is unmapped once every worker has let it go.
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +14,7 @@
 #include "appring/mailbox.h"
 #include "appring/permissions.h"
 #include "appring/ring_client.h"
+#include "appring/unix_listener.h"
 
 namespace trunkline::appring {
 namespace {
@@ -27,99 +25,9 @@ std::runtime_error failure(const std::string& path, const char* what) {
   return std::runtime_error("attach socket " + path + ": " + what + ": " + std::strerror(errno));
 }
 
-sockaddr_un address_of(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    throw std::runtime_error("attach socket '" + path + "': a path of 1 to " +
-                             std::to_string(sizeof(address.sun_path) - 1) + " bytes is needed");
-  }
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  return address;
-}
-
-// A socket file that nobody listens on is left over from a daemon that was killed.
-void remove_stale(const std::string& path, const sockaddr_un& address) {
-  struct stat info {};
-  if (lstat(path.c_str(), &info) != 0) return;
-  if (!S_ISSOCK(info.st_mode)) {
-    throw std::runtime_error("attach socket " + path + ": something else is there; remove it");
-  }
-  const int probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  const bool alive =
-      connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ||
-      errno == EAGAIN;
-  close(probe);
-  if (alive) {
-    throw std::runtime_error("attach socket " + path +
-                             ": another daemon serves it; stop it, or choose another path");
-  }
-  unlink(path.c_str());
-}
-
-int open_listener(const AttachConfig& config) {
-  const std::string& path = config.socket_path;
-  const sockaddr_un address = address_of(path);
-  remove_stale(path, address);
-  const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) throw failure(path, "socket");
-  // Mode first, so that there is no moment at which the wrong people may connect.
-  fchmod(fd, config.socket_mode);
-  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    const int why = errno;
-    close(fd);
-    errno = why;
-    throw failure(path, "bind");
-  }
-  const bool owned =
-      !config.socket_gid || chown(path.c_str(), static_cast<uid_t>(-1), *config.socket_gid) == 0;
-  if (!owned || chmod(path.c_str(), config.socket_mode) != 0 || listen(fd, 64) != 0) {
-    const int why = errno;
-    close(fd);
-    unlink(path.c_str());
-    errno = why;
-    throw failure(path, "listen");
-  }
-  return fd;
-}
-
-PeerCredentials credentials_of(int fd) {
-  PeerCredentials who;
-  ucred cred{};
-  socklen_t length = sizeof(cred);
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &length) != 0) {
-    who.uid = who.gid = UINT32_MAX;  // nobody
-    return who;
-  }
-  who.pid = cred.pid;
-  who.uid = cred.uid;
-  who.gid = cred.gid;
-#ifdef SO_PEERGROUPS
-  gid_t groups[256];
-  length = sizeof(groups);
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) == 0) {
-    who.groups.assign(groups, groups + length / sizeof(gid_t));
-  }
-#endif
-  return who;
-}
-
 bool send_reply(int fd, const tlr_attach_reply& reply, std::span<const int> fds) {
-  iovec iov{const_cast<tlr_attach_reply*>(&reply), sizeof(reply)};
-  msghdr message{};
-  message.msg_iov = &iov;
-  message.msg_iovlen = 1;
-  std::vector<uint8_t> control(CMSG_SPACE(fds.size_bytes()));
-  if (!fds.empty()) {
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
-  }
-  return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(reply);
+  const iovec part{const_cast<tlr_attach_reply*>(&reply), sizeof(reply)};
+  return send_message(fd, {&part, 1}, fds);
 }
 
 }  // namespace
@@ -136,7 +44,8 @@ class AttachCore {
     epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_fd_ < 0) throw failure(config_.socket_path, "epoll");
     try {
-      listen_fd_ = open_listener(config_);
+      listen_fd_ = open_listener(
+          {"attach socket", config_.socket_path, config_.socket_mode, config_.socket_gid});
     } catch (...) {
       close(epoll_fd_);
       throw;

@@ -14,31 +14,15 @@
 
 #include "appring/app_ring.h"
 #include "appring/channel.h"
+#include "appring/event_taker.h"
 #include "appring/mailbox.h"
 #include "appring/ring_client.h"
+#include "appring/wire_types.h"
 #include "trunkline/ring_abi.h"
 #include "trunkline/stack/bound_addresses.h"
 #include "trunkline/stack/pool_share.h"
 
 namespace trunkline::appring {
-
-[[nodiscard]] uint8_t wire_status(Status status);  // enum tlr_status
-[[nodiscard]] uint8_t wire_reason(Reason reason);  // enum tlr_reason
-[[nodiscard]] uint8_t wire_path_state(PathState state);
-[[nodiscard]] uint8_t wire_assoc_state(AssocState state);
-[[nodiscard]] IpAddress address_from_wire(const tlr_address& address);  // none if malformed
-[[nodiscard]] tlr_address address_to_wire(const IpAddress& address);
-void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_info_body& out);
-// Everything but messages and the ends of sends: fields by kind.
-void fill_notification(const Event& event, Channel::Notice& out);
-// True if the body is one that a correct client writes; then its profile name ends with a NUL.
-[[nodiscard]] bool open_body_valid(const tlr_open_body& body, bool connect);
-
-// What a message takes of what all clients share: itself, and the chunks that it may be cut into.
-[[nodiscard]] constexpr uint64_t units_of(uint64_t bytes) {
-  constexpr uint64_t kChunk = 512;  // of no usual path is a chunk smaller
-  return 1 + bytes / kChunk;
-}
 
 // One worker's bridge to all clients. All methods are for the worker's thread, except mailbox().
 class Bridge {
@@ -56,6 +40,9 @@ class Bridge {
   // Hands an event of the shard to the lane it belongs to. A borrowed message is copied or kept
   // before this returns, so the packet may go. Takes the event's payload.
   void deliver(TimePoint now, Event& event);
+  // Events of no association of the bridge's go there; null: they are dropped. It is there until
+  // the last call of deliver(), or of what may deliver events itself: drain_submissions().
+  void set_other(EventTaker* other) { other_ = other; }
   // Publishes completions and rings those who sleep, once each. After each burst.
   void flush();
 
@@ -299,6 +286,7 @@ class Bridge {
 
   BridgeConfig config_;
   Shard& shard_;
+  EventTaker* other_ = nullptr;
   RingCounters counters_;
   BridgeMailbox mailbox_;
   std::vector<Assoc> assocs_;

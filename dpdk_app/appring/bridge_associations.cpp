@@ -158,6 +158,7 @@ void Bridge::accept(TimePoint now, Event& event) {
   const auto index = static_cast<uint32_t>(event.user);
   const bool known = event.user < endpoints_.size() && endpoints_[index].in_use &&
                      endpoints_[index].id == event.endpoint;
+  if (!known && other_ != nullptr && other_->deliver(now, event)) return;
   if (!known || endpoints_[index].listeners.empty()) {
     count(RingCounter::k_refuse_accept_no_listener);
     return end_association(now, event.assoc, true);

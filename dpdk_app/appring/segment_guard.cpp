@@ -6,19 +6,27 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <mutex>
 
 namespace trunkline::appring {
 namespace {
 
 std::array<SegmentGuard::Range, SegmentGuard::kMaxRanges> g_ranges;
+// Beyond this one none has been used. Written under the lock, read by the handler.
+std::atomic<size_t> g_touched{0};
+std::mutex g_lock;    // of those who add and remove
+size_t g_search = 0;  // no free one is below; under the lock
 struct sigaction g_previous;
 std::atomic<bool> g_installed{false};
 
 bool cover(uintptr_t address) {
-  for (SegmentGuard::Range& range : g_ranges) {
+  const size_t touched = g_touched.load(std::memory_order_acquire);
+  for (size_t i = 0; i < touched; ++i) {
+    SegmentGuard::Range& range = g_ranges[i];
     const uintptr_t base = range.base.load(std::memory_order_acquire);
     if (base == 0 || address < base) continue;
     const size_t size = range.size.load(std::memory_order_relaxed);
@@ -65,18 +73,27 @@ bool SegmentGuard::install() {
 }
 
 SegmentGuard::Range* SegmentGuard::add(void* base, size_t size) {
-  for (Range& range : g_ranges) {
+  const std::lock_guard lock(g_lock);
+  for (size_t i = g_search; i < g_ranges.size(); ++i) {
+    Range& range = g_ranges[i];
     if (range.base.load(std::memory_order_relaxed) != 0) continue;
     range.lost.store(false, std::memory_order_relaxed);
     range.size.store(size, std::memory_order_relaxed);
     range.base.store(reinterpret_cast<uintptr_t>(base), std::memory_order_release);
+    g_search = i + 1;
+    if (g_touched.load(std::memory_order_relaxed) <= i) {
+      g_touched.store(i + 1, std::memory_order_release);
+    }
     return &range;
   }
   return nullptr;
 }
 
 void SegmentGuard::remove(Range* range) {
-  if (range != nullptr) range->base.store(0, std::memory_order_release);
+  if (range == nullptr) return;
+  const std::lock_guard lock(g_lock);
+  range->base.store(0, std::memory_order_release);
+  g_search = std::min(g_search, static_cast<size_t>(range - g_ranges.data()));
 }
 
 }  // namespace trunkline::appring

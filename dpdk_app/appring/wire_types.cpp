@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Translations between the stack's types and those of the ring ABI, and the check of a listen or
 // connect body.
+#include "appring/wire_types.h"
+
 #include <algorithm>
 #include <cstring>
 
 #include "appring/assoc_id.h"
-#include "appring/bridge.h"
 
 namespace trunkline::appring {
 
@@ -178,7 +179,7 @@ void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_in
 }
 
 // Everything but messages and the ends of operations: fields by kind.
-void fill_notification(const Event& event, Channel::Notice& notice) {
+void fill_notification(const Event& event, ChannelCore::Notice& notice) {
   tlr_completion& out = notice.head;
   tlr_completion_more& more = notice.more;
   out.reason = wire_reason(event.reason);

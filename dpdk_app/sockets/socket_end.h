@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One socket of a program as the daemon has it: its memory, the daemon's end of its handle, its
 // channel. Made and destroyed by the sockets thread; used by one worker, the one that has its
-// association, between SocketBridge::connect() or accept() and its kGone. What both of them write in
-// the page is said in socket_abi.h.
+// association, between SocketBridge::connect() or accept() and its kGone. What both of them write
+// in the page is said in socket_abi.h.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <vector>
 
-#include "appring/channel.h"
 #include "appring/segment_guard.h"
+#include "sockets/socket_channel.h"
 #include "trunkline/socket_abi.h"
 #include "trunkline/stack/address.h"
 #include "trunkline/stack/types.h"
@@ -33,25 +34,47 @@ class SocketEnd {
  public:
   struct Geometry {
     tlr_geometry rings{};
-    uint32_t ballast = 0;
+    uint32_t ballast = 0;  // of find_ballast()
   };
+  // The worker's alone.
+  struct Notes {
+    AssocId assoc;            // the one that it has, or had
+    bool known = false;       // the worker has it
+    bool connecting = false;  // its connect has not ended
+    bool alive = false;       // its association is not over, as far as events were taken
+    bool closing = false;     // the last handle is gone,
+    bool shut_down = false;   // and nothing is to be sent any more
+    bool ended = false;       // the page says that it is over
+    bool faulted = false;     // its memory says what no correct program writes
+    bool dirty = false;       // has something to publish
+    bool stalled = false;     // has submissions that wait for room in the shard
+    bool again = false;       // has more to do than one turn has time for
+    bool at_end = false;      // end of file was sent: no tokens any more
+  };
+
   // Null with errno set. `family`, `type` as of socket(2).
   static std::unique_ptr<SocketEnd> create(uint32_t index, uint64_t key, uint32_t family,
                                            uint32_t type, const Geometry& geometry,
                                            std::shared_ptr<SocketUser> user);
+  // 512 slots of 1024 bytes each way.
+  static tlr_geometry default_geometry();
+  // How many bytes, written at once, fill the send buffer of a handle so that it is not writable
+  // and a further byte has to wait; found by trying. 0 with errno set.
+  static uint32_t find_ballast();
   ~SocketEnd();
   SocketEnd(const SocketEnd&) = delete;
   SocketEnd& operator=(const SocketEnd&) = delete;
 
   [[nodiscard]] uint32_t index() const { return index_; }
   [[nodiscard]] tls_page& page() const { return *page_; }
+  [[nodiscard]] uint32_t family() const { return family_; }  // not as the page says by now
   [[nodiscard]] int memory_fd() const { return memory_fd_; }
   // The daemon's end of the pair, never blocking. The program's is given away once: take_handle().
   [[nodiscard]] int pair_fd() const { return pair_fd_; }
   [[nodiscard]] int take_handle();
   [[nodiscard]] SocketUser& user() const { return *user_; }
   // The memory is gone and reads as zeros.
-  [[nodiscard]] bool lost() const;
+  [[nodiscard]] bool lost() const { return range_->lost.load(std::memory_order_relaxed); }
 
   // -- any thread of the daemon
   // Puts the ballast in, for the program, before it has the handle; takes out whatever lies there.
@@ -59,8 +82,38 @@ class SocketEnd {
   void take_ballast();
   // A token: see socket_abi.h. False: it was there already, or there are too many.
   bool send_token();
+  // End of file for whoever reads the handle.
+  void send_end();
   void set_names(const tls_name& local, const tls_name& peer);
   void set_error(int error);  // and a token, so that it is noticed
+
+  // -- the worker that has it
+  [[nodiscard]] SocketChannel& channel() { return *channel_; }
+  Notes notes;
+
+ private:
+  SocketEnd() = default;
+  [[nodiscard]] bool make_memory(const tlr_geometry& geometry);
+  [[nodiscard]] bool make_pair();
+  [[nodiscard]] bool fill_page(uint64_t key, uint32_t type, const Geometry& geometry);
+
+  uint32_t index_ = 0;
+  uint32_t family_ = 0;
+  uint32_t ballast_ = 0;
+  int memory_fd_ = -1;
+  int pair_fd_ = -1;
+  int handle_ = -1;  // until it is given away
+  uint8_t* memory_ = nullptr;
+  size_t size_ = 0;
+  appring::SegmentGuard::Range* range_ = nullptr;
+  tls_page* page_ = nullptr;
+  std::unique_ptr<SocketChannel> channel_;
+  std::shared_ptr<SocketUser> user_;
 };
+
+// A socket address for a socket of that family, where an IPv4 address is a mapped one; `length` 0
+// for none.
+[[nodiscard]] tls_name name_of(const IpAddress& address, PortNumber port, uint32_t family,
+                               bool mapped = true);
 
 }  // namespace trunkline::sockets

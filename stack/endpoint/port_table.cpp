@@ -177,4 +177,34 @@ PortTablePtr make_port_table(MemorySource* memory) {
   return PortTablePtr(new PortTable(memory));
 }
 
+PortClaim::PortClaim(PortTable& table, PortNumber port, std::span<const IpAddress> addresses,
+                     uint64_t owner, RandomSource& random) {
+  const auto bound = BoundAddresses::of(addresses);
+  if (!bound) {
+    status_ = Status::kInvalidAddress;
+    return;
+  }
+  const PortTable::Claim claim = table.claim(port, *bound, owner, random);
+  status_ = claim.status;
+  port_ = claim.port;
+  entry_ = claim.entry;
+  if (entry_ != nullptr) table_ = &table;
+}
+
+PortClaim::~PortClaim() {
+  if (entry_ != nullptr) table_->give_back(*static_cast<PortTable::Entry*>(entry_), true);
+}
+
+PortClaim::PortClaim(PortClaim&& other) noexcept {
+  *this = std::move(other);
+}
+
+PortClaim& PortClaim::operator=(PortClaim&& other) noexcept {
+  std::swap(table_, other.table_);
+  std::swap(entry_, other.entry_);
+  std::swap(port_, other.port_);
+  std::swap(status_, other.status_);
+  return *this;
+}
+
 }  // namespace trunkline

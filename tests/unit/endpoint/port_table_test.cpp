@@ -57,6 +57,31 @@ TEST(PortTable, GivesBackAllThatItTook) {
   }
 }
 
+// Somebody beside the shards has a port for an owner, whose endpoints may have it, too.
+TEST(PortTable, IsClaimedBesideShards) {
+  SeededRandom random(1);
+  PortTable table;
+  const std::vector all = {ip("0.0.0.0")};
+  const std::vector one = {ip("192.0.2.1")};
+  {
+    PortClaim claim(table, PortNumber(0), all, 7, random);
+    ASSERT_EQ(claim.status(), Status::kOk);
+    const PortNumber port = claim.port();
+    EXPECT_GE(port.value, PortTable::kFirstDynamic);
+    EXPECT_EQ(PortClaim(table, port, all, 7, random).status(), Status::kOk);
+    EXPECT_EQ(PortClaim(table, port, all, 8, random).status(), Status::kAlreadyExists);
+    EXPECT_EQ(PortClaim(table, port, one, 7, random).status(), Status::kAlreadyExists);
+    PortClaim moved = std::move(claim);
+    EXPECT_EQ(moved.port(), port);
+    EXPECT_EQ(PortClaim(table, port, all, 8, random).status(), Status::kAlreadyExists);
+    moved = PortClaim();
+    EXPECT_EQ(PortClaim(table, port, one, 8, random).status(), Status::kOk);
+  }
+  EXPECT_EQ(table.sets(), 0u);
+  const std::vector both = {ip("0.0.0.0"), ip("192.0.2.1")};
+  EXPECT_EQ(PortClaim(table, PortNumber(9), both, 7, random).status(), Status::kInvalidAddress);
+}
+
 // Two addresses of 127.0.0.0/8 by name, at one port: taken until both are gone.
 TEST(PortTable, APortIsChosenOnlyWhenTheLastOfItsHoldersIsGone) {
   SeededRandom random(1);

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Translations between the stack's types and those of the ring ABI, for all who fill completions.
+#pragma once
+
+#include <cstdint>
+
+#include "appring/channel_core.h"
+#include "trunkline/ring_abi.h"
+#include "trunkline/stack/address.h"
+#include "trunkline/stack/stack.h"
+
+namespace trunkline::appring {
+
+[[nodiscard]] uint8_t wire_status(Status status);  // enum tlr_status
+[[nodiscard]] uint8_t wire_reason(Reason reason);  // enum tlr_reason
+[[nodiscard]] uint8_t wire_path_state(PathState state);
+[[nodiscard]] uint8_t wire_assoc_state(AssocState state);
+[[nodiscard]] IpAddress address_from_wire(const tlr_address& address);  // none if malformed
+[[nodiscard]] tlr_address address_to_wire(const IpAddress& address);
+void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_info_body& out);
+// Everything but messages and the ends of sends: fields by kind.
+void fill_notification(const Event& event, ChannelCore::Notice& out);
+// True if the body is one that a correct client writes; then its profile name ends with a NUL.
+[[nodiscard]] bool open_body_valid(const tlr_open_body& body, bool connect);
+
+}  // namespace trunkline::appring

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which socket has which port on which addresses: the rules of Linux between sockets (SO_REUSEADDR,
+// SO_REUSEPORT), and one claim in the daemon's table of ports for each, against everybody else.
+// The sockets thread alone.
+//
+// Sockets may share a port only on the very same addresses, or on such that do not overlap: the
+// table has no entries that overlap.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "trunkline/stack/bound_addresses.h"
+#include "trunkline/stack/stack.h"
+
+namespace trunkline::sockets {
+
+// All sockets are one owner in the table of ports: what they do to each other is decided here.
+// Above those that stand for users (uid + 1).
+inline constexpr uint64_t kPortOwner = uint64_t{1} << 48;
+
+// What one socket has. It stays where it is while it has a port.
+struct PortHolder {
+  uint32_t uid = 0;
+  bool reuse_address = false;
+  bool reuse_port = false;
+  bool listening = false;
+  uint16_t port = 0;                 // 0: not bound
+  std::vector<IpAddress> addresses;  // as BoundAddresses has them
+  PortClaim claim;
+};
+
+class PortBook {
+ public:
+  PortBook(PortTable& table, RandomSource& random) : table_(table), random_(random) {}
+  PortBook(const PortBook&) = delete;
+  PortBook& operator=(const PortBook&) = delete;
+
+  // Gives `who` that port on those addresses, instead of what it has; port 0: a free one. 0,
+  // EADDRINUSE or EINVAL (such addresses do not go together); then nothing has changed.
+  [[nodiscard]] int bind(PortHolder& who, uint16_t port, std::vector<IpAddress> addresses);
+  // 0, or EADDRINUSE: another one listens there, SO_REUSEPORT or not.
+  [[nodiscard]] int may_listen(const PortHolder& who) const;
+  // An accepted socket has what its listener has. False: not any more.
+  [[nodiscard]] bool share(PortHolder& fresh, const PortHolder& listener);
+  void release(PortHolder& who);
+
+ private:
+  [[nodiscard]] bool conflict(const PortHolder& who, uint16_t port,
+                              const BoundAddresses& addresses) const;
+  void enter(PortHolder& who);
+
+  PortTable& table_;
+  RandomSource& random_;
+  std::unordered_map<uint16_t, std::vector<PortHolder*>> holders_;
+};
+
+}  // namespace trunkline::sockets

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the sockets thread does, one turn at a time. All of it belongs to that thread.
+//   socket_core.cpp      descriptors, hang-ups, closing
+//   socket_processes.cpp programs that connect, and their requests as bytes
+//   socket_requests.cpp  what they ask for
+//   socket_news.cpp      what workers tell
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "sockets/accept_queue.h"
+#include "sockets/process.h"
+#include "sockets/socket_end.h"
+#include "sockets/socket_server.h"
+#include "sockets/workers.h"
+
+namespace trunkline::sockets {
+
+class SocketCore {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  SocketCore(const SocketServerConfig& config, std::span<SocketMail* const> mails,
+             PortTable& ports);
+  ~SocketCore();
+  SocketCore(const SocketCore&) = delete;
+  SocketCore& operator=(const SocketCore&) = delete;
+
+  // Serves what is ready, and waits at most so long for it.
+  void poll(std::chrono::milliseconds patience);
+  // Also served by poll(): somebody else's descriptor, which `ready` has to read.
+  void watch(int fd, std::function<void()> ready);
+  void close_all();
+  [[nodiscard]] bool is_empty() const { return sockets_.empty() && leaving_processes_ == 0; }
+  [[nodiscard]] SocketSnapshot snapshot() const;
+
+ private:
+  // Whose answer is due.
+  using Ticket = uint64_t;  // Process::id
+
+  struct Socket {
+    uint64_t serial = 0;  // of all that there ever were; also its name as a listener
+    uint64_t key = 0;
+    uint64_t inode = 0;  // of its handle
+    std::unique_ptr<SocketEnd> end;
+    std::unique_ptr<SocketObject> object;
+    std::shared_ptr<SocketUser> user;
+    Ticket maker = 0;  // the process that made it, if that still is there
+    int32_t pid = 0;
+    uint64_t bytes = 0;
+    bool at_worker = false;  // that knows it: it is closed there, and gone after kGone
+    uint16_t worker = 0;
+    bool closing = false;
+    bool waits_for_room = false;  // its accept queue does
+    uint32_t listening_at = 0;    // commands under way to make it listen, or not to
+    LocalEndName listens;         // at workers, while it does
+    Profile profile;              // that workers have for it
+    AcceptQueue queue;
+    std::vector<Ticket> waiting;  // for the end of it
+    Clock::time_point linger_until = Clock::time_point::max();
+
+    [[nodiscard]] uint32_t index() const { return end->index(); }
+  };
+  struct Use {  // of a user
+    uint32_t sockets = 0;
+    uint32_t processes = 0;
+    uint64_t bytes = 0;
+    std::weak_ptr<SocketUser> user;
+  };
+  struct Request {
+    tls_request head{};
+    std::span<const uint8_t> body;
+    int fd = -1;  // that came with it
+  };
+  struct Waiting {  // a bind, for sockets that are being closed
+    Ticket ticket = 0;
+    uint64_t serial = 0;
+    std::vector<uint8_t> body;
+  };
+
+  // -- descriptors (socket_core.cpp)
+  enum class What : uint8_t { kListener, kProcess, kMail, kPairs, kOther };
+  void add(int epoll, int fd, uint32_t events, uint64_t data) const;
+  void serve(uint64_t data);
+  void look_at_pairs();
+  void serve_pair(uint64_t serial, uint32_t events);
+  void expire();
+  [[nodiscard]] Socket* find(uint64_t serial);
+  // Makes it, with a handle that is still the daemon's. Null with errno set.
+  Socket* make_socket(bool ipv6, std::shared_ptr<SocketUser> user, Ticket maker, int32_t pid);
+  [[nodiscard]] int refusal(uint32_t uid, const Process* maker);
+  // Gives it away, to a process or to a listener's queue.
+  void close_socket(Socket& socket, bool abort);
+  void destroy(Socket& socket);
+  void retry_binds();
+  void update_page(Socket& socket) const;
+  void set_names(const Socket& socket) const;
+  static void set_state(const Socket& socket, uint32_t state);
+
+  // -- processes (socket_processes.cpp)
+  void accept_processes();
+  bool make_room_for(uint32_t uid);
+  void serve_process(uint64_t id);
+  void drop_process(uint64_t id);
+  void hello(Process& process, const Request& request);
+  [[nodiscard]] std::shared_ptr<SocketUser> user_of(const Process& process);
+  void answer(Ticket ticket, int error, int value = 0, std::span<const uint8_t> body = {},
+              std::span<const int> fds = {});
+  void dispatch(Process& process, const Request& request, bool asked_worker = false);
+  [[nodiscard]] static bool is_behind(const Socket& socket);
+  void dispatch_later(const Process& process, Socket& socket, const Request& request);
+
+  // -- requests (socket_requests.cpp)
+  void make(Process& process, const Request& request);
+  void identify(Process& process, const Request& request);
+  void bind(Process& process, Socket& socket, const Request& request);
+  [[nodiscard]] int try_bind(Process& process, Socket& socket, std::span<const uint8_t> body);
+  void bindx(Process& process, Socket& socket, int how, std::span<const uint8_t> addresses);
+  void listen(Process& process, Socket& socket, int backlog);
+  void begin_listening(Socket& socket, std::function<void(Status)> done);
+  void stop_listening(Socket& socket, std::function<void()> done);
+  // `form`: of SCTP_SOCKOPT_CONNECTX and its like, whose answers differ.
+  void connect(Process& process, Socket& socket, std::span<const uint8_t> addresses, int form = 0);
+  void get_option(Process& process, Socket& socket, const Request& request);
+  void set_option(Process& process, Socket& socket, const Request& request);
+  void run_get(Ticket ticket, uint64_t serial, int level, int name, size_t room,
+               const std::vector<uint8_t>& there, const AssociationView* view);
+  void run_set(Ticket ticket, uint64_t serial, int level, int name,
+               const std::vector<uint8_t>& value, const AssociationView* view);
+  void shut_down(Process& process, Socket& socket, int how);
+  void close(Process& process, Socket& socket);
+  [[nodiscard]] bool linger(const Socket& socket) const;
+
+  // -- news (socket_news.cpp)
+  void take_mail();
+  void take(News& news);
+  void accept_parked(const News& news);
+  void hand_out(Socket& listener, Socket& fresh);
+  void flush_queue(Socket& listener);
+
+  SocketServerConfig config_;
+  SecureRandom random_;
+  PortBook ports_;
+  SocketWorld world_;
+  Workers workers_;
+  ServerCounters counters_;
+  SocketEnd::Geometry geometry_;
+  uint64_t socket_bytes_ = 0;
+
+  int epoll_fd_ = -1;
+  int pairs_fd_ = -1;  // an epoll of its own for the sockets' pairs: it is looked at before a bind
+  int listen_fd_ = -1;
+  std::map<uint64_t, std::unique_ptr<Process>> processes_;
+  std::map<uint64_t, Clock::time_point> handshakes_;  // processes without hello, since when
+  std::unordered_map<uint64_t, std::unique_ptr<Socket>> sockets_;  // by serial
+  std::vector<Socket*> by_index_;
+  std::vector<uint32_t> free_indices_;  // the one that was free longest is taken
+  size_t next_free_ = 0;
+  std::unordered_map<uint64_t, uint64_t> by_inode_;  // serials
+  std::unordered_map<uint32_t, Use> uses_;           // by uid
+  std::vector<Waiting> waiting_binds_;
+  std::vector<uint64_t> lingering_;  // serials
+  std::vector<std::function<void()>> others_;
+  uint64_t next_id_ = 1;
+  uint32_t leaving_processes_ = 0;
+  uint32_t closing_ = 0;
+  uint16_t next_worker_ = 0;
+};
+
+}  // namespace trunkline::sockets

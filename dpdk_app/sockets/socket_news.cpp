@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What workers tell: connections that wait to be accepted, and what became of sockets.
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "sockets/socket_core.h"
+
+namespace trunkline::sockets {
+
+void SocketCore::take_mail() {
+  for (uint16_t i = 0; i < workers_.count(); ++i) {
+    workers_.mail(i).acknowledge();
+    News news;
+    while (workers_.mail(i).take(news)) take(news);
+  }
+  workers_.take_answers();
+}
+
+void SocketCore::take(News& news) {
+  if (news.kind == NewsKind::kAccepted) return accept_parked(news);
+  if (news.kind == NewsKind::kWithdrawn || news.socket == nullptr) return;
+  Socket* const socket = by_index_[news.socket->index()];
+  if (socket == nullptr || socket->end.get() != news.socket) return;
+  switch (news.kind) {
+    case NewsKind::kConnected:
+      socket->object->connected();
+      return update_page(*socket);
+    case NewsKind::kFailed:
+      socket->object->connect_failed();
+      set_names(*socket);
+      return update_page(*socket);
+    case NewsKind::kEnded:
+      socket->object->ended();
+      return update_page(*socket);
+    case NewsKind::kGone:
+      return destroy(*socket);
+    default:
+      return;
+  }
+}
+
+// The backlog counts what the program has not taken; one more may wait, as on Linux.
+void SocketCore::accept_parked(const News& news) {
+  Socket* const listener = find(news.listener);
+  const auto refuse = [&](uint64_t& counter) {
+    ++counter;
+    workers_.refuse(news.worker, news.assoc);
+  };
+  if (listener == nullptr || listener->closing ||
+      listener->object->state() != SocketState::kListening) {
+    return refuse(counters_.refused_backlog);
+  }
+  if (listener->queue.unaccepted() > listener->object->backlog()) {
+    return refuse(counters_.refused_backlog);
+  }
+  if (refusal(listener->user->uid, nullptr) != 0 || news.peers.empty()) {
+    return workers_.refuse(news.worker, news.assoc);
+  }
+  Socket* const fresh = make_socket(listener->object->ipv6(), listener->user, 0, listener->pid);
+  if (fresh == nullptr) return workers_.refuse(news.worker, news.assoc);
+  if (!fresh->object->accepted(*listener->object, news.peers.front(), news.peer_port.value)) {
+    destroy(*fresh);
+    return workers_.refuse(news.worker, news.assoc);
+  }
+  fresh->at_worker = true;
+  fresh->worker = news.worker;
+  fresh->profile = listener->profile;
+  update_page(*fresh);
+  fresh->end->set_names(fresh->object->name_to_connect_from(), {});
+  const uint64_t from = listener->serial;
+  const uint64_t serial = fresh->serial;
+  workers_.accept(news.worker, news.assoc, *fresh->end, fresh->object->options().receive_buffer,
+                  [this, from, serial](Status status) {
+                    Socket* const accepted = find(serial);
+                    if (accepted == nullptr) return;
+                    // Its listener has stopped meanwhile: it was aborted, and is nobody's.
+                    if (status != Status::kOk) return destroy(*accepted);
+                    Socket* const again = find(from);
+                    if (again == nullptr || again->closing) return close_socket(*accepted, false);
+                    ++counters_.accepted;
+                    hand_out(*again, *accepted);
+                  });
+}
+
+void SocketCore::hand_out(Socket& listener, Socket& fresh) {
+  const int handle = fresh.end->take_handle();
+  struct stat info {};
+  if (fstat(handle, &info) == 0) fresh.inode = info.st_ino;
+  by_inode_[fresh.inode] = fresh.serial;
+  listener.queue.push(handle, fresh.end->memory_fd());
+  flush_queue(listener);
+}
+
+void SocketCore::flush_queue(Socket& listener) {
+  const bool waits = !listener.queue.flush();
+  if (waits == listener.waits_for_room) return;
+  listener.waits_for_room = waits;
+  epoll_event event{};
+  event.events = waits ? uint32_t{EPOLLOUT} : 0u;
+  event.data.u64 = listener.serial;
+  epoll_ctl(pairs_fd_, EPOLL_CTL_MOD, listener.end->pair_fd(), &event);
+}
+
+}  // namespace trunkline::sockets

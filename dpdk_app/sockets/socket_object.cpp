@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sockets/socket_object.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "sockets/linux_sctp.h"
+
+namespace trunkline::sockets {
+namespace {
+
+constexpr size_t kMostAddresses = 64;
+
+bool may_bind(const SocketObject::Rights& rights, uint16_t port) {
+  return port != 0 ? rights.may_use(port) : rights.connect_from_any;
+}
+
+bool is_all(const std::vector<IpAddress>& addresses) {
+  return addresses.empty() || addresses.front().is_unspecified();
+}
+
+}  // namespace
+
+const char* state_name(SocketState state) {
+  switch (state) {
+    case SocketState::kFresh:
+      return "fresh";
+    case SocketState::kListening:
+      return "listening";
+    case SocketState::kConnecting:
+      return "connecting";
+    case SocketState::kEstablished:
+      return "established";
+    case SocketState::kEnded:
+      return "ended";
+  }
+  return "?";
+}
+
+SocketObject::SocketObject(SocketWorld& world, bool ipv6, uint32_t uid)
+    : world_(world), ipv6_(ipv6), first_local_(wildcard_of({ipv6, false, true})) {
+  holder_.uid = uid;
+}
+
+SocketObject::~SocketObject() {
+  release();
+}
+
+bool SocketObject::accepted(const SocketObject& listener, const IpAddress& peer, uint16_t port) {
+  options_ = listener.options_;
+  options_.current = options_.future;
+  holder_.reuse_address = listener.holder_.reuse_address;
+  holder_.reuse_port = listener.holder_.reuse_port;
+  first_local_ = listener.first_local_;
+  peer_ = peer;
+  peer_port_ = port;
+  state_ = SocketState::kEstablished;
+  return world_.ports.share(holder_, listener.holder_);
+}
+
+const Profile& SocketObject::configured() const {
+  if (!peer_.is_none() && world_.peers != nullptr) {
+    if (const PeerProfile* peer = world_.peers->find(peer_)) return peer->profile;
+  }
+  if (holder_.port == 0) return world_.default_profile;
+  for (const ConfiguredEnd& end : world_.ends) {
+    if (end.port != holder_.port) continue;
+    const bool ours =
+        std::any_of(end.addresses.begin(), end.addresses.end(),
+                    [&](const IpAddress& one) { return matches_bound(holder_.addresses, one); });
+    if (ours) return end.profile;
+  }
+  return world_.default_profile;
+}
+
+Profile SocketObject::profile() const {
+  return profile_of(options_, options_.future, configured(), world_.floors);
+}
+
+// ---------------------------------------------------------------- bind
+
+// All IPv6 addresses and no others is nothing that the stack's endpoints have a word for.
+std::vector<IpAddress> SocketObject::as_bound(const IpAddress& address) const {
+  if (address.is_unspecified() && address.is_ipv6() && options_.v6_only) {
+    return world_.own.all(family());
+  }
+  return {address};
+}
+
+int SocketObject::bind(const Rights& rights, std::span<const uint8_t> address) {
+  if (holder_.port != 0) return EINVAL;
+  SocketAddress one;
+  return read_address(address, one) ? bind_one(rights, one) : EINVAL;
+}
+
+int SocketObject::bind_one(const Rights& rights, const SocketAddress& address) {
+  if (const int error = check_local(address, family(), world_.own)) return error;
+  uint16_t port = address.port;
+  if (holder_.port != 0) {
+    if (port == 0) port = holder_.port;
+    if (port != holder_.port) return EINVAL;
+  } else if (!may_bind(rights, port)) {
+    return EACCES;
+  }
+  std::vector<IpAddress> all = as_bound(address.address);
+  if (holder_.port != 0) {
+    if (is_all(holder_.addresses) || address.address.is_unspecified()) return EINVAL;
+    if (matches_bound(holder_.addresses, address.address)) return EINVAL;
+    if (holder_.addresses.size() >= kMostAddresses) return ENOMEM;
+    all.insert(all.begin(), holder_.addresses.begin(), holder_.addresses.end());
+  }
+  const bool first = holder_.port == 0;
+  if (const int error = world_.ports.bind(holder_, port, std::move(all))) return error;
+  if (first) first_local_ = address.address;
+  return 0;
+}
+
+int SocketObject::bind_add(const Rights& rights, std::span<const uint8_t> addresses) {
+  std::vector<SocketAddress> list;
+  if (!read_addresses(addresses, list)) return EINVAL;
+  // What is bound already is known to workers, and to peers.
+  if (state_ != SocketState::kFresh) return EOPNOTSUPP;
+  const std::vector<IpAddress> before = holder_.addresses;
+  const uint16_t port_before = holder_.port;
+  for (const SocketAddress& one : list) {
+    const int error = bind_one(rights, one);
+    if (error == 0) continue;
+    if (port_before == 0) {
+      release();
+    } else if (world_.ports.bind(holder_, port_before, before) != 0) {
+      release();
+    }
+    return error;
+  }
+  return 0;
+}
+
+int SocketObject::bind_remove(std::span<const uint8_t> addresses) {
+  std::vector<SocketAddress> list;
+  if (!read_addresses(addresses, list)) return EINVAL;
+  if (state_ != SocketState::kFresh) return EOPNOTSUPP;
+  for (const SocketAddress& one : list) {
+    if (holder_.addresses.size() < 2) return EBUSY;
+    if (one.port != 0 && one.port != holder_.port) return EINVAL;
+    std::vector<IpAddress> rest = holder_.addresses;
+    if (std::erase(rest, one.address) == 0) return EINVAL;
+    if (const int error = world_.ports.bind(holder_, holder_.port, std::move(rest))) return error;
+  }
+  return 0;
+}
+
+int SocketObject::autobind(const Rights& rights) {
+  if (!may_bind(rights, 0)) return EACCES;
+  const IpAddress all = wildcard_of(family());
+  return world_.ports.bind(holder_, 0, as_bound(all)) != 0 ? EAGAIN : 0;
+}
+
+void SocketObject::release() {
+  world_.ports.release(holder_);
+}
+
+// ---------------------------------------------------------------- listen, connect, shutdown
+
+int SocketObject::listen(const Rights& rights, int backlog, bool& stops) {
+  stops = false;
+  if (state_ != SocketState::kFresh && state_ != SocketState::kListening) return EINVAL;
+  if (backlog == 0) {
+    if (state_ == SocketState::kFresh) return EINVAL;
+    stops = true;
+    state_ = SocketState::kFresh;
+    holder_.listening = false;
+    return 0;
+  }
+  if (state_ == SocketState::kFresh) {
+    if (holder_.port == 0) {
+      if (const int error = autobind(rights)) return error;
+    } else if (const int error = world_.ports.may_listen(holder_)) {
+      return error;
+    }
+  }
+  backlog_ = std::min(static_cast<uint32_t>(backlog), world_.max_backlog);
+  state_ = SocketState::kListening;
+  holder_.listening = true;
+  return 0;
+}
+
+void SocketObject::listen_failed() {
+  state_ = SocketState::kFresh;
+  holder_.listening = false;
+}
+
+int SocketObject::connect(const Rights& rights, std::span<const uint8_t> addresses,
+                          ConnectPlan& plan) {
+  switch (state_) {
+    case SocketState::kConnecting:
+      return EALREADY;
+    case SocketState::kFresh:
+      break;
+    default:
+      return EISCONN;
+  }
+  SocketAddress first;
+  if (!read_address(addresses, first)) return EINVAL;
+  if (const int error = check_peer(first, family())) return error;
+  if (holder_.port == 0) {
+    if (const int error = autobind(rights)) return error;
+  }
+  std::vector<SocketAddress> list;
+  if (!read_addresses(addresses, list) || list.size() > kMostAddresses) return EINVAL;
+  plan = {};
+  for (const SocketAddress& one : list) {
+    if (one.port != first.port || check_peer(one, family()) != 0) return EINVAL;
+    const auto& peers = plan.peers;
+    if (std::find(peers.begin(), peers.end(), one.address) == peers.end()) {
+      plan.peers.push_back(one.address);
+    }
+  }
+  plan.peer_port = first.port;
+  peer_ = first.address;
+  peer_port_ = first.port;
+  plan.profile = profile();
+  state_ = SocketState::kConnecting;
+  return 0;
+}
+
+int SocketObject::shut_down(int how, bool& receive) const {
+  receive = false;
+  if (how < SHUT_RD || how > SHUT_RDWR) return EINVAL;
+  receive = how != SHUT_WR;
+  switch (state_) {
+    case SocketState::kFresh:
+    case SocketState::kConnecting:
+      return ENOTCONN;
+    case SocketState::kListening:
+      if (!receive) return 0;
+      receive = false;
+      return EOPNOTSUPP;
+    default:
+      return 0;
+  }
+}
+
+void SocketObject::connected() {
+  if (state_ != SocketState::kConnecting) return;
+  state_ = SocketState::kEstablished;
+  options_.current = options_.future;
+}
+
+void SocketObject::connect_failed() {
+  if (state_ != SocketState::kConnecting) return;
+  state_ = SocketState::kFresh;
+  options_.current.reset();
+  peer_ = IpAddress();
+  peer_port_ = 0;
+}
+
+void SocketObject::ended() {
+  state_ = SocketState::kEnded;
+  options_.current.reset();
+}
+
+// ---------------------------------------------------------------- options
+
+OptionTarget SocketObject::target(const AssociationView* view, uint32_t assoc_id) {
+  return {options_,
+          ipv6_,
+          state_ == SocketState::kListening,
+          holder_.port,
+          holder_.addresses,
+          world_.own,
+          configured(),
+          world_.floors,
+          has_association(),
+          has_association() ? view : nullptr,
+          assoc_id};
+}
+
+int SocketObject::get_option(int level, int name, const AssociationView* view, uint32_t assoc_id,
+                             std::span<const uint8_t> there, size_t room, OptionAnswer& answer) {
+  const OptionTarget seen = target(view, assoc_id);
+  const bool address = level == SOL_SOCKET && name == SO_REUSEADDR;
+  const bool port = (level == SOL_SOCKET && name == SO_REUSEPORT) ||
+                    (level == IPPROTO_SCTP && name == SCTP_REUSE_PORT);
+  if (!address && !port) {
+    answer = sockets::get_option(seen, level, name, there, room);
+    return answer.error;
+  }
+  if (level == IPPROTO_SCTP && room < sizeof(int)) return answer.error = EINVAL;
+  const int value = (address ? holder_.reuse_address : holder_.reuse_port) ? 1 : 0;
+  answer.length = static_cast<int>(std::min(room, sizeof(value)));
+  answer.body.resize(static_cast<size_t>(answer.length));
+  std::memcpy(answer.body.data(), &value, answer.body.size());
+  return 0;
+}
+
+int SocketObject::set_option(int level, int name, const AssociationView* view, uint32_t assoc_id,
+                             std::span<const uint8_t> value, OptionAnswer& answer) {
+  const bool address = level == SOL_SOCKET && name == SO_REUSEADDR;
+  const bool port = level == SOL_SOCKET && name == SO_REUSEPORT;
+  const bool sctp_port = level == IPPROTO_SCTP && name == SCTP_REUSE_PORT;
+  if (!address && !port && !sctp_port) {
+    OptionTarget changed = target(view, assoc_id);
+    answer = sockets::set_option(changed, level, name, value);
+    return answer.error;
+  }
+  if (sctp_port && holder_.port != 0) return answer.error = EFAULT;
+  if (value.size() < sizeof(int)) return answer.error = EINVAL;
+  int on = 0;
+  std::memcpy(&on, value.data(), sizeof(on));
+  (address ? holder_.reuse_address : holder_.reuse_port) = on != 0;
+  return 0;
+}
+
+// ---------------------------------------------------------------- names
+
+tls_name SocketObject::local_name() const {
+  return name_of(first_local_, holder_.port, family());
+}
+
+tls_name SocketObject::name_to_connect_from() const {
+  return first_local_.is_unspecified() ? tls_name{} : local_name();
+}
+
+tls_name SocketObject::peer_name() const {
+  if (peer_.is_none()) return {};
+  return name_of(peer_, peer_port_, family());
+}
+
+}  // namespace trunkline::sockets

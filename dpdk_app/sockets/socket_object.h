@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One one-to-one socket as the sockets thread knows it: its state, what it is bound to, its
+// options. It says what each call may do in each state, in Linux's errnos; it makes no system call
+// and asks no worker: who does that, SocketServer, tells it how that ended.
+//
+//                 listen        listen(0), a worker refuses
+//   fresh ------------> listening ------------> fresh
+//         connect               connected             ended
+//   fresh ------> connecting ------------> established ----> ended
+//                            ------------> fresh
+//                               failed
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "appring/ring_client.h"
+#include "sockets/address_set.h"
+#include "sockets/options.h"
+#include "sockets/port_book.h"
+#include "sockets/socket_options.h"
+#include "trunkline/stack/peer_table.h"
+
+namespace trunkline::sockets {
+
+// A port that the operator gave a profile of its own.
+struct ConfiguredEnd {
+  uint16_t port = 0;
+  std::vector<IpAddress> addresses;
+  Profile profile;
+};
+
+// What the configuration says, and the ports; the same for all sockets.
+struct SocketWorld {
+  PortBook& ports;
+  OwnAddresses own;
+  Profile default_profile;
+  std::vector<ConfiguredEnd> ends;
+  std::shared_ptr<const PeerTable> peers;  // null: none
+  OptionFloors floors;
+  uint32_t max_backlog = 4096;  // net.core.somaxconn
+};
+
+enum class SocketState : uint8_t { kFresh, kListening, kConnecting, kEstablished, kEnded };
+[[nodiscard]] const char* state_name(SocketState state);
+
+// Where to connect to.
+struct ConnectPlan {
+  std::vector<IpAddress> peers;  // the first becomes the primary address
+  uint16_t peer_port = 0;
+  Profile profile;
+};
+
+class SocketObject {
+ public:
+  using Rights = appring::ClientRights;
+
+  SocketObject(SocketWorld& world, bool ipv6, uint32_t uid);
+  // As accept() makes it: with what its listener has. False after that: the port is gone.
+  [[nodiscard]] bool accepted(const SocketObject& listener, const IpAddress& peer, uint16_t port);
+  ~SocketObject();
+  SocketObject(const SocketObject&) = delete;
+  SocketObject& operator=(const SocketObject&) = delete;
+
+  [[nodiscard]] SocketState state() const { return state_; }
+  [[nodiscard]] bool ipv6() const { return ipv6_; }
+  [[nodiscard]] const PortHolder& bound() const { return holder_; }
+  [[nodiscard]] SocketOptions& options() { return options_; }
+  [[nodiscard]] const SocketOptions& options() const { return options_; }
+  [[nodiscard]] uint32_t backlog() const { return backlog_; }
+  [[nodiscard]] FamilyView family() const { return {ipv6_, options_.v6_only, options_.mapped_v4}; }
+  // As BoundAddresses has them: what workers make endpoints for.
+  [[nodiscard]] const std::vector<IpAddress>& addresses() const { return holder_.addresses; }
+  // Of its next association, or of those that it accepts.
+  [[nodiscard]] Profile profile() const;
+
+  // -- calls: 0 or an errno. `rights`: of who calls.
+  int bind(const Rights& rights, std::span<const uint8_t> address);
+  int bind_add(const Rights& rights, std::span<const uint8_t> addresses);
+  int bind_remove(std::span<const uint8_t> addresses);
+  // `backlog` as the program gave it. 0: ask the workers; listening then, or listen_failed(). With
+  // `stops`, they are to stop.
+  int listen(const Rights& rights, int backlog, bool& stops);
+  void listen_failed();
+  // 0: connecting; connected() or connect_failed() follows.
+  int connect(const Rights& rights, std::span<const uint8_t> addresses, ConnectPlan& plan);
+  // `receive`: the receiving side is shut from now on, whatever else is answered.
+  int shut_down(int how, bool& receive) const;
+  // What SO_REUSEADDR and SO_REUSEPORT are, which only ports know.
+  int get_option(int level, int name, const AssociationView* view, uint32_t assoc_id,
+                 std::span<const uint8_t> there, size_t room, OptionAnswer& answer);
+  int set_option(int level, int name, const AssociationView* view, uint32_t assoc_id,
+                 std::span<const uint8_t> value, OptionAnswer& answer);
+
+  // -- what became of it
+  void connected();
+  void connect_failed();
+  void ended();
+  // The port is free, as far as it is this one's.
+  void release();
+
+  // -- names, as getsockname() and getpeername() have them; length 0: none
+  [[nodiscard]] tls_name local_name() const;
+  // None if the association says which of all addresses it is.
+  [[nodiscard]] tls_name name_to_connect_from() const;
+  [[nodiscard]] tls_name peer_name() const;
+
+ private:
+  int bind_one(const Rights& rights, const SocketAddress& address);
+  int autobind(const Rights& rights);
+  [[nodiscard]] std::vector<IpAddress> as_bound(const IpAddress& address) const;
+  [[nodiscard]] const Profile& configured() const;
+  [[nodiscard]] OptionTarget target(const AssociationView* view, uint32_t assoc_id);
+  [[nodiscard]] bool has_association() const { return state_ == SocketState::kEstablished; }
+
+  SocketWorld& world_;
+  const bool ipv6_;
+  SocketState state_ = SocketState::kFresh;
+  PortHolder holder_;
+  SocketOptions options_;
+  uint32_t backlog_ = 0;
+  IpAddress first_local_;  // what bind() named first
+  IpAddress peer_;
+  uint16_t peer_port_ = 0;
+};
+
+}  // namespace trunkline::sockets
