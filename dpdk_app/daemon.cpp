@@ -21,6 +21,7 @@
 #include "eal.h"
 #include "huge_pages.h"
 #include "link_watch.h"
+#include "sockets/socket_server.h"
 #include "unix_path.h"
 #include "worker/group.h"
 
@@ -130,6 +131,33 @@ appring::AttachConfig attach_config(const config::Config& config) {
   return out;
 }
 
+std::vector<appring::Permission> permissions_of(const config::Config& config) {
+  return attach_config(config).permissions;
+}
+
+sockets::SocketServerConfig sockets_config(const config::Config& config) {
+  sockets::SocketServerConfig out;
+  const config::Sockets& from = *config.sockets;
+  out.place = {"sockets", from.socket, from.socket_mode, from.socket_gid};
+  out.permissions = permissions_of(config);
+  out.limits.max_sockets = from.limits.max_sockets;
+  out.limits.max_sockets_per_uid = from.limits.max_sockets_per_uid;
+  out.limits.max_sockets_per_process = from.limits.max_sockets_per_process;
+  out.limits.max_processes = from.limits.max_processes;
+  out.limits.max_processes_per_uid = from.limits.max_processes_per_uid;
+  out.limits.max_memory_per_uid = from.limits.max_memory_per_uid;
+  out.max_backlog = from.limits.max_backlog;
+  const appring::BridgeConfig bridge = worker::worker_config(config, 0).bridge;
+  out.own_addresses = bridge.local_addresses;
+  out.default_profile = bridge.default_profile;
+  out.peers = bridge.peers;
+  out.floors = {bridge.least_rto, bridge.least_heartbeat_interval};
+  for (const config::Endpoint& end : config.endpoints) {
+    out.ends.push_back({end.port, end.addresses, config.profiles[end.profile].profile});
+  }
+  return out;
+}
+
 // The workers' threads, stopped and joined at the end of the scope.
 class WorkerThreads {
  public:
@@ -162,6 +190,20 @@ class WorkerThreads {
   size_t started_ = 0;
 };
 
+// The sockets thread ends before the workers do; what it made goes after them.
+class SocketThread {
+ public:
+  explicit SocketThread(std::unique_ptr<sockets::SocketServer>& server) : server_(server) {}
+  ~SocketThread() {
+    if (server_ != nullptr) server_->stop(milliseconds(0));
+  }
+  SocketThread(const SocketThread&) = delete;
+  SocketThread& operator=(const SocketThread&) = delete;
+
+ private:
+  std::unique_ptr<sockets::SocketServer>& server_;
+};
+
 class App {
  public:
   explicit App(const config::Config& config)
@@ -172,9 +214,10 @@ class App {
             make_directory(random_, config.limits.max_associations * kAddressPairs, &huge_pages())),
         workers_(config, ports_, clock_, *directory_),
         threads_(workers_),
+        socket_thread_(sockets_),
         links_(workers_, ports_),
         captures_(workers_, clock_, ports_, config.capture_directory),
-        verbs_{config, workers_, ports_, nullptr, &captures_, Clock::now(), false},
+        verbs_{config, workers_, ports_, nullptr, nullptr, &captures_, Clock::now(), false},
         server_(
             config.control.socket, config.control.socket_mode,
             [this](auto connection, const control::Json& request, control::Fd& passed) {
@@ -187,6 +230,7 @@ class App {
     for (size_t i = 0; i < workers_.size(); ++i) mailboxes.push_back(&workers_[i].bridge_mailbox());
     attach_ = std::make_unique<appring::AttachServer>(attach_config(config), mailboxes);
     verbs_.attach = attach_.get();
+    if (config.sockets) serve_sockets();
     if (config.clients.allow.empty()) {
       spdlog::warn("clients.allow is empty: no application may attach");
     }
@@ -195,6 +239,7 @@ class App {
   void run() {
     spdlog::info("ready: applications at {}, trunkctl at {}", config_.clients.socket,
                  config_.control.socket);
+    if (sockets_ != nullptr) spdlog::info("programs with sockets at {}", config_.sockets->socket);
     while (signals_.take_ends() == 0) turn();
     drain();
     for (const control::Captures::Ended& ended : captures_.end_all()) {
@@ -204,6 +249,16 @@ class App {
   }
 
  private:
+  void serve_sockets() {
+    static_cast<void>(prepare_socket_path(config_.sockets->socket));
+    std::vector<sockets::SocketMail*> mails;
+    for (size_t i = 0; i < workers_.size(); ++i) mails.push_back(workers_[i].socket_mail());
+    sockets_ =
+        std::make_unique<sockets::SocketServer>(sockets_config(config_), mails, workers_.ports());
+    verbs_.sockets = sockets_.get();
+    sockets_->start();
+  }
+
   // One round of the control loop; waits a little for something to do. Each of its steps does a
   // bounded amount of work, so that signals, which the caller looks at first, are heard.
   void turn(milliseconds patience = milliseconds(100)) {
@@ -258,12 +313,12 @@ class App {
     const auto announce = [&](worker::Worker& worker) {
       worker.bridge().announce_end(worker.now(), grace);
     };
-    const auto shut_down = [](worker::Worker& worker) {
-      worker.bridge().close_all(worker.now(), false);
+    const auto close = [](worker::Worker& worker, bool abort) {
+      worker.bridge().close_all(worker.now(), abort);
+      if (worker.sockets() != nullptr) worker.sockets()->close_all(worker.now(), abort);
     };
-    const auto abort = [](worker::Worker& worker) {
-      worker.bridge().close_all(worker.now(), true);
-    };
+    const auto shut_down = [&](worker::Worker& worker) { close(worker, false); };
+    const auto abort = [&](worker::Worker& worker) { close(worker, true); };
     if (end_associations(announce, grace, false)) return;
     if (!hurried_ && end_associations(shut_down, all - grace, false)) return;
     hurried_ = false;
@@ -275,6 +330,9 @@ class App {
   }
 
   void detach() {
+    if (sockets_ != nullptr && !sockets_->stop(milliseconds(1000))) {
+      spdlog::warn("some sockets were not let go");
+    }
     const auto until = Clock::now() + milliseconds(1000);
     while (!attach_->stop() && Clock::now() < until) {
       attach_->poll(milliseconds(5));
@@ -288,8 +346,10 @@ class App {
   SecureRandom random_;
   std::vector<std::unique_ptr<port::Port>> ports_;
   DirectoryPtr directory_;
+  std::unique_ptr<sockets::SocketServer> sockets_;  // null: not configured
   worker::WorkerGroup workers_;
   WorkerThreads threads_;
+  SocketThread socket_thread_;
   LinkWatch links_;
   control::Captures captures_;
   control::Daemon verbs_;

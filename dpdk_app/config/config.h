@@ -116,6 +116,25 @@ struct Clients {
   std::vector<ClientRule> allow;
 };
 
+// Bounds on what programs with sockets can make the daemon hold.
+struct SocketLimits {
+  uint32_t max_sockets = 16384;
+  uint32_t max_sockets_per_uid = 0;  // 0: all but an eighth
+  uint32_t max_sockets_per_process = 4096;
+  uint32_t max_processes = 256;
+  uint32_t max_processes_per_uid = 0;         // 0: all but an eighth
+  uint64_t max_memory_per_uid = 64ull << 30;  // that its sockets could use at most
+  uint32_t max_backlog = 4096;                // of listen()
+};
+
+// Programs that have SCTP sockets. Their rights are those of Clients::allow.
+struct Sockets {
+  std::string socket = "/run/trunkline/sockets.sock";
+  uint32_t socket_mode = 0660;
+  std::optional<uint32_t> socket_gid;
+  SocketLimits limits;
+};
+
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 
 struct Logging {
@@ -154,6 +173,7 @@ struct Config {
   std::vector<Endpoint> endpoints;
   std::vector<Peer> peers;
   Clients clients;
+  std::optional<Sockets> sockets;  // none: the daemon serves no sockets
   Control control;
   Logging logging;
   Limits limits;

@@ -218,6 +218,14 @@ void cross_check(Loading& loading) {
         "control.socket",
         fmt::format("{} is also clients.socket; they must differ", config.control.socket));
   }
+  if (config.sockets) {
+    for (const auto& [key, path] : {std::pair{"clients.socket", &config.clients.socket},
+                                    std::pair{"control.socket", &config.control.socket}}) {
+      if (config.sockets->socket != *path) continue;
+      loading.mistakes.add_at_key("sockets.socket",
+                                  fmt::format("{} is also {}; they must differ", *path, key));
+    }
+  }
   if (loading.mistakes.sound("clients.limits") &&
       config.clients.limits.max_client_memory > config.clients.limits.max_total_memory) {
     loading.mistakes.add_at_key("clients.limits.max_client_memory",

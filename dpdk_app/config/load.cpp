@@ -19,8 +19,8 @@ namespace {
 void load_document(const YAML::Node& root, Loading& loading) {
   const Field at{root, "", root.Mark().line + 1};
   const Map top(at,
-                {"eal", "workers", "ports", "profiles", "endpoints", "peers", "clients", "control",
-                 "logging", "limits", "capture", "idle", "drain_timeout", "grace"},
+                {"eal", "workers", "ports", "profiles", "endpoints", "peers", "clients", "sockets",
+                 "control", "logging", "limits", "capture", "idle", "drain_timeout", "grace"},
                 loading.mistakes);
   if (!root.IsMap()) return;
   if (const auto field = top.find("eal")) load_eal(*field, loading);
@@ -34,6 +34,7 @@ void load_document(const YAML::Node& root, Loading& loading) {
   if (const auto field = top.find("clients")) {
     load_clients(*field, loading);
   }
+  if (const auto field = top.find("sockets")) load_sockets(*field, loading);
   load_daemon(top, loading);
   cross_check(loading);
 }

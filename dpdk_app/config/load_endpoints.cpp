@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The endpoints, peers and clients sections: who listens where, whom with which profile, and
-// which users may ask for it.
+// The endpoints, peers, clients and sockets sections: who listens where, whom with which profile,
+// and which users may ask for it.
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
@@ -214,6 +214,28 @@ void load_clients(const Field& at, Loading& loading) {
     for (const Field& item : items(*field, "rules with uid or gid", loading.mistakes)) {
       clients.allow.push_back(read_rule(item, loading.mistakes));
     }
+  }
+}
+
+void load_sockets(const Field& at, Loading& loading) {
+  Sockets& sockets = loading.config.sockets.emplace();
+  const Map map(at, {"socket", "socket_mode", "socket_gid", "limits"}, loading.mistakes);
+  read_socket_path(map, "socket", sockets.socket);
+  read_mode(map, "socket_mode", sockets.socket_mode);
+  read_gid(map, "socket_gid", sockets.socket_gid);
+  if (const auto field = map.find("limits")) {
+    SocketLimits& limits = sockets.limits;
+    const Map inner(*field,
+                    {"max_sockets", "max_sockets_per_uid", "max_sockets_per_process",
+                     "max_processes", "max_processes_per_uid", "max_memory_per_uid", "max_backlog"},
+                    loading.mistakes);
+    inner.integer("max_sockets", limits.max_sockets, 1, 65536);
+    inner.integer("max_sockets_per_uid", limits.max_sockets_per_uid, 0, 65536);
+    inner.integer("max_sockets_per_process", limits.max_sockets_per_process, 1, 65536);
+    inner.integer("max_processes", limits.max_processes, 1, 4096);
+    inner.integer("max_processes_per_uid", limits.max_processes_per_uid, 0, 4096);
+    inner.bytes("max_memory_per_uid", limits.max_memory_per_uid, 2ull << 20, 1ull << 44);
+    inner.integer("max_backlog", limits.max_backlog, 1, 65535);
   }
 }
 

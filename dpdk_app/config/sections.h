@@ -38,6 +38,7 @@ void load_profiles(const Field& at, Loading& loading);
 void load_endpoints(const Field& at, Loading& loading);
 void load_peers(const Field& at, Loading& loading);
 void load_clients(const Field& at, Loading& loading);
+void load_sockets(const Field& at, Loading& loading);
 void load_daemon(const Map& top, Loading& loading);  // control, logging, limits, capture, idle
 void cross_check(Loading& loading);
 

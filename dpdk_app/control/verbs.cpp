@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "appring/assoc_id.h"
+#include "control/socket_verbs.h"
 
 namespace trunkline::control {
 namespace {
@@ -52,6 +53,7 @@ struct Snapshot {
   Counters stack;
   net::NetCounters net;
   appring::RingCounters ring;
+  sockets::SocketCounters sockets;
   worker::WorkerCounters own;
   std::vector<port::PortCounters> ports;
   std::vector<size_t> neighbours;  // of each port
@@ -67,6 +69,7 @@ std::optional<std::vector<Snapshot>> take_snapshots(Daemon& daemon) {
     one.stack = worker.shard().counters();
     one.net = worker.net_counters();
     one.ring = worker.bridge().counters();
+    if (worker.sockets() != nullptr) one.sockets = worker.sockets()->counters();
     one.own = worker.counters();
     for (size_t i = 0; i < worker.port_count(); ++i) {
       one.ports.push_back(worker.port(i).counters());
@@ -341,6 +344,12 @@ void add_worker_counters(Json& list, const std::vector<Snapshot>& workers) {
                 sum(workers, [&](const Snapshot& one) { return one.ring.get(counter); }),
                 counter_text(counter));
   }
+  for (size_t i = 0; i < sockets::kSocketCounterCount; ++i) {
+    const auto counter = static_cast<sockets::SocketCounter>(i);
+    add_counter(list, "sockets", counter_name(counter),
+                sum(workers, [&](const Snapshot& one) { return one.sockets.get(counter); }),
+                counter_text(counter));
+  }
   for (size_t i = 0; i < worker::kWorkerCounterCount; ++i) {
     const auto counter = static_cast<WorkerCounter>(i);
     add_counter(list, "worker", worker::kWorkerCounterInfo[i].name,
@@ -428,6 +437,7 @@ std::optional<Json> serve(Daemon& daemon, Server::ConnectionId connection, const
   if (verb == "status") return status(daemon);
   if (verb == "assoc-list") return list_associations(daemon);
   if (verb == "assoc-show") return show_association(daemon, request);
+  if (verb == "sockets") return list_sockets(daemon.sockets);
   if (verb == "counters") return list_counters(daemon, request);
   if (verb == "capture") return begin_capture(daemon, connection, request, passed);
   if (verb == "capture-end") {

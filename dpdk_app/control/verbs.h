@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "control/captures.h"
 #include "control/server.h"
+#include "sockets/socket_server.h"
 
 namespace trunkline::control {
 
@@ -23,6 +24,7 @@ struct Daemon {
   worker::WorkerGroup& workers;
   std::span<const std::unique_ptr<port::Port>> ports;
   appring::AttachServer* attach = nullptr;
+  sockets::SocketServer* sockets = nullptr;  // null: none are served
   Captures* captures = nullptr;
   std::chrono::steady_clock::time_point started;
   bool draining = false;

@@ -58,7 +58,6 @@ struct SocketInfo {
   tls_name local{};
   tls_name peer{};
   uint32_t send_queued = 0;  // bytes
-  uint32_t unread = 0;       // messages and notifications
   uint32_t unaccepted = 0;
   uint32_t backlog = 0;
   uint32_t assoc_id = 0;

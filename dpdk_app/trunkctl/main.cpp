@@ -133,6 +133,9 @@ int answer_command(const Options& options, const CLI::App& app) {
   if (app.got_subcommand("status")) {
     answer = ask(options, Json::object({{"verb", "status"}}));
     if (!options.json) trunkline::trunkctl::print_status(answer);
+  } else if (app.got_subcommand("sockets")) {
+    answer = ask(options, Json::object({{"verb", "sockets"}}));
+    if (!options.json) trunkline::trunkctl::print_sockets(answer);
   } else if (app.get_subcommand("assoc")->got_subcommand("list")) {
     answer = ask(options, Json::object({{"verb", "assoc-list"}}));
     if (!options.json) trunkline::trunkctl::print_associations(answer);
@@ -158,6 +161,7 @@ void declare(CLI::App& app, Options& options) {
   assoc->add_subcommand("show", "one association and its paths")
       ->add_option("ID", options.id, "as in the list")
       ->required();
+  app.add_subcommand("sockets", "the sockets of programs");
   CLI::App* counters = app.add_subcommand("counters", "every counter; each drop has a name");
   counters->add_flag("--nonzero,-n", options.nonzero, "only those that are not 0");
   counters->add_option("--worker", options.worker, "of this worker; else the sum of all");

@@ -115,6 +115,28 @@ void print_status(const Json& answer) {
   }
 }
 
+void print_sockets(const Json& answer) {
+  Table table({"SOCKET", "PID", "UID", "STATE", "LOCAL", "PEER", "QUEUED", "UNACCEPTED", "WORKER",
+               "ASSOC ID"});
+  const auto known = [](const Json& value) { return value.is_null() ? "-" : number(value); };
+  for (const Json& socket : answer["sockets"].as_array()) {
+    const std::string& peer = socket["peer"].as_string();
+    const bool listens = !socket["backlog"].is_null();
+    table.add(
+        {number(socket["index"]), number(socket["pid"]), number(socket["uid"]),
+         socket["state"].as_string(), socket["local"].as_string(), peer.empty() ? "-" : peer,
+         number(socket["send_queued"]),
+         listens ? fmt::format("{}/{}", socket["unaccepted"].as_uint(), socket["backlog"].as_uint())
+                 : "-",
+         known(socket["worker"]), known(socket["assoc_id"])});
+  }
+  if (table.empty()) {
+    fmt::print("no sockets\n");
+  } else {
+    table.print();
+  }
+}
+
 void print_associations(const Json& answer) {
   Table table({"ID", "WORKER", "STATE", "LOCAL", "PEER", "PATHS", "STREAMS", "SENT", "RECEIVED",
                "RETRANS", "QUEUED"});

@@ -22,6 +22,8 @@ class WorkerGroup {
   WorkerGroup& operator=(const WorkerGroup&) = delete;
 
   [[nodiscard]] size_t size() const { return workers_.size(); }
+  // Of all workers, for others of this process that hand ports out.
+  [[nodiscard]] PortTable& ports() { return *port_table_; }
   [[nodiscard]] Worker& operator[](size_t index) { return *workers_[index]; }
 
   // Runs `work` in one worker after the other and waits for each. False: one did not answer; those

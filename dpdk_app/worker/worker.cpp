@@ -77,6 +77,11 @@ Worker::Worker(const WorkerConfig& config, std::span<const std::unique_ptr<port:
       now_(clock.now()),
       hand_overs_(hand_overs),
       handed_in_(config_.count) {
+  if (config_.sockets) {
+    socket_mail_ = std::make_unique<sockets::SocketMail>();
+    sockets_ = std::make_unique<sockets::SocketBridge>(*config_.sockets, shard_, *socket_mail_);
+    bridge_.set_other(sockets_.get());
+  }
   uint16_t mtu = 0;
   // Others free what they get of it, and so keep some in their caches.
   uint32_t buffers = 3072 + (config_.count - 1u) * port::kMostCached;
@@ -124,6 +129,7 @@ void Worker::iterate() {
   size_t work = receive_hand_overs();
   for (const auto& queue : ports_) work += receive_port(*queue);
   work += bridge_.drain_submissions(now_);
+  if (sockets_ != nullptr) work += sockets_->drain(now_);
   deliver_events();
   shard_.advance(now_);
   deliver_events();
@@ -134,6 +140,7 @@ void Worker::iterate() {
   publish_hand_overs();
   deliver_events();
   bridge_.flush();
+  if (sockets_ != nullptr) sockets_->flush();
 
   if (work > 0) {
     counters_.add(WorkerCounter::k_busy_iterations);
@@ -192,20 +199,26 @@ void Worker::wait(Duration timeout) {
   publish_hand_overs();
   Bell& bell = hand_overs_.bell(config_.index);
   bridge_.arm();
+  if (sockets_ != nullptr) sockets_->arm();
   bell.arm();
-  if (!bridge_.has_work() && !mailbox_.has_mail() && hand_overs_.nothing_for(config_.index)) {
+  const bool asked = bridge_.has_work() || (sockets_ != nullptr && sockets_->has_work());
+  if (!asked && !mailbox_.has_mail() && hand_overs_.nothing_for(config_.index)) {
     counters_.add(WorkerCounter::k_waits);
-    pollfd fds[3] = {
-        {bridge_.wait_fd(), POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}, {bell.fd(), POLLIN, 0}};
+    pollfd fds[4] = {{bridge_.wait_fd(), POLLIN, 0},
+                     {mailbox_.fd(), POLLIN, 0},
+                     {bell.fd(), POLLIN, 0},
+                     {sockets_ != nullptr ? sockets_->wait_fd() : -1, POLLIN, 0}};
     const timespec limit{timeout.count() / 1'000'000'000, timeout.count() % 1'000'000'000};
-    ppoll(fds, 3, &limit, nullptr);
+    ppoll(fds, 4, &limit, nullptr);
     if (fds[0].revents != 0) bridge_.wait(Duration(0));  // takes what made it readable
     if (fds[2].revents != 0) bell.acknowledge();
+    if (fds[3].revents != 0) sockets_->wait_over();
     const TimePoint woken = clock_.now();
     counters_.add(WorkerCounter::k_wait_ns, static_cast<uint64_t>((woken - now_).count()));
     now_ = woken;
   }
   bell.disarm();
+  if (sockets_ != nullptr) sockets_->disarm();
   bridge_.disarm();
 }
 

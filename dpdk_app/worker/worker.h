@@ -23,6 +23,7 @@
 #include "net/route.h"
 #include "port/poll_guard.h"
 #include "port/port.h"
+#include "sockets/socket_bridge.h"
 #include "trunkline/stack/stack.h"
 #include "worker/clock.h"
 #include "worker/counters.h"
@@ -48,6 +49,8 @@ class Worker {
   void stop() { stop_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] Mailbox& mailbox() { return mailbox_; }
   [[nodiscard]] appring::BridgeMailbox& bridge_mailbox() { return bridge_.mailbox(); }
+  // Null: no sockets are served.
+  [[nodiscard]] sockets::SocketMail* socket_mail() { return socket_mail_.get(); }
 
   [[nodiscard]] uint16_t index() const { return config_.index; }
 
@@ -55,6 +58,7 @@ class Worker {
   [[nodiscard]] TimePoint now() const { return now_; }
   [[nodiscard]] Shard& shard() { return shard_; }
   [[nodiscard]] appring::Bridge& bridge() { return bridge_; }
+  [[nodiscard]] sockets::SocketBridge* sockets() { return sockets_.get(); }  // null: as above
   [[nodiscard]] PortQueue& port(size_t index) { return *ports_[index]; }
   [[nodiscard]] size_t port_count() const { return ports_.size(); }
   [[nodiscard]] const net::NetCounters& net_counters() const { return net_counters_; }
@@ -137,6 +141,8 @@ class Worker {
   rte_mempool* joined_pool_ = nullptr;  // for what the reassembler put together
   Shard shard_;
   appring::Bridge bridge_;
+  std::unique_ptr<sockets::SocketMail> socket_mail_;
+  std::unique_ptr<sockets::SocketBridge> sockets_;
 
   TimePoint now_;
   TimePoint next_neighbours_;

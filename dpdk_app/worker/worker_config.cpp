@@ -37,8 +37,10 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
   // Clients share these (decision 30). The shares of associations, for a shard that is used without
   // clients, must not bind before those do: they never do in a pool of which more than half is
   // left.
-  out.shard.max_outstanding_chunks = 2 * chunks + 2;
-  out.shard.max_queued_messages = 2 * messages + 2;
+  // Sockets have as many for themselves.
+  const uint32_t sharers = config.sockets ? 2 : 1;
+  out.shard.max_outstanding_chunks = 2 * sharers * chunks + 2;
+  out.shard.max_queued_messages = 2 * sharers * messages + 2;
   out.shard.out_of_blue_replies_per_second = part(config.limits.out_of_blue_replies_per_second);
   // One source's INITs mostly come to one worker.
   out.shard.inits_per_second_per_source = config.limits.inits_per_second_per_source;
@@ -82,6 +84,14 @@ WorkerConfig worker_config(const config::Config& config, uint16_t index) {
   bridge.max_units = std::min(messages, chunks);
   bridge.max_clients = config.clients.limits.max_clients;
   bridge.orphan_buffer = share_of(config.limits.orphan_buffer, count);
+  if (config.sockets) {
+    sockets::SocketBridgeConfig& sockets = out.sockets.emplace();
+    sockets.worker = index;
+    sockets.workers = count;
+    sockets.max_associations = bridge.max_associations;
+    sockets.max_units = bridge.max_units;
+    sockets.max_users = config.sockets->limits.max_processes;
+  }
   return out;
 }
 

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "appring/app_ring.h"
 #include "config/config.h"
+#include "sockets/socket_bridge.h"
 #include "trunkline/stack/stack.h"
 
 namespace trunkline::worker {
@@ -19,6 +21,7 @@ struct WorkerConfig {
   bool misdirect = false;
   ShardConfig shard;
   appring::BridgeConfig bridge;
+  std::optional<sockets::SocketBridgeConfig> sockets;  // none: no sockets are served
 };
 
 // The share of worker `index`. Limits are written for the daemon as a whole, so sizes of pools and

@@ -217,6 +217,31 @@ clients:
   EXPECT_FALSE(clients.allow[2].uid.has_value());
 }
 
+// Without the section, nobody is served.
+TEST(Config, SocketsAreServedWhereTheyAreConfigured) {
+  EXPECT_FALSE(good(kPort).sockets.has_value());
+  const Config config = good(kPort + R"(
+sockets:
+  socket: /run/y.sock
+  socket_mode: 0600
+  socket_gid: 4711
+  limits: {max_sockets: 100, max_sockets_per_uid: 50, max_sockets_per_process: 7, max_processes: 9,
+           max_processes_per_uid: 8, max_memory_per_uid: 1GiB, max_backlog: 128}
+)");
+  ASSERT_TRUE(config.sockets.has_value());
+  EXPECT_EQ(config.sockets->socket, "/run/y.sock");
+  EXPECT_EQ(config.sockets->socket_mode, 0600u);
+  EXPECT_EQ(config.sockets->socket_gid, 4711u);
+  const SocketLimits& limits = config.sockets->limits;
+  EXPECT_EQ(limits.max_sockets, 100u);
+  EXPECT_EQ(limits.max_sockets_per_uid, 50u);
+  EXPECT_EQ(limits.max_sockets_per_process, 7u);
+  EXPECT_EQ(limits.max_processes, 9u);
+  EXPECT_EQ(limits.max_processes_per_uid, 8u);
+  EXPECT_EQ(limits.max_memory_per_uid, 1u << 30);
+  EXPECT_EQ(limits.max_backlog, 128u);
+}
+
 // What nobody has written is granted to nobody.
 TEST(Config, PortsThatTheDaemonChoosesAreForThoseWhoWereGrantedThem) {
   const Config config = good(kPort + R"(

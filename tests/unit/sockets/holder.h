@@ -30,6 +30,12 @@ class Holder : public RingEnd {
   Holder(sockets::SocketEnd& end, const tlr_geometry& geometry, KickMemory& kicks)
       : Holder(map(end), tls_layout_of(&geometry), geometry, end.take_handle(), end.index(),
                kicks) {}
+  // As a program that got both descriptors from the daemon.
+  Holder(int memory_fd, int handle_fd, const tlr_geometry& geometry, KickMemory& kicks)
+      : Holder(map(memory_fd, tls_layout_of(&geometry).size), tls_layout_of(&geometry), geometry,
+               handle_fd, 0, kicks) {
+    index_ = page().index;
+  }
   ~Holder() {
     munmap(memory_, layout_.size);
     if (handle >= 0) close(handle);
@@ -184,11 +190,13 @@ class Holder : public RingEnd {
         free_(reinterpret_cast<uint16_t*>(memory + layout.tx_free)),
         done_(reinterpret_cast<uint16_t*>(memory + layout.tx_done)),
         length_(reinterpret_cast<uint32_t*>(memory + layout.tx_length)) {}
-  static uint8_t* map(sockets::SocketEnd& end) {
-    void* const base = mmap(nullptr, end.page().segment_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                            end.memory_fd(), 0);
+  static uint8_t* map(int fd, size_t size) {
+    void* const base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     EXPECT_NE(base, MAP_FAILED);
     return static_cast<uint8_t*>(base);
+  }
+  static uint8_t* map(sockets::SocketEnd& end) {
+    return map(end.memory_fd(), end.page().segment_size);
   }
   uint32_t write(std::string_view text) {
     const uint32_t first = free_[--page().tx_free_count];

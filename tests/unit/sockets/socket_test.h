@@ -36,7 +36,7 @@ class SocketTest : public ::testing::Test {
   static constexpr uint64_t kOwner = 77;
   static constexpr uint64_t kListener = 5;
 
-  SocketTest() {
+  explicit SocketTest(const sockets::SocketBridgeConfig& config = {}) : net(config) {
     net.step = std::chrono::microseconds(100);
     for (Side* side : {&left, &right}) {
       side->host->sockets.add_process(side->kicks.area);
