@@ -58,8 +58,11 @@ void duplicated(int from, int to);
 // poll() has filled these in: what the kernel can't know of our sockets is repaired.
 void repair_poll(pollfd* fds, nfds_t count);
 void note_edges(int fd, const epoll_event* event);
-// A message with descriptors goes to another process.
+// A message with descriptors goes to another process, or has come from one.
 void note_passed(const msghdr* message);
+void note_received(const msghdr* message);
+// Another program is about to be started, with the descriptors that are not close-on-exec.
+void note_spawn();
 // Descriptors that this program was started with.
 void identify_inherited();
 

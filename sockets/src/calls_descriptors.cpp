@@ -198,7 +198,11 @@ void note_edges(int fd, const epoll_event* event) {
   __atomic_store_n(&use->page->edge, 1, __ATOMIC_SEQ_CST);
 }
 
-void note_passed(const msghdr* message) {
+namespace {
+
+// visit(fd) of each descriptor that goes with a message.
+template <typename Visit>
+void each_descriptor(const msghdr* message, Visit&& visit) {
   msghdr header;
   if (fetch(&header, message, sizeof(header)) != 0 || header.msg_control == nullptr) return;
   alignas(cmsghdr) uint8_t control[2048];
@@ -213,10 +217,32 @@ void note_passed(const msghdr* message) {
     for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); ++i) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-      const Use use(fd);
-      if (use) __atomic_store_n(&use->page->copied, 1, __ATOMIC_SEQ_CST);
+      visit(fd);
     }
   }
+}
+
+void mark_as_copied(int fd) {
+  const Use use(fd);
+  if (use) __atomic_store_n(&use->page->copied, 1, __ATOMIC_SEQ_CST);
+}
+
+}  // namespace
+
+void note_passed(const msghdr* message) {
+  each_descriptor(message, mark_as_copied);
+}
+
+void note_received(const msghdr* message) {
+  each_descriptor(message, [](int fd) {
+    // The number may have been another one's that was closed behind our back.
+    descriptors::forget(fd);
+    if (may_be_ours(fd) && is_the_daemons(fd)) identify(fd, nullptr, 0);
+  });
+}
+
+void note_spawn() {
+  if (!borrows_memory()) descriptors::each(mark_as_copied);
 }
 
 }  // namespace calls

@@ -193,7 +193,11 @@ ENTRY(ssize_t, recvfrom,
 
 ENTRY(ssize_t, recvmsg, (int fd, msghdr* message, int flags)) {
   Use use(fd);
-  if (!use) return libc().recvmsg(fd, message, flags);
+  if (!use) {
+    const ssize_t n = libc().recvmsg(fd, message, flags);
+    if (n >= 0 && message->msg_controllen != 0) calls::note_received(message);
+    return n;
+  }
   TRACED(calls::recvmsg(use, fd, message, flags), "recvmsg(%d, %#x)", fd, flags);
 }
 

@@ -3,12 +3,14 @@
 // (fortified forms, 64-bit ones), and stdio on a socket.
 #include <dlfcn.h>
 #include <poll.h>
+#include <spawn.h>
 #include <sys/types.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
+#include "calls.h"
 #include "descriptor_table.h"
 #include "libc_calls.h"
 
@@ -77,6 +79,28 @@ ENTRY(int, __ppoll_chk,
 ENTRY(ssize_t, sendfile64, (int to, int from, off_t* offset, size_t count)) {
   return entry_sendfile(to, from, offset, count);
 }
+
+// Programs that are started inherit descriptors, though none of ours knows when they close them.
+#define SPAWNS(type, name, parameters, arguments)                             \
+  ENTRY(type, name, parameters) {                                             \
+    calls::note_spawn();                                                      \
+    static type(*next) parameters;                                            \
+    if (next == nullptr) {                                                    \
+      next = reinterpret_cast<type(*) parameters>(::dlsym(RTLD_NEXT, #name)); \
+    }                                                                         \
+    return next arguments;                                                    \
+  }
+
+SPAWNS(int, posix_spawn,
+       (pid_t * pid, const char* path, const posix_spawn_file_actions_t* actions,
+        const posix_spawnattr_t* attributes, char* const* words, char* const* environment),
+       (pid, path, actions, attributes, words, environment))
+SPAWNS(int, posix_spawnp,
+       (pid_t * pid, const char* file, const posix_spawn_file_actions_t* actions,
+        const posix_spawnattr_t* attributes, char* const* words, char* const* environment),
+       (pid, file, actions, attributes, words, environment))
+SPAWNS(int, system, (const char* command), (command))
+SPAWNS(FILE*, popen, (const char* command, const char* how), (command, how))
 
 // A stream on a socket reads and writes by libc's own system calls, which know nothing of rings; so
 // it gets others.

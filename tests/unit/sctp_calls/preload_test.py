@@ -70,6 +70,24 @@ print(subprocess.run([sys.executable, '-c', code], pass_fds=[sock.fileno()],
                      capture_output=True, text=True, check=True).stdout.strip())
 """
 
+# A descriptor that comes over a UNIX socket, too; the one that passed it on may close it.
+PASS = """
+import os, socket
+sctp = socket.IPPROTO_SCTP
+ours, theirs = socket.socketpair()
+if os.fork() == 0:
+    ours.close()
+    _, fds, _, _ = socket.recv_fds(theirs, 10, 1)
+    got = socket.socket(fileno=fds[0])
+    print(got.getsockname(), flush=True)
+    os._exit(0)
+sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, sctp)
+sock.bind(('127.0.0.1', 6000))
+socket.send_fds(ours, [b'x'], [sock.fileno()])
+sock.close()
+os.wait()
+"""
+
 STDIO = """
 import ctypes, socket
 libc = ctypes.CDLL(None)
@@ -159,6 +177,9 @@ class PreloadTest(unittest.TestCase):
 
     def test_a_descriptor_outlives_exec(self):
         self.assertEqual(self.python(EXEC).stdout, "('127.0.0.1', 6000) 132\n")
+
+    def test_a_descriptor_is_passed_on(self):
+        self.assertEqual(self.python(PASS).stdout, "('127.0.0.1', 6000)\n")
 
     def test_stdio(self):
         self.assertEqual(self.python(STDIO).stdout, 'written\n')
