@@ -92,7 +92,7 @@ SUITES = [
           env={'TRUNKLINE_WORKERS': '2,misdirect'}, beside='waits'),
     Suite('unit-asan', 'gtest', 'build-asan', 'tests/unit', env=SANITIZERS),
     Suite('threads-tsan', 'gtest', 'build-tsan', 'tests/unit',
-          only=('*client*', '*appring*', '*hand_over*', '*race*'), env=SANITIZERS),
+          only=('*client*', '*appring*', '*hand_over*', '*race*', '*socket*'), env=SANITIZERS),
     Suite('fuzz', 'fuzz', 'build-fuzz', 'tests/fuzz', env=SANITIZERS),
     # Each benchmark once, tiny: that it still runs and loses nothing. How fast is not asked here.
     Suite('bench', 'script', 'build', scripts=('perf/test_bench.py',), timeout=600),

@@ -9,6 +9,7 @@
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -251,6 +252,12 @@ class App {
  private:
   void serve_sockets() {
     static_cast<void>(prepare_socket_path(config_.sockets->socket));
+    // Each socket takes two descriptors.
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+      files.rlim_cur = files.rlim_max;
+      setrlimit(RLIMIT_NOFILE, &files);
+    }
     std::vector<sockets::SocketMail*> mails;
     for (size_t i = 0; i < workers_.size(); ++i) mails.push_back(workers_[i].socket_mail());
     sockets_ =

@@ -233,7 +233,7 @@ void SocketCore::update_page(Socket& socket) const {
   store(page.max_message_size, max_message_size(options, geometry_.rings));
 }
 
-void SocketCore::set_names(const Socket& socket) const {
+void SocketCore::set_names(const Socket& socket) {
   socket.end->set_names(socket.object->local_name(), socket.object->peer_name());
 }
 
@@ -268,7 +268,10 @@ void SocketCore::destroy(Socket& socket) {
     --maker->second->sockets;
   }
   if (socket.closing) --closing_;
-  by_inode_.erase(socket.inode);
+  if (const auto at = by_inode_.find(socket.inode);
+      at != by_inode_.end() && at->second == socket.serial) {
+    by_inode_.erase(at);
+  }
   by_index_[index] = nullptr;
   // The free ones lie from next_free_ on, in the order in which they became free.
   const size_t used = sockets_.size();
@@ -276,6 +279,13 @@ void SocketCore::destroy(Socket& socket) {
   sockets_.erase(socket.serial);
   for (const Ticket ticket : waiting) answer(ticket, 0);
   retry_binds();
+}
+
+// Listeners that workers are letting go. Those that still shut an association down keep their port
+// until that is over, as on Linux: nobody waits for them.
+bool SocketCore::ports_come_back() const {
+  return std::any_of(sockets_.begin(), sockets_.end(),
+                     [](const auto& one) { return one.second->closing && !one.second->at_worker; });
 }
 
 void SocketCore::retry_binds() {
@@ -288,7 +298,7 @@ void SocketCore::retry_binds() {
       continue;
     }
     const int error = try_bind(*process->second, *socket, one.body);
-    if (error == EADDRINUSE && closing_ > 0) {
+    if (error == EADDRINUSE && ports_come_back()) {
       waiting_binds_.push_back(std::move(one));
     } else {
       answer(one.ticket, error);
@@ -326,7 +336,10 @@ SocketSnapshot SocketCore::snapshot() const {
     info.uid = socket->user->uid;
     info.state = object.state();
     info.closing = socket->closing;
-    info.local = object.local_name();
+    // Of all addresses, the page says which it is; to be read by people, whoever wrote it.
+    info.local = object.name_to_connect_from();
+    if (info.local.length == 0 && socket->at_worker) info.local = page.local;
+    if (info.local.length == 0) info.local = object.local_name();
     info.peer = object.peer_name();
     info.send_queued = __atomic_load_n(&page.tx_bytes, __ATOMIC_RELAXED);
     info.assoc_id = __atomic_load_n(&page.assoc_id, __ATOMIC_RELAXED);

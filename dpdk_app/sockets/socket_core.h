@@ -99,9 +99,10 @@ class SocketCore {
   // Gives it away, to a process or to a listener's queue.
   void close_socket(Socket& socket, bool abort);
   void destroy(Socket& socket);
+  [[nodiscard]] bool ports_come_back() const;
   void retry_binds();
   void update_page(Socket& socket) const;
-  void set_names(const Socket& socket) const;
+  static void set_names(const Socket& socket);
   static void set_state(const Socket& socket, uint32_t state);
 
   // -- processes (socket_processes.cpp)
@@ -141,6 +142,7 @@ class SocketCore {
   // -- news (socket_news.cpp)
   void take_mail();
   void take(News& news);
+  void connected(Socket& socket);
   void accept_parked(const News& news);
   void hand_out(Socket& listener, Socket& fresh);
   void flush_queue(Socket& listener);

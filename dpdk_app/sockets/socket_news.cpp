@@ -26,8 +26,7 @@ void SocketCore::take(News& news) {
   if (socket == nullptr || socket->end.get() != news.socket) return;
   switch (news.kind) {
     case NewsKind::kConnected:
-      socket->object->connected();
-      return update_page(*socket);
+      return connected(*socket);
     case NewsKind::kFailed:
       socket->object->connect_failed();
       set_names(*socket);
@@ -40,6 +39,18 @@ void SocketCore::take(News& news) {
     default:
       return;
   }
+}
+
+// What was set meanwhile and holds for living associations, too, reaches it now.
+void SocketCore::connected(Socket& socket) {
+  socket.object->connected();
+  update_page(socket);
+  const Profile now = socket.object->profile_in_force();
+  OptionEffects effects;
+  effects.edit = difference(socket.profile, now);
+  if (!effects.any()) return;
+  socket.profile = now;
+  workers_.act(socket.worker, *socket.end, std::move(effects), [](int) {});
 }
 
 // The backlog counts what the program has not taken; one more may wait, as on Linux.

@@ -78,6 +78,10 @@ Profile SocketObject::profile() const {
   return profile_of(options_, options_.future, configured(), world_.floors);
 }
 
+Profile SocketObject::profile_in_force() const {
+  return profile_of(options_, options_.association(), configured(), world_.floors);
+}
+
 // ---------------------------------------------------------------- bind
 
 // All IPv6 addresses and no others is nothing that the stack's endpoints have a word for.
@@ -220,6 +224,7 @@ int SocketObject::connect(const Rights& rights, std::span<const uint8_t> address
   peer_ = first.address;
   peer_port_ = first.port;
   plan.profile = profile();
+  begun_ = options_.future;
   state_ = SocketState::kConnecting;
   return 0;
 }
@@ -244,7 +249,8 @@ int SocketObject::shut_down(int how, bool& receive) const {
 void SocketObject::connected() {
   if (state_ != SocketState::kConnecting) return;
   state_ = SocketState::kEstablished;
-  options_.current = options_.future;
+  options_.current = begun_;
+  options_.current->events = options_.future.events;
 }
 
 void SocketObject::connect_failed() {

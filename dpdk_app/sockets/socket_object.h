@@ -75,6 +75,8 @@ class SocketObject {
   [[nodiscard]] const std::vector<IpAddress>& addresses() const { return holder_.addresses; }
   // Of its next association, or of those that it accepts.
   [[nodiscard]] Profile profile() const;
+  // Of the one that it has.
+  [[nodiscard]] Profile profile_in_force() const;
 
   // -- calls: 0 or an errno. `rights`: of who calls.
   int bind(const Rights& rights, std::span<const uint8_t> address);
@@ -120,6 +122,7 @@ class SocketObject {
   SocketState state_ = SocketState::kFresh;
   PortHolder holder_;
   SocketOptions options_;
+  AssocOptions begun_;  // kConnecting: what the association began with
   uint32_t backlog_ = 0;
   IpAddress first_local_;  // what bind() named first
   IpAddress peer_;

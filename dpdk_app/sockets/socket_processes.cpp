@@ -55,7 +55,11 @@ Received receive(int fd, std::span<uint8_t> room) {
 void SocketCore::accept_processes() {
   for (int i = 0; i < 16; ++i) {
     const int fd = accept4(listen_fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) return;
+    if (fd < 0) {
+      // Whoever waits there would wake this thread again and again.
+      if (errno == EMFILE || errno == ENFILE) usleep(10'000);
+      return;
+    }
     auto process = std::make_unique<Process>();
     process->id = next_id_++;
     process->fd = fd;

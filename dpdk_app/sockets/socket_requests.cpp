@@ -94,9 +94,7 @@ void SocketCore::bind(Process& process, Socket& socket, const Request& request) 
     Socket* const again = find(serial);
     if (again == nullptr || again->closing) return answer(process.id, EBADF);
     error = try_bind(process, *again, request.body);
-    if (error == EADDRINUSE && std::any_of(sockets_.begin(), sockets_.end(), [](const auto& one) {
-          return one.second->closing && !one.second->at_worker;
-        })) {
+    if (error == EADDRINUSE && ports_come_back()) {
       waiting_binds_.push_back({process.id, serial, copy(request.body)});
       return;
     }

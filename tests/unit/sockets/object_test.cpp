@@ -273,6 +273,26 @@ TEST_F(ObjectTest, Connecting) {
   EXPECT_EQ(listen(*socket), EINVAL);
 }
 
+// What is said of associations meanwhile holds for the next one, what is said of the socket at
+// once.
+TEST_F(ObjectTest, OptionsWhileConnecting) {
+  auto socket = make();
+  EXPECT_EQ(connect(*socket), 0);
+  sockets::OptionAnswer out;
+  sctp_rtoinfo rto{};
+  rto.srto_max = 7000;
+  EXPECT_EQ(socket->set_option(IPPROTO_SCTP, SCTP_RTOINFO, nullptr, 0, bytes_of(rto), out), 0);
+  EXPECT_FALSE(out.effects.any());
+  set(*socket, IPPROTO_SCTP, SCTP_NODELAY, 1);
+  EXPECT_EQ(socket->set_option(IPPROTO_SCTP, SCTP_EVENTS, nullptr, 0, Bytes{0, 1}, out), 0);
+  socket->connected();
+  EXPECT_EQ(socket->profile_in_force().rto_max, plan.profile.rto_max);
+  EXPECT_FALSE(socket->profile_in_force().nagle);
+  EXPECT_EQ(socket->options().current->events, 2u);
+  socket->ended();
+  EXPECT_EQ(socket->profile().rto_max, Duration(std::chrono::seconds(7)));
+}
+
 TEST_F(ObjectTest, ReuseOfAddressesIsAsLinuxHasIt) {
   const Bytes here = ipv4("0.0.0.0", 5000);
   auto one = make();
