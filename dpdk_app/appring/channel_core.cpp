@@ -159,18 +159,6 @@ ChannelCore::Claim ChannelCore::claim(const tlr_submission& submission) {
   return verdict;
 }
 
-uint32_t ChannelCore::unclaim(Piece* head) {
-  uint32_t count = 0;
-  while (head != nullptr) {
-    Piece* const next = std::exchange(head->next, nullptr);
-    tx_owned_[slot_of(head)] = 0;
-    ++count;
-    head = next;
-  }
-  tx_in_use_ -= count;
-  return count;
-}
-
 // ---------------------------------------------------------------- backlog
 
 bool ChannelCore::backlog_push(Event& event, uint32_t keep_free) {

@@ -109,7 +109,17 @@ class ChannelCore : public RingEnd, public PieceOwner {
     return static_cast<uint32_t>(piece - pieces_);
   }
   // Gives a chain back; returns how many slots it had.
-  uint32_t unclaim(Piece* head);
+  uint32_t unclaim(Piece* head) {
+    uint32_t count = 0;
+    while (head != nullptr) {
+      Piece* const next = std::exchange(head->next, nullptr);
+      tx_owned_[slot_of(head)] = 0;
+      ++count;
+      head = next;
+    }
+    tx_in_use_ -= count;
+    return count;
+  }
   [[nodiscard]] uint32_t tx_in_use() const { return tx_in_use_; }
 
   // -- RX slots
