@@ -186,12 +186,14 @@ static long wait_until_connected(Use& use, int fd) {
   }
   if (stray_byte) mirror::note_stray_byte(socket);
   if (socket.state() == TLS_ESTABLISHED) return 0;
-  const int error = mirror::take_error(socket, fd);
+  // It stays pending, as on Linux: SO_ERROR and poll() tell it once more.
+  const auto error = static_cast<long>(load_acquire(socket.page->error));
   return error != 0 ? -error : socket.state() == TLS_FRESH ? -ECONNREFUSED : 0;
 }
 
 long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id) {
   attachment::ready();
+  mirror::take_error(*use, fd);  // of an attempt that failed: the handle is as it was before it
   int32_t value = 0;
   const long error = ask(*use, TLS_CONNECT, 0, names, size, &value);
   if (assoc_id != nullptr) *assoc_id = value;

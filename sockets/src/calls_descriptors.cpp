@@ -182,9 +182,8 @@ void repair_poll(pollfd* fds, nfds_t count) {
     const Use use(fds[i].fd);
     if (!use || load_acquire(use->page->error) == 0) continue;
     const uint32_t shut = use->shut();
-    int events = POLLERR;
+    int events = POLLERR | (fds[i].revents & POLLHUP);
     if ((shut & TLS_SHUT_RECEIVE) != 0) events |= POLLIN | POLLRDNORM | POLLRDHUP;
-    if (shut == (TLS_SHUT_RECEIVE | TLS_SHUT_SEND)) events |= POLLHUP;
     if (use->rings().has_completion()) events |= POLLIN | POLLRDNORM;
     if (use->state() != TLS_FRESH) events |= POLLOUT | POLLWRNORM;
     fds[i].revents = static_cast<short>(events & (fds[i].events | POLLERR | POLLHUP));

@@ -330,7 +330,9 @@ long readv(Use& use, int fd, const iovec* parts, int count) {
   Receiving r;
   r.parts = ours;
   r.count = n;
-  return receive(use, fd, r);
+  size_t room = 0;
+  for (size_t i = 0; i < n; ++i) room += ours[i].iov_len;
+  return room == 0 ? 0 : receive(use, fd, r);  // as read() of nothing
 }
 
 }  // namespace trunkline::sctp::calls

@@ -32,6 +32,7 @@ struct Sending {
   const void* control = nullptr;  // the program's
   size_t control_length = 0;
   int flags = 0;
+  bool is_write = false;
 };
 
 // What can't be sent at all, whatever the association does.
@@ -203,6 +204,7 @@ long send_parts(Use& use, int fd, Sending& s, const iovec* parts, size_t count) 
     if (ours[i].iov_len > SSIZE_MAX || s.length + ours[i].iov_len > INT_MAX) return -EINVAL;
     s.length += ours[i].iov_len;
   }
+  if (s.is_write && s.length == 0) return 0;  // writev() of nothing does nothing
   s.parts = ours;
   s.count = count;
   return send_all(use, fd, s);
@@ -262,6 +264,7 @@ long sendmmsg(Use& use, int fd, mmsghdr* messages, unsigned count, int flags) {
 long writev(Use& use, int fd, const iovec* parts, int count) {
   if (count < 0 || count > static_cast<int>(kMaxParts)) return -EINVAL;
   Sending s;
+  s.is_write = true;
   return send_parts(use, fd, s, parts, static_cast<size_t>(count));
 }
 

@@ -211,7 +211,7 @@ ENTRY(int, recvmmsg, (int fd, mmsghdr* messages, unsigned count, int flags, time
 ENTRY(ssize_t, read, (int fd, void* data, size_t size)) {
   Use use(fd);
   if (!use) return libc().read(fd, data, size);
-  TRACED(calls::recv(use, fd, data, size, 0), "read(%d, %zu)", fd, size);
+  TRACED(size == 0 ? 0 : calls::recv(use, fd, data, size, 0), "read(%d, %zu)", fd, size);
 }
 
 ENTRY(ssize_t, readv, (int fd, const iovec* parts, int count)) {

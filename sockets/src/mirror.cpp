@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 
 #include "libc_calls.h"
@@ -90,6 +91,8 @@ long wait_out(descriptors::Use& use, int fd, int flags) {
 // stays readable (end of file) and writable (EPIPE).
 int take_error(Socket& socket, int fd) {
   if (load_acquire(socket.page->error) == 0) return 0;
+  // The worker that ends a connect writes the state last, when the handle says what it should.
+  for (int i = 0; i < 10000 && socket.state() == TLS_CONNECTING; ++i) ::sched_yield();
   const uint32_t state = socket.state();
   const auto error =
       static_cast<int>(__atomic_exchange_n(&socket.page->error, 0, __ATOMIC_SEQ_CST));
