@@ -318,16 +318,13 @@ void SocketBridge::end_socket(SocketEnd& socket, int error) {
   tls_page& page = socket.page();
   socket.channel().publish();
   if (error != 0) store_seq_cst(page.error, static_cast<uint32_t>(error));
-  // After an error there is no end of file: a reader hears that there is no association.
-  if (error == 0) set_bits(page.shut, TLS_SHUT_RECEIVE | TLS_SHUT_SEND);
   store_seq_cst(page.state, TLS_ENDED);
   store_seq_cst(page.full, 0);
   socket.take_ballast();
-  if (!socket.notes.at_end) socket.send_token();
-  if (error == 0) {
-    socket.send_end();
-    socket.notes.at_end = true;
-  }
+  // Only the peer's shutdown is an end of file, and that was told. After an error, or where this
+  // side has shut the association down, a reader hears that there is none; who waits is woken for
+  // it.
+  if (!socket.notes.at_end && (error != 0 || load_seq_cst(page.waiting) != 0)) socket.send_token();
   mail_.tell({NewsKind::kEnded, config_.worker, &socket, socket.notes.assoc});
 }
 

@@ -107,6 +107,18 @@ long wait_for_connection(Use& use, int fd, Received& out) {
   return n;
 }
 
+// What concerns waiting is the handle's, and a new socket has it of its listener.
+void inherit_time_outs(int listener, int made) {
+  constexpr int kNames[] = {SO_RCVTIMEO, SO_SNDTIMEO};
+  for (const int name : kNames) {
+    timeval value{};
+    socklen_t length = sizeof(value);
+    if (raw::getsockopt(listener, SOL_SOCKET, name, &value, &length) != 0) continue;
+    if (value.tv_sec == 0 && value.tv_usec == 0) continue;
+    libc().setsockopt(made, SOL_SOCKET, name, &value, sizeof(value));
+  }
+}
+
 // Descriptors that don't fit into the table are lost with the message that brought them.
 bool room_for_two_descriptors(int fd) {
   const long one = raw::fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -160,6 +172,7 @@ long accept(Use& use, int fd, sockaddr* name, socklen_t* length, int flags) {
     return -ECONNABORTED;
   }
   const long handle = adopt(received.fds[0], received.fds[1], flags);
+  if (handle >= 0) inherit_time_outs(fd, static_cast<int>(handle));
   if (handle < 0 || name == nullptr) return handle;
   const Use made(static_cast<int>(handle));
   const long error =

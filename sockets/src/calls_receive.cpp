@@ -124,8 +124,8 @@ Look look(Socket& socket, int fd, Receiving& r, bool again, long& result) {
 }
 
 // What Linux says of a socket on which nothing can come.
-long check_state(const Socket& socket, int fd, int flags) {
-  switch (socket.state()) {
+long check_state(uint32_t state, int fd, int flags) {
+  switch (state) {
     case TLS_LISTENING:
       return -ENOTCONN;
     case TLS_FRESH:
@@ -142,6 +142,7 @@ long receive(Use& use, int fd, Receiving& r) {
   bool end_of_file = false;
   for (int round = 0;; ++round) {
     long result = 0;
+    const uint32_t state = socket.state();
     const Look seen = look(socket, fd, r, round > 1, result);
     if (seen == Look::kDone) return result;
     const int error = mirror::take_error(socket, fd);
@@ -151,9 +152,9 @@ long receive(Use& use, int fd, Receiving& r) {
       mirror::daemon_is_gone(socket);
       continue;
     }
-    result = check_state(socket, fd, r.flags);
+    result = check_state(state, fd, r.flags);
     if (result != 0) return result;
-    const long waited = mirror::wait_in(use, fd, r.flags);
+    const long waited = mirror::wait_in(use, fd, r.flags, state);
     if (waited == -ECONNRESET) {
       mirror::daemon_is_gone(socket);
     } else if (waited < 0) {

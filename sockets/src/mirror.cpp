@@ -31,6 +31,28 @@ void read_bytes(int fd, uint32_t count) {
   }
 }
 
+// Counted before the last look, so that whoever changes the state knows whom to wake.
+class Waiting {
+ public:
+  explicit Waiting(descriptors::Use& use) : use_(use) { add(1); }
+  ~Waiting() { add(~0u); }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  static void cancel(void* waiting) {
+    auto& me = *static_cast<Waiting*>(waiting);
+    me.add(~0u);
+    me.use_.release();
+  }
+  [[nodiscard]] bool is_old(uint32_t state) const {
+    const tls_page& page = *use_->page;
+    return load_seq_cst(page.state) != state || load_seq_cst(page.error) != 0;
+  }
+
+ private:
+  void add(uint32_t n) { __atomic_fetch_add(&use_->page->waiting, n, __ATOMIC_SEQ_CST); }
+  descriptors::Use& use_;
+};
+
 void release_use(void* use) {
   static_cast<descriptors::Use*>(use)->release();
 }
@@ -70,9 +92,11 @@ void note_stray_byte(Socket& socket) {
   __atomic_store_n(&socket.page->full, 1, __ATOMIC_SEQ_CST);
 }
 
-long wait_in(descriptors::Use& use, int fd, int flags) {
+long wait_in(descriptors::Use& use, int fd, int flags, uint32_t state) {
+  Waiting waiting(use);
+  if (waiting.is_old(state)) return 1;
   long n = 0;
-  pthread_cleanup_push(release_use, &use);
+  pthread_cleanup_push(Waiting::cancel, &waiting);
   uint8_t byte = 0;
   n = raw::checked(libc().recv(fd, &byte, 1, MSG_PEEK | (flags & MSG_DONTWAIT)));
   pthread_cleanup_pop(0);

@@ -23,8 +23,8 @@ void put_ballast(Socket& socket, int fd);
 void note_stray_byte(Socket& socket);
 
 // -- no lock
-// 1: it is worth looking; 0: end of file; or a negative errno.
-long wait_in(descriptors::Use& use, int fd, int flags);
+// 1: it is worth looking; 0: end of file; or a negative errno. `state`: what the caller has seen.
+long wait_in(descriptors::Use& use, int fd, int flags, uint32_t state);
 // 1: there was room for a byte, which is the daemon's now; or a negative errno.
 long wait_out(descriptors::Use& use, int fd, int flags);
 // The pending error as a positive errno, or 0; who takes it puts the handle back as it was.

@@ -15,8 +15,13 @@ tls_name read_name(const tls_page& page, const tls_name& name) {
   tls_name out{};
   for (int i = 0; i < 1000; ++i) {
     const uint32_t before = load_acquire(page.names);
-    out = copy_once<tls_name>(&name);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    uint64_t words[sizeof(out) / 8];
+    const auto* const from = reinterpret_cast<const uint64_t*>(&name);
+    // Acquire: none of them is read after the count is looked at again.
+    for (size_t w = 0; w < sizeof(out) / 8; ++w) {
+      words[w] = __atomic_load_n(&from[w], __ATOMIC_ACQUIRE);
+    }
+    std::memcpy(&out, words, sizeof(out));
     if (before % 2 == 0 && load_relaxed(page.names) == before) break;
   }
   if (out.length == 0 || out.length > TLS_NAME_SIZE) {

@@ -139,7 +139,8 @@ typedef struct tls_page {
   uint32_t edge;                   /* 1: somebody waits for edges (EPOLLET): a token a burst */
   uint32_t full;                   /* 1: a sender put the ballast in; the worker takes it out */
   uint32_t copied;                 /* 1: the handle was duplicated, inherited or passed on */
-  uint32_t reserved_shared[12];
+  uint32_t waiting; /* readers that wait, or are about to; more if some were killed meanwhile */
+  uint32_t reserved_shared[11];
 
   /* Holders write, under the lock before them. */
   tls_lock send_lock;

@@ -296,6 +296,11 @@ TEST_F(CallsTest, ARefusedConnectIsAnErrorOnce) {
   const sockaddr_in nobody = loopback_port(9);
   EXPECT_EQ(tlsctp_connect(client, as_name(nobody), sizeof(nobody)), -1);
   EXPECT_EQ(errno, ECONNREFUSED);
+  EXPECT_EQ(mask_of(client), "ERR");
+  int error = 0;
+  socklen_t length = sizeof(error);
+  ASSERT_EQ(tlsctp_getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+  EXPECT_EQ(error, ECONNREFUSED);
   EXPECT_EQ(mask_of(client), "");
   ASSERT_EQ(tlsctp_fcntl(client, F_SETFL, O_NONBLOCK), 0);
   EXPECT_EQ(tlsctp_connect(client, as_name(nobody), sizeof(nobody)), -1);
@@ -303,6 +308,7 @@ TEST_F(CallsTest, ARefusedConnectIsAnErrorOnce) {
   EXPECT_TRUE(errno == ECONNREFUSED || errno == EINPROGRESS);
   listen_at(5000);
   const sockaddr_in somebody = loopback_port(5000);
+  // Whatever is pending from before does not count.
   EXPECT_EQ(tlsctp_connect(client, as_name(somebody), sizeof(somebody)), 0);
   EXPECT_EQ(mask_of(client), "OUT");
 }

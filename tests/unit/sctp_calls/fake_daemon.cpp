@@ -483,9 +483,9 @@ int FakeDaemon::connect(FakeSocket& socket, const uint8_t* body, uint32_t size, 
     return 0;
   }
   store_seq_cst(socket.page.error, ECONNREFUSED);
-  store_seq_cst(socket.page.state, TLS_FRESH);
   socket.send_token();
   socket.take_ballast();
+  store_seq_cst(socket.page.state, TLS_FRESH);
   return 0;
 }
 
