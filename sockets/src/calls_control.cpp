@@ -283,10 +283,7 @@ long ioctl(Socket& socket, int fd, unsigned long request, void* argument) {
     const auto value = static_cast<int>(length);
     return store(argument, &value, sizeof(value));
   }
-  if (request == SIOCOUTQ) {
-    const auto value = static_cast<int>(socket.rings().bytes_under_way());
-    return store(argument, &value, sizeof(value));
-  }
+  if (request == SIOCOUTQ) return -ENOTTY;  // of the handle it would be something else
   return raw::checked(libc().ioctl(fd, request, argument));
 }
 

@@ -81,7 +81,10 @@ long read_front(Socket& socket, int fd, Receiving& r, bool& more) {
   }
   const uint32_t from = std::min(rings.read_of_front(), content.length());
   const long copied = copy_out(rings, content, from, r);
-  if (copied < 0) return copied;
+  if (copied < 0) {  // and the message is lost, as Linux loses it
+    if ((r.flags & MSG_PEEK) == 0) take_away(socket, fd, r.front, content);
+    return copied;
+  }
   if (content.notification) r.out_flags |= MSG_NOTIFICATION;
   r.has_next = r.wants_control && rings.behind(r.front, r.next);
   const uint32_t end = from + static_cast<uint32_t>(copied);
@@ -137,6 +140,7 @@ long check_state(uint32_t state, int fd, int flags) {
 }
 
 long receive(Use& use, int fd, Receiving& r) {
+  if ((r.flags & MSG_ERRQUEUE) != 0) return -EAGAIN;  // nothing ever lies there
   Socket& socket = *use;
   attachment::ready();
   bool end_of_file = false;

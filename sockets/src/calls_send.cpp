@@ -126,7 +126,10 @@ long check_name(Use& use, int fd, const Sending& s) {
   if (s.name_length > sizeof(name)) return -EINVAL;
   long error = fetch(&name, s.name, s.name_length);
   if (error != 0) return error;
-  if (s.name_length < sizeof(sa_family_t)) return -EINVAL;
+  const socklen_t whole = name.ss_family == AF_INET    ? sizeof(sockaddr_in)
+                          : name.ss_family == AF_INET6 ? sizeof(sockaddr_in6)
+                                                       : sizeof(name) + 1;
+  if (s.name_length < whole) return -EINVAL;
   const uint32_t state = use->state();
   if (state == TLS_FRESH) {
     error = connect_to(use, fd, &name, s.name_length, nullptr);

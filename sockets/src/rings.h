@@ -58,8 +58,6 @@ class Rings : public RingEnd {
   void repair_sending();
   // The slots of a message whose end is a completion (TLR_SEND_FAILED).
   void free_message(uint32_t head);
-  [[nodiscard]] uint32_t bytes_under_way() const { return load_relaxed(page_.tx_bytes); }
-  [[nodiscard]] uint32_t free_slots() const { return load_relaxed(page_.tx_free_count); }
 
   // -- receive lock
   [[nodiscard]] bool front(Front& out) const;

@@ -92,7 +92,7 @@ void tlsctp_closefrom(int first);
 int tlsctp_fcntl(int fd, int command, ...);
 int tlsctp_fcntl64(int fd, int command, ...);
 
-/* FIONREAD: bytes of the next message. SIOCOUTQ: bytes that the peer has not acknowledged. */
+/* FIONREAD: bytes of the next message that are unread. */
 int tlsctp_ioctl(int fd, unsigned long request, ...);
 
 /* As poll(), with POLLERR where the socket has an error pending (libc's shows POLLIN and POLLOUT).
