@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Programs under trunkline-run, against the fake daemon: preload_test.py RUN DAEMON STATIC_PROGRAM."""
+"""Programs under trunkline-run, against the fake daemon: and between two
+real stacks: preload_test.py RUN DAEMON STATIC_PROGRAM TWO_DAEMONS."""
 import os
 import struct
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import tempfile
 import unittest
 
-RUN, DAEMON, STATIC = sys.argv[1:4]
+RUN, DAEMON, STATIC, TWO = sys.argv[1:5]
 
 ECHO = """
 import os, select, socket, sys
@@ -131,6 +132,32 @@ thread.join()
 print('as tcp')
 """
 
+SERVER = """
+import socket
+listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+listener.bind(('10.1.0.2', 7000))
+listener.listen(5)
+print('listens', flush=True)
+peer, name = listener.accept()
+assert name[0] == '10.1.0.1', name
+while data := peer.recv(65536):
+    peer.sendall(data.upper())
+"""
+
+CLIENT = """
+import socket
+client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+client.connect(('10.1.0.2', 7000))
+for n in 1, 100, 5000, 100000:
+    client.sendall(b'x' * n)
+    got = b''
+    while len(got) < n:
+        got += client.recv(65536)
+    assert got == b'X' * n
+client.close()
+print('echoed')
+"""
+
 
 def elf(note=b'', interpreter=False):
     """The smallest ELF file that says this of itself."""
@@ -212,5 +239,23 @@ class PreloadTest(unittest.TestCase):
         self.assertIn('no such program', self.run_it('no-such-program', code=127).stderr)
 
 
+class StackTest(unittest.TestCase):
+    def test_two_programs_of_two_daemons(self):
+        with tempfile.TemporaryDirectory() as folder:
+            left, right = folder + '/left.sock', folder + '/right.sock'
+            pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}
+            with subprocess.Popen([TWO, left, right], **pipes) as daemons:
+                self.assertEqual(daemons.stdout.readline(), b'ready\n')
+                with subprocess.Popen([RUN, '--socket', right, sys.executable, '-c', SERVER],
+                                      stdout=subprocess.PIPE) as server:
+                    self.assertEqual(server.stdout.readline(), b'listens\n')
+                    done = subprocess.run([RUN, '--socket', left, sys.executable, '-c', CLIENT],
+                                          capture_output=True, text=True, timeout=120)
+                    self.assertEqual(done.stdout, 'echoed\n', done.stderr)
+                    self.assertEqual(server.wait(60), 0)
+                daemons.stdin.close()
+                self.assertEqual(daemons.wait(60), 0)
+
+
 if __name__ == '__main__':
-    unittest.main(argv=sys.argv[:1] + sys.argv[4:])
+    unittest.main(argv=sys.argv[:1] + sys.argv[5:])
