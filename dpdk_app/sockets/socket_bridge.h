@@ -49,7 +49,8 @@ struct LocalEndName {
 };
 
 // All methods are for the worker's thread; those in the first part are called from SocketMail.
-// `shard` and `mail` outlive it, and it every SocketEnd that it was given and has not let go.
+// `shard` and `mail` outlive it. A SocketEnd that it has not let go of outlives both it and the
+// shard, which then still has payload that lies there.
 class SocketBridge final : public appring::EventTaker {
  public:
   // May throw std::runtime_error: no descriptors left.

@@ -49,8 +49,11 @@ SocketBridge::SocketBridge(const SocketBridgeConfig& config, Shard& shard, Socke
 }
 
 SocketBridge::~SocketBridge() {
-  // Messages that are parked are the shard's.
+  // Messages that wait, parked or not, are the shard's, which goes next.
   parked_.clear();
+  for (uint32_t index = 0; index < TLS_MAX_SOCKETS; ++index) {
+    if (sockets_[index] != nullptr) sockets_[index]->channel().forget_waiting();
+  }
   ::close(epoll_fd_);
 }
 

@@ -332,7 +332,7 @@ void SocketBridge::close(TimePoint now, SocketEnd& socket, bool abort) {
 // What it sent before goes first.
 void SocketBridge::finish_close(TimePoint now, SocketEnd& socket) {
   SocketEnd::Notes& notes = socket.notes;
-  if (!notes.alive || notes.stalled || notes.shut_down || notes.faulted) return;
+  if (!notes.alive || notes.shut_down || notes.faulted) return;
   if (socket.channel().pending_submissions() != 0) return;
   notes.shut_down = true;
   end_association(now, notes.assoc, false);

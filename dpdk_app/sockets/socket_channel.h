@@ -41,6 +41,11 @@ class SocketChannel final : public appring::ChannelCore {
   uint32_t take_back(Piece* head);
   void release(Piece* head) noexcept override { give_back(head); }
 
+  // Nobody will be told of it any more.
+  void forget_waiting() {
+    while (!backlog_empty()) backlog_pop();
+  }
+
   // Makes what was written visible. True: there are completions among it.
   bool publish();
   // Messages that nobody has read, or not all of them.

@@ -41,6 +41,24 @@ TEST_F(EndTest, CloseAfterReadingShutsDown) {
   EXPECT_EQ(right.host->shard.association_count(), 0u);
 }
 
+// What was read and never given back must not keep the window shut for the rest of the shutdown.
+TEST_F(EndTest, SlotsThatNeverCameBackDoNotHoldUpTheEnd) {
+  Pair pair = establish();
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(pair.client->send(text(1000)));
+  net.turns(100);
+  pair.server->take_without_giving_back();
+  net.turns(50);
+  AssocStatus status;
+  ASSERT_TRUE(right.host->sockets.status(*pair.server.end, status));
+  EXPECT_LT(status.a_rwnd, 8u * 1024);
+  pair.server->take_without_giving_back();
+  close(right, pair.server);
+  net.step = std::chrono::milliseconds(1);
+  ASSERT_TRUE(news(right, NewsKind::kGone, 300).has_value());
+  EXPECT_EQ(counter(right, SocketCounter::k_abort_unread), 0u);
+  EXPECT_EQ(pair.client->take_done(), 200u);
+}
+
 TEST_F(EndTest, AnUnreadNotificationIsNoUnreadData) {
   Pair pair = establish();
   pair.server.page().options.events = 1u << 9;
@@ -265,6 +283,19 @@ TEST_F(EndTest, RefusedAndWithdrawnOnesAreAborted) {
   TestSocket late = make(right);
   EXPECT_EQ(accept_as(right, second->assoc, late), Status::kNoSuchAssociation);
   EXPECT_EQ(right.host->shard.association_count(), 0u);
+}
+
+// What waits for a reader that never comes is the shard's memory, and goes before the shard does.
+TEST_F(EndTest, TheDaemonMayEndWhileMessagesWait) {
+  geometry.rx_slots = 4;
+  geometry.return_size = 4;
+  Pair pair = establish();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(pair.client->send("nobody reads this"));
+  net.turns(50);
+  EXPECT_GT(counter(right, SocketCounter::k_socket_backlogged), 0u);
+  right.host->sockets.close_all(net.now, true);
+  net.turns(20);
+  EXPECT_EQ(pair.server.page().state, TLS_ESTABLISHED) << "the end waits its turn";
 }
 
 TEST_F(EndTest, TheDaemonsEndIsTold) {

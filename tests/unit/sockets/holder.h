@@ -135,6 +135,12 @@ class Holder : public RingEnd {
     kick();
     return out;
   }
+  // As who died between the two: taken, and the slots never given back.
+  void take_without_giving_back() {
+    store_seq_cst(shared_->completion_consumed.value,
+                  load_seq_cst(shared_->completion_produced.value));
+    kick();
+  }
   void give_back(uint32_t slot) {
     const uint32_t at = load_relaxed(shared_->return_produced.value);
     returns_[at & return_mask_] = slot;
