@@ -336,10 +336,7 @@ SocketSnapshot SocketCore::snapshot() const {
     info.uid = socket->user->uid;
     info.state = object.state();
     info.closing = socket->closing;
-    // Of all addresses, the page says which it is; to be read by people, whoever wrote it.
-    info.local = object.name_to_connect_from();
-    if (info.local.length == 0 && socket->at_worker) info.local = page.local;
-    if (info.local.length == 0) info.local = object.local_name();
+    info.local = socket->local.length != 0 ? socket->local : object.local_name();
     info.peer = object.peer_name();
     info.send_queued = __atomic_load_n(&page.tx_bytes, __ATOMIC_RELAXED);
     info.assoc_id = __atomic_load_n(&page.assoc_id, __ATOMIC_RELAXED);

@@ -62,6 +62,7 @@ class SocketCore {
     uint32_t listening_at = 0;    // commands under way to make it listen, or not to
     LocalEndName listens;         // at workers, while it does
     Profile profile;              // that workers have for it
+    tls_name local{};             // of its association, as its worker wrote it
     AcceptQueue queue;
     std::vector<Ticket> waiting;  // for the end of it
     Clock::time_point linger_until = Clock::time_point::max();
@@ -114,6 +115,7 @@ class SocketCore {
   [[nodiscard]] std::shared_ptr<SocketUser> user_of(const Process& process);
   void answer(Ticket ticket, int error, int value = 0, std::span<const uint8_t> body = {},
               std::span<const int> fds = {});
+  [[nodiscard]] static std::span<const uint8_t> without_rest(std::span<const uint8_t> body);
   void dispatch(Process& process, const Request& request, bool asked_worker = false);
   [[nodiscard]] static bool is_behind(const Socket& socket);
   void dispatch_later(const Process& process, Socket& socket, const Request& request);

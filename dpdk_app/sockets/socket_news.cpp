@@ -28,6 +28,7 @@ void SocketCore::take(News& news) {
     case NewsKind::kConnected:
       return connected(*socket);
     case NewsKind::kFailed:
+      socket->local = {};
       socket->object->connect_failed();
       set_names(*socket);
       return update_page(*socket);
@@ -44,6 +45,7 @@ void SocketCore::take(News& news) {
 // What was set meanwhile and holds for living associations, too, reaches it now.
 void SocketCore::connected(Socket& socket) {
   socket.object->connected();
+  socket.local = socket.end->page().local;
   update_page(socket);
   const Profile now = socket.object->profile_in_force();
   OptionEffects effects;
@@ -97,6 +99,7 @@ void SocketCore::accept_parked(const News& news) {
 }
 
 void SocketCore::hand_out(Socket& listener, Socket& fresh) {
+  fresh.local = fresh.end->page().local;
   const int handle = fresh.end->take_handle();
   struct stat info {};
   if (fstat(handle, &info) == 0) fresh.inode = info.st_ino;

@@ -211,6 +211,15 @@ void SocketCore::hello(Process& process, const Request& request) {
   answer(id, 0, workers_.count(), {}, process.kicks->descriptors());
 }
 
+// connect() may be given more room than its address takes, with anything in it: what is no list of
+// addresses, and no longer than a struct sockaddr_storage, is its first one.
+std::span<const uint8_t> SocketCore::without_rest(std::span<const uint8_t> body) {
+  std::vector<SocketAddress> list;
+  SocketAddress first;
+  if (body.size() > sizeof(sockaddr_storage) || read_addresses(body, list)) return body;
+  return read_address(body, first) ? body.first(first.size) : body;
+}
+
 // The page says more than the worker's news did: they are on their way.
 bool SocketCore::is_behind(const Socket& socket) {
   if (!socket.at_worker) return false;
@@ -252,7 +261,7 @@ void SocketCore::dispatch(Process& process, const Request& request, bool asked_w
     case TLS_LISTEN:
       return listen(process, *socket, head.a);
     case TLS_CONNECT:
-      return connect(process, *socket, request.body);
+      return connect(process, *socket, without_rest(request.body));
     case TLS_GET_OPTION:
       return get_option(process, *socket, request);
     case TLS_SET_OPTION:

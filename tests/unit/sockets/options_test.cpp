@@ -179,8 +179,9 @@ TEST_F(OptionsTest, LengthsAreJudgedAsLinuxDoes) {
       EXPECT_LE(out.body.size(), room);
     }
   }
-  EXPECT_EQ(get(SCTP_PEER_ADDR_PARAMS, zeros, 151).error, EINVAL);  // older than flow labels
-  EXPECT_EQ(get(SCTP_PEER_ADDR_PARAMS, zeros, 152).error, 0);
+  EXPECT_EQ(get(SCTP_PEER_ADDR_PARAMS, zeros, size_t{151}).error,
+            EINVAL);  // older than flow labels
+  EXPECT_EQ(get(SCTP_PEER_ADDR_PARAMS, zeros, size_t{152}).error, 0);
   EXPECT_EQ(get(SCTP_EVENTS, {}, 0).error, EINVAL);
   EXPECT_EQ(set(SCTP_EVENTS, Bytes{}), 0);
 }

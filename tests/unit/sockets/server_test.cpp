@@ -81,13 +81,13 @@ class ServerTest : public ::testing::Test {
   struct Pair {
     std::unique_ptr<ProgramSocket> listener, client, server;
   };
-  Pair establish() {
+  Pair establish(uint16_t port = 3868) {
     Pair out;
     out.listener = ProgramSocket::make(*right);
-    EXPECT_EQ(out.listener->bind(ipv4("10.1.0.2", 3868)), 0);
+    EXPECT_EQ(out.listener->bind(ipv4("10.1.0.2", port)), 0);
     EXPECT_EQ(out.listener->listen(8), 0);
     out.client = ProgramSocket::make(*left);
-    EXPECT_EQ(out.client->connect(ipv4("10.1.0.2", 3868)), 0);
+    EXPECT_EQ(out.client->connect(ipv4("10.1.0.2", port)), 0);
     EXPECT_TRUE(out.client->wait_for(TLS_ESTABLISHED));
     out.server = out.listener->accept();
     EXPECT_NE(out.server, nullptr);
@@ -182,8 +182,10 @@ TEST_F(ServerTest, RefusedConnectsLeaveAFreshSocket) {
   start();
   auto client = ProgramSocket::make(*left);
   ASSERT_EQ(client->bind(ipv4("10.1.0.1", 5000)), 0);
+  std::vector<uint8_t> peer = ipv4("10.1.0.2", 9);
   for (int i = 0; i < 3; ++i) {
-    ASSERT_EQ(client->connect(ipv4("10.1.0.2", 9)), 0);
+    peer.resize(16 + 56u * static_cast<size_t>(i), 0x77);  // as much as a program says it is
+    ASSERT_EQ(client->connect(peer), 0);
     pollfd at{client->holder->handle, POLLIN, 0};
     ASSERT_EQ(poll(&at, 1, 5000), 1);
     EXPECT_EQ(client->state(), static_cast<uint32_t>(TLS_FRESH));
@@ -259,6 +261,27 @@ TEST_F(ServerTest, WhoIsGoneLeavesNothing) {
   right.reset();
   EXPECT_TRUE(waits_for_sockets(0, 0));
   EXPECT_TRUE(waits_for_sockets(1, 0));
+}
+
+TEST_F(ServerTest, LingerDecidesHowASocketEnds) {
+  start();
+  const linger none{1, 0};
+  const linger some{1, 60};
+  Pair pair = establish();
+  ASSERT_NE(pair.server, nullptr);
+  EXPECT_EQ(pair.client->set(SOL_SOCKET, SO_LINGER, bytes_of(none)), 0);
+  pair.client->holder->hang_up();
+  ASSERT_TRUE(pair.server->wait_for(TLS_ENDED));
+  EXPECT_EQ(pair.server->page().error, static_cast<uint32_t>(ECONNRESET));
+  Pair other = establish(3869);
+  ASSERT_NE(other.server, nullptr);
+  EXPECT_TRUE(waits_for_sockets(0, 1));
+  EXPECT_EQ(other.client->set(SOL_SOCKET, SO_LINGER, bytes_of(some)), 0);
+  EXPECT_EQ(other.client->ask(TLS_CLOSE).error, 0);
+  // The answer came when the peer had agreed, and nothing of it is left.
+  EXPECT_EQ(snapshot(0).sockets.size(), 0u);
+  ASSERT_TRUE(other.server->wait_for(TLS_ENDED));
+  EXPECT_EQ(other.server->page().error, 0u);
 }
 
 TEST_F(ServerTest, AHandleProvesWhoseItIs) {
