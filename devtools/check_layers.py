@@ -4,7 +4,7 @@
 
 stack/ is sans-IO: no clock, thread, socket, stdio, exception, DPDK or mutable global, and its
 layers include downward only. dpdk_app/ sees the stack's public headers and the ring ABI, nothing
-else of the others; client/ sees neither, tools/ its public header alone. --objects LIB... checks
+else of the others; client/ sees neither, tools/ its public header alone, sockets/ the ABI alone. --objects LIB... checks
 what the compiler made of it: writable data and forbidden calls in the stack's libraries. --without-dpdk
 BUILD: a build folder whose programs were made of nothing of DPDK. --self-test plants violations.
 """
@@ -22,9 +22,10 @@ SUFFIXES = {'.h', '.cpp', '.c', '.inc'}
 RANK = {'base': 0, 'wire': 1, 'timer': 1, 'rx': 2, 'tx': 2, 'path': 2,
         'assoc': 3, 'endpoint': 4, 'shards': 5}
 PUBLIC = 'trunkline/stack/'
-AREAS = ('stack', 'dpdk_app', 'client', 'tools')
-SEGMENT = ('trunkline/ring_abi.h', 'trunkline/ring_end.h',  # what both ends of a ring share
-           'trunkline/socket_abi.h')  # and of a socket
+AREAS = ('stack', 'dpdk_app', 'client', 'sockets', 'tools')
+# What both ends of a ring, and of a socket, share.
+SEGMENT = ('trunkline/ring_abi.h', 'trunkline/ring_end.h', 'trunkline/socket_abi.h')
+SOCKETS_PUBLIC = 'trunkline/sctp.h'
 
 FORBIDDEN_HEADERS = re.compile(
     r'^(rte_\w+\.h|threads?(\.h)?|mutex|shared_mutex|condition_variable|future|semaphore|barrier|'
@@ -143,7 +144,7 @@ def check_other_file(path, text):
         if area == 'dpdk_app':
             if name.startswith('trunkline/') and not name.startswith(PUBLIC) \
                     and name not in SEGMENT:
-                yield number, f'includes "{name}": only {PUBLIC}* and {" and ".join(SEGMENT)} are for it'
+                yield number, f'includes "{name}": only {PUBLIC}* and {", ".join(SEGMENT)} are for it'
             elif quoted and first in ('stack', 'client') or '../' in name:
                 yield number, f'reaches into another part: "{name}"'
             elif quoted and first in RANK and not (ROOT / 'dpdk_app' / name).exists() \
@@ -155,6 +156,11 @@ def check_other_file(path, text):
                 yield number, f'includes "{name}": a client knows neither the stack nor DPDK'
             elif (area == 'tools' or path.parts[1] == 'examples') and name in SEGMENT:
                 yield number, f'includes "{name}": a program on the ring API needs trunkline.h alone'
+        elif area == 'sockets':
+            if first in ('stack', 'dpdk_app', 'client') or '../' in name \
+                    or re.match(r'rte_\w+\.h$', name) \
+                    or name.startswith('trunkline/') and name not in (*SEGMENT, SOCKETS_PUBLIC):
+                yield number, f'includes "{name}": {", ".join(SEGMENT)} are for it, and its own files'
 
 
 def source_files(root):
@@ -246,7 +252,10 @@ PLANTS = [
     ('dpdk_app/r.cpp', '#include "trunkline/trunkline.h"\n', 'ring_abi'),
     ('client/s.cpp', '#include "trunkline/stack/types.h"\n', 'neither'),
     ('client/t.cpp', '#include <rte_ring.h>\n', 'neither'),
+    ('sockets/src/t2.cpp', '#include "trunkline/trunkline.h"\n', 'its own files'),
+    ('sockets/src/t3.cpp', '#include "dpdk_app/sockets/news.h"\n', 'its own files'),
     # What must pass.
+    ('sockets/src/ok7.cpp', '#include "trunkline/socket_abi.h"\n#include "rings.h"\n', None),
     ('stack/base/ok1.cpp', '// throw printf rte_mbuf std::thread\n/* static int x = 0;\n*/\n', None),
     ('stack/assoc/ok2.cpp', '#include "rx/tsn_tracker.h"\n#include "trunkline/stack/types.h"\n', None),
     ('stack/base/ok3.cpp', 'static constexpr int kX = 1;\nstatic const char* const n = "throw";\n'

@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-AREAS = ('stack', 'dpdk_app', 'client', 'tools')
+AREAS = ('stack', 'dpdk_app', 'client', 'sockets', 'tools')
 WITH_VALUE = ('-o', '-MF', '-MQ', '-MT')
 DROPPED = ('-c', '-MD', '-MMD', '-MP', '-g')
 DROPPED_BEGIN = ('-O', '-flto', '-ffat-lto')

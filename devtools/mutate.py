@@ -29,7 +29,7 @@ import tomllib
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOME = ROOT / 'build-mutants'
 SOURCE, BUILD = HOME / 'src', HOME / 'build'
-PARTS = ('meson.build', 'meson_options.txt', 'stack', 'client', 'tools', 'dpdk_app', 'devtools', 'tests',
+PARTS = ('meson.build', 'meson_options.txt', 'stack', 'client', 'sockets', 'tools', 'dpdk_app', 'devtools', 'tests',
          'config')
 SIM = ['tests/sim/simrun', '--failures', '1', '--no-shrink']  # the seeds of the default run
 KEYS = {'name', 'rule', 'file', 'find', 'replace', 'also', 'tests', 'sim'}

@@ -303,12 +303,13 @@ void SocketBridge::on_connect_failed(SocketEnd& socket, Event& event) {
   store_relaxed(page.worker, TLS_NO_WORKER);
   store_relaxed(page.assoc_id, 0);
   store_seq_cst(page.error, static_cast<uint32_t>(error));
-  store_seq_cst(page.state, TLS_FRESH);
   store_seq_cst(page.full, 0);
   const AssocId id = event.assoc;
   let_go_of(socket);
   socket.take_ballast();
   socket.send_token();
+  // Last: whoever takes the error puts ballast and token back.
+  store_seq_cst(page.state, TLS_FRESH);
   mail_.tell({NewsKind::kFailed, config_.worker, &socket, id});
 }
 
@@ -317,15 +318,13 @@ void SocketBridge::end_socket(SocketEnd& socket, int error) {
   tls_page& page = socket.page();
   socket.channel().publish();
   if (error != 0) store_seq_cst(page.error, static_cast<uint32_t>(error));
-  set_bits(page.shut, TLS_SHUT_RECEIVE | TLS_SHUT_SEND);
   store_seq_cst(page.state, TLS_ENDED);
   store_seq_cst(page.full, 0);
   socket.take_ballast();
-  if (!socket.notes.at_end) socket.send_token();
-  if (error == 0) {
-    socket.send_end();
-    socket.notes.at_end = true;
-  }
+  // Only the peer's shutdown is an end of file, and that was told. After an error, or where this
+  // side has shut the association down, a reader hears that there is none; who waits is woken for
+  // it.
+  if (!socket.notes.at_end && (error != 0 || load_seq_cst(page.waiting) != 0)) socket.send_token();
   mail_.tell({NewsKind::kEnded, config_.worker, &socket, socket.notes.assoc});
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <stdexcept>
+#include <utility>
 
 #include "sockets/socket_bridge.h"
 
@@ -65,6 +66,14 @@ void SocketBridge::add_process(const KickArea& area) {
 void SocketBridge::remove_process(const KickArea& area) {
   epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, area.doorbell, nullptr);
   std::erase_if(processes_, [&](const Process& p) { return p.area.kicks == area.kicks; });
+  // It may have ended in the middle of a call, while all other holders wait: after it published and
+  // before it kicked, or with the ballast in and `full` not yet set.
+  for (const Assoc& assoc : assocs_) {
+    if (assoc.socket == nullptr || assoc.socket->notes.connecting) continue;
+    store_seq_cst(assoc.socket->page().full, 1);
+    if (std::exchange(assoc.socket->notes.again, true)) continue;
+    again_.push_back(assoc.socket);
+  }
 }
 
 // At most `looks` sockets of a process a turn, and another part of its words first each time.

@@ -139,18 +139,26 @@ typedef struct tls_page {
   uint32_t edge;                   /* 1: somebody waits for edges (EPOLLET): a token a burst */
   uint32_t full;                   /* 1: a sender put the ballast in; the worker takes it out */
   uint32_t copied;                 /* 1: the handle was duplicated, inherited or passed on */
-  uint32_t reserved_shared[12];
+  uint32_t waiting; /* readers that wait, or are about to; more if some were killed meanwhile */
+  uint32_t reserved_shared[11];
 
   /* Holders write, under the lock before them. */
   tls_lock send_lock;
   TLR_ALIGNED(64) uint32_t tx_free_count;
   uint32_t tx_done_consumed; /* entries of the ring tx_done */
   uint32_t tx_bytes;         /* payload under way */
-  uint32_t reserved_send[13];
+  uint32_t tx_pending;       /* 1 + the first slot of a message that is just being submitted; 0 */
+  uint32_t tx_pending_at;    /* what submission_produced was before it */
+  uint32_t reserved_send[11];
 
   tls_lock receive_lock;
   TLR_ALIGNED(64) uint32_t rx_offset; /* bytes of the front message that were read */
-  uint32_t reserved_receive[15];
+  uint32_t rx_unkicked; /* completions and slots taken since the worker was last kicked for it */
+  uint32_t rx_popping;  /* 1: the front is being taken away; how, is in the next three */
+  uint32_t rx_pop_consumed; /* completion_consumed afterwards */
+  uint32_t rx_pop_returned; /* return_produced before */
+  uint32_t rx_pop_slot;     /* what goes into the return ring, or TLR_NO_SLOT */
+  uint32_t reserved_receive[10];
 } tls_page;
 TLR_STATIC_ASSERT(offsetof(tls_page, geometry) == 48, "page");
 TLR_STATIC_ASSERT(offsetof(tls_page, state) == 128, "page");
@@ -193,7 +201,11 @@ static inline tls_layout tls_layout_of(const tlr_geometry* g) {
  * Who has published: sets the socket's bit; if it was clear, sets the word's bit in `summary`;
  * then, if `worker_armed` is not 0, sets it to 0 and rings the worker's event fd. All of it
  * seq_cst. The worker takes a word of `summary`, then the words it names, by exchanging them with
- * 0. */
+ * 0.
+ *
+ * A process may end between publishing and its kick, or between putting a ballast in and `full`,
+ * while all other holders wait. When one is gone, each worker sets `full` of all its sockets and
+ * looks at each of them once, as if it had been kicked. */
 
 typedef struct tls_kicks {
   TLR_ALIGNED(64) uint32_t worker_armed;

@@ -158,6 +158,25 @@ TEST_F(DataTest, AFullSocketIsWritableAgainWhenAThirdIsFree) {
   EXPECT_EQ(counter(left, SocketCounter::k_socket_room_again), 1u);
 }
 
+TEST_F(DataTest, AProcessThatEndsInTheMiddleOfACallLeavesNobodyWaiting) {
+  Pair pair = establish();
+  // What it published, and did not kick for.
+  const uint32_t index = pair.client.end->index();
+  ASSERT_TRUE(pair.client->send("published"));
+  left.kicks.area.kicks->bits[index / 64] = 0;
+  // Its ballast, without a word of it.
+  pair.client->put_ballast();
+  pair.client.page().full = 0;
+  net.turns(50);
+  EXPECT_FALSE(pair.server->receive().has_value());
+  EXPECT_EQ(pair.client->mask(), "none");
+
+  left.host->sockets.remove_process(left.kicks.area);
+  net.turns(50);
+  EXPECT_TRUE(pair.server->receive().has_value());
+  EXPECT_EQ(pair.client->mask(), "OUT");
+}
+
 // ---------------------------------------------------------------- tokens
 
 TEST_F(DataTest, OneTokenUntilTheReaderTakesIt) {

@@ -59,7 +59,8 @@ TEST_F(MaskTest, PeerShutDown) {
   expect("peer's shutdown complete", pair.client, "IN OUT RDHUP");
   EXPECT_EQ(pair.client.page().state, TLS_ENDED);
   EXPECT_EQ(pair.client.page().error, 0u);
-  expect("own shutdown complete", pair.server, "IN OUT RDHUP");
+  // As on Linux: who has shut it down reads no end of file.
+  expect("own shutdown complete", pair.server, "OUT");
 }
 
 TEST_F(MaskTest, Refused) {

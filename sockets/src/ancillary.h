@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Control data of RFC 6458 section 5.3, as Linux reads and writes it.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include "linux_sctp.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace trunkline::sctp {
+
+// What a sender said beside the message.
+struct SendControl {
+  bool has_sndrcv = false;  // SCTP_SNDRCV
+  bool has_sndinfo = false;
+  bool has_prinfo = false;
+  sctp_sndrcvinfo info{};  // of whichever there is
+};
+
+// `data` lies in our memory. 0 or -EINVAL.
+[[nodiscard]] long parse_control(const uint8_t* data, size_t size, SendControl& out);
+
+// Writes headers one behind the other, as far as there is room.
+class ControlWriter {
+ public:
+  ControlWriter(uint8_t* to, size_t room) : to_(to), room_(room) {}
+  void put(int type, const void* data, size_t size);
+  [[nodiscard]] size_t written() const { return written_; }
+  [[nodiscard]] bool truncated() const { return truncated_; }
+
+ private:
+  uint8_t* to_;
+  size_t room_;
+  size_t written_ = 0;
+  bool truncated_ = false;
+};
+
+}  // namespace trunkline::sctp

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The calls of sockets that are ours. Each returns what the call of that name does, failures as a
+// negative errno; pointers are the program's and may be wild. Descriptors that are not ours never
+// get here (entry_points.cpp).
+#pragma once
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <ctime>
+
+#include "descriptor_table.h"
+
+namespace trunkline::sctp::calls {
+
+using descriptors::Use;
+
+// -- calls_control.cpp
+long socket(int family, int type);
+long bind(Socket& socket, const sockaddr* name, socklen_t length);
+long listen(Socket& socket, int backlog);
+long accept(Use& use, int fd, sockaddr* name, socklen_t* length, int flags);
+long connect(Use& use, int fd, const sockaddr* name, socklen_t length);
+// To packed addresses in our memory.
+long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id);
+long shutdown(Socket& socket, int fd, int how);
+long getsockname(Socket& socket, sockaddr* name, socklen_t* length);
+long getpeername(Socket& socket, sockaddr* name, socklen_t* length);
+long ioctl(Socket& socket, int fd, unsigned long request, void* argument);
+
+// -- calls_options.cpp
+long getsockopt(Use& use, int fd, int level, int name, void* value, socklen_t* length);
+long setsockopt(Use& use, int fd, int level, int name, const void* value, socklen_t length);
+
+// -- calls_send.cpp
+long send(Use& use, int fd, const void* data, size_t size, int flags);
+long sendto(Use& use, int fd, const void* data, size_t size, int flags, const sockaddr* name,
+            socklen_t length);
+long sendmsg(Use& use, int fd, const msghdr* message, int flags);
+long sendmmsg(Use& use, int fd, mmsghdr* messages, unsigned count, int flags);
+long writev(Use& use, int fd, const iovec* parts, int count);
+
+// -- calls_receive.cpp
+long recv(Use& use, int fd, void* data, size_t size, int flags);
+long recvfrom(Use& use, int fd, void* data, size_t size, int flags, sockaddr* name,
+              socklen_t* length);
+long recvmsg(Use& use, int fd, msghdr* message, int flags);
+long recvmmsg(Use& use, int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit);
+long readv(Use& use, int fd, const iovec* parts, int count);
+
+// -- calls_descriptors.cpp: of all descriptors
+long close(int fd);
+long dup2(int from, int to, int flags, bool is_dup3);
+long close_range(unsigned first, unsigned last, int flags);
+// After a call that made `to` of `from`.
+void duplicated(int from, int to);
+// poll() has filled these in: what the kernel can't know of our sockets is repaired.
+void repair_poll(pollfd* fds, nfds_t count);
+void note_edges(int fd, const epoll_event* event);
+// A message with descriptors goes to another process, or has come from one.
+void note_passed(const msghdr* message);
+void note_received(const msghdr* message);
+// Another program is about to be started, with the descriptors that are not close-on-exec.
+void note_spawn();
+// Descriptors that this program was started with.
+void identify_inherited();
+
+}  // namespace trunkline::sctp::calls

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Sending: checks in Linux's order (sctp_sendmsg()), room, one copy into slots, one kick.
+#include <arpa/inet.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+
+#include "ancillary.h"
+#include "attachment.h"
+#include "calls.h"
+#include "mirror.h"
+#include "mode.h"
+#include "names.h"
+#include "raw_calls.h"
+#include "socket_lock.h"
+#include "user_memory.h"
+
+namespace trunkline::sctp::calls {
+namespace {
+
+constexpr size_t kMaxControl = 4096;
+constexpr size_t kMaxParts = 1024;  // UIO_MAXIOV
+
+struct Sending {
+  const iovec* parts = nullptr;
+  size_t count = 0;
+  size_t length = 0;
+  const sockaddr* name = nullptr;  // the program's
+  socklen_t name_length = 0;
+  const void* control = nullptr;  // the program's
+  size_t control_length = 0;
+  int flags = 0;
+  bool is_write = false;
+};
+
+// What can't be sent at all, whatever the association does.
+long check_message(const Socket& socket, const Sending& s, const SendControl& control) {
+  if (s.length > load_relaxed(socket.page->send_buffer)) return -EMSGSIZE;
+  const uint16_t flags = control.info.sinfo_flags;
+  if ((flags & (SCTP_EOF | SCTP_ABORT)) != 0) return -EINVAL;  // of one-to-many sockets
+  if (s.length == 0) return -EINVAL;
+  if ((flags & SCTP_ADDR_OVER) != 0 && s.name == nullptr) return -EINVAL;
+  return 0;
+}
+
+// A payload that begins at null; wild ones are not seen here.
+long check_parts(const Sending& s) {
+  for (size_t i = 0; i < s.count; ++i) {
+    if (s.parts[i].iov_base == nullptr && s.parts[i].iov_len != 0) return -EFAULT;
+  }
+  return 0;
+}
+
+// Whether the association takes messages; positive: it is being set up.
+long check_state(Socket& socket, int fd) {
+  const uint32_t state = socket.state();
+  if (state == TLS_ESTABLISHED) [[likely]] {
+    return (socket.shut() & TLS_SHUT_SEND) != 0 ? -ESHUTDOWN : 0;
+  }
+  if (state == TLS_CONNECTING) return 1;
+  const int error = state == TLS_LISTENING ? 0 : mirror::take_error(socket, fd);
+  return error != 0 ? -error : -EPIPE;
+}
+
+long check_stream(const Socket& socket, const Outgoing& message) {
+  const tls_page& page = *socket.page;
+  if (message.stream >= load_relaxed(page.outbound_streams)) return -EINVAL;
+  if (load_relaxed(page.options.disable_fragments) != 0 &&
+      message.length > load_relaxed(page.fragment_point)) {
+    return -EMSGSIZE;
+  }
+  return 0;
+}
+
+// One look, under the lock. 0: it is sent; 1: there is no room, and the handle says so.
+long try_to_send(Socket& socket, int fd, const Outgoing& message, bool stray_byte) {
+  Locked lock(socket.page->send_lock);
+  if (lock.error() != 0) return lock.error();
+  Rings& rings = socket.rings();
+  const uint32_t worker = load_relaxed(socket.page->worker);
+  if (lock.inherited()) {
+    rings.repair_sending();
+    attachment::kick(worker, socket.page->index);
+  }
+  if (stray_byte) mirror::note_stray_byte(socket);
+  if (!rings.room_for(message.length)) {
+    mirror::put_ballast(socket, fd);
+    if (!rings.room_for(message.length)) return 1;
+  }
+  rings.submit(message);
+  attachment::kick(worker, socket.page->index);
+  return 0;
+}
+
+long send_on(Use& use, int fd, const Outgoing& message, int flags, bool named) {
+  Socket& socket = *use;
+  attachment::ready();
+  bool stray_byte = false;
+  for (;;) {
+    long result = check_state(socket, fd);
+    if (result == 1 && !named) return -EPIPE;
+    if (result == 0) {
+      result = check_stream(socket, message);
+      if (result == 0 && !socket.rings().fits(message.length)) result = -EMSGSIZE;
+      if (result == 0) result = try_to_send(socket, fd, message, stray_byte);
+      if (result == 0) return message.length;
+    }
+    if (result != 1) return result;
+    const long waited = mirror::wait_out(use, fd, flags);
+    if (waited == -EPIPE || waited == -ECONNRESET) {
+      mirror::daemon_is_gone(socket);
+    } else if (waited < 0) {
+      return waited;
+    }
+    stray_byte = true;
+  }
+}
+
+// The address of a message on a one-to-one socket: of its peer, or the association is begun with
+// it.
+long check_name(Use& use, int fd, const Sending& s) {
+  if (s.name == nullptr) return 0;
+  sockaddr_storage name{};
+  if (s.name_length > sizeof(name)) return -EINVAL;
+  long error = fetch(&name, s.name, s.name_length);
+  if (error != 0) return error;
+  const socklen_t whole = name.ss_family == AF_INET    ? sizeof(sockaddr_in)
+                          : name.ss_family == AF_INET6 ? sizeof(sockaddr_in6)
+                                                       : sizeof(name) + 1;
+  if (s.name_length < whole) return -EINVAL;
+  const uint32_t state = use->state();
+  if (state == TLS_FRESH) {
+    error = connect_to(use, fd, &name, s.name_length, nullptr);
+    return error == -EINPROGRESS || error == -EALREADY ? 0 : error;
+  }
+  if (state != TLS_ESTABLISHED) return 0;
+  const tls_name peer = read_name(*use->page, use->page->peer);
+  sockaddr_in mine{};
+  sockaddr_in theirs{};
+  std::memcpy(&mine, peer.bytes, sizeof(mine));
+  std::memcpy(&theirs, &name, sizeof(theirs));
+  return mine.sin_port == theirs.sin_port ? 0 : -EADDRNOTAVAIL;
+}
+
+long control_of(const Sending& s, SendControl& out) {
+  if (s.control_length == 0 || s.control == nullptr) return 0;
+  if (s.control_length > kMaxControl) return -ENOBUFS;
+  alignas(cmsghdr) uint8_t data[kMaxControl];
+  const long error = fetch(data, s.control, s.control_length);
+  return error != 0 ? error : parse_control(data, s.control_length, out);
+}
+
+Outgoing outgoing(const Socket& socket, const Sending& s, const SendControl& control) {
+  const tls_options& defaults = socket.page->options;
+  const bool given = control.has_sndrcv || control.has_sndinfo;
+  Outgoing out;
+  out.parts = s.parts;
+  out.count = s.count;
+  out.length = static_cast<uint32_t>(s.length);
+  const uint32_t flags =
+      given ? control.info.sinfo_flags : __atomic_load_n(&defaults.send_flags, __ATOMIC_RELAXED);
+  out.stream =
+      given ? control.info.sinfo_stream : __atomic_load_n(&defaults.send_stream, __ATOMIC_RELAXED);
+  out.ppid = ntohl(given ? control.info.sinfo_ppid : load_relaxed(defaults.send_ppid));
+  out.context = given ? control.info.sinfo_context : load_relaxed(defaults.send_context);
+  out.flags =
+      static_cast<uint8_t>(((flags & SCTP_UNORDERED) != 0 ? TLR_SEND_UNORDERED : 0) |
+                           ((flags & SCTP_SACK_IMMEDIATELY) != 0 ? TLR_SEND_SACK_IMMEDIATELY : 0));
+  return out;
+}
+
+long send_checked(Use& use, int fd, const Sending& s) {
+  if (use->state() == TLS_LISTENING) return -EPIPE;
+  SendControl control;
+  long error = control_of(s, control);
+  if (error == 0) error = check_message(*use, s, control);
+  if (error == 0) error = check_name(use, fd, s);
+  if (error == 0) error = check_parts(s);
+  if (error != 0) return error;
+  return send_on(use, fd, outgoing(*use, s, control), s.flags, s.name != nullptr);
+}
+
+// A program of TCP's expects that any length goes, in part if need be.
+size_t part_of_stream(const Socket& socket, size_t length) {
+  const tls_page& page = *socket.page;
+  const size_t slots = size_t{page.geometry.tx_slots} * page.geometry.slot_size / 4;
+  return std::min({length, slots, size_t{load_relaxed(page.send_buffer)} / 4});
+}
+
+long send_all(Use& use, int fd, Sending& s) {
+  if (mode.tcp) s.length = part_of_stream(*use, s.length);
+  const long sent = send_checked(use, fd, s);
+  if (sent == -EPIPE && (s.flags & MSG_NOSIGNAL) == 0) {
+    ::syscall(SYS_tgkill, raw::pid(), ::syscall(SYS_gettid), SIGPIPE);
+  }
+  return sent;
+}
+
+long send_parts(Use& use, int fd, Sending& s, const iovec* parts, size_t count) {
+  if (count > kMaxParts) return -EMSGSIZE;
+  auto* const ours = static_cast<iovec*>(__builtin_alloca((count + 1) * sizeof(iovec)));
+  const long error = fetch(ours, parts, count * sizeof(iovec));
+  if (error != 0) return error;
+  for (size_t i = 0; i < count; ++i) {
+    if (ours[i].iov_len > SSIZE_MAX || s.length + ours[i].iov_len > INT_MAX) return -EINVAL;
+    s.length += ours[i].iov_len;
+  }
+  if (s.is_write && s.length == 0) return 0;  // writev() of nothing does nothing
+  s.parts = ours;
+  s.count = count;
+  return send_all(use, fd, s);
+}
+
+}  // namespace
+
+long send(Use& use, int fd, const void* data, size_t size, int flags) {
+  return sendto(use, fd, data, size, flags, nullptr, 0);
+}
+
+long sendto(Use& use, int fd, const void* data, size_t size, int flags, const sockaddr* name,
+            socklen_t length) {
+  if (name != nullptr && length > sizeof(sockaddr_storage)) return -EINVAL;
+  const iovec part{const_cast<void*>(data), size};
+  Sending s;
+  s.parts = &part;
+  s.count = 1;
+  s.length = size;
+  s.name = name;
+  s.name_length = length;
+  s.flags = flags;
+  return send_all(use, fd, s);
+}
+
+long sendmsg(Use& use, int fd, const msghdr* message, int flags) {
+  msghdr header;
+  const long error = fetch(&header, message, sizeof(header));
+  if (error != 0) return error;
+  Sending s;
+  s.flags = flags;
+  // Linux takes a name without length, or the other way round, as none.
+  if (header.msg_name != nullptr && header.msg_namelen != 0) {
+    s.name = static_cast<const sockaddr*>(header.msg_name);
+    s.name_length = header.msg_namelen;
+  }
+  if (static_cast<int>(header.msg_namelen) < 0) return -EINVAL;
+  s.control = header.msg_control;
+  s.control_length = header.msg_controllen;
+  if (s.control == nullptr && s.control_length != 0) return -EFAULT;
+  return send_parts(use, fd, s, header.msg_iov, header.msg_iovlen);
+}
+
+long sendmmsg(Use& use, int fd, mmsghdr* messages, unsigned count, int flags) {
+  unsigned sent = 0;
+  count = std::min<unsigned>(count, kMaxParts);
+  for (; sent < count; ++sent) {
+    const long n = sendmsg(use, fd, &messages[sent].msg_hdr, flags);
+    if (n < 0) return sent != 0 ? static_cast<long>(sent) : n;
+    const auto length = static_cast<unsigned>(n);
+    const long error = store(&messages[sent].msg_len, &length, sizeof(length));
+    if (error != 0) return sent != 0 ? static_cast<long>(sent) : error;
+  }
+  return sent;
+}
+
+long writev(Use& use, int fd, const iovec* parts, int count) {
+  if (count < 0 || count > static_cast<int>(kMaxParts)) return -EINVAL;
+  Sending s;
+  s.is_write = true;
+  return send_parts(use, fd, s, parts, static_cast<size_t>(count));
+}
+
+}  // namespace trunkline::sctp::calls

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "notification.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include "linux_sctp.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace trunkline::sctp {
+namespace {
+
+template <typename T>
+void put(Content& out, const T& body, uint32_t extra = 0) {
+  static_assert(sizeof(T) <= sizeof(out.head));
+  // Type, flags and length begin each of them.
+  std::memcpy(out.head, &body, sizeof(body));
+  out.head_length = sizeof(body);
+  const auto total = static_cast<uint32_t>(sizeof(body)) + extra;
+  std::memcpy(out.head + 4, &total, sizeof(total));
+}
+
+void put_association(const tls_page& page, const Front& front, uint16_t state, Content& out) {
+  sctp_assoc_change body{};
+  body.sac_type = SCTP_ASSOC_CHANGE;
+  body.sac_state = state;
+  body.sac_error = htons(front.head.cause);
+  const bool has_streams = front.more.outbound_streams != 0;
+  body.sac_outbound_streams = has_streams
+                                  ? front.more.outbound_streams
+                                  : static_cast<uint16_t>(load_relaxed(page.outbound_streams));
+  body.sac_inbound_streams = has_streams
+                                 ? front.more.inbound_streams
+                                 : static_cast<uint16_t>(load_relaxed(page.inbound_streams));
+  body.sac_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  put(out, body);
+}
+
+void put_address(const tls_page& page, const Front& front, int state, Content& out) {
+  sctp_paddr_change body{};
+  body.spc_type = SCTP_PEER_ADDR_CHANGE;
+  body.spc_state = state;
+  body.spc_error = front.head.cause;
+  body.spc_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  const bool mapped = load_relaxed(page.options.mapped_v4) != 0 && page.family == AF_INET6;
+  if (front.more.family == 4 && !mapped) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(front.more.peer_port);
+    std::memcpy(&address.sin_addr, front.more.address, 4);
+    std::memcpy(&body.spc_aaddr, &address, sizeof(address));
+  } else {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(front.more.peer_port);
+    if (front.more.family == 4) {
+      address.sin6_addr.s6_addr[10] = address.sin6_addr.s6_addr[11] = 0xff;
+      std::memcpy(&address.sin6_addr.s6_addr[12], front.more.address, 4);
+    } else {
+      std::memcpy(&address.sin6_addr, front.more.address, 16);
+    }
+    std::memcpy(&body.spc_aaddr, &address, sizeof(address));
+  }
+  put(out, body);
+}
+
+int address_state(uint8_t path_state) {
+  switch (path_state) {
+    case TLR_PATH_ACTIVE:
+      return SCTP_ADDR_AVAILABLE;
+    case TLR_PATH_POTENTIALLY_FAILED:
+      return SCTP_ADDR_POTENTIALLY_FAILED;
+    default:
+      return SCTP_ADDR_UNREACHABLE;
+  }
+}
+
+constexpr uint32_t event_bit(uint32_t type) {
+  return 1u << (type - SCTP_SN_TYPE_BASE);
+}
+
+// The message comes back behind its notification, in the slots that it was sent from.
+void put_send_failed(const tls_page& page, const Front& front, Content& out) {
+  const auto id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  const uint32_t length = front.head.slot == TLR_NO_SLOT ? 0 : front.head.length;
+  const uint16_t flags = front.head.status == TLR_STATUS_FAILED ? SCTP_DATA_SENT : SCTP_DATA_UNSENT;
+  if ((load_relaxed(page.options.events) & event_bit(SCTP_SEND_FAILED_EVENT)) != 0) {
+    sctp_send_failed_event body{};
+    body.ssf_type = SCTP_SEND_FAILED_EVENT;
+    body.ssf_flags = flags;
+    body.ssf_error = front.head.cause;
+    body.ssfe_info.snd_sid = front.head.stream;
+    body.ssfe_info.snd_context = static_cast<uint32_t>(front.head.context);
+    body.ssfe_info.snd_assoc_id = id;
+    body.ssf_assoc_id = id;
+    put(out, body, length);
+  } else {
+    sctp_send_failed body{};
+    body.ssf_type = SCTP_SEND_FAILED;
+    body.ssf_flags = flags;
+    body.ssf_error = front.head.cause;
+    body.ssf_info.sinfo_stream = front.head.stream;
+    body.ssf_info.sinfo_context = static_cast<uint32_t>(front.head.context);
+    body.ssf_info.sinfo_assoc_id = id;
+    body.ssf_assoc_id = id;
+    put(out, body, length);
+  }
+  out.tx_slot = front.head.slot;
+  out.tail_length = length;
+}
+
+void put_remote_error(const tls_page& page, const Front& front, Content& out) {
+  sctp_remote_error body{};
+  body.sre_type = SCTP_REMOTE_ERROR;
+  body.sre_error = htons(front.head.cause);
+  body.sre_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  put(out, body);
+}
+
+void put_shutdown(const tls_page& page, Content& out) {
+  sctp_shutdown_event body{};
+  body.sse_type = SCTP_SHUTDOWN_EVENT;
+  body.sse_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  put(out, body);
+}
+
+void put_dry(const tls_page& page, Content& out) {
+  sctp_sender_dry_event body{};
+  body.sender_dry_type = SCTP_SENDER_DRY_EVENT;
+  body.sender_dry_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  put(out, body);
+}
+
+}  // namespace
+
+void Content::copy(const Rings& rings, uint32_t from, uint8_t* to, uint32_t size) const {
+  if (from < head_length) {
+    const uint32_t n = std::min(size, head_length - from);
+    std::memcpy(to, head + from, n);
+    to += n;
+    size -= n;
+    from = head_length;
+  }
+  if (tx_slot != TLR_NO_SLOT) {
+    rings.copy_tx(tx_slot, from - head_length, to, size);
+  } else if (rx_slot != TLR_NO_SLOT) {
+    rings.copy_rx(rx_slot, from - head_length, to, size);
+  }
+}
+
+bool describe(const tls_page& page, const Front& front, Content& out) {
+  if (front.head.kind == TLR_MESSAGE) [[likely]] {
+    out.rx_slot = front.head.slot;
+    out.tail_length = front.head.length;
+    return true;
+  }
+  out.notification = true;
+  switch (front.head.kind) {
+    case TLR_ACCEPTED:
+    case TLR_CONNECTED:
+      put_association(page, front, SCTP_COMM_UP, out);
+      return true;
+    case TLR_CONNECT_FAILED:
+      put_association(page, front, SCTP_CANT_STR_ASSOC, out);
+      return true;
+    case TLR_LOST:  // a reason that the peer's user gave is no part of Linux's notification
+      put_association(page, front, SCTP_COMM_LOST, out);
+      if (front.head.length != 0) out.rx_slot = front.head.slot;
+      return true;
+    case TLR_CLOSED:
+      put_association(page, front, SCTP_SHUTDOWN_COMP, out);
+      return true;
+    case TLR_RESTARTED:
+      put_association(page, front, SCTP_RESTART, out);
+      return true;
+    case TLR_PEER_SHUTDOWN:
+      put_shutdown(page, out);
+      return true;
+    case TLR_PATH_CHANGED:
+      put_address(page, front, address_state(front.more.path_state), out);
+      return true;
+    case TLR_PRIMARY_CHANGED:
+      put_address(page, front, SCTP_ADDR_MADE_PRIM, out);
+      return true;
+    case TLR_REMOTE_ERROR:
+      put_remote_error(page, front, out);
+      return true;
+    case TLR_SENDER_DRY:
+      put_dry(page, out);
+      return true;
+    case TLR_SEND_FAILED:
+      put_send_failed(page, front, out);
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace trunkline::sctp

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the receive lock guards. Taking the front away changes two indices and gives slots back;
+// what it will be is written first, so that whoever inherits the lock can do it again.
+#include <algorithm>
+#include <cstring>
+
+#include "rings.h"
+
+namespace trunkline::sctp {
+
+bool Rings::read_entry(uint32_t at, uint32_t produced, Front& out) const {
+  const uint32_t there = produced - at;
+  if (there == 0 || there > completion_mask_ + 1) return false;
+  out.head = copy_once<tlr_completion>(&completions_[at & completion_mask_]);
+  out.entries = 1;
+  if (tlr_has_more(out.head.kind) != 0 && there > 1) {
+    out.more = copy_once<tlr_completion_more>(&completions_[(at + 1) & completion_mask_]);
+    out.entries = 2;
+  } else {
+    out.more = tlr_completion_more{};
+  }
+  return true;
+}
+
+bool Rings::front(Front& out) const {
+  return read_entry(load_relaxed(shared_->completion_consumed.value),
+                    load_seq_cst(shared_->completion_produced.value), out);
+}
+
+bool Rings::behind(const Front& front, Front& out) const {
+  return read_entry(load_relaxed(shared_->completion_consumed.value) + front.entries,
+                    load_acquire(shared_->completion_produced.value), out);
+}
+
+void Rings::copy_rx(uint32_t slot, uint32_t from, uint8_t* to, uint32_t size) const {
+  while (size != 0 && slot < rx_slots_) {
+    if (from < slot_size_) {
+      const uint32_t n = std::min(size, slot_size_ - from);
+      std::memcpy(to, rx_data_ + static_cast<size_t>(slot) * slot_size_ + from, n);
+      to += n;
+      size -= n;
+      from = 0;
+    } else {
+      from -= slot_size_;
+    }
+    if (size != 0) slot = load_relaxed(rx_next_[slot]);
+  }
+}
+
+void Rings::copy_tx(uint32_t slot, uint32_t from, uint8_t* to, uint32_t size) const {
+  while (size != 0 && slot < tx_slots_) {
+    if (from < slot_size_) {
+      const uint32_t n = std::min(size, slot_size_ - from);
+      std::memcpy(to, tx_data_ + static_cast<size_t>(slot) * slot_size_ + from, n);
+      to += n;
+      size -= n;
+      from = 0;
+    } else {
+      from -= slot_size_;
+    }
+    if (size != 0) slot = load_relaxed(tx_next_[slot]);
+  }
+}
+
+void Rings::pop(const Front& front, uint32_t rx_slot) {
+  store_relaxed(page_.rx_pop_consumed,
+                load_relaxed(shared_->completion_consumed.value) + front.entries);
+  store_relaxed(page_.rx_pop_returned, load_relaxed(shared_->return_produced.value));
+  store_relaxed(page_.rx_pop_slot, rx_slot);
+  store_relaxed(page_.rx_unkicked, load_relaxed(page_.rx_unkicked) +
+                                       (rx_slot == TLR_NO_SLOT ? 1 : slots_for(front.head.length)));
+  store_release(page_.rx_popping, 1);
+  finish_pop();
+}
+
+void Rings::finish_pop() {
+  const uint32_t slot = load_relaxed(page_.rx_pop_slot);
+  uint32_t returned = load_relaxed(page_.rx_pop_returned);
+  if (slot != TLR_NO_SLOT) {
+    store_relaxed(returns_[returned++ & return_mask_], slot);
+    store_seq_cst(shared_->return_produced.value, returned);
+  }
+  store_release(page_.rx_offset, 0);
+  store_seq_cst(shared_->completion_consumed.value, load_relaxed(page_.rx_pop_consumed));
+  store_release(page_.rx_popping, 0);
+}
+
+bool Rings::returns_are_news(bool empty) {
+  const uint32_t taken = load_relaxed(page_.rx_unkicked);
+  if (taken == 0 || (!empty && taken < std::min(rx_slots_, completion_mask_ + 1) / 4)) return false;
+  store_relaxed(page_.rx_unkicked, 0);
+  return true;
+}
+
+void Rings::repair_receiving() {
+  if (load_acquire(page_.rx_popping) != 0) finish_pop();
+  if (load_relaxed(page_.rx_unkicked) == 0) store_relaxed(page_.rx_unkicked, 1);
+}
+
+}  // namespace trunkline::sctp

@@ -1,0 +1,588 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The calls, one by one, against a fake daemon.
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <thread>
+
+#include "descriptor_table.h"
+#include "fixture.h"
+
+namespace trunkline::test {
+namespace {
+
+using CallsTest = SocketsTest;
+
+const sockaddr* wild() {
+  return reinterpret_cast<const sockaddr*>(uintptr_t{16});
+}
+
+TEST_F(CallsTest, WithoutADaemonThereIsNoSctp) {
+  daemon.reset();
+  EXPECT_EQ(make_socket(), -1);
+  EXPECT_EQ(errno, EPROTONOSUPPORT);
+}
+
+TEST_F(CallsTest, OtherDescriptorsAreLibcs) {
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  EXPECT_EQ(tlsctp_write(pipe_ends[1], "x", 1), 1);
+  char byte = 0;
+  EXPECT_EQ(tlsctp_read(pipe_ends[0], &byte, 1), 1);
+  EXPECT_EQ(tlsctp_close(pipe_ends[0]), 0);
+  EXPECT_EQ(tlsctp_close(pipe_ends[1]), 0);
+  EXPECT_EQ(tlsctp_send(-1, "x", 1, 0), -1);
+  EXPECT_EQ(errno, EBADF);
+}
+
+// In a process of its own: the daemon has descriptors in this one.
+TEST_F(CallsTest, ASocketTakesTheLowestNumber) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int probe = ::dup(0);
+    ::close(probe);
+    const bool first = make_socket() == probe;
+    const bool second = make_socket() == probe + 1;
+    ::_exit(first && second ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(CallsTest, FlagsOfTheTypeAreTheDescriptors) {
+  const int fd = make_socket(SOCK_CLOEXEC | SOCK_NONBLOCK);
+  EXPECT_EQ(::fcntl(fd, F_GETFD), FD_CLOEXEC);
+  EXPECT_NE(::fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_EQ(mask_of(fd), "");
+  tlsctp_close(fd);
+  client = make_socket();
+  EXPECT_EQ(::fcntl(client, F_GETFD), 0);
+  EXPECT_EQ(::fcntl(client, F_GETFL) & O_NONBLOCK, 0);
+}
+
+TEST_F(CallsTest, AMessageGoesBothWays) {
+  connect_pair();
+  EXPECT_EQ(mask_of(client), "OUT");
+  ASSERT_EQ(tlsctp_send(client, "hello", 5, 0), 5);
+  char data[16];
+  ASSERT_EQ(tlsctp_recv(server, data, sizeof(data), 0), 5);
+  EXPECT_EQ(std::memcmp(data, "hello", 5), 0);
+  ASSERT_EQ(tlsctp_write(server, "good day", 8), 8);
+  ASSERT_EQ(tlsctp_read(client, data, sizeof(data)), 8);
+  EXPECT_EQ(mask_of(client), "OUT");
+  EXPECT_EQ(tlsctp_recv(client, data, sizeof(data), MSG_DONTWAIT), -1);
+  EXPECT_EQ(errno, EAGAIN);
+}
+
+TEST_F(CallsTest, NamesAreThePages) {
+  connect_pair();
+  sockaddr_in name{};
+  socklen_t length = sizeof(name);
+  ASSERT_EQ(tlsctp_getpeername(client, reinterpret_cast<sockaddr*>(&name), &length), 0);
+  EXPECT_EQ(ntohs(name.sin_port), 5000);
+  EXPECT_EQ(length, sizeof(name));
+  length = 4;
+  ASSERT_EQ(tlsctp_getsockname(server, reinterpret_cast<sockaddr*>(&name), &length), 0);
+  EXPECT_EQ(length, sizeof(name));
+  EXPECT_EQ(tlsctp_getpeername(listener, reinterpret_cast<sockaddr*>(&name), &length), -1);
+  EXPECT_EQ(errno, ENOTCONN);
+}
+
+TEST_F(CallsTest, ALongMessageIsReadInParts) {
+  connect_pair();
+  std::string sent(3000, 'x');
+  for (size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>('a' + i % 26);
+  ASSERT_EQ(tlsctp_send(client, sent.data(), sent.size(), 0), 3000);
+  std::string got;
+  char data[700];
+  iovec parts[2] = {{data, 300}, {data + 300, 400}};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
+  int flags = 0;
+  while ((flags & MSG_EOR) == 0) {
+    ASSERT_GT(tlsctp_recv(server, data, 1, MSG_PEEK), 0);
+    EXPECT_EQ(data[0], sent[got.size()]);
+    int waiting = 0;
+    ASSERT_EQ(tlsctp_ioctl(server, FIONREAD, &waiting), 0);
+    EXPECT_EQ(static_cast<size_t>(waiting), sent.size() - got.size());
+    const ssize_t n = tlsctp_recvmsg(server, &message, 0);
+    ASSERT_GT(n, 0);
+    got.append(data, static_cast<size_t>(n));
+    flags = message.msg_flags;
+  }
+  EXPECT_EQ(got, sent);
+}
+
+TEST_F(CallsTest, ControlDataGoesOutAndIn) {
+  connect_pair();
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sctp_sndrcvinfo))] = {};
+  char data[8] = "abc";
+  iovec part{data, 3};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* const c = CMSG_FIRSTHDR(&message);
+  c->cmsg_level = IPPROTO_SCTP;
+  c->cmsg_type = SCTP_SNDRCV;
+  c->cmsg_len = CMSG_LEN(sizeof(sctp_sndrcvinfo));
+  sctp_sndrcvinfo info{};
+  info.sinfo_stream = 7;
+  info.sinfo_ppid = htonl(46);
+  info.sinfo_flags = SCTP_UNORDERED;
+  std::memcpy(CMSG_DATA(c), &info, sizeof(info));
+  ASSERT_EQ(tlsctp_sendmsg(client, &message, 0), 3);
+
+  daemon->at_daemon([&] {
+    for (auto& [index, socket] : daemon->sockets) {
+      socket->page.options.receive = TLS_WANT_SNDRCV | TLS_WANT_RCVINFO;
+    }
+  });
+  char room[256];
+  sockaddr_in name{};
+  message.msg_name = &name;
+  message.msg_namelen = sizeof(name);
+  message.msg_control = room;
+  message.msg_controllen = sizeof(room);
+  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 3);
+  EXPECT_EQ(message.msg_flags, MSG_EOR);
+  EXPECT_EQ(ntohs(name.sin_port), 40000);
+  int seen = 0;
+  for (cmsghdr* h = CMSG_FIRSTHDR(&message); h != nullptr; h = CMSG_NXTHDR(&message, h)) {
+    if (h->cmsg_type == SCTP_SNDRCV) {
+      sctp_sndrcvinfo got;
+      std::memcpy(&got, CMSG_DATA(h), sizeof(got));
+      EXPECT_EQ(got.sinfo_stream, 7);
+      EXPECT_EQ(ntohl(got.sinfo_ppid), 46u);
+      EXPECT_EQ(got.sinfo_flags, SCTP_UNORDERED);
+      ++seen;
+    }
+    if (h->cmsg_type == SCTP_RCVINFO) ++seen;
+  }
+  EXPECT_EQ(seen, 2);
+
+  // Too little room: what fits, and MSG_CTRUNC.
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  c->cmsg_level = IPPROTO_SCTP;
+  c->cmsg_type = SCTP_SNDRCV;
+  c->cmsg_len = CMSG_LEN(sizeof(sctp_sndrcvinfo));
+  std::memcpy(CMSG_DATA(c), &info, sizeof(info));
+  message.msg_name = nullptr;
+  ASSERT_EQ(tlsctp_sendmsg(client, &message, 0), 3);
+  message.msg_controllen = sizeof(cmsghdr) + 4;
+  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 3);
+  EXPECT_EQ(message.msg_flags, MSG_EOR | MSG_CTRUNC);
+}
+
+TEST_F(CallsTest, WrongControlDataIsInvalid) {
+  connect_pair();
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sctp_sndrcvinfo))] = {};
+  char data[] = "abc";
+  iovec part{data, 3};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* const c = CMSG_FIRSTHDR(&message);
+  const auto try_it = [&](int type, size_t size, uint16_t flags, uint16_t stream) {
+    std::memset(control, 0, sizeof(control));
+    c->cmsg_level = IPPROTO_SCTP;
+    c->cmsg_type = type;
+    c->cmsg_len = CMSG_LEN(size);
+    sctp_sndrcvinfo info{};
+    info.sinfo_flags = flags;
+    info.sinfo_stream = stream;
+    std::memcpy(CMSG_DATA(c), &info, sizeof(info));
+    return tlsctp_sendmsg(client, &message, 0) < 0 ? errno : 0;
+  };
+  constexpr size_t kSize = sizeof(sctp_sndrcvinfo);
+  EXPECT_EQ(try_it(SCTP_SNDRCV, kSize, 0, 0), 0);
+  EXPECT_EQ(try_it(SCTP_SNDRCV, kSize - 1, 0, 0), EINVAL);
+  EXPECT_EQ(try_it(SCTP_SNDRCV, kSize, 0x4000, 0), EINVAL);
+  EXPECT_EQ(try_it(SCTP_SNDRCV, kSize, SCTP_EOF, 0), EINVAL);
+  EXPECT_EQ(try_it(SCTP_SNDRCV, kSize, 0, 10), EINVAL);
+  EXPECT_EQ(try_it(99, kSize, 0, 0), EINVAL);
+}
+
+TEST_F(CallsTest, WildPointersGiveEfault) {
+  connect_pair();
+  EXPECT_EQ(tlsctp_bind(listener, wild(), 16), -1);
+  EXPECT_EQ(errno, EFAULT);
+  EXPECT_EQ(tlsctp_connect(client, wild(), 16), -1);
+  EXPECT_EQ(errno, EFAULT);
+  socklen_t length = 16;
+  EXPECT_EQ(tlsctp_getsockname(client, const_cast<sockaddr*>(wild()), &length), -1);
+  EXPECT_EQ(errno, EFAULT);
+  EXPECT_EQ(tlsctp_setsockopt(client, IPPROTO_SCTP, SCTP_NODELAY, wild(), 4), -1);
+  EXPECT_EQ(errno, EFAULT);
+  int value = 0;
+  EXPECT_EQ(tlsctp_getsockopt(client, IPPROTO_SCTP, SCTP_NODELAY, &value,
+                              reinterpret_cast<socklen_t*>(uintptr_t{8})),
+            -1);
+  EXPECT_EQ(errno, EFAULT);
+  EXPECT_EQ(tlsctp_sendmsg(client, reinterpret_cast<const msghdr*>(wild()), 0), -1);
+  EXPECT_EQ(errno, EFAULT);
+  EXPECT_EQ(tlsctp_recvmsg(client, reinterpret_cast<msghdr*>(uintptr_t{64}), 0), -1);
+  EXPECT_EQ(errno, EFAULT);
+  EXPECT_EQ(tlsctp_send(client, nullptr, 5, 0), -1);
+  EXPECT_EQ(errno, EFAULT);
+  const sockaddr_in short_name = loopback_port(40000);
+  EXPECT_EQ(tlsctp_sendto(server, "x", 1, 0, as_name(short_name), 4), -1);
+  EXPECT_EQ(errno, EINVAL);
+  // Linux loses the message, too.
+  ASSERT_EQ(tlsctp_send(client, "lost", 4, 0), 4);
+  EXPECT_EQ(tlsctp_recv(server, nullptr, 4, 0), -1);
+  EXPECT_EQ(errno, EFAULT);
+  EXPECT_EQ(tlsctp_recv(server, &value, 4, MSG_DONTWAIT), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  EXPECT_EQ(tlsctp_recv(server, &value, 4, MSG_ERRQUEUE), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  msghdr message{};
+  message.msg_iov = reinterpret_cast<iovec*>(uintptr_t{64});
+  message.msg_iovlen = 1;
+  EXPECT_EQ(tlsctp_sendmsg(client, &message, 0), -1);
+  EXPECT_EQ(errno, EFAULT);
+  // Pages that can't be written.
+  void* const page = ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT_EQ(tlsctp_getsockname(client, static_cast<sockaddr*>(page), &length), -1);
+  EXPECT_EQ(errno, EFAULT);
+  ::munmap(page, 4096);
+}
+
+TEST_F(CallsTest, ErrorsOfSending) {
+  client = make_socket();
+  EXPECT_EQ(tlsctp_send(client, "x", 1, MSG_NOSIGNAL), -1);
+  EXPECT_EQ(errno, EPIPE);
+  tlsctp_close(client);
+  connect_pair();
+  EXPECT_EQ(tlsctp_send(listener, "x", 1, MSG_NOSIGNAL), -1);
+  EXPECT_EQ(errno, EPIPE);
+  EXPECT_EQ(tlsctp_send(client, "x", 0, 0), -1);
+  EXPECT_EQ(errno, EINVAL);
+  const std::string large(300000, 'x');
+  EXPECT_EQ(tlsctp_send(client, large.data(), large.size(), 0), -1);
+  EXPECT_EQ(errno, EMSGSIZE);
+}
+
+std::atomic<int> pipes;
+TEST_F(CallsTest, ABrokenPipeIsSignalled) {
+  connect_pair();
+  pipes = 0;
+  struct sigaction action {};
+  struct sigaction before {};
+  action.sa_handler = [](int) { ++pipes; };
+  ::sigaction(SIGPIPE, &action, &before);
+  tlsctp_close(std::exchange(client, -1));
+  char byte = 0;
+  EXPECT_EQ(tlsctp_recv(server, &byte, 1, 0), 0);
+  EXPECT_EQ(tlsctp_send(server, "x", 1, 0), -1);
+  EXPECT_EQ(errno, EPIPE);
+  EXPECT_EQ(pipes, 1);
+  EXPECT_EQ(tlsctp_send(server, "x", 1, MSG_NOSIGNAL), -1);
+  EXPECT_EQ(pipes, 1);
+  ::sigaction(SIGPIPE, &before, nullptr);
+}
+
+TEST_F(CallsTest, ShutdownIsTheEndAfterWhatWasSent) {
+  connect_pair();
+  ASSERT_EQ(tlsctp_send(client, "last", 4, 0), 4);
+  ASSERT_EQ(tlsctp_shutdown(client, SHUT_WR), 0);
+  EXPECT_EQ(tlsctp_send(client, "more", 4, MSG_NOSIGNAL), -1);
+  EXPECT_EQ(errno, ESHUTDOWN);
+  char data[8];
+  EXPECT_EQ(tlsctp_recv(server, data, sizeof(data), 0), 4);
+  EXPECT_EQ(tlsctp_recv(server, data, sizeof(data), 0), 0);
+  EXPECT_EQ(mask_of(server), "IN OUT RDHUP");
+}
+
+TEST_F(CallsTest, ARefusedConnectIsAnErrorOnce) {
+  client = make_socket();
+  const sockaddr_in nobody = loopback_port(9);
+  EXPECT_EQ(tlsctp_connect(client, as_name(nobody), sizeof(nobody)), -1);
+  EXPECT_EQ(errno, ECONNREFUSED);
+  EXPECT_EQ(mask_of(client), "ERR");
+  int error = 0;
+  socklen_t length = sizeof(error);
+  ASSERT_EQ(tlsctp_getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+  EXPECT_EQ(error, ECONNREFUSED);
+  EXPECT_EQ(mask_of(client), "");
+  ASSERT_EQ(tlsctp_fcntl(client, F_SETFL, O_NONBLOCK), 0);
+  EXPECT_EQ(tlsctp_connect(client, as_name(nobody), sizeof(nobody)), -1);
+  // This daemon has an answer at once.
+  EXPECT_TRUE(errno == ECONNREFUSED || errno == EINPROGRESS);
+  listen_at(5000);
+  const sockaddr_in somebody = loopback_port(5000);
+  // Whatever is pending from before does not count.
+  EXPECT_EQ(tlsctp_connect(client, as_name(somebody), sizeof(somebody)), 0);
+  EXPECT_EQ(mask_of(client), "OUT");
+}
+
+TEST_F(CallsTest, AConnectUnderWayIsSeenByPoll) {
+  daemon->at_daemon([&] { daemon->accepts_connects = false; });
+  client = make_socket(SOCK_NONBLOCK);
+  const sockaddr_in name = loopback_port(5000);
+  EXPECT_EQ(tlsctp_connect(client, as_name(name), sizeof(name)), -1);
+  EXPECT_EQ(errno, EINPROGRESS);
+  EXPECT_EQ(mask_of(client), "");
+  daemon->at_daemon([&] {
+    FakeSocket& socket = *daemon->sockets.begin()->second;
+    store_seq_cst(socket.page.state, TLS_FRESH);
+    socket.set_error(ETIMEDOUT);
+    socket.take_ballast();
+  });
+  EXPECT_EQ(mask_of(client), "ERR");
+  int error = 0;
+  socklen_t length = sizeof(error);
+  ASSERT_EQ(tlsctp_getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+  EXPECT_EQ(error, ETIMEDOUT);
+  EXPECT_EQ(mask_of(client), "");
+  ASSERT_EQ(tlsctp_getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+  EXPECT_EQ(error, 0);
+}
+
+TEST_F(CallsTest, AcceptWaitsAsTheDescriptorSays) {
+  listen_at(5000);
+  ASSERT_EQ(tlsctp_fcntl(listener, F_SETFL, O_NONBLOCK), 0);
+  EXPECT_EQ(tlsctp_accept(listener, nullptr, nullptr), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  client = make_socket();
+  EXPECT_EQ(tlsctp_accept(client, nullptr, nullptr), -1);
+  EXPECT_EQ(errno, EINVAL);
+  const sockaddr_in name = loopback_port(5000);
+  ASSERT_EQ(tlsctp_connect(client, as_name(name), sizeof(name)), 0);
+  EXPECT_EQ(mask_of(listener), "IN");
+  sockaddr_in peer{};
+  socklen_t length = sizeof(peer);
+  server = tlsctp_accept4(listener, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK);
+  ASSERT_GE(server, 0);
+  EXPECT_EQ(ntohs(peer.sin_port), 40000);
+  EXPECT_NE(::fcntl(server, F_GETFL) & O_NONBLOCK, 0);
+}
+
+TEST_F(CallsTest, WithoutANumberNoConnectionIsLost) {
+  listen_at(5000);
+  client = make_socket();
+  const sockaddr_in name = loopback_port(5000);
+  ASSERT_EQ(tlsctp_connect(client, as_name(name), sizeof(name)), 0);
+  std::vector<int> fillers;
+  for (int fd; (fd = ::fcntl(0, F_DUPFD, 0)) >= 0;) {
+    fillers.push_back(fd);
+    if (fillers.size() > 5000) break;
+  }
+  if (fillers.size() <= 5000) {
+    EXPECT_EQ(tlsctp_accept(listener, nullptr, nullptr), -1);
+    EXPECT_EQ(errno, EMFILE);
+  }
+  for (const int fd : fillers) ::close(fd);
+  server = tlsctp_accept(listener, nullptr, nullptr);
+  EXPECT_GE(server, 0);
+}
+
+TEST_F(CallsTest, OptionsGoToTheDaemonAsBytes) {
+  connect_pair();
+  const sctp_initmsg wanted = {5, 6, 7, 8};
+  ASSERT_EQ(tlsctp_setsockopt(client, IPPROTO_SCTP, SCTP_INITMSG, &wanted, sizeof(wanted)), 0);
+  sctp_initmsg got{};
+  socklen_t length = sizeof(got);
+  ASSERT_EQ(tlsctp_getsockopt(client, IPPROTO_SCTP, SCTP_INITMSG, &got, &length), 0);
+  EXPECT_EQ(got.sinit_max_init_timeo, 8);
+  EXPECT_EQ(length, sizeof(got));
+  EXPECT_EQ(tlsctp_setsockopt(client, IPPROTO_TCP, 1, &wanted, 4), -1);
+  EXPECT_EQ(errno, ENOPROTOOPT);
+  int value = 0;
+  length = sizeof(value);
+  ASSERT_EQ(tlsctp_getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, &value, &length), 0);
+  EXPECT_EQ(value, 1);
+  ASSERT_EQ(tlsctp_getsockopt(client, SOL_SOCKET, SO_PROTOCOL, &value, &length), 0);
+  EXPECT_EQ(value, IPPROTO_SCTP);
+  // Time-outs are the handle's.
+  const timeval limit{0, 20000};
+  ASSERT_EQ(tlsctp_setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+  char byte = 0;
+  EXPECT_EQ(tlsctp_recv(client, &byte, 1, 0), -1);
+  EXPECT_EQ(errno, EAGAIN);
+}
+
+TEST_F(CallsTest, AFullSocketIsNotWritableUntilThereIsRoom) {
+  connect_pair();
+  daemon->at_daemon([&] { daemon->holds_acknowledgements = true; });
+  const std::string message(500, 'x');
+  int sent = 0;
+  while (tlsctp_send(client, message.data(), message.size(), MSG_DONTWAIT) > 0) ++sent;
+  EXPECT_EQ(errno, EAGAIN);
+  EXPECT_EQ(sent, 64);
+  EXPECT_EQ(mask_of(client), "");
+  std::thread blocked([&] { EXPECT_EQ(tlsctp_send(client, "y", 1, 0), 1); });
+  daemon->at_daemon([&] {
+    daemon->holds_acknowledgements = false;
+    for (auto& [index, socket] : daemon->sockets) {
+      if (socket->under_way() != 64) continue;
+      for (uint16_t slot = 0; slot < 64; ++slot) socket->finish(slot);
+      socket->make_room();
+    }
+  });
+  blocked.join();
+  EXPECT_EQ(mask_of(client), "OUT");
+}
+
+TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
+  connect_pair();
+  daemon->at_daemon([&] {
+    for (auto& [index, socket] : daemon->sockets) {
+      if (socket->peer == nullptr || socket->port != 5000) continue;
+      tlr_completion entry{};
+      tlr_completion_more more{};
+      entry.kind = TLR_RESTARTED;
+      more.outbound_streams = 3;
+      more.inbound_streams = 4;
+      socket->notify(entry, &more);
+      entry.kind = TLR_PATH_CHANGED;
+      more.family = 4;
+      more.address[0] = 10;
+      more.peer_port = 77;
+      more.path_state = TLR_PATH_INACTIVE;
+      socket->notify(entry, &more);
+      entry.kind = TLR_PEER_SHUTDOWN;
+      socket->notify(entry, nullptr);
+      entry.kind = TLR_SENDER_DRY;
+      socket->notify(entry, nullptr);
+    }
+  });
+  sctp_notification got{};
+  iovec part{&got, sizeof(got)};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_assoc_change));
+  EXPECT_EQ(message.msg_flags, MSG_EOR | static_cast<int>(MSG_NOTIFICATION));
+  EXPECT_EQ(got.sn_assoc_change.sac_type, SCTP_ASSOC_CHANGE);
+  EXPECT_EQ(got.sn_assoc_change.sac_length, sizeof(sctp_assoc_change));
+  EXPECT_EQ(got.sn_assoc_change.sac_state, SCTP_RESTART);
+  EXPECT_EQ(got.sn_assoc_change.sac_inbound_streams, 4);
+  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_paddr_change));
+  EXPECT_EQ(got.sn_paddr_change.spc_state, SCTP_ADDR_UNREACHABLE);
+  sockaddr_in address;
+  std::memcpy(&address, &got.sn_paddr_change.spc_aaddr, sizeof(address));
+  EXPECT_EQ(ntohs(address.sin_port), 77);
+  // In two parts.
+  part.iov_len = 4;
+  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 4);
+  EXPECT_EQ(message.msg_flags, static_cast<int>(MSG_NOTIFICATION));
+  part.iov_len = sizeof(got);
+  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_shutdown_event) - 4);
+  EXPECT_EQ(message.msg_flags, MSG_EOR | static_cast<int>(MSG_NOTIFICATION));
+  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_sender_dry_event));
+  EXPECT_EQ(mask_of(server), "OUT");
+}
+
+TEST_F(CallsTest, ADuplicateIsTheSameSocket) {
+  connect_pair();
+  const int copy = tlsctp_dup(client);
+  ASSERT_GE(copy, 0);
+  tlsctp_close(std::exchange(client, -1));
+  EXPECT_EQ(tlsctp_send(copy, "x", 1, 0), 1);
+  const int third = tlsctp_fcntl(copy, F_DUPFD_CLOEXEC, 100);
+  EXPECT_GE(third, 100);
+  // Onto a descriptor that was a socket, and away from it again.
+  ASSERT_EQ(tlsctp_dup2(0, copy), copy);
+  EXPECT_FALSE(sctp::descriptors::is_ours(copy));
+  ::close(copy);
+  EXPECT_EQ(tlsctp_send(third, "y", 1, 0), 1);
+  tlsctp_close_range(100, ~0u, 0);
+  EXPECT_FALSE(sctp::descriptors::is_ours(third));
+  char data[4];
+  EXPECT_EQ(tlsctp_recv(server, data, 4, 0), 1);
+  EXPECT_EQ(tlsctp_recv(server, data, 4, 0), 1);
+  EXPECT_EQ(tlsctp_recv(server, data, 4, 0), 0);
+  // What is ours behind the program's back survives that.
+  EXPECT_GE(client = make_socket(), 0);
+}
+
+TEST_F(CallsTest, TheLastCloseIsTold) {
+  connect_pair();
+  const int copy = tlsctp_dup(client);
+  tlsctp_close(copy);
+  daemon->at_daemon([&] { EXPECT_NE(daemon->requests.back(), TLS_CLOSE); });
+  tlsctp_close(std::exchange(client, -1));
+  daemon->at_daemon([&] { EXPECT_EQ(daemon->requests.back(), TLS_CLOSE); });
+}
+
+TEST_F(CallsTest, AChildAttachesByItself) {
+  connect_pair();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    char data[8];
+    const bool good = tlsctp_recv(server, data, sizeof(data), 0) == 4 &&
+                      tlsctp_send(server, "from the child", 14, 0) == 14;
+    ::_exit(good ? 0 : 1);
+  }
+  ASSERT_EQ(tlsctp_send(client, "ping", 4, 0), 4);
+  char data[32];
+  EXPECT_EQ(tlsctp_recv(client, data, sizeof(data), 0), 14);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  daemon->at_daemon([&] { EXPECT_EQ(daemon->attachments, 2u); });
+  // Nobody says CLOSE any more: the child may have it, for all this process knows.
+  tlsctp_close(std::exchange(server, -1));
+  daemon->at_daemon([&] { EXPECT_NE(daemon->requests.back(), TLS_CLOSE); });
+  EXPECT_EQ(tlsctp_recv(client, data, sizeof(data), 0), 0);
+}
+
+TEST_F(CallsTest, TheDaemonsEndIsAReset) {
+  connect_pair();
+  daemon.reset();
+  char byte = 0;
+  EXPECT_EQ(tlsctp_recv(client, &byte, 1, 0), -1);
+  EXPECT_EQ(errno, ECONNRESET);
+  EXPECT_EQ(tlsctp_recv(client, &byte, 1, 0), 0);
+  EXPECT_EQ(tlsctp_send(client, "x", 1, MSG_NOSIGNAL), -1);
+  EXPECT_EQ(errno, EPIPE);
+  start({});
+  const int fresh = make_socket();
+  EXPECT_GE(fresh, 0);
+  tlsctp_close(fresh);
+}
+
+TEST_F(CallsTest, EdgesAreSeenEach) {
+  connect_pair();
+  const int epoll = ::epoll_create1(0);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  ASSERT_EQ(tlsctp_epoll_ctl(epoll, EPOLL_CTL_ADD, server, &event), 0);
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_EQ(tlsctp_send(client, "x", 1, 0), 1);
+    EXPECT_EQ(::epoll_wait(epoll, &event, 1, 5000), 1) << i;
+  }
+  char byte = 0;
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(tlsctp_recv(server, &byte, 1, 0), 1);
+  EXPECT_EQ(mask_of(server), "OUT");
+  ::close(epoll);
+}
+
+TEST_F(CallsTest, SeveralMessagesInACall) {
+  connect_pair();
+  char a[4] = "one";
+  char b[4] = "two";
+  iovec parts[2] = {{a, 3}, {b, 3}};
+  mmsghdr messages[2] = {};
+  messages[0].msg_hdr.msg_iov = &parts[0];
+  messages[1].msg_hdr.msg_iov = &parts[1];
+  messages[0].msg_hdr.msg_iovlen = messages[1].msg_hdr.msg_iovlen = 1;
+  EXPECT_EQ(tlsctp_sendmmsg(client, messages, 2, 0), 2);
+  EXPECT_EQ(messages[1].msg_len, 3u);
+  std::memset(a, 0, 4);
+  EXPECT_EQ(tlsctp_recvmmsg(server, messages, 2, MSG_WAITFORONE, nullptr), 2);
+  EXPECT_STREQ(a, "one");
+  EXPECT_EQ(messages[0].msg_hdr.msg_flags, MSG_EOR);
+}
+
+}  // namespace
+}  // namespace trunkline::test

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Several processes that hold one socket: readers and senders at once, some of them killed
+// anywhere.
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <csignal>
+#include <thread>
+#include <vector>
+
+#include "fixture.h"
+
+namespace trunkline::test {
+namespace {
+
+// What the processes tell each other.
+struct Board {
+  std::atomic<uint64_t> received;
+  std::atomic<uint64_t> sum;
+  std::atomic<uint32_t> twice;
+  std::atomic<uint32_t> stop;
+  std::atomic<uint8_t> seen[1];  // of each message
+};
+
+class HoldersTest : public SocketsTest {
+ protected:
+  void SetUp() override {
+    SocketsTest::SetUp();
+    const char* const wanted = std::getenv("TRUNKLINE_SOCKET_MESSAGES");
+    if (wanted != nullptr) messages = static_cast<uint32_t>(std::atoi(wanted));
+    size_ = sizeof(Board) + messages;
+    void* const at =
+        ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    board = new (at) Board{};
+  }
+  void TearDown() override {
+    SocketsTest::TearDown();
+    ::munmap(board, size_);
+  }
+
+  // Reads until somebody sends the last number, which it sends back for the next reader.
+  static void read_all(int fd, Board& board, uint32_t messages) {
+    for (;;) {
+      uint32_t number = 0;
+      const ssize_t n = tlsctp_recv(fd, &number, sizeof(number), 0);
+      if (n <= 0) return;
+      if (number >= messages) return;
+      if (board.seen[number].exchange(1) != 0) ++board.twice;
+      board.sum += number;
+      ++board.received;
+    }
+  }
+  pid_t fork_reader(int threads) {
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    std::vector<std::thread> readers;
+    for (int i = 0; i < threads; ++i) {
+      readers.emplace_back([&] { read_all(server, *board, messages); });
+    }
+    for (std::thread& reader : readers) reader.join();
+    ::_exit(0);
+  }
+  void expect_nothing_lost_in_the_rings() {
+    char byte = 0;
+    // Whoever looks last takes what nobody accounts for.
+    EXPECT_EQ(tlsctp_recv(server, &byte, 1, MSG_DONTWAIT), -1);
+    daemon->at_daemon([&] {
+      for (auto& [index, socket] : daemon->sockets) {
+        if (socket->peer == nullptr) continue;
+        socket->take_returns();
+        EXPECT_EQ(socket->lent(), 0u);
+        EXPECT_EQ(socket->under_way(), 0u);
+        EXPECT_EQ(load_seq_cst(socket->page.tokens), 0u);
+      }
+    });
+  }
+
+  uint32_t messages = 100'000;
+  Board* board = nullptr;
+
+ private:
+  size_t size_ = 0;
+};
+
+TEST_F(HoldersTest, FourReadersInTwoProcessesGetEachMessageOnce) {
+  connect_pair();
+  const pid_t children[2] = {fork_reader(2), fork_reader(2)};
+  uint32_t seed = 1;
+  for (uint32_t i = 0; i < messages; ++i) {
+    ASSERT_EQ(tlsctp_send(client, &i, sizeof(i), 0), 4);
+    seed = seed * 1664525u + 1013904223u;
+    if (seed >> 24 == 0) std::this_thread::yield();
+  }
+  for (uint32_t i = 0; i < 4; ++i) tlsctp_send(client, &messages, sizeof(messages), 0);
+  for (const pid_t child : children) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_EQ(board->received, messages);
+  EXPECT_EQ(board->sum, uint64_t{messages} * (messages - 1) / 2);
+  EXPECT_EQ(board->twice, 0u);
+  expect_nothing_lost_in_the_rings();
+}
+
+// A reader that dies may take one message with it for each of its threads, and no more.
+TEST_F(HoldersTest, ReadersMayBeKilledAnywhere) {
+  connect_pair();
+  pid_t children[2] = {fork_reader(2), fork_reader(2)};
+  const uint32_t count = messages / 4;
+  std::thread sender([&] {
+    for (uint32_t i = 0; i < count; ++i) tlsctp_send(client, &i, sizeof(i), 0);
+    // So many that all of them find one.
+    for (uint32_t i = 0; i < 4; ++i) tlsctp_send(client, &messages, sizeof(messages), 0);
+  });
+  uint32_t kills = 0;
+  uint64_t last = 0;
+  for (uint32_t seed = 1; board->received + 2 * kills < count && kills < 60;) {
+    seed = seed * 1664525u + 1013904223u;
+    ::usleep(1000 + (seed >> 20));
+    if (board->received == last && board->received == 0) continue;
+    last = board->received;
+    if (last + 4096 > count) break;  // the rest is for those that live
+    pid_t& child = children[kills++ % 2];
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    child = fork_reader(2);
+  }
+  sender.join();
+  for (const pid_t child : children) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_GT(kills, 0u);
+  EXPECT_EQ(board->twice, 0u);
+  EXPECT_LE(board->received, count);
+  EXPECT_GE(board->received + 2 * kills, count);
+  expect_nothing_lost_in_the_rings();
+}
+
+TEST_F(HoldersTest, SendersMayBeKilledAnywhere) {
+  FakeGeometry small;
+  small.tx_slots = 16;
+  start(small);
+  connect_pair();
+  const auto fork_sender = [&] {
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    std::thread threads[2];
+    for (std::thread& thread : threads) {
+      thread = std::thread([&] {
+        const std::string message(1200, 'x');
+        while (board->stop == 0 && tlsctp_send(client, message.data(), message.size(), 0) > 0) {
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    ::_exit(0);
+  };
+  pid_t children[2] = {fork_sender(), fork_sender()};
+  std::thread reader([&] {
+    char data[2048];
+    for (ssize_t n; (n = tlsctp_recv(server, data, sizeof(data), 0)) > 0;) {
+      if (n == 4) return;
+      EXPECT_EQ(n, 1200);
+      ++board->received;
+    }
+  });
+  uint64_t last = 0;
+  for (uint32_t i = 0, seed = 7; i < 60; ++i) {
+    // Somebody sends, whoever was killed.
+    while (board->received < last + 20) ::usleep(200);
+    last = board->received;
+    seed = seed * 1664525u + 1013904223u;
+    ::usleep(seed >> 21);
+    ::kill(children[i % 2], SIGKILL);
+    ::waitpid(children[i % 2], nullptr, 0);
+    children[i % 2] = fork_sender();
+  }
+  board->stop = 1;
+  for (const pid_t child : children) ::waitpid(child, nullptr, 0);
+  ASSERT_EQ(tlsctp_send(client, "last", 4, 0), 4);
+  reader.join();
+  // All slots are there again.
+  ASSERT_EQ(tlsctp_send(client, "more", 4, 0), 4);
+  char data[8];
+  ASSERT_EQ(tlsctp_recv(server, data, sizeof(data), 0), 4);
+  daemon->at_daemon([] {});
+  const std::string largest(size_t{16} * 512, 'y');
+  ASSERT_EQ(tlsctp_send(client, largest.data(), largest.size(), MSG_DONTWAIT),
+            static_cast<ssize_t>(largest.size()));
+  std::vector<char> got(largest.size());
+  ASSERT_EQ(tlsctp_recv(server, got.data(), got.size(), 0), static_cast<ssize_t>(got.size()));
+  expect_nothing_lost_in_the_rings();
+}
+
+}  // namespace
+}  // namespace trunkline::test
