@@ -3,7 +3,7 @@
 // blocks is reported as blocking and ends later, in the answer to a "?".
 //
 //   to the agent              from the agent, each answer closed by a line "."
-//   0 send s=c len=5          r RESULT, or b (it blocks)
+//   0 send s=c len=5          r RESULT, or b ID (it blocks)
 //   ?                         m NAME=MASK ..., e ID RESULT for each call that ended meanwhile
 #define _GNU_SOURCE
 #include "agent.h"
@@ -170,9 +170,18 @@ static struct timespec after(long ms) {
   return at;
 }
 
-// Calls of the driver's own that wait for something, and end.
-static bool takes_its_time(const char* call) {
-  return strcmp(call, "drain") == 0 || strcmp(call, "fill") == 0 || strcmp(call, "pause") == 0;
+// Everything else ends by itself, however slow the machine is.
+static bool may_block(const struct Step* step) {
+  static const char* const kCalls[] = {"connect", "accept", "connectx", "close", "shutdown",
+                                       "poll",    "epoll_wait", "dup2"};
+  for (size_t i = 0; i < sizeof(kCalls) / sizeof(kCalls[0]); i++) {
+    if (strcmp(step->call, kCalls[i]) == 0) {
+      return true;
+    }
+  }
+  const bool moves = strstr(step->call, "send") != NULL || strstr(step->call, "recv") != NULL ||
+                     strstr(step->call, "read") != NULL || strstr(step->call, "write") != NULL;
+  return moves && strstr(step_text(step, "flags", ""), "DONTWAIT") == NULL;
 }
 
 static void start(const char* line) {
@@ -199,7 +208,7 @@ static void start(const char* line) {
     task->started = pthread_create(&task->thread, NULL, worker, task) == 0;
   }
   pthread_cond_broadcast(&news);
-  const struct timespec end = after(takes_its_time(task->step.call) ? kPatience : block_ms);
+  const struct timespec end = after(may_block(&task->step) ? block_ms : kPatience);
   while (task->state != kDone && pthread_cond_timedwait(&news, &lock, &end) != ETIMEDOUT) {
   }
   if (task->state == kDone) {
@@ -207,7 +216,7 @@ static void start(const char* line) {
     task->state = kIdle;
   } else {
     task->blocked = true;
-    fprintf(answers, "b\n");
+    fprintf(answers, "b %s\n", task->id);
   }
   pthread_mutex_unlock(&lock);
 }

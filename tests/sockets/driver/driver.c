@@ -68,6 +68,7 @@ static int script_number;
 static unsigned watch;
 static struct Out ended;  // of calls that had blocked, as lines
 static struct Out raw;
+static char blocked[24];  // the call of this step, while it has not ended
 
 static long now_ms(void) {
   struct timespec at;
@@ -315,6 +316,13 @@ static bool take_masks(int process, char* words) {
 
 static void take_ended(const char* text) {
   const char* blank = strchr(text, ' ');
+  if (blocked[0] != '\0' && blank != NULL && strlen(blocked) == (size_t)(blank - text) &&
+      strncmp(text, blocked, strlen(blocked)) == 0) {
+    out_clear(&raw);  // it was slow, no more: nothing else has happened since it began
+    outf(&raw, "%s", blank + 1);
+    blocked[0] = '\0';
+    return;
+  }
   outf(&ended, "  ended %.*s -> ", (int)(blank != NULL ? blank - text : 0), text);
   out_normal(&ended, blank != NULL ? blank + 1 : "");
   outf(&ended, "\n");
@@ -453,6 +461,7 @@ static bool read_answer(int number) {
       outf(&raw, "%s", line + 2);
     } else if (line[0] == 'b') {
       outf(&raw, "blocks");
+      snprintf(blocked, sizeof(blocked), "%.16s", line + 2);
     } else if (line[0] == 'p') {
       process->pid = atoi(line + 2);
     }
@@ -497,6 +506,7 @@ static void do_step(const char* line) {
   }
   struct Process* process = &processes[step.process];
   out_clear(&raw);
+  blocked[0] = '\0';
   if (!process->alive && strcmp(step.call, "kill") != 0 && process->pid == 0) {
     start_process(step.process);
   }
@@ -510,11 +520,11 @@ static void do_step(const char* line) {
   } else {
     do_call(&step, line);
   }
+  settle(is_quick(step.call) && blocked[0] == '\0');
   struct Out result;
   out_clear(&result);
   out_normal(&result, raw.text);
   fprintf(output, "%s -> %s", line, result.text);
-  settle(is_quick(step.call) && strcmp(raw.text, "blocks") != 0);
   print_masks();
   fflush(output);
 }
