@@ -708,20 +708,22 @@ static void call_epoll_wait(const struct Step* step, struct Out* out) {
   }
 }
 
-static ssize_t fill_one(int fd, const char* bytes, size_t size) {
-  return send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-// Until nothing goes any more. How much that is differs between implementations: a mark.
+// Until nothing goes any more, not even once what was sent has been acknowledged. How much that is
+// differs between implementations: a mark.
 static void call_fill(const struct Step* step, struct Out* out) {
   size_t size;
   char* bytes = payload(step, &size);
   long count = 0;
   const int fd = descriptor(step, "s");
-  while (count < 100000 && fill_one(fd, bytes, size) >= 0) {
-    count++;
-  }
-  outf(out, "<count %ld> then %s", count, error_name(errno));
+  struct pollfd one = {.fd = fd, .events = POLLOUT};
+  int saved;
+  do {
+    while (count < 100000 && send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+      count++;
+    }
+    saved = errno;
+  } while (saved == EAGAIN && count < 100000 && poll(&one, 1, 120) > 0);
+  outf(out, "<count %ld> then %s", count, error_name(saved));
   free(bytes);
 }
 
