@@ -90,6 +90,9 @@ SUITES = [
           env={'TRUNKLINE_WORKERS': '2'}, beside='waits'),
     Suite('e2e-wrong', 'script', 'build', scripts=('tests/e2e/test_daemon_*.py',), parallel=False,
           env={'TRUNKLINE_WORKERS': '2,misdirect'}, beside='waits'),
+    # Scripts of calls, random walks, programs: on the kernel and on our sockets. Waiting, mostly.
+    Suite('sockets', 'script', 'build', scripts=('tests/sockets/test_*.py',), timeout=900,
+          beside='waits'),
     Suite('unit-asan', 'gtest', 'build-asan', 'tests/unit', env=SANITIZERS),
     Suite('threads-tsan', 'gtest', 'build-tsan', 'tests/unit',
           only=('*client*', '*appring*', '*hand_over*', '*race*'), env=SANITIZERS),

@@ -28,10 +28,19 @@ def golden(name):
     return sides.read_lines(HERE / 'golden' / f'{name}.txt')
 
 
-def run_side(make, names, into):
+def run_side(make, names, into, known):
     side = make()
     for name in names:
-        into[name] = side.run(SETS[name], timeout=600)
+        lines = side.run(SETS[name], timeout=600)
+        # What differs gets more time, once: machines stand still now and then.
+        again = {each.script.partition('/')[2]
+                 for each in compare.compare(name, golden(name), lines, known)}
+        if again:
+            into[f'{name} first'] = lines
+            lines = {**lines, **side.run([s for s in SETS[name] if s[0] in again], 600, patience=3)}
+        into[name] = lines
+    for entry in known:
+        entry.used = 0
     side.stop()
 
 
@@ -42,9 +51,10 @@ def setup(t):
     Results.not_ours = sides.no_preload()
     runs = []
     if wanted['kernel']:
-        runs.append(('kernel', lambda: sides.Kernel(t.folder), wanted['kernel'], Results.kernel))
+        runs.append(('kernel', lambda: sides.Kernel(t.folder), wanted['kernel'], Results.kernel,
+                     []))
     if wanted['ours'] and not Results.not_ours:
-        runs.append(('ours', lambda: sides.Trunkline(t.folder), wanted['ours'], Results.ours))
+        runs.append(('ours', lambda: sides.Trunkline(t.folder), wanted['ours'], Results.ours, KNOWN))
 
     def go(label, *arguments):
         try:
@@ -84,6 +94,9 @@ def our_case(name):
         if Results.not_ours:
             raise cases.Skip(Results.not_ours)
         lines = taken('ours', Results.ours, name)
+        if f'{name} first' in Results.ours:
+            first = compare.compare(name, golden(name), Results.ours[f'{name} first'], KNOWN)
+            t.log('differed-once.txt').write_text('\n'.join(map(str, first)) + '\n')
         judge(t, compare.compare(name, golden(name), lines, KNOWN))
         missing = compare.gone(KNOWN, [name])
         cases.check_equal([entry.where for entry in missing], [], 'listed, and not seen any more')

@@ -172,8 +172,8 @@ static struct timespec after(long ms) {
 
 // Everything else ends by itself, however slow the machine is.
 static bool may_block(const struct Step* step) {
-  static const char* const kCalls[] = {"connect", "accept", "connectx", "close", "shutdown",
-                                       "poll",    "epoll_wait", "dup2"};
+  static const char* const kCalls[] = {"connect",  "accept", "connectx",   "close",
+                                       "shutdown", "poll",   "epoll_wait", "dup2"};
   for (size_t i = 0; i < sizeof(kCalls) / sizeof(kCalls[0]); i++) {
     if (strcmp(step->call, kCalls[i]) == 0) {
       return true;
@@ -282,8 +282,7 @@ static void tell_epoll(enum Watch kind) {
     for (const struct Name* bit = kPollBits; bit->name != NULL; bit++) {
       outf(&out, "%s", (table[i].seen[kind] & (unsigned)bit->value) != 0 ? bit->name : "");
     }
-    fprintf(answers, " %s.%s=%s", table[i].name, kWatchNames[kind],
-            out.size == 0 ? "-" : out.text);
+    fprintf(answers, " %s.%s=%s", table[i].name, kWatchNames[kind], out.size == 0 ? "-" : out.text);
   }
 }
 
@@ -394,7 +393,9 @@ static struct Task* task_named(const char* id) {
   return NULL;
 }
 
-static void nothing(int number) { (void)number; }
+static void nothing(int number) {
+  (void)number;
+}
 
 // A signal to the thread of a call that blocks.
 static void signal_task(const struct Step* step) {
@@ -402,9 +403,10 @@ static void signal_task(const struct Step* step) {
   struct sigaction action = {.sa_handler = nothing};
   action.sa_flags = step_number(step, "restart", 0) != 0 ? SA_RESTART : 0;
   sigaction(SIGUSR1, &action, NULL);
-  fprintf(answers, "r %s\n", task == NULL                                ? "no such call"
-                             : pthread_kill(task->thread, SIGUSR1) == 0 ? "ok"
-                                                                        : "failed");
+  fprintf(answers, "r %s\n",
+          task == NULL                               ? "no such call"
+          : pthread_kill(task->thread, SIGUSR1) == 0 ? "ok"
+                                                     : "failed");
 }
 
 static bool own_call(const char* line) {

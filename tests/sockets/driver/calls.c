@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/sctp.h>
 #include <poll.h>
@@ -18,7 +19,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <linux/sockios.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -26,12 +26,21 @@
 
 enum { kGuard = 64, kMaxVectors = 8, kControl = 512 };
 
-static const struct Name kSocketWords[] = {
-    {AF_INET, "inet"},          {AF_INET6, "inet6"},          {AF_UNIX, "unix"},
-    {SOCK_STREAM, "stream"},    {SOCK_SEQPACKET, "seqpacket"}, {SOCK_DGRAM, "dgram"},
-    {SOCK_RAW, "raw"},          {IPPROTO_SCTP, "sctp"},       {IPPROTO_TCP, "tcp"},
-    {SOCK_NONBLOCK, "nonblock"}, {SOCK_CLOEXEC, "cloexec"},   {SHUT_RD, "r"},
-    {SHUT_WR, "w"},             {SHUT_RDWR, "rw"},            {0, NULL}};
+static const struct Name kSocketWords[] = {{AF_INET, "inet"},
+                                           {AF_INET6, "inet6"},
+                                           {AF_UNIX, "unix"},
+                                           {SOCK_STREAM, "stream"},
+                                           {SOCK_SEQPACKET, "seqpacket"},
+                                           {SOCK_DGRAM, "dgram"},
+                                           {SOCK_RAW, "raw"},
+                                           {IPPROTO_SCTP, "sctp"},
+                                           {IPPROTO_TCP, "tcp"},
+                                           {SOCK_NONBLOCK, "nonblock"},
+                                           {SOCK_CLOEXEC, "cloexec"},
+                                           {SHUT_RD, "r"},
+                                           {SHUT_WR, "w"},
+                                           {SHUT_RDWR, "rw"},
+                                           {0, NULL}};
 
 static void* wild(void) {
   static void* page;
@@ -130,7 +139,8 @@ static void call_accept(const struct Step* step, struct Out* out) {
   struct sockaddr* to = pointer(step, "ptr", &address);
   socklen_t* length = pointer(step, "lenptr", to != NULL ? &size : NULL);
   const int wanted = lowest();
-  const int made = step_has(step, "flags") ? accept4(fd, to, length, flags) : accept(fd, to, length);
+  const int made =
+      step_has(step, "flags") ? accept4(fd, to, length, flags) : accept(fd, to, length);
   new_descriptor(step, out, made, wanted);
   if (made >= 0 && to != NULL && (void*)to != wild()) {
     out_name(out, &address, given, size);
@@ -297,8 +307,8 @@ static void prepare_send(const struct Step* step, struct Sending* sending) {
 static void call_sendmsg(const struct Step* step, struct Out* out) {
   struct Sending sending;
   prepare_send(step, &sending);
-  result(out, sendmsg(descriptor(step, "s"), pointer(step, "msgptr", &sending.head),
-                      flags_of(step)));
+  result(out,
+         sendmsg(descriptor(step, "s"), pointer(step, "msgptr", &sending.head), flags_of(step)));
   free(sending.bytes);
 }
 
@@ -324,13 +334,12 @@ static void call_sctp_sendmsg(const struct Step* step, struct Out* out) {
   char* bytes = payload(step, &size);
   struct sockaddr_storage address;
   const socklen_t length = address_parse(step_text(step, "to", ""), &address);
-  result(out, sctp_sendmsg(descriptor(step, "s"), bytes, size,
-                           length != 0 ? (struct sockaddr*)&address : NULL, length,
-                           (uint32_t)step_number(step, "ppid", 0),
-                           (uint32_t)step_number(step, "sflags", 0),
-                           (uint16_t)step_number(step, "stream", 0),
-                           (uint32_t)step_number(step, "ttl", 0),
-                           (uint32_t)step_number(step, "context", 0)));
+  result(out,
+         sctp_sendmsg(
+             descriptor(step, "s"), bytes, size, length != 0 ? (struct sockaddr*)&address : NULL,
+             length, (uint32_t)step_number(step, "ppid", 0),
+             (uint32_t)step_number(step, "sflags", 0), (uint16_t)step_number(step, "stream", 0),
+             (uint32_t)step_number(step, "ttl", 0), (uint32_t)step_number(step, "context", 0)));
   free(bytes);
 }
 
@@ -341,6 +350,12 @@ static char* buffer(size_t size) {
   return bytes;
 }
 
+// A call without flags can't tell notifications from messages; their first bytes do.
+static bool looks_notified(const char* bytes, ssize_t got) {
+  const struct sctp_assoc_change* head = (const void*)bytes;
+  return got >= 8 && (head->sac_type & 0xfff0) == 0x8000 && head->sac_length == (uint32_t)got;
+}
+
 static void received(struct Out* out, const char* bytes, size_t size, ssize_t got) {
   for (size_t i = 0; i < kGuard; i++) {
     if (bytes[size + i] != 0x5a) {
@@ -348,16 +363,12 @@ static void received(struct Out* out, const char* bytes, size_t size, ssize_t go
       break;
     }
   }
-  if (got > 0) {
+  if (looks_notified(bytes, got)) {
+    out_notification(out, bytes, (size_t)got);
+  } else if (got > 0) {
     outf(out, " ");
     out_bytes(out, bytes, (size_t)got);
   }
-}
-
-// A call without flags can't tell notifications from messages; their first bytes do.
-static bool looks_notified(const char* bytes, ssize_t got) {
-  const struct sctp_assoc_change* head = (const void*)bytes;
-  return got >= 8 && (head->sac_type & 0xfff0) == 0x8000 && head->sac_length == (uint32_t)got;
 }
 
 static void plain_receive(const struct Step* step, struct Out* out, int kind) {
@@ -371,18 +382,20 @@ static void plain_receive(const struct Step* step, struct Out* out, int kind) {
                       : kind == 1 ? read(fd, to, size)
                                   : readv(fd, vector, (int)step_number(step, "count", (long)count));
   if (result(out, got)) {
-    if (looks_notified(bytes, got)) {
-      out_notification(out, bytes, (size_t)got);
-    } else {
-      received(out, bytes, size, got);
-    }
+    received(out, bytes, size, got);
   }
   free(bytes);
 }
 
-static void call_recv(const struct Step* step, struct Out* out) { plain_receive(step, out, 0); }
-static void call_read(const struct Step* step, struct Out* out) { plain_receive(step, out, 1); }
-static void call_readv(const struct Step* step, struct Out* out) { plain_receive(step, out, 2); }
+static void call_recv(const struct Step* step, struct Out* out) {
+  plain_receive(step, out, 0);
+}
+static void call_read(const struct Step* step, struct Out* out) {
+  plain_receive(step, out, 1);
+}
+static void call_readv(const struct Step* step, struct Out* out) {
+  plain_receive(step, out, 2);
+}
 
 static void call_recvfrom(const struct Step* step, struct Out* out) {
   const size_t size = (size_t)step_number(step, "len", 1000);
@@ -418,8 +431,8 @@ static void prepare_receive(const struct Step* step, struct Receiving* receiving
   receiving->bytes = buffer(receiving->size);
   char* to = pointer(step, "ptr", receiving->bytes);
   struct msghdr* head = &receiving->head;
-  head->msg_iovlen =
-      (size_t)step_number(step, "count", (long)vectors(step, to, receiving->size, receiving->vector));
+  head->msg_iovlen = (size_t)step_number(
+      step, "count", (long)vectors(step, to, receiving->size, receiving->vector));
   head->msg_iov = pointer(step, "vecptr", receiving->vector);
   head->msg_namelen = (socklen_t)step_number(step, "alen", 0);
   head->msg_name = head->msg_namelen != 0 ? pointer(step, "fromptr", &receiving->address) : NULL;
@@ -448,8 +461,8 @@ static void out_message(struct Out* out, const struct Receiving* receiving, ssiz
 static void call_recvmsg(const struct Step* step, struct Out* out) {
   struct Receiving receiving;
   prepare_receive(step, &receiving);
-  const ssize_t got = recvmsg(descriptor(step, "s"), pointer(step, "msgptr", &receiving.head),
-                              flags_of(step));
+  const ssize_t got =
+      recvmsg(descriptor(step, "s"), pointer(step, "msgptr", &receiving.head), flags_of(step));
   if (result(out, got)) {
     out_message(out, &receiving, got);
   }
@@ -465,8 +478,8 @@ static void call_recvmmsg(const struct Step* step, struct Out* out) {
     prepare_receive(step, &receiving[i]);
     heads[i].msg_hdr = receiving[i].head;
   }
-  const int got = recvmmsg(descriptor(step, "s"), pointer(step, "msgptr", heads), count,
-                           flags_of(step), NULL);
+  const int got =
+      recvmmsg(descriptor(step, "s"), pointer(step, "msgptr", heads), count, flags_of(step), NULL);
   if (result(out, got)) {
     for (int i = 0; i < got; i++) {
       receiving[i].head = heads[i].msg_hdr;
@@ -605,7 +618,8 @@ static void addresses(const struct Step* step, struct Out* out, bool peer) {
   const char* at = (const char*)list;
   for (int i = 0; i < count; i++) {
     const sa_family_t family = ((const struct sockaddr*)(const void*)at)->sa_family;
-    const size_t size = family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    const size_t size =
+        family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     outf(out, " ");
     out_address(out, at, size);
     at += size;
@@ -615,7 +629,9 @@ static void addresses(const struct Step* step, struct Out* out, bool peer) {
   }
 }
 
-static void call_getpaddrs(const struct Step* step, struct Out* out) { addresses(step, out, true); }
+static void call_getpaddrs(const struct Step* step, struct Out* out) {
+  addresses(step, out, true);
+}
 static void call_getladdrs(const struct Step* step, struct Out* out) {
   addresses(step, out, false);
 }
@@ -629,8 +645,7 @@ static int address_list(const struct Step* step, char* packed) {
   for (char* word = strtok_r(copy, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
     struct sockaddr_storage address;
     const socklen_t size = address_parse(word, &address);
-    const size_t used =
-        size == sizeof(struct sockaddr_in) ? size : sizeof(struct sockaddr_in6);
+    const size_t used = size == sizeof(struct sockaddr_in) ? size : sizeof(struct sockaddr_in6);
     memcpy(packed, &address, used);
     packed += used;
     count++;
@@ -649,7 +664,8 @@ static void call_connectx(const struct Step* step, struct Out* out) {
   _Alignas(8) char packed[1024];
   const int count = address_list(step, packed);
   sctp_assoc_t id = 0;
-  if (result(out, sctp_connectx(descriptor(step, "s"), (struct sockaddr*)(void*)packed, count, &id))) {
+  if (result(out,
+             sctp_connectx(descriptor(step, "s"), (struct sockaddr*)(void*)packed, count, &id))) {
     outf(out, " <assoc %d>", id);
   }
 }
@@ -791,28 +807,50 @@ static const struct {
   const char* name;
   void (*run)(const struct Step*, struct Out*);
 } kCalls[] = {
-    {"socket", call_socket},           {"socketpair", call_pair},
-    {"bind", call_bind},               {"connect", call_connect},
-    {"listen", call_listen},           {"accept", call_accept},
-    {"getsockname", call_getsockname}, {"getpeername", call_getpeername},
-    {"send", call_send},               {"write", call_write},
-    {"writev", call_writev},           {"sendto", call_sendto},
-    {"sendmsg", call_sendmsg},         {"sendmmsg", call_sendmmsg},
-    {"sctp_sendmsg", call_sctp_sendmsg}, {"recv", call_recv},
-    {"read", call_read},               {"readv", call_readv},
-    {"recvfrom", call_recvfrom},       {"recvmsg", call_recvmsg},
-    {"recvmmsg", call_recvmmsg},       {"sctp_recvmsg", call_sctp_recvmsg},
-    {"shutdown", call_shutdown},       {"close", call_close},
-    {"dup", call_dup},                 {"dup2", call_dup2},
-    {"fcntl", call_fcntl},             {"ioctl", call_ioctl},
-    {"setsockopt", call_setsockopt},   {"getsockopt", call_getsockopt},
-    {"getpaddrs", call_getpaddrs},     {"getladdrs", call_getladdrs},
-    {"bindx", call_bindx},             {"connectx", call_connectx},
-    {"peeloff", call_peeloff},         {"poll", call_poll},
-    {"epoll_create", call_epoll_create}, {"epoll_ctl", call_epoll_ctl},
-    {"epoll_wait", call_epoll_wait},   {"fill", call_fill},
-    {"drain", call_drain},             {"pause", call_pause},
-    {"sendfd", call_sendfd},           {"recvfd", call_recvfd},
+    {"socket", call_socket},
+    {"socketpair", call_pair},
+    {"bind", call_bind},
+    {"connect", call_connect},
+    {"listen", call_listen},
+    {"accept", call_accept},
+    {"getsockname", call_getsockname},
+    {"getpeername", call_getpeername},
+    {"send", call_send},
+    {"write", call_write},
+    {"writev", call_writev},
+    {"sendto", call_sendto},
+    {"sendmsg", call_sendmsg},
+    {"sendmmsg", call_sendmmsg},
+    {"sctp_sendmsg", call_sctp_sendmsg},
+    {"recv", call_recv},
+    {"read", call_read},
+    {"readv", call_readv},
+    {"recvfrom", call_recvfrom},
+    {"recvmsg", call_recvmsg},
+    {"recvmmsg", call_recvmmsg},
+    {"sctp_recvmsg", call_sctp_recvmsg},
+    {"shutdown", call_shutdown},
+    {"close", call_close},
+    {"dup", call_dup},
+    {"dup2", call_dup2},
+    {"fcntl", call_fcntl},
+    {"ioctl", call_ioctl},
+    {"setsockopt", call_setsockopt},
+    {"getsockopt", call_getsockopt},
+    {"getpaddrs", call_getpaddrs},
+    {"getladdrs", call_getladdrs},
+    {"bindx", call_bindx},
+    {"connectx", call_connectx},
+    {"peeloff", call_peeloff},
+    {"poll", call_poll},
+    {"epoll_create", call_epoll_create},
+    {"epoll_ctl", call_epoll_ctl},
+    {"epoll_wait", call_epoll_wait},
+    {"fill", call_fill},
+    {"drain", call_drain},
+    {"pause", call_pause},
+    {"sendfd", call_sendfd},
+    {"recvfd", call_recvfd},
 };
 
 bool call_run(const struct Step* step, struct Out* out) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Runs scripts of socket calls in up to four processes, one step at a time, and prints one line a
 // step: the step, its result, and how the poll masks of all sockets changed once all was quiet.
-// Nothing in it expects anything: the same program runs on the kernel's SCTP and on another, and the
-// lines are compared. ../README.md has the language.
+// Nothing in it expects anything: the same program runs on the kernel's SCTP and on another, and
+// the lines are compared. ../README.md has the language.
 //
 //   driver [--settle MS] [--block MS] [--base N] [--output FILE] SCRIPTS...
 //
@@ -76,7 +76,9 @@ static long now_ms(void) {
   return at.tv_sec * 1000 + at.tv_nsec / 1000000;
 }
 
-static int first_port(void) { return kFirstPort + script_number % kScripts * kPortsEach; }
+static int first_port(void) {
+  return kFirstPort + script_number % kScripts * kPortsEach;
+}
 
 // ---- processes ----
 
@@ -291,7 +293,9 @@ static struct Mask* mask_named(const char* name) {
 }
 
 // Events of edges are news each time; the others are told when they change.
-static bool is_news(const struct Mask* mask) { return strstr(mask->name, ".edge") != NULL; }
+static bool is_news(const struct Mask* mask) {
+  return strstr(mask->name, ".edge") != NULL;
+}
 
 static bool take_masks(int process, char* words) {
   bool changed = false;
@@ -429,11 +433,12 @@ static void print_masks(void) {
 
 // What can change nothing that is seen later than its own end.
 static bool is_quick(const char* call) {
-  static const char* const kQuick[] = {"socket", "bind", "setsockopt", "getsockopt", "getsockname",
-                                       "getpeername", "fcntl", "dup", "epoll_create", "epoll_ctl",
-                                       "epoll_wait", "poll", "ioctl", "getpaddrs", "getladdrs",
-                                       "recv", "recvmsg", "recvfrom", "read", "readv", "recvmmsg",
-                                       "sctp_recvmsg", "bindx", "sendfd", "recvfd", "socketpair"};
+  static const char* const kQuick[] = {
+      "socket", "bind",      "setsockopt",   "getsockopt",   "getsockname", "getpeername",
+      "fcntl",  "dup",       "epoll_create", "epoll_ctl",    "epoll_wait",  "poll",
+      "ioctl",  "getpaddrs", "getladdrs",    "recv",         "recvmsg",     "recvfrom",
+      "read",   "readv",     "recvmmsg",     "sctp_recvmsg", "bindx",       "sendfd",
+      "recvfd", "socketpair"};
   for (size_t i = 0; i < sizeof(kQuick) / sizeof(kQuick[0]); i++) {
     if (strcmp(call, kQuick[i]) == 0) {
       return true;
@@ -583,8 +588,10 @@ int main(int argc, char** argv) {
   if (strcmp(argv[0], "agent") == 0) {
     return agent_main(argc, argv);
   }
-  static const struct option kOptions[] = {{"settle", 1, NULL, 's'}, {"block", 1, NULL, 'b'},
-                                           {"base", 1, NULL, 'n'},   {"output", 1, NULL, 'o'},
+  static const struct option kOptions[] = {{"settle", 1, NULL, 's'},
+                                           {"block", 1, NULL, 'b'},
+                                           {"base", 1, NULL, 'n'},
+                                           {"output", 1, NULL, 'o'},
                                            {0}};
   output = stdout;
   for (int c; (c = getopt_long(argc, argv, "", kOptions, NULL)) != -1;) {

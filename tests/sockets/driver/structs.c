@@ -12,12 +12,21 @@
 #include <sys/time.h>
 
 #define AT(type, member, name, kind) \
-  {name, offsetof(struct type, member), sizeof(((struct type*)0)->member), kind}
-#define SCTP(name, type, ...) {#name, SCTP_##name, IPPROTO_SCTP, sizeof(struct type), {__VA_ARGS__}}
+  { name, offsetof(struct type, member), sizeof(((struct type*)0)->member), kind }
+#define SCTP(name, type, ...)                                \
+  {                                                          \
+#name, SCTP_##name, IPPROTO_SCTP, sizeof(struct type), { \
+      __VA_ARGS__                                            \
+    }                                                        \
+  }
 #define NUMBER(name, level, number, kind) \
-  {name, number, level, sizeof(int), {{"value", 0, sizeof(int), kind}}}
+  {                                       \
+    name, number, level, sizeof(int), {   \
+      { "value", 0, sizeof(int), kind }   \
+    }                                     \
+  }
 #define SCTP_NUMBER(name) NUMBER(#name, IPPROTO_SCTP, SCTP_##name, 'u')
-#define ASSOC_VALUE(name)                           \
+#define ASSOC_VALUE(name)                                                    \
   SCTP(name, sctp_assoc_value, AT(sctp_assoc_value, assoc_id, "assoc", 'a'), \
        AT(sctp_assoc_value, assoc_value, "value", 'u'))
 #define SOCKET_NUMBER(name) NUMBER(#name, SOL_SOCKET, SO_##name, 'u')
@@ -60,8 +69,7 @@ static const struct Layout kOptions[] = {
          AT(sctp_sndrcvinfo, sinfo_context, "context", 'u'),
          AT(sctp_sndrcvinfo, sinfo_timetolive, "ttl", 'u'),
          AT(sctp_sndrcvinfo, sinfo_assoc_id, "assoc", 'a')),
-    SCTP(EVENTS, sctp_event_subscribe,
-         AT(sctp_event_subscribe, sctp_data_io_event, "data_io", 'u'),
+    SCTP(EVENTS, sctp_event_subscribe, AT(sctp_event_subscribe, sctp_data_io_event, "data_io", 'u'),
          AT(sctp_event_subscribe, sctp_association_event, "association", 'u'),
          AT(sctp_event_subscribe, sctp_address_event, "address", 'u'),
          AT(sctp_event_subscribe, sctp_send_failure_event, "send_failure", 'u'),
@@ -90,12 +98,14 @@ static const struct Layout kOptions[] = {
          AT(sctp_status, sstat_primary.spinfo_cwnd, "p.cwnd", '*'),
          AT(sctp_status, sstat_primary.spinfo_rto, "p.rto", '*'),
          AT(sctp_status, sstat_primary.spinfo_mtu, "p.mtu", '*')),
-    {"GET_PEER_ADDR_INFO", SCTP_GET_PEER_ADDR_INFO, IPPROTO_SCTP, sizeof(struct sctp_paddrinfo),
+    {"GET_PEER_ADDR_INFO",
+     SCTP_GET_PEER_ADDR_INFO,
+     IPPROTO_SCTP,
+     sizeof(struct sctp_paddrinfo),
      {AT(sctp_paddrinfo, spinfo_assoc_id, "assoc", 'a'),
       AT(sctp_paddrinfo, spinfo_address, "addr", 'A'),
-      AT(sctp_paddrinfo, spinfo_state, "state", 'i'),
-      AT(sctp_paddrinfo, spinfo_cwnd, "cwnd", '*'), AT(sctp_paddrinfo, spinfo_rto, "rto", '*'),
-      AT(sctp_paddrinfo, spinfo_mtu, "mtu", '*')}},
+      AT(sctp_paddrinfo, spinfo_state, "state", 'i'), AT(sctp_paddrinfo, spinfo_cwnd, "cwnd", '*'),
+      AT(sctp_paddrinfo, spinfo_rto, "rto", '*'), AT(sctp_paddrinfo, spinfo_mtu, "mtu", '*')}},
     SCTP(DELAYED_SACK, sctp_sack_info, AT(sctp_sack_info, sack_assoc_id, "assoc", 'a'),
          AT(sctp_sack_info, sack_delay, "delay", 'u'), AT(sctp_sack_info, sack_freq, "freq", 'u')),
     ASSOC_VALUE(CONTEXT),
@@ -133,7 +143,10 @@ static const struct Layout kOptions[] = {
     SOCKET_NUMBER(RCVBUF),
     SOCKET_NUMBER(REUSEADDR),
     SOCKET_NUMBER(REUSEPORT),
-    {"LINGER", SO_LINGER, SOL_SOCKET, sizeof(struct linger),
+    {"LINGER",
+     SO_LINGER,
+     SOL_SOCKET,
+     sizeof(struct linger),
      {AT(linger, l_onoff, "onoff", 'i'), AT(linger, l_linger, "linger", 'i')}},
     NUMBER("ERROR", SOL_SOCKET, SO_ERROR, 'e'),
     SOCKET_NUMBER(TYPE),
@@ -145,9 +158,15 @@ static const struct Layout kOptions[] = {
     SOCKET_NUMBER(RCVLOWAT),
     SOCKET_NUMBER(SNDLOWAT),
     SOCKET_NUMBER(OOBINLINE),
-    {"RCVTIMEO", SO_RCVTIMEO, SOL_SOCKET, sizeof(struct timeval),
+    {"RCVTIMEO",
+     SO_RCVTIMEO,
+     SOL_SOCKET,
+     sizeof(struct timeval),
      {AT(timeval, tv_sec, "sec", 'i'), AT(timeval, tv_usec, "usec", 'i')}},
-    {"SNDTIMEO", SO_SNDTIMEO, SOL_SOCKET, sizeof(struct timeval),
+    {"SNDTIMEO",
+     SO_SNDTIMEO,
+     SOL_SOCKET,
+     sizeof(struct timeval),
      {AT(timeval, tv_sec, "sec", 'i'), AT(timeval, tv_usec, "usec", 'i')}},
     NUMBER("TOS", IPPROTO_IP, IP_TOS, 'u'),
     NUMBER("TTL", IPPROTO_IP, IP_TTL, 'u'),
@@ -174,8 +193,7 @@ const struct Layout kControls[] = {
     SCTP(RCVINFO, sctp_rcvinfo, AT(sctp_rcvinfo, rcv_sid, "stream", 'u'),
          AT(sctp_rcvinfo, rcv_ssn, "ssn", 'u'), AT(sctp_rcvinfo, rcv_flags, "flags", 'f'),
          AT(sctp_rcvinfo, rcv_ppid, "ppid", 'u'), AT(sctp_rcvinfo, rcv_tsn, "tsn", 't'),
-         AT(sctp_rcvinfo, rcv_cumtsn, "cumtsn", 't'),
-         AT(sctp_rcvinfo, rcv_context, "context", 'u'),
+         AT(sctp_rcvinfo, rcv_cumtsn, "cumtsn", 't'), AT(sctp_rcvinfo, rcv_context, "context", 'u'),
          AT(sctp_rcvinfo, rcv_assoc_id, "assoc", 'a')),
     SCTP(NXTINFO, sctp_nxtinfo, AT(sctp_nxtinfo, nxt_sid, "stream", 'u'),
          AT(sctp_nxtinfo, nxt_flags, "flags", 'f'), AT(sctp_nxtinfo, nxt_ppid, "ppid", 'u'),
@@ -187,7 +205,12 @@ const struct Layout kControls[] = {
     {0},
 };
 
-#define EVENT(name, number, type, ...) {name, number, 0, sizeof(struct type), {__VA_ARGS__}}
+#define EVENT(name, number, type, ...)      \
+  {                                         \
+    name, number, 0, sizeof(struct type), { \
+      __VA_ARGS__                           \
+    }                                       \
+  }
 static const struct Layout kNotifications[] = {
     EVENT("ASSOC_CHANGE", SCTP_ASSOC_CHANGE, sctp_assoc_change,
           AT(sctp_assoc_change, sac_flags, "flags", 'x'),

@@ -106,13 +106,22 @@ void out_bytes(struct Out* out, const void* bytes, size_t size) {
   }
 }
 
-const struct Name kMessageFlags[] = {
-    {MSG_OOB, "OOB"},           {MSG_PEEK, "PEEK"},         {MSG_DONTROUTE, "DONTROUTE"},
-    {MSG_CTRUNC, "CTRUNC"},     {MSG_TRUNC, "TRUNC"},       {MSG_DONTWAIT, "DONTWAIT"},
-    {MSG_EOR, "EOR"},           {MSG_WAITALL, "WAITALL"},   {MSG_FIN, "FIN"},
-    {MSG_NOSIGNAL, "NOSIGNAL"}, {MSG_MORE, "MORE"},         {MSG_ERRQUEUE, "ERRQUEUE"},
-    {0x8000, "NOTIFICATION"},   {MSG_WAITFORONE, "FORONE"}, {MSG_CMSG_CLOEXEC, "CLOEXEC"},
-    {0, NULL}};
+const struct Name kMessageFlags[] = {{MSG_OOB, "OOB"},
+                                     {MSG_PEEK, "PEEK"},
+                                     {MSG_DONTROUTE, "DONTROUTE"},
+                                     {MSG_CTRUNC, "CTRUNC"},
+                                     {MSG_TRUNC, "TRUNC"},
+                                     {MSG_DONTWAIT, "DONTWAIT"},
+                                     {MSG_EOR, "EOR"},
+                                     {MSG_WAITALL, "WAITALL"},
+                                     {MSG_FIN, "FIN"},
+                                     {MSG_NOSIGNAL, "NOSIGNAL"},
+                                     {MSG_MORE, "MORE"},
+                                     {MSG_ERRQUEUE, "ERRQUEUE"},
+                                     {0x8000, "NOTIFICATION"},
+                                     {MSG_WAITFORONE, "FORONE"},
+                                     {MSG_CMSG_CLOEXEC, "CLOEXEC"},
+                                     {0, NULL}};
 
 const struct Name kPollBits[] = {{POLLIN, "I"},  {POLLPRI, "P"}, {POLLOUT, "O"},  {POLLRDHUP, "R"},
                                  {POLLERR, "E"}, {POLLHUP, "H"}, {POLLNVAL, "N"}, {0, NULL}};

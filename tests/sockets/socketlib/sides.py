@@ -10,6 +10,7 @@ sys.path.insert(0, str(HERE.parent / 'e2e'))
 from lib import cases, netns, processes, uml          # noqa: E402  of tests/e2e
 from lib.daemon import Daemon, af_packet_port         # noqa: E402
 
+NOBODY = '10.9.0.77'  # who connects to it gets no answer
 ADDRESS = '10.9.0.2/24'  # of both sides: names of sockets look alike
 SEPARATOR = '== '
 DRIVER = 'tests/sockets/socket_driver'
@@ -37,7 +38,7 @@ def read_lines(path):
 class Side:
     """What both have in common: the scripts are dealt out to some drivers that run at once."""
     jobs = 4
-    timing = ()
+    settle_ms = block_ms = 0
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -47,7 +48,8 @@ class Side:
     def start(self, words):
         raise NotImplementedError
 
-    def run(self, scripts, timeout=300):
+    def run(self, scripts, timeout=300, patience=1):
+        """`patience` 3: thrice the time to settle, for what may have been slow."""
         self.count += 1
         jobs = min(self.jobs, len(scripts))
         running = []
@@ -57,8 +59,8 @@ class Side:
             write_scripts(stem.with_suffix('.script'), share)
             output = stem.with_suffix('.lines')
             running.append((output, self.start(
-                [cases.program(DRIVER), *self.timing, '--base', self.base, '--output', output,
-                 stem.with_suffix('.script')])))
+                [cases.program(DRIVER), '--settle', self.settle_ms * patience, '--block',
+                 self.block_ms * patience, '--base', self.base, '--output', output, stem.with_suffix('.script')])))
             self.base = (self.base + len(share)) % 1300
         lines = {}
         for output, process in running:
@@ -71,14 +73,15 @@ class Side:
 
 class Kernel(Side):
     """One boot. The kernel delays SACKs no longer than a tick, so that the lines are soon final."""
-    timing = ('--settle', 25, '--block', 200)
+    settle_ms, block_ms = 40, 200
 
     def __init__(self, folder):
         super().__init__(folder)
         namespace = netns.Namespace('sockets')
         namespace.add_tap('t0')
         self.uml = uml.Uml(namespace, 't0', [ADDRESS], folder)
-        self.uml.run(['sh', '-c', 'echo 10 >/proc/sys/net/sctp/sack_timeout'])
+        self.uml.run(['sh', '-c', f'echo 10 >/proc/sys/net/sctp/sack_timeout; ip neigh add {NOBODY} '
+                                  'lladdr 02:00:00:00:00:77 dev vec0'])
         # The first listener loads what the kernel signs cookies with.
         super().run([('warm', ['0 socket as=s', '0 listen s=s', '0 pause ms=300'])])
 
@@ -96,7 +99,7 @@ def no_preload():
 
 class Trunkline(Side):
     """A daemon, whose sockets meet on loopback; its port leads nowhere."""
-    timing = ('--settle', 60, '--block', 300)
+    settle_ms, block_ms = 60, 300
 
     def __init__(self, folder, label='daemon', jobs=3):
         super().__init__(folder)
@@ -122,7 +125,10 @@ class Trunkline(Side):
         self.daemon.stop()
 
 
-CHANGES = {'sockets': {}, 'profiles': {'default': {'sack_delay': '10ms'}}}
+# Timers as RFC 9260 and the kernel have them, but for SACKs that are soon sent.
+CHANGES = {'sockets': {}, 'profiles': {'default': {
+    'rto_initial': None, 'rto_min': None, 'rto_max': None, 'heartbeat_interval': None,
+    'outbound_streams': None, 'sack_delay': '10ms'}}}
 
 
 def start_preloaded(side, words, log):

@@ -26,7 +26,10 @@ STATES = {
     'accepted': PAIR.replace('as=c', 'as=o').replace('s=c ', 's=o ').replace('as=a', 'as=s'),
     'readable': PAIR.replace('as=c', 'as=o').replace('s=c ', 's=o ').replace('as=a', 'as=s') +
                 '0 sctp_sendmsg s=o data=first stream=2 ppid=9\n0 send s=o data=second',
-    'full': PAIR.replace('as=c', 'as=s').replace('s=c ', 's=s ').replace('as=a', 'as=o') +
+    # With a time-out so long that a full window is not probed meanwhile.
+    'full': PAIR.replace('0 socket as=c', '0 socket as=s\n0 setsockopt s=s opt=RTOINFO '
+                         'initial=30000 min=30000 max=60000').replace('s=c ', 's=s ')
+            .replace('as=a', 'as=o') +
             '0 fill s=s len=900',
     'shut_write': PAIR.replace('as=c', 'as=s').replace('s=c ', 's=s ').replace('as=a', 'as=o') +
                   '0 shutdown s=s how=w',
