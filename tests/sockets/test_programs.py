@@ -9,6 +9,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 from socketlib import programs, sides
 from socketlib.sides import cases, netns, uml
+from lib.cable import Cable
 from lib.daemon import Daemon, af_packet_port
 
 OURS, KERNEL = '10.9.0.1', '10.9.0.2'
@@ -16,6 +17,7 @@ OURS, KERNEL = '10.9.0.1', '10.9.0.2'
 
 class Setting:
     """One kernel behind a TAP that leads to the daemon's port; one daemon."""
+    cable = None
     kernel = None
     ours = None
 
@@ -44,10 +46,7 @@ def setup(t):
     netns.veth(near, middle, names=('v0', 'near0'))
     near.sysctl('net/ipv6/conf/v0/disable_ipv6', '1')
     middle.add_tap('far0')
-    middle.ip('link', 'add', 'bridge0', 'type', 'bridge')
-    for name in ('near0', 'far0'):
-        middle.ip('link', 'set', name, 'master', 'bridge0')
-    middle.ip('link', 'set', 'bridge0', 'up')
+    Setting.cable = Cable(middle, 'near0', 'far0', tick=0.1)
     Setting.kernel = uml.Uml(middle, 'far0', [KERNEL + '/24'], t.folder)
     Setting.kernel.run(['sh', '-c', 'echo 10 >/proc/sys/net/sctp/sack_timeout'])
     if not sides.no_preload():
