@@ -82,9 +82,9 @@ def ncat_talks_back(t, server_place, client_place, address):
     server = shell(server_place, f'exec ncat --sctp -v -k -l -p {port} --sh-exec "cat"')
     server.expect('Listening')
     for word in ('one', 'two'):
-        client = shell(client_place, f'(echo {word}; sleep 2) | ncat --sctp {address} {port}')
+        client = shell(client_place, f'(echo {word}; sleep 15) | ncat --sctp {address} {port}')
         client.expect(word)
-        client.wait(20)
+        client.end()
     server.end()
 
 
@@ -99,7 +99,8 @@ def socat(t, server_place, client_place, address):
         jobs = []
         for number in numbers:
             sent, got = some_bytes(t.log(f'sent{number}'), 30000 + number), t.log(f'got{number}')
-            jobs.append((shell(client_place, f'(cat {sent}; sleep 2) | socat -t 5 - '
+            hold = f'until [ $(stat -c %s {got}) -ge {30000 + number} ]; do sleep 0.2; done'
+            jobs.append((shell(client_place, f'(cat {sent}; {hold}) | socat -t 5 - '
                                              f'SCTP-CONNECT:{address}:{port} >{got}'), got, sent))
         for job, got, sent in jobs:
             ended(job)
