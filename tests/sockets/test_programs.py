@@ -33,7 +33,7 @@ class Preloaded:
 
     def environment(self):
         return {'LD_PRELOAD': str(cases.BUILD / sides.PRELOAD),
-                'TRUNKLINE_SOCKET': str(self.daemon.folder / 'sockets.sock')}
+                'TRUNKLINE_SOCKET': self.daemon.sockets}
 
     def start(self, words):
         self.count += 1

@@ -60,7 +60,8 @@ class Side:
             output = stem.with_suffix('.lines')
             running.append((output, self.start(
                 [cases.program(DRIVER), '--settle', self.settle_ms * patience, '--block',
-                 self.block_ms * patience, '--base', self.base, '--output', output, stem.with_suffix('.script')])))
+                 self.block_ms * patience, '--base', self.base, '--output', output,
+                 stem.with_suffix('.script')])))
             self.base = (self.base + len(share)) % 1300
         lines = {}
         for output, process in running:
@@ -111,11 +112,10 @@ class Trunkline(Side):
             self.namespace.ip('link', 'set', name, 'up')
         self.daemon = Daemon(self.namespace, folder, [af_packet_port('v0', [ADDRESS])], CHANGES,
                              label=label)
-        self.socket = str(self.daemon.folder / 'sockets.sock')
         self.started = 0
 
     def environment(self):
-        return {'LD_PRELOAD': str(cases.BUILD / PRELOAD), 'TRUNKLINE_SOCKET': self.socket}
+        return {'LD_PRELOAD': str(cases.BUILD / PRELOAD), 'TRUNKLINE_SOCKET': self.daemon.sockets}
 
     def start(self, words):
         self.started += 1
