@@ -5,6 +5,7 @@
 //   to the agent              from the agent, each answer closed by a line "."
 //   0 send s=c len=5          r RESULT, or b ID (it blocks)
 //   ?                         m NAME=MASK ..., e ID RESULT for each call that ended meanwhile
+//   !                         the same, for the last time in this step
 #define _GNU_SOURCE
 #include "agent.h"
 
@@ -286,7 +287,8 @@ static void tell_epoll(enum Watch kind) {
   }
 }
 
-static void tell_masks(void) {
+// `last`: of this step. A one-shot is asked only then: it would say what it saw first.
+static void tell_masks(bool last) {
   pthread_mutex_lock(&lock);
   tell_ended();
   fprintf(answers, "m");
@@ -301,7 +303,7 @@ static void tell_masks(void) {
     }
   }
   for (int kind = kEpoll; kind < kWatches; kind++) {
-    if ((watch & 1u << kind) != 0) {
+    if ((watch & 1u << kind) != 0 && (last || kind != kOneShot)) {
       tell_epoll((enum Watch)kind);
     }
   }
@@ -458,8 +460,8 @@ int agent_main(int argc, char** argv) {
   char line[kMaxLine];
   while (fgets(line, sizeof(line), in) != NULL) {
     line[strcspn(line, "\n")] = '\0';
-    if (strcmp(line, "?") == 0) {
-      tell_masks();
+    if (strcmp(line, "?") == 0 || strcmp(line, "!") == 0) {
+      tell_masks(line[0] == '!');
     } else {
       next_step();
       if (!own_call(line)) {

@@ -341,11 +341,11 @@ static void lost(int number, const char* how) {
 }
 
 // Asks one process; true if anything changed.
-static bool ask_masks(int number) {
+static bool ask_masks(int number, const char* question) {
   struct Process* process = &processes[number];
   char line[16384];
   bool changed = false;
-  fputs("?\n", process->to);
+  fputs(question, process->to);
   fflush(process->to);
   for (;;) {
     const enum Line read = read_line(process, line, sizeof(line), kAnswerMs);
@@ -365,13 +365,13 @@ static bool ask_masks(int number) {
   }
 }
 
-static bool ask_all(void) {
+static bool ask_all(const char* question) {
   bool changed = false;
   for (int i = 0; i < mask_count; i++) {
     masks[i].mentioned = false;
   }
   for (int i = 0; i < kProcesses; i++) {
-    changed |= processes[i].alive && ask_masks(i);
+    changed |= processes[i].alive && ask_masks(i, question);
   }
   return changed;
 }
@@ -379,17 +379,15 @@ static bool ask_all(void) {
 // Delivery is asynchronous: until nothing has changed for a while.
 static void settle(bool quick) {
   const long end = now_ms() + 3000;
-  bool changed = ask_all();
+  const bool changed = ask_all("?\n");
   long quiet_since = now_ms();
-  if (quick && !changed) {
-    return;
-  }
-  while (now_ms() < end && now_ms() - quiet_since < settle_ms) {
+  while ((!quick || changed) && now_ms() < end && now_ms() - quiet_since < settle_ms) {
     usleep(4000);
-    if (ask_all()) {
+    if (ask_all("?\n")) {
       quiet_since = now_ms();
     }
   }
+  ask_all("!\n");
 }
 
 // Of an edge, only what was not there before the step, or came anew (something to read): a kernel
