@@ -9,6 +9,7 @@
 """
 import argparse
 import pathlib
+import re
 import sys
 import tempfile
 
@@ -26,11 +27,16 @@ def both(first, second, some, known):
     return compare.compare('walks', theirs, ours, known), ours
 
 
-def shrink(first, second, steps, known):
+def kind(difference):
+    """What must stay the same while a walk is made smaller, else it becomes another's example."""
+    return tuple(re.sub(r'\b([apct])\d+', r'\1', line) for line in (difference.kernel, difference.ours))
+
+
+def shrink(first, second, steps, known, wanted):
     def differing(candidates):
         some = [(f'cut.{i}', cut) for i, cut in enumerate(candidates)]
         found, _ = both(first, second, some, known)
-        names = {each.script for each in found}
+        names = {each.script for each in found if kind(each) == wanted}
         return [f'walks/{name}' in names for name, _ in some]
     return walks.shrink(steps, differing)
 
@@ -70,7 +76,7 @@ def main():
                 if options.no_shrink:
                     continue
                 name = difference.script.removeprefix('walks/')
-                small = shrink(kernel, other, dict(lot)[name], known)
+                small = shrink(kernel, other, dict(lot)[name], known, kind(difference))
                 again, _ = both(kernel, other, [(name, small)], known)
                 print('\n'.join([f'== {name}', *small, *map(str, again)]), flush=True)
         if other is not kernel:
