@@ -61,6 +61,7 @@ class Daemon:
         processes.on_end(lambda: shutil.rmtree(self.folder, ignore_errors=True))
         self.clients = str(self.folder / 'clients.sock')
         self.control = str(self.folder / 'control.sock')
+        self.sockets = str(self.folder / 'sockets.sock')  # where `changes` ask for sockets
         self.config = pathlib.Path(log_folder) / f'{label}.yaml'
         self.config.parent.mkdir(parents=True, exist_ok=True)
         self.config.write_text(json.dumps(self._configuration(ports, changes or {}), indent=1))
@@ -84,6 +85,8 @@ class Daemon:
             'capture': {'directory': str(self.folder)},
             'drain_timeout': '2s',
         }
+        if 'sockets' in changes:
+            config['sockets'] = {'socket': self.sockets}
         return merge(config, changes)
 
     def wait_ready(self, timeout=20):
@@ -117,7 +120,7 @@ class Daemon:
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout)
         cases.check_equal(status, 0, 'exit status of trunklined')
-        left = [path for path in (self.clients, self.control) if os.path.exists(path)]
+        left = [path for path in (self.clients, self.control, self.sockets) if os.path.exists(path)]
         left += [str(path) for path in self.runtime_folders()]
         cases.check_equal(left, [], 'left behind by trunklined')
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the calls share, and those of calls_data.c; calls.c has the table of all.
+#ifndef TRUNKLINE_SOCKETS_CALLS_H
+#define TRUNKLINE_SOCKETS_CALLS_H
+
+#include <sys/socket.h>
+
+#include "agent.h"
+#include "structs.h"
+
+// "null" and "wild" under `key` instead of the pointer that the call would have. wild() is a page
+// that nobody may touch.
+void* pointer(const struct Step* step, const char* key, void* usual);
+void* wild(void);
+int descriptor(const struct Step* step, const char* key);
+// The number, or -1 and errno's name; false for the latter.
+bool result(struct Out* out, long value);
+void out_name(struct Out* out, const struct sockaddr_storage* address, socklen_t given,
+              socklen_t size);
+int assoc_of(const char* name);
+
+// To be freed: the bytes to send, and room to receive with a guard behind it.
+char* payload(const struct Step* step, size_t* size);
+char* buffer(size_t size);
+
+void call_send(const struct Step* step, struct Out* out);
+void call_write(const struct Step* step, struct Out* out);
+void call_writev(const struct Step* step, struct Out* out);
+void call_sendto(const struct Step* step, struct Out* out);
+void call_sendmsg(const struct Step* step, struct Out* out);
+void call_sendmmsg(const struct Step* step, struct Out* out);
+void call_sctp_sendmsg(const struct Step* step, struct Out* out);
+void call_recv(const struct Step* step, struct Out* out);
+void call_read(const struct Step* step, struct Out* out);
+void call_readv(const struct Step* step, struct Out* out);
+void call_recvfrom(const struct Step* step, struct Out* out);
+void call_recvmsg(const struct Step* step, struct Out* out);
+void call_recvmmsg(const struct Step* step, struct Out* out);
+void call_sctp_recvmsg(const struct Step* step, struct Out* out);
+
+#endif

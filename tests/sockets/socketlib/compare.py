@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Compares lines of two sides, script by script, and holds what differs against the list of known
+differences, ../differences.toml: an entry is
+
+    [[difference]]
+    where = 'states/full.*'         # script's name, with its set; shell pattern
+    kernel = '-> -1 EAGAIN'         # what the kernel's line must hold (regular expression), or
+    ours = '-> 5'                   # ours, or both
+    reason = 'why, in a sentence'
+
+The lines of a script are compared up to its first difference that is not known: what follows is
+mostly its consequence. `only = "epoll"` style refinements are not there on purpose: an entry says
+which lines it means by what they hold.
+"""
+import dataclasses
+import fnmatch
+import re
+
+import tomllib
+
+
+@dataclasses.dataclass
+class Known:
+    """An entry of the list; `used` counts the lines that it explained."""
+    where: str
+    reason: str
+    kernel: str = ''
+    ours: str = ''
+    used: int = 0
+
+    def explains(self, script, kernel, ours):
+        return fnmatch.fnmatchcase(script, self.where) and \
+            re.search(self.kernel, kernel) is not None and re.search(self.ours, ours) is not None
+
+
+@dataclasses.dataclass
+class Difference:
+    script: str
+    number: int
+    kernel: str
+    ours: str
+
+    def __str__(self):
+        return f'{self.script}, line {self.number}:\n  kernel: {self.kernel}\n  ours:   {self.ours}'
+
+
+def load(path):
+    listed = tomllib.loads(path.read_text()).get('difference', [])
+    for entry in listed:
+        if not entry.get('reason') or not (entry.get('kernel') or entry.get('ours')):
+            raise ValueError(f'{path.name}: an entry needs a reason, and what it explains: {entry}')
+    return [Known(**entry) for entry in listed]
+
+
+def differences(script, kernel, ours, known):
+    """The first difference that no entry explains, as a list of none or one."""
+    for number in range(max(len(kernel), len(ours))):
+        theirs = kernel[number] if number < len(kernel) else '(nothing)'
+        own = ours[number] if number < len(ours) else '(nothing)'
+        if theirs == own:
+            continue
+        entry = next((each for each in known if each.explains(script, theirs, own)), None)
+        if entry is None:
+            return [Difference(script, number + 1, theirs, own)]
+        entry.used += 1
+    return []
+
+
+def compare(name, kernel, ours, known):
+    """All scripts of a set; the differences."""
+    found = []
+    for script, lines in kernel.items():
+        found += differences(f'{name}/{script}', lines, ours.get(script, []), known)
+    return found
+
+
+def gone(known, names):
+    """Entries for sets that were run and explained nothing."""
+    return [entry for entry in known if entry.used == 0 and entry.where.split('/')[0] in names]

@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Programs written for the kernel's SCTP: both ends on the kernel (user-mode Linux), both on
+Trunkline, and one on each, over a link between the daemon and that kernel."""
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from socketlib import programs, sides
+from socketlib.sides import cases, netns, uml
+from lib.cable import Cable
+from lib.daemon import Daemon, af_packet_port
+
+OURS, KERNEL = '10.9.0.1', '10.9.0.2'
+
+
+class Setting:
+    """One kernel behind a TAP that leads to the daemon's port; one daemon."""
+    cable = None
+    kernel = None
+    ours = None
+
+
+class Preloaded:
+    """Programs of this host, with the daemon's sockets."""
+
+    def __init__(self, namespace, daemon, folder):
+        self.namespace = namespace
+        self.daemon = daemon
+        self.folder = folder
+        self.count = 0
+
+    def environment(self):
+        return {'LD_PRELOAD': str(cases.BUILD / sides.PRELOAD),
+                'TRUNKLINE_SOCKET': self.daemon.sockets}
+
+    def start(self, words):
+        self.count += 1
+        name = str(words[0]).rsplit('/', 1)[-1]
+        return sides.start_preloaded(self, words, self.folder / f'{name}-{self.count}.log')
+
+
+def setup(t):
+    near, middle = netns.Namespace('near'), netns.Namespace('middle')
+    netns.veth(near, middle, names=('v0', 'near0'))
+    near.sysctl('net/ipv6/conf/v0/disable_ipv6', '1')
+    middle.add_tap('far0')
+    Setting.cable = Cable(middle, 'near0', 'far0', tick=0.1)
+    Setting.kernel = uml.Uml(middle, 'far0', [KERNEL + '/24'], t.folder)
+    Setting.kernel.run(['sh', '-c', 'echo 10 >/proc/sys/net/sctp/sack_timeout'])
+    if not sides.no_preload():
+        daemon = Daemon(near, t.folder, [af_packet_port('v0', [OURS + '/24'])], sides.CHANGES)
+        Setting.ours = Preloaded(near, daemon, t.folder)
+
+
+def on_kernel(program):
+    def run(t):
+        program(t, Setting.kernel, Setting.kernel, '127.0.0.1')
+    return f'kernel_{program.__name__}', run
+
+
+def preloaded(name, program, choose):
+    def run(t):
+        if Setting.ours is None:
+            raise cases.Skip(sides.no_preload())
+        program(t, *choose())
+    return f'{name}_{program.__name__}', run
+
+
+def make_cases():
+    made = [on_kernel(program) for program in programs.ALL]
+    for name, choose in (
+            ('ours', lambda: (Setting.ours, Setting.ours, '127.0.0.1')),
+            ('ours_serves', lambda: (Setting.ours, Setting.kernel, OURS)),
+            ('kernel_serves', lambda: (Setting.kernel, Setting.ours, KERNEL))):
+        # iperf3 speaks TCP beside SCTP, to the same address, and the daemon's has no TCP.
+        some = [program for program in programs.ALL
+                if name == 'ours' or not program.__name__.startswith('iperf')]
+        made += [preloaded(name, program, choose) for program in some]
+    return made
+
+
+if __name__ == '__main__':
+    cases.main(__doc__, make_cases(), needs=uml.missing, setup=setup, timeout=90)
