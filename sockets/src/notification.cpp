@@ -26,13 +26,13 @@ void put_association(const tls_page& page, const Front& front, uint16_t state, C
   body.sac_type = SCTP_ASSOC_CHANGE;
   body.sac_state = state;
   body.sac_error = htons(front.head.cause);
-  const bool has_streams = front.more.outbound_streams != 0;
-  body.sac_outbound_streams = has_streams
-                                  ? front.more.outbound_streams
-                                  : static_cast<uint16_t>(load_relaxed(page.outbound_streams));
-  body.sac_inbound_streams = has_streams
-                                 ? front.more.inbound_streams
-                                 : static_cast<uint16_t>(load_relaxed(page.inbound_streams));
+  if (front.more.outbound_streams != 0) {
+    body.sac_outbound_streams = front.more.outbound_streams;
+    body.sac_inbound_streams = front.more.inbound_streams;
+  } else if (state == SCTP_COMM_UP) {
+    body.sac_outbound_streams = static_cast<uint16_t>(load_relaxed(page.outbound_streams));
+    body.sac_inbound_streams = static_cast<uint16_t>(load_relaxed(page.inbound_streams));
+  }  // Linux says 0 of what is over
   body.sac_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
   put(out, body);
 }
