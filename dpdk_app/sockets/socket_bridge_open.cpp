@@ -219,7 +219,9 @@ Status SocketBridge::accept(TimePoint now, AssocId id, SocketEnd& socket) {
   write_association(socket, parked->events.front(), parked->local);
   store_seq_cst(socket.page().state, TLS_ESTABLISHED);
   store_seq_cst(socket.page().full, 0);
-  socket.take_ballast();
+  // As on Linux, one that is over already is read to its end, without an error, and not writable.
+  socket.notes.born_over = parked->over;
+  if (!parked->over) socket.take_ballast();
   bool all = true;
   for (Event& event : parked->events) {
     all = all && socket.channel().backlog_push(event, 0);

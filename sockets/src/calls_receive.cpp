@@ -159,6 +159,7 @@ long receive(Use& use, int fd, Receiving& r) {
     result = check_state(state, fd, r.flags);
     if (result != 0) return result;
     const long waited = mirror::wait_in(use, fd, r.flags, state);
+    fd = descriptors::current(fd, socket);
     if (waited == -ECONNRESET) {
       mirror::daemon_is_gone(socket);
     } else if (waited < 0) {

@@ -254,6 +254,23 @@ TEST_F(DataTest, SubscribedOnesAre) {
   EXPECT_EQ(over->head.kind, TLR_CLOSED);
 }
 
+TEST_F(DataTest, WhoSubscribesWhileNothingIsUnderWayIsToldSo) {
+  Pair pair = establish();
+  pair.client.page().options.events = 1u << 9;
+  const auto ask = [&](SocketBridge& bridge, TimePoint now) {
+    bridge.tell_if_dry(now, *pair.client.end);
+  };
+  at(left, ask);
+  const auto dry = pair.client->receive();
+  ASSERT_TRUE(dry.has_value());
+  EXPECT_EQ(dry->head.kind, TLR_SENDER_DRY);
+  net.cut = true;
+  ASSERT_TRUE(pair.client->send("under way"));
+  net.turn();
+  at(left, ask);
+  EXPECT_EQ(pair.client->waiting(), 0u);
+}
+
 TEST_F(DataTest, FailedSendsComeBackOneWayOrTheOther) {
   Pair pair = establish();
   net.cut = true;
