@@ -191,6 +191,7 @@ class SocketBridge final : public appring::EventTaker {
   void retry_backlog(TimePoint now, SocketEnd& socket);
   void drop_backlog(TimePoint now, SocketEnd& socket);
   void after(SocketEnd& socket, const Event& event);
+  void name_connecting(SocketEnd& socket, PortNumber port);
   void shut_receiving(SocketEnd& socket);
   void end_file(SocketEnd& socket);
   void on_connected(SocketEnd& socket, const Event& event);

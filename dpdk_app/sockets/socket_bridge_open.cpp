@@ -138,8 +138,21 @@ Status SocketBridge::connect(TimePoint now, SocketEnd& socket, const ConnectComm
   socket.notes.alive = true;
   socket.notes.connecting = true;
   store_relaxed(socket.page().assoc_id, assoc_id_of(result.assoc));
+  name_connecting(socket, endpoints_[index].port);
   store_seq_cst(socket.page().state, TLS_CONNECTING);
   return Status::kOk;
+}
+
+// One that was not bound has a name from here on: where its first packet comes from.
+void SocketBridge::name_connecting(SocketEnd& socket, PortNumber port) {
+  AssocStatus status;
+  if (socket.page().local.length != 0 || !shard_.status(socket.notes.assoc, status)) return;
+  const auto first = std::find_if(status.paths.begin(), status.paths.end(),
+                                  [](const PathStatus& path) { return !path.local.is_none(); });
+  if (first == status.paths.end()) return;
+  const bool mapped = load_relaxed(socket.page().options.mapped_v4) != 0;
+  const tls_name peer = socket.page().peer;
+  socket.set_names(name_of(first->local, port, socket.family(), mapped), peer);
 }
 
 // ---------------------------------------------------------------- accepting

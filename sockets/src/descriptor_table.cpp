@@ -168,7 +168,8 @@ bool keep_for_others(int fd) {
 }
 
 int current(int fd, const Socket& socket) {
-  if (static_cast<uint32_t>(fd) < kMax && __atomic_load_n(&sockets[fd], __ATOMIC_ACQUIRE) == &socket)
+  if (static_cast<uint32_t>(fd) < kMax &&
+      __atomic_load_n(&sockets[fd], __ATOMIC_ACQUIRE) == &socket)
     return fd;
   if (const int kept = __atomic_load_n(&socket.kept, __ATOMIC_ACQUIRE); kept >= 0) return kept;
   int other = -1;

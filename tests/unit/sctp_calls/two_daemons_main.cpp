@@ -66,7 +66,13 @@ void wait_for_the_end() {
 int run_one(const char* path) {
   test::SocketHost host(IpAddress::ipv4(10, 9, 0, 2), 1);
   sockets::SocketMail* mail = &host.mail;
-  sockets::SocketServer server(config_of(host, path), {&mail, 1}, *host.ports);
+  sockets::SocketServerConfig config = config_of(host, path);
+  const Profile timers;  // as tests/sockets have them of a daemon
+  config.default_profile.rto_initial = timers.rto_initial;
+  config.default_profile.rto_min = timers.rto_min;
+  config.default_profile.rto_max = timers.rto_max;
+  config.default_profile.sack_delay = std::chrono::milliseconds(10);
+  sockets::SocketServer server(config, {&mail, 1}, *host.ports);
   server.start();
   std::atomic<bool> stop{false};
   std::thread worker([&] { run_looped(host, stop); });
