@@ -176,9 +176,7 @@ bool SocketBridge::put_message(SocketEnd& socket, Event& event) {
   }
   SocketChannel& channel = socket.channel();
   const size_t size = event.size();
-  const auto flags = static_cast<uint8_t>((event.unordered ? TLR_MESSAGE_UNORDERED : 0) |
-                                          (event.more ? TLR_MESSAGE_MORE : 0));
-  const SocketChannel::MessageHead head{event.assoc, event.stream, event.ppid, flags};
+  const SocketChannel::MessageHead head(event);
   if (!channel.put_message(head, event.pieces(), size)) {
     if (!channel.has_returns()) return false;
     take_returns(socket);
