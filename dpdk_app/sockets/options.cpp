@@ -3,6 +3,7 @@
 #include "sockets/options.h"
 
 #include <array>
+#include <climits>
 
 #include "sockets/option_call.h"
 
@@ -46,14 +47,31 @@ using SendBuffer = Buffer<&SocketOptions::send_buffer, 4608>;
 using ReceiveBuffer = Buffer<&SocketOptions::receive_buffer, 2304>;
 
 int get_linger(OptionCall& call) {
-  const linger value{call.options().linger >= 0 ? 1 : 0, std::max(call.options().linger, 0)};
+  const linger value{call.options().linger >= 0 ? 1 : 0, call.options().linger_shown};
   return give_short(call, &value, sizeof(value));
 }
 
 int set_linger(OptionCall& call) {
   if (call.room < sizeof(linger)) return EINVAL;
   const auto value = call.head<linger>();
-  call.options().linger = value.l_onoff != 0 ? std::max(value.l_linger, 0) : -1;
+  SocketOptions& o = call.options();
+  if (value.l_onoff == 0) {
+    o.linger = -1;
+    return 0;
+  }
+  // A negative time is one without end.
+  o.linger = o.linger_shown = value.l_linger < 0 ? INT_MAX : value.l_linger;
+  return 0;
+}
+
+int get_low_water(OptionCall& call) {
+  return give_int(call, call.options().receive_low_water);
+}
+
+int set_low_water(OptionCall& call) {
+  int value = 0;
+  if (const int error = take_int(call, value)) return error;
+  call.options().receive_low_water = value < 0 ? INT_MAX : std::max(value, 1);
   return 0;
 }
 
@@ -75,16 +93,66 @@ int set_v6_only(OptionCall& call) {
   return 0;
 }
 
+// Of level IPPROTO_IP: an int, or a byte where there is no room for one.
+int give_byte(const OptionCall& call, uint8_t value) {
+  if (call.room < sizeof(int)) return give_short(call, &value, sizeof(value));
+  return give_int(call, value);
+}
+
+int take_byte(const OptionCall& call) {
+  return call.room >= sizeof(int) ? call.head<int>() : call.head<uint8_t>();
+}
+
+uint8_t tos_of(const OptionCall& call) {
+  const auto configured = static_cast<uint8_t>(call.target.configured.dscp << 2);
+  return call.association().dscp.value_or(configured);
+}
+
 int get_tos(OptionCall& call) {
-  return give_int(call, call.association().dscp.value_or(
-                            static_cast<uint8_t>(call.target.configured.dscp << 2)));
+  return give_byte(call, tos_of(call));
 }
 
 int set_tos(OptionCall& call) {
-  if (call.room == 0) return EINVAL;
-  const int value = call.room >= sizeof(int) ? call.head<int>() : call.head<uint8_t>();
-  call.association().dscp = static_cast<uint8_t>(value & 0xfc);
+  call.association().dscp = static_cast<uint8_t>(take_byte(call) & 0xfc);
   return 0;
+}
+
+int get_traffic_class(OptionCall& call) {
+  return give_int(call, tos_of(call));
+}
+
+int set_traffic_class(OptionCall& call) {
+  int value = 0;
+  if (const int error = take_int(call, value)) return error;
+  if (value < -1 || value > 255) return EINVAL;
+  call.association().dscp = static_cast<uint8_t>(std::max(value, 0) & 0xfc);
+  return 0;
+}
+
+// All packets have the same, the default of Linux: another one is refused.
+constexpr uint8_t kTimeToLive = 64;
+
+int check_time_to_live(int value, int least) {
+  if (value != -1 && (value < least || value > 255)) return EINVAL;
+  return value == -1 || value == kTimeToLive ? 0 : EOPNOTSUPP;
+}
+
+int get_time_to_live(OptionCall& call) {
+  return give_byte(call, kTimeToLive);
+}
+
+int set_time_to_live(OptionCall& call) {
+  return call.room == 0 ? EINVAL : check_time_to_live(take_byte(call), 1);
+}
+
+int get_hops(OptionCall& call) {
+  return give_int(call, kTimeToLive);
+}
+
+int set_hops(OptionCall& call) {
+  int value = 0;
+  if (const int error = take_int(call, value)) return error;
+  return check_time_to_live(value, 0);
 }
 
 constexpr std::array kSocketLevel = {
@@ -93,10 +161,13 @@ constexpr std::array kSocketLevel = {
     OptionEntry{SO_SNDBUFFORCE, nullptr, refuse_force},
     OptionEntry{SO_RCVBUFFORCE, nullptr, refuse_force},
     OptionEntry{SO_LINGER, get_linger, set_linger},
+    OptionEntry{SO_RCVLOWAT, get_low_water, set_low_water},
 };
-constexpr std::array kIpLevel = {OptionEntry{IP_TOS, get_tos, set_tos}};
+constexpr std::array kIpLevel = {OptionEntry{IP_TOS, get_tos, set_tos},
+                                 OptionEntry{IP_TTL, get_time_to_live, set_time_to_live}};
 constexpr std::array kIpv6Level = {OptionEntry{IPV6_V6ONLY, get_v6_only, set_v6_only},
-                                   OptionEntry{IPV6_TCLASS, get_tos, set_tos}};
+                                   OptionEntry{IPV6_TCLASS, get_traffic_class, set_traffic_class},
+                                   OptionEntry{IPV6_UNICAST_HOPS, get_hops, set_hops}};
 
 const OptionEntry* find_in(std::span<const OptionEntry> table, int name) {
   const auto at = std::find_if(table.begin(), table.end(),

@@ -13,7 +13,8 @@ int get_rto(OptionCall& call) {
   if (call.room < sizeof(sctp_rtoinfo)) return EINVAL;
   auto out = call.head<sctp_rtoinfo>();
   const Profile p = call.profile();
-  out.srto_initial = ms_of(p.rto_initial);
+  // As it was asked for: an association's first one keeps to the limits all the same.
+  out.srto_initial = call.association().rto_initial.value_or(ms_of(p.rto_initial));
   out.srto_max = ms_of(p.rto_max);
   out.srto_min = ms_of(p.rto_min);
   return call.give(out);
@@ -37,7 +38,8 @@ int get_assoc_info(OptionCall& call) {
   if (call.room < sizeof(sctp_assocparams)) return EINVAL;
   auto out = call.head<sctp_assocparams>();
   const Profile p = call.profile();
-  out.sasoc_asocmaxrxt = p.association_max_retrans;
+  out.sasoc_asocmaxrxt =
+      static_cast<uint16_t>(call.association().max_retrans.value_or(p.association_max_retrans));
   out.sasoc_cookie_life = ms_of(p.valid_cookie_life);
   out.sasoc_number_peer_destinations = 0;
   out.sasoc_peer_rwnd = out.sasoc_local_rwnd = 0;
@@ -67,9 +69,9 @@ int get_init(OptionCall& call) {
   if (call.room < sizeof(sctp_initmsg)) return EINVAL;
   const Profile p = call.profile();
   sctp_initmsg out{};
-  out.sinit_num_ostreams = p.outbound_streams;
-  out.sinit_max_instreams = p.max_inbound_streams;
-  out.sinit_max_attempts = p.max_init_retransmits;
+  out.sinit_num_ostreams = call.options().outbound_streams.value_or(p.outbound_streams);
+  out.sinit_max_instreams = call.options().max_inbound_streams.value_or(p.max_inbound_streams);
+  out.sinit_max_attempts = call.options().max_init_retransmits.value_or(p.max_init_retransmits);
   out.sinit_max_init_timeo = call.options().max_init_timeout.value_or(
       static_cast<uint16_t>(std::min<uint32_t>(ms_of(p.rto_max), UINT16_MAX)));
   return call.give(out);
@@ -99,6 +101,15 @@ uint32_t flags_of(const AssocOptions& a, const Profile& p) {
   return flags | (delayed ? SPP_SACKDELAY_ENABLE : SPP_SACKDELAY_DISABLE);
 }
 
+// The least of the association's; 0 before there is one.
+uint32_t path_mtu_of(const OptionCall& call) {
+  const AssociationView* const view = call.target.association;
+  if (view == nullptr || view->status.paths.empty()) return 0;
+  uint32_t least = UINT16_MAX;
+  for (const PathStatus& path : view->status.paths) least = std::min<uint32_t>(least, path.mtu);
+  return least;
+}
+
 int get_peer_params(OptionCall& call) {
   size_t size = sizeof(sctp_paddrparams);
   if (call.room < size) size = kShortPeerParams;
@@ -110,7 +121,7 @@ int get_peer_params(OptionCall& call) {
   Profile p = call.profile();
   out.spp_hbinterval =
       a.heartbeat_interval.value_or(ms_of(call.target.configured.heartbeat_interval));
-  out.spp_pathmtu = a.path_mtu.value_or(0);
+  out.spp_pathmtu = a.path_mtu.value_or(path_mtu_of(call));
   if (choice.kind == PeerChoice::kOne) {
     const AssociationView& view = *call.target.association;
     p = view.path_profiles[choice.path];
@@ -170,7 +181,7 @@ PathEdit path_edit(const OptionCall& call, const sctp_paddrparams& in, const Pro
   AssocOptions a;
   a.heartbeat_interval = ms_of(path.heartbeat_interval);
   if (path.heartbeat_interval == Duration{0}) {
-    a.heartbeat_interval.reset();
+    a.heartbeat_interval = call.association().heartbeat_interval;
     a.heartbeats = false;
   }
   a.path_max_retrans = path.path_max_retrans;
@@ -269,13 +280,16 @@ int set_sack(OptionCall& call) {
 
 // ---------------------------------------------------------------- bursts, thresholds, scheduler
 
+// Linux leaves the length of the longer form as it was.
 int get_burst(OptionCall& call) {
   const int value = call.profile().max_burst;
   if (call.room == sizeof(int)) return call.give(value);
   if (call.room < sizeof(sctp_assoc_value)) return EINVAL;
   auto out = call.head<sctp_assoc_value>();
   out.assoc_value = static_cast<uint32_t>(value);
-  return call.give(out);
+  call.give(out);
+  call.answer.length = static_cast<int>(call.room);
+  return 0;
 }
 
 int set_burst(OptionCall& call) {

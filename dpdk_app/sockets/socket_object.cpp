@@ -50,6 +50,7 @@ SocketObject::~SocketObject() {
 bool SocketObject::accepted(const SocketObject& listener, const IpAddress& peer, uint16_t port) {
   options_ = listener.options_;
   options_.current = options_.future;
+  options_.receive_low_water = SocketOptions().receive_low_water;
   holder_.reuse_address = listener.holder_.reuse_address;
   holder_.reuse_port = listener.holder_.reuse_port;
   first_local_ = listener.first_local_;

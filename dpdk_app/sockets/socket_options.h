@@ -50,7 +50,9 @@ struct SocketOptions {
   uint32_t scheduler = 0;                 // SCTP_SS_FCFS or SCTP_SS_RR
   uint32_t send_buffer = kDefaultBuffer;  // as getsockopt() shows them
   uint32_t receive_buffer = kDefaultBuffer;
-  int linger = -1;  // seconds; -1: off
+  int linger = -1;            // seconds; -1: off
+  int linger_shown = 0;       // what was asked for last; it stays when lingering is turned off
+  int receive_low_water = 1;  // kept and shown: a message is delivered as it is, as on Linux
   bool no_delay = false;
   bool disable_fragments = false;
   bool mapped_v4 = true;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 
 #include "sockets/socket_core.h"
@@ -109,7 +110,8 @@ void SocketCore::serve_process(uint64_t id) {
   const bool whole = size >= sizeof(tls_request) && size < bytes.size();
   if (whole) std::memcpy(&request.head, bytes.data(), sizeof(tls_request));
   request.fd = got.fd;
-  if (!whole || request.head.magic != TLS_MAGIC || request.head.length > TLS_MAX_BODY * 4u) {
+  // The room that a program has for an option may be more than any answer takes.
+  if (!whole || request.head.magic != TLS_MAGIC || request.head.length > INT_MAX) {
     ++counters_.refused_request;
     if (got.fd >= 0) ::close(got.fd);
     answer(id, EPROTO);

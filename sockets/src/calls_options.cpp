@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "attachment.h"
 #include "calls.h"
@@ -19,6 +20,8 @@
 namespace trunkline::sctp::calls {
 namespace {
 
+constexpr uint32_t kMostRead = 256;
+
 // Of the SOL_SOCKET ones, those that the daemon must know; others are the handle's.
 bool is_the_daemons(int level, int name) {
   if (level != SOL_SOCKET) return true;
@@ -30,6 +33,7 @@ bool is_the_daemons(int level, int name) {
     case SO_REUSEADDR:
     case SO_REUSEPORT:
     case SO_LINGER:
+    case SO_RCVLOWAT:
       return true;
     default:
       return false;
@@ -38,7 +42,7 @@ bool is_the_daemons(int level, int name) {
 
 // What would change how the handle works, and has no meaning for the socket.
 bool is_dangerous(int name) {
-  return name == SO_PEEK_OFF || name == SO_RCVLOWAT || name == SO_PASSCRED || name == SO_PASSSEC;
+  return name == SO_PEEK_OFF || name == SO_PASSCRED || name == SO_PASSSEC;
 }
 
 // An int that the page knows. False: not that option.
@@ -58,9 +62,6 @@ bool from_page(Socket& socket, int fd, int name, int& value) {
       return true;
     case SO_ACCEPTCONN:
       value = socket.state() == TLS_LISTENING ? 1 : 0;
-      return true;
-    case SO_RCVLOWAT:
-      value = 1;
       return true;
     default:
       return false;
@@ -83,9 +84,10 @@ long ask_for(Socket& socket, int level, int name, void* value, socklen_t* length
   if (error != 0) return error;
   if (static_cast<int>(room) < 0) return -EINVAL;
   uint8_t body[TLS_MAX_BODY];
-  const uint32_t known = std::min<uint32_t>(room, TLS_MAX_BODY);
-  error = fetch(body, value, known);
-  if (error != 0) return error;
+  // No option's structure is larger. What can't be read matters to options that are there.
+  uint32_t known = std::min<uint32_t>(room, kMostRead);
+  const bool unreadable = fetch(body, value, known) != 0;
+  if (unreadable) known = 0;
   attachment::Request request;
   request.kind = TLS_GET_OPTION;
   request.socket = socket.page;
@@ -98,10 +100,25 @@ long ask_for(Socket& socket, int level, int name, void* value, socklen_t* length
   reply.body = body;
   reply.room = sizeof(body);
   error = attachment::request(request, reply);
+  if (unreadable && error != -ENOPROTOOPT && error != -EOPNOTSUPP) return -EFAULT;
   if (error != 0) return error;
   error = store(value, body, std::min<uint32_t>(reply.length, room));
   const auto whole = static_cast<socklen_t>(reply.value);
   return error != 0 ? error : store(length, &whole, sizeof(whole));
+}
+
+// The value that is to be set, and how much of it counts: Linux copies all of level IPPROTO_SCTP
+// before it looks at it, and what it needs of the others. None is longer than `body`.
+long fetch_value(int level, const void* value, socklen_t& length,
+                 std::span<uint8_t, TLS_MAX_BODY> body) {
+  if (level != IPPROTO_SCTP) length = std::min<socklen_t>(length, sizeof(linger));
+  if (length > body.size()) {
+    uint8_t last = 0;
+    const long error = fetch(&last, static_cast<const uint8_t*>(value) + length - 1, 1);
+    if (error != 0) return error;
+    length = static_cast<socklen_t>(body.size());
+  }
+  return fetch(body.data(), value, length);
 }
 
 // SCTP_SOCKOPT_CONNECTX3: addresses behind a pointer; the answer is the association's id.
@@ -145,7 +162,8 @@ long getsockopt(Use& use, int fd, int level, int name, void* value, socklen_t* l
     }
   }
   if (level == IPPROTO_TCP) {
-    if (!mode.tcp || name != TCP_NODELAY) return -ENOPROTOOPT;
+    if (!mode.tcp) return -EOPNOTSUPP;
+    if (name != TCP_NODELAY) return -ENOPROTOOPT;
     return ask_for(socket, IPPROTO_SCTP, SCTP_NODELAY, value, length);
   }
   if (!is_the_daemons(level, name)) {
@@ -159,15 +177,14 @@ long getsockopt(Use& use, int fd, int level, int name, void* value, socklen_t* l
 
 long setsockopt(Use& use, int fd, int level, int name, const void* value, socklen_t length) {
   Socket& socket = *use;
+  if (static_cast<int>(length) < 0) return -EINVAL;
   if (level == IPPROTO_TCP) return set_tcp(use, fd, name, value, length);
   if (!is_the_daemons(level, name)) {
     if (is_dangerous(name)) return 0;
     return raw::checked(libc().setsockopt(fd, level, name, value, length));
   }
-  if (static_cast<int>(length) < 0) return -EINVAL;
   uint8_t body[TLS_MAX_BODY];
-  if (length > sizeof(body)) return -EINVAL;
-  const long error = fetch(body, value, length);
+  const long error = fetch_value(level, value, length, body);
   if (error != 0) return error;
   if (level == IPPROTO_SCTP &&
       (name == SCTP_SOCKOPT_CONNECTX || name == SCTP_SOCKOPT_CONNECTX_OLD)) {

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <span>
 #include <thread>
+#include <utility>
 
 #include "sockets/socket_server.h"
 #include "two_hosts.h"
@@ -66,7 +67,11 @@ void wait_for_the_end() {
 int run_one(const char* path) {
   test::SocketHost host(IpAddress::ipv4(10, 9, 0, 2), 1);
   sockets::SocketMail* mail = &host.mail;
-  sockets::SocketServer server(config_of(host, path), {&mail, 1}, *host.ports);
+  sockets::SocketServerConfig config = config_of(host, path);
+  // As the tests of sockets have it (tests/sockets): what nobody chose, but for SACKs.
+  config.default_profile = Profile();
+  config.default_profile.sack_delay = std::chrono::milliseconds(10);
+  sockets::SocketServer server(std::move(config), {&mail, 1}, *host.ports);
   server.start();
   std::atomic<bool> stop{false};
   std::thread worker([&] { run_looped(host, stop); });

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include <climits>
+
 #include "program.h"
 #include "sockets/linux_sctp.h"
 #include "trunkline/stack/profile_limits.h"
@@ -262,6 +264,50 @@ TEST_F(OptionsTest, WhatIsWrittenIsRead) {
   EXPECT_EQ(page.max_segment, 464u);
   EXPECT_EQ(page.mapped_v4, 0u);
   EXPECT_EQ(page.receive, uint32_t{TLS_WANT_RCVINFO | TLS_WANT_NXTINFO});
+}
+
+TEST_F(OptionsTest, WhatGoesBeyondLimitsIsShownAsItWasAsked) {
+  sctp_rtoinfo rto{0, 2000, 1000, 100};
+  EXPECT_EQ(set(SCTP_RTOINFO, rto), 0);
+  EXPECT_EQ(get(SCTP_RTOINFO, rto), 0);
+  EXPECT_EQ(rto.srto_initial, 2000u);
+  EXPECT_EQ(profile_of(options, options.future, configured, floors).rto_initial,
+            Duration(milliseconds(1000)));
+  sctp_assocparams assoc{};
+  assoc.sasoc_asocmaxrxt = 65535;
+  EXPECT_EQ(set(SCTP_ASSOCINFO, assoc), 0);
+  EXPECT_EQ(get(SCTP_ASSOCINFO, assoc), 0);
+  EXPECT_EQ(assoc.sasoc_asocmaxrxt, 65535);
+  sctp_initmsg init{65535, 65535, 300, 0};
+  EXPECT_EQ(set(SCTP_INITMSG, init), 0);
+  EXPECT_EQ(get(SCTP_INITMSG, init), 0);
+  EXPECT_EQ(init.sinit_max_instreams, 65535);
+  EXPECT_EQ(init.sinit_max_attempts, 300);
+}
+
+TEST_F(OptionsTest, OfOtherLevelsAsLinuxHasThem) {
+  EXPECT_EQ(set(SO_LINGER, linger{1, 5}, SOL_SOCKET), 0);
+  EXPECT_EQ(set(SO_LINGER, linger{0, 9}, SOL_SOCKET), 0);
+  linger wait{};
+  EXPECT_EQ(get(SO_LINGER, wait, SOL_SOCKET), 0);
+  EXPECT_EQ(wait.l_onoff, 0);
+  EXPECT_EQ(wait.l_linger, 5);
+  EXPECT_EQ(set(SO_LINGER, linger{1, -1}, SOL_SOCKET), 0);
+  EXPECT_EQ(options.linger, INT_MAX);  // no reset: for ever
+  EXPECT_EQ(get_int(SO_RCVLOWAT, SOL_SOCKET), 1);
+  EXPECT_EQ(set(SO_RCVLOWAT, 10, SOL_SOCKET), 0);
+  EXPECT_EQ(get_int(SO_RCVLOWAT, SOL_SOCKET), 10);
+  EXPECT_EQ(set(SO_RCVLOWAT, 0, SOL_SOCKET), 0);
+  EXPECT_EQ(get_int(SO_RCVLOWAT, SOL_SOCKET), 1);
+  EXPECT_EQ(get_int(IP_TTL, IPPROTO_IP), 64);
+  EXPECT_EQ(set(IP_TTL, 64, IPPROTO_IP), 0);
+  EXPECT_EQ(set(IP_TTL, 0, IPPROTO_IP), EINVAL);
+  EXPECT_EQ(set(IP_TTL, 33, IPPROTO_IP), EOPNOTSUPP);
+  EXPECT_EQ(set(IP_TOS, 0xba, IPPROTO_IP), 0);
+  EXPECT_EQ(get_int(IP_TOS, IPPROTO_IP), 0xb8);
+  EXPECT_EQ(get(IP_TOS, Bytes(3), size_t{3}, IPPROTO_IP).length, 1);
+  EXPECT_EQ(set(IP_TOS, Bytes{}, IPPROTO_IP), 0);
+  EXPECT_EQ(get_int(IP_TOS, IPPROTO_IP), 0);
 }
 
 TEST_F(OptionsTest, EventsOfAnyLength) {
