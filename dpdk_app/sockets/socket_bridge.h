@@ -189,6 +189,7 @@ class SocketBridge final : public appring::EventTaker {
   void retry_backlog(TimePoint now, SocketEnd& socket);
   void drop_backlog(TimePoint now, SocketEnd& socket);
   void after(SocketEnd& socket, const Event& event);
+  void name_source(SocketEnd& socket, AssocId id, PortNumber port);
   void on_connected(SocketEnd& socket, const Event& event);
   void on_connect_failed(SocketEnd& socket, Event& event);
   void end_socket(SocketEnd& socket, int error);

@@ -137,9 +137,23 @@ Status SocketBridge::connect(TimePoint now, SocketEnd& socket, const ConnectComm
   take_in(socket, result.assoc);
   socket.notes.alive = true;
   socket.notes.connecting = true;
+  name_source(socket, result.assoc, command.from.port);
   store_relaxed(socket.page().assoc_id, assoc_id_of(result.assoc));
   store_seq_cst(socket.page().state, TLS_CONNECTING);
   return Status::kOk;
+}
+
+// Of one that is bound to all addresses: getsockname() tells where it connects from.
+void SocketBridge::name_source(SocketEnd& socket, AssocId id, PortNumber port) {
+  tls_page& page = socket.page();
+  AssocStatus status;
+  if (port.value == 0 || page.local.length != 0) return;
+  if (!shard_.status(id, status) || status.paths.empty()) return;
+  const IpAddress& local = status.paths.front().local;
+  if (local.is_none() || local.is_unspecified()) return;
+  const bool mapped = load_relaxed(page.options.mapped_v4) != 0;
+  const tls_name peer = page.peer;
+  socket.set_names(name_of(local, port, socket.family(), mapped), peer);
 }
 
 // ---------------------------------------------------------------- accepting
