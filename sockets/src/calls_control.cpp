@@ -283,8 +283,9 @@ static long next_length(Socket& socket) {
 }
 
 long ioctl(Socket& socket, int fd, unsigned long request, void* argument) {
+  const bool of_data = request == FIONREAD || request == SIOCOUTQ;
+  if (of_data && socket.state() == TLS_LISTENING) return -ENOTCONN;
   if (request == FIONREAD) {
-    if (socket.state() == TLS_LISTENING) return -EINVAL;
     const long length = next_length(socket);
     if (length < 0) return length;
     const auto value = static_cast<int>(length);
