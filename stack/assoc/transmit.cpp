@@ -227,10 +227,12 @@ void Association::on_data_sent(TimePoint now, Path& path, const DataSent& sent,
   path.retransmitted_chunks += sent.again;
 }
 
-// What was told of a closed window before explains no silence after.
 void Association::start_t3(TimePoint now, Path& path, bool restart) {
-  if (!path.t3.is_never() && !restart) return;
-  path.probe_answered = false;
+  if (path.t3.is_never()) {
+    path.probe_answered = false;
+  } else if (!restart) {
+    return;
+  }
   path.t3 = now + path.rto.value();
 }
 

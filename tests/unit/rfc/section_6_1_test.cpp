@@ -156,25 +156,6 @@ TEST_F(Section61, ProbingIsNoSignOfCongestion) {
   EXPECT_EQ(path().cwnd, 4 * kPmdcs);
 }
 
-// The window was shut for a moment; what acknowledges the earliest chunk has T3 begin anew (6.3.2
-// R3), and what it then waits for in vain was sent into a window that is open.
-TEST_F(Section61, AWindowThatIsOpenAgainExplainsNoLossAfterIt) {
-  be_opened();
-  for (int i = 0; i < 4; ++i) send(1000);
-  ASSERT_EQ(hear(), "DATA, DATA, DATA, DATA");
-  tell(sack(host_tsn, {}, 500));
-  wait(milliseconds(500));
-  tell(sack(host_tsn + 1, {}, 100000));
-  EXPECT_EQ(hear(), "");
-  wait(milliseconds(999));
-  ASSERT_EQ(path().t3_expirations, 0u);
-  wait(milliseconds(1));
-  EXPECT_EQ(path().t3_expirations, 1u);
-  EXPECT_EQ(path().cwnd, kPmdcs) << "7.2.3";
-  EXPECT_EQ(path().error_count, 1u) << "8.2";
-  EXPECT_EQ(host().status().error_count, 1u) << "8.1";
-}
-
 TEST_F(Section61, AMessageIsNotCutToASillyWindow) {
   be_opened();
   send(1);
