@@ -292,11 +292,8 @@ void Bridge::notify_or_keep(TimePoint now, Channel& channel, Event& event, Assoc
 bool Bridge::try_notify(Channel& channel, Event& event, Assoc* assoc) {
   if (event.kind == EventKind::kMessage) {
     const size_t size = event.size();
-    const auto flags = static_cast<uint8_t>((event.unordered ? TLR_MESSAGE_UNORDERED : 0) |
-                                            (event.more ? TLR_MESSAGE_MORE : 0));
-    for (bool again = false;
-         !channel.put_message({event.assoc, event.stream, event.ppid, flags}, event.pieces(), size);
-         again = true) {
+    const Channel::MessageHead head(event);
+    for (bool again = false; !channel.put_message(head, event.pieces(), size); again = true) {
       if (again || !channel.has_returns()) return false;
       take_returns(channel);
     }

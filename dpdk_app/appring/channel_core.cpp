@@ -80,7 +80,9 @@ bool ChannelCore::put_message(const MessageHead& head, const Piece* pieces, size
   entry.assoc_generation = head.assoc.generation;
   entry.slot = slot;
   entry.length = static_cast<uint32_t>(size);
+  entry.ssn = head.ssn_or_ahead;
   entry.ppid = head.ppid.value;
+  entry.tsn = head.tsn.value;
   return true;
 }
 

@@ -6,6 +6,7 @@
 // is only read once and written. Tables are touched as they are needed.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -87,10 +88,24 @@ class ChannelCore : public RingEnd, public PieceOwner {
   // payload has left the core's store buffer. The slots are lent until take_returns() has them, and
   // the message is unread until then.
   struct MessageHead {
+    explicit MessageHead(const Event& event)
+        : assoc(event.assoc),
+          stream(event.stream),
+          ppid(event.ppid),
+          tsn(event.tsn),
+          ssn_or_ahead(event.unordered ? ahead(event.cum_tsn, event.tsn) : event.ssn.value),
+          flags(static_cast<uint8_t>((event.unordered ? TLR_MESSAGE_UNORDERED : 0) |
+                                     (event.more ? TLR_MESSAGE_MORE : 0))) {}
+    [[nodiscard]] static uint16_t ahead(Tsn cum_tsn, Tsn tsn) {
+      const auto by = static_cast<int32_t>(cum_tsn.distance_from(tsn));
+      return static_cast<uint16_t>(std::clamp(by, INT16_MIN, INT16_MAX));
+    }
     AssocId assoc;
     StreamId stream;
     Ppid ppid;
-    uint8_t flags = 0;  // enum tlr_message_flag
+    Tsn tsn;
+    uint16_t ssn_or_ahead;
+    uint8_t flags;  // enum tlr_message_flag
   };
   [[nodiscard]] bool put_message(const MessageHead& head, const Piece* pieces, size_t size);
   // Attaches what goes with another event, cut to one slot. False: no slot is free.

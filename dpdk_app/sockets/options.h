@@ -49,8 +49,11 @@ struct OptionEffects {
   std::optional<std::pair<IpAddress, PathEdit>> path_edit;
   std::optional<IpAddress> primary;
   std::vector<IpAddress> heartbeats;
+  bool tell_if_dry = false;  // SCTP_SENDER_DRY_EVENT, if nothing is under way
 
-  [[nodiscard]] bool any() const { return edit || path_edit || primary || !heartbeats.empty(); }
+  [[nodiscard]] bool any() const {
+    return edit || path_edit || primary || !heartbeats.empty() || tell_if_dry;
+  }
 };
 
 struct OptionAnswer {

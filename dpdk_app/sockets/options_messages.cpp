@@ -56,6 +56,8 @@ int set_events(OptionCall& call) {
     subscribe(o.future.events, i, call.in[i] != 0);
   }
   if (o.current) o.current->events = o.future.events;
+  call.answer.effects.tell_if_dry =
+      (o.future.events & 1u << (SCTP_SENDER_DRY_EVENT - SCTP_SN_TYPE_BASE)) != 0;
   return 0;
 }
 
@@ -76,6 +78,7 @@ int set_event(OptionCall& call) {
   const auto in = call.head<sctp_event>();
   if (!names_event(in)) return EINVAL;
   subscribe(call.association().events, in.se_type - SCTP_SN_TYPE_BASE, in.se_on != 0);
+  call.answer.effects.tell_if_dry = in.se_on != 0 && in.se_type == SCTP_SENDER_DRY_EVENT;
   return 0;
 }
 

@@ -91,6 +91,8 @@ class SocketBridge final : public appring::EventTaker {
   // SO_RCVBUF: bytes that may lie in the socket's slots unread. a_rwnd is a matter of edit().
   void set_receive_buffer(SocketEnd& socket, uint64_t bytes);
   Status set_primary(TimePoint now, SocketEnd& socket, IpAddress peer);
+  // kSenderDry, if nothing is under way.
+  void tell_if_dry(TimePoint now, SocketEnd& socket);
   Status request_heartbeat(TimePoint now, SocketEnd& socket, IpAddress peer);
   [[nodiscard]] bool status(const SocketEnd& socket, AssocStatus& out) const;
   [[nodiscard]] const Profile* profile(const SocketEnd& socket) const;
@@ -189,7 +191,9 @@ class SocketBridge final : public appring::EventTaker {
   void retry_backlog(TimePoint now, SocketEnd& socket);
   void drop_backlog(TimePoint now, SocketEnd& socket);
   void after(SocketEnd& socket, const Event& event);
-  void name_source(SocketEnd& socket, AssocId id, PortNumber port);
+  void name_connecting(SocketEnd& socket, PortNumber port);
+  void shut_receiving(SocketEnd& socket);
+  void end_file(SocketEnd& socket);
   void on_connected(SocketEnd& socket, const Event& event);
   void on_connect_failed(SocketEnd& socket, Event& event);
   void end_socket(SocketEnd& socket, int error);

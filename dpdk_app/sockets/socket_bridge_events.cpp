@@ -154,6 +154,20 @@ bool SocketBridge::try_tell(SocketEnd& socket, Event& event) {
   return put_notification(socket, event);
 }
 
+// Who subscribes while nothing is under way hears so at once (RFC 6458, section 6.1.9).
+void SocketBridge::tell_if_dry(TimePoint now, SocketEnd& socket) {
+  AssocStatus status;
+  if (!socket.notes.alive || socket.notes.closing || socket.channel().pending_submissions() != 0 ||
+      !shard_.status(socket.notes.assoc, status) || status.queued_bytes != 0 ||
+      status.outstanding_bytes != 0) {
+    return;
+  }
+  Event event;
+  event.kind = EventKind::kSenderDry;
+  event.assoc = socket.notes.assoc;
+  tell_or_keep(now, socket, event);
+}
+
 bool SocketBridge::put_message(SocketEnd& socket, Event& event) {
   if ((load_relaxed(socket.page().shut) & TLS_SHUT_RECEIVE) != 0 || socket.notes.faulted) {
     count(SocketCounter::k_drop_shut_message);
@@ -162,9 +176,7 @@ bool SocketBridge::put_message(SocketEnd& socket, Event& event) {
   }
   SocketChannel& channel = socket.channel();
   const size_t size = event.size();
-  const auto flags = static_cast<uint8_t>((event.unordered ? TLR_MESSAGE_UNORDERED : 0) |
-                                          (event.more ? TLR_MESSAGE_MORE : 0));
-  const SocketChannel::MessageHead head{event.assoc, event.stream, event.ppid, flags};
+  const SocketChannel::MessageHead head(event);
   if (!channel.put_message(head, event.pieces(), size)) {
     if (!channel.has_returns()) return false;
     take_returns(socket);
@@ -266,20 +278,33 @@ void SocketBridge::drop_backlog(TimePoint now, SocketEnd& socket) {
 
 // ---------------------------------------------------------------- what follows
 
+void SocketBridge::shut_receiving(SocketEnd& socket) {
+  // A reader that sees the end must find what came before it.
+  socket.channel().publish();
+  set_bits(socket.page().shut, TLS_SHUT_RECEIVE);
+  socket.send_end();
+  socket.notes.at_end = true;
+}
+
+// Of one that was over before it was accepted: the ballast stays in.
+void SocketBridge::end_file(SocketEnd& socket) {
+  shut_receiving(socket);
+  set_bits(socket.page().shut, TLS_SHUT_SEND);
+  socket.notes.ended = true;
+  store_seq_cst(socket.page().state, TLS_ENDED);
+  mail_.tell({NewsKind::kEnded, config_.worker, &socket, socket.notes.assoc});
+}
+
 void SocketBridge::after(SocketEnd& socket, const Event& event) {
   switch (event.kind) {
     case EventKind::kPeerShutdown:
-      // A reader that sees the end must find what came before it.
-      socket.channel().publish();
-      set_bits(socket.page().shut, TLS_SHUT_RECEIVE);
-      socket.send_end();
-      socket.notes.at_end = true;
-      return;
+      return shut_receiving(socket);
     case EventKind::kRestarted:
       store_relaxed(socket.page().outbound_streams, event.outbound_streams);
       return store_relaxed(socket.page().inbound_streams, event.inbound_streams);
     case EventKind::kClosed:
     case EventKind::kLost:
+      if (socket.notes.born_over && !socket.notes.faulted) return end_file(socket);
       return end_socket(socket, socket.notes.faulted ? EIO : error_of(event));
     default:
       return;
@@ -316,7 +341,7 @@ void SocketBridge::on_connect_failed(SocketEnd& socket, Event& event) {
 void SocketBridge::end_socket(SocketEnd& socket, int error) {
   if (std::exchange(socket.notes.ended, true)) return;
   tls_page& page = socket.page();
-  socket.channel().publish();
+  const bool news = socket.channel().publish();
   if (error != 0) store_seq_cst(page.error, static_cast<uint32_t>(error));
   store_seq_cst(page.state, TLS_ENDED);
   store_seq_cst(page.full, 0);
@@ -324,7 +349,8 @@ void SocketBridge::end_socket(SocketEnd& socket, int error) {
   // Only the peer's shutdown is an end of file, and that was told. After an error, or where this
   // side has shut the association down, a reader hears that there is none; who waits is woken for
   // it.
-  if (!socket.notes.at_end && (error != 0 || load_seq_cst(page.waiting) != 0)) socket.send_token();
+  const bool woken = news || error != 0 || load_seq_cst(page.waiting) != 0;
+  if (!socket.notes.at_end && woken) socket.send_token();
   mail_.tell({NewsKind::kEnded, config_.worker, &socket, socket.notes.assoc});
 }
 

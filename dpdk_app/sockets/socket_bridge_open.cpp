@@ -137,23 +137,22 @@ Status SocketBridge::connect(TimePoint now, SocketEnd& socket, const ConnectComm
   take_in(socket, result.assoc);
   socket.notes.alive = true;
   socket.notes.connecting = true;
-  name_source(socket, result.assoc, command.from.port);
   store_relaxed(socket.page().assoc_id, assoc_id_of(result.assoc));
+  name_connecting(socket, endpoints_[index].port);
   store_seq_cst(socket.page().state, TLS_CONNECTING);
   return Status::kOk;
 }
 
-// Of one that is bound to all addresses: getsockname() tells where it connects from.
-void SocketBridge::name_source(SocketEnd& socket, AssocId id, PortNumber port) {
-  tls_page& page = socket.page();
+// One that was not bound has a name from here on: where its first packet comes from.
+void SocketBridge::name_connecting(SocketEnd& socket, PortNumber port) {
   AssocStatus status;
-  if (port.value == 0 || page.local.length != 0) return;
-  if (!shard_.status(id, status) || status.paths.empty()) return;
-  const IpAddress& local = status.paths.front().local;
-  if (local.is_none() || local.is_unspecified()) return;
-  const bool mapped = load_relaxed(page.options.mapped_v4) != 0;
-  const tls_name peer = page.peer;
-  socket.set_names(name_of(local, port, socket.family(), mapped), peer);
+  if (socket.page().local.length != 0 || !shard_.status(socket.notes.assoc, status)) return;
+  const auto first = std::find_if(status.paths.begin(), status.paths.end(),
+                                  [](const PathStatus& path) { return !path.local.is_none(); });
+  if (first == status.paths.end()) return;
+  const bool mapped = load_relaxed(socket.page().options.mapped_v4) != 0;
+  const tls_name peer = socket.page().peer;
+  socket.set_names(name_of(first->local, port, socket.family(), mapped), peer);
 }
 
 // ---------------------------------------------------------------- accepting
@@ -233,7 +232,9 @@ Status SocketBridge::accept(TimePoint now, AssocId id, SocketEnd& socket) {
   write_association(socket, parked->events.front(), parked->local);
   store_seq_cst(socket.page().state, TLS_ESTABLISHED);
   store_seq_cst(socket.page().full, 0);
-  socket.take_ballast();
+  // As on Linux, one that is over already is read to its end, without an error, and not writable.
+  socket.notes.born_over = parked->over;
+  if (!parked->over) socket.take_ballast();
   bool all = true;
   for (Event& event : parked->events) {
     all = all && socket.channel().backlog_push(event, 0);

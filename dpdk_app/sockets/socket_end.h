@@ -50,6 +50,7 @@ class SocketEnd {
     bool stalled = false;     // has submissions that wait for room in the shard
     bool again = false;       // has more to do than one turn has time for
     bool at_end = false;      // end of file was sent: no tokens any more
+    bool born_over = false;   // its association was over when it was accepted
   };
 
   // Null with errno set. `family`, `type` as of socket(2).

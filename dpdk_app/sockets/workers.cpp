@@ -51,6 +51,7 @@ int run_effects(SocketBridge& bridge, TimePoint now, SocketEnd& socket,
   for (const IpAddress& address : effects.heartbeats) {
     if (const int error = errno_of(bridge.request_heartbeat(now, socket, address))) return error;
   }
+  if (effects.tell_if_dry) bridge.tell_if_dry(now, socket);
   return 0;
 }
 

@@ -172,9 +172,11 @@ long accept(Use& use, int fd, sockaddr* name, socklen_t* length, int flags) {
     return -ECONNABORTED;
   }
   const long handle = adopt(received.fds[0], received.fds[1], flags);
-  if (handle >= 0) inherit_time_outs(fd, static_cast<int>(handle));
-  if (handle < 0 || name == nullptr) return handle;
+  if (handle < 0) return handle;
+  inherit_time_outs(fd, static_cast<int>(handle));
   const Use made(static_cast<int>(handle));
+  if (made && made->state() == TLS_ENDED) mirror::born_over(*made, static_cast<int>(handle));
+  if (name == nullptr) return handle;
   const long error =
       made ? store_name(read_name(*made->page, made->page->peer), name, length) : -ECONNABORTED;
   if (error == 0) return handle;
@@ -186,8 +188,9 @@ long accept(Use& use, int fd, sockaddr* name, socklen_t* length, int flags) {
 static long wait_until_connected(Use& use, int fd) {
   Socket& socket = *use;
   bool stray_byte = false;
-  while (socket.state() == TLS_CONNECTING) {
-    if (mirror::does_not_block(fd, 0)) return -EINPROGRESS;
+  if (mirror::does_not_block(fd, 0)) return -EINPROGRESS;  // even if it was quicker than this
+  // The error is written first, the state last: between them there is room for any number of bytes.
+  while (socket.state() == TLS_CONNECTING && load_acquire(socket.page->error) == 0) {
     const long waited = mirror::wait_out(use, fd, 0);
     if (waited == -EAGAIN) return -EINPROGRESS;  // SO_SNDTIMEO
     if (waited == -EPIPE || waited == -ECONNRESET) {
@@ -195,8 +198,10 @@ static long wait_until_connected(Use& use, int fd) {
     } else if (waited < 0) {
       return waited;
     }
+    fd = descriptors::current(fd, socket);
     stray_byte = true;
   }
+  mirror::wait_for_the_end_of_connect(socket);
   if (stray_byte) mirror::note_stray_byte(socket);
   if (socket.state() == TLS_ESTABLISHED) return 0;
   // It stays pending, as on Linux: SO_ERROR and poll() tell it once more.
@@ -237,7 +242,9 @@ long shutdown(Socket& socket, int fd, int how) {
     raw::shutdown(fd, SHUT_RD);
   }
   if (state == TLS_FRESH || state == TLS_CONNECTING) return -ENOTCONN;
-  if (how == SHUT_RD || state != TLS_ESTABLISHED) return 0;
+  if (how == SHUT_RD) return 0;
+  __atomic_fetch_or(&socket.page->shut, TLS_SHUT_ASKED, __ATOMIC_SEQ_CST);
+  if (state != TLS_ESTABLISHED) return 0;
   attachment::ready();
   Locked lock(socket.page->send_lock);
   if (lock.error() != 0) return lock.error();

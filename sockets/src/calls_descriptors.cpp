@@ -55,6 +55,7 @@ bool borrows_memory() {
 void part_from(int fd) {
   Use use(fd);
   if (!use) return;
+  if (descriptors::keep_for_others(fd)) return descriptors::forget(fd);
   if (load_acquire(use->page->copied) == 0 && descriptors::is_last(fd)) {
     attachment::Request request;
     request.kind = TLS_CLOSE;
@@ -175,13 +176,17 @@ long close_range(unsigned first, unsigned last, int flags) {
   return from > last ? 0 : raw::checked(libc().close_range(from, last, flags));
 }
 
-// The handle says IN and OUT where Linux says ERR (sctp_poll()).
+// The handle says IN and OUT where Linux says ERR, and no more than IN where both directions are
+// shut (sctp_poll()).
 void repair_poll(pollfd* fds, nfds_t count) {
   for (nfds_t i = 0; i < count; ++i) {
     if (fds[i].revents == 0 || !descriptors::is_ours(fds[i].fd)) continue;
     const Use use(fds[i].fd);
-    if (!use || load_acquire(use->page->error) == 0) continue;
+    if (!use) continue;
     const uint32_t shut = use->shut();
+    constexpr uint32_t kBoth = TLS_SHUT_RECEIVE | TLS_SHUT_ASKED;
+    if ((shut & kBoth) == kBoth) fds[i].revents |= POLLHUP;
+    if (load_acquire(use->page->error) == 0) continue;
     int events = POLLERR | (fds[i].revents & POLLHUP);
     if ((shut & TLS_SHUT_RECEIVE) != 0) events |= POLLIN | POLLRDNORM | POLLRDHUP;
     if (use->rings().has_completion()) events |= POLLIN | POLLRDNORM;

@@ -161,6 +161,7 @@ long receive(Use& use, int fd, Receiving& r) {
     result = check_state(state, fd, r.flags);
     if (result != 0) return result;
     const long waited = mirror::wait_in(use, fd, r.flags, state);
+    fd = descriptors::current(fd, socket);
     if (waited == -ECONNRESET) {
       mirror::daemon_is_gone(socket);
     } else if (waited < 0) {
@@ -168,6 +169,16 @@ long receive(Use& use, int fd, Receiving& r) {
     }
     end_of_file = waited == 0;
   }
+}
+
+// What Linux gives of an unordered message alone.
+uint32_t cum_tsn_of(const tlr_completion& head) {
+  if ((head.flags & TLR_MESSAGE_UNORDERED) == 0) return 0;
+  return head.tsn + static_cast<uint32_t>(int32_t{head.cum_ahead});
+}
+
+uint16_t ssn_of(const tlr_completion& head) {
+  return (head.flags & TLR_MESSAGE_UNORDERED) == 0 ? head.ssn : uint16_t{0};
 }
 
 void put_info(const Socket& socket, const Receiving& r, ControlWriter& out) {
@@ -191,8 +202,11 @@ void put_info(const Socket& socket, const Receiving& r, ControlWriter& out) {
   if ((wanted & TLS_WANT_RCVINFO) != 0) {
     sctp_rcvinfo info{};
     info.rcv_sid = head.stream;
+    info.rcv_ssn = ssn_of(head);
     info.rcv_flags = flags;
     info.rcv_ppid = htonl(head.ppid);
+    info.rcv_tsn = head.tsn;
+    info.rcv_cumtsn = cum_tsn_of(head);
     info.rcv_context = load_relaxed(page.options.context);
     info.rcv_assoc_id = id;
     out.put(SCTP_RCVINFO, &info, sizeof(info));
@@ -200,8 +214,11 @@ void put_info(const Socket& socket, const Receiving& r, ControlWriter& out) {
   if ((wanted & TLS_WANT_SNDRCV) != 0) {
     sctp_sndrcvinfo info{};
     info.sinfo_stream = head.stream;
+    info.sinfo_ssn = ssn_of(head);
     info.sinfo_flags = flags;
     info.sinfo_ppid = htonl(head.ppid);
+    info.sinfo_tsn = head.tsn;
+    info.sinfo_cumtsn = cum_tsn_of(head);
     info.sinfo_context = load_relaxed(page.options.context);
     info.sinfo_assoc_id = id;
     out.put(SCTP_SNDRCV, &info, sizeof(info));

@@ -94,6 +94,12 @@ long try_to_send(Socket& socket, int fd, const Outgoing& message, bool stray_byt
   return 0;
 }
 
+// As a waiting sender of Linux finds it; the error stays pending.
+bool ended_beneath(const Socket& socket) {
+  const uint32_t shut = socket.shut();
+  return (shut & TLS_SHUT_SEND) != 0 && (shut & TLS_SHUT_ASKED) == 0;
+}
+
 long send_on(Use& use, int fd, const Outgoing& message, int flags, bool named) {
   Socket& socket = *use;
   attachment::ready();
@@ -109,6 +115,8 @@ long send_on(Use& use, int fd, const Outgoing& message, int flags, bool named) {
     }
     if (result != 1) return result;
     const long waited = mirror::wait_out(use, fd, flags);
+    fd = descriptors::current(fd, socket);
+    if (waited == 1 && ended_beneath(socket)) return -ESRCH;
     if (waited == -EPIPE || waited == -ECONNRESET) {
       mirror::daemon_is_gone(socket);
     } else if (waited < 0) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "descriptor_table.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
 
@@ -74,6 +75,7 @@ Socket* acquire(int fd) {
 
 void drop(Socket& socket) {
   if (__atomic_sub_fetch(&socket.references, 1, __ATOMIC_ACQ_REL) != 0) return;
+  if (socket.kept >= 0) raw::close(socket.kept);
   const Guard guard;
   unmap_socket(socket);
   socket.next_free = free_sockets;
@@ -148,6 +150,33 @@ void forget_range(uint32_t first, uint32_t last) {
 bool is_last(int fd) {
   const Guard guard;
   return is_ours(fd) && sockets[fd]->descriptors == 1;
+}
+
+bool keep_for_others(int fd) {
+  constexpr uint32_t kCallers = 1;  // that of this call
+  const Guard guard;
+  if (!is_ours(fd)) return false;
+  Socket& socket = *sockets[fd];
+  const uint32_t all = __atomic_load_n(&socket.references, __ATOMIC_ACQUIRE);
+  if (socket.descriptors != 1 || all <= socket.descriptors + kCallers) return false;
+  constexpr int kHigh = 512;  // out of the program's way
+  long kept = raw::fcntl(fd, F_DUPFD_CLOEXEC, kHigh);
+  if (kept < 0) kept = raw::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (kept < 0) return false;
+  __atomic_store_n(&socket.kept, static_cast<int>(kept), __ATOMIC_RELEASE);
+  return true;
+}
+
+int current(int fd, const Socket& socket) {
+  if (static_cast<uint32_t>(fd) < kMax &&
+      __atomic_load_n(&sockets[fd], __ATOMIC_ACQUIRE) == &socket)
+    return fd;
+  if (const int kept = __atomic_load_n(&socket.kept, __ATOMIC_ACQUIRE); kept >= 0) return kept;
+  int other = -1;
+  each([&](int one) {
+    if (__atomic_load_n(&sockets[one], __ATOMIC_ACQUIRE) == &socket) other = one;
+  });
+  return other;
 }
 
 uint32_t highest() {

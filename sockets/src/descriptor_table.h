@@ -49,6 +49,11 @@ void forget(int fd);
 void forget_range(uint32_t first, uint32_t last);
 // The socket of `fd`, if this is the only descriptor of it in this process that we know of.
 [[nodiscard]] bool is_last(int fd);
+// The last descriptor of a socket is about to be closed while calls of other threads are under way
+// with it: keeps the handle open until they are over, as the kernel does. False: there are none.
+bool keep_for_others(int fd);
+// `fd`, or another descriptor of the socket if that was closed meanwhile, or -1.
+[[nodiscard]] int current(int fd, const Socket& socket);
 // visit(fd) of each.
 template <typename Visit>
 void each(Visit&& visit);

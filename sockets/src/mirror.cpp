@@ -81,10 +81,14 @@ void heal_tokens(Socket& socket, int fd) {
   if (bytes > counted) __atomic_fetch_add(&socket.page->tokens, bytes - counted, __ATOMIC_SEQ_CST);
 }
 
-void put_ballast(Socket& socket, int fd) {
+static void fill_handle(const Socket& socket, int fd) {
   static constexpr uint8_t kNothing[8192] = {};
   const uint32_t size = socket.page->ballast;
   raw::send(fd, kNothing, size < sizeof(kNothing) ? size : sizeof(kNothing), MSG_DONTWAIT);
+}
+
+void put_ballast(Socket& socket, int fd) {
+  fill_handle(socket, fd);
   __atomic_store_n(&socket.page->full, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -111,12 +115,22 @@ long wait_out(descriptors::Use& use, int fd, int flags) {
   return n;
 }
 
+void wait_for_the_end_of_connect(const Socket& socket) {
+  for (int i = 0; i < 10000 && socket.state() == TLS_CONNECTING; ++i) ::sched_yield();
+}
+
+void born_over(Socket& socket, int fd) {
+  take_error(socket, fd);
+  __atomic_fetch_or(&socket.page->shut, TLS_SHUT_RECEIVE | TLS_SHUT_SEND, __ATOMIC_SEQ_CST);
+  raw::shutdown(fd, SHUT_RD);
+  fill_handle(socket, fd);  // and nobody is asked to take it out
+}
+
 // After a failed connect the socket is as it was before: not readable, not writable. What has ended
 // stays readable (end of file) and writable (EPIPE).
 int take_error(Socket& socket, int fd) {
   if (load_acquire(socket.page->error) == 0) return 0;
-  // The worker that ends a connect writes the state last, when the handle says what it should.
-  for (int i = 0; i < 10000 && socket.state() == TLS_CONNECTING; ++i) ::sched_yield();
+  wait_for_the_end_of_connect(socket);
   const uint32_t state = socket.state();
   const auto error =
       static_cast<int>(__atomic_exchange_n(&socket.page->error, 0, __ATOMIC_SEQ_CST));

@@ -29,6 +29,11 @@ long wait_in(descriptors::Use& use, int fd, int flags, uint32_t state);
 long wait_out(descriptors::Use& use, int fd, int flags);
 // The pending error as a positive errno, or 0; who takes it puts the handle back as it was.
 int take_error(Socket& socket, int fd);
+// The worker that ends a connect writes the error first, and the state last, when the handle says
+// what it should.
+void wait_for_the_end_of_connect(const Socket& socket);
+// It was over before it was accepted: read to its end without an error, and never writable.
+void born_over(Socket& socket, int fd);
 // The daemon has hung up: the socket is over, and says so once.
 void daemon_is_gone(Socket& socket);
 bool does_not_block(int fd, int flags);

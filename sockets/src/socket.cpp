@@ -49,6 +49,7 @@ Socket* map_socket(int memory_fd) {
   socket->page = page;
   socket->size = size;
   socket->lingers = false;
+  socket->kept = -1;
   ::new (socket->rings_memory)
       Rings(*page, static_cast<uint8_t*>(at), tls_layout_of(&page->geometry));
   __atomic_store_n(&socket->references, 1, __ATOMIC_RELEASE);

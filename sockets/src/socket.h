@@ -14,6 +14,7 @@ struct Socket {
   uint32_t references = 0;   // descriptors, and calls under way; 0: unused
   uint32_t descriptors = 0;  // of them; the table's mutex
   bool lingers = false;      // closing may take its time
+  int kept = -1;             // the handle, if all descriptors were closed beneath calls under way
   Socket* next_free = nullptr;
   tls_page* page = nullptr;
   uint64_t size = 0;  // bytes that are mapped

@@ -88,7 +88,13 @@ void Association::accept_data(ShardContext& ctx, TimePoint now, const wire::Data
       Event& event = emit(ctx, EventKind::kMessage);
       event.stream = chunk.stream;
       event.ppid = chunk.ppid;
+      event.tsn = chunk.tsn;
       event.unordered = chunk.unordered;
+      if (chunk.unordered) {
+        event.cum_tsn = receiver_.cum_tsn_with(chunk.tsn);
+      } else {
+        event.ssn = Ssn(static_cast<uint16_t>(chunk.mid.value));
+      }
       event.borrowed = true;
       event.borrowed_piece = {chunk.payload.data(), static_cast<uint32_t>(chunk.payload.size()),
                               nullptr};
@@ -120,7 +126,13 @@ void Association::settle_received(ShardContext& ctx) {
     Event& event = emit(ctx, EventKind::kMessage);
     event.stream = held.stream;
     event.ppid = held.ppid;
+    event.tsn = held.first_tsn();
     event.unordered = held.unordered;
+    if (held.unordered) {
+      event.cum_tsn = Tsn(held.turn.value);
+    } else {
+      event.ssn = Ssn(static_cast<uint16_t>(held.turn.value));
+    }
     event.payload = Payload(&message->piece, &ctx.blocks);
     event.more = held.more;
     ctx.counters.add(Counter::k_message_bytes_received, held.size);

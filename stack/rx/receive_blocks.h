@@ -38,7 +38,8 @@ struct HeldInfo {
     ReceiveBlock* is_ready;  // of a message that is to be delivered: the next one
   };
   uint64_t place = 0;   // the TSN, of a message its first, on a line instead of a circle
-  Mid turn;             // its number, likewise once the message is whole
+  Mid turn;             // its number, likewise once the message is whole; of an unordered one,
+                        // which has none, the cumulative TSN when it had come
   uint32_t chunks = 1;  // so many TSNs
   uint32_t size = 0;    // payload bytes of the chunk, then of the message
   uint32_t blocks = 0;  // of the chunk, then of the message

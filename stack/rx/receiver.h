@@ -73,6 +73,7 @@ class Receiver {
   // On kNoMemory the shard's buffers have no room; add_again() when some was found.
   [[gnu::always_inline]] ReceiveQueue::Outcome add(const ReceiverContext& ctx,
                                                    const wire::DataChunk& chunk) {
+    if (chunk.unordered) return add_unordered(ctx, chunk);
     return queue_.add(chunk, tsns_.cum_tsn(), ctx.blocks, ctx.profile.max_message_size);
   }
   ReceiveQueue::Outcome add_again(const ReceiverContext& ctx, const wire::DataChunk& chunk);
@@ -206,6 +207,7 @@ class Receiver {
   [[nodiscard]] bool sack_detour() const { return sack_detour_; }  // it goes another way, once
 
   [[nodiscard]] Tsn cum_tsn() const { return tsns_.cum_tsn(); }
+  [[nodiscard]] Tsn cum_tsn_with(Tsn tsn) const { return tsns_.cum_tsn_with(tsn); }
   [[nodiscard]] bool has_gaps() const { return tsns_.has_gaps(); }
   [[nodiscard]] uint16_t streams() const { return streams_; }
 
@@ -214,6 +216,7 @@ class Receiver {
   [[nodiscard]] static uint64_t charge(size_t bytes) {
     return static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
   }
+  ReceiveQueue::Outcome add_unordered(const ReceiverContext& ctx, const wire::DataChunk& chunk);
   Arrival settle(const ReceiverContext& ctx, const wire::DataChunk& chunk,
                  TsnTracker::Verdict verdict, DataSeen& seen);
 

@@ -49,6 +49,12 @@ class TsnTracker {
   bool forget(Tsn first, Tsn last, Pool<TsnDisorder>& pool);
 
   [[nodiscard]] Tsn cum_tsn() const { return cum_; }
+  // What it will be once that TSN, which is new, is recorded.
+  [[nodiscard]] Tsn cum_tsn_with(Tsn tsn) const {
+    if (tsn != cum_ + 1) return cum_;
+    const bool joins = has_gaps() && disorder_->blocks[0].first == tsn + 1;
+    return joins ? disorder_->blocks[0].last : tsn;
+  }
   // Gaps or duplicates that a SACK would tell of.
   [[nodiscard]] bool has_disorder() const { return disorder_ != nullptr; }
   [[nodiscard]] bool has_gaps() const { return disorder_ != nullptr && disorder_->block_count > 0; }

@@ -314,7 +314,7 @@ enum tlr_completion_kind {
   TLR_ACCEPTED = 1,       /* context: the listener's; limits; more: streams, ports, address */
   TLR_CONNECTED = 2,      /* context: the operation's; limits; more: streams, ports, address */
   TLR_CONNECT_FAILED = 3, /* context: the operation's; status, reason, cause; text as in LOST */
-  TLR_MESSAGE = 4,        /* slot, length: RX slots; stream, ppid, flags */
+  TLR_MESSAGE = 4,        /* slot, length: RX slots; stream, ppid, flags, tsn, ssn or cum_ahead */
   TLR_SENDS_DONE = 5,     /* tlr_sends_done */
   TLR_SEND_FAILED = 6,    /* context; slot: the TX slots with the payload; status, reason */
   TLR_PEER_SHUTDOWN = 7,  /* the peer takes no more messages */
@@ -401,13 +401,21 @@ typedef struct tlr_completion {
   uint8_t reason;               /* enum tlr_reason */
   uint8_t flags;                /* message: enum tlr_message_flag */
   uint8_t status;               /* enum tlr_status */
-  uint16_t cause;               /* RFC 9260 section 3.3.10, 0 when there is none */
+  union {
+    uint16_t cause;    /* RFC 9260 section 3.3.10, 0 when there is none */
+    uint16_t ssn;      /* message: of an ordered one */
+    int16_t cum_ahead; /* message: of an unordered one, which has no SSN, how far the cumulative TSN
+                        * was ahead of `tsn` when that had come, or the nearest that fits */
+  };
   uint16_t stream;
   uint32_t assoc_index;
   uint32_t assoc_generation;
   union {
     uint64_t context;
-    uint32_t ppid; /* message: host order */
+    __extension__ struct { /* message */
+      uint32_t ppid;       /* host order */
+      uint32_t tsn;        /* of its first chunk, of a piece the piece's first */
+    };
   };
   uint32_t slot; /* message: the first RX slot; send failed: TX or TLR_NO_SLOT; opened: see below */
   uint32_t length; /* bytes in the chain of tlr_slots_for(length, slot_size) slots */
@@ -418,11 +426,14 @@ TLR_STATIC_ASSERT(offsetof(tlr_completion, reason) == 1, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, flags) == 2, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, status) == 3, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, cause) == 4, "completion");
+TLR_STATIC_ASSERT(offsetof(tlr_completion, ssn) == 4, "completion");
+TLR_STATIC_ASSERT(offsetof(tlr_completion, cum_ahead) == 4, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, stream) == 6, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, assoc_index) == 8, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, assoc_generation) == 12, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, context) == 16, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, ppid) == 16, "completion");
+TLR_STATIC_ASSERT(offsetof(tlr_completion, tsn) == 20, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, slot) == 24, "completion");
 TLR_STATIC_ASSERT(offsetof(tlr_completion, length) == 28, "completion");
 TLR_STATIC_ASSERT(sizeof(tlr_completion) == 32, "completion");

@@ -56,7 +56,8 @@ enum tls_state {
 
 enum tls_shut {                       /* bits */
                 TLS_SHUT_RECEIVE = 1, /* after what is in the ring: end of file */
-                TLS_SHUT_SEND = 2     /* EPIPE */
+                TLS_SHUT_SEND = 2,    /* EPIPE */
+                TLS_SHUT_ASKED = 4    /* holders: shutdown() of sending was called */
 };
 
 enum tls_receive_flag {                       /* bits: what recvmsg() puts beside a message */

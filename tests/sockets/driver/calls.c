@@ -386,15 +386,18 @@ static void call_fill(const struct Step* step, struct Out* out) {
   size_t size;
   char* bytes = payload(step, &size);
   long count = 0;
+  long before;
   const int fd = descriptor(step, "s");
-  struct pollfd one = {.fd = fd, .events = POLLOUT};
   int saved;
+  // What has left meanwhile makes room, whether poll() says so or not.
   do {
+    before = count;
     while (count < 100000 && send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
       count++;
     }
     saved = errno;
-  } while (saved == EAGAIN && count < 100000 && poll(&one, 1, 120) > 0);
+    usleep(120000);
+  } while (saved == EAGAIN && count < 100000 && count != before);
   outf(out, "<count %ld> then %s", count, error_name(saved));
   free(bytes);
 }

@@ -421,7 +421,7 @@ static void print_masks(void) {
       fprintf(output, "%s %s=%s", separator, mask->name, mask->value);
       separator = "";
     }
-    snprintf(mask->before, sizeof(mask->before), "%s", mask->value);
+    memcpy(mask->before, mask->value, sizeof(mask->before));
   }
   fprintf(output, "\n%s", ended.text);
   out_clear(&ended);

@@ -208,6 +208,90 @@ TEST_F(DataIn, UnorderedDoesNotWait) {
   EXPECT_TRUE(host().last(EventKind::kMessage).unordered);
 }
 
+// TSN and SSN of the last `n` messages; of unordered ones the cumulative TSN, from that TSN on.
+struct Numbers {
+  uint32_t tsn = 0;
+  int32_t ssn = -1;  // or unordered
+  uint32_t cum = 0;
+  bool operator==(const Numbers&) const = default;
+};
+std::vector<Numbers> numbers_of(const Host& host, size_t n, Tsn from) {
+  std::vector<Numbers> out;
+  for (const Seen& event : host.events) {
+    if (event.kind != EventKind::kMessage) continue;
+    const uint32_t tsn = event.tsn.distance_from(from);
+    if (event.unordered) {
+      EXPECT_EQ(event.ssn, Ssn(0));
+      out.push_back({tsn, -1, event.cum_tsn.distance_from(from)});
+    } else {
+      EXPECT_EQ(event.cum_tsn, Tsn(0));
+      out.push_back({tsn, event.ssn.value});
+    }
+  }
+  if (out.size() > n) out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(n));
+  return out;
+}
+using NumbersOf = std::vector<Numbers>;
+
+TEST_F(DataIn, OrderedMessagesHaveTheirNumbers) {
+  open();
+  const Tsn first = peer_tsn;
+  const auto tell_part = [&](const char* flags, uint32_t tsn, uint16_t ssn) {
+    tell(data({.flags = flags, .stream = 3, .ssn = ssn, .tsn = first + tsn}));
+  };
+  tell_part("BE", 0, 0);
+  EXPECT_EQ(numbers_of(host(), 1, first), (NumbersOf{{0, 0}}));
+  tell_part("B", 1, 1);
+  tell_part("", 2, 1);
+  tell_part("E", 3, 1);
+  EXPECT_EQ(numbers_of(host(), 1, first), (NumbersOf{{1, 1}}));
+  tell_part("BE", 7, 4);
+  tell_part("E", 6, 3);
+  tell_part("B", 5, 3);
+  tell_part("BE", 4, 2);
+  EXPECT_EQ(numbers_of(host(), 3, first), (NumbersOf{{4, 2}, {5, 3}, {7, 4}}));
+}
+
+TEST_F(DataIn, AHeldMessageHasItsSsnAfterTheCircle) {
+  open();
+  for (uint32_t i = 0; i < 65536; ++i) {
+    tell(data({.ssn = static_cast<uint16_t>(i)}));
+    if (i % 256 == 0) listen();
+  }
+  listen();
+  const Tsn first = peer_tsn;
+  tell(data({.ssn = 1, .tsn = first + 1}));
+  tell(data({.ssn = 0, .tsn = first}));
+  EXPECT_EQ(numbers_of(host(), 2, first), (NumbersOf{{0, 0}, {1, 1}}));
+}
+
+// What had come of the peer's TSNs with their first chunk: it, less, or more.
+TEST_F(DataIn, UnorderedMessagesHaveTheCumulativeTsn) {
+  open();
+  const Tsn first = peer_tsn;
+  const auto tell_part = [&](const char* flags, uint32_t tsn) {
+    tell(data({.flags = flags, .ssn = 9, .tsn = first + tsn}));
+  };
+  tell_part("BEU", 0);
+  tell_part("BU", 1);
+  tell_part("EU", 2);
+  EXPECT_EQ(numbers_of(host(), 2, first), (NumbersOf{{0, -1, 0}, {1, -1, 1}}));
+  tell_part("BEU", 4);  // 3 is missing
+  tell_part("BU", 6);
+  tell_part("EU", 7);
+  EXPECT_EQ(numbers_of(host(), 2, first), (NumbersOf{{4, -1, 2}, {6, -1, 2}}));
+  tell_part("BEU", 3);  // 5 is missing
+  EXPECT_EQ(numbers_of(host(), 1, first), (NumbersOf{{3, -1, 4}}));
+  tell_part("EU", 10);
+  tell_part("BU", 9);
+  tell_part("BEU", 5);  // 8 is missing
+  tell_part("BEU", 8);
+  EXPECT_EQ(numbers_of(host(), 3, first), (NumbersOf{{9, -1, 4}, {5, -1, 7}, {8, -1, 10}}));
+  tell_part("EU", 12);
+  tell_part("BU", 11);
+  EXPECT_EQ(numbers_of(host(), 1, first), (NumbersOf{{11, -1, 12}}));
+}
+
 TEST_F(DataIn, BehindAWindowOf65535TsnsIsDroppedAndTold) {
   warm_up();
   tell(data({.ssn = 9, .tsn = peer_tsn + 65535}));

@@ -187,6 +187,36 @@ TEST_F(PartialDelivery, UnorderedMessagesLikewise) {
   }
 }
 
+// Each piece its own TSN, all the SSN.
+TEST_F(PartialDelivery, PiecesHaveTheirNumbers) {
+  for (const std::string flags : {"", "U"}) {
+    start_over();
+    open();
+    const Tsn first = peer_tsn;
+    begin_message(flags);
+    for (int i = 0; i < 11; ++i) tell_fragment(bytes_for(kChunk), flags);  // a piece, and no more
+    const Tsn gap = peer_tsn;
+    tell_fragment("waits", "BEU", 0, 0, gap + 1);
+    tell_fragment("the end", "E" + flags, 0, 0, gap);
+    size_t bytes = 0;
+    size_t count = 0;
+    for (const Seen& event : host().events) {
+      if (event.kind != EventKind::kMessage || event.text == "waits") continue;
+      const Tsn tsn = first + static_cast<uint32_t>(bytes / kChunk);
+      EXPECT_EQ(event.tsn, tsn);
+      EXPECT_EQ(event.ssn, Ssn(0));
+      const bool last = !event.more;  // came when what is behind it had come
+      EXPECT_EQ(event.cum_tsn, flags.empty() ? Tsn(0) : last ? tsn + 1 : tsn);
+      bytes += event.text.size();
+      ++count;
+    }
+    EXPECT_GE(count, 3u);
+    EXPECT_EQ(host().last(EventKind::kMessage).text, "waits");
+    EXPECT_EQ(host().last(EventKind::kMessage).tsn, gap + 1);
+    EXPECT_EQ(host().last(EventKind::kMessage).cum_tsn, gap - 1);
+  }
+}
+
 // A point beyond the window: then the window's end is the point.
 TEST_F(PartialDelivery, AShutWindowOpensWhateverThePointIs) {
   setup.profile.partial_delivery_point = 1024 * 1024;

@@ -230,6 +230,80 @@ TEST_F(CallsTest, SendingToAnotherAddressThanThePeers) {
   EXPECT_EQ(errno, EADDRNOTAVAIL);
 }
 
+ssize_t send_unordered(int fd, std::string text) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sctp_sndrcvinfo))] = {};
+  iovec part{text.data(), text.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* const c = CMSG_FIRSTHDR(&message);
+  c->cmsg_level = IPPROTO_SCTP;
+  c->cmsg_type = SCTP_SNDRCV;
+  c->cmsg_len = CMSG_LEN(sizeof(sctp_sndrcvinfo));
+  sctp_sndrcvinfo info{};
+  info.sinfo_flags = SCTP_UNORDERED;
+  std::memcpy(CMSG_DATA(c), &info, sizeof(info));
+  return tlsctp_sendmsg(fd, &message, 0);
+}
+
+TEST_F(CallsTest, ReceivedMessagesSayTheirNumbers) {
+  connect_pair();
+  daemon->at_daemon([&] {
+    for (auto& [index, socket] : daemon->sockets) {
+      socket->page.options.receive = TLS_WANT_SNDRCV | TLS_WANT_RCVINFO;
+    }
+  });
+  constexpr uint32_t kFirst = FakeSocket::kFirstTsn;
+  const auto check = [&](uint32_t tsn, uint16_t ssn, uint32_t cum_tsn) {
+    char data[8];
+    iovec part{data, 3};
+    char control[256];
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 3);
+    int seen = 0;
+    for (cmsghdr* h = CMSG_FIRSTHDR(&message); h != nullptr; h = CMSG_NXTHDR(&message, h)) {
+      if (h->cmsg_type == SCTP_SNDRCV) {
+        sctp_sndrcvinfo got;
+        std::memcpy(&got, CMSG_DATA(h), sizeof(got));
+        EXPECT_EQ(got.sinfo_tsn, tsn);
+        EXPECT_EQ(got.sinfo_ssn, ssn);
+        EXPECT_EQ(got.sinfo_cumtsn, cum_tsn);
+        ++seen;
+      } else if (h->cmsg_type == SCTP_RCVINFO) {
+        sctp_rcvinfo got;
+        std::memcpy(&got, CMSG_DATA(h), sizeof(got));
+        EXPECT_EQ(got.rcv_tsn, tsn);
+        EXPECT_EQ(got.rcv_ssn, ssn);
+        EXPECT_EQ(got.rcv_cumtsn, cum_tsn);
+        ++seen;
+      }
+    }
+    EXPECT_EQ(seen, 2);
+  };
+  ASSERT_EQ(tlsctp_send(client, "one", 3, 0), 3);
+  ASSERT_EQ(tlsctp_send(client, "two", 3, 0), 3);
+  check(kFirst, 0, 0);
+  check(kFirst + 1, 1, 0);
+  // Unordered: no SSN, and where the cumulative TSN was, on either side.
+  uint32_t tsn = kFirst + 2;
+  for (const int ahead : {2, -3}) {
+    daemon->at_daemon([&] {
+      for (auto& [index, socket] : daemon->sockets) {
+        socket->cum_ahead = static_cast<int16_t>(ahead);
+      }
+    });
+    ASSERT_EQ(send_unordered(client, "any"), 3);
+    check(tsn, 0, tsn + static_cast<uint32_t>(ahead));
+    ++tsn;
+  }
+}
+
 TEST_F(CallsTest, WrongControlDataIsInvalid) {
   connect_pair();
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sctp_sndrcvinfo))] = {};

@@ -181,6 +181,13 @@ bool FakeSocket::deliver(const FakeSocket& from, const tlr_submission& message) 
   entry.flags = (message.flags & TLR_SEND_UNORDERED) != 0 ? TLR_MESSAGE_UNORDERED : 0;
   entry.stream = message.stream;
   entry.ppid = message.ppid;
+  entry.tsn = kFirstTsn + delivered_;
+  if (entry.flags == 0) {
+    entry.ssn = static_cast<uint16_t>(delivered_);
+  } else {
+    entry.cum_ahead = cum_ahead;
+  }
+  ++delivered_;
   entry.slot = chain.front();
   entry.length = message.length;
   rx_lent_[chain.front()] = chain;

@@ -33,6 +33,9 @@ struct FakeGeometry {
 // The daemon's side of one socket.
 class FakeSocket : public RingEnd {
  public:
+  static constexpr uint32_t kFirstTsn = 0xfffffffe;  // of messages to it; SSNs begin with 0
+  int16_t cum_ahead = 0;                             // of unordered ones
+
   static std::shared_ptr<FakeSocket> create(uint32_t index, uint32_t family, uint32_t type,
                                             const FakeGeometry& geometry);
   ~FakeSocket();
@@ -75,6 +78,7 @@ class FakeSocket : public RingEnd {
   uint32_t submission_consumed_ = 0;
   uint32_t done_produced_ = 0;
   uint32_t under_way_ = 0;
+  uint32_t delivered_ = 0;
 };
 
 class FakeDaemon {

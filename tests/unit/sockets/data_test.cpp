@@ -67,6 +67,60 @@ TEST_F(DataTest, MoreThanTheWindowGoesInPieces) {
   EXPECT_EQ(got, sent);
 }
 
+TEST_F(DataTest, MessagesSayTheirTsnAndSsn) {
+  Pair pair = establish();
+  ASSERT_TRUE(pair.client->send("one", 3));
+  ASSERT_TRUE(pair.client->send(text(10000), 3));  // in several chunks
+  ASSERT_TRUE(pair.client->send("three", 3));
+  ASSERT_TRUE(pair.client->send("elsewhere", 4));
+  net.turns(100);
+  std::vector<tlr_completion> heads;
+  while (auto got = pair.server->receive()) heads.push_back(got->head);
+  ASSERT_EQ(heads.size(), 4u);
+  const uint32_t first = heads[0].tsn;
+  EXPECT_EQ(heads[1].tsn, first + 1);
+  EXPECT_GT(heads[2].tsn - first, 2u);
+  EXPECT_EQ(heads[3].tsn, heads[2].tsn + 1);
+  const uint16_t ssns[] = {0, 1, 2, 0};
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(heads[i].ssn, ssns[i]) << i;
+}
+
+TEST_F(DataTest, UnorderedMessagesSayHowFarTheCumulativeTsnWas) {
+  Pair pair = establish();
+  const auto send = [&](std::string_view what) {
+    ASSERT_TRUE(pair.client->send(what, 0, 0, 0, TLR_SEND_UNORDERED));
+    net.turns(5);
+  };
+  send("in its turn");
+  net.cut = true;
+  send("late");
+  net.cut = false;
+  send("early");
+  net.turns(20'000);
+  std::map<std::string, tlr_completion> heads;
+  while (auto got = pair.server->receive()) heads[got->bytes] = got->head;
+  ASSERT_EQ(heads.size(), 3u);
+  const uint32_t first = heads["in its turn"].tsn;
+  EXPECT_EQ(heads["in its turn"].cum_ahead, 0);
+  EXPECT_EQ(heads["early"].tsn, first + 2);
+  EXPECT_EQ(heads["early"].cum_ahead, -2);
+  EXPECT_EQ(heads["late"].tsn, first + 1);
+  EXPECT_EQ(heads["late"].cum_ahead, 1);
+}
+
+TEST(MessageHead, ADistanceThatDoesNotFitIsTheNearestThatDoes) {
+  const auto ahead = [](uint32_t cum_tsn, uint32_t tsn) {
+    const uint16_t raw = appring::ChannelCore::MessageHead::ahead(Tsn(cum_tsn), Tsn(tsn));
+    return static_cast<int16_t>(raw);
+  };
+  EXPECT_EQ(ahead(3, 0xffffffff), 4);
+  EXPECT_EQ(ahead(0xffffffff, 3), -4);
+  EXPECT_EQ(ahead(32767, 0), 32767);
+  EXPECT_EQ(ahead(32768, 0), 32767);
+  EXPECT_EQ(ahead(0, 32768), -32768);
+  EXPECT_EQ(ahead(0, 65535), -32768);
+}
+
 TEST_F(DataTest, BothWaysWithLoss) {
   net.loss = 30;
   Pair pair = establish();
@@ -252,6 +306,23 @@ TEST_F(DataTest, SubscribedOnesAre) {
   auto over = client->receive();
   ASSERT_TRUE(over.has_value());
   EXPECT_EQ(over->head.kind, TLR_CLOSED);
+}
+
+TEST_F(DataTest, WhoSubscribesWhileNothingIsUnderWayIsToldSo) {
+  Pair pair = establish();
+  pair.client.page().options.events = 1u << 9;
+  const auto ask = [&](SocketBridge& bridge, TimePoint now) {
+    bridge.tell_if_dry(now, *pair.client.end);
+  };
+  at(left, ask);
+  const auto dry = pair.client->receive();
+  ASSERT_TRUE(dry.has_value());
+  EXPECT_EQ(dry->head.kind, TLR_SENDER_DRY);
+  net.cut = true;
+  ASSERT_TRUE(pair.client->send("under way"));
+  net.turn();
+  at(left, ask);
+  EXPECT_EQ(pair.client->waiting(), 0u);
 }
 
 TEST_F(DataTest, FailedSendsComeBackOneWayOrTheOther) {

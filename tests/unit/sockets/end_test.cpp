@@ -253,8 +253,31 @@ TEST_F(EndTest, OneThatEndedBeforeAcceptIsReadToItsEnd) {
   TestSocket server = accept(right);
   EXPECT_EQ(server.page().state, TLS_ENDED);
   EXPECT_EQ(server->read_all(), "in passing");
-  EXPECT_EQ(server->mask(), "IN OUT RDHUP");
+  EXPECT_EQ(server->mask(), "IN RDHUP");
   EXPECT_EQ(right.host->shard.pool_usage().receive_blocks_used, 0u);
+}
+
+TEST_F(EndTest, OneThatWasAbortedBeforeAcceptHasNoError) {
+  listen(right);
+  TestSocket client = make(left);
+  ASSERT_EQ(connect(left, client, right), Status::kOk);
+  net.turns(20);
+  close(left, client, true);
+  net.turns(20);
+  TestSocket server = accept(right);
+  EXPECT_EQ(server.page().state, TLS_ENDED);
+  EXPECT_EQ(server.page().error, 0u);
+  EXPECT_EQ(server->mask(), "IN RDHUP");
+}
+
+// The notification of the end is published with it: a token says that it can be read.
+TEST_F(EndTest, TheNotificationOfOnesOwnShutdownWakesAReader) {
+  Pair pair = establish();
+  pair.client.page().options.events = 1u << 1;
+  pair.client->operation(TLR_OP_SHUTDOWN);
+  net.turns(50);
+  EXPECT_EQ(pair.client.page().state, TLS_ENDED);
+  EXPECT_EQ(pair.client->mask(), "IN OUT");
 }
 
 TEST_F(EndTest, RefusedAndWithdrawnOnesAreAborted) {

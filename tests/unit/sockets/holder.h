@@ -50,12 +50,14 @@ class Holder : public RingEnd {
   void kick() { kicks_.kick(index_); }
 
   // -- sending
-  bool send(std::string_view text, uint16_t stream = 0, uint32_t ppid = 0, uint64_t context = 0) {
+  bool send(std::string_view text, uint16_t stream = 0, uint32_t ppid = 0, uint64_t context = 0,
+            uint8_t flags = 0) {
     const auto length = static_cast<uint32_t>(text.size());
     take_done();
     if (page().tx_bytes >= page().send_buffer || free_slots() < slots_for(length)) return false;
     tlr_submission out{};
     out.op = TLR_OP_SEND;
+    out.flags = flags;
     out.stream = stream;
     out.ppid = ppid;
     out.context = context;

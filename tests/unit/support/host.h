@@ -105,6 +105,9 @@ struct Seen {
   uint16_t inbound_streams = 0;
   IpAddress path;
   std::string text;
+  Tsn tsn;
+  Ssn ssn;
+  Tsn cum_tsn;
 };
 
 struct HostSetup {
@@ -372,7 +375,10 @@ class Host {
               event.outbound_streams,
               event.inbound_streams,
               event.path,
-              {}};
+              {},
+              event.tsn,
+              event.ssn,
+              event.cum_tsn};
     for (const Piece* piece = event.pieces(); piece != nullptr; piece = piece->next) {
       seen.text.append(reinterpret_cast<const char*>(piece->data), piece->length);
     }

@@ -205,6 +205,7 @@ struct Event {
   bool unordered = false;  // kMessage
   AssocId assoc;
   EndpointId endpoint;
+  Tsn tsn{};                      // kMessage: of its first chunk, of a piece the piece's first
   uint64_t user = 0;              // the application's word for this association
   uint64_t context = 0;           // kSendFailed: as given to send()
   uint16_t cause = 0;             // RFC 9260 section 3.3.10 code, 0 when there is none
@@ -228,6 +229,8 @@ struct Event {
   // others of its stream wait, those of other streams do not. kRestarted and the last event are the
   // end of it, too: the rest never comes.
   bool more = false;
+  Ssn ssn{};      // kMessage: of an ordered one
+  Tsn cum_tsn{};  // kMessage: of an unordered one the cumulative TSN when `tsn` had come
   Piece borrowed_piece{};
   Payload payload{};
   SentMessage* sent = nullptr;  // kSendAcknowledged: the first
