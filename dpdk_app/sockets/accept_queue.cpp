@@ -76,9 +76,13 @@ bool AcceptQueue::flush() {
   return true;
 }
 
-size_t AcceptQueue::unaccepted() const {
+size_t AcceptQueue::unaccepted_at(int pair_fd) {
   const size_t one = bytes_of_one();
-  return waiting_.size() + (static_cast<size_t>(queued_bytes(pair_fd_)) + one - 1) / one;
+  return (static_cast<size_t>(queued_bytes(pair_fd)) + one - 1) / one;
+}
+
+size_t AcceptQueue::unaccepted() const {
+  return waiting_.size() + unaccepted_at(pair_fd_);
 }
 
 void AcceptQueue::clear() {

@@ -26,6 +26,8 @@ class AcceptQueue {
   bool flush();
   // How many the program has not taken.
   [[nodiscard]] size_t unaccepted() const;
+  // Of them, those that are in the pair already. Any thread.
+  [[nodiscard]] static size_t unaccepted_at(int pair_fd);
   [[nodiscard]] bool waits() const { return !waiting_.empty(); }
   void clear();
 

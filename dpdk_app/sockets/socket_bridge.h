@@ -63,9 +63,10 @@ class SocketBridge final : public appring::EventTaker {
   void add_process(const KickArea& area);
   void remove_process(const KickArea& area);
   // Associations that peers begin are parked, at most `backlog` of them at once (others are
-  // aborted), and told with `listener`. A second call changes backlog, profile and listener.
+  // aborted), and told with `listener`. Those that lie unaccepted in the listener's pair count,
+  // too: its daemon's end stays open until unlisten(). A second call changes all of it.
   Status listen(const LocalEndName& name, uint64_t listener, uint32_t backlog,
-                const Profile& profile);
+                const Profile& profile, int pair_fd = -1);
   // Aborts what is parked there.
   void unlisten(TimePoint now, const LocalEndName& name);
   struct ConnectCommand {
@@ -153,6 +154,7 @@ class SocketBridge final : public appring::EventTaker {
     uint32_t parked = 0;
     uint32_t backlog = 0;
     uint64_t listener = 0;
+    int pair_fd = -1;  // the listener's, or none
   };
   struct Process {
     KickArea area;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "sockets/accept_queue.h"
 #include "sockets/socket_bridge.h"
 
 namespace trunkline::sockets {
@@ -65,7 +66,7 @@ void SocketBridge::release_endpoint(uint32_t index) {
 }
 
 Status SocketBridge::listen(const LocalEndName& name, uint64_t listener, uint32_t backlog,
-                            const Profile& profile) {
+                            const Profile& profile, int pair_fd) {
   uint32_t index = kNone;
   Status status = closing_ ? Status::kClosing : use_endpoint(name, profile, index);
   if (status == Status::kOk) {
@@ -79,6 +80,7 @@ Status SocketBridge::listen(const LocalEndName& name, uint64_t listener, uint32_
   endpoints_[index].listening = true;
   endpoints_[index].listener = listener;
   endpoints_[index].backlog = backlog;
+  endpoints_[index].pair_fd = pair_fd;
   return Status::kOk;
 }
 
@@ -168,7 +170,8 @@ bool SocketBridge::on_accepted(TimePoint now, Event& event) {
     end_association(now, event.assoc, true);
     return true;
   }
-  if (endpoint.parked >= endpoint.backlog || event.assoc.slot >= assocs_.size()) {
+  const size_t queued = endpoint.pair_fd >= 0 ? AcceptQueue::unaccepted_at(endpoint.pair_fd) : 0;
+  if (endpoint.parked + queued >= endpoint.backlog || event.assoc.slot >= assocs_.size()) {
     count(SocketCounter::k_refuse_accept_backlog);
     end_association(now, event.assoc, true);
     return true;

@@ -245,17 +245,20 @@ void SocketCore::close_socket(Socket& socket, bool abort) {
   ++closing_;
   epoll_ctl(pairs_fd_, EPOLL_CTL_DEL, socket.end->pair_fd(), nullptr);
   socket.queue.clear();
-  if (socket.at_worker) {
-    const bool reset = abort || socket.object->options().linger == 0;
-    return workers_.close(socket.worker, *socket.end, reset);
-  }
   const uint64_t serial = socket.serial;
   if (socket.object->state() == SocketState::kListening || socket.listening_at > 0) {
-    return stop_listening(socket, [this, serial] {
-      if (Socket* const again = find(serial)) destroy(*again);
+    return stop_listening(socket, [this, serial, abort] {
+      if (Socket* const again = find(serial)) part_from(*again, abort);
     });
   }
-  destroy(socket);
+  part_from(socket, abort);
+}
+
+// One that tried to connect before it listened is at a worker, too.
+void SocketCore::part_from(Socket& socket, bool abort) {
+  if (!socket.at_worker) return destroy(socket);
+  const bool reset = abort || socket.object->options().linger == 0;
+  workers_.close(socket.worker, *socket.end, reset);
 }
 
 void SocketCore::destroy(Socket& socket) {

@@ -99,6 +99,7 @@ class SocketCore {
   [[nodiscard]] int refusal(uint32_t uid, const Process* maker);
   // Gives it away, to a process or to a listener's queue.
   void close_socket(Socket& socket, bool abort);
+  void part_from(Socket& socket, bool abort);
   void destroy(Socket& socket);
   [[nodiscard]] bool ports_come_back() const;
   void retry_binds();

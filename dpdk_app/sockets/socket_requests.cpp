@@ -146,9 +146,9 @@ void SocketCore::begin_listening(Socket& socket, std::function<void(Status)> don
   set_state(socket, TLS_LISTENING);
   ++socket.listening_at;
   const uint64_t serial = socket.serial;
-  // One more than the program's number may wait, as on Linux; more are judged by what it has taken.
+  // One more than the program's number may wait, as on Linux.
   workers_.listen(socket.listens, serial, socket.object->backlog() + 1, socket.profile,
-                  [this, serial, done = std::move(done)](Status status) {
+                  socket.end->pair_fd(), [this, serial, done = std::move(done)](Status status) {
                     if (Socket* const again = find(serial)) --again->listening_at;
                     done(status);
                   });

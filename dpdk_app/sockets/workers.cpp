@@ -78,13 +78,13 @@ void Workers::at_all(const std::function<Status(SocketBridge&, TimePoint, uint16
 }
 
 void Workers::listen(const LocalEndName& name, uint64_t listener, uint32_t backlog,
-                     const Profile& profile, std::function<void(Status)> done) {
+                     const Profile& profile, int pair_fd, std::function<void(Status)> done) {
   const auto finish = [this, name, done = std::move(done)](Status status) {
     if (status == Status::kOk) return done(status);
     unlisten(name, [done, status] { done(status); });
   };
   at_all([=](SocketBridge& bridge, TimePoint,
-             uint16_t) { return bridge.listen(name, listener, backlog, profile); },
+             uint16_t) { return bridge.listen(name, listener, backlog, profile, pair_fd); },
          finish);
 }
 

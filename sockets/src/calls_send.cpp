@@ -57,7 +57,7 @@ long check_parts(const Sending& s) {
 long check_state(Socket& socket, int fd) {
   const uint32_t state = socket.state();
   if (state == TLS_ESTABLISHED) [[likely]] {
-    return (socket.shut() & TLS_SHUT_SEND) != 0 ? -ESHUTDOWN : 0;
+    return (socket.shut() & TLS_SHUT_SEND) != 0 ? -EPIPE : 0;
   }
   if (state == TLS_CONNECTING) return 1;
   const int error = state == TLS_LISTENING ? 0 : mirror::take_error(socket, fd);

