@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What workers tell: connections that wait to be accepted, and what became of sockets.
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -101,9 +100,7 @@ void SocketCore::accept_parked(const News& news) {
 void SocketCore::hand_out(Socket& listener, Socket& fresh) {
   fresh.local = fresh.end->page().local;
   const int handle = fresh.end->take_handle();
-  struct stat info {};
-  if (fstat(handle, &info) == 0) fresh.inode = info.st_ino;
-  by_inode_[fresh.inode] = fresh.serial;
+  note_handle(fresh, handle);
   listener.queue.push(handle, fresh.end->memory_fd());
   flush_queue(listener);
 }

@@ -2,6 +2,8 @@
 // Programs that write what no correct one writes: their socket ends, and nobody else notices.
 #include <fcntl.h>
 
+#include <cstring>
+
 #include "socket_test.h"
 
 namespace trunkline::test {
@@ -54,6 +56,38 @@ class HostileSocketTest : public SocketTest {
   }
   Pair pair;
 };
+
+// Whoever reads a descriptor out of the handle's queue closes it, and that may take for ever: the
+// worker must not.
+TEST_F(HostileSocketTest, DescriptorsInTheHandle) {
+  const int on = 1;  // as on a kernel that cannot keep them out
+  setsockopt(pair.client.end->pair_fd(), SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &on, sizeof(on));
+  int pipe_fds[2];
+  ASSERT_EQ(pipe2(pipe_fds, O_CLOEXEC), 0);
+  char byte = 'x';
+  iovec part{&byte, 1};
+  alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* const at = CMSG_FIRSTHDR(&message);
+  at->cmsg_level = SOL_SOCKET;
+  at->cmsg_type = SCM_RIGHTS;
+  at->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(at), &pipe_fds[1], sizeof(int));
+  ASSERT_EQ(sendmsg(pair.client->handle, &message, MSG_NOSIGNAL), 1);
+  ::close(pipe_fds[1]);
+  store_seq_cst(pair.client.page().full, 1);
+  pair.client->kick();
+  net.turns(5);
+  EXPECT_EQ(pair.client.page().full, 0u);
+  pollfd open = {pipe_fds[0], POLLIN, 0};
+  EXPECT_EQ(poll(&open, 1, 0), 0) << "closed";
+  ::close(pipe_fds[0]);
+  expect_others_live();
+}
 
 TEST_F(HostileSocketTest, SubmissionIndexTooFar) {
   store_seq_cst(pair.client->words().submission_produced.value, 100'000);
