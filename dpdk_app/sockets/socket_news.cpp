@@ -44,6 +44,8 @@ void SocketCore::take(News& news) {
 // What was set meanwhile and holds for living associations, too, reaches it now.
 void SocketCore::connected(Socket& socket) {
   socket.object->connected();
+  // The worker has been told to close it, and may have let go of it by now.
+  if (socket.closing) return;
   socket.local = socket.end->page().local;
   update_page(socket);
   const Profile now = socket.object->profile_in_force();
@@ -89,7 +91,12 @@ void SocketCore::accept_parked(const News& news) {
                     Socket* const accepted = find(serial);
                     if (accepted == nullptr) return;
                     // Its listener has stopped meanwhile: it was aborted, and is nobody's.
-                    if (status != Status::kOk) return destroy(*accepted);
+                    // If it is being closed (close_all()), the worker still says that it is gone.
+                    if (status != Status::kOk) {
+                      if (!accepted->closing) destroy(*accepted);
+                      return;
+                    }
+                    if (accepted->closing) return;
                     Socket* const again = find(from);
                     if (again == nullptr || again->closing) return close_socket(*accepted, false);
                     ++counters_.accepted;
