@@ -9,13 +9,17 @@
 
 namespace trunkline::sockets {
 
+// What is there now, and no more: peers that connect without end must not keep programs waiting.
 void SocketCore::take_mail() {
   for (uint16_t i = 0; i < workers_.count(); ++i) {
-    workers_.mail(i).acknowledge();
-    News news;
-    while (workers_.mail(i).take(news)) take(news);
+    SocketMail& mail = workers_.mail(i);
+    mail.acknowledge();
+    std::vector<News> news;
+    std::vector<SocketMail::Answer> answers;
+    mail.take_all(news, answers);
+    for (News& one : news) take(one);
+    for (const SocketMail::Answer& answer : answers) answer();
   }
-  workers_.take_answers();
 }
 
 void SocketCore::take(News& news) {

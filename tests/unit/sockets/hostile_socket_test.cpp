@@ -89,6 +89,53 @@ TEST_F(HostileSocketTest, DescriptorsInTheHandle) {
   expect_others_live();
 }
 
+// However many processes kick, and whatever they kick, a turn looks at no more than it has time
+// for; and each of them gets its turn.
+TEST_F(HostileSocketTest, ManyProcessesThatKick) {
+  std::vector<KickMemory> many(100);
+  for (KickMemory& process : many) left.host->sockets.add_process(process.area);
+  const auto kick_all = [&] {
+    for (KickMemory& process : many) {
+      for (uint32_t index = 1000; index < 1128; ++index) process.kick(index);
+    }
+  };
+  const auto kicks = [&] { return counter(left, SocketCounter::k_drop_kick); };
+  uint64_t before = kicks();
+  for (int turn = 0; turn < 20; ++turn) {
+    kick_all();
+    net.turn();
+    EXPECT_LE(kicks() - before, 256u);
+    before = kicks();
+  }
+  // Now one turn is enough for everybody.
+  kick_all();
+  ASSERT_TRUE(pair.client->send("not the last"));
+  net.turn();
+  EXPECT_EQ(counter(left, SocketCounter::k_socket_messages_in), 1u);
+  for (KickMemory& process : many) left.host->sockets.remove_process(process.area);
+}
+
+class FewSubmissionsTest : public SocketTest {
+ protected:
+  static sockets::SocketBridgeConfig few() {
+    sockets::SocketBridgeConfig out;
+    out.all_submissions = 3;
+    return out;
+  }
+  FewSubmissionsTest() : SocketTest(few()) {}
+};
+
+// All sockets together have as many submissions taken a turn as there is time for; the rest waits.
+TEST_F(FewSubmissionsTest, NoneIsForgotten) {
+  Pair pair = establish();
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(pair.client->send("one of ten"));
+  for (uint64_t wanted : {3u, 6u, 9u, 10u}) {
+    net.turn();
+    EXPECT_EQ(counter(left, SocketCounter::k_socket_messages_in), wanted);
+    EXPECT_EQ(left.host->sockets.has_work(), wanted != 10);
+  }
+}
+
 TEST_F(HostileSocketTest, SubmissionIndexTooFar) {
   store_seq_cst(pair.client->words().submission_produced.value, 100'000);
   pair.client->kick();
