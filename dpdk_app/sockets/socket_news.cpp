@@ -30,6 +30,7 @@ void SocketCore::take(News& news) {
     case NewsKind::kFailed:
       socket->local = {};
       socket->object->connect_failed();
+      socket->object->set_source(socket->end->page().local);
       set_names(*socket);
       return update_page(*socket);
     case NewsKind::kEnded:

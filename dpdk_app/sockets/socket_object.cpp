@@ -16,6 +16,14 @@ bool may_bind(const SocketObject::Rights& rights, uint16_t port) {
   return port != 0 ? rights.may_use(port) : rights.connect_from_any;
 }
 
+// Long enough, and neither of IPv4 nor of IPv6.
+bool names_other_family(std::span<const uint8_t> address) {
+  sa_family_t family = AF_UNSPEC;
+  if (address.size() < sizeof(sockaddr_in)) return false;
+  std::memcpy(&family, address.data(), sizeof(family));
+  return family != AF_UNSPEC && family != AF_INET && family != AF_INET6;
+}
+
 bool is_all(const std::vector<IpAddress>& addresses) {
   return addresses.empty() || addresses.front().is_unspecified();
 }
@@ -94,6 +102,7 @@ std::vector<IpAddress> SocketObject::as_bound(const IpAddress& address) const {
 }
 
 int SocketObject::bind(const Rights& rights, std::span<const uint8_t> address) {
+  if (names_other_family(address)) return EAFNOSUPPORT;
   if (holder_.port != 0) return EINVAL;
   SocketAddress one;
   return read_address(address, one) ? bind_one(rights, one) : EINVAL;
@@ -125,6 +134,7 @@ int SocketObject::bind_add(const Rights& rights, std::span<const uint8_t> addres
   std::vector<SocketAddress> list;
   if (!read_addresses(addresses, list)) return EINVAL;
   // What is bound already is known to workers, and to peers.
+  if (state_ == SocketState::kConnecting || has_association()) return EINVAL;
   if (state_ != SocketState::kFresh) return EOPNOTSUPP;
   const std::vector<IpAddress> before = holder_.addresses;
   const uint16_t port_before = holder_.port;
@@ -321,8 +331,15 @@ int SocketObject::set_option(int level, int name, const AssociationView* view, u
 
 // ---------------------------------------------------------------- names
 
+void SocketObject::set_source(const tls_name& local) {
+  SocketAddress from;
+  const size_t length = std::min<size_t>(local.length, sizeof(local.bytes));
+  if (read_address({local.bytes, length}, from)) source_ = from.address;
+}
+
 tls_name SocketObject::local_name() const {
-  return name_of(first_local_, holder_.port, family());
+  const bool from_all = first_local_.is_unspecified() && !source_.is_none();
+  return name_of(from_all ? source_ : first_local_, holder_.port, family());
 }
 
 tls_name SocketObject::name_to_connect_from() const {

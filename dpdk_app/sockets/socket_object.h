@@ -99,6 +99,8 @@ class SocketObject {
   // -- what became of it
   void connected();
   void connect_failed();
+  // Where it connected from, which getsockname() goes on to tell, as on Linux.
+  void set_source(const tls_name& local);
   void ended();
   // The port is free, as far as it is this one's.
   void release();
@@ -125,6 +127,7 @@ class SocketObject {
   AssocOptions begun_;  // kConnecting: what the association began with
   uint32_t backlog_ = 0;
   IpAddress first_local_;  // what bind() named first
+  IpAddress source_;       // of a connect() that failed
   IpAddress peer_;
   uint16_t peer_port_ = 0;
 };

@@ -211,7 +211,8 @@ static long wait_until_connected(Use& use, int fd) {
 
 long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id) {
   attachment::ready();
-  mirror::take_error(*use, fd);  // of an attempt that failed: the handle is as it was before it
+  // Of an attempt that failed: the handle is as it was before it.
+  if (use->state() == TLS_FRESH) mirror::take_error(*use, fd);
   int32_t value = 0;
   const long error = ask(*use, TLS_CONNECT, 0, names, size, &value);
   if (assoc_id != nullptr) *assoc_id = value;
@@ -241,9 +242,9 @@ long shutdown(Socket& socket, int fd, int how) {
     __atomic_fetch_or(&socket.page->shut, TLS_SHUT_RECEIVE, __ATOMIC_SEQ_CST);
     raw::shutdown(fd, SHUT_RD);
   }
+  if (how != SHUT_RD) __atomic_fetch_or(&socket.page->shut, TLS_SHUT_ASKED, __ATOMIC_SEQ_CST);
   if (state == TLS_FRESH || state == TLS_CONNECTING) return -ENOTCONN;
   if (how == SHUT_RD) return 0;
-  __atomic_fetch_or(&socket.page->shut, TLS_SHUT_ASKED, __ATOMIC_SEQ_CST);
   if (state != TLS_ESTABLISHED) return 0;
   attachment::ready();
   Locked lock(socket.page->send_lock);
@@ -283,8 +284,9 @@ static long next_length(Socket& socket) {
 }
 
 long ioctl(Socket& socket, int fd, unsigned long request, void* argument) {
+  const bool of_data = request == FIONREAD || request == SIOCOUTQ;
+  if (of_data && socket.state() == TLS_LISTENING) return -ENOTCONN;
   if (request == FIONREAD) {
-    if (socket.state() == TLS_LISTENING) return -EINVAL;
     const long length = next_length(socket);
     if (length < 0) return length;
     const auto value = static_cast<int>(length);

@@ -32,8 +32,9 @@ struct Receiving {
   bool wants_control = false;
 
   int out_flags = 0;
-  Front front;  // what it came from
-  Front next;   // if there is one
+  bool found = false;  // a message, or one of no bytes, or none of it was asked for
+  Front front;         // what it came from
+  Front next;          // if there is one
   bool has_next = false;
 };
 
@@ -85,6 +86,7 @@ long read_front(Socket& socket, int fd, Receiving& r, bool& more) {
     if ((r.flags & MSG_PEEK) == 0) take_away(socket, fd, r.front, content);
     return copied;
   }
+  r.found = true;
   if (content.notification) r.out_flags |= MSG_NOTIFICATION;
   r.has_next = r.wants_control && rings.behind(r.front, r.next);
   const uint32_t end = from + static_cast<uint32_t>(copied);
@@ -224,13 +226,10 @@ void put_info(const Socket& socket, const Receiving& r, ControlWriter& out) {
 }
 
 // Name, control data and flags, as recvmsg() leaves them in the program's header.
-long fill_header(const Socket& socket, Receiving& r, long n, msghdr* message,
-                 const msghdr& header) {
-  const bool something =
-      n > 0 || (r.out_flags & (MSG_EOR | static_cast<int>(MSG_NOTIFICATION))) != 0;
+long fill_header(const Socket& socket, Receiving& r, msghdr* message, const msghdr& header) {
   msghdr out = header;
   long error = 0;
-  if (something && header.msg_name != nullptr) {
+  if (r.found && header.msg_name != nullptr) {
     const tls_name peer = read_name(*socket.page, socket.page->peer);
     error = store(header.msg_name, peer.bytes, std::min<size_t>(header.msg_namelen, peer.length));
     out.msg_namelen = peer.length;
@@ -240,7 +239,7 @@ long fill_header(const Socket& socket, Receiving& r, long n, msghdr* message,
   uint8_t data[kControl];
   const size_t room = header.msg_control == nullptr ? 0 : header.msg_controllen;
   ControlWriter control(data, std::min(room, kControl));
-  if (something) put_info(socket, r, control);
+  if (r.found) put_info(socket, r, control);
   if (control.truncated()) r.out_flags |= MSG_CTRUNC;
   if (error == 0) error = store(header.msg_control, data, control.written());
   out.msg_controllen = control.written();
@@ -310,7 +309,7 @@ long recvmsg(Use& use, int fd, msghdr* message, int flags) {
   if ((flags & MSG_CMSG_CLOEXEC) != 0) r.out_flags |= MSG_CMSG_CLOEXEC;
   const long n = receive(use, fd, r);
   if (n < 0) return n;
-  error = fill_header(*use, r, n, message, header);
+  error = fill_header(*use, r, message, header);
   return error != 0 ? error : n;
 }
 

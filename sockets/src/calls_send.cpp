@@ -57,7 +57,7 @@ long check_parts(const Sending& s) {
 long check_state(Socket& socket, int fd) {
   const uint32_t state = socket.state();
   if (state == TLS_ESTABLISHED) [[likely]] {
-    return (socket.shut() & TLS_SHUT_SEND) != 0 ? -ESHUTDOWN : 0;
+    return (socket.shut() & TLS_SHUT_SEND) != 0 ? -EPIPE : 0;
   }
   if (state == TLS_CONNECTING) return 1;
   const int error = state == TLS_LISTENING ? 0 : mirror::take_error(socket, fd);
@@ -126,6 +126,15 @@ long send_on(Use& use, int fd, const Outgoing& message, int flags, bool named) {
   }
 }
 
+// Of an association with several addresses it may be another one.
+long find_peer(Use& use, int fd, const sockaddr_storage& name, socklen_t length) {
+  sctp_paddrinfo info{};
+  std::memcpy(&info.spinfo_address, &name, std::min<size_t>(length, sizeof(name)));
+  socklen_t size = sizeof(info);
+  const long error = getsockopt(use, fd, IPPROTO_SCTP, SCTP_GET_PEER_ADDR_INFO, &info, &size);
+  return error == 0 ? 0 : -EADDRNOTAVAIL;
+}
+
 // The address of a message on a one-to-one socket: of its peer, or the association is begun with
 // it.
 long check_name(Use& use, int fd, const Sending& s) {
@@ -143,13 +152,16 @@ long check_name(Use& use, int fd, const Sending& s) {
     error = connect_to(use, fd, &name, s.name_length, nullptr);
     return error == -EINPROGRESS || error == -EALREADY ? 0 : error;
   }
-  if (state != TLS_ESTABLISHED) return 0;
+  if (state == TLS_CONNECTING) return 0;
+  if (state != TLS_ESTABLISHED || (use->shut() & TLS_SHUT_SEND) != 0) return -EADDRNOTAVAIL;
   const tls_name peer = read_name(*use->page, use->page->peer);
   sockaddr_in mine{};
   sockaddr_in theirs{};
   std::memcpy(&mine, peer.bytes, sizeof(mine));
   std::memcpy(&theirs, &name, sizeof(theirs));
-  return mine.sin_port == theirs.sin_port ? 0 : -EADDRNOTAVAIL;
+  if (mine.sin_port != theirs.sin_port) return -EADDRNOTAVAIL;
+  const bool is_primary = std::memcmp(peer.bytes, &name, std::min<size_t>(peer.length, 8)) == 0;
+  return is_primary ? 0 : find_peer(use, fd, name, s.name_length);
 }
 
 long control_of(const Sending& s, SendControl& out) {

@@ -60,6 +60,14 @@ def case_known_difference_is_passed_over(_):
     cases.check_equal(len(found), 1, 'in another script')
 
 
+def case_what_follows_from_a_known_difference(_):
+    ours = [KERNEL[0], '0 send s=s -> -1 ENOTCONN', '0 recv s=s -> -1 ENOTCONN']
+    for ends, expected in ((True, 0), (False, 1)):
+        known = [compare.Known(**ENTRY, ends=ends)]
+        found = compare.compare('set', {'one': KERNEL}, {'one': ours}, known)
+        cases.check_equal(len(found), expected, ends)
+
+
 def case_listed_and_gone(_):
     known = [compare.Known(**ENTRY)]
     compare.compare('set', {'one': KERNEL}, {'one': list(KERNEL)}, known)

@@ -180,6 +180,56 @@ TEST_F(CallsTest, ControlDataGoesOutAndIn) {
   EXPECT_EQ(message.msg_flags, MSG_EOR | MSG_CTRUNC);
 }
 
+TEST_F(CallsTest, AMessageOfWhichNothingIsReadHasItsControlData) {
+  connect_pair();
+  daemon->at_daemon([&] {
+    for (auto& [index, socket] : daemon->sockets) socket->page.options.receive = TLS_WANT_RCVINFO;
+  });
+  ASSERT_EQ(tlsctp_send(client, "abc", 3, 0), 3);
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sctp_rcvinfo))] = {};
+  msghdr message{};
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 0);
+  EXPECT_EQ(message.msg_flags & MSG_EOR, 0);
+  ASSERT_NE(CMSG_FIRSTHDR(&message), nullptr);
+  EXPECT_EQ(CMSG_FIRSTHDR(&message)->cmsg_type, SCTP_RCVINFO);
+  char data[8];
+  EXPECT_EQ(tlsctp_recv(server, data, sizeof(data), 0), 3);
+}
+
+TEST_F(CallsTest, OptionsOfAnyLengthLeaveTheSocketAsItIs) {
+  connect_pair();
+  int value = 1;
+  socklen_t length = INT_MAX;
+  EXPECT_EQ(tlsctp_setsockopt(client, IPPROTO_SCTP, SCTP_NODELAY, &value, sizeof(value)), 0);
+  EXPECT_EQ(tlsctp_getsockopt(client, IPPROTO_SCTP, SCTP_NODELAY, &value, &length), 0);
+  EXPECT_EQ(length, sizeof(value));
+  EXPECT_EQ(tlsctp_setsockopt(client, IPPROTO_SCTP, SCTP_NODELAY, &value, INT_MAX), -1);
+  EXPECT_EQ(errno, EFAULT);
+  length = sizeof(value);
+  EXPECT_EQ(tlsctp_getsockopt(client, IPPROTO_SCTP, SCTP_NODELAY, nullptr, &length), -1);
+  EXPECT_EQ(errno, EFAULT);
+  EXPECT_EQ(tlsctp_getsockopt(client, IPPROTO_TCP, 1, &value, &length), -1);
+  EXPECT_EQ(errno, EOPNOTSUPP);
+  EXPECT_EQ(tlsctp_send(client, "abc", 3, 0), 3);
+}
+
+TEST_F(CallsTest, SendingToAnotherAddressThanThePeers) {
+  connect_pair();
+  sockaddr_in name{};
+  socklen_t length = sizeof(name);
+  ASSERT_EQ(tlsctp_getpeername(client, reinterpret_cast<sockaddr*>(&name), &length), 0);
+  const auto send_to = [&] {
+    return tlsctp_sendto(client, "x", 1, MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&name),
+                         sizeof(name));
+  };
+  EXPECT_EQ(send_to(), 1);
+  ASSERT_EQ(tlsctp_shutdown(client, SHUT_WR), 0);
+  EXPECT_EQ(send_to(), -1);
+  EXPECT_EQ(errno, EADDRNOTAVAIL);
+}
+
 ssize_t send_unordered(int fd, std::string text) {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sctp_sndrcvinfo))] = {};
   iovec part{text.data(), text.size()};
@@ -369,7 +419,7 @@ TEST_F(CallsTest, ShutdownIsTheEndAfterWhatWasSent) {
   ASSERT_EQ(tlsctp_send(client, "last", 4, 0), 4);
   ASSERT_EQ(tlsctp_shutdown(client, SHUT_WR), 0);
   EXPECT_EQ(tlsctp_send(client, "more", 4, MSG_NOSIGNAL), -1);
-  EXPECT_EQ(errno, ESHUTDOWN);
+  EXPECT_EQ(errno, EPIPE);
   char data[8];
   EXPECT_EQ(tlsctp_recv(server, data, sizeof(data), 0), 4);
   EXPECT_EQ(tlsctp_recv(server, data, sizeof(data), 0), 0);
@@ -389,12 +439,14 @@ TEST_F(CallsTest, ARefusedConnectIsAnErrorOnce) {
   EXPECT_EQ(mask_of(client), "");
   ASSERT_EQ(tlsctp_fcntl(client, F_SETFL, O_NONBLOCK), 0);
   EXPECT_EQ(tlsctp_connect(client, as_name(nobody), sizeof(nobody)), -1);
-  EXPECT_EQ(errno, EINPROGRESS);  // though this daemon has an answer at once
+  EXPECT_EQ(errno, EINPROGRESS);  // even if there is an answer at once
   listen_at(5000);
   const sockaddr_in somebody = loopback_port(5000);
   // Whatever is pending from before does not count.
   EXPECT_EQ(tlsctp_connect(client, as_name(somebody), sizeof(somebody)), -1);
   EXPECT_EQ(errno, EINPROGRESS);
+  pollfd at{client, POLLOUT, 0};
+  EXPECT_EQ(::poll(&at, 1, 5000), 1);
   EXPECT_EQ(mask_of(client), "OUT");
 }
 

@@ -172,7 +172,11 @@ TEST_F(ObjectTest, IsBoundOnce) {
   EXPECT_EQ(socket->bind(rights, Bytes(3)), EINVAL);
   EXPECT_EQ(socket->bind(rights, ipv6("::1", 3000)), EINVAL);
   EXPECT_EQ(socket->bind(rights, ipv4("192.0.2.1", 80)), EACCES);
+  Bytes of_unix = ipv4("192.0.2.1", 3000);
+  of_unix[0] = AF_UNIX;
+  EXPECT_EQ(socket->bind(rights, of_unix), EAFNOSUPPORT);
   EXPECT_EQ(socket->bind(rights, ipv4("192.0.2.1", 3000)), 0);
+  EXPECT_EQ(socket->bind(rights, of_unix), EAFNOSUPPORT);
   EXPECT_EQ(name(*socket), "192.0.2.1:3000");
   EXPECT_EQ(socket->bind(rights, ipv4("192.0.2.2", 3000)), EINVAL);
   EXPECT_EQ(socket->bind(rights, Bytes(3)), EINVAL);
@@ -258,9 +262,14 @@ TEST_F(ObjectTest, Connecting) {
   EXPECT_EQ(connect(*socket), EALREADY);
   EXPECT_EQ(listen(*socket), EINVAL);
   EXPECT_EQ(shut(*socket, SHUT_RDWR), ENOTCONN);
+  EXPECT_EQ(socket->bind_add(rights, ipv4("192.0.2.1", 3868)), EINVAL);
   socket->connect_failed();
   EXPECT_EQ(socket->state(), SocketState::kFresh);
   EXPECT_EQ(socket->peer_name().length, 0u);
+  EXPECT_EQ(name(*socket), "0.0.0.0:" + std::to_string(socket->bound().port));
+  socket->set_source(sockets::name_of(address("192.0.2.2"), 1, socket->family()));
+  EXPECT_EQ(name(*socket), "192.0.2.2:" + std::to_string(socket->bound().port));
+  EXPECT_EQ(socket->name_to_connect_from().length, 0u);
   EXPECT_EQ(connect(*socket), 0);
   socket->connected();
   EXPECT_EQ(text_of(socket->peer_name()), "192.0.2.9:3868");
