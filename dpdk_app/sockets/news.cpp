@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -58,13 +59,12 @@ bool SocketMail::take(News& out) {
   return true;
 }
 
-void SocketMail::run_answers() {
-  std::vector<std::function<void()>> answers;
-  {
-    const std::lock_guard held(lock_);
-    answers.swap(answers_);
-  }
-  for (const auto& answer : answers) answer();
+void SocketMail::take_all(std::vector<News>& news, std::vector<Answer>& answers) {
+  const std::lock_guard held(lock_);
+  news.assign(std::make_move_iterator(news_.begin()), std::make_move_iterator(news_.end()));
+  news_.clear();
+  answers.clear();
+  answers.swap(answers_);
 }
 
 void SocketMail::run_mail(SocketBridge& bridge, TimePoint now) {

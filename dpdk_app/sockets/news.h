@@ -58,8 +58,9 @@ class SocketMail {
   [[nodiscard]] int fd() const { return control_fd_; }
   void acknowledge();
   [[nodiscard]] bool take(News& out);
-  // What answer() brought, run here.
-  void run_answers();
+  using Answer = std::function<void()>;
+  // All that there is by now: news, and what answer() brought, which is to be run after them.
+  void take_all(std::vector<News>& news, std::vector<Answer>& answers);
 
   // -- worker
   [[nodiscard]] bool has_mail() const { return has_mail_.load(std::memory_order_acquire); }
@@ -79,7 +80,7 @@ class SocketMail {
   // Under the lock:
   std::vector<Work> work_;
   std::deque<News> news_;
-  std::vector<std::function<void()>> answers_;
+  std::vector<Answer> answers_;
 };
 
 }  // namespace trunkline::sockets

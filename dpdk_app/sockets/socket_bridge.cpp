@@ -23,9 +23,9 @@ bool names(const SocketEnd& socket, const tlr_submission& submission) {
 // ---------------------------------------------------------------- the turn
 
 size_t SocketBridge::drain(TimePoint now) {
+  submissions_left_ = config_.all_submissions;
   if (mail_.has_mail()) mail_.run_mail(*this, now);
-  size_t done = 0;
-  for (Process& process : processes_) done += take_kicks(now, process);
+  size_t done = processes_.empty() ? 0 : take_all_kicks(now);
   if (!again_.empty()) done += look_again(now);
   if (!changed_.empty()) tell_unread();
   return done;
@@ -55,11 +55,13 @@ size_t SocketBridge::look_at(TimePoint now, SocketEnd& socket) {
   take_returns(socket);
   if (!channel.backlog_empty()) retry_backlog(now, socket);
   notes.stalled = false;
-  const uint32_t limit = std::min(channel.pending_submissions(), config_.burst);
+  const uint32_t limit =
+      std::min({channel.pending_submissions(), config_.burst, submissions_left_});
   const size_t taken = limit == 0 ? 0 : take_submissions(now, socket, limit);
   if (channel.faulted()) on_fault(now, socket, SocketCounter::k_fault_bad_index);
   if (socket.lost()) on_fault(now, socket, SocketCounter::k_fault_lost_memory);
-  const bool more = notes.stalled || (taken != 0 && channel.pending_submissions() != 0);
+  submissions_left_ -= static_cast<uint32_t>(taken);
+  const bool more = notes.stalled || channel.pending_submissions() != 0;
   if (more && !notes.faulted && !notes.again) {
     notes.again = true;
     again_.push_back(&socket);

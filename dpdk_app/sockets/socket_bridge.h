@@ -32,6 +32,10 @@ struct SocketBridgeConfig {
   uint32_t max_users = 64;
   uint32_t burst = 256;  // submissions of one socket per call of drain()
   uint32_t looks = 64;   // at kicked sockets of one process per call of drain()
+  // Of all processes and sockets together: however many one user has, a turn of the worker, and so
+  // everybody's packets, waits no longer for them.
+  uint32_t all_looks = 256;
+  uint32_t all_submissions = 4096;
 };
 
 // The kick area of one process at this worker, and the event fd that wakes the worker.
@@ -233,7 +237,8 @@ class SocketBridge final : public appring::EventTaker {
   void stop_listening(TimePoint now, uint32_t index);
 
   // -- kicks (socket_bridge_kicks.cpp)
-  size_t take_kicks(TimePoint now, Process& process);
+  size_t take_all_kicks(TimePoint now);
+  size_t take_kicks(TimePoint now, Process& process, uint32_t& looks);
   size_t take_word(TimePoint now, tls_kicks& kicks, uint32_t word, uint32_t& looks);
 
   static void set_bits(uint32_t& word, uint32_t bits) {
@@ -256,6 +261,9 @@ class SocketBridge final : public appring::EventTaker {
   std::vector<uint32_t> free_endpoints_;
   std::vector<uint32_t> first_of_port_;  // index in endpoints_, or kNone; see Endpoint::next
   std::vector<Process> processes_;
+  size_t next_process_ = 0;        // where the next turn begins
+  uint32_t kickers_ = 1;           // processes that had kicks in the last one
+  uint32_t submissions_left_ = 0;  // of this turn
   std::vector<SocketEnd*> dirty_;
   std::vector<SocketEnd*> again_;  // stalled, or with more to do
   std::vector<uint32_t> changed_;  // indices in assocs_

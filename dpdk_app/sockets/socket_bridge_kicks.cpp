@@ -76,10 +76,34 @@ void SocketBridge::remove_process(const KickArea& area) {
   }
 }
 
-// At most `looks` sockets of a process a turn, and another part of its words first each time.
-size_t SocketBridge::take_kicks(TimePoint now, Process& process) {
+// Each of those that kick gets its part of the looks of a turn, by how many there were in the last
+// one; who got none because all had gone to others is the first in the next.
+size_t SocketBridge::take_all_kicks(TimePoint now) {
+  const uint32_t each = std::clamp(config_.all_looks / kickers_, 1u, config_.looks);
+  uint32_t left = config_.all_looks;
+  uint32_t kickers = 0;
+  size_t done = 0;
+  const size_t first = next_process_ % processes_.size();
+  for (size_t i = 0; i < processes_.size(); ++i) {
+    const size_t at = (first + i) % processes_.size();
+    if (left == 0) {
+      next_process_ = at;
+      kickers *= 2;  // at least: there are more than these
+      break;
+    }
+    uint32_t looks = std::min(each, left);
+    const uint32_t before = looks;
+    done += take_kicks(now, processes_[at], looks);
+    left -= before - looks;
+    if (looks != before) ++kickers;
+  }
+  kickers_ = std::max(kickers, 1u);
+  return done;
+}
+
+// At most `looks` sockets of a process, and another part of its words first each time.
+size_t SocketBridge::take_kicks(TimePoint now, Process& process, uint32_t& looks) {
   tls_kicks& kicks = *process.area.kicks;
-  uint32_t looks = config_.looks;
   size_t done = 0;
   for (uint32_t i = 0; i < kSummaryWords && looks != 0; ++i) {
     const uint32_t at = (process.next_word + i) % kSummaryWords;

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,6 +58,8 @@ SocketCore::SocketCore(const SocketServerConfig& config, std::span<SocketMail* c
     ::close(pairs_fd_);
     throw;
   }
+  // Of those who have not said hello, no descriptors are taken, where the kernel can keep them out.
+  pass_rights(listen_fd_, false);
   add(epoll_fd_, listen_fd_, EPOLLIN, tag(static_cast<uint8_t>(What::kListener), 0));
   add(epoll_fd_, pairs_fd_, EPOLLIN, tag(static_cast<uint8_t>(What::kPairs), 0));
   for (uint16_t i = 0; i < workers_.count(); ++i) {
@@ -156,6 +157,12 @@ SocketCore::Socket* SocketCore::find(uint64_t serial) {
   return at != sockets_.end() ? at->second.get() : nullptr;
 }
 
+uint64_t SocketCore::cookie_of(int fd) {
+  uint64_t cookie = 0;
+  socklen_t length = sizeof(cookie);
+  return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
+}
+
 // ---------------------------------------------------------------- making
 
 // An errno, or 0. `maker`: null for those that are accepted, which count for no process.
@@ -218,6 +225,12 @@ void SocketCore::set_state(const Socket& socket, uint32_t state) {
   store(socket.end->page().state, state);
 }
 
+// By its cookie, of which there are never two of the same, a handle is known again.
+void SocketCore::note_handle(Socket& socket, int handle) {
+  socket.cookie = cookie_of(handle);
+  if (socket.cookie != 0) by_cookie_[socket.cookie] = socket.serial;
+}
+
 // What its options say, for the library.
 void SocketCore::update_page(Socket& socket) const {
   tls_page& page = socket.end->page();
@@ -271,11 +284,9 @@ void SocketCore::destroy(Socket& socket) {
     --maker->second->sockets;
   }
   if (socket.closing) --closing_;
-  if (const auto at = by_inode_.find(socket.inode);
-      at != by_inode_.end() && at->second == socket.serial) {
-    by_inode_.erase(at);
-  }
+  if (socket.cookie != 0) by_cookie_.erase(socket.cookie);
   by_index_[index] = nullptr;
+  closers_.close_pair(socket.user->uid, socket.end->take_pair());
   // The free ones lie from next_free_ on, in the order in which they became free.
   const size_t used = sockets_.size();
   free_indices_[(next_free_ + free_indices_.size() - used) % free_indices_.size()] = index;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "sockets/accept_queue.h"
+#include "sockets/closers.h"
 #include "sockets/process.h"
 #include "sockets/socket_end.h"
 #include "sockets/socket_server.h"
@@ -48,7 +49,7 @@ class SocketCore {
   struct Socket {
     uint64_t serial = 0;  // of all that there ever were; also its name as a listener
     uint64_t key = 0;
-    uint64_t inode = 0;  // of its handle
+    uint64_t cookie = 0;  // of its handle
     std::unique_ptr<SocketEnd> end;
     std::unique_ptr<SocketObject> object;
     std::shared_ptr<SocketUser> user;
@@ -78,7 +79,7 @@ class SocketCore {
   struct Request {
     tls_request head{};
     std::span<const uint8_t> body;
-    int fd = -1;  // that came with it
+    int fd = -1;  // that came with it; it stays the caller's
   };
   struct Waiting {  // a bind, for sockets that are being closed
     Ticket ticket = 0;
@@ -94,6 +95,9 @@ class SocketCore {
   void serve_pair(uint64_t serial, uint32_t events);
   void expire();
   [[nodiscard]] Socket* find(uint64_t serial);
+  // The kernel's own name of a socket, which nobody can choose, as the number of a file's inode can
+  // be. 0: it is no socket.
+  [[nodiscard]] static uint64_t cookie_of(int fd);
   // Makes it, with a handle that is still the daemon's. Null with errno set.
   Socket* make_socket(bool ipv6, std::shared_ptr<SocketUser> user, Ticket maker, int32_t pid);
   [[nodiscard]] int refusal(uint32_t uid, const Process* maker);
@@ -103,6 +107,7 @@ class SocketCore {
   void destroy(Socket& socket);
   [[nodiscard]] bool ports_come_back() const;
   void retry_binds();
+  void note_handle(Socket& socket, int handle);  // before it is given away
   void update_page(Socket& socket) const;
   static void set_names(const Socket& socket);
   static void set_state(const Socket& socket, uint32_t state);
@@ -113,6 +118,8 @@ class SocketCore {
   void serve_process(uint64_t id);
   void drop_process(uint64_t id);
   void hello(Process& process, const Request& request);
+  void close_passed(uint32_t uid, const std::vector<int>& fds);
+  [[nodiscard]] uint32_t process_share() const;
   [[nodiscard]] std::shared_ptr<SocketUser> user_of(const Process& process);
   void answer(Ticket ticket, int error, int value = 0, std::span<const uint8_t> body = {},
               std::span<const int> fds = {});
@@ -156,6 +163,7 @@ class SocketCore {
   SocketWorld world_;
   Workers workers_;
   ServerCounters counters_;
+  Closers closers_;
   SocketEnd::Geometry geometry_;
   uint64_t socket_bytes_ = 0;
 
@@ -168,8 +176,8 @@ class SocketCore {
   std::vector<Socket*> by_index_;
   std::vector<uint32_t> free_indices_;  // the one that was free longest is taken
   size_t next_free_ = 0;
-  std::unordered_map<uint64_t, uint64_t> by_inode_;  // serials
-  std::unordered_map<uint32_t, Use> uses_;           // by uid
+  std::unordered_map<uint64_t, uint64_t> by_cookie_;  // serials
+  std::unordered_map<uint32_t, Use> uses_;            // by uid
   std::vector<Waiting> waiting_binds_;
   std::vector<uint64_t> lingering_;  // serials
   std::vector<std::function<void()>> others_;

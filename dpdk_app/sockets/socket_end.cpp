@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
@@ -24,6 +25,9 @@ constexpr uint32_t kLinuxBuffer = 212992;  // net.core.{w,r}mem_default
 bool make_handle_pair(std::array<int, 2>& fds) {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) != 0) return false;
   const int least = 1;  // the kernel has a minimum
+  // No descriptors come this way; a kernel that does not know the option is guarded against where
+  // the bytes are read.
+  pass_rights(fds[0], false);
   if (fcntl(fds[0], F_SETFL, O_NONBLOCK) == 0 &&
       setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) == 0) {
     return true;
@@ -35,11 +39,20 @@ bool make_handle_pair(std::array<int, 2>& fds) {
   return false;
 }
 
+// Descriptors that a program sends to itself, it never sees again: whoever takes them out of the
+// queue closes them, and closing may take as long as the program likes (SO_LINGER, FUSE). So what
+// they lie with stays where it is.
 void empty(int pair_fd) {
   std::array<uint8_t, 8192> room;
   // Whoever writes all the time gains nothing by it.
   for (int i = 0; i < 4; ++i) {
-    if (recv(pair_fd, room.data(), room.size(), MSG_DONTWAIT) <= 0) return;
+    iovec part{room.data(), room.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    const ssize_t there = recvmsg(pair_fd, &message, MSG_DONTWAIT | MSG_PEEK);
+    if (there <= 0 || (message.msg_flags & MSG_CTRUNC) != 0) return;
+    recv(pair_fd, room.data(), static_cast<size_t>(there), MSG_DONTWAIT);
   }
 }
 
@@ -64,6 +77,14 @@ bool make_lock(tls_lock& lock) {
 }
 
 }  // namespace
+
+void pass_rights(int fd, bool on) {
+#ifndef SO_PASSRIGHTS
+  constexpr int SO_PASSRIGHTS = 83;  // Linux 6.16
+#endif
+  const int value = on ? 1 : 0;
+  setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &value, sizeof(value));
+}
 
 uint32_t SocketEnd::find_ballast() {
   std::array<int, 2> fds;
@@ -172,6 +193,10 @@ SocketEnd::~SocketEnd() {
 
 int SocketEnd::take_handle() {
   return std::exchange(handle_, -1);
+}
+
+int SocketEnd::take_pair() {
+  return std::exchange(pair_fd_, -1);
 }
 
 bool SocketEnd::put_ballast() {

@@ -73,6 +73,8 @@ class SocketEnd {
   // The daemon's end of the pair, never blocking. The program's is given away once: take_handle().
   [[nodiscard]] int pair_fd() const { return pair_fd_; }
   [[nodiscard]] int take_handle();
+  // Likewise the daemon's, in the end: it is the caller's to close.
+  [[nodiscard]] int take_pair();
   [[nodiscard]] SocketUser& user() const { return *user_; }
   // The memory is gone and reads as zeros.
   [[nodiscard]] bool lost() const { return range_->lost.load(std::memory_order_relaxed); }
@@ -111,6 +113,9 @@ class SocketEnd {
   std::unique_ptr<SocketChannel> channel_;
   std::shared_ptr<SocketUser> user_;
 };
+
+// Whether descriptors may come by that AF_UNIX socket, as far as the kernel can keep them out.
+void pass_rights(int fd, bool on);
 
 // A socket address for a socket of that family, where an IPv4 address is a mapped one; `length` 0
 // for none.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What workers tell: connections that wait to be accepted, and what became of sockets.
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,13 +9,17 @@
 
 namespace trunkline::sockets {
 
+// What is there now, and no more: peers that connect without end must not keep programs waiting.
 void SocketCore::take_mail() {
   for (uint16_t i = 0; i < workers_.count(); ++i) {
-    workers_.mail(i).acknowledge();
-    News news;
-    while (workers_.mail(i).take(news)) take(news);
+    SocketMail& mail = workers_.mail(i);
+    mail.acknowledge();
+    std::vector<News> news;
+    std::vector<SocketMail::Answer> answers;
+    mail.take_all(news, answers);
+    for (News& one : news) take(one);
+    for (const SocketMail::Answer& answer : answers) answer();
   }
-  workers_.take_answers();
 }
 
 void SocketCore::take(News& news) {
@@ -46,6 +49,8 @@ void SocketCore::take(News& news) {
 // What was set meanwhile and holds for living associations, too, reaches it now.
 void SocketCore::connected(Socket& socket) {
   socket.object->connected();
+  // The worker has been told to close it, and may have let go of it by now.
+  if (socket.closing) return;
   socket.local = socket.end->page().local;
   update_page(socket);
   const Profile now = socket.object->profile_in_force();
@@ -91,7 +96,12 @@ void SocketCore::accept_parked(const News& news) {
                     Socket* const accepted = find(serial);
                     if (accepted == nullptr) return;
                     // Its listener has stopped meanwhile: it was aborted, and is nobody's.
-                    if (status != Status::kOk) return destroy(*accepted);
+                    // If it is being closed (close_all()), the worker still says that it is gone.
+                    if (status != Status::kOk) {
+                      if (!accepted->closing) destroy(*accepted);
+                      return;
+                    }
+                    if (accepted->closing) return;
                     Socket* const again = find(from);
                     if (again == nullptr || again->closing) return close_socket(*accepted, false);
                     ++counters_.accepted;
@@ -102,9 +112,7 @@ void SocketCore::accept_parked(const News& news) {
 void SocketCore::hand_out(Socket& listener, Socket& fresh) {
   fresh.local = fresh.end->page().local;
   const int handle = fresh.end->take_handle();
-  struct stat info {};
-  if (fstat(handle, &info) == 0) fresh.inode = info.st_ino;
-  by_inode_[fresh.inode] = fresh.serial;
+  note_handle(fresh, handle);
   listener.queue.push(handle, fresh.end->memory_fd());
   flush_queue(listener);
 }

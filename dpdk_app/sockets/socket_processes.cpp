@@ -19,16 +19,19 @@ uint64_t process_tag(uint64_t id) {
   return uint64_t{1} << 56 | id;  // What::kProcess
 }
 
-// One message with at most one descriptor; more are closed.
+// One message, and the descriptors that came with it. There is room for all that may come: what
+// does not fit, the kernel closes here.
 struct Received {
   ssize_t size = -1;
-  int fd = -1;
+  std::vector<int> fds;
 };
+
+constexpr size_t kMostDescriptors = 253;  // SCM_MAX_FD
 
 Received receive(int fd, std::span<uint8_t> room) {
   Received out;
   iovec part{room.data(), room.size()};
-  alignas(cmsghdr) std::array<uint8_t, CMSG_SPACE(8 * sizeof(int))> control{};
+  alignas(cmsghdr) std::array<uint8_t, CMSG_SPACE(kMostDescriptors * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -41,11 +44,7 @@ Received receive(int fd, std::span<uint8_t> room) {
     for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= at->cmsg_len; ++i) {
       int one = -1;
       std::memcpy(&one, CMSG_DATA(at) + i * sizeof(int), sizeof(one));
-      if (out.fd < 0) {
-        out.fd = one;
-      } else {
-        ::close(one);
-      }
+      out.fds.push_back(one);
     }
   }
   return out;
@@ -104,27 +103,36 @@ void SocketCore::serve_process(uint64_t id) {
   std::array<uint8_t, sizeof(tls_request) + TLS_MAX_BODY + 1> bytes;
   const Received got = receive(process.fd, bytes);
   if (got.size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got.size <= 0) return drop_process(id);
+  if (got.size <= 0) {
+    close_passed(process.who.uid, got.fds);
+    return drop_process(id);
+  }
   Request request;
   const auto size = static_cast<size_t>(got.size);
   const bool whole = size >= sizeof(tls_request) && size < bytes.size();
   if (whole) std::memcpy(&request.head, bytes.data(), sizeof(tls_request));
-  request.fd = got.fd;
+  if (!got.fds.empty()) request.fd = got.fds.front();
   // The room that a program has for an option may be more than any answer takes.
-  if (!whole || request.head.magic != TLS_MAGIC || request.head.length > INT_MAX) {
+  if (!whole || got.fds.size() > 1 || request.head.magic != TLS_MAGIC ||
+      request.head.length > INT_MAX) {
     ++counters_.refused_request;
-    if (got.fd >= 0) ::close(got.fd);
+    close_passed(process.who.uid, got.fds);
     answer(id, EPROTO);
     return drop_process(id);
   }
   request.body = {bytes.data() + sizeof(tls_request), size - sizeof(tls_request)};
   process.busy = true;
   if (process.kicks == nullptr) {
+    close_passed(process.who.uid, got.fds);
+    request.fd = -1;
     hello(process, request);
   } else {
+    const uint32_t uid = process.who.uid;
     dispatch(process, request);
+    close_passed(uid, got.fds);
+    // Who has passed too much that cannot be closed is not listened to any more.
+    if (!got.fds.empty() && closers_.under_way(uid) > process_share()) return drop_process(id);
   }
-  if (got.fd >= 0) ::close(got.fd);
   // While an answer is under way, nothing is read: a level that stays would make the loop spin.
   const auto again = processes_.find(id);
   if (again == processes_.end() || !again->second->busy) return;
@@ -160,13 +168,34 @@ void SocketCore::drop_process(uint64_t id) {
   std::unique_ptr<Process> process = std::move(at->second);
   processes_.erase(at);
   handshakes_.erase(id);
-  ::close(process->fd);
+  // What it sent and nobody has read may have descriptors with it.
+  shutdown(process->fd, SHUT_RDWR);
+  closers_.close(process->who.uid, {process->fd});
   if (process->kicks == nullptr) return;
   --uses_[process->who.uid].processes;
   ++leaving_processes_;
   // Workers look at its kicks until they say that they do not.
   const std::shared_ptr<Process> leaving = std::move(process);
   workers_.remove_process(leaving->kicks->areas(), [this, leaving] { --leaving_processes_; });
+}
+
+// The last handle of a socket of ours is closed in no time.
+void SocketCore::close_passed(uint32_t uid, const std::vector<int>& fds) {
+  std::vector<int> others;
+  for (const int fd : fds) {
+    if (by_cookie_.contains(cookie_of(fd))) {
+      ::close(fd);
+    } else {
+      others.push_back(fd);
+    }
+  }
+  if (!others.empty()) closers_.close(uid, std::move(others));
+}
+
+uint32_t SocketCore::process_share() const {
+  const SocketLimits& limits = config_.limits;
+  const uint32_t most = limits.max_processes;
+  return limits.max_processes_per_uid != 0 ? limits.max_processes_per_uid : most - most / 8;
 }
 
 std::shared_ptr<SocketUser> SocketCore::user_of(const Process& process) {
@@ -198,14 +227,15 @@ void SocketCore::hello(Process& process, const Request& request) {
   if (processes_.size() - handshakes_.size() >= most) {
     return refuse(counters_.refused_limit, EAGAIN);
   }
-  const uint32_t share =
-      limits.max_processes_per_uid != 0 ? limits.max_processes_per_uid : most - most / 8;
-  if (use.processes >= share) return refuse(counters_.refused_share, EAGAIN);
+  // Those whose descriptors are still being closed count, too.
+  if (use.processes + closers_.under_way(process.who.uid) >= process_share())
+    return refuse(counters_.refused_share, EAGAIN);
   process.rights = *rights;
   process.user = user_of(process);
   auto kicks = KickMemory::create(workers_.count());
   if (kicks == nullptr) return refuse(counters_.refused_memory, errno == EMFILE ? ENFILE : ENOMEM);
   process.kicks = std::move(kicks);
+  pass_rights(process.fd, true);
   ++use.processes;
   ++counters_.processes;
   handshakes_.erase(id);

@@ -2,7 +2,6 @@
 // What programs ask for. Each request is answered once, here or when a worker has done its part.
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,21 +55,15 @@ void SocketCore::make(Process& process, const Request& request) {
   set_names(*socket);
   socket->end->put_ballast();
   const int handle = socket->end->take_handle();
-  struct stat info {};
-  if (fstat(handle, &info) == 0) socket->inode = info.st_ino;
-  by_inode_[socket->inode] = socket->serial;
+  note_handle(*socket, handle);
   const int fds[] = {handle, socket->end->memory_fd()};
   answer(process.id, 0, 0, {}, fds);
   ::close(handle);
 }
 
 void SocketCore::identify(Process& process, const Request& request) {
-  struct stat info {};
-  if (request.fd < 0 || fstat(request.fd, &info) != 0 || !S_ISSOCK(info.st_mode)) {
-    return answer(process.id, ENOTSOCK);
-  }
-  const auto at = by_inode_.find(info.st_ino);
-  Socket* const socket = at != by_inode_.end() ? find(at->second) : nullptr;
+  const auto at = by_cookie_.find(request.fd >= 0 ? cookie_of(request.fd) : 0);
+  Socket* const socket = at != by_cookie_.end() ? find(at->second) : nullptr;
   if (socket == nullptr || socket->closing) return answer(process.id, ENOTSOCK);
   const int fds[] = {socket->end->memory_fd()};
   answer(process.id, 0, 0, {}, fds);

@@ -173,8 +173,4 @@ void Workers::act(uint16_t worker, SocketEnd& socket, OptionEffects effects,
   });
 }
 
-void Workers::take_answers() {
-  for (SocketMail* mail : mails_) mail->run_answers();
-}
-
 }  // namespace trunkline::sockets

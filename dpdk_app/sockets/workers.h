@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the sockets thread has workers do. Each call returns at once; `done` runs later, in the
-// sockets thread, from take_answers().
+// sockets thread, as an answer of the worker's mail.
 #pragma once
 
 #include <cstdint>
@@ -45,9 +45,6 @@ class Workers {
   // An errno.
   void act(uint16_t worker, SocketEnd& socket, OptionEffects effects,
            std::function<void(int)> done);
-
-  // Runs what is done.
-  void take_answers();
 
  private:
   // Counts down for a command that goes to all.

@@ -60,6 +60,9 @@ class Runs {
     total_.lists += result.lists;
     total_.ephemeral += result.ephemeral;
     total_.ephemeral_again += result.ephemeral_again;
+    total_.windows_shut += result.windows_shut;
+    total_.rebinds += result.rebinds;
+    total_.windows_opened += result.windows_opened;
     total_.slowest_failover = std::max(total_.slowest_failover, result.slowest_failover);
     total_.wide += result.wide ? 1 : 0;
     total_.guarded += result.guarded;

@@ -14,9 +14,9 @@ namespace trunkline::sim {
 
 // Runs of the default campaign, over all scenarios.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr uint64_t kDefaultRuns = 2'100;
+inline constexpr uint64_t kDefaultRuns = 2'300;
 #else
-inline constexpr uint64_t kDefaultRuns = 21'000;
+inline constexpr uint64_t kDefaultRuns = 23'000;
 #endif
 // Of one scenario: seeds 1 to this.
 inline constexpr uint64_t kDefaultSeeds = (kDefaultRuns + kScenarioCount - 1) / kScenarioCount;
@@ -58,6 +58,9 @@ struct CampaignResult {
   uint64_t lists = 0;
   uint64_t ephemeral = 0;
   uint64_t ephemeral_again = 0;
+  uint64_t windows_shut = 0;
+  uint64_t windows_opened = 0;
+  uint64_t rebinds = 0;
   double slowest_failover = 0;
   uint64_t wide = 0;  // runs of several shards and several paths
   uint64_t guarded = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "rx/receive_blocks.h"
 
@@ -305,6 +306,9 @@ void Chatter::over(Host& host, TimePoint now, Side& side, const Event& event) {
   // The application may still hold messages of an association that is no more.
   side.kept.clear();
   side.kept_bytes = 0;
+  side.unread.clear();
+  side.unread_bytes = side.unread_told = side.unread_least = 0;
+  limit_window(side);
   const AssocId dead = side.id;
   auto outgoing = simulator_.ledger().make(side.record, StreamId(0), false, 10, 1);
   const Status status = host.shard_of(dead).send(now, dead, outgoing.request, outgoing.payload);
@@ -404,12 +408,17 @@ void Chatter::got_message(Host& host, TimePoint now, Side& side, Event& event) {
     ++side.to_answer;
     side.next_send = std::min(side.next_send, now);
   }
+  side.turn_bytes += static_cast<uint32_t>(event.size());
   const ReaderPlan& reader = side.plan->reader;
   const bool stalls = reader.stall > 0 && random_.below(1'000'000) < reader.stall;
   if (stalls && side.stalled_until <= now) side.stalled_until = now + reader.stall_for;
   const bool keeps = side.stalled_until > now || !side.kept.empty() ||
                      (reader.keep > 0 && random_.below(1'000'000) < reader.keep);
-  if (!keeps) return;
+  const bool waits = side.plan->reader.slots > 0 && !side.unread.empty();
+  if (!keeps && !waits) return;
+  if (reader.slots > 0 && side.kept.empty() && has_slots(side, event.size())) {
+    return lend(now, side, event.size());
+  }
   if (!host.shard_of(event.assoc).keep(now, event)) {
     // The association is aborted; its last event follows.
     return;
@@ -422,6 +431,82 @@ void Chatter::got_message(Host& host, TimePoint now, Side& side, Event& event) {
   kept.event = std::move(event);
   kept.offset = offset;
   side.kept.push_back(std::move(kept));
+}
+
+// The message has left the daemon and lies with the reader, who is slow.
+void Chatter::lend(TimePoint now, Side& side, size_t bytes) {
+  const auto lag = static_cast<uint64_t>(side.plan->reader.lag.count());
+  const TimePoint after = side.unread.empty() ? now : std::max(now, side.unread.back().read_at);
+  const Duration takes(static_cast<int64_t>(random_.below(lag + 1)));
+  side.unread.push_back(
+      {static_cast<uint32_t>(bytes), std::max(side.stalled_until, after) + takes});
+  side.unread_bytes += static_cast<uint32_t>(bytes);
+}
+
+// What is kept gets the room that reading makes. What is unread then is told first: the window must
+// not seem to open in between.
+void Chatter::read(Host& host, TimePoint now, Side& side) {
+  while (!side.unread.empty() && side.unread.front().read_at <= now) {
+    side.unread_bytes -= side.unread.front().bytes;
+    side.unread.pop_front();
+  }
+  while (!side.kept.empty() && has_slots(side, side.kept.front().event.size())) {
+    const Kept& first = side.kept.front();
+    simulator_.ledger().check_kept(now, side.record, first.event, first.offset);
+    const size_t bytes = first.event.size();
+    lend(now, side, bytes);
+    side.kept_bytes -= bytes;
+    side.kept.pop_front();
+    tell_unread(host, side);
+    host.shard_of(side.id).consumed(now, side.id, bytes);
+  }
+}
+
+void Chatter::tell_unread(Host& host, Side& side) {
+  if (side.unread_told == side.unread_bytes) return;
+  side.unread_told = side.unread_bytes;
+  side.unread_least = std::min(side.unread_least, side.unread_told);
+  static_cast<void>(host.shard_of(side.id).set_unread(side.id, side.unread_bytes));
+}
+
+// A SACK that was written in the course of a turn knows what was told before.
+void Chatter::limit_window(const Side& side) {
+  const uint32_t whole = plan_.hosts[host_].profile.a_rwnd;
+  simulator_.referee().limit_window(host_, side.peer_host, PortNumber(side.local_port),
+                                    PortNumber(side.peer_port),
+                                    whole - std::min(whole, side.unread_least));
+}
+
+// What the peer may send is bounded by what it was told, which knows nothing of what the same turn
+// delivered; a packet more is a probe of it (6.1 A), and a message that has begun comes in whole.
+void Chatter::check_unread(TimePoint now, const Side& side) {
+  const Profile& profile = plan_.hosts[host_].profile;
+  const uint32_t most =
+      profile.a_rwnd + side.most_of_a_turn + profile.path_mtu + side.peer_plan->traffic.max_size;
+  if (side.unread_bytes <= most) return;
+  fail(now, std::to_string(side.unread_bytes) + " bytes unread, the window has " +
+                std::to_string(profile.a_rwnd) + ", and a turn delivered " +
+                std::to_string(side.most_of_a_turn));
+}
+
+void Chatter::end_turn(Host& host, TimePoint now, uint16_t shard) {
+  for (Side& side : sides_) {
+    if (side.phase != Phase::kUp || side.plan->reader.slots == 0 || side.id.shard != shard)
+      continue;
+    side.most_of_a_turn = std::max(side.most_of_a_turn, std::exchange(side.turn_bytes, 0));
+    tell_unread(host, side);
+    limit_window(side);
+    side.unread_least = side.unread_told;
+    check_unread(now, side);
+  }
+}
+
+uint64_t Chatter::unread_of(uint16_t shard) const {
+  uint64_t bytes = 0;
+  for (const Side& side : sides_) {
+    if (side.id.shard == shard) bytes += side.unread_told;
+  }
+  return bytes;
 }
 
 uint64_t Chatter::kept_blocks() const {
@@ -620,7 +705,7 @@ void Chatter::switch_primary(Host& host, TimePoint now, Side& side) {
   }
 }
 
-void Chatter::check_endpoints(Host& host, TimePoint now) {
+void Chatter::check_end(Host& host, TimePoint now) {
   for (const Bound& bound : bounds_) {
     static_cast<void>(close(host, bound));
     for (uint16_t i = bound.first; i < bound.first + bound.count; ++i) {
@@ -718,7 +803,11 @@ TimePoint Chatter::next_of(const Side& side) const {
       if (end > simulator_.now()) next = std::min(next, end);
     }
   }
-  if (!side.kept.empty()) next = std::min(next, side.kept.front().take_at);
+  if (side.plan->reader.slots > 0) {
+    if (!side.unread.empty()) next = std::min(next, side.unread.front().read_at);
+  } else if (!side.kept.empty()) {
+    next = std::min(next, side.kept.front().take_at);
+  }
   return next;
 }
 
@@ -731,7 +820,11 @@ void Chatter::act(Host& host, TimePoint now) {
   for (Side& side : sides_) {
     side.asked = false;
     if (side.connect_at <= now) connect(host, now, side);
-    if (!side.kept.empty() && side.kept.front().take_at <= now) take_kept(host, now, side);
+    if (side.plan->reader.slots > 0) {
+      read(host, now, side);
+    } else if (!side.kept.empty() && side.kept.front().take_at <= now) {
+      take_kept(host, now, side);
+    }
     if (side.phase == Phase::kUp || side.phase == Phase::kConnecting) {
       if (plan_.hosts[host_].meddles && random_.below(10) == 0) meddle(host, now, side);
     }

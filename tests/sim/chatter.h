@@ -8,21 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "plan.h"
-#include "simulator.h"
+#include "planned_application.h"
 
 namespace trunkline::sim {
 
-class Chatter final : public Application {
+class Chatter final : public PlannedApplication {
  public:
-  // What the ends of a planned association have come to: of each plan's, for all chatters of a run.
-  struct Meeting {
-    uint16_t client_port = 0;
-    uint8_t client_end = 0;  // EndBook's number of its endpoint
-    uint8_t server_end = 0;
-  };
-  using Meetings = std::vector<Meeting>;
-
   Chatter(Simulator& simulator, const Plan& plan, HostIndex host, Meetings& meetings);
 
   void started(Host& host, TimePoint now) override;
@@ -34,19 +25,13 @@ class Chatter final : public Application {
     return plan_.hosts[host_].profile.a_rwnd;
   }
   [[nodiscard]] uint64_t kept_blocks() const override;
+  void end_turn(Host& host, TimePoint now, uint16_t shard) override;
+  [[nodiscard]] uint64_t unread_of(uint16_t shard) const override;
 
-  // Nothing is left to do or to wait for.
-  [[nodiscard]] bool finished() const;
-  // Ends that the shutdown guard timer explains (section 9.2: T5, 5 * RTO.max), by plan.
-  [[nodiscard]] const std::vector<const AssocPlan*>& guarded() const { return guarded_; }
-  // When all is over: endpoints that were closed are gone, the others can be closed and opened
-  // anew.
-  void check_endpoints(Host& host, TimePoint now);
-  // Associations of this host with itself, and those of them that have their ends at two shards.
-  [[nodiscard]] uint64_t within() const { return within_; }
-  [[nodiscard]] uint64_t across() const { return across_; }
-  // What it waits for, for the report of a run that does not end.
-  [[nodiscard]] std::string pending() const;
+  [[nodiscard]] bool finished() const override;
+  // Endpoints that were closed are gone, the others can be closed and opened anew.
+  void check_end(Host& host, TimePoint now) override;
+  [[nodiscard]] std::string pending() const override;
 
  private:
   enum class Phase : uint8_t { kWaiting, kConnecting, kUp, kOver };
@@ -65,6 +50,12 @@ class Chatter final : public Application {
     std::vector<EndpointId> ids;  // by shard
     uint16_t first = 0;           // the shards that have it
     uint16_t count = 0;
+  };
+
+  // A message that lies in the reader's own memory.
+  struct Unread {
+    uint32_t bytes = 0;
+    TimePoint read_at;
   };
 
   // One end of one planned association.
@@ -102,6 +93,12 @@ class Chatter final : public Application {
     TimePoint closing_since = TimePoint::never();
     std::deque<Kept> kept;
     size_t kept_bytes = 0;
+    std::deque<Unread> unread;  // older than what is kept
+    uint32_t unread_bytes = 0;
+    uint32_t unread_told = 0;   // as the shard knows it
+    uint32_t unread_least = 0;  // that it knew since it was last asked for packets
+    uint32_t turn_bytes = 0;    // delivered in this turn
+    uint32_t most_of_a_turn = 0;
   };
 
   Side* side_of(AssocId id);
@@ -125,6 +122,14 @@ class Chatter final : public Application {
   void over(Host& host, TimePoint now, Side& side, const Event& event);
   void got_message(Host& host, TimePoint now, Side& side, Event& event);
   void take_kept(Host& host, TimePoint now, Side& side);
+  [[nodiscard]] static bool has_slots(const Side& side, size_t bytes) {
+    return side.unread.empty() || side.unread_bytes + bytes <= side.plan->reader.slots;
+  }
+  void lend(TimePoint now, Side& side, size_t bytes);
+  void read(Host& host, TimePoint now, Side& side);
+  static void tell_unread(Host& host, Side& side);
+  void limit_window(const Side& side);
+  void check_unread(TimePoint now, const Side& side);
   void send_some(Host& host, TimePoint now, Side& side);
   bool send_one(Host& host, TimePoint now, Side& side);
   void try_ending(Host& host, TimePoint now, Side& side);
@@ -144,9 +149,6 @@ class Chatter final : public Application {
   Meetings& meetings_;
   std::deque<Side> sides_;
   std::vector<Bound> bounds_;
-  std::vector<const AssocPlan*> guarded_;
-  uint64_t within_ = 0;
-  uint64_t across_ = 0;
   TimePoint next_action_ = TimePoint::never();
 };
 

@@ -88,6 +88,9 @@ class Drawer {
   void list_more(HostIndex host, HostIndex other);
   void restart_with_other_lists();
   void windows();
+  // scenarios_readers.cpp
+  void readers();
+  void rebind();
   // scenarios_steering.cpp
   void steering();
   // scenarios_endpoints.cpp

@@ -331,8 +331,14 @@ void Host::give(TimePoint now, Shard& shard, std::vector<Waiting>& burst) {
 
 void Host::drain_events(TimePoint now, Shard& shard) {
   bool good = true;
+  const auto take = [&](Event& one) { good = good && take_event(now, shard, one); };
   while (Event* event = good ? shard.next_event() : nullptr) {
-    test::each_end(*event, [&](Event& one) { good = good && take_event(now, shard, one); });
+    if (application_.takes_whole()) {
+      test::show_each_end(*event, take);
+      application_.deliver(*this, now, *event);
+    } else {
+      test::each_end(*event, take);
+    }
   }
 }
 
@@ -449,6 +455,7 @@ void Host::iterate(TimePoint now) {
       shard->advance(now);
       check_expired(now);
       drain_events(now, *shard);
+      application_.end_turn(*this, now, at);
       while (!verdict.failed() && transmit(now, at)) busy = true;
       drain_events(now, *shard);
       busy = busy || shard->next_deadline() <= now || shard->has_output();
@@ -557,7 +564,7 @@ void Host::check_paths(TimePoint now, const AssocStatus& status) {
 }
 
 void Host::audit(TimePoint now) {
-  for (const auto& shard : shards_) audit(now, *shard);
+  for (uint16_t i = 0; i < shards_.size(); ++i) audit(now, i);
   check_owners(now);
 }
 
@@ -580,12 +587,13 @@ void Host::check_owners(TimePoint now) {
   }
 }
 
-void Host::audit(TimePoint now, const Shard& shard) {
+void Host::audit(TimePoint now, uint16_t index) {
+  const Shard& shard = *shards_[index];
   Verdict& verdict = simulator_.verdict();
   const std::string who = "host " + std::to_string(index_) + ": ";
   const Shard::PoolUsage usage = shard.pool_usage();
   constexpr uint64_t kBlock = 512;
-  const uint64_t held = usage.receive_blocks_used * kBlock;
+  const uint64_t held = usage.receive_blocks_used * kBlock - application_.left_blocks(index);
   uint64_t charged = 0;
   uint64_t windows = 0;
   uint64_t largest = 0;
@@ -628,14 +636,16 @@ void Host::audit(TimePoint now, const Shard& shard) {
                             std::to_string(seen->outstanding));
     }
   }
-  // Every byte of the buffers is charged to a window, which opens by a packet at least. A closed
-  // one may hide a burst of packets too many, with the smallest messages, of a slow reader.
+  // Every byte of the buffers is charged to a window, which opens by a packet at least; so is what
+  // readers have unread. A closed one may hide a burst of packets too many, with the smallest
+  // messages, of a slow reader.
+  const uint64_t unread = application_.unread_of(index);
   const uint64_t most = windows + kBurst * kRoom / 20 * kBlock;
-  const bool open_fits = held <= charged && (held > 0 || charged == 0);
+  const bool open_fits = held <= charged && (held + unread > 0 || charged == 0);
   // A slow reader's is no larger than what is left for it, of three quarters of the buffers.
   const bool scarce = usage.receive_blocks * kBlock * 3 / 4 < 2 * held + largest;
   const bool exact =
-      (scarce || charged <= held + hidden) && (any_closed ? held <= most : open_fits);
+      (scarce || charged <= held + unread + hidden) && (any_closed ? held <= most : open_fits);
   if (!exact) {
     verdict.fail(now, who + std::to_string(held) + " bytes held, the windows are charged with " +
                           std::to_string(charged));

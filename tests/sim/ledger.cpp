@@ -197,6 +197,11 @@ Ledger::Outgoing Ledger::make(RecordId sender, StreamId stream, bool unordered, 
   return out;
 }
 
+void Ledger::copied(Outgoing& outgoing) {
+  outgoing.payload.reset();
+  messages_[outgoing.message].chain.reset();
+}
+
 void Ledger::accepted(TimePoint now, const Outgoing& outgoing) {
   now_ = now;
   Message& message = messages_[outgoing.message];
@@ -217,7 +222,7 @@ void Ledger::accepted(TimePoint now, const Outgoing& outgoing) {
 void Ledger::refused(TimePoint now, Outgoing& outgoing) {
   now_ = now;
   Message& message = messages_[outgoing.message];
-  if (outgoing.payload.head() != &message.chain->pieces[0]) {
+  if (message.chain && outgoing.payload.head() != &message.chain->pieces[0]) {
     fail(now, records_[message.sender], "send() refused a message and took its payload");
   }
   message.fate = Fate::kRefused;
@@ -483,7 +488,7 @@ void Ledger::send_event(TimePoint now, RecordId sender, const Event& event) {
   if (message.fate != Fate::kAccepted) {
     return fail(now, record, "a second end, or the end of what was refused: " + name(id));
   }
-  if (event.payload.head() != &message.chain->pieces[0]) {
+  if (message.chain && event.payload.head() != &message.chain->pieces[0]) {
     return fail(now, record, "the event did not bring the payload back: " + name(id));
   }
   message.fate = acknowledged ? Fate::kAcknowledged : Fate::kFailed;

@@ -102,6 +102,8 @@ class Ledger final : private PieceOwner {
   };
   // A message in `pieces` pieces. It must end in accepted() or refused().
   Outgoing make(RecordId sender, StreamId stream, bool unordered, uint32_t size, uint32_t pieces);
+  // It is copied: the payload that goes out, and comes back, is somebody else's.
+  void copied(Outgoing& outgoing);
   void accepted(TimePoint now, const Outgoing& outgoing);
   void refused(TimePoint now, Outgoing& outgoing);
 
@@ -120,6 +122,12 @@ class Ledger final : private PieceOwner {
   // Nothing may be left open: payload out, association alive.
   void finish(TimePoint now);
 
+  // How the stack has ended it, if it has.
+  [[nodiscard]] bool is_acknowledged(MessageId id) const {
+    return messages_[id].fate == Fate::kAcknowledged;
+  }
+  [[nodiscard]] bool has_failed(MessageId id) const { return messages_[id].fate == Fate::kFailed; }
+  [[nodiscard]] MessageId message_of(Ppid ppid) const { return ppid.value ^ key_; }
   [[nodiscard]] const AssocRecord& record(RecordId id) const { return records_[id]; }
   [[nodiscard]] size_t record_count() const { return records_.size(); }
   [[nodiscard]] uint64_t payloads_out() const { return payloads_out_; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the digest of packets leaves out: the bytes of cookies and, where that is asked for, the
 // Measure of Staleness and the Cookie Preservative; nothing beside them.
-#include "packet_digest.h"
+#include "../support/packet_digest.h"
 
 #include <gtest/gtest.h>
 

@@ -84,6 +84,12 @@ Plan Drawer::draw() {
     case Scenario::kEndpoints:
       endpoints();
       break;
+    case Scenario::kReaders:
+      readers();
+      break;
+    case Scenario::kRebind:
+      rebind();
+      break;
   }
   keep_stale_cookies_out();
   return plan_;
@@ -126,7 +132,8 @@ void Drawer::draw_hosts() {
   const bool always =
       plan_.scenario == Scenario::kSteering || plan_.scenario == Scenario::kMultihoming ||
       plan_.scenario == Scenario::kFailover || plan_.scenario == Scenario::kAddresses ||
-      plan_.scenario == Scenario::kEndpoints;
+      plan_.scenario == Scenario::kEndpoints || plan_.scenario == Scenario::kReaders ||
+      plan_.scenario == Scenario::kRebind;
   wide_ = always || dice_.percent(45);
   const size_t nets = wide_ && dice_.percent(40) ? dice_.between(3, kMaxNets) : 2;
   for (size_t i = 0; i < count; ++i) {

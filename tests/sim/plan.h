@@ -38,8 +38,10 @@ enum class Scenario : uint8_t {
   kAddresses,  // peers that list addresses of others, and come back with other lists
   kWindows,    // windows of any size, everything in every order
   kEndpoints,  // several at one port, ephemeral ports, associations of a host with itself
+  kReaders,    // what was delivered lies unread, and shuts the window
+  kRebind,     // associations behind a bridge, which change their consumer
 };
-inline constexpr size_t kScenarioCount = 23;
+inline constexpr size_t kScenarioCount = 25;
 
 [[nodiscard]] std::string_view scenario_name(Scenario scenario);
 // False for an unknown name.
@@ -71,6 +73,11 @@ struct ReaderPlan {
   uint32_t stall = 0;  // chance that a message makes the reader stop
   Duration stall_for{};
   bool trickle = false;  // takes kept messages one by one
+  // Its own memory, in bytes: what it keeps lies unread there as long as that has room, and only
+  // the rest is kept for it. It takes a message at most so long after it could have taken the one
+  // before.
+  uint32_t slots = 0;
+  Duration lag{};
 };
 
 enum class Ending : uint8_t {
@@ -110,8 +117,12 @@ struct AssocPlan {
   std::vector<IpAddress> server_bound;
   std::vector<IpAddress> dialled;
   bool hostile = false;  // an intruder speaks in both sides' names: nothing is promised but order
-  bool close_endpoint = false;    // the client closes its endpoint once it is connected
-  bool close_in_one = false;      // each side does so in one shard only
+  bool close_endpoint = false;  // the client closes its endpoint once it is connected
+  bool close_in_one = false;    // each side does so in one shard only
+  // On a host of several consumers: how many times it goes from one to another, and the mean time
+  // between.
+  uint32_t rebinds = 0;
+  Duration rebind_every{};
   bool switches_primary = false;  // set_primary() by both applications, now and then
   bool both_connect = false;      // set-up collision (section 5.2.1)
   bool reconnect = false;         // the client tries again after it was lost
@@ -134,6 +145,10 @@ struct HostPlan {
   std::vector<IpAddress> lists;      // addresses that its INITs list beside its own
   uint32_t window_cap = UINT32_MAX;  // no SACK says more, for so long
   Duration window_cap_until{};
+  // Not zero: what the plan says of applications is done by so many clients on rings, through a
+  // bridge at each shard. Each has so many slots for what it has not read.
+  uint8_t consumers = 0;
+  uint16_t rx_slots = 64;
   uint16_t shards = 1;
   Spread spread = Spread::kByFlow;
   uint8_t port = 0;             // Spread::kByPort: which of test::port_models()

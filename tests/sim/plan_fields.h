@@ -79,6 +79,8 @@ struct Fields<HostPlan> {
       TRUNKLINE_FIELD(lists),
       TRUNKLINE_FIELD(window_cap),
       TRUNKLINE_FIELD(window_cap_until),
+      TRUNKLINE_FIELD(consumers),
+      TRUNKLINE_FIELD(rx_slots),
       TRUNKLINE_FIELD(shards),
       TRUNKLINE_FIELD(spread),
       TRUNKLINE_FIELD(port),
@@ -131,10 +133,8 @@ template <>
 struct Fields<ReaderPlan> {
   using Type = ReaderPlan;
   static constexpr auto all = std::tuple{
-      TRUNKLINE_FIELD(keep),
-      TRUNKLINE_FIELD(stall),
-      TRUNKLINE_FIELD(stall_for),
-      TRUNKLINE_FIELD(trickle),
+      TRUNKLINE_FIELD(keep),    TRUNKLINE_FIELD(stall), TRUNKLINE_FIELD(stall_for),
+      TRUNKLINE_FIELD(trickle), TRUNKLINE_FIELD(slots), TRUNKLINE_FIELD(lag),
   };
 };
 
@@ -171,6 +171,8 @@ struct Fields<AssocPlan> {
       TRUNKLINE_FIELD(hostile),
       TRUNKLINE_FIELD(close_endpoint),
       TRUNKLINE_FIELD(close_in_one),
+      TRUNKLINE_FIELD(rebinds),
+      TRUNKLINE_FIELD(rebind_every),
       TRUNKLINE_FIELD(switches_primary),
       TRUNKLINE_FIELD(both_connect),
       TRUNKLINE_FIELD(reconnect),

@@ -9,10 +9,10 @@ namespace trunkline::sim {
 namespace {
 
 constexpr std::string_view kNames[kScenarioCount] = {
-    "data_loss",   "reorder_dup", "corruption", "delay",      "stalls",   "shutdown",
-    "abort",       "restart",     "collision",  "crash",      "setup",    "partition",
-    "multihoming", "attacker",    "hostile",    "exhaustion", "mixed",    "steering",
-    "failover",    "path_mtu",    "addresses",  "windows",    "endpoints"};
+    "data_loss", "reorder_dup", "corruption", "delay",    "stalls",    "shutdown",    "abort",
+    "restart",   "collision",   "crash",      "setup",    "partition", "multihoming", "attacker",
+    "hostile",   "exhaustion",  "mixed",      "steering", "failover",  "path_mtu",    "addresses",
+    "windows",   "endpoints",   "readers",    "rebind"};
 
 std::string text_of(Duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(duration).count()) +
@@ -85,6 +85,10 @@ std::string Plan::describe() const {
            text_of(hosts[i].hand_over) + " room " + std::to_string(hosts[i].hand_over_room) +
            " free ports " + std::to_string(hosts[i].free_ports) + " loop loss " +
            std::to_string(hosts[i].loop_loss);
+    if (hosts[i].consumers > 0) {
+      out += " consumers " + std::to_string(hosts[i].consumers) + " of " +
+             std::to_string(hosts[i].rx_slots) + " slots";
+    }
     for (const IpAddress& address : hosts[i].lists) out += " lists " + address.to_string();
     if (hosts[i].window_cap_until.count() > 0) {
       out += " windows " + std::to_string(hosts[i].window_cap) + " until " +
@@ -111,13 +115,20 @@ std::string Plan::describe() const {
            std::to_string(a.server_paths_again) + " named " + std::to_string(a.named) +
            text_of(" from", a.client_bound) + text_of(" at", a.server_bound) +
            text_of(" dials", a.dialled) + (a.hostile ? " hostile" : "") +
-           (a.both_connect ? " both connect" : "");
+           (a.both_connect ? " both connect" : "") +
+           (a.rebinds > 0 ? " rebinds " + std::to_string(a.rebinds) + " " + text_of(a.rebind_every)
+                          : "");
     for (const SidePlan* side : {&a.client_side, &a.server_side}) {
       out +=
           "; pattern " + std::to_string(static_cast<int>(side->traffic.pattern)) + " " +
           std::to_string(side->traffic.messages) + " of " + std::to_string(side->traffic.min_size) +
           ".." + std::to_string(side->traffic.max_size) + " ending " +
           std::to_string(static_cast<int>(side->ending)) + " after " + text_of(side->ending_after);
+      if (side->reader.slots > 0) {
+        out += " reads " + std::to_string(side->reader.slots) + " lag " +
+               text_of(side->reader.lag) + " stalls " + std::to_string(side->reader.stall) +
+               " for " + text_of(side->reader.stall_for);
+      }
     }
     out += "\n";
   }

@@ -82,6 +82,8 @@ void Referee::crashed(HostIndex host) {
     direction.echoed.reset();
     // It may draw the same tag and TSN again.
     direction.started = false;
+    direction.most_window.reset();
+    direction.told_shut = false;
     for (Announcement& announcement : direction.announced) announcement.begun = false;
   }
 }
@@ -378,10 +380,32 @@ void Referee::sack_owed(const Context& context) {
   theirs.sack_due = std::min(theirs.sack_due, due);
 }
 
+void Referee::limit_window(HostIndex host, HostIndex peer, PortNumber local_port,
+                           PortNumber peer_port, uint32_t most) {
+  direction(host, peer, local_port.value, peer_port.value).most_window = most;
+}
+
+// What was delivered and not yet read is held (section 6.2): the window is smaller by it.
+void Referee::check_window(const Context& context, uint32_t told) {
+  Direction& mine =
+      direction(context.from, context.to, context.source_port, context.destination_port);
+  if (!mine.most_window) return;
+  if (told > *mine.most_window) {
+    return fail(context, "a window of " + std::to_string(told) + " bytes, " +
+                             std::to_string(*mine.most_window) +
+                             " are left of it by what is unread (section 6.2)");
+  }
+  const bool shut = told == 0;
+  if (shut && !mine.told_shut) ++windows_shut_;
+  if (!shut && mine.told_shut) ++windows_opened_;
+  mine.told_shut = shut;
+}
+
 void Referee::sent_sack(const Context& context, const wire::ChunkView& chunk) {
   const auto sack = wire::SackChunk::parse(chunk);
   if (!sack) return fail(context, "malformed SACK");
   sack_paid(context);
+  check_window(context, sack->a_rwnd);
   const Direction& theirs =
       direction(context.to, context.from, context.destination_port, context.source_port);
   if (!theirs.started) return;

@@ -54,6 +54,13 @@ class Referee {
   // Its cookies are worth nothing any more.
   void crashed(HostIndex host);
 
+  // No SACK of `host` for that association says more from now on: the rest of its window is unread.
+  void limit_window(HostIndex host, HostIndex peer, PortNumber local_port, PortNumber peer_port,
+                    uint32_t most);
+  // Times that such a window was told to be shut, and to be open again.
+  [[nodiscard]] uint64_t windows_shut() const { return windows_shut_; }
+  [[nodiscard]] uint64_t windows_opened() const { return windows_opened_; }
+
   // Associations with this port at either end: only the form of their packets is judged.
   void expect_intruder(uint16_t port) { hostile_ports_.insert(port); }
   // Payload bytes that no cumulative TSN has passed, and the DATA chunks among them that no gap
@@ -110,6 +117,8 @@ class Referee {
     bool window_closed = false;    // at any time
     uint32_t taken_back = 0;       // times that a gap block no longer covered a chunk
     bool shutdown_sent = false;
+    std::optional<uint32_t> most_window;  // that the sender may tell
+    bool told_shut = false;               // it has told that nothing is left of it
     // What the receiver owes.
     bool sack_seen = false;  // it is up, and has acknowledged something
     uint32_t packets_unsacked = 0;
@@ -134,6 +143,7 @@ class Referee {
   void check_congestion(const Context& context, const Direction& mine);
   void sack_paid(const Context& context);
   void sent_sack(const Context& context, const wire::ChunkView& chunk);
+  void check_window(const Context& context, uint32_t told);
   void note_announcement(const Context& context, const wire::ChunkView& chunk);
   bool got_data(const Context& context, const wire::ChunkView& chunk);
   void sack_owed(const Context& context);
@@ -148,6 +158,8 @@ class Referee {
   std::set<uint16_t> hostile_ports_;
   uint64_t data_chunks_ = 0;
   uint64_t retransmissions_ = 0;
+  uint64_t windows_shut_ = 0;
+  uint64_t windows_opened_ = 0;
 };
 
 }  // namespace trunkline::sim

@@ -103,6 +103,20 @@ class RefereeTest : public testing::Test {
   Referee referee_{verdict_};
 };
 
+TEST_F(RefereeTest, WhatIsUnreadIsNoWindow) {
+  pass(0, kServerTag, data(kClientTsn));
+  referee_.limit_window(1, 0, PortNumber(2000), PortNumber(1000), 900);
+  pass(1, kClientTag, sack(kClientTsn, 900));
+  pass(1, kClientTag, sack(kClientTsn, 0));
+  EXPECT_EQ(referee_.windows_shut(), 1U);
+  EXPECT_EQ(referee_.windows_opened(), 0U);
+  pass(1, kClientTag, sack(kClientTsn, 10));
+  EXPECT_EQ(referee_.windows_opened(), 1U);
+  expect_good();
+  pass(1, kClientTag, sack(kClientTsn, 901));
+  expect_caught("left of it by what is unread");
+}
+
 TEST_F(RefereeTest, AnOrdinaryExchangeIsGood) {
   for (uint32_t i = 0; i < 5; ++i) pass(0, kServerTag, data(kClientTsn + i));
   pass(1, kClientTag, sack(kClientTsn + 1, 9000, {{2, 3}}));

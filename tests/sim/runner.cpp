@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "chatter.h"
+#include "consumers.h"
 #include "forger.h"
 #include "intruder.h"
 #include "simulator.h"
@@ -79,7 +80,11 @@ class Run {
       config.window_cap_until = plan.window_cap_until;
       config.free_ports = plan.free_ports;
       config.loop_loss = plan.loop_loss;
-      chatters_.push_back(std::make_unique<Chatter>(simulator_, plan_, i, meetings_));
+      if (plan.consumers > 0) {
+        chatters_.push_back(std::make_unique<Consumers>(simulator_, plan_, i, meetings_));
+      } else {
+        chatters_.push_back(std::make_unique<Chatter>(simulator_, plan_, i, meetings_));
+      }
       simulator_.add_host(config, *chatters_.back());
     }
     for (const LinkPlan& link : plan_.links) {
@@ -256,10 +261,11 @@ class Run {
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       if (!simulator_.host(i).alive()) continue;
       simulator_.host(i).check_empty(now);
-      chatters_[i]->check_endpoints(simulator_.host(i), now);
+      chatters_[i]->check_end(simulator_.host(i), now);
       simulator_.host(i).check_ports(now);
     }
     ledger.finish(now);
+    simulator_.consumers().finish(now);
     const Expectations& expect = plan_.expect;
     size_t established = 0;
     const auto friendly =
@@ -348,6 +354,9 @@ class Run {
     out.failovers = simulator_.paths().failovers();
     out.slowest_failover = simulator_.paths().slowest();
     out.crossed = crossed_;
+    out.rebinds = simulator_.consumers().changes();
+    out.windows_shut = simulator_.referee().windows_shut();
+    out.windows_opened = simulator_.referee().windows_opened();
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       out.within += chatters_[i]->within();
       out.across += chatters_[i]->across();
@@ -375,8 +384,9 @@ class Run {
 
   Plan plan_;
   Simulator simulator_;
-  Chatter::Meetings meetings_;
-  std::vector<std::unique_ptr<Chatter>> chatters_;  // they hold payload of the hosts' shards
+  PlannedApplication::Meetings meetings_;
+  std::vector<std::unique_ptr<PlannedApplication>>
+      chatters_;  // they hold payload of the hosts' shards
   std::unique_ptr<Forger> forger_;
   std::unique_ptr<Intruder> intruder_;
   size_t forged_ = 0;

@@ -24,6 +24,9 @@ struct RunResult {
   double slowest_failover = 0;   // in RTOs, since the first packet without an answer
   uint64_t mtus_told = 0;        // path MTUs that ICMP lowered
   uint64_t black_holes = 0;      // path MTUs that were lowered without
+  uint64_t windows_shut = 0;     // by what was unread
+  uint64_t windows_opened = 0;   // again
+  uint64_t rebinds = 0;          // associations that went to another consumer
   uint64_t looped = 0;           // packets of a host to itself
   uint64_t within = 0;           // associations of a host with itself
   uint64_t across = 0;           // ... with their ends at two shards

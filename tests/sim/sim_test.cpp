@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The default campaign, which is what simrun runs without options: seeds that once failed, then
-// 21,000 others spread over the scenarios (2,100 under sanitizers), each of which must end as its
+// 23,000 others spread over the scenarios (2,300 under sanitizers), each of which must end as its
 // plan expects; and the proof that a seed gives the same bytes every time.
 #include <gtest/gtest.h>
 
@@ -49,6 +49,14 @@ TEST_P(Scenarios, EverySeedEndsWell) {
     EXPECT_GT(result.ephemeral, kDefaultSeeds * 2) << "what is judged must happen";
     EXPECT_GT(result.ephemeral_again, kDefaultSeeds / 8) << "what is judged must happen";
     EXPECT_GT(result.lists, kDefaultSeeds * 4) << "what is judged must happen";
+  }
+  if (GetParam() == Scenario::kReaders) {
+    EXPECT_GT(result.windows_shut, kDefaultSeeds) << "what is judged must happen";
+    EXPECT_GT(result.windows_opened, kDefaultSeeds) << "what is judged must happen";
+  }
+  if (GetParam() == Scenario::kRebind) {
+    EXPECT_GT(result.rebinds, kDefaultSeeds * 10) << "what is judged must happen";
+    EXPECT_GT(result.windows_shut, kDefaultSeeds / 10) << "what is judged must happen";
   }
   if (GetParam() != Scenario::kSetup) {
     EXPECT_GT(result.messages, kDefaultSeeds * 10);

@@ -124,7 +124,7 @@ int main(int argc, char** argv) {
       "sim: runs=%llu failed=%zu messages=%llu packets=%llu retransmissions=%llu "
       "hand_overs=%llu+%llu "
       "wide=%llu failovers=%llu (%.2f RTO) mtus=%llu+%llu looped=%llu within=%llu+%llu lists=%llu "
-      "ephemeral=%llu+%llu excused=%llu+%llu "
+      "ephemeral=%llu+%llu shut=%llu-%llu rebinds=%llu excused=%llu+%llu "
       "simulated_s=%.0f real_s=%.2f runs_per_s=%.0f slowest=%.1fms (%s)\n",
       static_cast<unsigned long long>(total.runs), total.failures.size(),
       static_cast<unsigned long long>(total.messages),
@@ -140,6 +140,9 @@ int main(int argc, char** argv) {
       static_cast<unsigned long long>(total.across), static_cast<unsigned long long>(total.lists),
       static_cast<unsigned long long>(total.ephemeral),
       static_cast<unsigned long long>(total.ephemeral_again),
+      static_cast<unsigned long long>(total.windows_shut),
+      static_cast<unsigned long long>(total.windows_opened),
+      static_cast<unsigned long long>(total.rebinds),
       static_cast<unsigned long long>(total.guarded),
       static_cast<unsigned long long>(total.crossed), total.simulated_s, total.real_s,
       static_cast<double>(total.runs) / total.real_s, total.slowest_s * 1e3, total.slowest.c_str());

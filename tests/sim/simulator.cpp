@@ -99,6 +99,7 @@ Simulator::Simulator(uint64_t seed, Options options)
       paths_(verdict_, network_),
       ends_(verdict_),
       addresses_(verdict_, network_, ends_),
+      consumers_(verdict_),
       random_(seed ^ 0x617070) {}
 
 Host& Simulator::add_host(HostConfig config, Application& application) {

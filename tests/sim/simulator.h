@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "address_watch.h"
+#include "consumer_watch.h"
 #include "end_book.h"
 #include "endpoint/port_table.h"
 #include "ledger.h"
@@ -39,12 +40,22 @@ class Application {
   virtual void crashed(Host& host, TimePoint now) = 0;
   // The ledger has seen the event; the payload of a send event is dropped after the call.
   virtual void on_event(Host& host, TimePoint now, RecordId record, Event& event) = 0;
+  // True: it takes events as shards give them, by deliver(). on_event() shows it each one before,
+  // or each message of one, and leaves everything in its place.
+  [[nodiscard]] virtual bool takes_whole() const { return false; }
+  virtual void deliver(Host&, TimePoint, Event&) {}
   [[nodiscard]] virtual TimePoint next_action() const = 0;
   virtual void act(Host& host, TimePoint now) = 0;
   // The receive buffer of an association on this port.
   [[nodiscard]] virtual uint32_t window_of(PortNumber local_port) const = 0;
+  // At the end of each turn of a shard, before it is asked for packets.
+  virtual void end_turn(Host&, TimePoint, uint16_t /*shard*/) {}
   // Bytes of blocks that messages hold which were kept and not let go yet.
   [[nodiscard]] virtual uint64_t kept_blocks() const { return 0; }
+  // Those among them that a shard holds for associations that are no more.
+  [[nodiscard]] virtual uint64_t left_blocks(uint16_t /*shard*/) const { return 0; }
+  // Of what a shard has delivered, what it was told to be unread: its windows are charged with it.
+  [[nodiscard]] virtual uint64_t unread_of(uint16_t /*shard*/) const { return 0; }
 };
 
 // At which shard of a host a packet arrives. The port knows nothing of owners.
@@ -148,7 +159,7 @@ class Host {
   [[nodiscard]] uint16_t owner_of(const Waiting& waiting) const;
   void give(TimePoint now, Shard& shard, std::vector<Waiting>& burst);
   [[nodiscard]] PacketIn as_input(const Waiting& waiting) const;
-  void audit(TimePoint now, const Shard& shard);
+  void audit(TimePoint now, uint16_t index);
   void check_owners(TimePoint now);
   [[nodiscard]] std::vector<uint32_t> path_mtus() const;
   [[nodiscard]] std::optional<uint16_t> shard_with(const PacketIn& sent) const;
@@ -231,6 +242,7 @@ class Simulator {
                                                    const IpAddress& destination,
                                                    std::span<const uint8_t> bytes) const;
   [[nodiscard]] uint64_t looped() const { return looped_; }
+  ConsumerWatch& consumers() { return consumers_; }
   Verdict& verdict() { return verdict_; }
 
   // A packet that passed, for who wants to forge others like it: a few of the last ones are kept.
@@ -285,6 +297,7 @@ class Simulator {
   PathWatch paths_;
   EndBook ends_;
   AddressWatch addresses_;
+  ConsumerWatch consumers_;
   SeededRandom random_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<Script> scripts_;

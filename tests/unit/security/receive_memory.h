@@ -52,6 +52,12 @@ class ReceiveMemory : public Peer {
     const char* const fault = host().shard().receive_memory_fault();
     ASSERT_EQ(fault, nullptr) << fault;
   }
+  // So many messages, a buffer each, that are acknowledged and wait for the first of their stream.
+  void say_without_the_first(const Voice& voice, uint32_t messages) {
+    for (uint32_t n = 0; n < messages; ++n) {
+      say(voice, {.ssn = static_cast<uint16_t>(n + 1), .tsn = voice.tsn + n});
+    }
+  }
   bool lives(const Voice& voice) { return host().status(voice.id).state != AssocState::kClosed; }
   uint64_t used() { return host().shard().pool_usage().receive_blocks_used; }
   // The last SACK to that peer among what is sent now.

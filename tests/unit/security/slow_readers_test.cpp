@@ -35,6 +35,66 @@ TEST_F(ReceiveMemory, ASlowReadersMessageFindsRoom) {
   EXPECT_EQ(host().status(good.id).a_rwnd, setup.profile.a_rwnd);
 }
 
+// Where nothing that is held can be fetched again, the largest holder ends, not the slow reader.
+TEST_F(ReceiveMemory, ASlowReadersMessageEndsWhoHoldsMore) {
+  setup.profile.a_rwnd = 64 * 1024;
+  setup.shard.receive_buffer_bytes = 64 * kBlock;
+  const Voice small = open_voice();
+  const Voice large = open_voice();
+  const Voice good = open_voice();
+  say_without_the_first(small, 30);
+  say_without_the_first(large, 34);
+  listen();
+  ASSERT_EQ(used(), 64u);
+  host().keep_messages = true;
+  say(good, {.text = "g", .ssn = 0, .tsn = good.tsn});
+  EXPECT_TRUE(lives(good));
+  EXPECT_TRUE(lives(small));
+  EXPECT_FALSE(lives(large));
+  EXPECT_EQ(host().count(Counter::k_aborted_for_memory), 1u);
+  EXPECT_EQ(used(), 31u);
+}
+
+// What its application has not taken counts too.
+TEST_F(ReceiveMemory, ASlowReaderWhoLeftMoreThanAnyHoldsEndsItself) {
+  setup.profile.a_rwnd = 64 * 1024;
+  setup.shard.receive_buffer_bytes = 64 * kBlock;
+  const Voice one = open_voice();
+  const Voice other = open_voice();
+  const Voice slow = open_voice();
+  host().keep_messages = true;
+  for (uint32_t n = 0; n < 22; ++n) {
+    say(slow, {.text = "s", .ssn = static_cast<uint16_t>(n), .tsn = slow.tsn + n});
+  }
+  say_without_the_first(one, 21);
+  say_without_the_first(other, 21);
+  listen();
+  ASSERT_EQ(used(), 64u);
+  say(slow, {.text = "s", .ssn = 22, .tsn = slow.tsn + 22});
+  EXPECT_FALSE(lives(slow));
+  EXPECT_TRUE(lives(one));
+  EXPECT_TRUE(lives(other));
+  EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kOutOfResources);
+}
+
+// But for one that holds the most itself nobody else ends.
+TEST_F(ReceiveMemory, ASlowReaderWhoHoldsTheMostEndsItself) {
+  setup.profile.a_rwnd = 64 * 1024;
+  setup.shard.receive_buffer_bytes = 64 * kBlock;
+  const Voice small = open_voice();
+  const Voice large = open_voice();
+  say_without_the_first(small, 30);
+  say_without_the_first(large, 34);
+  listen();
+  ASSERT_EQ(used(), 64u);
+  host().keep_messages = true;
+  say(large, {.text = "l", .flags = "UBE", .tsn = large.tsn + 34});
+  EXPECT_TRUE(lives(small));
+  EXPECT_FALSE(lives(large));
+  EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kOutOfResources);
+  EXPECT_EQ(used(), 30u);
+}
+
 // Slow readers leave something for others: each has no more than is left, and all of them together
 // three quarters.
 TEST_F(ReceiveMemory, SlowReadersLeaveRoom) {

@@ -2,6 +2,8 @@
 // Programs that write what no correct one writes: their socket ends, and nobody else notices.
 #include <fcntl.h>
 
+#include <cstring>
+
 #include "socket_test.h"
 
 namespace trunkline::test {
@@ -54,6 +56,85 @@ class HostileSocketTest : public SocketTest {
   }
   Pair pair;
 };
+
+// Whoever reads a descriptor out of the handle's queue closes it, and that may take for ever: the
+// worker must not.
+TEST_F(HostileSocketTest, DescriptorsInTheHandle) {
+  const int on = 1;  // as on a kernel that cannot keep them out
+  setsockopt(pair.client.end->pair_fd(), SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &on, sizeof(on));
+  int pipe_fds[2];
+  ASSERT_EQ(pipe2(pipe_fds, O_CLOEXEC), 0);
+  char byte = 'x';
+  iovec part{&byte, 1};
+  alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* const at = CMSG_FIRSTHDR(&message);
+  at->cmsg_level = SOL_SOCKET;
+  at->cmsg_type = SCM_RIGHTS;
+  at->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(at), &pipe_fds[1], sizeof(int));
+  ASSERT_EQ(sendmsg(pair.client->handle, &message, MSG_NOSIGNAL), 1);
+  ::close(pipe_fds[1]);
+  store_seq_cst(pair.client.page().full, 1);
+  pair.client->kick();
+  net.turns(5);
+  EXPECT_EQ(pair.client.page().full, 0u);
+  pollfd open = {pipe_fds[0], POLLIN, 0};
+  EXPECT_EQ(poll(&open, 1, 0), 0) << "closed";
+  ::close(pipe_fds[0]);
+  expect_others_live();
+}
+
+// However many processes kick, and whatever they kick, a turn looks at no more than it has time
+// for; and each of them gets its turn.
+TEST_F(HostileSocketTest, ManyProcessesThatKick) {
+  std::vector<KickMemory> many(100);
+  for (KickMemory& process : many) left.host->sockets.add_process(process.area);
+  const auto kick_all = [&] {
+    for (KickMemory& process : many) {
+      for (uint32_t index = 1000; index < 1128; ++index) process.kick(index);
+    }
+  };
+  const auto kicks = [&] { return counter(left, SocketCounter::k_drop_kick); };
+  uint64_t before = kicks();
+  for (int turn = 0; turn < 20; ++turn) {
+    kick_all();
+    net.turn();
+    EXPECT_LE(kicks() - before, 256u);
+    before = kicks();
+  }
+  // Now one turn is enough for everybody.
+  kick_all();
+  ASSERT_TRUE(pair.client->send("not the last"));
+  net.turn();
+  EXPECT_EQ(counter(left, SocketCounter::k_socket_messages_in), 1u);
+  for (KickMemory& process : many) left.host->sockets.remove_process(process.area);
+}
+
+class FewSubmissionsTest : public SocketTest {
+ protected:
+  static sockets::SocketBridgeConfig few() {
+    sockets::SocketBridgeConfig out;
+    out.all_submissions = 3;
+    return out;
+  }
+  FewSubmissionsTest() : SocketTest(few()) {}
+};
+
+// All sockets together have as many submissions taken a turn as there is time for; the rest waits.
+TEST_F(FewSubmissionsTest, NoneIsForgotten) {
+  Pair pair = establish();
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(pair.client->send("one of ten"));
+  for (uint64_t wanted : {3u, 6u, 9u, 10u}) {
+    net.turn();
+    EXPECT_EQ(counter(left, SocketCounter::k_socket_messages_in), wanted);
+    EXPECT_EQ(left.host->sockets.has_work(), wanted != 10);
+  }
+}
 
 TEST_F(HostileSocketTest, SubmissionIndexTooFar) {
   store_seq_cst(pair.client->words().submission_produced.value, 100'000);

@@ -121,8 +121,21 @@ TEST_F(MemoryTest, MailRunsInItsOrderAndWakes) {
   EXPECT_TRUE(readable(mail.fd()));
   mail.acknowledge();
   EXPECT_FALSE(readable(mail.fd()));
-  mail.run_answers();
+  std::vector<News> news;
+  std::vector<sockets::SocketMail::Answer> answers;
+  mail.tell({NewsKind::kEnded, 0, nullptr, AssocId{}});
+  mail.take_all(news, answers);
+  mail.tell({NewsKind::kGone, 0, nullptr,
+             AssocId{}});  // what comes meanwhile is for the next time, and rings
+  EXPECT_EQ(news.size(), 1u);
+  ASSERT_EQ(answers.size(), 1u);
+  answers.front()();
   EXPECT_EQ(log, "12a");
+  EXPECT_TRUE(readable(mail.fd()));
+  mail.take_all(news, answers);
+  ASSERT_EQ(news.size(), 1u);
+  EXPECT_EQ(news.front().kind, NewsKind::kGone);
+  EXPECT_TRUE(answers.empty());
 }
 
 // A worker that sleeps is rung once, and finds the kick.

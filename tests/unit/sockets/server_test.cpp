@@ -3,7 +3,12 @@
 // by hand. Nothing here is timed: what takes long is waited for.
 #include "sockets/socket_server.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -188,8 +193,7 @@ TEST_F(ServerTest, RefusedConnectsLeaveAFreshSocket) {
     ASSERT_EQ(client->connect(peer), 0);
     pollfd at{client->holder->handle, POLLIN, 0};
     ASSERT_EQ(poll(&at, 1, 5000), 1);
-    while (client->state() == TLS_CONNECTING) std::this_thread::yield();  // it is written last
-    EXPECT_EQ(client->state(), static_cast<uint32_t>(TLS_FRESH));
+    EXPECT_TRUE(client->wait_for(TLS_FRESH));  // the worker writes the state last
     EXPECT_EQ(__atomic_exchange_n(&client->page().error, 0, __ATOMIC_SEQ_CST),
               static_cast<uint32_t>(ECONNREFUSED));
     client->holder->take_tokens();
@@ -303,6 +307,85 @@ TEST_F(ServerTest, AHandleProvesWhoseItIs) {
   bind.key ^= 1;
   EXPECT_EQ(other.ask(bind, ipv4("10.1.0.1", 4000)).error, EBADF);
   ::close(known.fds[0]);
+}
+
+// A file whose inode has the number of a handle's: anybody can make one, in a file system of its
+// own.
+int file_with_inode(ino_t wanted, const std::string& folder) {
+  const std::string uids = "0 " + std::to_string(geteuid()) + " 1";
+  const std::string gids = "0 " + std::to_string(getegid()) + " 1";
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return -1;
+  const auto put = [](const char* path, const std::string& what) {
+    const int to = open(path, O_WRONLY | O_CLOEXEC);
+    return write(to, what.data(), what.size()) == static_cast<ssize_t>(what.size());
+  };
+  if (!put("/proc/self/setgroups", "deny") || !put("/proc/self/uid_map", uids) ||
+      !put("/proc/self/gid_map", gids)) {
+    return -1;
+  }
+  if (mount("none", folder.c_str(), "tmpfs", 0, nullptr) != 0) return -1;
+  const std::string path = folder + "/socket";
+  for (;;) {
+    struct stat info {};
+    if (mknod(path.c_str(), S_IFSOCK | 0600, 0) != 0 || stat(path.c_str(), &info) != 0) return -1;
+    if (info.st_ino > wanted) return -1;
+    if (info.st_ino == wanted) return open(path.c_str(), O_PATH);
+    unlink(path.c_str());
+  }
+}
+
+TEST_F(ServerTest, AFileWithTheNumberOfAHandleProvesNothing) {
+  start();
+  auto socket = ProgramSocket::make(*left);
+  struct stat handle {};
+  ASSERT_EQ(fstat(socket->holder->handle, &handle), 0);
+  if (handle.st_ino > 200'000) GTEST_SKIP() << "too many files to make";
+  Program other(left_config.place.path);
+  ASSERT_EQ(other.hello(), 0);
+  constexpr int kNoFile = 255;
+  const pid_t child = fork();
+  if (child == 0) {
+    const int file = file_with_inode(handle.st_ino, folder);
+    if (file < 0) _exit(kNoFile);
+    tls_request head{};
+    head.kind = TLS_IDENTIFY;
+    _exit(other.ask(head, {}, file).error);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  if (WEXITSTATUS(status) == kNoFile) GTEST_SKIP() << "no such file can be made here";
+  EXPECT_EQ(WEXITSTATUS(status), ENOTSOCK);
+}
+
+// Closing what a program has passed may take as long as it likes; nobody else waits for that.
+TEST_F(ServerTest, ADescriptorThatCannotBeClosedHoldsUpNobody) {
+  start();
+  auto socket = ProgramSocket::make(*left);
+  Program other(left_config.place.path);
+  ASSERT_EQ(other.hello(), 0);
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(at);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&at), length), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&at), &length), 0);
+  const int full = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::connect(full, reinterpret_cast<sockaddr*>(&at), length), 0);
+  const linger an_hour = {1, 3600};
+  ASSERT_EQ(setsockopt(full, SOL_SOCKET, SO_LINGER, &an_hour, sizeof(an_hour)), 0);
+  const std::vector<uint8_t> bytes(65536);
+  while (::send(full, bytes.data(), bytes.size(), MSG_DONTWAIT) > 0) {
+  }
+  tls_request head{};
+  head.kind = TLS_IDENTIFY;
+  other.send(head, {}, full);
+  std::thread last([full] { ::close(full); });  // or the daemon's close is
+  EXPECT_EQ(other.answer().error, ENOTSOCK);
+  EXPECT_EQ(socket->bind(ipv4("10.1.0.1", 0)), 0);
+  ::close(listener);  // and with it the other end, which nobody has accepted
+  last.join();
 }
 
 TEST_F(ServerTest, LimitsAreRefusedAsLinuxWould) {

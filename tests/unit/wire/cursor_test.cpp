@@ -147,6 +147,15 @@ TEST(UnknownActions, StopAndReportAreApart) {
   EXPECT_TRUE(reports(UnknownAction::kSkipAndReport));
 }
 
+TEST(Names, EveryChunkOfAnExtensionHasOne) {
+  EXPECT_EQ(chunk_name(ChunkType::kIData), "I-DATA");
+  EXPECT_EQ(chunk_name(ChunkType::kAsconfAck), "ASCONF-ACK");
+  EXPECT_EQ(chunk_name(ChunkType::kReconfig), "RE-CONFIG");
+  EXPECT_EQ(chunk_name(ChunkType::kForwardTsn), "FORWARD-TSN");
+  EXPECT_EQ(chunk_name(ChunkType::kAsconf), "ASCONF");
+  EXPECT_EQ(chunk_name(ChunkType::kIForwardTsn), "I-FORWARD-TSN");
+}
+
 TEST(Names, EveryChunkOfTable1HasOne) {
   const char* const names[] = {
       "DATA",          "INIT",       "INIT ACK", "SACK",         "HEARTBEAT",

@@ -87,9 +87,9 @@ struct Profile {
   uint16_t path_mtu = 1500;  // of the IP packet; no path ever has more
 
   // Path MTU discovery, RFC 8899. No network asks for less than the base, or hardly any; for IPv6
-  // it is never less than 1280. The time-out is PROBE_TIMER: at least 1 s, and more than 15 s unless
-  // who sets it knows the network (5.1.1). The interval is PMTU_RAISE_TIMER, zero: what was lowered
-  // stays low.
+  // it is never less than 1280. The time-out is PROBE_TIMER: at least 1 s, and more than 15 s
+  // unless who sets it knows the network (5.1.1). The interval is PMTU_RAISE_TIMER, zero: what was
+  // lowered stays low.
   PmtuDiscovery pmtu_discovery = PmtuDiscovery::kReactive;
   uint16_t pmtu_base = 1200;
   uint16_t fixed_path_mtu = 0;  // with kOff alone: 0 for path_mtu, else at most that
