@@ -450,6 +450,95 @@ TEST_F(CallsTest, ARefusedConnectIsAnErrorOnce) {
   EXPECT_EQ(mask_of(client), "OUT");
 }
 
+// The worker writes the error, takes the ballast out, and writes the state: who waits must not fill
+// the handle again in between.
+TEST_F(CallsTest, ARefusalInTheMiddleOfItIsWaitedFor) {
+  daemon->at_daemon([&] { daemon->accepts_connects = false; });
+  client = make_socket();
+  std::thread blocked([&] {
+    const sockaddr_in name = loopback_port(9);
+    EXPECT_EQ(tlsctp_connect(client, as_name(name), sizeof(name)), -1);
+    EXPECT_EQ(errno, ECONNREFUSED);
+  });
+  FakeSocket* socket = nullptr;
+  while (socket == nullptr) {
+    daemon->at_daemon([&] {
+      FakeSocket& only = *daemon->sockets.begin()->second;
+      if (load_seq_cst(only.page.state) == TLS_CONNECTING) socket = &only;
+    });
+  }
+  ::usleep(20000);
+  store_seq_cst(socket->page.error, ECONNREFUSED);
+  for (int i = 0; i < 20; ++i) {
+    daemon->at_daemon([&] { socket->take_ballast(); });
+    ::usleep(100);
+  }
+  store_seq_cst(socket->page.state, TLS_FRESH);
+  blocked.join();
+}
+
+TEST_F(CallsTest, BothDirectionsShutAreAHangUp) {
+  connect_pair();
+  ASSERT_EQ(tlsctp_shutdown(client, SHUT_WR), 0);
+  while (mask_of(server) != "IN OUT RDHUP") ::usleep(1000);
+  ASSERT_EQ(tlsctp_shutdown(server, SHUT_WR), 0);
+  EXPECT_EQ(mask_of(server), "IN OUT RDHUP HUP");
+}
+
+// As Linux has it: the error stays pending.
+TEST_F(CallsTest, AnAssociationThatEndsBeneathASender) {
+  connect_pair();
+  daemon->at_daemon([&] { daemon->holds_acknowledgements = true; });
+  const std::string message(500, 'x');
+  while (tlsctp_send(client, message.data(), message.size(), MSG_DONTWAIT) > 0) {
+  }
+  std::thread blocked([&] {
+    EXPECT_EQ(tlsctp_send(client, "y", 1, 0), -1);
+    EXPECT_EQ(errno, ESRCH);
+  });
+  ::usleep(20000);
+  daemon->at_daemon([&] {
+    for (auto& [index, socket] : daemon->sockets) {
+      if (socket->under_way() == 0) continue;
+      store_seq_cst(socket->page.shut, TLS_SHUT_SEND);
+      store_seq_cst(socket->page.error, ECONNRESET);
+      store_seq_cst(socket->page.state, TLS_ENDED);
+      socket->take_ballast();
+    }
+  });
+  blocked.join();
+  EXPECT_EQ(mask_of(client), "ERR OUT");
+}
+
+TEST_F(CallsTest, WhatIsClosedBeneathAReaderStaysOpenForIt) {
+  connect_pair();
+  std::thread blocked([fd = server] {
+    char byte = 0;
+    EXPECT_EQ(tlsctp_recv(fd, &byte, 1, 0), 1);
+    EXPECT_EQ(byte, 'z');
+  });
+  bool waits = false;
+  while (!waits) {
+    daemon->at_daemon([&] {
+      for (auto& [index, socket] : daemon->sockets)
+        waits |= load_seq_cst(socket->page.waiting) != 0;
+    });
+  }
+  EXPECT_EQ(tlsctp_close(server), 0);
+  // Another one of that number is not touched.
+  int pair[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+  EXPECT_EQ(::send(pair[1], "mine", 4, 0), 4);
+  daemon->at_daemon([&] { EXPECT_NE(daemon->requests.back(), TLS_CLOSE); });
+  EXPECT_EQ(tlsctp_send(client, "z", 1, 0), 1);
+  blocked.join();
+  char data[8];
+  EXPECT_EQ(::recv(pair[0], data, sizeof(data), MSG_DONTWAIT), 4);
+  ::close(pair[0]);
+  ::close(pair[1]);
+  server = -1;
+}
+
 TEST_F(CallsTest, AConnectUnderWayIsSeenByPoll) {
   daemon->at_daemon([&] { daemon->accepts_connects = false; });
   client = make_socket(SOCK_NONBLOCK);
