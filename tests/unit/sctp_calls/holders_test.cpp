@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <thread>
 #include <vector>
@@ -194,6 +195,25 @@ TEST_F(HoldersTest, SendersMayBeKilledAnywhere) {
   std::vector<char> got(largest.size());
   ASSERT_EQ(tlsctp_recv(server, got.data(), got.size(), 0), static_cast<ssize_t>(got.size()));
   expect_nothing_lost_in_the_rings();
+}
+
+// A child that cannot reach the daemon (another root directory, another user) hears of it: nobody
+// would be told of what it sends.
+TEST_F(HoldersTest, AChildWithoutADaemonSendsNothing) {
+  connect_pair();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::setenv("TRUNKLINE_SOCKET", "/nowhere", 1);
+    const bool failed = tlsctp_send(client, "x", 1, MSG_NOSIGNAL) == -1 && errno == ECONNRESET;
+    ::_exit(failed ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  char byte = 0;
+  ASSERT_EQ(tlsctp_send(client, "y", 1, 0), 1);
+  ASSERT_EQ(tlsctp_recv(server, &byte, 1, 0), 1);
+  EXPECT_EQ(byte, 'y');
 }
 
 }  // namespace
