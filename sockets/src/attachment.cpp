@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <cstdlib>
@@ -18,8 +19,24 @@ namespace {
 constexpr const char* kDefaultPath = "/run/trunkline/sockets.sock";
 constexpr int kMaxDescriptors = 1 + TLR_MAX_WORKERS;
 
+// What a descriptor is, to know it again: a program may close ours behind our back, by a system
+// call of its own, and have another one under its number.
+struct Identity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool operator==(const Identity&) const = default;
+};
+
+Identity identity_of(int fd) {
+  struct stat about {};
+  if (raw::checked(::syscall(SYS_newfstatat, fd, "", &about, AT_EMPTY_PATH)) != 0) return {};
+  return {about.st_dev, about.st_ino};
+}
+
 struct Connection {
   int fd = -1;
+  Identity what;      // fd is
+  Identity doorbell;  // all of them are: one and the same for all event fds
   int daemon = 0;
   uint32_t workers = 0;
   tls_kicks* kicks = nullptr;  // of the workers; never unmapped: a thread may be kicking
@@ -152,8 +169,11 @@ long connect_to_daemon() {
 void drop() {
   __atomic_store_n(&attached, 0, __ATOMIC_SEQ_CST);
   if (connection.fd < 0) return;
-  raw::close(connection.fd);
-  for (uint32_t i = 0; i < connection.workers; ++i) raw::close(connection.doorbells[i]);
+  if (identity_of(connection.fd) == connection.what) raw::close(connection.fd);
+  for (uint32_t i = 0; i < connection.workers; ++i) {
+    const int doorbell = connection.doorbells[i];
+    if (identity_of(doorbell) == connection.doorbell) raw::close(doorbell);
+  }
   connection.fd = -1;
   connection.workers = 0;
 }
@@ -205,6 +225,8 @@ long attach() {
     return -EPROTONOSUPPORT;
   }
   made.fd = static_cast<int>(fd);
+  made.what = identity_of(made.fd);
+  made.doorbell = identity_of(made.doorbells[0]);
   ucred who{};
   socklen_t length = sizeof(who);
   if (raw::getsockopt(made.fd, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0) made.daemon = who.pid;
@@ -224,6 +246,7 @@ long finish(Wire& wire, Reply& reply) {
 long request(const Request& request, Reply& reply) {
   const Guard guard;
   for (int attempt = 0;; ++attempt) {
+    if (connection.fd >= 0 && identity_of(connection.fd) != connection.what) drop();
     const bool was_attached = connection.fd >= 0;
     const long failed = attach();
     if (failed != 0) return was_attached || request.socket == nullptr ? failed : -ECONNRESET;
@@ -268,6 +291,7 @@ void kick(uint32_t worker, uint32_t socket_index) {
   }
   if (__atomic_load_n(&kicks.worker_armed, __ATOMIC_SEQ_CST) == 0) return;
   if (__atomic_exchange_n(&kicks.worker_armed, 0, __ATOMIC_SEQ_CST) == 0) return;
+  if (identity_of(connection.doorbells[worker]) != connection.doorbell) return;
   const uint64_t one = 1;
   raw::write(connection.doorbells[worker], &one, sizeof(one));
 }

@@ -102,7 +102,6 @@ bool ended_beneath(const Socket& socket) {
 
 long send_on(Use& use, int fd, const Outgoing& message, int flags, bool named) {
   Socket& socket = *use;
-  attachment::ready();
   bool stray_byte = false;
   for (;;) {
     long result = check_state(socket, fd);
@@ -110,6 +109,9 @@ long send_on(Use& use, int fd, const Outgoing& message, int flags, bool named) {
     if (result == 0) {
       result = check_stream(socket, message);
       if (result == 0 && !socket.rings().fits(message.length)) result = -EMSGSIZE;
+      // After a fork it may be out of reach (another root directory, another user): then the worker
+      // would hear of nothing.
+      if (result == 0 && !attachment::ready()) result = -ECONNRESET;
       if (result == 0) result = try_to_send(socket, fd, message, stray_byte);
       if (result == 0) return message.length;
     }

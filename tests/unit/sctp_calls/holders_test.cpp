@@ -2,9 +2,12 @@
 // Several processes that hold one socket: readers and senders at once, some of them killed
 // anywhere.
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <thread>
 #include <vector>
@@ -194,6 +197,49 @@ TEST_F(HoldersTest, SendersMayBeKilledAnywhere) {
   std::vector<char> got(largest.size());
   ASSERT_EQ(tlsctp_recv(server, got.data(), got.size(), 0), static_cast<ssize_t>(got.size()));
   expect_nothing_lost_in_the_rings();
+}
+
+// A program that closes all by system calls of its own may have files under our numbers: nothing is
+// written there, and they stay open.
+TEST_F(HoldersTest, NumbersThatWereTakenOverAreLeftAlone) {
+  connect_pair();
+  const int file = ::memfd_create("a file", MFD_CLOEXEC);
+  int taken = -1;
+  for (int fd = 3; fd < 1100; ++fd) {
+    if (!sctp::attachment::owns(fd)) continue;
+    ASSERT_EQ(::syscall(SYS_dup3, file, fd, O_CLOEXEC), fd);
+    taken = fd;
+  }
+  ASSERT_GE(taken, 0);
+  const int another = make_socket();
+  EXPECT_GE(another, 0);
+  tlsctp_close(another);
+  EXPECT_EQ(tlsctp_send(client, "y", 1, 0), 1);
+  struct stat about {};
+  EXPECT_EQ(::fstat(taken, &about), 0);
+  EXPECT_EQ(about.st_size, 0);
+  struct stat original {};
+  EXPECT_EQ(::fstat(file, &original), 0);
+  EXPECT_EQ(about.st_ino, original.st_ino);
+}
+
+// A child that cannot reach the daemon (another root directory, another user) hears of it: nobody
+// would be told of what it sends.
+TEST_F(HoldersTest, AChildWithoutADaemonSendsNothing) {
+  connect_pair();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::setenv("TRUNKLINE_SOCKET", "/nowhere", 1);
+    const bool failed = tlsctp_send(client, "x", 1, MSG_NOSIGNAL) == -1 && errno == ECONNRESET;
+    ::_exit(failed ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  char byte = 0;
+  ASSERT_EQ(tlsctp_send(client, "y", 1, 0), 1);
+  ASSERT_EQ(tlsctp_recv(server, &byte, 1, 0), 1);
+  EXPECT_EQ(byte, 'y');
 }
 
 }  // namespace
