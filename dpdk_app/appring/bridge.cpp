@@ -268,6 +268,7 @@ void Bridge::finish_send(Payload& payload, Assoc* assoc, const Event* failed) {
     tlr_completion out{};
     out.kind = TLR_SEND_FAILED;
     out.status = TLR_STATUS_FAILED;
+    out.flags = failed->started ? TLR_FAILED_STARTED : 0;
     out.reason = wire_reason(failed->reason);
     out.cause = failed->cause;
     out.stream = failed->stream.value;

@@ -93,7 +93,7 @@ class ChannelCore : public RingEnd, public PieceOwner {
           stream(event.stream),
           ppid(event.ppid),
           tsn(event.tsn),
-          ssn_or_ahead(event.unordered ? ahead(event.cum_tsn, event.tsn) : event.ssn.value),
+          ssn_or_ahead(event.unordered ? ahead(event.cum_tsn(), event.tsn) : event.ssn().value),
           flags(static_cast<uint8_t>((event.unordered ? TLR_MESSAGE_UNORDERED : 0) |
                                      (event.more ? TLR_MESSAGE_MORE : 0))) {}
     [[nodiscard]] static uint16_t ahead(Tsn cum_tsn, Tsn tsn) {

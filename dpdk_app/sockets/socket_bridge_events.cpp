@@ -201,6 +201,7 @@ bool SocketBridge::put_notification(SocketEnd& socket, Event& event) {
   if (event.kind == EventKind::kSendFailed) {
     out.head.kind = TLR_SEND_FAILED;
     out.head.status = TLR_STATUS_FAILED;
+    out.head.flags = event.started ? TLR_FAILED_STARTED : 0;
     out.head.stream = event.stream.value;
     out.head.context = event.context;
     out.head.length = static_cast<uint32_t>(event.payload.size());

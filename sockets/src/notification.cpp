@@ -84,7 +84,8 @@ constexpr uint32_t event_bit(uint32_t type) {
 void put_send_failed(const tls_page& page, const Front& front, Content& out) {
   const auto id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
   const uint32_t length = front.head.slot == TLR_NO_SLOT ? 0 : front.head.length;
-  const uint16_t flags = front.head.status == TLR_STATUS_FAILED ? SCTP_DATA_SENT : SCTP_DATA_UNSENT;
+  const bool started = (front.head.flags & TLR_FAILED_STARTED) != 0;
+  const uint16_t flags = started ? SCTP_DATA_SENT : SCTP_DATA_UNSENT;
   if ((load_relaxed(page.options.events) & event_bit(SCTP_SEND_FAILED_EVENT)) != 0) {
     sctp_send_failed_event body{};
     body.ssf_type = SCTP_SEND_FAILED_EVENT;

@@ -221,6 +221,7 @@ void Association::give_back(ShardContext& ctx, TxMessage* message, Reason reason
   Event& event = emit(ctx, EventKind::kSendFailed, reason);
   event.context = message->context;
   event.cause = cause;
+  event.started = message->started;
   event.stream = message->stream;
   event.ppid = message->ppid;
   event.payload = std::move(message->payload);

@@ -13,7 +13,7 @@ ReceiverContext Association::receiver_context(ShardContext& ctx) const {
 
 void Association::on_data(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk,
                           PacketSeen& seen) {
-  const auto parsed = wire::DataChunk::parse(chunk);
+  auto parsed = wire::DataChunk::parse(chunk);
   if (!parsed) {
     ctx.counters.add(Counter::k_drop_bad_chunk);
     return;
@@ -42,6 +42,8 @@ void Association::on_data(ShardContext& ctx, TimePoint now, const wire::ChunkVie
       !make_room(ctx, *parsed, seen.data)) {
     return;
   }
+  // An unordered one has no SSN (6.6): in its place goes what its reader may ask for instead.
+  if (parsed->unordered) parsed->mid = Mid(receiver_.cum_tsn_with(parsed->tsn).value);
   accept_data(ctx, now, *parsed, seen.data);
 }
 
@@ -89,12 +91,8 @@ void Association::accept_data(ShardContext& ctx, TimePoint now, const wire::Data
       event.stream = chunk.stream;
       event.ppid = chunk.ppid;
       event.tsn = chunk.tsn;
+      event.number = chunk.mid.value;
       event.unordered = chunk.unordered;
-      if (chunk.unordered) {
-        event.cum_tsn = receiver_.cum_tsn_with(chunk.tsn);
-      } else {
-        event.ssn = Ssn(static_cast<uint16_t>(chunk.mid.value));
-      }
       event.borrowed = true;
       event.borrowed_piece = {chunk.payload.data(), static_cast<uint32_t>(chunk.payload.size()),
                               nullptr};
@@ -127,12 +125,8 @@ void Association::settle_received(ShardContext& ctx) {
     event.stream = held.stream;
     event.ppid = held.ppid;
     event.tsn = held.first_tsn();
+    event.number = held.turn.value;
     event.unordered = held.unordered;
-    if (held.unordered) {
-      event.cum_tsn = Tsn(held.turn.value);
-    } else {
-      event.ssn = Ssn(static_cast<uint16_t>(held.turn.value));
-    }
     event.payload = Payload(&message->piece, &ctx.blocks);
     event.more = held.more;
     ctx.counters.add(Counter::k_message_bytes_received, held.size);

@@ -45,14 +45,6 @@ Receiver::Room Receiver::make_room(const ReceiverContext& ctx, const wire::DataC
   return Room::kNone;
 }
 
-// Its SSN means nothing (6.6). What its reader may ask for instead is kept in its place.
-ReceiveQueue::Outcome Receiver::add_unordered(const ReceiverContext& ctx,
-                                              const wire::DataChunk& chunk) {
-  wire::DataChunk marked = chunk;
-  marked.mid = Mid(tsns_.cum_tsn_with(chunk.tsn).value);
-  return queue_.add(marked, tsns_.cum_tsn(), ctx.blocks, ctx.profile.max_message_size);
-}
-
 ReceiveQueue::Outcome Receiver::add_again(const ReceiverContext& ctx,
                                           const wire::DataChunk& chunk) {
   // What gave way may have used, or moved, the gap block that this TSN counted on.

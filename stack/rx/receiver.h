@@ -73,7 +73,6 @@ class Receiver {
   // On kNoMemory the shard's buffers have no room; add_again() when some was found.
   [[gnu::always_inline]] ReceiveQueue::Outcome add(const ReceiverContext& ctx,
                                                    const wire::DataChunk& chunk) {
-    if (chunk.unordered) return add_unordered(ctx, chunk);
     return queue_.add(chunk, tsns_.cum_tsn(), ctx.blocks, ctx.profile.max_message_size);
   }
   ReceiveQueue::Outcome add_again(const ReceiverContext& ctx, const wire::DataChunk& chunk);
@@ -216,7 +215,6 @@ class Receiver {
   [[nodiscard]] static uint64_t charge(size_t bytes) {
     return static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
   }
-  ReceiveQueue::Outcome add_unordered(const ReceiverContext& ctx, const wire::DataChunk& chunk);
   Arrival settle(const ReceiverContext& ctx, const wire::DataChunk& chunk,
                  TsnTracker::Verdict verdict, DataSeen& seen);
 

@@ -316,7 +316,7 @@ enum tlr_completion_kind {
   TLR_CONNECT_FAILED = 3, /* context: the operation's; status, reason, cause; text as in LOST */
   TLR_MESSAGE = 4,        /* slot, length: RX slots; stream, ppid, flags, tsn, ssn or cum_ahead */
   TLR_SENDS_DONE = 5,     /* tlr_sends_done */
-  TLR_SEND_FAILED = 6,    /* context; slot: the TX slots with the payload; status, reason */
+  TLR_SEND_FAILED = 6,    /* context; slot: the TX slots with the payload; status, reason, flags */
   TLR_PEER_SHUTDOWN = 7,  /* the peer takes no more messages */
   TLR_CLOSED = 8,         /* last one of its association, but for the ends (TLR_SEND_FAILED with
                              TLR_STATUS_NO_ASSOCIATION) of sends that the worker had not taken yet */
@@ -396,10 +396,14 @@ enum tlr_message_flag {
                         * TLR_RESTARTED and the association's end are the end of it, too */
 };
 
+enum tlr_failed_flag {
+  TLR_FAILED_STARTED = 1 /* some of the message was sent, and the peer may have all of it */
+};
+
 typedef struct tlr_completion {
   TLR_ALIGNED(32) uint8_t kind; /* enum tlr_completion_kind */
   uint8_t reason;               /* enum tlr_reason */
-  uint8_t flags;                /* message: enum tlr_message_flag */
+  uint8_t flags;                /* enum tlr_message_flag; send failed: enum tlr_failed_flag */
   uint8_t status;               /* enum tlr_status */
   union {
     uint16_t cause;    /* RFC 9260 section 3.3.10, 0 when there is none */

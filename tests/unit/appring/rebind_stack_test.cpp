@@ -2,6 +2,7 @@
 // An association that changes its consumer all the time, over the stack, with traffic both ways:
 // nothing is lost, repeated or out of order, and each consumer hears the ends of what it sent.
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,10 +41,15 @@ class RebindStackTest : public RealStackTest {
   // Each consumer reads some now and then; the one that has the association sends.
   void consume(uint64_t round) {
     for (size_t i = 0; i < lanes_.size(); ++i) {
-      const auto messages = lanes_[i].messages(round % 16 != i, dice_.below(12));
-      for (const std::string& message : messages) {
-        EXPECT_EQ(message, text(number(message)));
-        heard_[i].push_back(number(message));
+      for (const RawLane::Got& got : lanes_[i].poll(round % 16 != i, dice_.below(12))) {
+        if (got.entry.kind != TLR_MESSAGE) continue;
+        const size_t n = number(got.text);
+        EXPECT_EQ(got.text, text(n));
+        // Each is a chunk, and all are of one stream.
+        EXPECT_EQ(got.entry.ssn, n);
+        if (!first_tsn_) first_tsn_ = got.entry.tsn - static_cast<uint32_t>(n);
+        EXPECT_EQ(got.entry.tsn, *first_tsn_ + n);
+        heard_[i].push_back(n);
       }
     }
     for (int n = 0; n < 4 && told_ < kEachWay; ++n) {
@@ -125,6 +131,7 @@ class RebindStackTest : public RealStackTest {
   AssocId id_;
   std::vector<RawLane> lanes_;
   size_t at_ = 0;  // who has it
+  std::optional<uint32_t> first_tsn_;
   std::array<std::vector<size_t>, kConsumers> heard_;
   std::array<size_t, kConsumers> sent_{};
   size_t written_ = 0;

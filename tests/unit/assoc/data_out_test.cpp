@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // DATA to the peer (RFC 9260 sections 6.1, 6.2.1, 6.3, 6.9, 6.10, 7.2): fragments, bundles,
 // windows, retransmission, and each answer of the verb send().
+#include <map>
+
 #include "support/pair.h"
 
 namespace trunkline::test {
@@ -284,6 +286,22 @@ TEST_F(DataOut, AnAckOfWhatWasNeverSentEndsTheAssociation) {
   EXPECT_EQ(causes(hear_one()), std::vector{CauseCode::kProtocolViolation});
   EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kPeerViolation);
   EXPECT_EQ(host().last(EventKind::kSendFailed).text, "a");
+}
+
+TEST_F(DataOut, AFailedMessageSaysWhetherAnyOfItWasSent) {
+  be_opened();
+  send("whole");
+  send(std::string(100'000, 'p'));
+  send("behind");
+  listen();
+  ASSERT_EQ(host().shard().abort(now, host().assoc, {}), Status::kOk);
+  listen();
+  std::map<std::string, bool> started;
+  for (const Seen& event : host().events) {
+    if (event.kind == EventKind::kSendFailed) started[event.text.substr(0, 6)] = event.started;
+  }
+  EXPECT_EQ(started,
+            (std::map<std::string, bool>{{"whole", true}, {"pppppp", true}, {"behind", false}}));
 }
 
 TEST_F(DataOut, GapBlocksThatCanNotBeAreDropped) {

@@ -668,6 +668,12 @@ TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
       socket->notify(entry, nullptr);
       entry.kind = TLR_SENDER_DRY;
       socket->notify(entry, nullptr);
+      entry.kind = TLR_SEND_FAILED;
+      entry.slot = TLR_NO_SLOT;
+      entry.status = TLR_STATUS_FAILED;
+      socket->notify(entry, nullptr);
+      entry.flags = TLR_FAILED_STARTED;
+      socket->notify(entry, nullptr);
     }
   });
   sctp_notification got{};
@@ -694,6 +700,11 @@ TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
   ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_shutdown_event) - 4);
   EXPECT_EQ(message.msg_flags, MSG_EOR | static_cast<int>(MSG_NOTIFICATION));
   ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_sender_dry_event));
+  for (const int sent : {SCTP_DATA_UNSENT, SCTP_DATA_SENT}) {
+    ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_send_failed));
+    EXPECT_EQ(got.sn_send_failed.ssf_type, SCTP_SEND_FAILED);
+    EXPECT_EQ(got.sn_send_failed.ssf_flags, sent);
+  }
   EXPECT_EQ(mask_of(server), "OUT");
 }
 

@@ -345,6 +345,7 @@ TEST_F(DataTest, FailedSendsComeBackOneWayOrTheOther) {
   ASSERT_TRUE(failed.has_value());
   EXPECT_EQ(failed->head.kind, TLR_SEND_FAILED);
   EXPECT_EQ(failed->head.context, 4711u);
+  EXPECT_EQ(failed->head.flags, TLR_FAILED_STARTED);
   EXPECT_EQ(failed->head.length, 4u);
   pair.server->free_chain(failed->head.slot);
   EXPECT_EQ(pair.server->free_slots(), geometry.tx_slots);

@@ -108,6 +108,7 @@ struct Seen {
   Tsn tsn;
   Ssn ssn;
   Tsn cum_tsn;
+  bool started = false;
 };
 
 struct HostSetup {
@@ -377,8 +378,9 @@ class Host {
               event.path,
               {},
               event.tsn,
-              event.ssn,
-              event.cum_tsn};
+              event.ssn(),
+              event.cum_tsn(),
+              event.started};
     for (const Piece* piece = event.pieces(); piece != nullptr; piece = piece->next) {
       seen.text.append(reinterpret_cast<const char*>(piece->data), piece->length);
     }

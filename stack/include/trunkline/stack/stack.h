@@ -229,14 +229,18 @@ struct Event {
   // others of its stream wait, those of other streams do not. kRestarted and the last event are the
   // end of it, too: the rest never comes.
   bool more = false;
-  Ssn ssn{};      // kMessage: of an ordered one
-  Tsn cum_tsn{};  // kMessage: of an unordered one the cumulative TSN when `tsn` had come
+  bool started = false;  // kSendFailed: some of it was sent, and the peer may have all of it
+  uint32_t number = 0;   // kMessage: see ssn() and cum_tsn()
   Piece borrowed_piece{};
   Payload payload{};
   SentMessage* sent = nullptr;  // kSendAcknowledged: the first
 
   [[nodiscard]] const Piece* pieces() const { return borrowed ? &borrowed_piece : payload.head(); }
   [[nodiscard]] size_t size() const { return borrowed ? borrowed_piece.length : payload.size(); }
+  // kMessage: its SSN; of an unordered one, which has none, the cumulative TSN when `tsn` had come.
+  // Else 0.
+  [[nodiscard]] Ssn ssn() const { return Ssn(static_cast<uint16_t>(unordered ? 0 : number)); }
+  [[nodiscard]] Tsn cum_tsn() const { return Tsn(unordered ? number : 0); }
 };
 
 // ---------------------------------------------------------------- commands
