@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "trunkline/stack/bound_addresses.h"
+#include "trunkline/stack/port_claim.h"
 #include "trunkline/stack/stack.h"
 
 namespace trunkline::sockets {

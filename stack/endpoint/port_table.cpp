@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/steps.h"
+#include "trunkline/stack/port_claim.h"
 
 namespace trunkline {
 namespace {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/ip.h"
+#include "trunkline/stack/port_claim.h"
 
 namespace trunkline {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "program.h"
 #include "sockets/linux_sctp.h"
+#include "trunkline/stack/port_claim.h"
 #include "trunkline/stack/random.h"
 
 namespace trunkline::test {

@@ -354,29 +354,6 @@ struct PortTableDeleter {
 using PortTablePtr = std::unique_ptr<PortTable, PortTableDeleter>;
 [[nodiscard]] PortTablePtr make_port_table(MemorySource* memory = nullptr);
 
-// A port on some addresses, held for an owner by somebody who is no shard: as an endpoint of that
-// owner would. Endpoints of the same owner and addresses may come and go beside it. From any
-// thread; the table outlives it. It is given back at the end of its life.
-class PortClaim {
- public:
-  PortClaim() = default;
-  // `port`, `addresses`, `owner` (not 0), and how it is refused: as with Shard::add_endpoint().
-  PortClaim(PortTable& table, PortNumber port, std::span<const IpAddress> addresses, uint64_t owner,
-            RandomSource& random);
-  ~PortClaim();
-  PortClaim(PortClaim&& other) noexcept;
-  PortClaim& operator=(PortClaim&& other) noexcept;
-
-  [[nodiscard]] Status status() const { return status_; }
-  [[nodiscard]] PortNumber port() const { return port_; }
-
- private:
-  PortTable* table_ = nullptr;
-  void* entry_ = nullptr;
-  PortNumber port_;
-  Status status_ = Status::kNoSuchEndpoint;
-};
-
 // What shards ask for packets, whatever threads they run on: addresses and ports of both sides to
 // association. `max_entries`: an association has one for each pair of a local and a peer
 // address, 64 bytes each; memory that was never needed is never touched. `memory`, null for
