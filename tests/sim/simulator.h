@@ -135,6 +135,10 @@ class Host {
   void check_ports(TimePoint now);
 
  private:
+  static constexpr size_t kBurst = 32;           // packets
+  static constexpr size_t kRoom = 9000;          // for one of them
+  static constexpr uint64_t kSomebodyElse = 99;  // an owner of ports
+
   // A packet at a shard: as it came, or handed over by another one.
   struct Waiting {
     TimePoint ready;

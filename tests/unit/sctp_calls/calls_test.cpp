@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The calls, one by one, against a fake daemon.
+// The calls, one by one, against a fake daemon. Of control data: calls_control_test.cpp; of ends:
+// calls_ends_test.cpp.
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include <csignal>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "descriptor_table.h"
 #include "fixture.h"
@@ -117,87 +120,6 @@ TEST_F(CallsTest, ALongMessageIsReadInParts) {
   EXPECT_EQ(got, sent);
 }
 
-TEST_F(CallsTest, ControlDataGoesOutAndIn) {
-  connect_pair();
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sctp_sndrcvinfo))] = {};
-  char data[8] = "abc";
-  iovec part{data, 3};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  cmsghdr* const c = CMSG_FIRSTHDR(&message);
-  c->cmsg_level = IPPROTO_SCTP;
-  c->cmsg_type = SCTP_SNDRCV;
-  c->cmsg_len = CMSG_LEN(sizeof(sctp_sndrcvinfo));
-  sctp_sndrcvinfo info{};
-  info.sinfo_stream = 7;
-  info.sinfo_ppid = htonl(46);
-  info.sinfo_flags = SCTP_UNORDERED;
-  std::memcpy(CMSG_DATA(c), &info, sizeof(info));
-  ASSERT_EQ(tlsctp_sendmsg(client, &message, 0), 3);
-
-  daemon->at_daemon([&] {
-    for (auto& [index, socket] : daemon->sockets) {
-      socket->page.options.receive = TLS_WANT_SNDRCV | TLS_WANT_RCVINFO;
-    }
-  });
-  char room[256];
-  sockaddr_in name{};
-  message.msg_name = &name;
-  message.msg_namelen = sizeof(name);
-  message.msg_control = room;
-  message.msg_controllen = sizeof(room);
-  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 3);
-  EXPECT_EQ(message.msg_flags, MSG_EOR);
-  EXPECT_EQ(ntohs(name.sin_port), 40000);
-  int seen = 0;
-  for (cmsghdr* h = CMSG_FIRSTHDR(&message); h != nullptr; h = CMSG_NXTHDR(&message, h)) {
-    if (h->cmsg_type == SCTP_SNDRCV) {
-      sctp_sndrcvinfo got;
-      std::memcpy(&got, CMSG_DATA(h), sizeof(got));
-      EXPECT_EQ(got.sinfo_stream, 7);
-      EXPECT_EQ(ntohl(got.sinfo_ppid), 46u);
-      EXPECT_EQ(got.sinfo_flags, SCTP_UNORDERED);
-      ++seen;
-    }
-    if (h->cmsg_type == SCTP_RCVINFO) ++seen;
-  }
-  EXPECT_EQ(seen, 2);
-
-  // Too little room: what fits, and MSG_CTRUNC.
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  c->cmsg_level = IPPROTO_SCTP;
-  c->cmsg_type = SCTP_SNDRCV;
-  c->cmsg_len = CMSG_LEN(sizeof(sctp_sndrcvinfo));
-  std::memcpy(CMSG_DATA(c), &info, sizeof(info));
-  message.msg_name = nullptr;
-  ASSERT_EQ(tlsctp_sendmsg(client, &message, 0), 3);
-  message.msg_controllen = sizeof(cmsghdr) + 4;
-  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 3);
-  EXPECT_EQ(message.msg_flags, MSG_EOR | MSG_CTRUNC);
-}
-
-TEST_F(CallsTest, AMessageOfWhichNothingIsReadHasItsControlData) {
-  connect_pair();
-  daemon->at_daemon([&] {
-    for (auto& [index, socket] : daemon->sockets) socket->page.options.receive = TLS_WANT_RCVINFO;
-  });
-  ASSERT_EQ(tlsctp_send(client, "abc", 3, 0), 3);
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sctp_rcvinfo))] = {};
-  msghdr message{};
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 0);
-  EXPECT_EQ(message.msg_flags & MSG_EOR, 0);
-  ASSERT_NE(CMSG_FIRSTHDR(&message), nullptr);
-  EXPECT_EQ(CMSG_FIRSTHDR(&message)->cmsg_type, SCTP_RCVINFO);
-  char data[8];
-  EXPECT_EQ(tlsctp_recv(server, data, sizeof(data), 0), 3);
-}
-
 TEST_F(CallsTest, OptionsOfAnyLengthLeaveTheSocketAsItIs) {
   connect_pair();
   int value = 1;
@@ -228,111 +150,6 @@ TEST_F(CallsTest, SendingToAnotherAddressThanThePeers) {
   ASSERT_EQ(tlsctp_shutdown(client, SHUT_WR), 0);
   EXPECT_EQ(send_to(), -1);
   EXPECT_EQ(errno, EADDRNOTAVAIL);
-}
-
-ssize_t send_unordered(int fd, std::string text) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sctp_sndrcvinfo))] = {};
-  iovec part{text.data(), text.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  cmsghdr* const c = CMSG_FIRSTHDR(&message);
-  c->cmsg_level = IPPROTO_SCTP;
-  c->cmsg_type = SCTP_SNDRCV;
-  c->cmsg_len = CMSG_LEN(sizeof(sctp_sndrcvinfo));
-  sctp_sndrcvinfo info{};
-  info.sinfo_flags = SCTP_UNORDERED;
-  std::memcpy(CMSG_DATA(c), &info, sizeof(info));
-  return tlsctp_sendmsg(fd, &message, 0);
-}
-
-TEST_F(CallsTest, ReceivedMessagesSayTheirNumbers) {
-  connect_pair();
-  daemon->at_daemon([&] {
-    for (auto& [index, socket] : daemon->sockets) {
-      socket->page.options.receive = TLS_WANT_SNDRCV | TLS_WANT_RCVINFO;
-    }
-  });
-  constexpr uint32_t kFirst = FakeSocket::kFirstTsn;
-  const auto check = [&](uint32_t tsn, uint16_t ssn, uint32_t cum_tsn) {
-    char data[8];
-    iovec part{data, 3};
-    char control[256];
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 3);
-    int seen = 0;
-    for (cmsghdr* h = CMSG_FIRSTHDR(&message); h != nullptr; h = CMSG_NXTHDR(&message, h)) {
-      if (h->cmsg_type == SCTP_SNDRCV) {
-        sctp_sndrcvinfo got;
-        std::memcpy(&got, CMSG_DATA(h), sizeof(got));
-        EXPECT_EQ(got.sinfo_tsn, tsn);
-        EXPECT_EQ(got.sinfo_ssn, ssn);
-        EXPECT_EQ(got.sinfo_cumtsn, cum_tsn);
-        ++seen;
-      } else if (h->cmsg_type == SCTP_RCVINFO) {
-        sctp_rcvinfo got;
-        std::memcpy(&got, CMSG_DATA(h), sizeof(got));
-        EXPECT_EQ(got.rcv_tsn, tsn);
-        EXPECT_EQ(got.rcv_ssn, ssn);
-        EXPECT_EQ(got.rcv_cumtsn, cum_tsn);
-        ++seen;
-      }
-    }
-    EXPECT_EQ(seen, 2);
-  };
-  ASSERT_EQ(tlsctp_send(client, "one", 3, 0), 3);
-  ASSERT_EQ(tlsctp_send(client, "two", 3, 0), 3);
-  check(kFirst, 0, 0);
-  check(kFirst + 1, 1, 0);
-  // Unordered: no SSN, and where the cumulative TSN was, on either side.
-  uint32_t tsn = kFirst + 2;
-  for (const int ahead : {2, -3}) {
-    daemon->at_daemon([&] {
-      for (auto& [index, socket] : daemon->sockets) {
-        socket->cum_ahead = static_cast<int16_t>(ahead);
-      }
-    });
-    ASSERT_EQ(send_unordered(client, "any"), 3);
-    check(tsn, 0, tsn + static_cast<uint32_t>(ahead));
-    ++tsn;
-  }
-}
-
-TEST_F(CallsTest, WrongControlDataIsInvalid) {
-  connect_pair();
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sctp_sndrcvinfo))] = {};
-  char data[] = "abc";
-  iovec part{data, 3};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  cmsghdr* const c = CMSG_FIRSTHDR(&message);
-  const auto try_it = [&](int type, size_t size, uint16_t flags, uint16_t stream) {
-    std::memset(control, 0, sizeof(control));
-    c->cmsg_level = IPPROTO_SCTP;
-    c->cmsg_type = type;
-    c->cmsg_len = CMSG_LEN(size);
-    sctp_sndrcvinfo info{};
-    info.sinfo_flags = flags;
-    info.sinfo_stream = stream;
-    std::memcpy(CMSG_DATA(c), &info, sizeof(info));
-    return tlsctp_sendmsg(client, &message, 0) < 0 ? errno : 0;
-  };
-  constexpr size_t kSize = sizeof(sctp_sndrcvinfo);
-  EXPECT_EQ(try_it(SCTP_SNDRCV, kSize, 0, 0), 0);
-  EXPECT_EQ(try_it(SCTP_SNDRCV, kSize - 1, 0, 0), EINVAL);
-  EXPECT_EQ(try_it(SCTP_SNDRCV, kSize, 0x4000, 0), EINVAL);
-  EXPECT_EQ(try_it(SCTP_SNDRCV, kSize, SCTP_EOF, 0), EINVAL);
-  EXPECT_EQ(try_it(SCTP_SNDRCV, kSize, 0, 10), EINVAL);
-  EXPECT_EQ(try_it(99, kSize, 0, 0), EINVAL);
 }
 
 TEST_F(CallsTest, WildPointersGiveEfault) {
@@ -395,37 +212,6 @@ TEST_F(CallsTest, ErrorsOfSending) {
   EXPECT_EQ(errno, EMSGSIZE);
 }
 
-std::atomic<int> pipes;
-TEST_F(CallsTest, ABrokenPipeIsSignalled) {
-  connect_pair();
-  pipes = 0;
-  struct sigaction action {};
-  struct sigaction before {};
-  action.sa_handler = [](int) { ++pipes; };
-  ::sigaction(SIGPIPE, &action, &before);
-  tlsctp_close(std::exchange(client, -1));
-  char byte = 0;
-  EXPECT_EQ(tlsctp_recv(server, &byte, 1, 0), 0);
-  EXPECT_EQ(tlsctp_send(server, "x", 1, 0), -1);
-  EXPECT_EQ(errno, EPIPE);
-  EXPECT_EQ(pipes, 1);
-  EXPECT_EQ(tlsctp_send(server, "x", 1, MSG_NOSIGNAL), -1);
-  EXPECT_EQ(pipes, 1);
-  ::sigaction(SIGPIPE, &before, nullptr);
-}
-
-TEST_F(CallsTest, ShutdownIsTheEndAfterWhatWasSent) {
-  connect_pair();
-  ASSERT_EQ(tlsctp_send(client, "last", 4, 0), 4);
-  ASSERT_EQ(tlsctp_shutdown(client, SHUT_WR), 0);
-  EXPECT_EQ(tlsctp_send(client, "more", 4, MSG_NOSIGNAL), -1);
-  EXPECT_EQ(errno, EPIPE);
-  char data[8];
-  EXPECT_EQ(tlsctp_recv(server, data, sizeof(data), 0), 4);
-  EXPECT_EQ(tlsctp_recv(server, data, sizeof(data), 0), 0);
-  EXPECT_EQ(mask_of(server), "IN OUT RDHUP");
-}
-
 TEST_F(CallsTest, ARefusedConnectIsAnErrorOnce) {
   client = make_socket();
   const sockaddr_in nobody = loopback_port(9);
@@ -475,68 +261,6 @@ TEST_F(CallsTest, ARefusalInTheMiddleOfItIsWaitedFor) {
   }
   store_seq_cst(socket->page.state, TLS_FRESH);
   blocked.join();
-}
-
-TEST_F(CallsTest, BothDirectionsShutAreAHangUp) {
-  connect_pair();
-  ASSERT_EQ(tlsctp_shutdown(client, SHUT_WR), 0);
-  while (mask_of(server) != "IN OUT RDHUP") ::usleep(1000);
-  ASSERT_EQ(tlsctp_shutdown(server, SHUT_WR), 0);
-  EXPECT_EQ(mask_of(server), "IN OUT RDHUP HUP");
-}
-
-// As Linux has it: the error stays pending.
-TEST_F(CallsTest, AnAssociationThatEndsBeneathASender) {
-  connect_pair();
-  daemon->at_daemon([&] { daemon->holds_acknowledgements = true; });
-  const std::string message(500, 'x');
-  while (tlsctp_send(client, message.data(), message.size(), MSG_DONTWAIT) > 0) {
-  }
-  std::thread blocked([&] {
-    EXPECT_EQ(tlsctp_send(client, "y", 1, 0), -1);
-    EXPECT_EQ(errno, ESRCH);
-  });
-  ::usleep(20000);
-  daemon->at_daemon([&] {
-    for (auto& [index, socket] : daemon->sockets) {
-      if (socket->under_way() == 0) continue;
-      store_seq_cst(socket->page.shut, TLS_SHUT_SEND);
-      store_seq_cst(socket->page.error, ECONNRESET);
-      store_seq_cst(socket->page.state, TLS_ENDED);
-      socket->take_ballast();
-    }
-  });
-  blocked.join();
-  EXPECT_EQ(mask_of(client), "ERR OUT");
-}
-
-TEST_F(CallsTest, WhatIsClosedBeneathAReaderStaysOpenForIt) {
-  connect_pair();
-  std::thread blocked([fd = server] {
-    char byte = 0;
-    EXPECT_EQ(tlsctp_recv(fd, &byte, 1, 0), 1);
-    EXPECT_EQ(byte, 'z');
-  });
-  bool waits = false;
-  while (!waits) {
-    daemon->at_daemon([&] {
-      for (auto& [index, socket] : daemon->sockets)
-        waits |= load_seq_cst(socket->page.waiting) != 0;
-    });
-  }
-  EXPECT_EQ(tlsctp_close(server), 0);
-  // Another one of that number is not touched.
-  int pair[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-  EXPECT_EQ(::send(pair[1], "mine", 4, 0), 4);
-  daemon->at_daemon([&] { EXPECT_NE(daemon->requests.back(), TLS_CLOSE); });
-  EXPECT_EQ(tlsctp_send(client, "z", 1, 0), 1);
-  blocked.join();
-  char data[8];
-  EXPECT_EQ(::recv(pair[0], data, sizeof(data), MSG_DONTWAIT), 4);
-  ::close(pair[0]);
-  ::close(pair[1]);
-  server = -1;
 }
 
 TEST_F(CallsTest, AConnectUnderWayIsSeenByPoll) {
@@ -647,67 +371,6 @@ TEST_F(CallsTest, AFullSocketIsNotWritableUntilThereIsRoom) {
   EXPECT_EQ(mask_of(client), "OUT");
 }
 
-TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
-  connect_pair();
-  daemon->at_daemon([&] {
-    for (auto& [index, socket] : daemon->sockets) {
-      if (socket->peer == nullptr || socket->port != 5000) continue;
-      tlr_completion entry{};
-      tlr_completion_more more{};
-      entry.kind = TLR_RESTARTED;
-      more.outbound_streams = 3;
-      more.inbound_streams = 4;
-      socket->notify(entry, &more);
-      entry.kind = TLR_PATH_CHANGED;
-      more.family = 4;
-      more.address[0] = 10;
-      more.peer_port = 77;
-      more.path_state = TLR_PATH_INACTIVE;
-      socket->notify(entry, &more);
-      entry.kind = TLR_PEER_SHUTDOWN;
-      socket->notify(entry, nullptr);
-      entry.kind = TLR_SENDER_DRY;
-      socket->notify(entry, nullptr);
-      entry.kind = TLR_SEND_FAILED;
-      entry.slot = TLR_NO_SLOT;
-      entry.status = TLR_STATUS_FAILED;
-      socket->notify(entry, nullptr);
-      entry.flags = TLR_FAILED_STARTED;
-      socket->notify(entry, nullptr);
-    }
-  });
-  sctp_notification got{};
-  iovec part{&got, sizeof(got)};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_assoc_change));
-  EXPECT_EQ(message.msg_flags, MSG_EOR | static_cast<int>(MSG_NOTIFICATION));
-  EXPECT_EQ(got.sn_assoc_change.sac_type, SCTP_ASSOC_CHANGE);
-  EXPECT_EQ(got.sn_assoc_change.sac_length, sizeof(sctp_assoc_change));
-  EXPECT_EQ(got.sn_assoc_change.sac_state, SCTP_RESTART);
-  EXPECT_EQ(got.sn_assoc_change.sac_inbound_streams, 4);
-  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_paddr_change));
-  EXPECT_EQ(got.sn_paddr_change.spc_state, SCTP_ADDR_UNREACHABLE);
-  sockaddr_in address;
-  std::memcpy(&address, &got.sn_paddr_change.spc_aaddr, sizeof(address));
-  EXPECT_EQ(ntohs(address.sin_port), 77);
-  // In two parts.
-  part.iov_len = 4;
-  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 4);
-  EXPECT_EQ(message.msg_flags, static_cast<int>(MSG_NOTIFICATION));
-  part.iov_len = sizeof(got);
-  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_shutdown_event) - 4);
-  EXPECT_EQ(message.msg_flags, MSG_EOR | static_cast<int>(MSG_NOTIFICATION));
-  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_sender_dry_event));
-  for (const int sent : {SCTP_DATA_UNSENT, SCTP_DATA_SENT}) {
-    ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_send_failed));
-    EXPECT_EQ(got.sn_send_failed.ssf_type, SCTP_SEND_FAILED);
-    EXPECT_EQ(got.sn_send_failed.ssf_flags, sent);
-  }
-  EXPECT_EQ(mask_of(server), "OUT");
-}
-
 TEST_F(CallsTest, ADuplicateIsTheSameSocket) {
   connect_pair();
   const int copy = tlsctp_dup(client);
@@ -731,15 +394,6 @@ TEST_F(CallsTest, ADuplicateIsTheSameSocket) {
   EXPECT_GE(client = make_socket(), 0);
 }
 
-TEST_F(CallsTest, TheLastCloseIsTold) {
-  connect_pair();
-  const int copy = tlsctp_dup(client);
-  tlsctp_close(copy);
-  daemon->at_daemon([&] { EXPECT_NE(daemon->requests.back(), TLS_CLOSE); });
-  tlsctp_close(std::exchange(client, -1));
-  daemon->at_daemon([&] { EXPECT_EQ(daemon->requests.back(), TLS_CLOSE); });
-}
-
 TEST_F(CallsTest, AChildAttachesByItself) {
   connect_pair();
   const pid_t child = ::fork();
@@ -760,21 +414,6 @@ TEST_F(CallsTest, AChildAttachesByItself) {
   tlsctp_close(std::exchange(server, -1));
   daemon->at_daemon([&] { EXPECT_NE(daemon->requests.back(), TLS_CLOSE); });
   EXPECT_EQ(tlsctp_recv(client, data, sizeof(data), 0), 0);
-}
-
-TEST_F(CallsTest, TheDaemonsEndIsAReset) {
-  connect_pair();
-  daemon.reset();
-  char byte = 0;
-  EXPECT_EQ(tlsctp_recv(client, &byte, 1, 0), -1);
-  EXPECT_EQ(errno, ECONNRESET);
-  EXPECT_EQ(tlsctp_recv(client, &byte, 1, 0), 0);
-  EXPECT_EQ(tlsctp_send(client, "x", 1, MSG_NOSIGNAL), -1);
-  EXPECT_EQ(errno, EPIPE);
-  start({});
-  const int fresh = make_socket();
-  EXPECT_GE(fresh, 0);
-  tlsctp_close(fresh);
 }
 
 TEST_F(CallsTest, EdgesAreSeenEach) {

@@ -2,8 +2,7 @@
 // Programs that write what no correct one writes: their socket ends, and nobody else notices.
 #include <fcntl.h>
 
-#include <cstring>
-
+#include "../../support/control_message.h"
 #include "socket_test.h"
 
 namespace trunkline::test {
@@ -66,17 +65,8 @@ TEST_F(HostileSocketTest, DescriptorsInTheHandle) {
   ASSERT_EQ(pipe2(pipe_fds, O_CLOEXEC), 0);
   char byte = 'x';
   iovec part{&byte, 1};
-  alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  cmsghdr* const at = CMSG_FIRSTHDR(&message);
-  at->cmsg_level = SOL_SOCKET;
-  at->cmsg_type = SCM_RIGHTS;
-  at->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(at), &pipe_fds[1], sizeof(int));
+  ControlMessage message({&part, 1});
+  message.put(SOL_SOCKET, SCM_RIGHTS, pipe_fds[1]);
   ASSERT_EQ(sendmsg(pair.client->handle, &message, MSG_NOSIGNAL), 1);
   ::close(pipe_fds[1]);
   store_seq_cst(pair.client.page().full, 1);

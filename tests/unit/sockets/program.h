@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "../../support/control_message.h"
 #include "holder.h"
 #include "sockets/socket_end.h"
 
@@ -109,19 +110,8 @@ class Program {
     head.magic = TLS_MAGIC;
     if (head.length == 0) head.length = static_cast<uint32_t>(body.size());
     iovec parts[] = {{&head, sizeof(head)}, {const_cast<uint8_t*>(body.data()), body.size()}};
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = 2;
-    alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {};
-    if (passed >= 0) {
-      message.msg_control = control;
-      message.msg_controllen = sizeof(control);
-      cmsghdr* const at = CMSG_FIRSTHDR(&message);
-      at->cmsg_level = SOL_SOCKET;
-      at->cmsg_type = SCM_RIGHTS;
-      at->cmsg_len = CMSG_LEN(sizeof(int));
-      std::memcpy(CMSG_DATA(at), &passed, sizeof(int));
-    }
+    ControlMessage message(parts);
+    if (passed >= 0) message.put(SOL_SOCKET, SCM_RIGHTS, passed);
     sendmsg(fd, &message, MSG_NOSIGNAL);
   }
   Answer answer() const {
