@@ -451,11 +451,24 @@ void Consumers::end_turn(Host&, TimePoint now, uint16_t shard) {
   for (Side& side : sides_) {
     if (side.phase != Phase::kUp || side.id.shard != shard) continue;
     side.most_of_a_turn = std::max(side.most_of_a_turn, std::exchange(side.turn_bytes, 0));
-    limit_window(side, std::min(side.unread, side.unread_least));
+    const uint32_t least = std::min(side.unread, side.unread_least);
+    limit_window(side, least - std::min(least, given_back(side)));
     side.unread_least = side.unread;
     check_unread(now, side);
   }
   update_next_action();
+}
+
+// What lies on its way back to the bridge: it looks there for slots when it needs some, too, and
+// not only when the worker drains, so it may know of it or not.
+uint32_t Consumers::given_back(const Side& side) const {
+  uint32_t sum = 0;
+  for (const auto& at : lanes_) {
+    for (const auto& [index, bytes] : at->returned) {
+      if (&sides_[index] == &side) sum += bytes;
+    }
+  }
+  return sum;
 }
 
 // Of a few bytes the bridge says nothing.

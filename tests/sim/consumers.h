@@ -134,6 +134,7 @@ class Consumers final : public PlannedApplication {
   void begun(Host& host, TimePoint now, const Lane& lane, Side& side);
   void plan_rebind(TimePoint now, Side& side);
   void rebind(Host& host, TimePoint now, Side& side);
+  [[nodiscard]] uint32_t given_back(const Side& side) const;
   void limit_window(const Side& side, uint32_t unread);
   void check_unread(TimePoint now, const Side& side);
   [[nodiscard]] static size_t messages_waiting(const Lane& lane, AssocId id);
