@@ -34,7 +34,10 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
   const Sender::WindowNews news =
       sender_.take_window(sack->a_rwnd, outcome.newly_acked, paths_.fragment_limit());
   if (news.answers_probe) {
-    for (Path* path : paths()) path->probe_answered = true;
+    for (Path* path : paths()) {
+      path->probe_answered = true;
+      path->shut_before = sender_.next_tsn16();
+    }
   }
   if (news.resend) {
     for (Path* path : paths()) {

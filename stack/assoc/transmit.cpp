@@ -227,8 +227,9 @@ void Association::on_data_sent(TimePoint now, Path& path, const DataSent& sent,
   path.retransmitted_chunks += sent.again;
 }
 
+// A window that was shut explains no silence about what was sent since.
 void Association::start_t3(TimePoint now, Path& path, bool restart) {
-  if (path.t3.is_never()) {
+  if (path.t3.is_never() || (restart && !sender_.has_older_than(path.shut_before))) {
     path.probe_answered = false;
   } else if (!restart) {
     return;

@@ -35,7 +35,8 @@ struct Path {
   bool probe_answered : 1 = false;  // a SACK came since T3 was started into a closed window (6.1 A)
   bool has_override : 1 = false;    // its user has said something of it: Association::profile_of()
   bool one_packet : 1 = false;  // T3 expired: no second packet before an acknowledgement (7.2.3)
-  uint16_t error_count = 0;     // 8.2
+  uint16_t shut_before = 0;  // the TSN that was next when probe_answered came to be, 16 bits of it
+  uint16_t error_count = 0;  // 8.2
   uint16_t answers_in_row = 0;  // HEARTBEAT ACKs since the last error, while it has failed
   uint8_t seal_size = 0;        // bytes of each packet that its seal takes: a multiple of four
   PathMtu mtu;

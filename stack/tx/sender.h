@@ -130,6 +130,16 @@ class Sender {
   void on_t3(bool answered) {
     if (answered || window_closed_) probing_window_ = true;
   }
+  // The last 16 bits of the TSN that goes next, and whether something older is outstanding: no more
+  // than kMaxSendWindow are.
+  [[nodiscard]] uint16_t next_tsn16() const {
+    return static_cast<uint16_t>(outstanding_.next_tsn().value);
+  }
+  [[nodiscard]] bool has_older_than(uint16_t tsn16) const {
+    const auto first = static_cast<uint16_t>(outstanding_.cum_ack().value + 1);
+    const auto ahead = static_cast<uint16_t>(tsn16 - first);
+    return ahead != 0 && ahead <= outstanding_.span();
+  }
   // Was it the window, and not the network?
   [[nodiscard]] bool window_explains_loss() const {
     return told_rwnd_ == 0 || !outstanding_.has_gaps();

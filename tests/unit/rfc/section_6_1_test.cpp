@@ -21,6 +21,30 @@ class Section61 : public Peer {
     ASSERT_EQ(hear(), "DATA");
     tell(sack(last_tsn(), {}, 0));
   }
+  // The window was shut when three packets were under way, and open again for two more; the first
+  // is acknowledged.
+  void shut_for_a_moment() {
+    be_opened();
+    for (int i = 0; i < 3; ++i) send(1000);
+    ASSERT_EQ(hear(), "DATA, DATA, DATA");
+    tell(sack(host_tsn - 1, {}, 500));
+    wait(milliseconds(100));
+    tell(sack(host_tsn));
+    for (int i = 0; i < 2; ++i) send(1000);
+    ASSERT_EQ(hear(), "DATA, DATA");
+    wait(milliseconds(100));
+  }
+  // T3 begins anew with a SACK now, and expires.
+  void expect_loss_after(Tsn acked, bool explained) {
+    tell(sack(acked));
+    wait(milliseconds(999));
+    ASSERT_EQ(path().t3_expirations, 0u);
+    wait(milliseconds(1));
+    EXPECT_EQ(path().t3_expirations, 1u);
+    EXPECT_EQ(path().cwnd > kPmdcs, explained) << "7.2.3";
+    EXPECT_EQ(path().error_count, explained ? 0u : 1u) << "8.2";
+    EXPECT_EQ(host().status().error_count, explained ? 0u : 1u) << "8.1";
+  }
   // Full packets are acknowledged one by one until the congestion window is that large.
   void grow_cwnd(uint32_t wanted) {
     Tsn acked = last_tsn();
@@ -154,6 +178,23 @@ TEST_F(Section61, ProbingIsNoSignOfCongestion) {
     ASSERT_EQ(hear(), "DATA");
   }
   EXPECT_EQ(path().cwnd, 4 * kPmdcs);
+}
+
+// What was under way when the window was shut may have been dropped for that. What was sent since
+// it is open again is lost, and T3 that began anew (6.3.2 R3) says so.
+TEST_F(Section61, AWindowThatWasShutExplainsTheLossOfWhatWasUnderWayThen) {
+  shut_for_a_moment();
+  expect_loss_after(host_tsn + 1, true);
+}
+
+TEST_F(Section61, AWindowThatWasShutExplainsNoLossOfWhatWasSentSince) {
+  shut_for_a_moment();
+  expect_loss_after(host_tsn + 2, false);
+}
+
+TEST_F(Section61, AWindowThatWasShutExplainsNoLossOnceSomeOfWhatWasSentSinceHasArrived) {
+  shut_for_a_moment();
+  expect_loss_after(host_tsn + 3, false);
 }
 
 TEST_F(Section61, AMessageIsNotCutToASillyWindow) {
