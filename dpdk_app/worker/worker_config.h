@@ -7,7 +7,7 @@
 
 #include "appring/app_ring.h"
 #include "config/config.h"
-#include "sockets/socket_bridge.h"
+#include "sockets/socket_bridge_config.h"
 #include "trunkline/stack/stack.h"
 
 namespace trunkline::worker {
