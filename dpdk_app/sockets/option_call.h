@@ -31,7 +31,7 @@ struct OptionCall {
   [[nodiscard]] T head() const {
     static_assert(std::is_trivially_copyable_v<T>);
     T out{};
-    std::memcpy(&out, in.data(), std::min(in.size(), sizeof(T)));
+    if (!in.empty()) std::memcpy(&out, in.data(), std::min(in.size(), sizeof(T)));
     return out;
   }
   // Writes `value`, or its first bytes.
