@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is read of an association and its addresses, and the choice of the primary one.
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <optional>
@@ -147,7 +148,7 @@ void put_count(std::vector<uint8_t>& list, uint32_t count) {
 
 std::vector<uint8_t> list_head(const OptionCall& call) {
   std::vector<uint8_t> out(kListHead);
-  std::memcpy(out.data(), call.in.data(), std::min(call.in.size(), kListHead));
+  std::copy_n(call.in.begin(), std::min(call.in.size(), kListHead), out.begin());
   return out;
 }
 
