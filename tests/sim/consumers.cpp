@@ -16,7 +16,6 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-constexpr size_t kNone = SIZE_MAX;
 constexpr uint32_t kCrumbs = 2048;  // unread bytes of which the bridge says nothing
 
 // The table of mapped segments is the process's, and other runs have theirs.

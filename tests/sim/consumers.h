@@ -41,6 +41,8 @@ class Consumers final : public PlannedApplication {
   [[nodiscard]] std::string pending() const override;
 
  private:
+  static constexpr size_t kNone = SIZE_MAX;  // no side
+
   enum class Phase : uint8_t { kWaiting, kConnecting, kUp, kOver };
 
   // One end of one planned association.
