@@ -36,7 +36,7 @@ struct News {
   AssocId assoc;
   uint64_t listener = 0;           // kAccepted, kWithdrawn: as given to listen()
   IpAddress local{};               // kAccepted
-  std::vector<IpAddress> peers{};  // kAccepted: the primary address first
+  std::vector<IpAddress> peers{};  // kAccepted: the primary address first; kConnected of a member
   PortNumber peer_port{};          // kAccepted
 };
 

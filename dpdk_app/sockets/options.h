@@ -39,6 +39,7 @@ struct OptionTarget {
   bool connected = false;
   const AssociationView* association = nullptr;
   uint32_t assoc_id = 0;
+  bool many = false;  // a one-to-many socket, or an association of one
 
   [[nodiscard]] FamilyView family() const { return {ipv6, options.v6_only, options.mapped_v4}; }
 };

@@ -203,6 +203,21 @@ int set_context(OptionCall& call) {
   return 0;
 }
 
+// Of one-to-many sockets, and of what was peeled off.
+int get_autoclose(OptionCall& call) {
+  if (!call.target.many) return EOPNOTSUPP;
+  if (call.room < sizeof(int)) return EINVAL;
+  return call.give(call.options().autoclose);
+}
+
+int set_autoclose(OptionCall& call) {
+  constexpr uint32_t kMost = 4294967;  // sysctl net.sctp.max_autoclose: milliseconds in 32 bits
+  if (!call.target.many) return EOPNOTSUPP;
+  if (call.room != sizeof(int)) return EINVAL;
+  call.options().autoclose = std::min(call.head<uint32_t>(), kMost);
+  return 0;
+}
+
 int get_adaptation(OptionCall& call) {
   if (call.room < sizeof(sctp_setadaptation)) return EINVAL;
   sctp_setadaptation out{};
@@ -225,7 +240,7 @@ constexpr std::array kMessages = {
     flag<&O::receive_nxtinfo>(SCTP_RECVNXTINFO),
     OptionEntry{SCTP_FRAGMENT_INTERLEAVE, get_flag<&O::interleave>,
                 set_flag_exactly<&O::interleave>},
-    OptionEntry{SCTP_AUTOCLOSE, unsupported, unsupported},
+    OptionEntry{SCTP_AUTOCLOSE, get_autoclose, set_autoclose},
     OptionEntry{SCTP_ADAPTATION_LAYER, get_adaptation, set_adaptation},
     OptionEntry{SCTP_DEFAULT_SEND_PARAM, get_send_param, set_send_param},
     OptionEntry{SCTP_DEFAULT_SNDINFO, get_send_info, set_send_info},

@@ -93,7 +93,7 @@ void SocketBridge::flush() {
   if (!changed_.empty()) tell_unread();
   for (SocketEnd* socket : dirty_) {
     socket->notes.dirty = false;
-    if (socket->channel().publish() && !socket->notes.at_end && socket->send_token()) {
+    if (socket->channel().publish() && !socket->notes.at_end && socket->announce(config_.worker)) {
       count(SocketCounter::k_socket_tokens);
     }
     make_room(*socket);

@@ -78,6 +78,8 @@ class SocketBridge final : public appring::EventTaker {
   // shut down. kGone follows when nothing here refers to the socket; its memory stays mapped until
   // then, so that what is under way need not be copied.
   void close(TimePoint now, SocketEnd& socket, bool abort);
+  // A member with a pair of its own is a one-to-one socket from here on.
+  void peel_off(SocketEnd& socket);
   EditResult edit(TimePoint now, SocketEnd& socket, const ProfileEdit& edit);
   EditResult edit_path(TimePoint now, SocketEnd& socket, IpAddress peer, const PathEdit& edit);
   // SO_RCVBUF: bytes that may lie in the socket's slots unread. a_rwnd is a matter of edit().
@@ -191,6 +193,7 @@ class SocketBridge final : public appring::EventTaker {
   void on_connect_failed(SocketEnd& socket, Event& event);
   void end_socket(SocketEnd& socket, int error);
   void write_association(SocketEnd& socket, const Event& event, IpAddress local);
+  void write_limits(SocketEnd& socket, AssocId id, IpAddress peer, uint16_t streams, uint32_t mtu);
   void take_returns(SocketEnd& socket);
   void note_change(Assoc& assoc);
   void tell_unread();

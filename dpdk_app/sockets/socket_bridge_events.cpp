@@ -103,8 +103,13 @@ void SocketBridge::on_own_event(TimePoint now, SocketEnd& socket, Event& event) 
   }
   if (socket.notes.connecting && (event.kind == EventKind::kConnected || is_final(event.kind))) {
     socket.notes.connecting = false;
-    if (event.kind != EventKind::kConnected) return on_connect_failed(socket, event);
-    on_connected(socket, event);
+    if (event.kind == EventKind::kConnected) {
+      on_connected(socket, event);
+    } else if (!socket.is_member()) {
+      return on_connect_failed(socket, event);
+    } else {
+      event.kind = EventKind::kConnectFailed;
+    }
   }
   if (is_final(event.kind)) {
     // Senders hear of it at once, readers in its turn.
@@ -281,8 +286,12 @@ void SocketBridge::drop_backlog(TimePoint now, SocketEnd& socket) {
 
 void SocketBridge::shut_receiving(SocketEnd& socket) {
   // A reader that sees the end must find what came before it.
-  socket.channel().publish();
+  const bool news = socket.channel().publish();
   set_bits(socket.page().shut, TLS_SHUT_RECEIVE);
+  if (socket.is_member()) {
+    if (news) socket.announce(config_.worker);
+    return;
+  }
   socket.send_end();
   socket.notes.at_end = true;
 }
@@ -305,6 +314,7 @@ void SocketBridge::after(SocketEnd& socket, const Event& event) {
       return store_relaxed(socket.page().inbound_streams, event.inbound_streams);
     case EventKind::kClosed:
     case EventKind::kLost:
+    case EventKind::kConnectFailed:
       if (socket.notes.born_over && !socket.notes.faulted) return end_file(socket);
       return end_socket(socket, socket.notes.faulted ? EIO : error_of(event));
     default:
@@ -317,7 +327,13 @@ void SocketBridge::on_connected(SocketEnd& socket, const Event& event) {
   store_seq_cst(socket.page().state, TLS_ESTABLISHED);
   store_seq_cst(socket.page().full, 0);
   socket.take_ballast();
-  mail_.tell({NewsKind::kConnected, config_.worker, &socket, event.assoc});
+  socket.wake_connectors();
+  News news{NewsKind::kConnected, config_.worker, &socket, event.assoc};
+  AssocStatus status;
+  if (socket.is_member() && shard_.status(event.assoc, status)) {
+    for (const PathStatus& path : status.paths) news.peers.push_back(path.remote);
+  }
+  mail_.tell(std::move(news));
 }
 
 // The socket is what it was before, but for the error.
@@ -351,7 +367,13 @@ void SocketBridge::end_socket(SocketEnd& socket, int error) {
   // side has shut the association down, a reader hears that there is none; who waits is woken for
   // it.
   const bool woken = news || error != 0 || load_seq_cst(page.waiting) != 0;
-  if (!socket.notes.at_end && woken) socket.send_token();
+  if (socket.is_member()) {
+    // Of its end the front's readers hear by a notification alone.
+    if (news) socket.announce(config_.worker);
+    socket.wake_connectors();
+  } else if (!socket.notes.at_end && woken) {
+    socket.send_token();
+  }
   mail_.tell({NewsKind::kEnded, config_.worker, &socket, socket.notes.assoc});
 }
 
@@ -372,19 +394,26 @@ void SocketBridge::write_association(SocketEnd& socket, const Event& event, IpAd
   tls_name own = page.local;  // as bind() said it, if it did
   if (own.length == 0) own = name_of(local, event.local_port, socket.family(), mapped);
   socket.set_names(own, name_of(event.path, event.peer_port, socket.family(), mapped));
-  store_relaxed(page.outbound_streams, event.outbound_streams);
   store_relaxed(page.inbound_streams, event.inbound_streams);
+  write_limits(socket, event.assoc, event.path, event.outbound_streams, mtu);
+}
+
+// What a sender needs to know.
+void SocketBridge::write_limits(SocketEnd& socket, AssocId id, IpAddress peer, uint16_t streams,
+                                uint32_t mtu) {
+  tls_page& page = socket.page();
+  store_relaxed(page.outbound_streams, streams);
   uint64_t largest = socket.channel().largest_message();
-  if (const Profile* const profile = shard_.profile(event.assoc)) {
+  if (const Profile* const profile = shard_.profile(id)) {
     largest = std::min<uint64_t>(largest, profile->max_message_size);
   }
   store_relaxed(page.max_message_size, static_cast<uint32_t>(largest));
-  const uint32_t heads = (event.path.is_ipv6() ? 40u : 20u) + 12u + 16u;
+  const uint32_t heads = (peer.is_ipv6() ? 40u : 20u) + 12u + 16u;
   if (mtu > heads) store_relaxed(page.fragment_point, (mtu - heads) & ~3u);
   store_relaxed(page.worker, config_.worker);
-  store_relaxed(page.assoc_index, event.assoc.slot);
-  store_relaxed(page.assoc_generation, event.assoc.generation);
-  store_relaxed(page.assoc_id, assoc_id_of(event.assoc));
+  store_relaxed(page.assoc_index, id.slot);
+  store_relaxed(page.assoc_generation, id.generation);
+  store_relaxed(page.assoc_id, assoc_id_of(id));
 }
 
 // ---------------------------------------------------------------- what is unread

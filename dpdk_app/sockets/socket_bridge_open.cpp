@@ -141,6 +141,13 @@ Status SocketBridge::connect(TimePoint now, SocketEnd& socket, const ConnectComm
   socket.notes.connecting = true;
   store_relaxed(socket.page().assoc_id, assoc_id_of(result.assoc));
   name_connecting(socket, endpoints_[index].port);
+  if (socket.is_member()) {
+    // Messages may go at once, and wait in the association.
+    AssocStatus begun;
+    const bool known = shard_.status(result.assoc, begun) && !begun.paths.empty();
+    write_limits(socket, result.assoc, command.peers.front(), command.profile.outbound_streams,
+                 known ? begun.paths.front().mtu : 0);
+  }
   store_seq_cst(socket.page().state, TLS_CONNECTING);
   return Status::kOk;
 }
@@ -237,7 +244,7 @@ Status SocketBridge::accept(TimePoint now, AssocId id, SocketEnd& socket) {
   store_seq_cst(socket.page().full, 0);
   // As on Linux, one that is over already is read to its end, without an error, and not writable.
   socket.notes.born_over = parked->over;
-  if (!parked->over) socket.take_ballast();
+  if (!parked->over && !socket.is_member()) socket.take_ballast();
   bool all = true;
   for (Event& event : parked->events) {
     all = all && socket.channel().backlog_push(event, 0);
@@ -354,6 +361,14 @@ void SocketBridge::finish_close(TimePoint now, SocketEnd& socket) {
   if (socket.channel().pending_submissions() != 0) return;
   notes.shut_down = true;
   end_association(now, notes.assoc, false);
+}
+
+void SocketBridge::peel_off(SocketEnd& socket) {
+  socket.channel().publish();
+  socket.leave_front();
+  if ((load_relaxed(socket.page().shut) & TLS_SHUT_RECEIVE) == 0) return;
+  socket.send_end();
+  socket.notes.at_end = true;
 }
 
 void SocketBridge::let_go_of(SocketEnd& socket) {

@@ -48,6 +48,17 @@ class SocketChannel final : public appring::ChannelCore {
 
   // Makes what was written visible. True: there are completions among it.
   bool publish();
+  [[nodiscard]] uint32_t completions_published() const { return completion_published_; }
+  // Anything that readers have not taken.
+  [[nodiscard]] bool has_unread() {
+    refresh_consumed();
+    return completion_consumed_ != completion_published_;
+  }
+  // What the ring says, to any thread: readers have taken all of it.
+  [[nodiscard]] bool looks_read() const {
+    return load_acquire(shared_->completion_consumed.value) ==
+           load_acquire(shared_->completion_produced.value);
+  }
   // Messages that nobody has read, or not all of them.
   [[nodiscard]] bool has_unread_messages();
 

@@ -92,12 +92,14 @@ void SocketCore::watch(int fd, std::function<void()> ready) {
 
 void SocketCore::poll(milliseconds patience) {
   if (!handshakes_.empty() || !lingering_.empty()) patience = std::min(patience, milliseconds(20));
+  if (!ended_members_.empty()) patience = std::min(patience, milliseconds(50));
   epoll_event events[64];
   const int n = epoll_wait(epoll_fd_, events, 64, static_cast<int>(patience.count()));
   // What workers told comes before what programs ask: they may have seen it already.
   take_mail();
   for (int i = 0; i < n; ++i) serve(events[i].data.u64);
   expire();
+  sweep_members();
 }
 
 void SocketCore::serve(uint64_t data) {
@@ -192,23 +194,24 @@ int SocketCore::refusal(uint32_t uid, const Process* maker) {
 }
 
 SocketCore::Socket* SocketCore::make_socket(bool ipv6, std::shared_ptr<SocketUser> user,
-                                            Ticket maker, int32_t pid) {
+                                            Ticket maker, int32_t pid, const SocketRole& role) {
   const uint32_t index = free_indices_[next_free_];
   auto socket = std::make_unique<Socket>();
   socket->serial = next_id_++;
   socket->key = random_.nonce();
-  socket->end = SocketEnd::create(index, socket->key, ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM,
-                                  geometry_, user);
+  const bool many = role.front_of_workers != 0 || role.front != nullptr;
+  socket->end = SocketEnd::create(index, socket->key, ipv6 ? AF_INET6 : AF_INET,
+                                  many ? SOCK_SEQPACKET : SOCK_STREAM, geometry_, user, role);
   if (socket->end == nullptr) {
     ++counters_.refused_memory;
     return nullptr;
   }
   next_free_ = (next_free_ + 1) % free_indices_.size();
-  socket->object = std::make_unique<SocketObject>(world_, ipv6, user->uid);
+  socket->object = std::make_unique<SocketObject>(world_, ipv6, user->uid, many);
   socket->user = user;
   socket->maker = maker;
   socket->pid = pid;
-  socket->bytes = socket_bytes_;
+  socket->bytes = socket->end->page().segment_size;
   socket->queue = AcceptQueue(socket->end->pair_fd());
   Use& use = uses_[user->uid];
   ++use.sockets;
@@ -216,7 +219,7 @@ SocketCore::Socket* SocketCore::make_socket(bool ipv6, std::shared_ptr<SocketUse
   ++counters_.sockets;
   Socket* const out = socket.get();
   by_index_[index] = out;
-  add(pairs_fd_, out->end->pair_fd(), 0, out->serial);
+  if (role.front == nullptr) add(pairs_fd_, out->end->pair_fd(), 0, out->serial);
   sockets_.emplace(out->serial, std::move(socket));
   return out;
 }
@@ -269,12 +272,15 @@ void SocketCore::close_socket(Socket& socket, bool abort) {
 
 // One that tried to connect before it listened is at a worker, too.
 void SocketCore::part_from(Socket& socket, bool abort) {
+  if (!socket.members.empty()) return part_from_members(socket, abort);
   if (!socket.at_worker) return destroy(socket);
   const bool reset = abort || socket.object->options().linger == 0;
   workers_.close(socket.worker, *socket.end, reset);
 }
 
 void SocketCore::destroy(Socket& socket) {
+  if (socket.front != 0) leave_front(socket);
+  const uint64_t front_serial = socket.front;
   const uint32_t index = socket.index();
   const std::vector<Ticket> waiting = std::move(socket.waiting);
   Use& use = uses_[socket.user->uid];
@@ -292,14 +298,27 @@ void SocketCore::destroy(Socket& socket) {
   free_indices_[(next_free_ + free_indices_.size() - used) % free_indices_.size()] = index;
   sockets_.erase(socket.serial);
   for (const Ticket ticket : waiting) answer(ticket, 0);
+  // The last of a front that is being closed.
+  Socket* const front = find(front_serial);
+  if (front != nullptr && front->closing && front->listening_at == 0 && front->members.empty()) {
+    return destroy(*front);
+  }
   retry_binds();
+}
+
+uint16_t SocketCore::next_worker() {
+  const uint16_t out = next_worker_;
+  next_worker_ = static_cast<uint16_t>((next_worker_ + 1) % workers_.count());
+  return out;
 }
 
 // Listeners that workers are letting go. Those that still shut an association down keep their port
 // until that is over, as on Linux: nobody waits for them.
 bool SocketCore::ports_come_back() const {
-  return std::any_of(sockets_.begin(), sockets_.end(),
-                     [](const auto& one) { return one.second->closing && !one.second->at_worker; });
+  return std::any_of(sockets_.begin(), sockets_.end(), [](const auto& one) {
+    const Socket& socket = *one.second;
+    return socket.closing && !socket.at_worker && socket.members.empty();
+  });
 }
 
 void SocketCore::retry_binds() {

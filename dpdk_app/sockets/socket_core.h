@@ -3,6 +3,7 @@
 //   socket_core.cpp      descriptors, hang-ups, closing
 //   socket_processes.cpp programs that connect, and their requests as bytes
 //   socket_requests.cpp  what they ask for
+//   socket_many.cpp      one-to-many sockets and their associations
 //   socket_news.cpp      what workers tell
 #pragma once
 
@@ -17,6 +18,7 @@
 
 #include "sockets/accept_queue.h"
 #include "sockets/closers.h"
+#include "sockets/member_book.h"
 #include "sockets/process.h"
 #include "sockets/socket_end.h"
 #include "sockets/socket_server.h"
@@ -49,8 +51,8 @@ class SocketCore {
   struct Socket {
     uint64_t serial = 0;  // of all that there ever were; also its name as a listener
     uint64_t key = 0;
-    uint64_t cookie = 0;  // of its handle
-    std::unique_ptr<SocketEnd> end;
+    uint64_t cookie = 0;             // of its handle
+    std::shared_ptr<SocketEnd> end;  // members have that of their front, too
     std::unique_ptr<SocketObject> object;
     std::shared_ptr<SocketUser> user;
     Ticket maker = 0;  // the process that made it, if that still is there
@@ -67,6 +69,9 @@ class SocketCore {
     AcceptQueue queue;
     std::vector<Ticket> waiting;  // for the end of it
     Clock::time_point linger_until = Clock::time_point::max();
+    MemberBook members;       // of a one-to-many socket
+    uint64_t front = 0;       // of a member: its front's serial, also after it was
+    bool peeled_off = false;  // it has a handle of its own
 
     [[nodiscard]] uint32_t index() const { return end->index(); }
   };
@@ -99,12 +104,14 @@ class SocketCore {
   // be. 0: it is no socket.
   [[nodiscard]] static uint64_t cookie_of(int fd);
   // Makes it, with a handle that is still the daemon's. Null with errno set.
-  Socket* make_socket(bool ipv6, std::shared_ptr<SocketUser> user, Ticket maker, int32_t pid);
+  Socket* make_socket(bool ipv6, std::shared_ptr<SocketUser> user, Ticket maker, int32_t pid,
+                      const SocketRole& role = {});
   [[nodiscard]] int refusal(uint32_t uid, const Process* maker);
   // Gives it away, to a process or to a listener's queue.
   void close_socket(Socket& socket, bool abort);
   void part_from(Socket& socket, bool abort);
   void destroy(Socket& socket);
+  [[nodiscard]] uint16_t next_worker();
   [[nodiscard]] bool ports_come_back() const;
   void retry_binds();
   void note_handle(Socket& socket, int handle);  // before it is given away
@@ -149,6 +156,30 @@ class SocketCore {
   void close(Process& process, Socket& socket);
   [[nodiscard]] bool linger(const Socket& socket) const;
 
+  // -- one-to-many sockets (socket_many.cpp)
+  [[nodiscard]] Socket* living_member(uint64_t serial);
+  [[nodiscard]] Socket* member_of(const Socket& front, uint32_t id);
+  [[nodiscard]] Socket* member_with(const Socket& front, std::span<const uint8_t> address);
+  void find_member(Process& process, Socket& front, const Request& request);
+  void give_member(Ticket ticket, uint64_t serial);
+  [[nodiscard]] Socket* make_member(Socket& front, int& error);
+  void begin_association(Process& process, Socket& front, const tls_member_query& query,
+                         std::span<const uint8_t> addresses);
+  void begun(Ticket ticket, uint64_t serial, uint64_t from, Status status);
+  void accept_member(Socket& front, const News& news);
+  void end_member(Socket& member);
+  void sweep_members();
+  void part_from_members(Socket& front, bool abort);
+  void leave_front(Socket& member);
+  void peel_off(Process& process, Socket& front, uint32_t id);
+  void peeled_off(Ticket ticket, uint64_t serial);
+  [[nodiscard]] bool get_of_member(Process& process, Socket& front, const Request& request);
+  void list_members(Ticket ticket, const Socket& front, int name, size_t room);
+  int set_at(Socket& member, int level, int name, std::span<const uint8_t> value);
+  void bring_up_to_date(Socket& member, OptionEffects effects);
+  [[nodiscard]] bool set_of_member(Process& process, Socket& front, const Request& request);
+  void tell_members(Socket& front, int level, int name);
+
   // -- news (socket_news.cpp)
   void take_mail();
   void take(News& news);
@@ -179,7 +210,8 @@ class SocketCore {
   std::unordered_map<uint64_t, uint64_t> by_cookie_;  // serials
   std::unordered_map<uint32_t, Use> uses_;            // by uid
   std::vector<Waiting> waiting_binds_;
-  std::vector<uint64_t> lingering_;  // serials
+  std::vector<uint64_t> lingering_;      // serials
+  std::vector<uint64_t> ended_members_;  // serials of those that may have something to be read
   std::vector<std::function<void()>> others_;
   uint64_t next_id_ = 1;
   uint32_t leaving_processes_ = 0;

@@ -3,10 +3,12 @@
 #include "sockets/socket_end.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -117,7 +119,8 @@ tlr_geometry SocketEnd::default_geometry() {
 
 std::unique_ptr<SocketEnd> SocketEnd::create(uint32_t index, uint64_t key, uint32_t family,
                                              uint32_t type, const Geometry& geometry,
-                                             std::shared_ptr<SocketUser> user) {
+                                             std::shared_ptr<SocketUser> user,
+                                             const SocketRole& role) {
   if (tlr_geometry_valid(&geometry.rings) == 0 || index >= TLS_MAX_SOCKETS) {
     errno = EINVAL;
     return nullptr;
@@ -128,17 +131,19 @@ std::unique_ptr<SocketEnd> SocketEnd::create(uint32_t index, uint64_t key, uint3
   out->family_ = family;
   out->ballast_ = geometry.ballast;
   out->user_ = std::move(user);
-  if (!out->make_memory(geometry.rings) || !out->make_pair() ||
-      !out->fill_page(key, type, geometry)) {
-    return nullptr;
-  }
+  out->front_ = role.front;
+  out->ready_.resize(role.front_of_workers);
+  const uint32_t rings = role.front_of_workers != 0 ? role.front_of_workers + 1u : 0u;
+  if (!out->make_memory(geometry.rings, rings)) return nullptr;
+  if (role.front == nullptr && !out->make_pair()) return nullptr;
+  if (!out->fill_page(key, type, geometry)) return nullptr;
   out->channel_ = std::make_unique<SocketChannel>(out->memory_, geometry.rings);
   return out;
 }
 
 // Sparse: pages come when they are needed.
-bool SocketEnd::make_memory(const tlr_geometry& geometry) {
-  size_ = tls_layout_of(&geometry).size;
+bool SocketEnd::make_memory(const tlr_geometry& geometry, uint32_t ready_rings) {
+  size_ = tls_size_of(&geometry, ready_rings);
   memory_fd_ = memfd_create("trunkline-socket", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (memory_fd_ < 0 || ftruncate(memory_fd_, static_cast<off_t>(size_)) != 0) return false;
   if (fcntl(memory_fd_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return false;
@@ -146,6 +151,10 @@ bool SocketEnd::make_memory(const tlr_geometry& geometry) {
   if (base == MAP_FAILED) return false;
   memory_ = static_cast<uint8_t*>(base);
   page_ = reinterpret_cast<tls_page*>(memory_);
+  for (uint32_t i = 0; i < ready_.size(); ++i) {
+    ready_[i].ring = reinterpret_cast<tls_ready*>(memory_ + tls_ready_at(&geometry, i));
+  }
+  page_->ready_rings = ready_rings;
   range_ = appring::SegmentGuard::add(base, size_);
   if (range_ == nullptr) errno = ENOMEM;
   return range_ != nullptr;
@@ -172,6 +181,7 @@ bool SocketEnd::fill_page(uint64_t key, uint32_t type, const Geometry& geometry)
   page.geometry = geometry.rings;
   page.state = TLS_FRESH;
   page.worker = TLS_NO_WORKER;
+  page.front = front_ != nullptr ? front_->index() : TLS_NO_FRONT;
   page.options.mapped_v4 = 1;
   page.send_buffer = page.receive_buffer = kLinuxBuffer;
   // The table of free slots lies in the same page of memory, or nearly so. Lowest on top.
@@ -206,12 +216,13 @@ bool SocketEnd::put_ballast() {
 }
 
 void SocketEnd::take_ballast() {
-  empty(pair_fd_);
+  empty(is_member() ? front_->pair_fd_ : pair_fd_);
 }
 
 // Never more of them than fit: so it fails only if nobody has the handle any more, or nobody may
 // send to it.
 bool SocketEnd::send_token() {
+  if (is_member()) return front_->send_token();
   uint32_t tokens = load_seq_cst(page_->tokens);
   do {
     if (tokens != 0 && load_seq_cst(page_->edge) == 0) return false;
@@ -228,7 +239,39 @@ bool SocketEnd::send_token() {
 }
 
 void SocketEnd::send_end() {
-  shutdown(pair_fd_, SHUT_WR);
+  if (!is_member()) shutdown(pair_fd_, SHUT_WR);
+}
+
+// ---------------------------------------------------------------- members and fronts
+
+bool SocketEnd::announce(uint16_t worker) {
+  if (!is_member()) return send_token();
+  if (__atomic_exchange_n(&page_->queued, 1, __ATOMIC_SEQ_CST) == 0) {
+    front_->push_ready(worker, {index_, channel_->completions_published()});
+  }
+  return front_->send_token();
+}
+
+// As many fit as there are sockets: a ring is full only if its holders do what none should, and
+// then it is they who miss something.
+void SocketEnd::push_ready(uint16_t worker, tls_ready_entry entry) {
+  Ready& ready = ready_[worker];
+  if (ready.produced - load_acquire(ready.ring->consumed.value) >= TLS_READY_SIZE) return;
+  tls_ready_entry& at = ready.ring->entries[ready.produced % TLS_READY_SIZE];
+  store_relaxed(at.index, entry.index);
+  store_relaxed(at.until, entry.until);
+  store_seq_cst(ready.ring->produced.value, ++ready.produced);
+}
+
+void SocketEnd::wake_connectors() {
+  if (!is_member() || load_seq_cst(page_->waiting) == 0) return;
+  syscall(SYS_futex, &page_->state, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
+}
+
+void SocketEnd::leave_front() {
+  on_its_own_ = true;
+  store_seq_cst(page_->front, TLS_NO_FRONT);
+  if (channel_->has_unread()) send_token();
 }
 
 void SocketEnd::set_names(const tls_name& local, const tls_name& peer) {

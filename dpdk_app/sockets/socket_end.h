@@ -2,7 +2,8 @@
 // One socket of a program as the daemon has it: its memory, the daemon's end of its handle, its
 // channel. Made and destroyed by the sockets thread; used by one worker, the one that has its
 // association, between SocketBridge::connect() or accept() and its kGone. What both of them write
-// in the page is said in socket_abi.h.
+// in the page is said in socket_abi.h. A member of a one-to-many socket has no handle: it speaks by
+// that of its front, until it is peeled off.
 #pragma once
 
 #include <cstddef>
@@ -30,6 +31,14 @@ struct SocketUser {
   std::vector<UserShare> shares;  // per worker; the worker's alone
 };
 
+class SocketEnd;
+
+// What a socket is besides a one-to-one socket: a front of so many workers, or a member of a front.
+struct SocketRole {
+  uint16_t front_of_workers = 0;
+  std::shared_ptr<SocketEnd> front{};
+};
+
 class SocketEnd {
  public:
   struct Geometry {
@@ -52,11 +61,11 @@ class SocketEnd {
     bool at_end = false;      // end of file was sent: no tokens any more
     bool born_over = false;   // its association was over when it was accepted
   };
-
   // Null with errno set. `family`, `type` as of socket(2).
   static std::unique_ptr<SocketEnd> create(uint32_t index, uint64_t key, uint32_t family,
                                            uint32_t type, const Geometry& geometry,
-                                           std::shared_ptr<SocketUser> user);
+                                           std::shared_ptr<SocketUser> user,
+                                           const SocketRole& role = {});
   // 512 slots of 1024 bytes each way.
   static tlr_geometry default_geometry();
   // How many bytes, written at once, fill the send buffer of a handle so that it is not writable
@@ -69,6 +78,9 @@ class SocketEnd {
   [[nodiscard]] uint32_t index() const { return index_; }
   [[nodiscard]] tls_page& page() const { return *page_; }
   [[nodiscard]] uint32_t family() const { return family_; }  // not as the page says by now
+  [[nodiscard]] bool is_front() const { return !ready_.empty(); }
+  // The worker's, once it knows it.
+  [[nodiscard]] bool is_member() const { return front_ != nullptr && !on_its_own_; }
   [[nodiscard]] int memory_fd() const { return memory_fd_; }
   // The daemon's end of the pair, never blocking. The program's is given away once: take_handle().
   [[nodiscard]] int pair_fd() const { return pair_fd_; }
@@ -92,13 +104,29 @@ class SocketEnd {
 
   // -- the worker that has it
   [[nodiscard]] SocketChannel& channel() { return *channel_; }
+  // What was published is there to be read: a token, and of a member an entry of its front's ready
+  // ring before. False: no token was sent.
+  bool announce(uint16_t worker);
+  // Of a member: wakes who waits for the end of connecting.
+  void wake_connectors();
+  // Peeled off: a member that was given a handle by make_pair() uses it from here on.
+  void leave_front();
   Notes notes;
+
+  // -- sockets thread, of a member: a pair for leave_front(), with the ballast of one that has no
+  // association not in it. False with errno set.
+  [[nodiscard]] bool make_pair();
 
  private:
   SocketEnd() = default;
-  [[nodiscard]] bool make_memory(const tlr_geometry& geometry);
-  [[nodiscard]] bool make_pair();
+  // What one worker writes of a front's ready ring.
+  struct alignas(64) Ready {
+    tls_ready* ring = nullptr;
+    uint32_t produced = 0;
+  };
+  [[nodiscard]] bool make_memory(const tlr_geometry& geometry, uint32_t ready_rings);
   [[nodiscard]] bool fill_page(uint64_t key, uint32_t type, const Geometry& geometry);
+  void push_ready(uint16_t worker, tls_ready_entry entry);
 
   uint32_t index_ = 0;
   uint32_t family_ = 0;
@@ -112,6 +140,9 @@ class SocketEnd {
   tls_page* page_ = nullptr;
   std::unique_ptr<SocketChannel> channel_;
   std::shared_ptr<SocketUser> user_;
+  std::shared_ptr<SocketEnd> front_;  // of a member, or of one that was
+  bool on_its_own_ = false;
+  std::vector<Ready> ready_;  // of a front, by worker
 };
 
 // Whether descriptors may come by that AF_UNIX socket, as far as the kernel can keep them out.

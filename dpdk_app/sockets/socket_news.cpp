@@ -29,6 +29,9 @@ void SocketCore::take(News& news) {
   if (socket == nullptr || socket->end.get() != news.socket) return;
   switch (news.kind) {
     case NewsKind::kConnected:
+      if (Socket* const front = find(socket->front)) {
+        front->members.add_peers(socket->serial, news.peers);
+      }
       return connected(*socket);
     case NewsKind::kFailed:
       socket->local = {};
@@ -38,7 +41,9 @@ void SocketCore::take(News& news) {
       return update_page(*socket);
     case NewsKind::kEnded:
       socket->object->ended();
-      return update_page(*socket);
+      update_page(*socket);
+      if (socket->front != 0 && !socket->peeled_off) end_member(*socket);
+      return;
     case NewsKind::kGone:
       return destroy(*socket);
     default:
@@ -72,6 +77,7 @@ void SocketCore::accept_parked(const News& news) {
       listener->object->state() != SocketState::kListening) {
     return refuse(counters_.refused_backlog);
   }
+  if (listener->end->is_front()) return accept_member(*listener, news);
   if (listener->queue.unaccepted() > listener->object->backlog()) {
     return refuse(counters_.refused_backlog);
   }

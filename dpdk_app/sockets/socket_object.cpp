@@ -46,8 +46,8 @@ const char* state_name(SocketState state) {
   return "?";
 }
 
-SocketObject::SocketObject(SocketWorld& world, bool ipv6, uint32_t uid)
-    : world_(world), ipv6_(ipv6), first_local_(wildcard_of({ipv6, false, true})) {
+SocketObject::SocketObject(SocketWorld& world, bool ipv6, uint32_t uid, bool many)
+    : world_(world), ipv6_(ipv6), many_(many), first_local_(wildcard_of({ipv6, false, true})) {
   holder_.uid = uid;
 }
 
@@ -66,6 +66,25 @@ bool SocketObject::accepted(const SocketObject& listener, const IpAddress& peer,
   peer_port_ = port;
   state_ = SocketState::kEstablished;
   return world_.ports.share(holder_, listener.holder_);
+}
+
+bool SocketObject::began(const SocketObject& front, const ConnectPlan& plan) {
+  const bool shared = accepted(front, plan.peers.front(), plan.peer_port);
+  begun_ = options_.future;
+  options_.current.reset();
+  state_ = SocketState::kConnecting;
+  return shared;
+}
+
+void SocketObject::follow(const SocketObject& front, bool events) {
+  SocketOptions next = front.options_;
+  next.future = options_.future;
+  next.current = options_.current;
+  if (events) {
+    next.future.events = front.options_.future.events;
+    if (next.current) next.current->events = next.future.events;
+  }
+  options_ = next;
 }
 
 const Profile& SocketObject::configured() const {
@@ -215,6 +234,17 @@ int SocketObject::connect(const Rights& rights, std::span<const uint8_t> address
     default:
       return EISCONN;
   }
+  if (const int error = plan_association(rights, addresses, plan)) return error;
+  peer_ = plan.peers.front();
+  peer_port_ = plan.peer_port;
+  plan.profile = profile();
+  begun_ = options_.future;
+  state_ = SocketState::kConnecting;
+  return 0;
+}
+
+int SocketObject::plan_association(const Rights& rights, std::span<const uint8_t> addresses,
+                                   ConnectPlan& plan) {
   SocketAddress first;
   if (!read_address(addresses, first)) return EINVAL;
   if (const int error = check_peer(first, family())) return error;
@@ -232,11 +262,6 @@ int SocketObject::connect(const Rights& rights, std::span<const uint8_t> address
     }
   }
   plan.peer_port = first.port;
-  peer_ = first.address;
-  peer_port_ = first.port;
-  plan.profile = profile();
-  begun_ = options_.future;
-  state_ = SocketState::kConnecting;
   return 0;
 }
 
@@ -290,7 +315,8 @@ OptionTarget SocketObject::target(const AssociationView* view, uint32_t assoc_id
           world_.floors,
           has_association(),
           has_association() ? view : nullptr,
-          assoc_id};
+          assoc_id,
+          many_};
 }
 
 int SocketObject::get_option(int level, int name, const AssociationView* view, uint32_t assoc_id,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One one-to-one socket as the sockets thread knows it: its state, what it is bound to, its
-// options. It says what each call may do in each state, in Linux's errnos; it makes no system call
-// and asks no worker: who does that, SocketServer, tells it how that ended.
+// One socket as the sockets thread knows it: its state, what it is bound to, its options. A
+// one-to-many socket is fresh or listening, whatever associations it has; each of these is an
+// object of its own, made by accepted() or began(). It says what each call may do in each state, in
+// Linux's errnos; it makes no system call and asks no worker: who does that, SocketServer, tells it
+// how that ended.
 //
 //                 listen        listen(0), a worker refuses
 //   fresh ------------> listening ------------> fresh
@@ -57,15 +59,18 @@ class SocketObject {
  public:
   using Rights = appring::ClientRights;
 
-  SocketObject(SocketWorld& world, bool ipv6, uint32_t uid);
+  SocketObject(SocketWorld& world, bool ipv6, uint32_t uid, bool many = false);
   // As accept() makes it: with what its listener has. False after that: the port is gone.
   [[nodiscard]] bool accepted(const SocketObject& listener, const IpAddress& peer, uint16_t port);
+  // The association of a one-to-many socket that is set up by that plan. False: likewise.
+  [[nodiscard]] bool began(const SocketObject& front, const ConnectPlan& plan);
   ~SocketObject();
   SocketObject(const SocketObject&) = delete;
   SocketObject& operator=(const SocketObject&) = delete;
 
   [[nodiscard]] SocketState state() const { return state_; }
   [[nodiscard]] bool ipv6() const { return ipv6_; }
+  [[nodiscard]] bool many() const { return many_; }
   [[nodiscard]] const PortHolder& bound() const { return holder_; }
   [[nodiscard]] SocketOptions& options() { return options_; }
   [[nodiscard]] const SocketOptions& options() const { return options_; }
@@ -88,6 +93,8 @@ class SocketObject {
   void listen_failed();
   // 0: connecting; connected() or connect_failed() follows.
   int connect(const Rights& rights, std::span<const uint8_t> addresses, ConnectPlan& plan);
+  // What connect() will do, but for the profile; binds to a free port where there is none.
+  int plan_association(const Rights& rights, std::span<const uint8_t> addresses, ConnectPlan& plan);
   // `receive`: the receiving side is shut from now on, whatever else is answered.
   int shut_down(int how, bool& receive) const;
   // What SO_REUSEADDR and SO_REUSEPORT are, which only ports know.
@@ -102,6 +109,9 @@ class SocketObject {
   // Where it connected from, which getsockname() goes on to tell, as on Linux.
   void set_source(const tls_name& local);
   void ended();
+  // What holds for all associations of a one-to-many socket is as that has it now; `events`: what
+  // is notified, too.
+  void follow(const SocketObject& front, bool events);
   // The port is free, as far as it is this one's.
   void release();
 
@@ -121,6 +131,7 @@ class SocketObject {
 
   SocketWorld& world_;
   const bool ipv6_;
+  const bool many_;  // a one-to-many socket, or an association of one
   SocketState state_ = SocketState::kFresh;
   PortHolder holder_;
   SocketOptions options_;

@@ -45,6 +45,7 @@ struct SocketOptions {
   std::optional<AssocOptions> current;  // while there is an association
   std::optional<uint16_t> outbound_streams, max_inbound_streams, max_init_retransmits;
   std::optional<uint16_t> max_init_timeout;  // ms
+  uint32_t autoclose = 0;                    // seconds; 0: never
   uint32_t adaptation = 0;
   uint32_t partial_delivery_point = 0;
   uint32_t scheduler = 0;                 // SCTP_SS_FCFS or SCTP_SS_RR

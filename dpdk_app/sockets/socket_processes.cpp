@@ -302,6 +302,10 @@ void SocketCore::dispatch(Process& process, const Request& request, bool asked_w
       return shut_down(process, *socket, head.a);
     case TLS_CLOSE:
       return close(process, *socket);
+    case TLS_MEMBER:
+      return find_member(process, *socket, request);
+    case TLS_PEEL_OFF:
+      return peel_off(process, *socket, static_cast<uint32_t>(head.a));
     case TLS_DISCONNECT:
       return answer(process.id, EOPNOTSUPP);
     default:

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "sockets/linux_sctp.h"
+#include "sockets/option_scope.h"
 #include "sockets/socket_core.h"
 
 namespace trunkline::sockets {
@@ -45,15 +46,17 @@ void SocketCore::make(Process& process, const Request& request) {
   const int family = request.head.a;
   const int type = request.head.b & ~(SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (family != AF_INET && family != AF_INET6) return answer(process.id, EAFNOSUPPORT);
-  if (type == SOCK_SEQPACKET) return answer(process.id, EPROTONOSUPPORT);
-  if (type != SOCK_STREAM) return answer(process.id, ESOCKTNOSUPPORT);
+  if (type != SOCK_STREAM && type != SOCK_SEQPACKET) return answer(process.id, ESOCKTNOSUPPORT);
   if (const int error = refusal(process.who.uid, &process)) return answer(process.id, error);
-  Socket* const socket = make_socket(family == AF_INET6, process.user, process.id, process.who.pid);
+  const bool many = type == SOCK_SEQPACKET;
+  const SocketRole role{many ? workers_.count() : uint16_t{0}, nullptr};
+  Socket* const socket =
+      make_socket(family == AF_INET6, process.user, process.id, process.who.pid, role);
   if (socket == nullptr) return answer(process.id, errno == EMFILE ? ENFILE : ENOBUFS);
   ++process.sockets;
   update_page(*socket);
   set_names(*socket);
-  socket->end->put_ballast();
+  if (!many) socket->end->put_ballast();
   const int handle = socket->end->take_handle();
   note_handle(*socket, handle);
   const int fds[] = {handle, socket->end->memory_fd()};
@@ -170,8 +173,7 @@ void SocketCore::connect(Process& process, Socket& socket, std::span<const uint8
   // Once it was at a worker, it stays there.
   if (!socket.at_worker) {
     socket.at_worker = true;
-    socket.worker = next_worker_;
-    next_worker_ = static_cast<uint16_t>((next_worker_ + 1) % workers_.count());
+    socket.worker = next_worker();
   }
   SocketBridge::ConnectCommand command;
   command.from = {kPortOwner, PortNumber(socket.object->bound().port), socket.object->addresses()};
@@ -206,6 +208,7 @@ void SocketCore::get_option(Process& process, Socket& socket, const Request& req
     if (request.body.size() < sizeof(sctp_getaddrs_old)) return answer(process.id, EINVAL);
     return connect(process, socket, request.body.subspan(sizeof(sctp_getaddrs_old)), head.b);
   }
+  if (socket.end->is_front() && get_of_member(process, socket, request)) return;
   const Ticket ticket = process.id;
   const uint64_t serial = socket.serial;
   const std::vector<uint8_t> there = copy(request.body);
@@ -244,6 +247,7 @@ void SocketCore::set_option(Process& process, Socket& socket, const Request& req
         return connect(process, socket, request.body, head.b);
     }
   }
+  if (socket.end->is_front() && set_of_member(process, socket, request)) return;
   const Ticket ticket = process.id;
   const uint64_t serial = socket.serial;
   const std::vector<uint8_t> value = copy(request.body);
@@ -271,6 +275,9 @@ void SocketCore::run_set(Ticket ticket, uint64_t serial, int level, int name,
     workers_.set_receive_buffer(socket->worker, *socket->end, object.options().receive_buffer);
   }
   if (object.state() == SocketState::kFresh) set_names(*socket);
+  if (socket->end->is_front() && scope_of(level, name, value, true).for_all) {
+    tell_members(*socket, level, name);
+  }
   if (object.state() == SocketState::kListening && !(object.profile() == socket->profile)) {
     return begin_listening(*socket, [this, ticket](Status) { answer(ticket, 0); });
   }
@@ -296,6 +303,7 @@ bool SocketCore::linger(const Socket& socket) const {
 void SocketCore::close(Process& process, Socket& socket) {
   const Ticket ticket = process.id;
   const uint64_t serial = socket.serial;
+  // Who has associations that go on is not waited for.
   const bool waits = linger(socket) || !socket.at_worker;
   if (waits) socket.waiting.push_back(ticket);
   if (linger(socket)) {

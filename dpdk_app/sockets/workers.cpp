@@ -153,6 +153,14 @@ void Workers::close(uint16_t worker, SocketEnd& socket, bool abort) {
       [=, &socket](SocketBridge& bridge, TimePoint now) { bridge.close(now, socket, abort); });
 }
 
+void Workers::peel_off(uint16_t worker, SocketEnd& socket, std::function<void()> done) {
+  SocketMail* const mail = mails_[worker];
+  mail->post([mail, &socket, done = std::move(done)](SocketBridge& bridge, TimePoint) {
+    bridge.peel_off(socket);
+    mail->answer(done);
+  });
+}
+
 void Workers::look(uint16_t worker, SocketEnd& socket,
                    std::function<void(std::optional<AssociationView>)> done) {
   SocketMail* const mail = mails_[worker];

@@ -39,6 +39,7 @@ class Workers {
   // Once it has told all that it knew when this was called.
   void wait_for(uint16_t worker, std::function<void()> done);
   void close(uint16_t worker, SocketEnd& socket, bool abort);
+  void peel_off(uint16_t worker, SocketEnd& socket, std::function<void()> done);
   // Nothing: it has no association.
   void look(uint16_t worker, SocketEnd& socket,
             std::function<void(std::optional<AssociationView>)> done);

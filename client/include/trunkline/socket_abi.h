@@ -23,6 +23,12 @@
  *   - completions are messages and notifications, nothing else: the socket's state is in the page;
  *   - the consumer is woken by tokens, the worker by kicks. client_armed and worker_armed of the
  *     channel are not used.
+ *
+ * A one-to-many socket (its *front*) has no channel in use. Each of its associations is a *member*:
+ * a socket with memory of its own and no handle. Messages to and from an association go through its
+ * member's memory as those of a one-to-one socket do; readers learn by the front's ready rings
+ * which members have something, and tokens and ballast are those of the front's handle. Peeling an
+ * association off gives its member a handle, and nothing has to be moved.
  */
 #ifndef TRUNKLINE_SOCKET_ABI_H
 #define TRUNKLINE_SOCKET_ABI_H
@@ -41,6 +47,7 @@ extern "C" {
 #define TLS_NO_WORKER 0xffffffffu
 #define TLS_NAME_SIZE 28u /* of a struct sockaddr_in6, the larger one */
 #define TLS_MAX_TOKENS 64u
+#define TLS_NO_FRONT 0xffffffffu
 
 /* -------------------------------------------------------------------------------------------
  * The page. Constant, unless said otherwise: written before anybody else sees it. Words that change
@@ -51,7 +58,8 @@ enum tls_state {
   TLS_LISTENING = 1, /* accept() is recvmsg() on the handle */
   TLS_CONNECTING = 2,
   TLS_ESTABLISHED = 3, /* also while it is shut down: see `shut` */
-  TLS_ENDED = 4        /* its association is over */
+  TLS_ENDED = 4,       /* its association is over */
+  TLS_GONE = 5         /* a member that the daemon has forgotten: unmap it */
 };
 
 enum tls_shut {                       /* bits */
@@ -107,7 +115,7 @@ typedef struct tls_page {
   uint32_t family;       /* AF_INET or AF_INET6 */
   uint32_t type;         /* SOCK_STREAM or SOCK_SEQPACKET */
   uint32_t ballast;      /* bytes */
-  uint32_t reserved;
+  uint32_t ready_rings;  /* of a front: workers and one more; 0: it is none */
   tlr_geometry geometry; /* lanes 1, workers 1 */
 
   /* The daemon writes: the sockets thread, and the worker that has the association. */
@@ -125,7 +133,8 @@ typedef struct tls_page {
   uint32_t max_message_size; /* bytes; EMSGSIZE above */
   uint32_t names;            /* odd while the two names are written; a reader looks twice */
   uint32_t fragment_point;   /* bytes of payload of a chunk */
-  uint32_t reserved_state[2];
+  uint32_t front;            /* of a member: its front's index; TLS_NO_FRONT: it is none */
+  uint32_t reserved_state;
   tls_name local; /* of getsockname() */
   tls_name peer;  /* of getpeername(): the primary address */
 
@@ -140,8 +149,10 @@ typedef struct tls_page {
   uint32_t edge;                   /* 1: somebody waits for edges (EPOLLET): a token a burst */
   uint32_t full;                   /* 1: a sender put the ballast in; the worker takes it out */
   uint32_t copied;                 /* 1: the handle was duplicated, inherited or passed on */
-  uint32_t waiting; /* readers that wait, or are about to; more if some were killed meanwhile */
-  uint32_t reserved_shared[11];
+  uint32_t waiting; /* readers that wait, or are about to; more if some were killed meanwhile. Of a
+                       member: who waits for the end of CONNECTING, by a futex that `state` is */
+  uint32_t queued;  /* of a member: 1: an entry of a ready ring names it */
+  uint32_t reserved_shared[10];
 
   /* Holders write, under the lock before them. */
   tls_lock send_lock;
@@ -159,7 +170,8 @@ typedef struct tls_page {
   uint32_t rx_pop_consumed; /* completion_consumed afterwards */
   uint32_t rx_pop_returned; /* return_produced before */
   uint32_t rx_pop_slot;     /* what goes into the return ring, or TLR_NO_SLOT */
-  uint32_t reserved_receive[10];
+  uint32_t rx_source;       /* of a front: the ready ring that is looked at first */
+  uint32_t reserved_receive[9];
 } tls_page;
 TLR_STATIC_ASSERT(offsetof(tls_page, geometry) == 48, "page");
 TLR_STATIC_ASSERT(offsetof(tls_page, state) == 128, "page");
@@ -170,6 +182,28 @@ TLR_STATIC_ASSERT(offsetof(tls_page, tokens) == 384, "page");
 TLR_STATIC_ASSERT(offsetof(tls_page, send_lock) == 448, "page");
 TLR_STATIC_ASSERT(offsetof(tls_page, receive_lock) == 576, "page");
 TLR_STATIC_ASSERT(sizeof(tls_page) == 704, "page");
+
+/* -------------------------------------------------------------------------------------------
+ * Ready rings of a front, behind its channel: one for each worker, who writes it, and a last one
+ * for holders, who write it under the front's receive lock; they take from all of them under that
+ * lock. A member has an entry once its completions are published and `queued` was 0. Who has read
+ * up to `until`, and finds more, puts the member into the last ring; who finds nothing sets
+ * `queued` to 0, looks again, and takes the entry away last. So associations take turns in the
+ * order in which their messages came. Entries of members that are no more may be left, and name
+ * whoever has the index. */
+
+#define TLS_READY_SIZE TLS_MAX_SOCKETS /* entries */
+typedef struct tls_ready_entry {
+  uint32_t index; /* of the member's socket */
+  uint32_t until; /* its completion_produced when the entry was made */
+} tls_ready_entry;
+
+typedef struct tls_ready {
+  tlr_word produced;
+  tlr_word consumed; /* holders write, receive lock */
+  tls_ready_entry entries[TLS_READY_SIZE];
+} tls_ready;
+TLR_STATIC_ASSERT(offsetof(tls_ready, entries) == 128, "ready ring");
 
 /* Where things lie in a socket's memory: page, tables, channel. Offsets in bytes. */
 typedef struct tls_layout {
@@ -193,6 +227,14 @@ static inline tls_layout tls_layout_of(const tlr_geometry* g) {
   l.channel = tlr_align(l.tx_done + (uint64_t)l.tx_done_size * 2u, TLR_PAGE);
   l.size = l.channel + tlr_layout_of(g).stride;
   return l;
+}
+
+/* The whole of it, with ready rings (page aligned) behind what tls_layout_of() says. */
+static inline uint64_t tls_size_of(const tlr_geometry* g, uint32_t ready_rings) {
+  return tls_layout_of(g).size + ready_rings * tlr_align((uint64_t)sizeof(tls_ready), TLR_PAGE);
+}
+static inline uint64_t tls_ready_at(const tlr_geometry* g, uint32_t ring) {
+  return tls_size_of(g, ring);
 }
 
 /* -------------------------------------------------------------------------------------------
@@ -226,22 +268,40 @@ TLR_STATIC_ASSERT(sizeof(tls_kicks) == 3 * TLR_PAGE, "kicks");
  * program gave them. What a program passes wrongly is answered with Linux's errno. */
 
 enum tls_request_kind {
-  TLS_HELLO = 1,      /* -> descriptors: memfd of tls_kicks[workers], one event fd a worker;
-                            value: workers */
-  TLS_SOCKET = 2,     /* a: family, b: type -> descriptors: handle, memory */
-  TLS_IDENTIFY = 3,   /* descriptor: a handle -> descriptor: memory; -ENOTSOCK: none of ours */
-  TLS_BIND = 4,       /* body: one address */
-  TLS_BINDX = 5,      /* a: SCTP_BINDX_ADD_ADDR or _REM_ADDR; body: addresses */
-  TLS_LISTEN = 6,     /* a: backlog */
-  TLS_CONNECT = 7,    /* body: addresses -> 0: begun, see `state`; value: the association's id */
-  TLS_GET_OPTION = 8, /* a: level, b: name; length: room; body: what lies there -> body, value:
-                            its length */
-  TLS_SET_OPTION = 9, /* a: level, b: name; body */
-  TLS_SHUTDOWN = 10,  /* a: how; only of the receiving side is anything to be done there */
-  TLS_CLOSE = 11,     /* this is the last handle: -> 0 once the port is free or lingering is over;
-                            the handle is closed afterwards */
-  TLS_DISCONNECT = 12 /* connect() with AF_UNSPEC */
+  TLS_HELLO = 1,       /* -> descriptors: memfd of tls_kicks[workers], one event fd a worker;
+                             value: workers */
+  TLS_SOCKET = 2,      /* a: family, b: type -> descriptors: handle, memory */
+  TLS_IDENTIFY = 3,    /* descriptor: a handle -> descriptor: memory; -ENOTSOCK: none of ours */
+  TLS_BIND = 4,        /* body: one address */
+  TLS_BINDX = 5,       /* a: SCTP_BINDX_ADD_ADDR or _REM_ADDR; body: addresses */
+  TLS_LISTEN = 6,      /* a: backlog */
+  TLS_CONNECT = 7,     /* body: addresses -> 0: begun, see `state`; value: the association's id */
+  TLS_GET_OPTION = 8,  /* a: level, b: name; length: room; body: what lies there -> body, value:
+                             its length */
+  TLS_SET_OPTION = 9,  /* a: level, b: name; body */
+  TLS_SHUTDOWN = 10,   /* a: how; only of the receiving side is anything to be done there */
+  TLS_CLOSE = 11,      /* this is the last handle: -> 0 once the port is free or lingering is over;
+                             the handle is closed afterwards */
+  TLS_DISCONNECT = 12, /* connect() with AF_UNSPEC */
+  TLS_MEMBER = 13,     /* of a front: an association's; body: tls_member_query, then addresses ->
+                            descriptor: its memory; value: the association's id. a: enum tls_begin */
+  TLS_PEEL_OFF = 14    /* of a front; a: id -> descriptors: handle, memory */
 };
+
+enum tls_begin {                    /* what TLS_MEMBER does if there is no such association */
+                 TLS_ONLY_LOOK = 0, /* -ENOENT */
+                 TLS_BEGIN = 1,     /* begins one with the addresses */
+                 TLS_BEGIN_ANEW = 2 /* likewise; if there is one, -EISCONN or -EALREADY */
+};
+
+typedef struct tls_member_query {
+  int32_t id;       /* 0: not by that */
+  uint32_t index;   /* of the member's socket; TLS_NO_FRONT: not by that; else addresses follow */
+  uint16_t init[4]; /* struct sctp_initmsg of SCTP_INIT, for the association that begins */
+  uint32_t has_init;
+  uint32_t reserved;
+} tls_member_query;
+TLR_STATIC_ASSERT(sizeof(tls_member_query) == 24, "member query");
 
 #define TLS_MAX_BODY 16384u
 typedef struct tls_request {

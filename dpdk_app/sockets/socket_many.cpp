@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One-to-many sockets: each association is a member, a socket of its own without a handle, which is
+// begun by a send or connect(), or comes in, and can be peeled off (RFC 6458 sections 3 and 9.2).
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "sockets/linux_sctp.h"
+#include "sockets/option_scope.h"
+#include "sockets/socket_core.h"
+
+namespace trunkline::sockets {
+namespace {
+
+uint32_t load(const uint32_t& word) {
+  return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
+}
+
+// As sctp_sendmsg_new_asoc() of Linux says it: that peer's association was peeled off.
+int begin_error(Status status) {
+  switch (status) {
+    case Status::kAlreadyExists:
+      return EADDRNOTAVAIL;
+    case Status::kInvalidAddress:
+      return ENETUNREACH;
+    case Status::kOutOfResources:
+      return ENOBUFS;
+    default:
+      return EINVAL;
+  }
+}
+
+void take_init(const tls_member_query& query, SocketOptions& options) {
+  if (query.has_init == 0) return;
+  const auto& [streams, max_inbound, attempts, timeout] = query.init;
+  if (streams != 0) options.outbound_streams = streams;
+  if (max_inbound != 0) options.max_inbound_streams = max_inbound;
+  if (attempts != 0) options.max_init_retransmits = attempts;
+  if (timeout != 0) options.max_init_timeout = timeout;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- which member
+
+// Null: there is none whose association lives.
+SocketCore::Socket* SocketCore::living_member(uint64_t serial) {
+  Socket* const socket = find(serial);
+  const bool lives = socket != nullptr && !socket->closing && !socket->peeled_off &&
+                     load(socket->end->page().state) != TLS_ENDED;
+  return lives ? socket : nullptr;
+}
+
+SocketCore::Socket* SocketCore::member_of(const Socket& front, uint32_t id) {
+  return living_member(front.members.by_id(id));
+}
+
+SocketCore::Socket* SocketCore::member_with(const Socket& front, std::span<const uint8_t> address) {
+  SocketAddress peer;
+  if (!read_address(address, peer)) return nullptr;
+  return living_member(front.members.by_peer(peer.address, peer.port));
+}
+
+void SocketCore::find_member(Process& process, Socket& front, const Request& request) {
+  const Ticket ticket = process.id;
+  tls_member_query query;
+  if (!front.end->is_front() || request.body.size() < sizeof(query)) return answer(ticket, EINVAL);
+  std::memcpy(&query, request.body.data(), sizeof(query));
+  const std::span<const uint8_t> addresses = request.body.subspan(sizeof(query));
+  Socket* found = nullptr;
+  if (query.id != 0) {
+    found = member_of(front, static_cast<uint32_t>(query.id));
+  } else if (query.index != TLS_NO_FRONT) {
+    // Also of one that is over: there may be something to read.
+    found = query.index < by_index_.size() ? by_index_[query.index] : nullptr;
+    if (found != nullptr && found->front != front.serial) found = nullptr;
+  } else {
+    found = member_with(front, addresses);
+    if (found == nullptr && request.head.a != TLS_ONLY_LOOK) {
+      return begin_association(process, front, query, addresses);
+    }
+  }
+  if (found == nullptr) return answer(ticket, ENOENT);
+  if (request.head.a == TLS_BEGIN_ANEW) {
+    return answer(ticket, found->object->state() == SocketState::kConnecting ? EALREADY : EISCONN);
+  }
+  give_member(ticket, found->serial);
+}
+
+// One that is just being begun has no id yet.
+void SocketCore::give_member(Ticket ticket, uint64_t serial) {
+  Socket* const member = find(serial);
+  if (member == nullptr) return answer(ticket, ENOENT);
+  const uint32_t id = load(member->end->page().assoc_id);
+  if (id == 0) {
+    return workers_.wait_for(member->worker, [this, ticket, serial] {
+      const Socket* const again = find(serial);
+      const bool known = again != nullptr && load(again->end->page().assoc_id) != 0;
+      return known ? give_member(ticket, serial) : answer(ticket, ENOENT);
+    });
+  }
+  const int fds[] = {member->end->memory_fd()};
+  answer(ticket, 0, static_cast<int>(id), {}, fds);
+}
+
+// ---------------------------------------------------------------- beginning
+
+// Null with an errno in `error`.
+SocketCore::Socket* SocketCore::make_member(Socket& front, int& error) {
+  error = refusal(front.user->uid, nullptr);
+  if (error != 0) return nullptr;
+  Socket* const fresh = make_socket(front.object->ipv6(), front.user, 0, front.pid, {0, front.end});
+  if (fresh == nullptr) {
+    error = ENOBUFS;
+    return nullptr;
+  }
+  fresh->front = front.serial;
+  return fresh;
+}
+
+void SocketCore::begin_association(Process& process, Socket& front, const tls_member_query& query,
+                                   std::span<const uint8_t> addresses) {
+  const Ticket ticket = process.id;
+  ConnectPlan plan;
+  int error = front.object->plan_association(process.rights, addresses, plan);
+  if (error == EACCES) ++counters_.refused_permission;
+  if (error != 0) return answer(ticket, error);
+  set_names(front);
+  for (const IpAddress& peer : plan.peers) {
+    const uint64_t serial = front.members.by_peer(peer, plan.peer_port);
+    if (const Socket* const other = find(serial); other != nullptr && other->peeled_off) {
+      return answer(ticket, EADDRNOTAVAIL);
+    }
+    if (const Socket* const other = living_member(serial)) {
+      const bool connecting = other->object->state() == SocketState::kConnecting;
+      return answer(ticket, connecting ? EALREADY : EISCONN);
+    }
+  }
+  Socket* const fresh = make_member(front, error);
+  if (fresh == nullptr) return answer(ticket, error);
+  SocketObject& object = *fresh->object;
+  if (!object.began(*front.object, plan)) {
+    destroy(*fresh);
+    return answer(ticket, EADDRINUSE);
+  }
+  take_init(query, object.options());
+  update_page(*fresh);
+  fresh->end->set_names(object.name_to_connect_from(), object.peer_name());
+  set_state(*fresh, TLS_CONNECTING);
+  fresh->at_worker = true;
+  fresh->worker = next_worker();
+  front.members.add(fresh->serial, plan.peers, plan.peer_port);
+  SocketBridge::ConnectCommand command;
+  command.from = {kPortOwner, PortNumber(object.bound().port), object.addresses()};
+  command.peers = plan.peers;
+  command.peer_port = PortNumber(plan.peer_port);
+  command.profile = fresh->profile = object.profile();
+  workers_.connect(fresh->worker, *fresh->end, std::move(command), object.options().receive_buffer,
+                   [this, ticket, serial = fresh->serial, from = front.serial](Status status) {
+                     begun(ticket, serial, from, status);
+                   });
+}
+
+void SocketCore::begun(Ticket ticket, uint64_t serial, uint64_t from, Status status) {
+  Socket* const member = find(serial);
+  if (member == nullptr) return answer(ticket, EBADF);
+  if (status != Status::kOk) {
+    // The worker does not know it; if it is being closed, it says so all the same.
+    if (!member->closing) destroy(*member);
+    return answer(ticket, begin_error(status));
+  }
+  if (member->closing) return answer(ticket, EBADF);
+  if (Socket* const front = find(from)) {
+    front->members.name(serial, load(member->end->page().assoc_id));
+  }
+  give_member(ticket, serial);
+}
+
+// An association that a peer began, of a listening one-to-many socket.
+void SocketCore::accept_member(Socket& front, const News& news) {
+  int error = 0;
+  Socket* const fresh = news.peers.empty() ? nullptr : make_member(front, error);
+  if (fresh == nullptr) return workers_.refuse(news.worker, news.assoc);
+  if (!fresh->object->accepted(*front.object, news.peers.front(), news.peer_port.value)) {
+    destroy(*fresh);
+    return workers_.refuse(news.worker, news.assoc);
+  }
+  fresh->at_worker = true;
+  fresh->worker = news.worker;
+  fresh->profile = front.profile;
+  update_page(*fresh);
+  fresh->end->set_names(fresh->object->name_to_connect_from(), {});
+  front.members.add(fresh->serial, news.peers, news.peer_port.value);
+  workers_.accept(news.worker, news.assoc, *fresh->end, fresh->object->options().receive_buffer,
+                  [this, from = front.serial, serial = fresh->serial](Status status) {
+                    Socket* const member = find(serial);
+                    if (member == nullptr) return;
+                    if (status != Status::kOk) {
+                      if (!member->closing) destroy(*member);
+                      return;
+                    }
+                    if (member->closing) return;
+                    member->local = member->end->page().local;
+                    ++counters_.accepted;
+                    if (Socket* const front_of = find(from)) {
+                      front_of->members.name(serial, load(member->end->page().assoc_id));
+                    }
+                  });
+}
+
+// ---------------------------------------------------------------- the end
+
+// Its association is over; it goes once its last message and notification were read.
+void SocketCore::end_member(Socket& member) {
+  if (Socket* const front = find(member.front)) front->members.retire(member.serial);
+  if (!member.closing) ended_members_.push_back(member.serial);
+}
+
+void SocketCore::sweep_members() {
+  if (ended_members_.empty()) return;
+  std::vector<Socket*> read;
+  std::erase_if(ended_members_, [&](uint64_t serial) {
+    Socket* const member = find(serial);
+    if (member == nullptr || member->closing) return true;
+    if (!member->end->channel().looks_read()) return false;
+    read.push_back(member);
+    return true;
+  });
+  for (Socket* member : read) close_socket(*member, false);
+}
+
+// Its last handle is gone: so are its associations. It waits for them, its port is theirs.
+void SocketCore::part_from_members(Socket& front, bool abort) {
+  const bool reset = abort || front.object->options().linger == 0;
+  front.object->release();
+  for (const Ticket ticket : std::exchange(front.waiting, {})) answer(ticket, 0);
+  for (const uint64_t serial : front.members.serials()) {
+    if (Socket* const member = find(serial)) close_socket(*member, reset);
+  }
+}
+
+// Before the socket is destroyed.
+void SocketCore::leave_front(Socket& member) {
+  __atomic_store_n(&member.end->page().state, uint32_t{TLS_GONE}, __ATOMIC_SEQ_CST);
+  if (Socket* const front = find(member.front)) front->members.remove(member.serial);
+}
+
+// ---------------------------------------------------------------- peeling off
+
+void SocketCore::peel_off(Process& process, Socket& front, uint32_t id) {
+  const Ticket ticket = process.id;
+  Socket* const member = front.end->is_front() ? member_of(front, id) : nullptr;
+  if (member == nullptr) return answer(ticket, EINVAL);
+  if (process.sockets >= config_.limits.max_sockets_per_process) {
+    ++counters_.refused_share;
+    return answer(ticket, EMFILE);
+  }
+  if (!member->end->make_pair()) return answer(ticket, ENFILE);
+  front.members.peel_off(member->serial);
+  member->peeled_off = true;
+  workers_.peel_off(member->worker, *member->end,
+                    [this, ticket, serial = member->serial] { peeled_off(ticket, serial); });
+}
+
+void SocketCore::peeled_off(Ticket ticket, uint64_t serial) {
+  Socket* const socket = find(serial);
+  if (socket == nullptr || socket->closing) return answer(ticket, EBADF);
+  add(pairs_fd_, socket->end->pair_fd(), 0, serial);
+  const int handle = socket->end->take_handle();
+  note_handle(*socket, handle);
+  if (const auto maker = processes_.find(ticket); maker != processes_.end()) {
+    socket->maker = ticket;
+    ++maker->second->sockets;
+  }
+  const int fds[] = {handle, socket->end->memory_fd()};
+  answer(ticket, 0, 0, {}, fds);
+  ::close(handle);
+}
+
+// ---------------------------------------------------------------- options
+
+// False: the option is the front's own, and is dealt with as any socket's is.
+bool SocketCore::get_of_member(Process& process, Socket& front, const Request& request) {
+  const tls_request& head = request.head;
+  const OptionScope scope = scope_of(head.a, head.b, request.body, false);
+  Socket* member = nullptr;
+  switch (scope.whose) {
+    case OptionScope::kAssociation:
+      member = member_of(front, scope.id);
+      break;
+    case OptionScope::kPeer:
+      member = member_with(front, request.body.subspan(scope.address));
+      if (member == nullptr) return false;  // and hears that there is none of that address
+      break;
+    case OptionScope::kCurrent:
+    case OptionScope::kAll:
+    case OptionScope::kNobody:
+      break;
+    case OptionScope::kSocket:
+      if (head.a != IPPROTO_SCTP) return false;
+      if (head.b != SCTP_GET_ASSOC_NUMBER && head.b != SCTP_GET_ASSOC_ID_LIST) return false;
+      list_members(process.id, front, head.b, head.length);
+      return true;
+  }
+  if (member == nullptr) {
+    answer(process.id, EINVAL);
+  } else if (is_behind(*member)) {
+    workers_.wait_for(member->worker,
+                      [this, ticket = process.id, serial = member->serial, head,
+                       body = std::vector<uint8_t>(request.body.begin(), request.body.end())] {
+                        const auto asker = processes_.find(ticket);
+                        Socket* const again = find(serial);
+                        if (asker == processes_.end()) return;
+                        if (again == nullptr) return answer(ticket, EINVAL);
+                        get_option(*asker->second, *again, {head, body, -1});
+                      });
+  } else {
+    get_option(process, *member, request);
+  }
+  return true;
+}
+
+void SocketCore::list_members(Ticket ticket, const Socket& front, int name, size_t room) {
+  const std::vector<uint32_t> ids = front.members.ids();
+  std::vector<uint8_t> body(sizeof(uint32_t));
+  const auto count = static_cast<uint32_t>(ids.size());
+  std::memcpy(body.data(), &count, sizeof(count));
+  if (name == SCTP_GET_ASSOC_ID_LIST) {
+    const auto* const bytes = reinterpret_cast<const uint8_t*>(ids.data());
+    body.insert(body.end(), bytes, bytes + ids.size() * sizeof(uint32_t));
+  }
+  if (room < body.size() || body.size() > TLS_MAX_BODY) return answer(ticket, EINVAL);
+  answer(ticket, 0, static_cast<int>(body.size()), body);
+}
+
+// What one member is to have, and what its worker must do for it; nobody waits for that.
+int SocketCore::set_at(Socket& member, int level, int name, std::span<const uint8_t> value) {
+  OptionAnswer out;
+  const uint32_t id = load(member.end->page().assoc_id);
+  const int error = member.object->set_option(level, name, nullptr, id, value, out);
+  if (error == 0) bring_up_to_date(member, std::move(out.effects));
+  return error;
+}
+
+void SocketCore::bring_up_to_date(Socket& member, OptionEffects effects) {
+  update_page(member);
+  if (member.object->state() != SocketState::kEstablished) return;
+  const Profile now = member.object->profile_in_force();
+  if (!effects.edit) effects.edit = difference(member.profile, now);
+  if (!effects.any()) return;
+  member.profile = now;
+  workers_.act(member.worker, *member.end, std::move(effects), [](int) {});
+}
+
+bool SocketCore::set_of_member(Process& process, Socket& front, const Request& request) {
+  const tls_request& head = request.head;
+  const OptionScope scope = scope_of(head.a, head.b, request.body, true);
+  Socket* member = nullptr;
+  switch (scope.whose) {
+    case OptionScope::kSocket:
+      return false;
+    case OptionScope::kPeer:
+      member = member_with(front, request.body.subspan(scope.address));
+      if (member == nullptr) return false;
+      break;
+    case OptionScope::kAssociation:
+      member = member_of(front, scope.id);
+      break;
+    case OptionScope::kNobody:
+      break;
+    case OptionScope::kCurrent:
+    case OptionScope::kAll: {
+      int error = 0;
+      if (scope.whose == OptionScope::kAll) error = set_at(front, head.a, head.b, request.body);
+      for (const uint64_t serial : front.members.serials()) {
+        Socket* const one = living_member(serial);
+        if (one == nullptr) continue;
+        const int failed = set_at(*one, head.a, head.b, request.body);
+        if (error == 0) error = failed;
+      }
+      answer(process.id, error);
+      return true;
+    }
+  }
+  if (member == nullptr) {
+    answer(process.id, EINVAL);
+  } else {
+    set_option(process, *member, request);
+  }
+  return true;
+}
+
+// An option of the socket as a whole was set, which its associations share.
+void SocketCore::tell_members(Socket& front, int level, int name) {
+  const bool events = level == IPPROTO_SCTP && name == SCTP_EVENTS;
+  for (const uint64_t serial : front.members.serials()) {
+    Socket* const member = living_member(serial);
+    if (member == nullptr) continue;
+    member->object->follow(*front.object, events);
+    OptionEffects effects;
+    effects.tell_if_dry = events && (front.object->options().future.events &
+                                     1u << (SCTP_SENDER_DRY_EVENT - SCTP_SN_TYPE_BASE)) != 0;
+    bring_up_to_date(*member, std::move(effects));
+    if (level == SOL_SOCKET && name == SO_RCVBUF) {
+      workers_.set_receive_buffer(member->worker, *member->end,
+                                  member->object->options().receive_buffer);
+    }
+  }
+}
+
+}  // namespace trunkline::sockets
