@@ -47,8 +47,20 @@ long take(int type, const uint8_t* data, SendControl& out) {
     std::memcpy(&info, data, sizeof(info));
     if ((info.pr_policy & ~SCTP_PR_SCTP_MASK) != 0) return -EINVAL;
     out.has_prinfo = true;
+  } else if (type == SCTP_INIT) {
+    std::memcpy(&out.init, data, sizeof(out.init));
+    out.has_init = true;
   }
   return (out.info.sinfo_flags & ~kKnownFlags) != 0 ? -EINVAL : 0;
+}
+
+void take_address(int type, const uint8_t* data, size_t size, SendControl& out) {
+  const bool v4 = type == SCTP_DSTADDRV4;
+  const size_t length = v4 ? sizeof(in_addr) : sizeof(in6_addr);
+  if (size < length || out.address_count == SendControl::kMostAddresses) return;
+  SendControl::Address& address = out.addresses[out.address_count++];
+  address.family = v4 ? AF_INET : AF_INET6;
+  std::memcpy(address.bytes, data, length);
 }
 
 }  // namespace
@@ -65,7 +77,9 @@ long parse_control(const uint8_t* data, size_t size, SendControl& out) {
         if (header.cmsg_len != CMSG_LEN(expected)) return -EINVAL;
         const long error = take(header.cmsg_type, data + at + CMSG_LEN(0), out);
         if (error != 0) return error;
-      } else if (header.cmsg_type != SCTP_DSTADDRV4 && header.cmsg_type != SCTP_DSTADDRV6) {
+      } else if (header.cmsg_type == SCTP_DSTADDRV4 || header.cmsg_type == SCTP_DSTADDRV6) {
+        take_address(header.cmsg_type, data + at + CMSG_LEN(0), header.cmsg_len - CMSG_LEN(0), out);
+      } else {
         return -EINVAL;
       }
     }

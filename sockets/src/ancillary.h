@@ -16,7 +16,17 @@ struct SendControl {
   bool has_sndrcv = false;  // SCTP_SNDRCV
   bool has_sndinfo = false;
   bool has_prinfo = false;
+  bool has_init = false;
   sctp_sndrcvinfo info{};  // of whichever there is
+  sctp_initmsg init{};
+  // SCTP_DSTADDRV4, SCTP_DSTADDRV6: more addresses of the peer, in their order.
+  static constexpr uint32_t kMostAddresses = 16;
+  struct Address {
+    sa_family_t family;
+    uint8_t bytes[16];
+  };
+  Address addresses[kMostAddresses];
+  uint32_t address_count = 0;
 };
 
 // `data` lies in our memory. 0 or -EINVAL.

@@ -25,6 +25,16 @@ long connect(Use& use, int fd, const sockaddr* name, socklen_t length);
 // To packed addresses in our memory.
 long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id);
 long shutdown(Socket& socket, int fd, int how);
+// What was sent goes out, and then the association's end.
+long begin_shutdown(Socket& socket);
+// A handle with its memory, which the daemon gave us, is a descriptor of the program from here on.
+// `flags`: SOCK_CLOEXEC, SOCK_NONBLOCK.
+long adopt(int handle, int memory, int flags);
+
+// -- calls_many.cpp: one-to-many sockets
+long connect_member(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id);
+// A descriptor.
+long peel_off(Socket& front, int32_t assoc_id, int flags);
 long getsockname(Socket& socket, sockaddr* name, socklen_t* length);
 long getpeername(Socket& socket, sockaddr* name, socklen_t* length);
 long ioctl(Socket& socket, int fd, unsigned long request, void* argument);

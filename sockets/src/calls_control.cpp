@@ -16,6 +16,7 @@
 #include "names.h"
 #include "notification.h"
 #include "raw_calls.h"
+#include "receiving.h"
 #include "socket_lock.h"
 #include "user_memory.h"
 
@@ -26,6 +27,8 @@ using attachment::Reply;
 using attachment::Request;
 
 // The new handle with its memory is a descriptor of the program from here on.
+}  // namespace
+
 long adopt(int handle, int memory, int flags) {
   Socket* const socket = map_socket(memory);
   if (socket == nullptr) {
@@ -41,6 +44,8 @@ long adopt(int handle, int memory, int flags) {
   }
   return handle;
 }
+
+namespace {
 
 long ask(const Socket& socket, tls_request_kind kind, int32_t a, const void* body, uint32_t length,
          int32_t* value = nullptr) {
@@ -210,6 +215,7 @@ static long wait_until_connected(Use& use, int fd) {
 }
 
 long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id) {
+  if (use->is_front()) return connect_member(use, fd, names, size, assoc_id);
   attachment::ready();
   // Of an attempt that failed: the handle is as it was before it.
   if (use->state() == TLS_FRESH) mirror::take_error(*use, fd);
@@ -232,6 +238,7 @@ long connect(Use& use, int fd, const sockaddr* name, socklen_t length) {
 long shutdown(Socket& socket, int fd, int how) {
   if (how < SHUT_RD || how > SHUT_RDWR) return -EINVAL;
   const uint32_t state = socket.state();
+  if (socket.is_front() && state == TLS_FRESH) return -ENOTCONN;
   if (state == TLS_LISTENING) {
     if (how == SHUT_WR) return 0;
     return ask(socket, TLS_SHUTDOWN, how, nullptr, 0);
@@ -246,6 +253,10 @@ long shutdown(Socket& socket, int fd, int how) {
   if (state == TLS_FRESH || state == TLS_CONNECTING) return -ENOTCONN;
   if (how == SHUT_RD) return 0;
   if (state != TLS_ESTABLISHED) return 0;
+  return begin_shutdown(socket);
+}
+
+long begin_shutdown(Socket& socket) {
   attachment::ready();
   Locked lock(socket.page->send_lock);
   if (lock.error() != 0) return lock.error();
@@ -285,9 +296,9 @@ static long next_length(Socket& socket) {
 
 long ioctl(Socket& socket, int fd, unsigned long request, void* argument) {
   const bool of_data = request == FIONREAD || request == SIOCOUTQ;
-  if (of_data && socket.state() == TLS_LISTENING) return -ENOTCONN;
+  if (of_data && !socket.is_front() && socket.state() == TLS_LISTENING) return -ENOTCONN;
   if (request == FIONREAD) {
-    const long length = next_length(socket);
+    const long length = socket.is_front() ? next_length_of_members(socket) : next_length(socket);
     if (length < 0) return length;
     const auto value = static_cast<int>(length);
     return store(argument, &value, sizeof(value));

@@ -146,6 +146,28 @@ long connectx3(Use& use, int fd, void* value, socklen_t* length) {
   return result;
 }
 
+// SCTP_SOCKOPT_PEELOFF and its form with flags: the answer is a descriptor, which is the result,
+// too.
+long get_peeled_off(Socket& socket, int name, void* value, socklen_t* length) {
+  socklen_t room = 0;
+  long error = fetch(&room, length, sizeof(room));
+  if (error != 0) return error;
+  sctp_peeloff_flags_arg_t what{};
+  const auto size =
+      static_cast<socklen_t>(name == SCTP_SOCKOPT_PEELOFF ? sizeof(what.p_arg) : sizeof(what));
+  if (static_cast<int>(room) < 0 || room < size) return -EINVAL;
+  error = fetch(&what, value, size);
+  if (error != 0) return error;
+  const long fd = peel_off(socket, what.p_arg.associd, static_cast<int>(what.flags));
+  if (fd < 0) return fd;
+  what.p_arg.sd = static_cast<int>(fd);
+  error = store(length, &size, sizeof(size));
+  if (error == 0) error = store(value, &what, size);
+  if (error == 0) return fd;
+  close(static_cast<int>(fd));
+  return error;
+}
+
 long set_tcp(Use& use, int fd, int name, const void* value, socklen_t length) {
   if (!mode.tcp || name == TCP_FASTOPEN || name == TCP_ULP) return -ENOPROTOOPT;
   return name == TCP_NODELAY ? setsockopt(use, fd, IPPROTO_SCTP, SCTP_NODELAY, value, length) : 0;
@@ -171,6 +193,10 @@ long getsockopt(Use& use, int fd, int level, int name, void* value, socklen_t* l
   }
   if (level == IPPROTO_SCTP && name == SCTP_SOCKOPT_CONNECTX3) {
     return connectx3(use, fd, value, length);
+  }
+  if (level == IPPROTO_SCTP &&
+      (name == SCTP_SOCKOPT_PEELOFF || name == SCTP_SOCKOPT_PEELOFF_FLAGS)) {
+    return get_peeled_off(socket, name, value, length);
   }
   return ask_for(socket, level, name, value, length);
 }

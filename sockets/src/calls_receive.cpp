@@ -15,6 +15,7 @@
 #include "names.h"
 #include "notification.h"
 #include "raw_calls.h"
+#include "receiving.h"
 #include "socket_lock.h"
 #include "user_memory.h"
 
@@ -23,20 +24,6 @@ namespace {
 
 constexpr size_t kMaxParts = 1024;
 constexpr size_t kControl = 256;  // more than all that we write
-
-// What a call wants, and what it got.
-struct Receiving {
-  const iovec* parts = nullptr;
-  size_t count = 0;
-  int flags = 0;
-  bool wants_control = false;
-
-  int out_flags = 0;
-  bool found = false;  // a message, or one of no bytes, or none of it was asked for
-  Front front;         // what it came from
-  Front next;          // if there is one
-  bool has_next = false;
-};
 
 // Copies what is left of the content, as much as fits. -EFAULT: a part begins at null.
 long copy_out(const Rings& rings, const Content& content, uint32_t from, const Receiving& r) {
@@ -70,7 +57,8 @@ void take_away(Socket& socket, int fd, const Front& front, const Content& conten
   if (empty) mirror::take_tokens(socket, fd);
 }
 
-// Reads from the front, under the lock. `more`: there was nothing that a program sees.
+}  // namespace
+
 long read_front(Socket& socket, int fd, Receiving& r, bool& more) {
   Rings& rings = socket.rings();
   Content content;
@@ -100,7 +88,7 @@ long read_front(Socket& socket, int fd, Receiving& r, bool& more) {
   return copied;
 }
 
-enum class Look : uint8_t { kDone, kEmpty, kEnd };
+namespace {
 
 // One look at the ring, under the lock.
 Look look(Socket& socket, int fd, Receiving& r, bool again, long& result) {
@@ -149,7 +137,8 @@ long receive(Use& use, int fd, Receiving& r) {
   for (int round = 0;; ++round) {
     long result = 0;
     const uint32_t state = socket.state();
-    const Look seen = look(socket, fd, r, round > 1, result);
+    const Look seen = socket.is_front() ? look_at_members(socket, fd, r, round > 1, result)
+                                        : look(socket, fd, r, round > 1, result);
     if (seen == Look::kDone) return result;
     const int error = mirror::take_error(socket, fd);
     if (error != 0) return -error;
@@ -158,7 +147,8 @@ long receive(Use& use, int fd, Receiving& r) {
       mirror::daemon_is_gone(socket);
       continue;
     }
-    result = check_state(state, fd, r.flags);
+    const bool may_come = socket.is_front() && state != TLS_ENDED;
+    result = may_come ? 0 : check_state(state, fd, r.flags);
     if (result != 0) return result;
     const long waited = mirror::wait_in(use, fd, r.flags, state);
     fd = descriptors::current(fd, socket);
@@ -181,8 +171,12 @@ uint16_t ssn_of(const tlr_completion& head) {
   return (head.flags & TLR_MESSAGE_UNORDERED) == 0 ? head.ssn : uint16_t{0};
 }
 
-void put_info(const Socket& socket, const Receiving& r, ControlWriter& out) {
-  const tls_page& page = *socket.page;
+// The socket that a message came by, or its association's member.
+const tls_page& source_of(const Socket& socket, const Receiving& r) {
+  return r.source ? *r.source->page : *socket.page;
+}
+
+void put_info(const tls_page& page, const Receiving& r, ControlWriter& out) {
   const uint32_t wanted = load_relaxed(page.options.receive);
   const tlr_completion& head = r.front.head;
   if (wanted == 0 || head.kind != TLR_MESSAGE) return;
@@ -230,7 +224,8 @@ long fill_header(const Socket& socket, Receiving& r, msghdr* message, const msgh
   msghdr out = header;
   long error = 0;
   if (r.found && header.msg_name != nullptr) {
-    const tls_name peer = read_name(*socket.page, socket.page->peer);
+    const tls_page& page = source_of(socket, r);
+    const tls_name peer = read_name(page, page.peer);
     error = store(header.msg_name, peer.bytes, std::min<size_t>(header.msg_namelen, peer.length));
     out.msg_namelen = peer.length;
   } else if (header.msg_name != nullptr) {
@@ -239,7 +234,7 @@ long fill_header(const Socket& socket, Receiving& r, msghdr* message, const msgh
   uint8_t data[kControl];
   const size_t room = header.msg_control == nullptr ? 0 : header.msg_controllen;
   ControlWriter control(data, std::min(room, kControl));
-  if (r.found) put_info(socket, r, control);
+  if (r.found) put_info(source_of(socket, r), r, control);
   if (control.truncated()) r.out_flags |= MSG_CTRUNC;
   if (error == 0) error = store(header.msg_control, data, control.written());
   out.msg_controllen = control.written();
@@ -283,10 +278,23 @@ long recv(Use& use, int fd, void* data, size_t size, int flags) {
 
 long recvfrom(Use& use, int fd, void* data, size_t size, int flags, sockaddr* name,
               socklen_t* length) {
-  const long n = recv(use, fd, data, size, flags);
-  if (n < 0 || name == nullptr) return n;
-  tls_name peer = read_name(*use->page, use->page->peer);
-  if (n == 0) peer.length = 0;
+  if (!use->is_front() || name == nullptr) {
+    const long n = recv(use, fd, data, size, flags);
+    if (n < 0 || name == nullptr) return n;
+    tls_name peer = read_name(*use->page, use->page->peer);
+    if (n == 0) peer.length = 0;
+    const long error = store_name(peer, name, length);
+    return error != 0 ? error : n;
+  }
+  const iovec part{data, size};
+  Receiving r;
+  r.parts = &part;
+  r.count = 1;
+  r.flags = flags;
+  const long n = receive(use, fd, r);
+  if (n < 0) return n;
+  tls_name peer = read_name(source_of(*use, r), source_of(*use, r).peer);
+  if (!r.found) peer.length = 0;
   const long error = store_name(peer, name, length);
   return error != 0 ? error : n;
 }

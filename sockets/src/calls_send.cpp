@@ -14,6 +14,7 @@
 #include "mode.h"
 #include "names.h"
 #include "raw_calls.h"
+#include "sending.h"
 #include "socket_lock.h"
 #include "user_memory.h"
 
@@ -23,24 +24,15 @@ namespace {
 constexpr size_t kMaxControl = 4096;
 constexpr size_t kMaxParts = 1024;  // UIO_MAXIOV
 
-struct Sending {
-  const iovec* parts = nullptr;
-  size_t count = 0;
-  size_t length = 0;
-  const sockaddr* name = nullptr;  // the program's
-  socklen_t name_length = 0;
-  const void* control = nullptr;  // the program's
-  size_t control_length = 0;
-  int flags = 0;
-  bool is_write = false;
-};
-
 // What can't be sent at all, whatever the association does.
 long check_message(const Socket& socket, const Sending& s, const SendControl& control) {
   if (s.length > load_relaxed(socket.page->send_buffer)) return -EMSGSIZE;
   const uint16_t flags = control.info.sinfo_flags;
-  if ((flags & (SCTP_EOF | SCTP_ABORT)) != 0) return -EINVAL;  // of one-to-many sockets
-  if (s.length == 0) return -EINVAL;
+  const bool one_to_one = socket.page->type == SOCK_STREAM;
+  const bool ends = (flags & (SCTP_EOF | SCTP_ABORT)) != 0;
+  if (ends && one_to_one) return -EINVAL;
+  if ((flags & SCTP_EOF) != 0 && s.length != 0) return -EINVAL;
+  if (!ends && s.length == 0) return -EINVAL;
   if ((flags & SCTP_ADDR_OVER) != 0 && s.name == nullptr) return -EINVAL;
   return 0;
 }
@@ -53,13 +45,19 @@ long check_parts(const Sending& s) {
   return 0;
 }
 
+bool is_member(const Socket& socket) {
+  return load_relaxed(socket.page->front) != TLS_NO_FRONT;
+}
+
 // Whether the association takes messages; positive: it is being set up.
 long check_state(Socket& socket, int fd) {
   const uint32_t state = socket.state();
   if (state == TLS_ESTABLISHED) [[likely]] {
-    return (socket.shut() & TLS_SHUT_SEND) != 0 ? -EPIPE : 0;
+    if ((socket.shut() & TLS_SHUT_SEND) == 0) return 0;
+    return is_member(socket) ? -ESHUTDOWN : -EPIPE;
   }
   if (state == TLS_CONNECTING) return 1;
+  if (is_member(socket)) return -EPIPE;
   const int error = state == TLS_LISTENING ? 0 : mirror::take_error(socket, fd);
   return error != 0 ? -error : -EPIPE;
 }
@@ -100,12 +98,14 @@ bool ended_beneath(const Socket& socket) {
   return (shut & TLS_SHUT_SEND) != 0 && (shut & TLS_SHUT_ASKED) == 0;
 }
 
-long send_on(Use& use, int fd, const Outgoing& message, int flags, bool named) {
-  Socket& socket = *use;
+}  // namespace
+
+long send_on(Use& use, Socket& socket, int fd, const Outgoing& message, int flags, bool early) {
   bool stray_byte = false;
   for (;;) {
     long result = check_state(socket, fd);
-    if (result == 1 && !named) return -EPIPE;
+    if (result == 1 && !early) return -EPIPE;
+    if (result == 1 && is_member(socket)) result = 0;
     if (result == 0) {
       result = check_stream(socket, message);
       if (result == 0 && !socket.rings().fits(message.length)) result = -EMSGSIZE;
@@ -117,16 +117,43 @@ long send_on(Use& use, int fd, const Outgoing& message, int flags, bool named) {
     }
     if (result != 1) return result;
     const long waited = mirror::wait_out(use, fd, flags);
-    fd = descriptors::current(fd, socket);
+    fd = descriptors::current(fd, *use);
     if (waited == 1 && ended_beneath(socket)) return -ESRCH;
     if (waited == -EPIPE || waited == -ECONNRESET) {
-      mirror::daemon_is_gone(socket);
+      mirror::daemon_is_gone(*use);
+      if (&socket != &*use) mirror::daemon_is_gone(socket);
     } else if (waited < 0) {
       return waited;
     }
     stray_byte = true;
   }
 }
+
+long end_one(Socket& socket, int fd, const Outgoing& reason, uint16_t flags) {
+  if (!attachment::ready()) return -ECONNRESET;
+  if ((flags & SCTP_EOF) != 0) return begin_shutdown(socket);
+  const uint32_t state = socket.state();
+  {
+    Locked lock(socket.page->send_lock);
+    if (lock.error() != 0) return lock.error();
+    if (lock.inherited()) socket.rings().repair_sending();
+    if (reason.length != 0 && socket.rings().room_for(reason.length)) {
+      socket.rings().submit(reason, TLR_OP_ABORT);
+    } else if (!socket.rings().submit(TLR_OP_ABORT)) {
+      return -EAGAIN;
+    }
+    attachment::kick(load_relaxed(socket.page->worker), socket.page->index);
+  }
+  // It is over when the call returns, as on Linux, unless nobody has read for long.
+  constexpr int kPatience = 200;
+  if (is_member(socket)) {
+    const long waited = mirror::wait_for_another_state(socket, fd, state, kPatience);
+    return waited == -EINTR || waited == -EAGAIN ? 0 : waited;
+  }
+  return 0;
+}
+
+namespace {
 
 // Of an association with several addresses it may be another one.
 long find_peer(Use& use, int fd, const sockaddr_storage& name, socklen_t length) {
@@ -137,18 +164,28 @@ long find_peer(Use& use, int fd, const sockaddr_storage& name, socklen_t length)
   return error == 0 ? 0 : -EADDRNOTAVAIL;
 }
 
+}  // namespace
+
+long fetch_name(const Sending& s, sockaddr_storage& out) {
+  out = sockaddr_storage{};
+  if (s.name_length > sizeof(out)) return -EINVAL;
+  const long error = fetch(&out, s.name, s.name_length);
+  if (error != 0) return error;
+  const socklen_t whole = out.ss_family == AF_INET    ? sizeof(sockaddr_in)
+                          : out.ss_family == AF_INET6 ? sizeof(sockaddr_in6)
+                                                      : sizeof(out) + 1;
+  return s.name_length < whole ? -EINVAL : 0;
+}
+
+namespace {
+
 // The address of a message on a one-to-one socket: of its peer, or the association is begun with
 // it.
 long check_name(Use& use, int fd, const Sending& s) {
   if (s.name == nullptr) return 0;
-  sockaddr_storage name{};
-  if (s.name_length > sizeof(name)) return -EINVAL;
-  long error = fetch(&name, s.name, s.name_length);
+  sockaddr_storage name;
+  long error = fetch_name(s, name);
   if (error != 0) return error;
-  const socklen_t whole = name.ss_family == AF_INET    ? sizeof(sockaddr_in)
-                          : name.ss_family == AF_INET6 ? sizeof(sockaddr_in6)
-                                                       : sizeof(name) + 1;
-  if (s.name_length < whole) return -EINVAL;
   const uint32_t state = use->state();
   if (state == TLS_FRESH) {
     error = connect_to(use, fd, &name, s.name_length, nullptr);
@@ -174,6 +211,8 @@ long control_of(const Sending& s, SendControl& out) {
   return error != 0 ? error : parse_control(data, s.control_length, out);
 }
 
+}  // namespace
+
 Outgoing outgoing(const Socket& socket, const Sending& s, const SendControl& control) {
   const tls_options& defaults = socket.page->options;
   const bool given = control.has_sndrcv || control.has_sndinfo;
@@ -193,15 +232,23 @@ Outgoing outgoing(const Socket& socket, const Sending& s, const SendControl& con
   return out;
 }
 
-long send_checked(Use& use, int fd, const Sending& s) {
-  if (use->state() == TLS_LISTENING) return -EPIPE;
+namespace {
+
+long send_checked(Use& use, int fd, Sending& s) {
+  const bool one_to_one = use->page->type == SOCK_STREAM;
+  if (one_to_one && use->state() == TLS_LISTENING) return -EPIPE;
   SendControl control;
   long error = control_of(s, control);
   if (error == 0) error = check_message(*use, s, control);
+  if (error == 0 && use->is_front()) return send_many(use, fd, s, control);
+  if (!one_to_one) s.name = nullptr;  // peeled off: there is but one
   if (error == 0) error = check_name(use, fd, s);
   if (error == 0) error = check_parts(s);
   if (error != 0) return error;
-  return send_on(use, fd, outgoing(*use, s, control), s.flags, s.name != nullptr);
+  const Outgoing message = outgoing(*use, s, control);
+  const uint16_t flags = control.info.sinfo_flags;
+  if ((flags & (SCTP_EOF | SCTP_ABORT)) != 0) return end_one(*use, fd, message, flags);
+  return send_on(use, *use, fd, message, s.flags, s.name != nullptr || !one_to_one);
 }
 
 // A program of TCP's expects that any length goes, in part if need be.

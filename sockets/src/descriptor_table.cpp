@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include "members.h"
 #include "raw_calls.h"
 
 namespace trunkline::sctp::descriptors {
@@ -64,18 +65,27 @@ void put_in(int fd, Socket& socket) {
 
 }  // namespace
 
-Socket* acquire(int fd) {
-  Socket* const socket = __atomic_load_n(&sockets[fd], __ATOMIC_ACQUIRE);
+Socket* acquire_at(Socket* const& place) {
+  Socket* const socket = __atomic_load_n(&place, __ATOMIC_ACQUIRE);
   if (socket == nullptr || !count_up(*socket)) return nullptr;
   // Between the two the object may have become another socket's.
-  if (__atomic_load_n(&sockets[fd], __ATOMIC_SEQ_CST) == socket) return socket;
+  if (__atomic_load_n(&place, __ATOMIC_SEQ_CST) == socket) return socket;
   drop(*socket);
   return nullptr;
+}
+
+Socket* acquire(int fd) {
+  return acquire_at(sockets[fd]);
+}
+
+void hold(Socket& socket) {
+  __atomic_add_fetch(&socket.references, 1, __ATOMIC_RELAXED);
 }
 
 void drop(Socket& socket) {
   if (__atomic_sub_fetch(&socket.references, 1, __ATOMIC_ACQ_REL) != 0) return;
   if (socket.kept >= 0) raw::close(socket.kept);
+  members::forget_all(socket);
   const Guard guard;
   unmap_socket(socket);
   socket.next_free = free_sockets;

@@ -42,6 +42,10 @@ bool add(int fd, Socket& socket);
 // As Use, but the caller's to drop().
 Socket* acquire(int fd);
 void drop(Socket& socket);
+// Likewise of whatever socket a place names, which may change meanwhile. Null: none.
+Socket* acquire_at(Socket* const& place);
+// One reference more to a socket that the caller has one of.
+void hold(Socket& socket);
 // `to` is the same open description as `from`, or none of ours if `from` is not.
 void copy(int from, int to);
 void forget(int fd);

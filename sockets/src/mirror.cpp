@@ -2,12 +2,14 @@
 #include "mirror.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 
 #include "libc_calls.h"
 #include "raw_calls.h"
+#include "ready.h"
 #include "socket_lock.h"
 
 namespace trunkline::sctp::mirror {
@@ -53,6 +55,10 @@ class Waiting {
   descriptors::Use& use_;
 };
 
+bool has_something(Socket& socket) {
+  return socket.is_front() ? !ReadyRings(socket).empty() : socket.rings().has_completion();
+}
+
 void release_use(void* use) {
   static_cast<descriptors::Use*>(use)->release();
 }
@@ -64,7 +70,7 @@ void take_tokens(Socket& socket, int fd) {
   if (load_seq_cst(tokens) == 0) return;
   const uint32_t n = __atomic_exchange_n(&tokens, 0, __ATOMIC_SEQ_CST);
   if (n == 0) return;
-  if (socket.rings().has_completion()) {
+  if (has_something(socket)) {
     __atomic_fetch_add(&tokens, n, __ATOMIC_SEQ_CST);
     return;
   }
@@ -115,6 +121,31 @@ long wait_out(descriptors::Use& use, int fd, int flags) {
   return n;
 }
 
+long wait_for_another_state(Socket& member, int fd, uint32_t state, int milliseconds) {
+  constexpr int kSlice = 100;
+  tls_page& page = *member.page;
+  __atomic_fetch_add(&page.waiting, 1, __ATOMIC_SEQ_CST);
+  long result = 0;
+  for (int left = milliseconds; result == 0 && load_seq_cst(page.state) == state;) {
+    const int slice = left >= 0 && left < kSlice ? left : kSlice;
+    if (left == 0) {
+      result = -EAGAIN;
+      break;
+    }
+    const timespec limit{0, slice * 1'000'000L};
+    const long woken =
+        raw::checked(::syscall(SYS_futex, &page.state, FUTEX_WAIT, state, &limit, nullptr, 0));
+    if (woken == -EINTR) result = -EINTR;
+    if (woken != -ETIMEDOUT) continue;
+    if (left > 0) left -= slice;
+    uint8_t byte = 0;
+    const long there = raw::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (there == 0 || there == -ECONNRESET) result = -ECONNRESET;
+  }
+  __atomic_fetch_add(&page.waiting, ~0u, __ATOMIC_SEQ_CST);
+  return result;
+}
+
 void wait_for_the_end_of_connect(const Socket& socket) {
   for (int i = 0; i < 10000 && socket.state() == TLS_CONNECTING; ++i) ::sched_yield();
 }
@@ -136,9 +167,9 @@ int take_error(Socket& socket, int fd) {
       static_cast<int>(__atomic_exchange_n(&socket.page->error, 0, __ATOMIC_SEQ_CST));
   if (error == 0) return 0;
   Locked lock(socket.page->receive_lock);
-  if (lock.error() == 0 && !socket.rings().has_completion()) take_tokens(socket, fd);
+  if (lock.error() == 0 && !has_something(socket)) take_tokens(socket, fd);
   lock.release();
-  if (state == TLS_FRESH) put_ballast(socket, fd);
+  if (state == TLS_FRESH && !socket.is_front()) put_ballast(socket, fd);
   return error;
 }
 

@@ -27,6 +27,10 @@ void note_stray_byte(Socket& socket);
 long wait_in(descriptors::Use& use, int fd, int flags, uint32_t state);
 // 1: there was room for a byte, which is the daemon's now; or a negative errno.
 long wait_out(descriptors::Use& use, int fd, int flags);
+// Of a member, which has no handle: until its state is another one, or so many milliseconds are
+// over (negative: without end). 0, -EAGAIN, -EINTR, or -ECONNRESET: the daemon is gone. `fd`: its
+// front's.
+long wait_for_another_state(Socket& member, int fd, uint32_t state, int milliseconds);
 // The pending error as a positive errno, or 0; who takes it puts the handle back as it was.
 int take_error(Socket& socket, int fd);
 // The worker that ends a connect writes the error first, and the state last, when the handle says

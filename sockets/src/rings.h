@@ -51,8 +51,8 @@ class Rings : public RingEnd {
   // Could ever hold a message of that length.
   [[nodiscard]] bool fits(uint32_t length) const { return slots_for(length) <= tx_slots_; }
   // Only after room_for(). The worker sees it at once, but must be kicked.
-  void submit(const Outgoing& message);
-  // Another operation. False: the ring is full.
+  void submit(const Outgoing& message, tlr_operation operation = TLR_OP_SEND);
+  // Another operation, without bytes. False: the ring is full.
   [[nodiscard]] bool submit(tlr_operation operation);
   // After a holder has died with the lock.
   void repair_sending();
@@ -75,6 +75,12 @@ class Rings : public RingEnd {
   void set_read_of_front(uint32_t bytes) { store_relaxed(page_.rx_offset, bytes); }
 
   // -- any
+  [[nodiscard]] uint32_t consumed() const {
+    return load_relaxed(shared_->completion_consumed.value);
+  }
+  [[nodiscard]] uint32_t produced() const {
+    return load_seq_cst(shared_->completion_produced.value);
+  }
   [[nodiscard]] bool has_completion() const {
     return load_seq_cst(shared_->completion_produced.value) !=
            load_relaxed(shared_->completion_consumed.value);

@@ -85,7 +85,7 @@ void Rings::publish(const tlr_submission& entry) {
   store_seq_cst(shared_->submission_produced.value, at + 1);
 }
 
-void Rings::submit(const Outgoing& message) {
+void Rings::submit(const Outgoing& message, tlr_operation operation) {
   uint32_t top = load_relaxed(page_.tx_free_count);
   const uint32_t head = std::min<uint32_t>(tx_free_[--top], tx_slots_ - 1);
   uint32_t last = head;
@@ -97,7 +97,7 @@ void Rings::submit(const Outgoing& message) {
   fill(head, message);
 
   tlr_submission entry{};
-  entry.op = TLR_OP_SEND;
+  entry.op = static_cast<uint8_t>(operation);
   entry.flags = message.flags;
   entry.stream = message.stream;
   entry.ppid = message.ppid;

@@ -24,7 +24,7 @@ bool makes_sense(const tls_page& page, uint64_t size) {
          is_power_of_two(g.return_size) && g.tx_slots != 0 && g.tx_slots <= TLR_MAX_SLOTS &&
          g.rx_slots != 0 && g.rx_slots <= TLR_MAX_SLOTS && g.slot_size >= 64 &&
          g.slot_size <= TLR_MAX_SLOT_SIZE && page.index < TLS_MAX_SOCKETS &&
-         tls_layout_of(&g).size <= size;
+         page.ready_rings <= TLR_MAX_WORKERS + 1 && tls_size_of(&g, page.ready_rings) <= size;
 }
 
 }  // namespace
@@ -50,6 +50,7 @@ Socket* map_socket(int memory_fd) {
   socket->size = size;
   socket->lingers = false;
   socket->kept = -1;
+  socket->members = nullptr;
   ::new (socket->rings_memory)
       Rings(*page, static_cast<uint8_t*>(at), tls_layout_of(&page->geometry));
   __atomic_store_n(&socket->references, 1, __ATOMIC_RELEASE);

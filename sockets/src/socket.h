@@ -10,6 +10,8 @@
 
 namespace trunkline::sctp {
 
+struct MemberTable;  // members.h
+
 struct Socket {
   uint32_t references = 0;   // descriptors, and calls under way; 0: unused
   uint32_t descriptors = 0;  // of them; the table's mutex
@@ -17,11 +19,14 @@ struct Socket {
   int kept = -1;             // the handle, if all descriptors were closed beneath calls under way
   Socket* next_free = nullptr;
   tls_page* page = nullptr;
-  uint64_t size = 0;  // bytes that are mapped
+  uint64_t size = 0;               // bytes that are mapped
+  MemberTable* members = nullptr;  // of a front, once it has any
   alignas(Rings) unsigned char rings_memory[sizeof(Rings)];
 
   [[nodiscard]] Rings& rings() { return *reinterpret_cast<Rings*>(rings_memory); }
 
+  // A one-to-many socket: its messages are in the rings of its members.
+  [[nodiscard]] bool is_front() const { return page->ready_rings != 0; }
   // The words of the page that the daemon or other holders change.
   [[nodiscard]] uint32_t state() const { return load_acquire(page->state); }
   [[nodiscard]] uint32_t shut() const { return load_acquire(page->shut); }

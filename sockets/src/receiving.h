@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the calls that receive have in common: calls_receive.cpp, and for one-to-many sockets
+// calls_receive_many.cpp.
+#pragma once
+
+#include <sys/socket.h>
+
+#include "members.h"
+#include "rings.h"
+
+namespace trunkline::sctp::calls {
+
+// What a call wants, and what it got.
+struct Receiving {
+  const iovec* parts = nullptr;
+  size_t count = 0;
+  int flags = 0;
+  bool wants_control = false;
+
+  int out_flags = 0;
+  bool found = false;  // a message, or one of no bytes, or none of it was asked for
+  Front front;         // what it came from
+  Front next;          // if there is one
+  bool has_next = false;
+  Member source;  // of a one-to-many socket: whose it is
+};
+
+enum class Look : uint8_t { kDone, kEmpty, kEnd };
+
+// Reads from the front, under the receive lock. `more`: there was nothing that a program sees.
+long read_front(Socket& socket, int fd, Receiving& r, bool& more);
+// One look at all that the members of a front have.
+Look look_at_members(Socket& front, int fd, Receiving& r, bool again, long& result);
+// The bytes of the next message or notification of a front that are unread.
+long next_length_of_members(Socket& front);
+
+}  // namespace trunkline::sctp::calls

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the calls that send have in common: calls_send.cpp, and for one-to-many sockets
+// calls_send_many.cpp.
+#pragma once
+
+#include <sys/socket.h>
+
+#include "ancillary.h"
+#include "calls.h"
+#include "rings.h"
+
+namespace trunkline::sctp::calls {
+
+struct Sending {
+  const iovec* parts = nullptr;
+  size_t count = 0;
+  size_t length = 0;
+  const sockaddr* name = nullptr;  // the program's
+  socklen_t name_length = 0;
+  const void* control = nullptr;  // the program's
+  size_t control_length = 0;
+  int flags = 0;
+  bool is_write = false;
+};
+
+// The message as `socket` sends it, with its defaults for what was not said.
+[[nodiscard]] Outgoing outgoing(const Socket& socket, const Sending& s, const SendControl& control);
+// The program's address in our memory: of a family and length that there are.
+[[nodiscard]] long fetch_name(const Sending& s, sockaddr_storage& out);
+// Sends by `socket`, which is that of `use` or a member of it, and waits for room as `fd`, the
+// handle, says. `early`: also while the association is being set up.
+[[nodiscard]] long send_on(Use& use, Socket& socket, int fd, const Outgoing& message, int flags,
+                           bool early);
+// SCTP_EOF or SCTP_ABORT: the end of that association.
+[[nodiscard]] long end_one(Socket& socket, int fd, const Outgoing& reason, uint16_t flags);
+// On a one-to-many socket; everything was checked that can be without looking at an association.
+[[nodiscard]] long send_many(Use& use, int fd, const Sending& s, const SendControl& control);
+
+}  // namespace trunkline::sctp::calls
