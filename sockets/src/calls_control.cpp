@@ -238,7 +238,6 @@ long connect(Use& use, int fd, const sockaddr* name, socklen_t length) {
 long shutdown(Socket& socket, int fd, int how) {
   if (how < SHUT_RD || how > SHUT_RDWR) return -EINVAL;
   const uint32_t state = socket.state();
-  if (socket.is_front() && state == TLS_FRESH) return -ENOTCONN;
   if (state == TLS_LISTENING) {
     if (how == SHUT_WR) return 0;
     return ask(socket, TLS_SHUTDOWN, how, nullptr, 0);
