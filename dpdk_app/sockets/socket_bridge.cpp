@@ -28,6 +28,7 @@ size_t SocketBridge::drain(TimePoint now) {
   size_t done = processes_.empty() ? 0 : take_all_kicks(now);
   if (!again_.empty()) done += look_again(now);
   if (!changed_.empty()) tell_unread();
+  if (!idle_.empty()) close_idle(now);
   return done;
 }
 
@@ -187,6 +188,7 @@ SocketBridge::Taken SocketBridge::take_send(TimePoint now, SocketEnd& socket,
     const uint64_t units = appring::units_of(submission.length);
     socket.user().shares[config_.worker].units += units;
     units_ += units;
+    socket.notes.used = now;
     count(SocketCounter::k_socket_messages_in);
     return Taken::kYes;
   }

@@ -9,9 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "appring/bridge.h"
@@ -60,6 +62,11 @@ class SocketBridge final : public appring::EventTaker {
                 const Profile& profile, int pair_fd = -1);
   // Aborts what is parked there.
   void unlisten(TimePoint now, const LocalEndName& name);
+  // What a socket has from the beginning of its association on.
+  struct Terms {
+    uint32_t receive_buffer = 0;  // SO_RCVBUF: see set_receive_buffer()
+    Duration autoclose{0};        // SCTP_AUTOCLOSE: zero, never
+  };
   struct ConnectCommand {
     LocalEndName from;
     std::vector<IpAddress> peers;
@@ -68,6 +75,8 @@ class SocketBridge final : public appring::EventTaker {
   };
   // kOk: kConnected or kFailed follows; page.assoc_id is written, the state is CONNECTING.
   Status connect(TimePoint now, SocketEnd& socket, const ConnectCommand& command);
+  // After connect() or accept(): the association is shut down when it has been idle for so long.
+  void begin_autoclose(TimePoint now, SocketEnd& socket, Duration idle);
   // The parked association is the socket's: its names and state are in the page, what waited is in
   // its channel. One that has ended meanwhile is, too: the socket is ENDED at once.
   // kNoSuchAssociation: nobody is parked under that name.
@@ -102,6 +111,10 @@ class SocketBridge final : public appring::EventTaker {
   void flush();  // completions and the ends of sends become visible; tokens
   void arm();
   [[nodiscard]] bool has_work() const;
+  // When drain() has something to do though nobody asked; never, if nothing.
+  [[nodiscard]] TimePoint next_deadline() const {
+    return idle_.empty() ? TimePoint::never() : idle_.begin()->first;
+  }
   void disarm();
   [[nodiscard]] int wait_fd() const {
     return epoll_fd_;
@@ -224,6 +237,8 @@ class SocketBridge final : public appring::EventTaker {
   void let_go(SocketEnd& socket);     // and tell that it is gone
   void let_go_of(SocketEnd& socket);  // without
   void end_association(TimePoint now, AssocId id, bool abort);
+  void close_idle(TimePoint now);
+  void forget_idle(SocketEnd& socket);
   void stop_listening(TimePoint now, uint32_t index);
 
   // -- kicks (socket_bridge_kicks.cpp)
@@ -255,8 +270,9 @@ class SocketBridge final : public appring::EventTaker {
   uint32_t kickers_ = 1;           // processes that had kicks in the last one
   uint32_t submissions_left_ = 0;  // of this turn
   std::vector<SocketEnd*> dirty_;
-  std::vector<SocketEnd*> again_;  // stalled, or with more to do
-  std::vector<uint32_t> changed_;  // indices in assocs_
+  std::vector<SocketEnd*> again_;                  // stalled, or with more to do
+  std::vector<uint32_t> changed_;                  // indices in assocs_
+  std::set<std::pair<TimePoint, uint32_t>> idle_;  // sockets by their index: Notes::idle_until
   size_t association_count_ = 0;
   int epoll_fd_ = -1;
   bool retry_ = false;  // there is room where there was none

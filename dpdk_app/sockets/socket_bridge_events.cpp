@@ -91,8 +91,10 @@ void SocketBridge::on_own_event(TimePoint now, SocketEnd& socket, Event& event) 
     finish_send(socket, event.payload.size());
     return on_send_failed(now, socket, event);
   }
+  if (event.kind == EventKind::kMessage) socket.notes.used = now;
   if (is_final(event.kind)) {
     forget(*find(event.assoc));
+    forget_idle(socket);
     socket.notes.alive = false;
   }
   if (socket.notes.closing) {
@@ -287,8 +289,8 @@ void SocketBridge::drop_backlog(TimePoint now, SocketEnd& socket) {
 void SocketBridge::shut_receiving(SocketEnd& socket) {
   // A reader that sees the end must find what came before it.
   const bool news = socket.channel().publish();
-  set_bits(socket.page().shut, TLS_SHUT_RECEIVE);
-  if (socket.is_member()) {
+  if (!socket.was_member()) set_bits(socket.page().shut, TLS_SHUT_RECEIVE);
+  if (socket.was_member()) {
     if (news) socket.announce(config_.worker);
     return;
   }

@@ -336,6 +336,7 @@ void SocketBridge::close(TimePoint now, SocketEnd& socket, bool abort) {
   SocketEnd::Notes& notes = socket.notes;
   if (!notes.known) return mail_.tell({NewsKind::kGone, config_.worker, &socket, notes.assoc});
   if (std::exchange(notes.closing, true)) return;
+  forget_idle(socket);
   take_returns(socket);
   const bool unread = notes.alive && socket.channel().has_unread_messages();
   drop_backlog(now, socket);
@@ -363,16 +364,46 @@ void SocketBridge::finish_close(TimePoint now, SocketEnd& socket) {
   end_association(now, notes.assoc, false);
 }
 
+// ---------------------------------------------------------------- idle ones
+
+void SocketBridge::begin_autoclose(TimePoint now, SocketEnd& socket, Duration idle) {
+  if (idle == Duration{0} || !socket.notes.alive) return;
+  socket.notes.autoclose = idle;
+  socket.notes.used = now;
+  socket.notes.idle_until = now + idle;
+  idle_.emplace(socket.notes.idle_until, socket.index());
+}
+
+void SocketBridge::forget_idle(SocketEnd& socket) {
+  if (socket.notes.autoclose == Duration{0}) return;
+  idle_.erase({socket.notes.idle_until, socket.index()});
+  socket.notes.autoclose = Duration{0};
+}
+
+void SocketBridge::close_idle(TimePoint now) {
+  while (!idle_.empty() && idle_.begin()->first <= now) {
+    SocketEnd& socket = *sockets_[idle_.begin()->second];
+    SocketEnd::Notes& notes = socket.notes;
+    idle_.erase(idle_.begin());
+    notes.idle_until = notes.used + notes.autoclose;
+    if (notes.idle_until > now) {
+      idle_.emplace(notes.idle_until, socket.index());
+      continue;
+    }
+    notes.autoclose = Duration{0};
+    count(SocketCounter::k_socket_autoclosed);
+    take_shutdown(now, socket);
+  }
+}
+
 void SocketBridge::peel_off(SocketEnd& socket) {
   socket.channel().publish();
   socket.leave_front();
-  if ((load_relaxed(socket.page().shut) & TLS_SHUT_RECEIVE) == 0) return;
-  socket.send_end();
-  socket.notes.at_end = true;
 }
 
 void SocketBridge::let_go_of(SocketEnd& socket) {
   socket.channel().publish();
+  forget_idle(socket);
   sockets_[socket.index()] = nullptr;
   if (socket.notes.dirty) std::erase(dirty_, &socket);
   if (socket.notes.again) std::erase(again_, &socket);

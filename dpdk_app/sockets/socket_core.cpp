@@ -306,6 +306,11 @@ void SocketCore::destroy(Socket& socket) {
   retry_binds();
 }
 
+SocketBridge::Terms SocketCore::terms_of(const Socket& socket) {
+  const SocketOptions& options = socket.object->options();
+  return {options.receive_buffer, std::chrono::seconds(options.autoclose)};
+}
+
 uint16_t SocketCore::next_worker() {
   const uint16_t out = next_worker_;
   next_worker_ = static_cast<uint16_t>((next_worker_ + 1) % workers_.count());

@@ -112,6 +112,7 @@ class SocketCore {
   void part_from(Socket& socket, bool abort);
   void destroy(Socket& socket);
   [[nodiscard]] uint16_t next_worker();
+  [[nodiscard]] static SocketBridge::Terms terms_of(const Socket& socket);
   [[nodiscard]] bool ports_come_back() const;
   void retry_binds();
   void note_handle(Socket& socket, int handle);  // before it is given away
@@ -174,7 +175,8 @@ class SocketCore {
   void peel_off(Process& process, Socket& front, uint32_t id);
   void peeled_off(Ticket ticket, uint64_t serial);
   [[nodiscard]] bool get_of_member(Process& process, Socket& front, const Request& request);
-  void list_members(Ticket ticket, const Socket& front, int name, size_t room);
+  [[nodiscard]] static bool lists_members(int name);
+  void list_members(Ticket ticket, const std::vector<uint32_t>& ids, int name, size_t room);
   int set_at(Socket& member, int level, int name, std::span<const uint8_t> value);
   void bring_up_to_date(Socket& member, OptionEffects effects);
   [[nodiscard]] bool set_of_member(Process& process, Socket& front, const Request& request);

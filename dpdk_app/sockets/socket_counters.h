@@ -47,6 +47,7 @@ namespace trunkline::sockets {
   X(abort_socket_backlog, "associations aborted because a program does not read")                \
   X(abort_socket_memory, "associations aborted because the shard could not keep a message")      \
   X(abort_socket_message, "associations aborted: a message larger than all slots of a socket")   \
+  X(socket_autoclosed, "associations of one-to-many sockets shut down because they were idle")    \
   X(abort_unread, "associations aborted because their socket was closed with unread messages")
 // clang-format on
 

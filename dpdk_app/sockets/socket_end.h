@@ -60,6 +60,9 @@ class SocketEnd {
     bool again = false;       // has more to do than one turn has time for
     bool at_end = false;      // end of file was sent: no tokens any more
     bool born_over = false;   // its association was over when it was accepted
+    Duration autoclose{0};    // how long its association may be idle; zero: for ever
+    TimePoint used;           // when a message last went or came
+    TimePoint idle_until;     // when that is looked at
   };
   // Null with errno set. `family`, `type` as of socket(2).
   static std::unique_ptr<SocketEnd> create(uint32_t index, uint64_t key, uint32_t family,
@@ -81,6 +84,8 @@ class SocketEnd {
   [[nodiscard]] bool is_front() const { return !ready_.empty(); }
   // The worker's, once it knows it.
   [[nodiscard]] bool is_member() const { return front_ != nullptr && !on_its_own_; }
+  // Of a one-to-many socket, peeled off or not: the end of its association is no end of file.
+  [[nodiscard]] bool was_member() const { return front_ != nullptr; }
   [[nodiscard]] int memory_fd() const { return memory_fd_; }
   // The daemon's end of the pair, never blocking. The program's is given away once: take_handle().
   [[nodiscard]] int pair_fd() const { return pair_fd_; }

@@ -74,7 +74,8 @@ void SocketCore::find_member(Process& process, Socket& front, const Request& req
   } else if (query.index != TLS_NO_FRONT) {
     // Also of one that is over: there may be something to read.
     found = query.index < by_index_.size() ? by_index_[query.index] : nullptr;
-    if (found != nullptr && found->front != front.serial) found = nullptr;
+    const bool ours = found != nullptr && found->front == front.serial && !found->peeled_off;
+    if (!ours) found = nullptr;
   } else {
     found = member_with(front, addresses);
     if (found == nullptr && request.head.a != TLS_ONLY_LOOK) {
@@ -156,7 +157,7 @@ void SocketCore::begin_association(Process& process, Socket& front, const tls_me
   command.peers = plan.peers;
   command.peer_port = PortNumber(plan.peer_port);
   command.profile = fresh->profile = object.profile();
-  workers_.connect(fresh->worker, *fresh->end, std::move(command), object.options().receive_buffer,
+  workers_.connect(fresh->worker, *fresh->end, std::move(command), terms_of(*fresh),
                    [this, ticket, serial = fresh->serial, from = front.serial](Status status) {
                      begun(ticket, serial, from, status);
                    });
@@ -173,6 +174,9 @@ void SocketCore::begun(Ticket ticket, uint64_t serial, uint64_t from, Status sta
   if (member->closing) return answer(ticket, EBADF);
   if (Socket* const front = find(from)) {
     front->members.name(serial, load(member->end->page().assoc_id));
+    // As on Linux, getsockname() tells where it connected from last.
+    front->object->set_source(member->end->page().local);
+    set_names(*front);
   }
   give_member(ticket, serial);
 }
@@ -192,7 +196,7 @@ void SocketCore::accept_member(Socket& front, const News& news) {
   update_page(*fresh);
   fresh->end->set_names(fresh->object->name_to_connect_from(), {});
   front.members.add(fresh->serial, news.peers, news.peer_port.value);
-  workers_.accept(news.worker, news.assoc, *fresh->end, fresh->object->options().receive_buffer,
+  workers_.accept(news.worker, news.assoc, *fresh->end, terms_of(*fresh),
                   [this, from = front.serial, serial = fresh->serial](Status status) {
                     Socket* const member = find(serial);
                     if (member == nullptr) return;
@@ -299,8 +303,8 @@ bool SocketCore::get_of_member(Process& process, Socket& front, const Request& r
       break;
     case OptionScope::kSocket:
       if (head.a != IPPROTO_SCTP) return false;
-      if (head.b != SCTP_GET_ASSOC_NUMBER && head.b != SCTP_GET_ASSOC_ID_LIST) return false;
-      list_members(process.id, front, head.b, head.length);
+      if (!lists_members(head.b)) return false;
+      list_members(process.id, front.members.ids(), head.b, head.length);
       return true;
   }
   if (member == nullptr) {
@@ -321,8 +325,12 @@ bool SocketCore::get_of_member(Process& process, Socket& front, const Request& r
   return true;
 }
 
-void SocketCore::list_members(Ticket ticket, const Socket& front, int name, size_t room) {
-  const std::vector<uint32_t> ids = front.members.ids();
+bool SocketCore::lists_members(int name) {
+  return name == SCTP_GET_ASSOC_NUMBER || name == SCTP_GET_ASSOC_ID_LIST;
+}
+
+void SocketCore::list_members(Ticket ticket, const std::vector<uint32_t>& ids, int name,
+                              size_t room) {
   std::vector<uint8_t> body(sizeof(uint32_t));
   const auto count = static_cast<uint32_t>(ids.size());
   std::memcpy(body.data(), &count, sizeof(count));

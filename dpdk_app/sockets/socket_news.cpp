@@ -97,7 +97,7 @@ void SocketCore::accept_parked(const News& news) {
   fresh->end->set_names(fresh->object->name_to_connect_from(), {});
   const uint64_t from = listener->serial;
   const uint64_t serial = fresh->serial;
-  workers_.accept(news.worker, news.assoc, *fresh->end, fresh->object->options().receive_buffer,
+  workers_.accept(news.worker, news.assoc, *fresh->end, terms_of(*fresh),
                   [this, from, serial](Status status) {
                     Socket* const accepted = find(serial);
                     if (accepted == nullptr) return;

@@ -181,8 +181,7 @@ void SocketCore::connect(Process& process, Socket& socket, std::span<const uint8
   command.peer_port = PortNumber(plan.peer_port);
   command.profile = socket.profile = plan.profile;
   const uint64_t serial = socket.serial;
-  workers_.connect(socket.worker, *socket.end, std::move(command),
-                   socket.object->options().receive_buffer,
+  workers_.connect(socket.worker, *socket.end, std::move(command), terms_of(socket),
                    [this, ticket, serial, form](Status status) {
                      Socket* const again = find(serial);
                      if (again == nullptr || again->closing) return answer(ticket, EBADF);
@@ -209,6 +208,9 @@ void SocketCore::get_option(Process& process, Socket& socket, const Request& req
     return connect(process, socket, request.body.subspan(sizeof(sctp_getaddrs_old)), head.b);
   }
   if (socket.end->is_front() && get_of_member(process, socket, request)) return;
+  if (socket.peeled_off && head.a == IPPROTO_SCTP && lists_members(head.b)) {
+    return list_members(process.id, {load(socket.end->page().assoc_id)}, head.b, head.length);
+  }
   const Ticket ticket = process.id;
   const uint64_t serial = socket.serial;
   const std::vector<uint8_t> there = copy(request.body);

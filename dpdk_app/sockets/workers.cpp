@@ -115,21 +115,23 @@ void Workers::remove_process(std::span<const KickArea> areas, std::function<void
 }
 
 void Workers::connect(uint16_t worker, SocketEnd& socket, SocketBridge::ConnectCommand command,
-                      uint32_t room, std::function<void(Status)> done) {
+                      SocketBridge::Terms terms, std::function<void(Status)> done) {
   SocketMail* const mail = mails_[worker];
   mail->post([=, &socket, command = std::move(command)](SocketBridge& bridge, TimePoint now) {
-    bridge.set_receive_buffer(socket, room);
+    bridge.set_receive_buffer(socket, terms.receive_buffer);
     const Status status = bridge.connect(now, socket, command);
+    if (status == Status::kOk) bridge.begin_autoclose(now, socket, terms.autoclose);
     mail->answer([=] { done(status); });
   });
 }
 
-void Workers::accept(uint16_t worker, AssocId parked, SocketEnd& socket, uint32_t room,
+void Workers::accept(uint16_t worker, AssocId parked, SocketEnd& socket, SocketBridge::Terms terms,
                      std::function<void(Status)> done) {
   SocketMail* const mail = mails_[worker];
   mail->post([=, &socket](SocketBridge& bridge, TimePoint now) {
-    bridge.set_receive_buffer(socket, room);
+    bridge.set_receive_buffer(socket, terms.receive_buffer);
     const Status status = bridge.accept(now, parked, socket);
+    if (status == Status::kOk) bridge.begin_autoclose(now, socket, terms.autoclose);
     mail->answer([=] { done(status); });
   });
 }

@@ -29,10 +29,9 @@ class Workers {
   void add_process(std::span<const KickArea> areas);
   void remove_process(std::span<const KickArea> areas, std::function<void()> done);
 
-  // `room`: SO_RCVBUF.
   void connect(uint16_t worker, SocketEnd& socket, SocketBridge::ConnectCommand command,
-               uint32_t room, std::function<void(Status)> done);
-  void accept(uint16_t worker, AssocId parked, SocketEnd& socket, uint32_t room,
+               SocketBridge::Terms terms, std::function<void(Status)> done);
+  void accept(uint16_t worker, AssocId parked, SocketEnd& socket, SocketBridge::Terms terms,
               std::function<void(Status)> done);
   void set_receive_buffer(uint16_t worker, SocketEnd& socket, uint32_t room);
   void refuse(uint16_t worker, AssocId parked);

@@ -184,7 +184,8 @@ void Worker::rest() {
   if (now_ - last_work_ > kTraffic) {
     timeout = shard_.association_count() == 0 ? kLongestQuietWait : kLongestIdleWait;
   }
-  const TimePoint deadline = shard_.next_deadline();
+  TimePoint deadline = shard_.next_deadline();
+  if (sockets_ != nullptr) deadline = std::min(deadline, sockets_->next_deadline());
   if (!deadline.is_never()) timeout = std::min(timeout, deadline - now_);
   for (const auto& queue : ports_) {
     if (!queue->idle()) return;  // frames wait for room in a send queue

@@ -45,7 +45,8 @@ uint32_t pack_names(const sockaddr_storage& name, const SendControl& control, ui
 }
 
 // The one with the peer that the program named, which is begun if there is none.
-long find_by_name(Socket& front, const Sending& s, const SendControl& control, Member& out) {
+long find_by_name(Socket& front, const Sending& s, const SendControl& control, Member& out,
+                  bool& begun) {
   sockaddr_storage name;
   const long error = fetch_name(s, name);
   if (error != 0) return error;
@@ -58,9 +59,12 @@ long find_by_name(Socket& front, const Sending& s, const SendControl& control, M
     std::memcpy(init, &control.init, sizeof(init));
     peer.init = init;
   }
-  const bool ends = (control.info.sinfo_flags & kEnds) != 0;
-  const long found = members::with_peer(front, peer, ends ? TLS_ONLY_LOOK : TLS_BEGIN, out);
-  return found == -ENOENT ? -EINVAL : found;
+  begun = false;
+  const long found = members::with_peer(front, peer, TLS_ONLY_LOOK, out);
+  if (found != -ENOENT) return found;
+  if ((control.info.sinfo_flags & kEnds) != 0) return -EINVAL;
+  begun = true;
+  return members::with_peer(front, peer, TLS_BEGIN, out);
 }
 
 long find_by_id(Socket& front, const SendControl& control, Member& out) {
@@ -110,10 +114,13 @@ long send_many(Use& use, int fd, const Sending& s, const SendControl& control) {
   // An association that ends between the look and the send is no peer's any more: look again.
   for (int round = 0;; ++round) {
     Member member;
-    const long found = s.name != nullptr ? find_by_name(*use, s, control, member)
+    bool begun = false;
+    const long found = s.name != nullptr ? find_by_name(*use, s, control, member, begun)
                                          : find_by_id(*use, control, member);
     if (found != 0) return found;
     const long sent = send_to(use, member, fd, s, control);
+    // Refused before the message could be given to it: it ends with what it was begun for.
+    if (sent == -EPIPE && begun) return static_cast<long>(s.length);
     if (sent != -EPIPE || s.name == nullptr || round == 2) return sent;
   }
 }

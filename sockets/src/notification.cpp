@@ -37,6 +37,23 @@ void put_association(const tls_page& page, const Front& front, uint16_t state, C
   put(out, body);
 }
 
+// The peer's user has aborted: Linux shows the cause as the ABORT had it.
+void put_abort_cause(const Front& front, Content& out) {
+  constexpr uint16_t kUserInitiatedAbort = 12;
+  out.tail_length = front.head.length;
+  if (front.head.length != 0) out.rx_slot = front.head.slot;
+  if (front.head.reason != TLR_REASON_RESET || front.head.cause != kUserInitiatedAbort) {
+    out.tail_length = 0;
+    return;
+  }
+  const uint16_t length = static_cast<uint16_t>(4 + front.head.length);
+  const uint16_t head[2] = {htons(kUserInitiatedAbort), htons(length)};
+  std::memcpy(out.head + out.head_length, head, sizeof(head));
+  out.head_length += static_cast<uint32_t>(sizeof(head));
+  const uint32_t total = out.length();
+  std::memcpy(out.head + offsetof(sctp_assoc_change, sac_length), &total, sizeof(total));
+}
+
 void put_address(const tls_page& page, const Front& front, int state, Content& out) {
   sctp_paddr_change body{};
   body.spc_type = SCTP_PEER_ADDR_CHANGE;
@@ -165,9 +182,9 @@ bool describe(const tls_page& page, const Front& front, Content& out) {
     case TLR_CONNECT_FAILED:
       put_association(page, front, SCTP_CANT_STR_ASSOC, out);
       return true;
-    case TLR_LOST:  // a reason that the peer's user gave is no part of Linux's notification
+    case TLR_LOST:
       put_association(page, front, SCTP_COMM_LOST, out);
-      if (front.head.length != 0) out.rx_slot = front.head.slot;
+      put_abort_cause(front, out);
       return true;
     case TLR_CLOSED:
       put_association(page, front, SCTP_SHUTDOWN_COMP, out);

@@ -201,9 +201,11 @@ typedef struct tls_ready_entry {
 typedef struct tls_ready {
   tlr_word produced;
   tlr_word consumed; /* holders write, receive lock */
+  tlr_word
+      round_end; /* holders: up to there entries are taken before other rings have their turn */
   tls_ready_entry entries[TLS_READY_SIZE];
 } tls_ready;
-TLR_STATIC_ASSERT(offsetof(tls_ready, entries) == 128, "ready ring");
+TLR_STATIC_ASSERT(offsetof(tls_ready, entries) == 192, "ready ring");
 
 /* Where things lie in a socket's memory: page, tables, channel. Offsets in bytes. */
 typedef struct tls_layout {
