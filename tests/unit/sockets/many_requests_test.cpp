@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One-to-many sockets at the sockets thread: which association a request means, how one begins, is
+// peeled off, and goes; and the parts that know it.
+#include <cstring>
+
+#include "server_fixture.h"
+#include "sockets/linux_sctp.h"
+#include "sockets/member_book.h"
+#include "sockets/option_scope.h"
+
+namespace trunkline::test {
+namespace {
+
+using sockets::MemberBook;
+using sockets::OptionScope;
+using sockets::scope_of;
+
+class ManyRequests : public ServerTest {
+ protected:
+  std::unique_ptr<ProgramSocket> make_front(Program& program) {
+    tls_request head{};
+    head.kind = TLS_SOCKET;
+    head.a = AF_INET;
+    head.b = SOCK_SEQPACKET;
+    const Answer got = program.ask(head);
+    EXPECT_EQ(got.error, 0);
+    if (got.fds.size() != 2) return nullptr;
+    return std::make_unique<ProgramSocket>(program, got.fds[0], got.fds[1]);
+  }
+  Answer member(ProgramSocket& front, tls_begin how, const std::vector<uint8_t>& address,
+                uint32_t id = 0, uint32_t index = TLS_NO_FRONT) {
+    tls_member_query query{};
+    query.id = static_cast<int32_t>(id);
+    query.index = index;
+    std::vector<uint8_t> body = bytes_of(query);
+    body.insert(body.end(), address.begin(), address.end());
+    return front.ask(TLS_MEMBER, how, 0, body);
+  }
+  std::unique_ptr<ProgramSocket> adopt(Program& program, const Answer& got, int handle = -1) {
+    EXPECT_EQ(got.error, 0);
+    EXPECT_FALSE(got.fds.empty());
+    if (got.fds.empty()) return nullptr;
+    return std::make_unique<ProgramSocket>(program, handle, got.fds.back());
+  }
+  std::unique_ptr<ProgramSocket> listening(uint16_t port = 3868) {
+    auto out = make_front(*right);
+    EXPECT_EQ(out->bind(ipv4("10.1.0.2", port)), 0);
+    EXPECT_EQ(out->listen(1), 0);
+    return out;
+  }
+};
+
+TEST_F(ManyRequests, AnAssociationIsBegunFoundAndOver) {
+  start();
+  auto server = listening();
+  auto client = make_front(*left);
+  const auto to = ipv4("10.1.0.2", 3868);
+  EXPECT_EQ(member(*client, TLS_ONLY_LOOK, to).error, ENOENT);
+  const Answer begun = member(*client, TLS_BEGIN, to);
+  auto mine = adopt(*left, begun);
+  ASSERT_NE(mine, nullptr);
+  EXPECT_EQ(static_cast<uint32_t>(begun.value), mine->page().assoc_id);
+  EXPECT_TRUE(mine->wait_for(TLS_ESTABLISHED));
+  EXPECT_EQ(text_of(mine->page().peer), "10.1.0.2:3868");
+  EXPECT_EQ(client->state(), static_cast<uint32_t>(TLS_FRESH));
+  // The same one, by all that names it.
+  const auto id = static_cast<uint32_t>(begun.value);
+  for (const Answer& again :
+       {member(*client, TLS_BEGIN, to), member(*client, TLS_ONLY_LOOK, {}, id),
+        member(*client, TLS_ONLY_LOOK, {}, 0, mine->page().index)}) {
+    EXPECT_EQ(again.error, 0);
+    EXPECT_EQ(again.value, begun.value);
+    for (const int fd : again.fds) close(fd);
+  }
+  EXPECT_EQ(member(*client, TLS_BEGIN_ANEW, to).error, EISCONN);
+  EXPECT_EQ(member(*client, TLS_ONLY_LOOK, {}, 999).error, ENOENT);
+  // An index that is no member's of it.
+  EXPECT_EQ(member(*client, TLS_ONLY_LOOK, {}, 0, client->page().index).error, ENOENT);
+  EXPECT_EQ(member(*client, TLS_ONLY_LOOK, {}, 0, 65535).error, ENOENT);
+  mine->holder->operation(TLR_OP_SHUTDOWN);
+  EXPECT_TRUE(mine->wait_for(TLS_GONE));
+  EXPECT_EQ(member(*client, TLS_ONLY_LOOK, to).error, ENOENT);
+  EXPECT_TRUE(waits_for_sockets(0, 1));
+  EXPECT_TRUE(waits_for_sockets(1, 1));
+}
+
+TEST_F(ManyRequests, OneToOneSocketsHaveNoMembers) {
+  start();
+  auto socket = ProgramSocket::make(*left);
+  EXPECT_EQ(member(*socket, TLS_BEGIN, ipv4("10.1.0.2", 3868)).error, EINVAL);
+  EXPECT_EQ(socket->ask(TLS_PEEL_OFF, 5).error, EINVAL);
+  auto front = make_front(*left);
+  const std::vector<uint8_t> little(8);
+  EXPECT_EQ(front->ask(TLS_MEMBER, TLS_BEGIN, 0, little).error, EINVAL);
+  EXPECT_EQ(member(*front, TLS_BEGIN, little).error, EINVAL);
+  EXPECT_EQ(front->ask(TLS_PEEL_OFF, 5).error, EINVAL);
+}
+
+TEST_F(ManyRequests, PeeledOffItOutlivesItsFront) {
+  start();
+  auto server = listening();
+  auto client = make_front(*left);
+  const auto to = ipv4("10.1.0.2", 3868);
+  const Answer begun = member(*client, TLS_BEGIN, to);
+  auto mine = adopt(*left, begun);
+  ASSERT_NE(mine, nullptr);
+  ASSERT_TRUE(mine->wait_for(TLS_ESTABLISHED));
+  const Answer peeled = client->ask(TLS_PEEL_OFF, begun.value);
+  ASSERT_EQ(peeled.error, 0);
+  ASSERT_EQ(peeled.fds.size(), 2u);
+  auto alone = std::make_unique<ProgramSocket>(*left, peeled.fds[0], peeled.fds[1]);
+  EXPECT_EQ(alone->page().front, TLS_NO_FRONT);
+  EXPECT_EQ(alone->holder->mask(), "OUT");
+  EXPECT_EQ(client->ask(TLS_PEEL_OFF, begun.value).error, EINVAL);
+  EXPECT_EQ(member(*client, TLS_BEGIN, to).error, EADDRNOTAVAIL);
+  client->holder->hang_up();
+  EXPECT_TRUE(waits_for_sockets(0, 1));
+  EXPECT_EQ(alone->state(), static_cast<uint32_t>(TLS_ESTABLISHED));
+  alone->holder->hang_up();
+  EXPECT_TRUE(waits_for_sockets(0, 0));
+  EXPECT_TRUE(waits_for_sockets(1, 1));
+}
+
+TEST_F(ManyRequests, TheLastCloseTakesAllAssociationsWithIt) {
+  start();
+  auto server = listening();
+  auto client = make_front(*left);
+  auto mine = adopt(*left, member(*client, TLS_BEGIN, ipv4("10.1.0.2", 3868)));
+  ASSERT_TRUE(mine->wait_for(TLS_ESTABLISHED));
+  EXPECT_TRUE(waits_for_sockets(1, 2));
+  EXPECT_EQ(client->ask(TLS_CLOSE).error, 0);
+  EXPECT_TRUE(waits_for_sockets(0, 0));
+  EXPECT_TRUE(waits_for_sockets(1, 1));
+  // Its port is free again.
+  EXPECT_EQ(server->ask(TLS_CLOSE).error, 0);
+  auto next = listening();
+  EXPECT_TRUE(waits_for_sockets(1, 1));
+}
+
+TEST_F(ManyRequests, AssociationsCountAsSockets) {
+  right_config.limits.max_sockets_per_uid = 2;
+  start();
+  auto server = listening();
+  auto client = make_front(*left);
+  auto first = adopt(*left, member(*client, TLS_BEGIN, ipv4("10.1.0.2", 3868)));
+  ASSERT_TRUE(first->wait_for(TLS_ESTABLISHED));
+  EXPECT_TRUE(waits_for_sockets(1, 2));
+  auto other = make_front(*left);
+  auto refused = adopt(*left, member(*other, TLS_BEGIN, ipv4("10.1.0.2", 3868)));
+  EXPECT_TRUE(refused->wait_for(TLS_GONE));
+  EXPECT_GE(snapshot(1).counters.refused_share, 1u);
+  EXPECT_EQ(first->state(), static_cast<uint32_t>(TLS_ESTABLISHED));
+}
+
+TEST_F(ManyRequests, OptionsFindTheirAssociation) {
+  start();
+  auto server = listening();
+  auto client = make_front(*left);
+  const Answer begun = member(*client, TLS_BEGIN, ipv4("10.1.0.2", 3868));
+  auto mine = adopt(*left, begun);
+  ASSERT_TRUE(mine->wait_for(TLS_ESTABLISHED));
+  sctp_status status{};
+  EXPECT_EQ(client->get(IPPROTO_SCTP, SCTP_STATUS, status), EINVAL);
+  status.sstat_assoc_id = begun.value;
+  EXPECT_EQ(client->get(IPPROTO_SCTP, SCTP_STATUS, status), 0);
+  EXPECT_EQ(status.sstat_state, SCTP_ESTABLISHED);
+  const auto context = [&](int id) {
+    sctp_assoc_value value{id, 0};
+    EXPECT_EQ(client->get(IPPROTO_SCTP, SCTP_CONTEXT, value), 0);
+    return value.assoc_value;
+  };
+  const auto set = [&](int id, uint32_t value) {
+    return client->set(IPPROTO_SCTP, SCTP_CONTEXT, bytes_of(sctp_assoc_value{id, value}));
+  };
+  EXPECT_EQ(set(SCTP_FUTURE_ASSOC, 1), 0);
+  EXPECT_EQ(context(begun.value), 0u);
+  EXPECT_EQ(set(SCTP_CURRENT_ASSOC, 2), 0);
+  EXPECT_EQ(context(begun.value), 2u);
+  EXPECT_EQ(context(SCTP_FUTURE_ASSOC), 1u);
+  EXPECT_EQ(set(SCTP_ALL_ASSOC, 3), 0);
+  EXPECT_EQ(context(begun.value), 3u);
+  EXPECT_EQ(context(SCTP_FUTURE_ASSOC), 3u);
+  EXPECT_EQ(set(begun.value, 4), 0);
+  EXPECT_EQ(context(SCTP_FUTURE_ASSOC), 3u);
+  EXPECT_EQ(mine->page().options.context, 4u);
+  EXPECT_EQ(set(12345, 4), EINVAL);
+  // What is the socket's own, its associations have at once.
+  EXPECT_EQ(client->set(IPPROTO_SCTP, SCTP_RECVRCVINFO, bytes_of(int{1})), 0);
+  EXPECT_EQ(mine->page().options.receive & TLS_WANT_RCVINFO, uint32_t{TLS_WANT_RCVINFO});
+  uint32_t number = 0;
+  EXPECT_EQ(client->get(IPPROTO_SCTP, SCTP_GET_ASSOC_NUMBER, number), 0);
+  EXPECT_EQ(number, 1u);
+}
+
+// ---------------------------------------------------------------- the parts
+
+TEST(MemberBook, FindsByIdAndPeerUntilItIsOver) {
+  const IpAddress a = IpAddress::ipv4(10, 0, 0, 1);
+  const IpAddress b = IpAddress::ipv4(10, 0, 0, 2);
+  MemberBook book;
+  book.add(7, std::array{a, b}, 100);
+  book.add(8, std::array{a}, 101);
+  EXPECT_EQ(book.by_peer(a, 100), 7u);
+  EXPECT_EQ(book.by_peer(b, 100), 7u);
+  EXPECT_EQ(book.by_peer(a, 101), 8u);
+  EXPECT_EQ(book.by_peer(b, 101), MemberBook::kNobody);
+  EXPECT_EQ(book.by_id(55), MemberBook::kNobody);
+  book.name(7, 55);
+  EXPECT_EQ(book.by_id(55), 7u);
+  EXPECT_EQ(book.ids(), std::vector<uint32_t>{55});
+  book.retire(7);
+  EXPECT_EQ(book.by_id(55), MemberBook::kNobody);
+  EXPECT_EQ(book.by_peer(b, 100), MemberBook::kNobody);
+  EXPECT_EQ(book.serials(), (std::vector<uint64_t>{7, 8}));
+  // Its peer may have begun another one by now, which its end does not touch.
+  book.add(9, std::array{a}, 100);
+  book.remove(7);
+  EXPECT_EQ(book.by_peer(a, 100), 9u);
+  book.remove(8);
+  book.remove(9);
+  EXPECT_TRUE(book.empty());
+}
+
+TEST(MemberBook, PeeledOffItIsNoMemberAndItsPeerStillIsKnown) {
+  const IpAddress a = IpAddress::ipv4(10, 0, 0, 1);
+  MemberBook book;
+  book.add(7, std::array{a}, 100);
+  book.name(7, 55);
+  book.peel_off(7);
+  EXPECT_EQ(book.by_id(55), MemberBook::kNobody);
+  EXPECT_EQ(book.by_peer(a, 100), 7u);
+  EXPECT_TRUE(book.empty());
+  book.remove(7);
+  EXPECT_EQ(book.by_peer(a, 100), MemberBook::kNobody);
+}
+
+OptionScope of(int name, const std::vector<uint8_t>& value, bool set = true) {
+  return scope_of(IPPROTO_SCTP, name, value, set);
+}
+
+TEST(OptionScope, IsTheIdsOrTheAddresss) {
+  EXPECT_EQ(scope_of(SOL_SOCKET, SO_RCVBUF, bytes_of(int{1}), true).whose, OptionScope::kSocket);
+  EXPECT_TRUE(scope_of(SOL_SOCKET, SO_RCVBUF, bytes_of(int{1}), true).for_all);
+  EXPECT_EQ(of(SCTP_NODELAY, bytes_of(int{1})).whose, OptionScope::kSocket);
+  sctp_rtoinfo rto{};
+  EXPECT_EQ(of(SCTP_RTOINFO, bytes_of(rto)).whose, OptionScope::kSocket);
+  EXPECT_FALSE(of(SCTP_RTOINFO, bytes_of(rto)).for_all);
+  rto.srto_assoc_id = SCTP_ALL_ASSOC;
+  EXPECT_EQ(of(SCTP_RTOINFO, bytes_of(rto)).whose, OptionScope::kNobody);
+  rto.srto_assoc_id = 77;
+  EXPECT_EQ(of(SCTP_RTOINFO, bytes_of(rto)).whose, OptionScope::kAssociation);
+  EXPECT_EQ(of(SCTP_RTOINFO, bytes_of(rto)).id, 77u);
+  sctp_sndinfo info{};
+  info.snd_assoc_id = SCTP_ALL_ASSOC;
+  EXPECT_EQ(of(SCTP_DEFAULT_SNDINFO, bytes_of(info)).whose, OptionScope::kAll);
+  info.snd_assoc_id = SCTP_CURRENT_ASSOC;
+  EXPECT_EQ(of(SCTP_DEFAULT_SNDINFO, bytes_of(info)).whose, OptionScope::kCurrent);
+  EXPECT_EQ(of(SCTP_DEFAULT_SNDINFO, bytes_of(info), false).whose, OptionScope::kNobody);
+  sctp_paddrparams path{};
+  EXPECT_EQ(of(SCTP_PEER_ADDR_PARAMS, bytes_of(path)).whose, OptionScope::kSocket);
+  const auto address = ipv4("10.0.0.1", 5);
+  std::memcpy(&path.spp_address, address.data(), address.size());
+  EXPECT_EQ(of(SCTP_PEER_ADDR_PARAMS, bytes_of(path)).whose, OptionScope::kPeer);
+  EXPECT_EQ(of(SCTP_PEER_ADDR_PARAMS, bytes_of(path)).address,
+            offsetof(sctp_paddrparams, spp_address));
+  // The older forms, without an id; and what is too short to have one.
+  EXPECT_EQ(of(SCTP_MAXSEG, bytes_of(int{7})).whose, OptionScope::kSocket);
+  EXPECT_EQ(of(SCTP_RTOINFO, {1, 2}).whose, OptionScope::kSocket);
+}
+
+}  // namespace
+}  // namespace trunkline::test
