@@ -115,6 +115,7 @@ std::shared_ptr<FakeSocket> FakeSocket::create(uint32_t index, uint32_t family, 
   page->family = family;
   page->type = type;
   page->ballast = kBallast;
+  page->front = TLS_NO_FRONT;
   page->geometry = g;
   page->worker = TLS_NO_WORKER;
   page->send_buffer = geometry.send_buffer;
