@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Programs of others, and the book's, as pairs that move data: each takes a case, the server's place,
 the client's, and the address where the client finds the server. A place is anything with
-start(words): a booted kernel, or a namespace whose programs are preloaded."""
+start(words) and the address that the other place knows: a booted kernel, or a namespace whose programs
+are preloaded."""
 import hashlib
 import json
 import random
@@ -26,6 +27,11 @@ def need(program):
 
 def shell(place, text):
     return place.start(['sh', '-c', text])
+
+
+def client_address(server_place, client_place):
+    """Where the server sees the client."""
+    return '127.0.0.1' if server_place is client_place else client_place.address
 
 
 def some_bytes(path, size):
