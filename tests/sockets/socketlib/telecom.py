@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Programs of telecom networks as pairs, each a function as those of programs.py: two signalling
-transfer points (M3UA)."""
+transfer points (M3UA), two Diameter peers."""
+import signal
+
 from .programs import PROGRAMS, PYTHON, client_address, ended, need, new_port
-from .sides import cases
+from .sides import cases, processes
 
 NEAR_CODE, FAR_CODE = (1, 1, 1), (2, 2, 2)  # point codes of 3, 8 and 3 bits
 MESSAGES = 50
@@ -84,4 +86,54 @@ def osmo_stp(t, server_place, client_place, address):
         stp.end()
 
 
-ALL = [osmo_stp]
+DIAMETER = """\
+Identity = "{name}.localdomain";
+Realm = "localdomain";
+Port = {port};
+SecPort = 0;
+No_TCP;
+No_IPv6;
+ListenOn = "{address}";
+TcTimer = 6;
+TwTimer = 6;
+TLS_Cred = "{certificate}", "{key}";
+TLS_CA = "{certificate}";
+ConnectPeer = "{other}.localdomain" {{ ConnectTo = "{other_address}"; No_TLS; port = {other_port}; }};
+"""
+
+
+def free_diameter(t, server_place, client_place, _address):
+    """Each knows the other. The first finds nobody; the second connects, and then each asks at times
+    whether the other is alive. Addresses of loopback are none to it."""
+    need('freeDiameterd')
+    need('openssl')
+    server_port, client_port = new_port(), new_port()
+
+    def start(place, name, port, other, other_place, other_port):
+        certificate, key = t.log(f'{name}.crt'), t.log(f'{name}.key')
+        processes.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                       'ec_paramgen_curve:prime256v1', '-nodes', '-subj', f'/CN={name}.localdomain',
+                       '-days', 3650, '-keyout', key, '-out', certificate])
+        path = t.log(f'{name}.conf')
+        path.write_text(DIAMETER.format(
+            name=name, port=port, address=place.address, certificate=certificate, key=key,
+            other=other, other_address=other_place.address, other_port=other_port))
+        started = place.start(['freeDiameterd', '-dd', '-c', path])
+        started.expect('daemon initialized')
+        return started
+
+    server = start(server_place, 'server', server_port, 'client', client_place, client_port)
+    server.expect("'client.localdomain'")
+    client = start(client_place, 'client', client_port, 'server', server_place, server_port)
+    for peer, other in ((server, 'client'), (client, 'server')):
+        peer.expect(f"-> 'STATE_OPEN'\t'{other}.localdomain'")
+    for peer, other in ((server, 'client'), (client, 'server')):
+        peer.expect(f"SENT to '{other}.localdomain': 'Device-Watchdog-Answer'", 20)
+    client.send_signal(signal.SIGTERM)
+    server.expect("Peer 'client.localdomain' sent a DPR")
+    ended(client)
+    server.send_signal(signal.SIGTERM)
+    ended(server)
+
+
+ALL = [osmo_stp, free_diameter]
