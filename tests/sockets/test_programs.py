@@ -25,9 +25,21 @@ class Setting:
     ours = None
 
 
+class Booted:
+    """Programs in user-mode Linux, with its own sockets. withsctp is of lksctp's tools, and overlooks
+    sockets that are made with SOCK_CLOEXEC."""
+    address = KERNEL
+    with_sctp = ['withsctp']
+    with_sctp_all = None
+
+    def __init__(self, kernel):
+        self.start = kernel.start
+
+
 class Preloaded:
     """Programs of this host, with the daemon's sockets."""
     address = OURS
+    with_sctp = with_sctp_all = [cases.BUILD / 'sockets/trunkline-run', '--tcp']
 
     def __init__(self, namespace, daemon, folder):
         self.namespace = namespace
@@ -51,9 +63,9 @@ def setup(t):
     near.sysctl('net/ipv6/conf/v0/disable_ipv6', '1')
     middle.add_tap('far0')
     Setting.cable = Cable(middle, 'near0', 'far0', tick=0.1)
-    Setting.kernel = uml.Uml(middle, 'far0', [KERNEL + '/24'], t.folder)
-    Setting.kernel.address = KERNEL
-    Setting.kernel.run(['sh', '-c', 'echo 10 >/proc/sys/net/sctp/sack_timeout'])
+    kernel = uml.Uml(middle, 'far0', [KERNEL + '/24'], t.folder)
+    Setting.kernel = Booted(kernel)
+    kernel.run(['sh', '-c', 'echo 10 >/proc/sys/net/sctp/sack_timeout'])
     if not sides.no_preload():
         daemon = Daemon(near, t.folder, [af_packet_port('v0', [OURS + '/24'])], sides.CHANGES)
         Setting.ours = Preloaded(near, daemon, t.folder)
