@@ -11,7 +11,6 @@ from socketlib import programs, sides
 from socketlib.sides import cases, netns
 from lib.daemon import Daemon, af_packet_port, merge
 
-ADDRESS, NOBODY = '10.9.0.2/24', '10.9.0.77'
 # What programs/survivor.py is told. What it waited in comes in any order.
 CRASH = {
     'accept': 'EINVAL', 'a child ends': '0', 'connect': 'ECONNRESET', 'epoll': '1', 'poll': '1',
@@ -31,12 +30,9 @@ END = {**CRASH, 'send': 'ESRCH', 'third recv of what was unread': 'ENOTCONN',
 
 class Place:
     """A namespace, and daemons in it, one after the other, all with the same socket."""
+
     def __init__(self, t):
-        self.namespace = netns.Namespace('ends')
-        self.namespace.ip('link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'nowhere0')
-        for name in ('v0', 'nowhere0'):
-            self.namespace.sysctl(f'net/ipv6/conf/{name}/disable_ipv6', '1')
-            self.namespace.ip('link', 'set', name, 'up')
+        self.namespace = sides.namespace_with_port('ends')
         self.folder = t.folder
         self.started = 0
         self.daemons = 0
@@ -45,7 +41,7 @@ class Place:
     def daemon(self):
         self.daemons += 1
         changes = merge(sides.CHANGES, {'sockets': {'socket': self.socket}} if self.socket else {})
-        daemon = Daemon(self.namespace, self.folder, [af_packet_port('v0', [ADDRESS])], changes,
+        daemon = Daemon(self.namespace, self.folder, [af_packet_port('v0', [sides.ADDRESS])], changes,
                         label=f'daemon-{self.daemons}')
         self.socket = self.socket or daemon.sockets
         return daemon
@@ -61,7 +57,7 @@ class Place:
 def survives(t, end, expected):
     place = Place(t)
     daemon = place.daemon()
-    survivor = place.start([programs.PYTHON, HERE / 'programs/survivor.py', 6000, NOBODY])
+    survivor = place.start([programs.PYTHON, HERE / 'programs/survivor.py', 6000, sides.NOBODY])
     survivor.expect('waiting')
     end(daemon)
     survivor.expect('without')
