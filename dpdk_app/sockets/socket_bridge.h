@@ -204,6 +204,7 @@ class SocketBridge final : public appring::EventTaker {
   void end_file(SocketEnd& socket);
   void on_connected(SocketEnd& socket, const Event& event);
   void on_connect_failed(SocketEnd& socket, Event& event);
+  [[nodiscard]] int error_at_end(const SocketEnd& socket, const Event& event) const;
   void end_socket(SocketEnd& socket, int error);
   void write_association(SocketEnd& socket, const Event& event, IpAddress local);
   void write_limits(SocketEnd& socket, AssocId id, IpAddress peer, uint16_t streams, uint32_t mtu);

@@ -307,6 +307,13 @@ void SocketBridge::end_file(SocketEnd& socket) {
   mail_.tell({NewsKind::kEnded, config_.worker, &socket, socket.notes.assoc});
 }
 
+// Who reads or connects when the daemon ends can do nothing for it, and no peer did anything.
+int SocketBridge::error_at_end(const SocketEnd& socket, const Event& event) const {
+  if (socket.notes.faulted) return EIO;
+  if (closing_ && !socket.notes.at_end) return ECONNRESET;
+  return error_of(event);
+}
+
 void SocketBridge::after(SocketEnd& socket, const Event& event) {
   switch (event.kind) {
     case EventKind::kPeerShutdown:
@@ -318,7 +325,7 @@ void SocketBridge::after(SocketEnd& socket, const Event& event) {
     case EventKind::kLost:
     case EventKind::kConnectFailed:
       if (socket.notes.born_over && !socket.notes.faulted) return end_file(socket);
-      return end_socket(socket, socket.notes.faulted ? EIO : error_of(event));
+      return end_socket(socket, error_at_end(socket, event));
     default:
       return;
   }
@@ -340,7 +347,7 @@ void SocketBridge::on_connected(SocketEnd& socket, const Event& event) {
 
 // The socket is what it was before, but for the error.
 void SocketBridge::on_connect_failed(SocketEnd& socket, Event& event) {
-  const int error = socket.notes.faulted ? EIO : error_of(event);
+  const int error = error_at_end(socket, event);
   event.kind = EventKind::kConnectFailed;
   if (!try_tell(socket, event)) count(SocketCounter::k_drop_socket_notification);
   tls_page& page = socket.page();

@@ -280,7 +280,12 @@ void SocketCore::dispatch(Process& process, const Request& request, bool asked_w
   if (head.kind == TLS_SOCKET) return make(process, request);
   if (head.kind == TLS_IDENTIFY) return identify(process, request);
   Socket* const socket = head.socket < by_index_.size() ? by_index_[head.socket] : nullptr;
-  if (socket == nullptr || socket->key != head.key || socket->closing) {
+  if (socket == nullptr || socket->key != head.key) {
+    // Of a daemon that was here before, as a rule.
+    ++counters_.refused_request;
+    return answer(process.id, ECONNRESET);
+  }
+  if (socket->closing) {
     ++counters_.refused_request;
     return answer(process.id, EBADF);
   }

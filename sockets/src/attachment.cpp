@@ -37,7 +37,7 @@ struct Connection {
   int fd = -1;
   Identity what;      // fd is
   Identity doorbell;  // all of them are: one and the same for all event fds
-  int daemon = 0;
+  ucred daemon{};
   uint32_t workers = 0;
   tls_kicks* kicks = nullptr;  // of the workers; never unmapped: a thread may be kicking
   int doorbells[TLR_MAX_WORKERS] = {};
@@ -227,9 +227,8 @@ long attach() {
   made.fd = static_cast<int>(fd);
   made.what = identity_of(made.fd);
   made.doorbell = identity_of(made.doorbells[0]);
-  ucred who{};
-  socklen_t length = sizeof(who);
-  if (raw::getsockopt(made.fd, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0) made.daemon = who.pid;
+  socklen_t length = sizeof(made.daemon);
+  raw::getsockopt(made.fd, SOL_SOCKET, SO_PEERCRED, &made.daemon, &length);
   connection = made;
   __atomic_store_n(&attached, 1, __ATOMIC_SEQ_CST);
   return 0;
@@ -296,9 +295,9 @@ void kick(uint32_t worker, uint32_t socket_index) {
   raw::write(connection.doorbells[worker], &one, sizeof(one));
 }
 
-int daemon_pid() {
+bool is_daemon(const ucred& peer) {
   const Guard guard;
-  return attach() == 0 ? connection.daemon : 0;
+  return attach() == 0 && peer.pid == connection.daemon.pid && peer.uid == connection.daemon.uid;
 }
 
 bool owns(int fd) {

@@ -4,6 +4,8 @@
 // handlers may use sockets, too.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -42,8 +44,9 @@ bool ready();
 // Tells a worker that the socket has something for it.
 void kick(uint32_t worker, uint32_t socket_index);
 
-// The daemon's process, as the other end of a pair that it made shows it; 0: not attached.
-[[nodiscard]] int daemon_pid();
+// Whether the other end of a pair may be the daemon's, who shows itself there. In a PID namespace
+// that is not its own it is process 0, and so are others.
+[[nodiscard]] bool is_daemon(const ucred& peer);
 
 // Whether a descriptor is one of ours, which the program does not know.
 [[nodiscard]] bool owns(int fd);

@@ -101,8 +101,8 @@ bool may_be_ours(int fd) {
 bool is_the_daemons(int fd) {
   ucred who{};
   socklen_t length = sizeof(who);
-  return raw::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0 && who.pid != 0 &&
-         who.pid == attachment::daemon_pid();
+  return raw::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0 &&
+         attachment::is_daemon(who);
 }
 
 [[gnu::constructor(102)]] void start() {

@@ -18,6 +18,7 @@ import os
 import random
 import selectors
 import socket
+import struct
 import threading
 import time
 
@@ -140,12 +141,28 @@ class Crossing(Fault):
         return list(self._held.items())
 
 
+def with_tcp_checksum(frame):
+    if frame[12:14] != b'\x08\x00' or frame[23] != socket.IPPROTO_TCP:
+        return frame
+    start = 14 + (frame[14] & 15) * 4
+    end = 14 + int.from_bytes(frame[16:18], 'big')
+    segment = frame[start:start + 16] + bytes(2) + frame[start + 18:end]
+    summed = frame[26:34] + struct.pack('!HH', socket.IPPROTO_TCP, len(segment)) + segment
+    summed += bytes(len(summed) % 2)
+    total = sum(struct.unpack(f'!{len(summed) // 2}H', summed))
+    total = (total & 0xffff) + (total >> 16)
+    total = ~((total & 0xffff) + (total >> 16)) & 0xffff
+    return frame[:start + 16] + total.to_bytes(2, 'big') + frame[start + 18:]
+
+
 class Cable:
     """Two devices of a namespace, joined by a thread of this process. With `tick`, the far side
     gets a frame of no meaning each so many seconds: user-mode Linux now and then sleeps on what
-    has come until something else comes."""
+    has come until something else comes. With `tcp`, checksums of TCP from the far side are written:
+    user-mode Linux leaves them to its device, which leaves them as they are."""
 
-    def __init__(self, namespace, near, far, tick=None):
+    def __init__(self, namespace, near, far, tick=None, tcp=False):
+        self._tcp = tcp
         self._tick = tick
         self.passed = collections.Counter()  # (side it came from, first chunk): SCTP packets
         self._fault = Fault()
@@ -203,6 +220,8 @@ class Cable:
                 return
             except OSError:
                 continue  # the device is down: an error of its own for each change
+            if self._tcp and side == FAR:
+                frame = with_tcp_checksum(frame)
             chunk = first_chunk(frame)
             fault = self._fault
             judged = fault.everything or chunk is not None

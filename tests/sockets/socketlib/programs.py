@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Programs of others, and the book's, as pairs that move data: each takes a case, the server's place,
-the client's, and the address where the client finds the server. A place is anything with
-start(words): a booted kernel, or a namespace whose programs are preloaded."""
+the client's, and the address where the client finds the server. A place (a booted kernel, or a
+namespace whose programs are preloaded) has start(words), the address that the other place knows, and
+with_sctp, the words before a program whose TCP sockets are to be SCTP sockets; with_sctp_all, if
+these work however it makes them."""
 import hashlib
 import json
 import random
@@ -26,6 +28,11 @@ def need(program):
 
 def shell(place, text):
     return place.start(['sh', '-c', text])
+
+
+def client_address(server_place, client_place):
+    """Where the server sees the client."""
+    return '127.0.0.1' if server_place is client_place else client_place.address
 
 
 def some_bytes(path, size):
@@ -100,12 +107,64 @@ def socat(t, server_place, client_place, address):
         for number in numbers:
             sent, got = some_bytes(t.log(f'sent{number}'), 30000 + number), t.log(f'got{number}')
             hold = f'until [ $(stat -c %s {got}) -ge {30000 + number} ]; do sleep 0.2; done'
-            jobs.append((shell(client_place, f'(cat {sent}; {hold}) | socat -t 5 - '
+            jobs.append((shell(client_place, f'(cat {sent}; {hold}) | socat -t 1 - '
                                              f'SCTP-CONNECT:{address}:{port} >{got}'), got, sent))
         for job, got, sent in jobs:
             ended(job)
             same(got, sent)
     server.end()
+
+
+def socat_exec(t, server_place, client_place, address, more='', fork='fork,'):
+    """A program for each connection, behind a pipe."""
+    need('socat')
+    port = new_port()
+    server = server_place.start(
+        ['socat', '-d', '-d', f'SCTP-LISTEN:{port},{fork}reuseaddr', f'EXEC:cat{more}'])
+    server.expect('listening on')
+    sent, got = some_bytes(t.log('sent'), 20000), t.log('got')
+    hold = f'until [ $(stat -c %s {got}) -ge 20000 ]; do sleep 0.2; done'
+    ended(shell(client_place, f'(cat {sent}; {hold}) | socat -t 1 - '
+                              f'SCTP-CONNECT:{address}:{port} >{got}'))
+    same(got, sent)
+    return server
+
+
+def socat_nofork(t, server_place, client_place, address):
+    """The connection is the program's input and output, and ends with it."""
+    ended(socat_exec(t, server_place, client_place, address, ',nofork', ''))
+
+
+def http_servers(place, address, port, folder):
+    server = [PYTHON, '-u', '-m', 'http.server', '--directory', folder, '--bind']
+    if place.with_sctp_all:
+        started = [place.start([*place.with_sctp_all, *server, address, port])]
+    else:
+        behind = new_port()
+        started = [place.start([*server, '127.0.0.1', behind]),
+                   place.start(['socat', '-d', '-d', f'SCTP-LISTEN:{port},fork,reuseaddr',
+                                f'TCP:127.0.0.1:{behind}'])]
+        started[1].expect('listening on')
+    started[0].expect('Serving HTTP')
+    return started
+
+
+def http(t, server_place, client_place, address):
+    """Programs that know TCP alone."""
+    need('curl')
+    port = new_port()
+    folder, got = t.log('folder'), t.log('got')
+    folder.mkdir()
+    sizes = (0, 100, 300000)
+    for size in sizes:
+        some_bytes(folder / str(size), size)
+    servers = http_servers(server_place, address, port, folder)
+    for size in sizes:
+        ended(client_place.start([*client_place.with_sctp, 'curl', '--silent', '--show-error',
+                                  '--output', got, f'http://{address}:{port}/{size}']))
+        same(got, folder / str(size))
+    for server in servers:
+        server.end()
 
 
 def iperf(t, server_place, client_place, address, *options):
@@ -154,5 +213,5 @@ def python_asyncio(t, server_place, client_place, address):
     ended(server)
 
 
-ALL = [book, ncat, ncat_talks_back, socat, iperf, iperf_reverse, iperf_parallel, python_socket,
+ALL = [book, ncat, ncat_talks_back, socat, socat_exec, socat_nofork, http, iperf, iperf_reverse, iperf_parallel, python_socket,
        python_asyncio]

@@ -98,6 +98,16 @@ def no_preload():
     return None if (cases.BUILD / PRELOAD).exists() else f'{PRELOAD} is not built'
 
 
+def namespace_with_port(label):
+    """A namespace for a daemon whose port, v0, leads nowhere."""
+    namespace = netns.Namespace(label)
+    namespace.ip('link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'nowhere0')
+    for name in ('v0', 'nowhere0'):
+        namespace.sysctl(f'net/ipv6/conf/{name}/disable_ipv6', '1')
+        namespace.ip('link', 'set', name, 'up')
+    return namespace
+
+
 class Trunkline(Side):
     """A daemon, whose sockets meet on loopback; its port leads nowhere."""
     settle_ms, block_ms = 60, 300
@@ -105,11 +115,7 @@ class Trunkline(Side):
     def __init__(self, folder, label='daemon', jobs=3):
         super().__init__(folder)
         self.jobs = jobs
-        self.namespace = netns.Namespace('ours')
-        self.namespace.ip('link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'nowhere0')
-        for name in ('v0', 'nowhere0'):
-            self.namespace.sysctl(f'net/ipv6/conf/{name}/disable_ipv6', '1')
-            self.namespace.ip('link', 'set', name, 'up')
+        self.namespace = namespace_with_port('ours')
         self.daemon = Daemon(self.namespace, folder, [af_packet_port('v0', [ADDRESS])], CHANGES,
                              label=label)
         self.started = 0

@@ -349,8 +349,30 @@ TEST_F(EndTest, TheDaemonsEndIsTold) {
   left.host->sockets.close_all(net.now, true);
   net.turns(20);
   EXPECT_EQ(pair.client.page().state, TLS_ENDED);
+  EXPECT_EQ(pair.client.page().error, static_cast<uint32_t>(ECONNRESET));
   EXPECT_EQ(pair.server.page().error, static_cast<uint32_t>(ECONNRESET));
   EXPECT_EQ(left.host->sockets.associations(), 0u);
+}
+
+// The peer's program reads to the end; the daemon's own is told that it was not its doing.
+TEST_F(EndTest, TheDaemonsEndInOrderIsTold) {
+  Pair pair = establish();
+  left.host->sockets.close_all(net.now, false);
+  net.turns(50);
+  EXPECT_EQ(pair.client.page().state, TLS_ENDED);
+  EXPECT_EQ(pair.client.page().error, static_cast<uint32_t>(ECONNRESET));
+  EXPECT_EQ(pair.server.page().state, TLS_ENDED);
+  EXPECT_EQ(pair.server.page().error, 0u);
+}
+
+TEST_F(EndTest, WhoConnectsWhenTheDaemonEndsIsToldSo) {
+  TestSocket client = make(left);
+  net.cut = true;
+  ASSERT_EQ(connect(left, client, right), Status::kOk);
+  left.host->sockets.close_all(net.now, false);
+  net.turns(50);
+  EXPECT_EQ(client.page().state, TLS_FRESH);
+  EXPECT_EQ(client.page().error, static_cast<uint32_t>(ECONNRESET));
 }
 
 // A slot of the shard that is used again before its former owner has heard of the end.

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The programs of lksctp-tools in their one-to-one modes as pairs, each a function as those of
+programs.py. Their lines come unbuffered, which stdbuf does."""
+import re
+
+from .programs import client_address, ended, need, new_port, shell
+from .sides import cases
+
+UNBUFFERED = ['stdbuf', '-o0']
+STREAMS = 4
+
+
+def addresses_of(address):
+    """Of loopback there are as many as one likes; of the link one."""
+    return ['127.0.0.1', '127.0.0.2'] if address == '127.0.0.1' else [address]
+
+
+def sizes(job, pattern):
+    return [int(found[1]) for found in (re.search(pattern, line) for line in job.lines) if found]
+
+
+def sctp_test(t, server_place, client_place, address, *options, bind=(), to=None):
+    """Two clients, one after the other, that send thrice all the sizes of a test case."""
+    need('sctp_test')
+    port = new_port()
+    server = server_place.start([*UNBUFFERED, 'sctp_test', '-l', '-T', '-H', address, '-P', port,
+                                 *bind])
+    server.expect('accept(')
+    sent = 0
+    for _ in range(2):
+        client = client_place.start(
+            [*UNBUFFERED, 'sctp_test', '-s', '-T', '-p', port, *(to or ['-h', address]),
+             '-H', client_address(server_place, client_place), '-P', new_port(),
+             '-M', STREAMS, '-x', 3, *(options or ['-c', 4, '-o', 1])])
+        ended(client)
+        in_this = sizes(client, r'sendmsg\(.*?\) +(\d+) bytes')
+        cases.check_equal(len(in_this) >= 30, True, f'30 messages sent, or more, not {len(in_this)}')
+        sent += sum(in_this)
+        cases.until(lambda: sum(sizes(server, r'Data (\d+) bytes')) >= sent, 'all bytes')
+    cases.check_equal(sum(sizes(server, r'Data (\d+) bytes')), sent, 'bytes')
+    cases.until(lambda: sum('No association is present' in line for line in server.lines) == 2,
+                'both ends')
+    streams = {int(found[1]) for found in re.finditer(r'SNDRCV\(stream=(\d+)',
+                                                      '\n'.join(server.lines))}
+    cases.check_equal(streams, set(range(STREAMS)), 'streams')
+    server.end()
+
+
+def sctp_test_random(t, server_place, client_place, address):
+    """Messages of random sizes, some of them unordered."""
+    sctp_test(t, server_place, client_place, address,
+              '-c', 6, '-m', 20000, '-o', 3, '-t', 0, '-r', 7)
+
+
+def sctp_test_addresses(t, server_place, client_place, address):
+    """Several addresses to bind, several to connect to."""
+    first, *others = addresses_of(address)
+    bind = [word for other in others for word in ('-B', other)]
+    to = [word for each in (first, *others) for word in ('-C', each)]
+    sctp_test(t, server_place, client_place, address, bind=bind, to=to)
+
+
+def darn(place, *words):
+    """Its last line has no end of its own."""
+    line = ' '.join(map(str, [*UNBUFFERED, 'sctp_darn', '-t', *words]))
+    return shell(place, f'(echo one; sleep 0.2; echo two; sleep 0.2) | ({line}; status=$?; echo; '
+                        'exit $status)')
+
+
+def sctp_darn(t, server_place, client_place, address, bind=(), to=None):
+    need('sctp_darn')
+    port = new_port()
+    server = darn(server_place, '-l', '-H', address, '-P', port, *bind)
+    server.expect('listening')
+    client = darn(client_place, '-s', '-H', client_address(server_place, client_place), '-P',
+                  new_port(), *(to or ['-h', address]), '-p', port)
+    server.expect('DATA(0)')
+    cases.check_equal([line for line in server.lines if line.startswith('DATA')][:2],
+                      ['DATA(5):  one.', 'DATA(5):  two.'], 'messages')
+    client.expect('New connection, peer addresses')
+    cases.check_equal(client.wait(), 5, 'status at the end of input')
+    server.end()
+    return client
+
+
+def sctp_darn_addresses(t, server_place, client_place, address):
+    """The client tells the addresses of its peer, which it asks for."""
+    first, *others = addresses_of(address)
+    client = sctp_darn(t, server_place, client_place, address,
+                       bind=[word for other in others for word in ('-B', other)],
+                       to=[word for each in (first, *others) for word in ('-c', each)])
+    told = client.lines.index(client.expect('New connection, peer addresses'))
+    found = [line.partition(':')[0] for line in client.lines[told + 1:told + 2 + len(others)]]
+    cases.check_equal(sorted(found), [first, *others], 'the addresses of the peer')
+
+
+ALL = [sctp_test, sctp_test_random, sctp_test_addresses, sctp_darn, sctp_darn_addresses]
