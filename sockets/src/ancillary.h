@@ -16,7 +16,9 @@ struct SendControl {
   bool has_sndrcv = false;  // SCTP_SNDRCV
   bool has_sndinfo = false;
   bool has_prinfo = false;
+  bool has_init = false;
   sctp_sndrcvinfo info{};  // of whichever there is
+  sctp_initmsg init{};     // for an association that the message begins
 };
 
 // `data` lies in our memory. 0 or -EINVAL.
