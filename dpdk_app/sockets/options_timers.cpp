@@ -223,7 +223,9 @@ int set_peer_params(OptionCall& call) {
     return EINVAL;
   }
   if (!is_valid(in)) return EINVAL;
-  if (!call.target.ipv6 && !call.target.connected) in.spp_flags &= ~SPP_IPV6_FLOWLABEL;
+  if (!call.target.ipv6 && !call.target.connected) {
+    in.spp_flags &= ~uint32_t{SPP_IPV6_FLOWLABEL};
+  }
   const PeerChoice choice = choose_peer(call, in.spp_address);
   if (choice.kind == PeerChoice::kNone) return EINVAL;
   if ((in.spp_flags & SPP_HB_DEMAND) != 0 && !call.target.connected) return EINVAL;
