@@ -56,7 +56,7 @@ def lies_noticed(rfc, known):
     def excuse_many(key):
         def excuse(rules):
             for rule in rules[:len(rules) // 2]:
-                for other in ('tests', 'not_applicable', 'deviates'):
+                for other in ('tests', 'not_applicable', 'deviates', 'as_linux', 'open'):
                     rule.pop(other, None)
                 rule.update({key: 'too hard', 'level': 'SHOULD'})
         return excuse
@@ -65,6 +65,11 @@ def lies_noticed(rfc, known):
         'a rule without a test': change(tests=[]),
         'a test that is not there': change(tests=['No.SuchTest']),
         'a script that is not there': change(tests=['tests/none.py:x']),
+        'a script of calls that is not there': change(tests=['data/none']),
+        'a script of calls in another set': change(tests=['life/partial']),
+        'a test and an open question': change(open='why'),
+        'what is open and does not apply': change(tests=[], open='why', not_applicable='why'),
+        'what is as on Linux, and nothing shows it': change(tests=[], as_linux='how'),
         'a rule without words': change(demand=' '),
         'a test and an excuse': change(not_applicable='why'),
         'a MUST that is not done': change(level='MUST', tests=[], deviates='why'),
@@ -124,6 +129,27 @@ def reading_is_right():
     both.rules['2'].append({'at': '2.1 #1', 'level': 'MUST', 'hash': '0' * 12})
     if not rfc_coverage.form_complaints(both):
         wrong.append('did not notice a rule of a section that is left out')
+    return wrong
+
+
+def statements_are_read():
+    """Of an informational RFC each sentence counts, and is a rule or is said to be silent."""
+    wrong = []
+    texts = dict(forgotten=SMALL, paged=SMALL.replace(
+        'rest\n\n    now', 'rest\n\nSome One, et al.      Standards Track     [Page 7]\n\f\n'
+        'RFC 0           Small           May 2000\n\n    now'))
+    found = [(at, level) for at, level, _, _ in rfc_coverage.rules_of_text(texts['paged'], True)]
+    levels = [level for at, level in found if at.startswith('2 ')]
+    if levels != ['SAYS', 'SAYS', 'MUST', 'MUST', 'SAYS', 'SHOULD']:  # "1." and "2." count, too
+        wrong.append(f'an informational RFC is read wrongly: {found}')
+    rfc = small_rfc()
+    rules = [{'at': at, 'level': level, 'hash': digest} for at, level, digest, _ in
+             rfc_coverage.rules_of_text(SMALL, True) if at.startswith('2 ')]
+    rfc.informational, rfc.rules = True, {'2': rules[1:]}
+    for silent, complaints in (({'2': '1'}, 0), ({}, 1), ({'2': '1, 7-8'}, 2), ({'2': '1-2'}, 1)):
+        rfc.silent = silent
+        if len(rfc_coverage.compare(rfc, SMALL)) != complaints:
+            wrong.append(f'compare is wrong about silent sentences: {silent}')
     return wrong
 
 
@@ -196,7 +222,7 @@ def main():
     for rfc in rfcs:
         wrong += rfc_coverage.complaints(rfc, known) + lies_noticed(rfc, known)
     wrong += rfc_coverage.page_complaints(rfcs) + reading_is_right() + mutation_complaints(rfcs)
-    wrong += mutations_are_missed(rfcs)
+    wrong += mutations_are_missed(rfcs) + statements_are_read()
     for line in wrong:
         print(f'check_rfc_coverage: {line}')
     rules = sum(len(rfc.all_rules()) for rfc in rfcs)

@@ -13,13 +13,18 @@ sections, and those that are left out as a whole, with the reason.
   rfc_coverage.py read FILE [AT]  prints the sentences of FILE beside their rules; AT: 5 or 5.2.1
 
 All RFCs that have lists are meant, or the one of --rfc NUMBER; with FILE, the one that its name or
---rfc says. A test is a GoogleTest name (Suite.Case), or path:word for a case of a script or a
-scenario: the file must hold the word.
+--rfc says. A test is a GoogleTest name (Suite.Case), set/name of a script of the differential tester
+(tests/sockets), or path:word for a case of a script or a scenario: the file must hold the word.
 
 A rule has one of
   tests           they prove it
   not_applicable  why it demands nothing of an SCTP endpoint such as this one
   deviates        it is a SHOULD, and why it is not done; beside tests: which part is not done
+
+An informational RFC (informational = true in rfc.toml) says what is so and demands little. Each of
+its sentences may be a rule; a list's [silent] names those that are none. Its rules may have
+  as_linux        beside tests: Linux does otherwise, and so does Trunkline, as the tests show
+  open            why nothing shows it yet
 """
 import argparse
 import collections
@@ -30,13 +35,17 @@ import re
 import sys
 import tomllib
 
+import rfc_pages
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LISTS = ROOT / 'tests/unit/rfc/lists'
 INDEX = ROOT / 'docs/rfc-coverage.md'
 PAGES = ROOT / 'docs/rfc'
 # Of the rules of an RFC, so many may be excused: one in twenty, of a short one so many.
 MOST_EXCUSED, FEW = 1 / 20, 3
+LEVELS = ('MUST', 'SHOULD')
 KEYS = {'at', 'level', 'hash', 'demand', 'tests', 'not_applicable', 'deviates'}
+INFORMATIONAL_KEYS = {'as_linux', 'open'}
 
 
 @dataclasses.dataclass
@@ -46,6 +55,8 @@ class Rfc:
     sections: dict   # {number: title}
     left_out: list   # of {section, rules, reason}
     rules: dict      # {section: list of rules}
+    informational: bool = False
+    silent: dict = dataclasses.field(default_factory=dict)  # {section: numbers of its sentences}
 
     def all_rules(self):
         return [rule for its_rules in self.rules.values() for rule in its_rules]
@@ -99,12 +110,23 @@ def sentences(lines):
         yield from re.split(r'(?<=[.?!])["\')]*\s+(?=[A-Z("*])', ' '.join(paragraph.split()))
 
 
-def rules_of_text(text):
-    """Yields (at, level, hash, sentence) for each sentence that demands something."""
-    for number, lines in sections(text):
-        demanding = [s for s in sentences(lines) if re.search(r'\b(MUST|SHOULD)\b', s)]
+def without_pages(text):
+    """Without the foot and the head of pages."""
+    return re.sub(r'\n+\S.*\[Page \d+\]\n+(?:\f\n*)?RFC \d+ .*\n+', '\n\n', text)
+
+
+def level_of(sentence, informational):
+    case = re.IGNORECASE if informational else 0
+    return next((level for level in LEVELS if re.search(rf'\b{level}\b', sentence, case)), 'SAYS')
+
+
+def rules_of_text(text, informational=False):
+    """Yields (at, level, hash, sentence) for each sentence that demands something, or for each."""
+    for number, lines in sections(without_pages(text) if informational else text):
+        demanding = [s for s in sentences(lines) if s and
+                     (informational or level_of(s, False) != 'SAYS')]
         for i, sentence in enumerate(demanding, 1):
-            level = 'MUST' if re.search(r'\bMUST\b', sentence) else 'SHOULD'
+            level = level_of(sentence, informational)
             digest = hashlib.sha256(sentence.encode()).hexdigest()[:12]
             yield f'{number} #{i}', level, digest, sentence
 
@@ -123,11 +145,13 @@ def load(numbers=()):
         if numbers and folder.name not in numbers:
             continue
         head = parse(folder / 'rfc.toml')
-        rfc = Rfc(folder.name, head['title'], head['sections'], head.get('left_out', []), {})
+        rfc = Rfc(folder.name, head['title'], head['sections'], head.get('left_out', []), {},
+                  head.get('informational', False))
         for section in rfc.sections:
             path = folder / f'section-{int(section):02}.toml'
             data = parse(path)
             rfc.rules[section] = data.get('rule', [])
+            rfc.silent.update(data.get('silent', {}))
             if data.get('count') != len(rfc.rules[section]):
                 wrong.append(f'{path.relative_to(ROOT)}: count is {data.get("count")}, rules are '
                              f'{len(rfc.rules[section])}')
@@ -145,15 +169,16 @@ def form_complaints(rfc):
         for rule in its_rules:
             at = rule.get('at', '?')
             name = f'RFC {rfc.number}: {at}'
-            unknown = set(rule) - KEYS
+            unknown = set(rule) - KEYS - (INFORMATIONAL_KEYS if rfc.informational else set())
             if unknown:
                 wrong.append(f'{name}: unknown key {", ".join(sorted(unknown))}')
             if not re.fullmatch(re.escape(section) + r'(\.\d+)* #\d+', at) or at in seen:
                 wrong.append(f'{name}: not a place in section {section}, or there twice')
             if rfc.leaves_out(at.split()[0]) is not None:
                 wrong.append(f'{name}: its section is left out')
-            if rule.get('level') not in ('MUST', 'SHOULD'):
-                wrong.append(f'{name}: level is MUST or SHOULD')
+            levels = (*LEVELS, 'SAYS') if rfc.informational else LEVELS
+            if rule.get('level') not in levels:
+                wrong.append(f'{name}: level is {" or ".join(levels)}')
             if not re.fullmatch('[0-9a-f]{12}', rule.get('hash', '')):
                 wrong.append(f'{name}: hash is 12 hexadecimal digits')
             seen.add(at)
@@ -166,7 +191,17 @@ def gtest_names():
         text = path.read_text(encoding='utf-8')
         names |= {f'{suite}.{case}' for suite, case in re.findall(
             r'^\s*(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+)\s*,\s*(\w+)\s*\)', text, re.M)}
-    return names
+    return names | script_names()
+
+
+def script_names():
+    """Scripts that both are there and have been recorded from Linux."""
+    sys.path.insert(0, str(ROOT / 'tests/sockets'))
+    from socketlib import scripts, sides
+    recorded = {path.stem: sides.read_lines(path)
+                for path in (ROOT / 'tests/sockets/golden').glob('*.txt')}
+    return {f'{name}/{script.split()[0]}' for name, some in scripts.sets().items()
+            for script, _ in some if script in recorded.get(name, {})}
 
 
 def is_test(name, known):
@@ -178,21 +213,21 @@ def is_test(name, known):
         re.search(rf'(?<!\w){re.escape(word)}(?!\w)', file.read_text(encoding='utf-8')))
 
 
-def excuse(rule):
-    """Why a rule is not done, or a part of it."""
-    return (rule.get('not_applicable', '') or rule.get('deviates', '')).strip()
-
-
 def rule_complaints(where, rule, known):
     tests = rule.get('tests', [])
-    not_applicable, deviates = (rule.get(k, '').strip() for k in ('not_applicable', 'deviates'))
+    not_applicable, deviates, as_linux, still_open = (
+        rule.get(k, '').strip() for k in ('not_applicable', 'deviates', 'as_linux', 'open'))
     wrong = [f'{where}: no such test: {test}' for test in tests if not is_test(test, known)]
     if not rule.get('demand', '').strip():
         wrong.append(f'{where}: says nothing of what it demands')
-    if not tests and not not_applicable and not deviates:
+    if not tests and not not_applicable and not deviates and not still_open:
         wrong.append(f'{where}: needs tests, or a reason why not')
-    if not_applicable and (tests or deviates):
+    if not_applicable and (tests or deviates or still_open):
         wrong.append(f'{where}: does not apply, and yet it does')
+    if still_open and (tests or deviates):
+        wrong.append(f'{where}: is open, and yet it is not')
+    if as_linux and not tests:
+        wrong.append(f'{where}: nothing shows that it is as on Linux')
     if deviates and not tests and rule.get('level') == 'MUST':
         wrong.append(f'{where}: nothing excuses from a MUST')
     return wrong
@@ -205,94 +240,13 @@ def complaints(rfc, known=None):
     wrong = []
     for rule in rules:
         wrong += rule_complaints(f'RFC {rfc.number}: {rule["level"]} {rule["at"]}', rule, known)
-    excused = sum(bool(excuse(rule)) for rule in rules)
+    excused = sum(bool(rfc_pages.excuse(rule)) for rule in rules)
     if excused > max(FEW, len(rules) * MOST_EXCUSED):
         wrong.append(f'RFC {rfc.number}: {excused} of {len(rules)} rules are excused: more than '
                      f'one in twenty')
     wrong += [f'RFC {rfc.number}: section {part.get("section")} is left out without a reason'
               for part in rfc.left_out if not part.get('reason', '').strip()]
     return wrong
-
-
-# The pages
-
-def figures(rules):
-    count = collections.Counter(rule['level'] for rule in rules)
-    proven = sum(bool(rule.get('tests')) for rule in rules)
-    excused = sum(bool(excuse(rule)) for rule in rules)
-    tests = {test for rule in rules for test in rule.get('tests', [])}
-    return f'{count["MUST"]} | {count["SHOULD"]} | {proven} | {excused} | {len(tests)} |'
-
-
-MADE = '<!-- made by devtools/rfc_coverage.py write; edit tests/unit/rfc/lists/ -->'
-COLUMNS = 'MUST | SHOULD | proven by tests | excused | tests |'
-RULER = '| --- | --: | --: | --: | --: | --: |'
-
-
-def index(rfcs):
-    """docs/rfc-coverage.md"""
-    rows = '\n'.join(f'| [{rfc.number} {rfc.title}](rfc/{rfc.number}.md) | '
-                     f'{figures(rfc.all_rules())}' for rfc in rfcs)
-    return f'''# RFCs, rule by rule
-
-{MADE}
-
-Each sentence with MUST, MUST NOT, SHOULD or SHOULD NOT, what it demands in our words, and the tests
-that prove it. A page for each RFC; `./dev mutate` removes rules one at a time and shows that the
-named test notices.
-
-| RFC | {COLUMNS}
-{RULER}
-{rows}
-
-Excused is what does not apply to an SCTP endpoint such as this one, and a SHOULD that is not done,
-or not all of it: at most one rule in twenty, or three of a short RFC. Sections that address others
-are left out as a whole; each page says which, and why.
-
-For one more RFC: a folder in `tests/unit/rfc/lists/` with `rfc.toml` and a list for each section,
-until `devtools/rfc_coverage.py compare` has nothing to say about its text.
-'''
-
-
-def proof(rule):
-    tests = ', '.join(f'`{test}`' for test in rule.get('tests', []))
-    if rule.get('not_applicable'):
-        return f'does not apply: {rule["not_applicable"]}'
-    deviates = f'not done: {rule["deviates"]}' if rule.get('deviates') else ''
-    return '; '.join(part for part in (tests, deviates) if part)
-
-
-def page(rfc):
-    """docs/rfc/NUMBER.md"""
-    lines = [f'# RFC {rfc.number}, rule by rule', '', rfc.title + '.', '', MADE, '',
-             'Each sentence with MUST, MUST NOT, SHOULD or SHOULD NOT, where it stands (section,',
-             'and which such sentence in it), what it demands in our words, and the tests that',
-             'prove it. All RFCs: [the index](../rfc-coverage.md).', '',
-             f'| section | {COLUMNS}', RULER]
-    lines += [f'| [{s} {rfc.sections[s]}](#section-{s}) | {figures(its)}'
-              for s, its in rfc.rules.items()]
-    lines += [f'| all | {figures(rfc.all_rules())}', '']
-    if rfc.left_out:
-        lines += ['Left out as a whole:', '', '| section | sentences | why |',
-                  '| --- | --: | --- |']
-        lines += [f'| {part["section"]} | {part["rules"]} | {part["reason"]} |'
-                  for part in rfc.left_out]
-        lines.append('')
-    for section, its_rules in rfc.rules.items():
-        lines += [f'<a id="section-{section}"></a>', '',
-                  f'## {section} {rfc.sections[section]}', '',
-                  '| where | level | demands | proven by |', '| --- | --- | --- | --- |']
-        lines += [f'| {rule["at"]} | {rule["level"]} | {rule.get("demand", "")} | {proof(rule)} |'
-                  for rule in its_rules]
-        lines.append('')
-    return '\n'.join(lines)
-
-
-def pages(rfcs):
-    """{path: text} of all pages."""
-    out = {PAGES / f'{rfc.number}.md': page(rfc) for rfc in rfcs}
-    out[INDEX] = index(rfcs)
-    return out
 
 
 def page_complaints(rfcs):
@@ -302,22 +256,40 @@ def page_complaints(rfcs):
             if not path.is_file() or path.read_text(encoding='utf-8') != text]
 
 
+def pages(rfcs):
+    """{path: text} of all pages."""
+    out = {PAGES / f'{rfc.number}.md': rfc_pages.page(rfc) for rfc in rfcs}
+    out[INDEX] = rfc_pages.index(rfcs)
+    return out
+
+
 # Text and lists side by side
+
+def numbers_of(some):
+    """Of "1-3, 5": 1, 2, 3 and 5."""
+    for part in some.split(','):
+        first, _, last = part.strip().partition('-')
+        yield from range(int(first), int(last or first) + 1)
+
 
 def compare(rfc, text):
     ours = {(rule['at'], rule['level'], rule['hash']) for rule in rfc.all_rules()}
+    silent = {f'{section} #{n}' for section, some in rfc.silent.items() for n in numbers_of(some)}
     theirs, left_out, wrong = set(), collections.Counter(), []
-    for at, level, digest, _ in rules_of_text(text):
+    for at, level, digest, _ in rules_of_text(text, rfc.informational):
         number = at.split()[0]
         part = rfc.leaves_out(number)
         if part is not None:
             left_out[part] += 1
+        elif at in silent:
+            silent.remove(at)
         elif rfc.lists(number):
             theirs.add((at, level, digest))
         else:
             wrong.append(f'in the RFC, neither in the lists nor left out: {at}')
     wrong += [f'in the RFC, not in the lists: {" ".join(r)}' for r in sorted(theirs - ours)]
     wrong += [f'in the lists, not in the RFC: {" ".join(r)}' for r in sorted(ours - theirs)]
+    wrong += [f'silent, and not in the RFC: {at}' for at in sorted(silent)]
     wrong += [f'section {part["section"]}, left out, has {left_out[i]} such sentences, not '
               f'{part.get("rules")}'
               for i, part in enumerate(rfc.left_out) if part.get('rules') != left_out[i]]
@@ -326,12 +298,12 @@ def compare(rfc, text):
 
 def read(rfc, text, at):
     mine = {rule['at']: rule for rule in rfc.all_rules()}
-    for place, level, digest, sentence in rules_of_text(text):
+    for place, level, digest, sentence in rules_of_text(text, rfc.informational):
         if at and not within(place.split()[0], at):
             continue
         rule = mine.get(place, {})
         print(f'{level} {place} {digest}\n    {sentence}\n    demand: {rule.get("demand", "")}'
-              f'\n    tests: {", ".join(rule.get("tests", []))}{excuse(rule)}\n')
+              f'\n    tests: {", ".join(rule.get("tests", []))}{rfc_pages.excuse(rule)}\n')
 
 
 def main():
@@ -375,7 +347,8 @@ def main():
         rules = rfc.all_rules()
         print(f'rfc_coverage: RFC {rfc.number}: {len(rules)} rules, '
               f'{sum(bool(rule.get("tests")) for rule in rules)} proven by tests, '
-              f'{sum(bool(excuse(rule)) for rule in rules)} excused')
+              f'{sum(bool(rfc_pages.excuse(rule)) for rule in rules)} excused, '
+              f'{sum(bool(rule.get("open")) for rule in rules)} open')
     print(f'rfc_coverage: {len(wrong)} complaints')
     return 1 if wrong else 0
 

@@ -91,10 +91,12 @@ int get_send_param(OptionCall& call) {
   auto out = call.head<sctp_sndrcvinfo>();
   const AssocOptions& a = call.association();
   out.sinfo_stream = a.send_stream;
-  out.sinfo_flags = a.send_flags;
+  // Linux keeps the two options' policies and values in one place.
+  const bool partial = a.pr_policy != SCTP_PR_SCTP_NONE;
+  out.sinfo_flags = static_cast<uint16_t>(a.send_flags | a.pr_policy);
   out.sinfo_ppid = a.send_ppid;
   out.sinfo_context = a.send_context;
-  out.sinfo_timetolive = a.send_lifetime;
+  out.sinfo_timetolive = partial ? a.pr_value : a.send_lifetime;
   return call.give(out);
 }
 

@@ -127,7 +127,7 @@ int get_peer_params(OptionCall& call) {
     p = view.path_profiles[choice.path];
     if (p.heartbeat_interval != Duration{0}) out.spp_hbinterval = ms_of(p.heartbeat_interval);
     out.spp_pathmtu = view.status.paths[choice.path].mtu;
-  } else if (p.heartbeat_interval != Duration{0}) {
+  } else if (p.heartbeat_interval != Duration{0} && a.heartbeat_interval != 0u) {
     out.spp_hbinterval = ms_of(p.heartbeat_interval);
   }
   out.spp_pathmaxrxt = p.path_max_retrans;
@@ -223,6 +223,9 @@ int set_peer_params(OptionCall& call) {
     return EINVAL;
   }
   if (!is_valid(in)) return EINVAL;
+  if (!call.target.ipv6 && !call.target.connected) {
+    in.spp_flags &= ~uint32_t{SPP_IPV6_FLOWLABEL};
+  }
   const PeerChoice choice = choose_peer(call, in.spp_address);
   if (choice.kind == PeerChoice::kNone) return EINVAL;
   if ((in.spp_flags & SPP_HB_DEMAND) != 0 && !call.target.connected) return EINVAL;

@@ -27,6 +27,7 @@ struct PortHolder {
   uint32_t uid = 0;
   bool reuse_address = false;
   bool reuse_port = false;
+  bool reuse_sctp_port = false;  // SCTP_REUSE_PORT: as reuse_address
   bool listening = false;
   uint16_t port = 0;                 // 0: not bound
   std::vector<IpAddress> addresses;  // as BoundAddresses has them

@@ -210,7 +210,8 @@ bool SocketBridge::put_notification(SocketEnd& socket, Event& event) {
     out.head.status = TLR_STATUS_FAILED;
     out.head.flags = event.started ? TLR_FAILED_STARTED : 0;
     out.head.stream = event.stream.value;
-    out.head.context = event.context;
+    // Of the context programs give 32 bits; the protocol's name of what was sent goes beside it.
+    out.head.context = uint64_t{event.ppid.value} << 32 | static_cast<uint32_t>(event.context);
     out.head.length = static_cast<uint32_t>(event.payload.size());
     out.head.slot = channel.take_back(event.payload.take());
   } else if (is_final(event.kind) && event.size() != 0) {

@@ -61,6 +61,7 @@ bool SocketObject::accepted(const SocketObject& listener, const IpAddress& peer,
   options_.receive_low_water = SocketOptions().receive_low_water;
   holder_.reuse_address = listener.holder_.reuse_address;
   holder_.reuse_port = listener.holder_.reuse_port;
+  holder_.reuse_sctp_port = listener.holder_.reuse_sctp_port;
   first_local_ = listener.first_local_;
   peer_ = peer;
   peer_port_ = port;
@@ -174,14 +175,14 @@ int SocketObject::bind_remove(std::span<const uint8_t> addresses) {
   std::vector<SocketAddress> list;
   if (!read_addresses(addresses, list)) return EINVAL;
   if (state_ != SocketState::kFresh) return EOPNOTSUPP;
+  // All of them, or none (RFC 6458, section 9.1).
+  std::vector<IpAddress> rest = holder_.addresses;
   for (const SocketAddress& one : list) {
-    if (holder_.addresses.size() < 2) return EBUSY;
+    if (rest.size() < 2) return EBUSY;
     if (one.port != 0 && one.port != holder_.port) return EINVAL;
-    std::vector<IpAddress> rest = holder_.addresses;
     if (std::erase(rest, one.address) == 0) return EINVAL;
-    if (const int error = world_.ports.bind(holder_, holder_.port, std::move(rest))) return error;
   }
-  return 0;
+  return world_.ports.bind(holder_, holder_.port, std::move(rest));
 }
 
 int SocketObject::autobind(const Rights& rights) {
@@ -319,18 +320,24 @@ OptionTarget SocketObject::target(const AssociationView* view, uint32_t assoc_id
           many_};
 }
 
+// What the object holds of options itself; null: another one.
+bool* SocketObject::reuse_option(int level, int name) {
+  if (level == SOL_SOCKET && name == SO_REUSEADDR) return &holder_.reuse_address;
+  if (level == SOL_SOCKET && name == SO_REUSEPORT) return &holder_.reuse_port;
+  if (level == IPPROTO_SCTP && name == SCTP_REUSE_PORT) return &holder_.reuse_sctp_port;
+  return nullptr;
+}
+
 int SocketObject::get_option(int level, int name, const AssociationView* view, uint32_t assoc_id,
                              std::span<const uint8_t> there, size_t room, OptionAnswer& answer) {
   const OptionTarget seen = target(view, assoc_id);
-  const bool address = level == SOL_SOCKET && name == SO_REUSEADDR;
-  const bool port = (level == SOL_SOCKET && name == SO_REUSEPORT) ||
-                    (level == IPPROTO_SCTP && name == SCTP_REUSE_PORT);
-  if (!address && !port) {
+  const bool* const reuse = reuse_option(level, name);
+  if (reuse == nullptr) {
     answer = sockets::get_option(seen, level, name, there, room);
     return answer.error;
   }
   if (level == IPPROTO_SCTP && room < sizeof(int)) return answer.error = EINVAL;
-  const int value = (address ? holder_.reuse_address : holder_.reuse_port) ? 1 : 0;
+  const int value = *reuse ? 1 : 0;
   answer.length = static_cast<int>(std::min(room, sizeof(value)));
   answer.body.resize(static_cast<size_t>(answer.length));
   std::memcpy(answer.body.data(), &value, answer.body.size());
@@ -339,19 +346,17 @@ int SocketObject::get_option(int level, int name, const AssociationView* view, u
 
 int SocketObject::set_option(int level, int name, const AssociationView* view, uint32_t assoc_id,
                              std::span<const uint8_t> value, OptionAnswer& answer) {
-  const bool address = level == SOL_SOCKET && name == SO_REUSEADDR;
-  const bool port = level == SOL_SOCKET && name == SO_REUSEPORT;
-  const bool sctp_port = level == IPPROTO_SCTP && name == SCTP_REUSE_PORT;
-  if (!address && !port && !sctp_port) {
+  bool* const reuse = reuse_option(level, name);
+  if (reuse == nullptr) {
     OptionTarget changed = target(view, assoc_id);
     answer = sockets::set_option(changed, level, name, value);
     return answer.error;
   }
-  if (sctp_port && holder_.port != 0) return answer.error = EFAULT;
+  if (level == IPPROTO_SCTP && holder_.port != 0) return answer.error = EFAULT;
   if (value.size() < sizeof(int)) return answer.error = EINVAL;
   int on = 0;
   std::memcpy(&on, value.data(), sizeof(on));
-  (address ? holder_.reuse_address : holder_.reuse_port) = on != 0;
+  *reuse = on != 0;
   return 0;
 }
 

@@ -122,6 +122,7 @@ class SocketObject {
   [[nodiscard]] tls_name peer_name() const;
 
  private:
+  [[nodiscard]] bool* reuse_option(int level, int name);
   int bind_one(const Rights& rights, const SocketAddress& address);
   int autobind(const Rights& rights);
   [[nodiscard]] std::vector<IpAddress> as_bound(const IpAddress& address) const;

@@ -57,6 +57,28 @@ void take_away(Socket& socket, int fd, const Front& front, const Content& conten
   if (empty) mirror::take_tokens(socket, fd);
 }
 
+// Of the content from there on, as Linux tells it of the next one: notifications, too.
+void note_next(Receiving& r, const Front& front, const Content& content, uint32_t from) {
+  r.has_next = true;
+  r.next.nxt_length = content.length() - from;
+  if (content.notification) {
+    r.next.nxt_flags = SCTP_NOTIFICATION;
+    return;
+  }
+  r.next.nxt_sid = front.head.stream;
+  r.next.nxt_flags =
+      static_cast<uint16_t>((front.head.flags & TLR_MESSAGE_UNORDERED) != 0 ? SCTP_UNORDERED : 0);
+  r.next.nxt_ppid = htonl(front.head.ppid);
+}
+
+void find_next(const Socket& socket, const Rings& rings, Receiving& r) {
+  Front next;
+  Content content;
+  if (rings.behind(r.front, next) && describe(*socket.page, next, content)) {
+    note_next(r, next, content, 0);
+  }
+}
+
 }  // namespace
 
 long read_front(Socket& socket, int fd, Receiving& r, bool& more) {
@@ -76,7 +98,14 @@ long read_front(Socket& socket, int fd, Receiving& r, bool& more) {
   }
   r.found = true;
   if (content.notification) r.out_flags |= MSG_NOTIFICATION;
-  r.has_next = r.wants_control && rings.behind(r.front, r.next);
+  if (r.wants_control && (load_relaxed(socket.page->options.receive) & TLS_WANT_NXTINFO) != 0) {
+    // What was only looked at is the next one.
+    if ((r.flags & MSG_PEEK) != 0) {
+      note_next(r, r.front, content, from);
+    } else {
+      find_next(socket, rings, r);
+    }
+  }
   const uint32_t end = from + static_cast<uint32_t>(copied);
   if (end == content.length()) {
     const bool piece = !content.notification && (r.front.head.flags & TLR_MESSAGE_MORE) != 0;
@@ -183,13 +212,8 @@ void put_info(const tls_page& page, const Receiving& r, ControlWriter& out) {
   const auto id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
   const auto flags =
       static_cast<uint16_t>((head.flags & TLR_MESSAGE_UNORDERED) != 0 ? SCTP_UNORDERED : 0);
-  if ((wanted & TLS_WANT_NXTINFO) != 0 && r.has_next && r.next.head.kind == TLR_MESSAGE) {
-    sctp_nxtinfo info{};
-    info.nxt_sid = r.next.head.stream;
-    info.nxt_flags = static_cast<uint16_t>(
-        (r.next.head.flags & TLR_MESSAGE_UNORDERED) != 0 ? SCTP_UNORDERED : 0);
-    info.nxt_ppid = htonl(r.next.head.ppid);
-    info.nxt_length = r.next.head.length;
+  if (r.has_next) {
+    sctp_nxtinfo info = r.next;
     info.nxt_assoc_id = id;
     out.put(SCTP_NXTINFO, &info, sizeof(info));
   }

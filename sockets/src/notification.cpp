@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "names.h"
+
 namespace trunkline::sctp {
 namespace {
 
@@ -37,21 +39,12 @@ void put_association(const tls_page& page, const Front& front, uint16_t state, C
   put(out, body);
 }
 
-// The peer's user has aborted: Linux shows the cause as the ABORT had it.
-void put_abort_cause(const Front& front, Content& out) {
-  constexpr uint16_t kUserInitiatedAbort = 12;
-  out.tail_length = front.head.length;
-  if (front.head.length != 0) out.rx_slot = front.head.slot;
-  if (front.head.reason != TLR_REASON_RESET || front.head.cause != kUserInitiatedAbort) {
-    out.tail_length = 0;
-    return;
-  }
-  const uint16_t length = static_cast<uint16_t>(4 + front.head.length);
-  const uint16_t head[2] = {htons(kUserInitiatedAbort), htons(length)};
-  std::memcpy(out.head + out.head_length, head, sizeof(head));
-  out.head_length += static_cast<uint32_t>(sizeof(head));
-  const uint32_t total = out.length();
-  std::memcpy(out.head + offsetof(sctp_assoc_change, sac_length), &total, sizeof(total));
+// In network order. All of its addresses have the same one.
+in_port_t peer_port(const tls_page& page) {
+  const tls_name peer = read_name(page, page.peer);
+  sockaddr_in address{};  // IPv6 addresses have it at the same place
+  std::memcpy(&address, peer.bytes, sizeof(address));
+  return address.sin_port;
 }
 
 void put_address(const tls_page& page, const Front& front, int state, Content& out) {
@@ -60,17 +53,18 @@ void put_address(const tls_page& page, const Front& front, int state, Content& o
   body.spc_state = state;
   body.spc_error = front.head.cause;
   body.spc_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  const in_port_t port = peer_port(page);
   const bool mapped = load_relaxed(page.options.mapped_v4) != 0 && page.family == AF_INET6;
   if (front.more.family == 4 && !mapped) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_port = htons(front.more.peer_port);
+    address.sin_port = port;
     std::memcpy(&address.sin_addr, front.more.address, 4);
     std::memcpy(&body.spc_aaddr, &address, sizeof(address));
   } else {
     sockaddr_in6 address{};
     address.sin6_family = AF_INET6;
-    address.sin6_port = htons(front.more.peer_port);
+    address.sin6_port = port;
     if (front.more.family == 4) {
       address.sin6_addr.s6_addr[10] = address.sin6_addr.s6_addr[11] = 0xff;
       std::memcpy(&address.sin6_addr.s6_addr[12], front.more.address, 4);
@@ -80,6 +74,19 @@ void put_address(const tls_page& page, const Front& front, int state, Content& o
     std::memcpy(&body.spc_aaddr, &address, sizeof(address));
   }
   put(out, body);
+}
+
+constexpr uint16_t kUserAbort = 12;
+
+// The ABORT's error cause comes behind: its head, and what the peer's user said.
+void put_user_abort(const Front& front, Content& out) {
+  const uint32_t length = 2 * sizeof(uint16_t) + front.head.length;
+  const uint16_t cause[] = {htons(kUserAbort), htons(static_cast<uint16_t>(length))};
+  std::memcpy(out.head + out.head_length, cause, sizeof(cause));
+  const uint32_t total = out.head_length + length;
+  out.head_length += sizeof(cause);
+  out.tail_length = front.head.length;
+  std::memcpy(out.head + 4, &total, sizeof(total));
 }
 
 int address_state(uint8_t path_state) {
@@ -93,6 +100,8 @@ int address_state(uint8_t path_state) {
   }
 }
 
+constexpr uint16_t kWholeMessage = 3;  // SCTP_DATA_NOT_FRAG: its first and its last piece
+
 constexpr uint32_t event_bit(uint32_t type) {
   return 1u << (type - SCTP_SN_TYPE_BASE);
 }
@@ -102,13 +111,16 @@ void put_send_failed(const tls_page& page, const Front& front, Content& out) {
   const auto id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
   const uint32_t length = front.head.slot == TLR_NO_SLOT ? 0 : front.head.length;
   const bool started = (front.head.flags & TLR_FAILED_STARTED) != 0;
+  const uint32_t ppid = htonl(static_cast<uint32_t>(front.head.context >> 32));
   const uint16_t flags = started ? SCTP_DATA_SENT : SCTP_DATA_UNSENT;
   if ((load_relaxed(page.options.events) & event_bit(SCTP_SEND_FAILED_EVENT)) != 0) {
     sctp_send_failed_event body{};
     body.ssf_type = SCTP_SEND_FAILED_EVENT;
     body.ssf_flags = flags;
-    body.ssf_error = front.head.cause;
+    body.ssf_error = htons(front.head.cause);
     body.ssfe_info.snd_sid = front.head.stream;
+    body.ssfe_info.snd_flags = kWholeMessage;
+    body.ssfe_info.snd_ppid = ppid;
     body.ssfe_info.snd_context = static_cast<uint32_t>(front.head.context);
     body.ssfe_info.snd_assoc_id = id;
     body.ssf_assoc_id = id;
@@ -117,8 +129,10 @@ void put_send_failed(const tls_page& page, const Front& front, Content& out) {
     sctp_send_failed body{};
     body.ssf_type = SCTP_SEND_FAILED;
     body.ssf_flags = flags;
-    body.ssf_error = front.head.cause;
+    body.ssf_error = htons(front.head.cause);
     body.ssf_info.sinfo_stream = front.head.stream;
+    body.ssf_info.sinfo_flags = kWholeMessage;
+    body.ssf_info.sinfo_ppid = ppid;
     body.ssf_info.sinfo_context = static_cast<uint32_t>(front.head.context);
     body.ssf_info.sinfo_assoc_id = id;
     body.ssf_assoc_id = id;
@@ -184,7 +198,8 @@ bool describe(const tls_page& page, const Front& front, Content& out) {
       return true;
     case TLR_LOST:
       put_association(page, front, SCTP_COMM_LOST, out);
-      put_abort_cause(front, out);
+      if (front.head.length != 0) out.rx_slot = front.head.slot;
+      if (front.head.cause == kUserAbort) put_user_abort(front, out);
       return true;
     case TLR_CLOSED:
       put_association(page, front, SCTP_SHUTDOWN_COMP, out);

@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include "linux_sctp.h"
 #include "members.h"
 #include "rings.h"
 
@@ -20,9 +21,9 @@ struct Receiving {
   int out_flags = 0;
   bool found = false;  // a message, or one of no bytes, or none of it was asked for
   Front front;         // what it came from
-  Front next;          // if there is one
   bool has_next = false;
-  Member source;  // of a one-to-many socket: whose it is
+  sctp_nxtinfo next{};  // if there is one, but for the association's name
+  Member source;        // of a one-to-many socket: whose it is
 };
 
 enum class Look : uint8_t { kDone, kEmpty, kEnd };

@@ -19,7 +19,7 @@
  *
  *   - the ends of sends come by a ring of their own (tx_done), so that who sends need not read;
  *     TLR_SENDS_DONE and, unless its notification is subscribed, TLR_SEND_FAILED never lie among
- *     the completions;
+ *     the completions; the `context` of the latter is the sender's 32 bits, above them the ppid;
  *   - completions are messages and notifications, nothing else: the socket's state is in the page;
  *   - the consumer is woken by tokens, the worker by kicks. client_armed and worker_armed of the
  *     channel are not used.

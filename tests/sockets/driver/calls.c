@@ -356,8 +356,7 @@ static void call_getladdrs(const struct Step* step, struct Out* out) {
   addresses(step, out, false);
 }
 
-// "to=127.0.0.1:5,127.0.0.2:5", packed one after the other.
-static int address_list(const struct Step* step, char* packed) {
+int address_list(const struct Step* step, char* packed) {
   char copy[512];
   snprintf(copy, sizeof(copy), "%s", step_text(step, "to", ""));
   int count = 0;
@@ -377,7 +376,8 @@ static void call_bindx(const struct Step* step, struct Out* out) {
   _Alignas(8) char packed[1024];
   const int count = address_list(step, packed);
   const int op = step_number(step, "remove", 0) != 0 ? SCTP_BINDX_REM_ADDR : SCTP_BINDX_ADD_ADDR;
-  result(out, sctp_bindx(descriptor(step, "s"), (struct sockaddr*)(void*)packed, count, op));
+  result(out, sctp_bindx(descriptor(step, "s"), (struct sockaddr*)(void*)packed, count,
+                         (int)step_number(step, "flags", op)));
 }
 
 static void call_connectx(const struct Step* step, struct Out* out) {
@@ -561,6 +561,8 @@ static const struct {
     {"sendmsg", call_sendmsg},
     {"sendmmsg", call_sendmmsg},
     {"sctp_sendmsg", call_sctp_sendmsg},
+    {"sctp_send", call_sctp_send},
+    {"sctp_sendv", call_sctp_sendv},
     {"recv", call_recv},
     {"read", call_read},
     {"readv", call_readv},
@@ -568,6 +570,8 @@ static const struct {
     {"recvmsg", call_recvmsg},
     {"recvmmsg", call_recvmmsg},
     {"sctp_recvmsg", call_sctp_recvmsg},
+    {"sctp_recvv", call_sctp_recvv},
+    {"opt_info", call_opt_info},
     {"shutdown", call_shutdown},
     {"close", call_close},
     {"dup", call_dup},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the calls share, and those of calls_data.c; calls.c has the table of all.
+// What the calls share, and those of calls_data.c and calls_library.c; calls.c has the table of
+// all.
 #ifndef TRUNKLINE_SOCKETS_CALLS_H
 #define TRUNKLINE_SOCKETS_CALLS_H
 
@@ -18,10 +19,14 @@ bool result(struct Out* out, long value);
 void out_name(struct Out* out, const struct sockaddr_storage* address, socklen_t given,
               socklen_t size);
 int assoc_of(const char* name);
+// "to=127.0.0.1:5,127.0.0.2:5", packed one after the other: how many.
+int address_list(const struct Step* step, char* packed);
 
 // To be freed: the bytes to send, and room to receive with a guard behind it.
 char* payload(const struct Step* step, size_t* size);
 char* buffer(size_t size);
+int flags_of(const struct Step* step);
+void out_message_flags(struct Out* out, int flags);
 
 void call_send(const struct Step* step, struct Out* out);
 void call_write(const struct Step* step, struct Out* out);
@@ -37,5 +42,10 @@ void call_recvfrom(const struct Step* step, struct Out* out);
 void call_recvmsg(const struct Step* step, struct Out* out);
 void call_recvmmsg(const struct Step* step, struct Out* out);
 void call_sctp_recvmsg(const struct Step* step, struct Out* out);
+
+void call_sctp_send(const struct Step* step, struct Out* out);
+void call_sctp_sendv(const struct Step* step, struct Out* out);
+void call_sctp_recvv(const struct Step* step, struct Out* out);
+void call_opt_info(const struct Step* step, struct Out* out);
 
 #endif

@@ -31,8 +31,12 @@ char* payload(const struct Step* step, size_t* size) {
   return bytes;
 }
 
-static int flags_of(const struct Step* step) {
+int flags_of(const struct Step* step) {
   return (int)names_parse(kMessageFlags, step_text(step, "flags", ""));
+}
+
+void out_message_flags(struct Out* out, int flags) {
+  out_flags(out, kMessageFlags, flags);
 }
 
 // Control data of the groups that the step has; "ctllen" and "ctltype" spoil it.
@@ -135,6 +139,7 @@ static void prepare_send(const struct Step* step, struct Sending* sending) {
       (size_t)step_number(step, "count", (long)vectors(step, base, size, sending->vector));
   const socklen_t length = address_parse(step_text(step, "to", ""), &sending->address);
   sending->head.msg_name = pointer(step, "toptr", length != 0 ? &sending->address : NULL);
+  sending->head.msg_flags = (int)step_number(step, "mflags", 0);
   sending->head.msg_namelen = (socklen_t)step_number(step, "alen", length);
   make_control(step, &sending->head, sending->control);
 }

@@ -65,6 +65,37 @@ TEST_F(CallsTest, AMessageOfWhichNothingIsReadHasItsControlData) {
   EXPECT_EQ(tlsctp_recv(server, data, sizeof(data), 0), 3);
 }
 
+TEST_F(CallsTest, TheNextOneMayBeANotification) {
+  connect_pair();
+  daemon->at_daemon([&] {
+    for (auto& [index, socket] : daemon->sockets) socket->page.options.receive = TLS_WANT_NXTINFO;
+  });
+  ASSERT_EQ(tlsctp_send(client, "abc", 3, 0), 3);
+  char data[8];
+  iovec part{data, sizeof(data)};
+  ControlMessage message({&part, 1});
+  const auto next = [&](int flags) {
+    message.make_room();
+    EXPECT_EQ(tlsctp_recvmsg(server, &message, flags), 3);
+    return message.the_one<sctp_nxtinfo>(IPPROTO_SCTP, SCTP_NXTINFO);
+  };
+  const auto itself = next(MSG_PEEK);
+  ASSERT_TRUE(itself.has_value());
+  EXPECT_EQ(itself->nxt_length, 3u);
+  daemon->at_daemon([&] {
+    for (auto& [index, socket] : daemon->sockets) {
+      if (socket->peer == nullptr || socket->port != 5000) continue;
+      tlr_completion entry{};
+      entry.kind = TLR_PEER_SHUTDOWN;
+      socket->notify(entry, nullptr);
+    }
+  });
+  const auto told = next(0);
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(told->nxt_flags, SCTP_NOTIFICATION);
+  EXPECT_EQ(told->nxt_length, sizeof(sctp_shutdown_event));
+}
+
 ssize_t send_unordered(int fd, std::string text) {
   iovec part{text.data(), text.size()};
   ControlMessage message({&part, 1});
@@ -152,7 +183,6 @@ TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
       entry.kind = TLR_PATH_CHANGED;
       more.family = 4;
       more.address[0] = 10;
-      more.peer_port = 77;
       more.path_state = TLR_PATH_INACTIVE;
       socket->notify(entry, &more);
       entry.kind = TLR_PEER_SHUTDOWN;
@@ -162,8 +192,13 @@ TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
       entry.kind = TLR_SEND_FAILED;
       entry.slot = TLR_NO_SLOT;
       entry.status = TLR_STATUS_FAILED;
+      entry.cause = 12;
+      entry.stream = 5;
+      entry.context = uint64_t{46} << 32 | 4711;
       socket->notify(entry, nullptr);
       entry.flags = TLR_FAILED_STARTED;
+      socket->notify(entry, nullptr);
+      entry.kind = TLR_LOST;  // by the peer's user, who said nothing
       socket->notify(entry, nullptr);
     }
   });
@@ -180,7 +215,7 @@ TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
   EXPECT_EQ(got.sn_paddr_change.spc_state, SCTP_ADDR_UNREACHABLE);
   sockaddr_in address;
   std::memcpy(&address, &got.sn_paddr_change.spc_aaddr, sizeof(address));
-  EXPECT_EQ(ntohs(address.sin_port), 77);
+  EXPECT_EQ(ntohs(address.sin_port), 40000);  // as its other addresses
   // In two parts.
   part.iov_len = 4;
   ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 4);
@@ -193,7 +228,19 @@ TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
     ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_send_failed));
     EXPECT_EQ(got.sn_send_failed.ssf_type, SCTP_SEND_FAILED);
     EXPECT_EQ(got.sn_send_failed.ssf_flags, sent);
+    EXPECT_EQ(got.sn_send_failed.ssf_error, htons(12));
+    EXPECT_EQ(got.sn_send_failed.ssf_info.sinfo_stream, 5);
+    EXPECT_EQ(got.sn_send_failed.ssf_info.sinfo_flags, 3);  // the whole message
+    EXPECT_EQ(ntohl(got.sn_send_failed.ssf_info.sinfo_ppid), 46u);
+    EXPECT_EQ(got.sn_send_failed.ssf_info.sinfo_context, 4711u);
   }
+  ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), sizeof(sctp_assoc_change) + 4);
+  EXPECT_EQ(got.sn_assoc_change.sac_length, sizeof(sctp_assoc_change) + 4);
+  EXPECT_EQ(got.sn_assoc_change.sac_state, SCTP_COMM_LOST);
+  uint16_t cause[2];
+  std::memcpy(cause, got.sn_assoc_change.sac_info, sizeof(cause));
+  EXPECT_EQ(ntohs(cause[0]), 12);
+  EXPECT_EQ(ntohs(cause[1]), 4);
   EXPECT_EQ(mask_of(server), "OUT");
 }
 

@@ -344,7 +344,7 @@ TEST_F(DataTest, FailedSendsComeBackOneWayOrTheOther) {
   const auto failed = pair.server->receive();
   ASSERT_TRUE(failed.has_value());
   EXPECT_EQ(failed->head.kind, TLR_SEND_FAILED);
-  EXPECT_EQ(failed->head.context, 4711u);
+  EXPECT_EQ(failed->head.context, uint64_t{9} << 32 | 4711);  // the ppid, too
   EXPECT_EQ(failed->head.flags, TLR_FAILED_STARTED);
   EXPECT_EQ(failed->head.length, 4u);
   pair.server->free_chain(failed->head.slot);

@@ -217,6 +217,8 @@ TEST_F(ObjectTest, SeveralAddresses) {
   EXPECT_EQ(socket->bind_add(rights, ipv4("127.0.0.1", 0)), 0);
   EXPECT_EQ(socket->bind_remove(ipv4("127.0.0.1", 5)), EINVAL);
   EXPECT_EQ(socket->bind_remove(ipv4("127.0.0.2", 0)), EINVAL);
+  EXPECT_EQ(socket->bind_remove(joined(ipv4("127.0.0.1", 0), ipv4("127.0.0.2", 0))), EINVAL);
+  EXPECT_EQ(socket->addresses().size(), 3u);
   EXPECT_EQ(socket->bind_remove(joined(ipv4("127.0.0.1", 4000), ipv4("192.0.2.2", 0))), 0);
   EXPECT_EQ(socket->bind_remove(ipv4("192.0.2.1", 4000)), EBUSY);
   // All of them, or what was before.
@@ -338,13 +340,30 @@ TEST_F(ObjectTest, ReuseOfPortsIsOfOneUser) {
   EXPECT_EQ(one->bind(rights, here), 0);
   EXPECT_EQ(set(*one, IPPROTO_SCTP, SCTP_REUSE_PORT, 1), EFAULT);  // too late
   auto two = make();
-  EXPECT_EQ(set(*two, IPPROTO_SCTP, SCTP_REUSE_PORT, 1), 0);
+  set(*two, SOL_SOCKET, SO_REUSEPORT, 1);
   EXPECT_EQ(two->bind(rights, here), 0);
   auto foreign = make(false, 1001);
   set(*foreign, SOL_SOCKET, SO_REUSEPORT, 1);
   EXPECT_EQ(foreign->bind(rights, here), EADDRINUSE);
   EXPECT_EQ(listen(*one), 0);
   EXPECT_EQ(listen(*two), EADDRINUSE);  // workers cannot deal connections out
+}
+
+// As SO_REUSEADDR, with which it may be mixed: with those that do not listen.
+TEST_F(ObjectTest, SctpsReuseOfPorts) {
+  const Bytes here = ipv4("192.0.2.1", 5000);
+  auto one = make();
+  EXPECT_EQ(set(*one, IPPROTO_SCTP, SCTP_REUSE_PORT, 1), 0);
+  EXPECT_EQ(one->bind(rights, here), 0);
+  auto two = make();
+  set(*two, SOL_SOCKET, SO_REUSEPORT, 1);
+  EXPECT_EQ(two->bind(rights, here), EADDRINUSE);
+  set(*two, SOL_SOCKET, SO_REUSEADDR, 1);
+  EXPECT_EQ(two->bind(rights, here), 0);
+  EXPECT_EQ(listen(*one), 0);
+  auto three = make();
+  EXPECT_EQ(set(*three, IPPROTO_SCTP, SCTP_REUSE_PORT, 1), 0);
+  EXPECT_EQ(three->bind(rights, here), EADDRINUSE);
 }
 
 // A client of the rings has a port: no socket gets it, and the other way round.
