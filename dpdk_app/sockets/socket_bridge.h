@@ -97,6 +97,8 @@ class SocketBridge final : public appring::EventTaker {
   size_t drain(TimePoint now);
   // False: the event is of no socket. Takes it otherwise.
   bool deliver(TimePoint now, Event& event) override;
+  // Once events were delivered, before packets are asked for: a SACK tells what the window is then.
+  void tell_unread();
   void flush();  // completions and the ends of sends become visible; tokens
   void arm();
   [[nodiscard]] bool has_work() const;
@@ -193,7 +195,6 @@ class SocketBridge final : public appring::EventTaker {
   void write_association(SocketEnd& socket, const Event& event, IpAddress local);
   void take_returns(SocketEnd& socket);
   void note_change(Assoc& assoc);
-  void tell_unread();
   void tell_unread(Assoc& assoc);
   void mark_dirty(SocketEnd& socket) {
     if (socket.notes.dirty) return;

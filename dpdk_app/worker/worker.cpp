@@ -134,6 +134,7 @@ void Worker::iterate() {
   deliver_events();
   shard_.advance(now_);
   deliver_events();
+  if (sockets_ != nullptr) sockets_->tell_unread();
   work += transmit();
   guard_.enter();
   for (const auto& queue : ports_) queue->send_all();

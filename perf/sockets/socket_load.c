@@ -25,6 +25,8 @@
 
 enum { kMost = 65536 };
 
+static const int kBuffer = 1 << 20;  // the system gives less: as much as it may
+
 typedef struct Options {
   const char* peer;  // NULL: listen
   int port;
@@ -82,7 +84,11 @@ static bool parse(int argc, char** argv, Options* out) {
 static int open_socket(void) {
   const int on = 1;
   const int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
-  if (fd >= 0) setsockopt(fd, IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof(on));
+  if (fd >= 0) {
+    setsockopt(fd, IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kBuffer, sizeof(kBuffer));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof(kBuffer));
+  }
   return fd;
 }
 
