@@ -199,6 +199,7 @@ class Resolver {
                 "valid_cookie_life",
                 "shutdown_guard",
                 "a_rwnd",
+                "receive_memory",
                 "send_buffer",
                 "max_message_size",
                 "partial_delivery_point",

@@ -108,6 +108,8 @@ class SocketBridge final : public appring::EventTaker {
   size_t drain(TimePoint now);
   // False: the event is of no socket. Takes it otherwise.
   bool deliver(TimePoint now, Event& event) override;
+  // Once events were delivered, before packets are asked for: a SACK tells what the window is then.
+  void tell_unread();
   void flush();  // completions and the ends of sends become visible; tokens
   void arm();
   [[nodiscard]] bool has_work() const;
@@ -210,7 +212,6 @@ class SocketBridge final : public appring::EventTaker {
   void write_limits(SocketEnd& socket, AssocId id, IpAddress peer, uint16_t streams, uint32_t mtu);
   void take_returns(SocketEnd& socket);
   void note_change(Assoc& assoc);
-  void tell_unread();
   void tell_unread(Assoc& assoc);
   void mark_dirty(SocketEnd& socket) {
     if (socket.notes.dirty) return;

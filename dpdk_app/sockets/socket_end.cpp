@@ -107,11 +107,11 @@ uint32_t SocketEnd::find_ballast() {
 tlr_geometry SocketEnd::default_geometry() {
   tlr_geometry out{};
   out.lanes = out.workers = 1;
-  out.submission_size = 512;
-  out.completion_size = 1024;
-  out.return_size = 512;
-  out.tx_slots = out.rx_slots = 512;
-  out.slot_size = 1024;
+  out.submission_size = 2048;
+  out.completion_size = 4096;
+  out.return_size = 2048;
+  out.tx_slots = out.rx_slots = 2048;
+  out.slot_size = 512;
   out.send_credit = out.tx_slots;
   out.max_operations = out.completion_size / 2;
   return out;

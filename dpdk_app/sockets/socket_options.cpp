@@ -79,6 +79,7 @@ void set_thresholds(Profile& p, const AssocOptions& from) {
 void set_sizes(Profile& p, const SocketOptions& socket) {
   // As Linux has it: half of the buffer is for what a message costs beside its bytes.
   p.a_rwnd = std::max(socket.receive_buffer / 2, 1500u);
+  p.receive_memory = 2 * p.a_rwnd;
   p.send_buffer = 128u << 20;  // the slots are the bound
   p.max_message_size = 64u << 20;
   p.partial_delivery_point = p.a_rwnd / 2;

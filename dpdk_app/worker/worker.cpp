@@ -20,7 +20,8 @@ constexpr Duration kNeighbourPeriod = milliseconds(100);
 constexpr uint32_t kSpinTurns = 64;  // turns without work before the first wait
 // Ports have no interrupts: what they receive waits for the end of a rest.
 constexpr Duration kTraffic = milliseconds(200);          // since the last work
-constexpr Duration kLongestWait = microseconds(100);      // under traffic
+constexpr Duration kShortestWait = microseconds(5);       // under traffic: as long as there has been
+constexpr Duration kLongestWait = microseconds(100);      // nothing to do, between these two
 constexpr Duration kLongestIdleWait = microseconds(500);  // associations, but no traffic
 constexpr Duration kLongestQuietWait = milliseconds(5);   // no association
 
@@ -133,6 +134,7 @@ void Worker::iterate() {
   deliver_events();
   shard_.advance(now_);
   deliver_events();
+  if (sockets_ != nullptr) sockets_->tell_unread();
   work += transmit();
   guard_.enter();
   for (const auto& queue : ports_) queue->send_all();
@@ -180,7 +182,7 @@ void Worker::rest() {
     rte_pause();
     return;
   }
-  Duration timeout = kLongestWait;
+  Duration timeout = std::clamp(now_ - last_work_, kShortestWait, kLongestWait);
   if (now_ - last_work_ > kTraffic) {
     timeout = shard_.association_count() == 0 ? kLongestQuietWait : kLongestIdleWait;
   }

@@ -38,11 +38,11 @@ def configuration(workers, misdirect, profile):
 class Pair:
     """Two daemons whose link is up; the receiver's is on the second core."""
 
-    def __init__(self, folder, workers=1, misdirect=False, profile=LAN):
+    def __init__(self, folder, workers=1, misdirect=False, profile=LAN, more=None):
         first, second = places.cores()
         self.folder = folder
         self.send_at, self.receive_at = Place(first), Place(second)
-        changes = configuration(workers, misdirect, profile)
+        changes = {**configuration(workers, misdirect, profile), **(more or {})}
         wire = folder / 'wire.memif'
         self.receiver = Daemon(self.receive_at, folder,
                                [memif_port(wire, 'server', [OURS + '/24'])], changes, 'receiver')

@@ -8,6 +8,8 @@ from .table import human, percent
 
 PER_CPU = 'messages_per_cpu_second'
 USRSCTP = 'usrsctp'
+RING = 'ring API'  # and below, who stands beside sockets
+PER_SECOND = 'messages_per_second'
 
 
 def median(case, metric):
@@ -71,6 +73,13 @@ class Bar:
         return [*texts, self.show(value), word]
 
 
+def trips_to_spare(rows):
+    """Microseconds by which a round trip through sockets is shorter than it may be."""
+    row = stats.find(rows, 'sockets/ping-pong', 'round_trip', RING)
+    calls = stats.median_of(rows, 'sockets/ping-pong', 'two_system_calls')
+    return 2 * row['peer_median'] + calls - row['median'] if row and calls is not None else None
+
+
 STREAM = 'bare/stream/100'
 TEN_K = 'bare/associations/10000'
 MILLION = 'bare/associations/1000000'
@@ -109,6 +118,20 @@ BARS = [
         ratio('link/100/loss-1/delay-10ms', 'goodput'), times, 1.0, 1.5),
     Bar('the same, 1000-byte messages', ratio('link/1000/loss-1/delay-10ms', 'goodput'), times, 1.0,
         1.5),
+    Bar('one socket, 100-byte messages: against the ring API',
+        ratio('sockets/stream/100', PER_SECOND, RING), percent, 0.5),
+    Bar('the same, 1000-byte messages', ratio('sockets/stream/1000', PER_SECOND, RING), percent, 0.5),
+    Bar("round trips through sockets: shorter than twice the ring API's and two system calls by",
+        trips_to_spare, number('us'), 0),
+    Bar('iperf3 --sctp, 1000-byte messages: against usrsctp',
+        ratio('sockets/iperf3/1000', PER_SECOND), times, 3),
+    Bar('the same, 64 KiB', ratio('sockets/iperf3/65536', PER_SECOND), times, 3),
+    Bar('one socket beside ten thousand idle ones: against one alone',
+        ratio('sockets/idle', PER_SECOND, 'alone'), percent, 0.95),
+    Bar('resident memory of an idle socket, daemon and program',
+        median('sockets/idle', 'resident_each'), number('B'), 24 * 1024, None, True),
+    Bar('the ring API where sockets are offered and not used: against where they are not',
+        ratio('sockets/unused', PER_SECOND, 'without'), percent, 0.97),
 ]
 HEADINGS = ('case', 'at least', 'aim', 'measured', 'verdict')
 

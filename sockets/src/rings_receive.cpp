@@ -69,6 +69,10 @@ void Rings::pop(const Front& front, uint32_t rx_slot) {
   store_relaxed(page_.rx_pop_slot, rx_slot);
   store_relaxed(page_.rx_unkicked, load_relaxed(page_.rx_unkicked) +
                                        (rx_slot == TLR_NO_SLOT ? 1 : slots_for(front.head.length)));
+  if (rx_slot != TLR_NO_SLOT) {
+    store_relaxed(page_.rx_unkicked_bytes,
+                  load_relaxed(page_.rx_unkicked_bytes) + front.head.length);
+  }
   store_release(page_.rx_popping, 1);
   finish_pop();
 }
@@ -85,10 +89,18 @@ void Rings::finish_pop() {
   store_release(page_.rx_popping, 0);
 }
 
+// A part of the window, too, which is half of the buffer: if the peer heard of it only when all was
+// read, either side would wait for the other all the time.
 bool Rings::returns_are_news(bool empty) {
   const uint32_t taken = load_relaxed(page_.rx_unkicked);
-  if (taken == 0 || (!empty && taken < std::min(rx_slots_, completion_mask_ + 1) / 4)) return false;
+  if (taken == 0) return false;
+  const uint32_t bytes = load_relaxed(page_.rx_unkicked_bytes);
+  if (!empty && taken < std::min(rx_slots_, completion_mask_ + 1) / 4 &&
+      bytes < load_relaxed(page_.receive_buffer) / 8) {
+    return false;
+  }
   store_relaxed(page_.rx_unkicked, 0);
+  store_relaxed(page_.rx_unkicked_bytes, 0);
   return true;
 }
 

@@ -106,7 +106,8 @@ const char* Association::receive_fault(const ShardContext& ctx) const {
   constexpr uint64_t kChunk =
       uint64_t{ReceiveBlocks::blocks_for(kMaxPayload)} * ReceiveBlock::kSize;
   const uint64_t held = receiver_.queue().held_bytes();
-  if (held >= profile_->a_rwnd + kChunk) return "an association holds more than its window";
+  const uint64_t most = std::max(profile_->a_rwnd, profile_->receive_memory);
+  if (held >= most + kChunk) return "an association holds more than its window";
   if (!receiver_.queue().is_sound()) return "a receive queue is out of order";
   if (ctx.holders.weight_of(this) != receiver_.weight()) return "a holder is weighed wrongly";
   return nullptr;

@@ -2,6 +2,8 @@
 // What comes in, and the window that it has (RFC 9260 sections 6.2, 6.5).
 #include "rx/receiver.h"
 
+#include <limits>
+
 namespace trunkline {
 
 Receiver::Arrival Receiver::settle(const ReceiverContext& ctx, const wire::DataChunk& chunk,
@@ -22,6 +24,7 @@ Receiver::Arrival Receiver::settle(const ReceiverContext& ctx, const wire::DataC
 // that is held behind it. No reader keeps up whose unread bytes alone are the whole window.
 Receiver::Room Receiver::make_room(const ReceiverContext& ctx, const wire::DataChunk& chunk,
                                    DataSeen& seen) {
+  if (was_granted(ctx, chunk.payload.size())) return Room::kFound;
   const bool fills_gap = chunk.tsn.before(tsns_.highest());
   const bool next_to_be_read = is_next(chunk.tsn) && keeps_up(ctx.profile);
   if (next_to_be_read && queue_.delivers(chunk)) return Room::kFound;
@@ -65,11 +68,13 @@ bool Receiver::drop_held_behind(const ReceiverContext& ctx, Tsn tsn, Counter why
 
 uint16_t Receiver::count_starved(const Profile& profile, TimePoint now) {
   using std::chrono::milliseconds;
-  const auto at = static_cast<uint32_t>(now.ns() / 1'000'000);
-  const auto least = std::chrono::duration_cast<milliseconds>(profile.rto_min).count();
-  if (starved_ == 0 || at - starved_ms_ >= static_cast<uint64_t>(least)) {
+  constexpr int64_t kFurthest = std::numeric_limits<uint16_t>::max();
+  const auto at = static_cast<uint16_t>(now.ns() / 1'000'000 / kStarvedTick.count());
+  const auto rto_min = std::chrono::duration_cast<milliseconds>(profile.rto_min);
+  const int64_t least = std::clamp<int64_t>(rto_min / kStarvedTick, 1, kFurthest);
+  if (starved_ == 0 || static_cast<uint16_t>(at - starved_at_) >= least) {
     ++starved_;
-    starved_ms_ = at;
+    starved_at_ = at;
   }
   return starved_;
 }

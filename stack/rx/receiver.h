@@ -9,9 +9,11 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
+#include "base/limits.h"
 #include "base/pool.h"
 #include "rx/receive_blocks.h"
 #include "rx/receive_queue.h"
@@ -42,7 +44,7 @@ struct DataSeen {
 class Receiver {
  public:
   Receiver(uint32_t a_rwnd, Tsn initial_tsn, uint16_t streams)
-      : tsns_(initial_tsn), offered_(a_rwnd), streams_(streams) {}
+      : tsns_(initial_tsn), offered_(a_rwnd), granted_(a_rwnd), streams_(streams) {}
   // What the peer's INIT ACK says.
   void begin(Tsn initial_tsn, uint16_t streams) {
     tsns_ = TsnTracker(initial_tsn);
@@ -68,7 +70,7 @@ class Receiver {
     kNone,   // the chunk is dropped
     kNever,  // one unfinished message fills the window, and will for ever
   };
-  // Nothing is left of the window that was told.
+  // Nothing is left of the window as it would be told now.
   Room make_room(const ReceiverContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
   // On kNoMemory the shard's buffers have no room; add_again() when some was found.
   [[gnu::always_inline]] ReceiveQueue::Outcome add(const ReceiverContext& ctx,
@@ -79,7 +81,9 @@ class Receiver {
   // It is delivered or held: it has come.
   void take(const ReceiverContext& ctx, const wire::DataChunk& chunk, DataSeen& seen) {
     if (starved_ != 0 && is_next(chunk.tsn)) starved_ = 0;
-    offered_ -= std::min(offered_, static_cast<uint32_t>(chunk.payload.size()));
+    const auto size = static_cast<uint32_t>(chunk.payload.size());
+    offered_ -= std::min(offered_, size);
+    granted_ -= std::min(granted_, size);
     seen.fresh = true;
     ctx.counters.add(chunk.unordered ? Counter::k_in_unorder_chunks : Counter::k_in_order_chunks);
     tsns_.record(chunk.tsn, ctx.disorder);
@@ -175,7 +179,7 @@ class Receiver {
   void plan_sack(const Profile& profile, TimePoint now, const DataSeen& seen);
   // Which path the packet came by; null: none that is known.
   void note_source(const uint8_t* path, const DataSeen& seen) {
-    if (path != nullptr) last_path_ = *path;
+    if (path != nullptr) set_last_path(*path);
     // Nothing but what was here before, and acknowledged: perhaps our SACKs do not come through
     // (6.4). Every second one still goes the way that the DATA came.
     const bool told = packets_since_sack_ == 0;
@@ -202,7 +206,7 @@ class Receiver {
   // One is owed, due or not: it may ride with DATA.
   [[nodiscard]] bool sack_may_ride() const { return packets_since_sack_ > 0; }
   [[nodiscard]] uint8_t last_path() const { return last_path_; }  // where the last DATA came from
-  void set_last_path(uint8_t path) { last_path_ = path; }
+  void set_last_path(uint8_t path) { last_path_ = path & (kMaxPaths - 1); }
   [[nodiscard]] bool sack_detour() const { return sack_detour_; }  // it goes another way, once
 
   [[nodiscard]] Tsn cum_tsn() const { return tsns_.cum_tsn(); }
@@ -211,6 +215,14 @@ class Receiver {
   [[nodiscard]] uint16_t streams() const { return streams_; }
 
  private:
+  // Was it sent within a window that the peer knew, and is there memory for that?
+  [[nodiscard]] bool was_granted(const ReceiverContext& ctx, size_t bytes) const {
+    const Profile& profile = ctx.profile;
+    if (profile.receive_memory <= profile.a_rwnd || bytes > granted_) return false;
+    return held_bytes() + charge(bytes) <= profile.receive_memory && may_keep(ctx, bytes);
+  }
+  static_assert(kMaxPaths == 8, "last_path_");
+  static constexpr std::chrono::milliseconds kStarvedTick{16};
   static constexpr uint32_t kMostOfAReader = 1u << 31;  // of what it has, and of what is put aside
   [[nodiscard]] static uint64_t charge(size_t bytes) {
     return static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
@@ -225,11 +237,12 @@ class Receiver {
   uint32_t unread_ = 0;         // the latter alone
   TimePoint sack_at_ = TimePoint::never();
   uint32_t offered_;  // what the peer has not used of the window last told
+  uint32_t granted_;  // the same of the widest one told: what may have been under way by then
   uint16_t streams_;
   uint16_t starved_ = 0;
-  uint32_t starved_ms_ = 0;  // the last of these times, in milliseconds of the shard's
+  uint16_t starved_at_ = 0;  // the last of these times, in ticks of the shard's
   uint8_t packets_since_sack_ = 0;
-  uint8_t last_path_ = 0;
+  uint8_t last_path_ : 3 = 0;
   bool sack_due_ : 1 = false;  // at the next opportunity, not later
   bool sack_detour_ : 1 = false;
   bool first_data_seen_ : 1 = false;

@@ -52,6 +52,7 @@ void Receiver::on_sack_sent(const ReceiverContext& ctx, uint32_t window) {
   if (tsns_.has_gaps()) ctx.counters.add(Counter::k_gap_sacks_sent);
   tsns_.clear_duplicates(ctx.disorder);
   offered_ = window;
+  granted_ = std::max(granted_, window);
   sack_due_ = false;
   packets_since_sack_ = 0;
   sack_at_ = TimePoint::never();

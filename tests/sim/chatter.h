@@ -24,6 +24,10 @@ class Chatter final : public PlannedApplication {
   [[nodiscard]] uint32_t window_of(PortNumber) const override {
     return plan_.hosts[host_].profile.a_rwnd;
   }
+  [[nodiscard]] uint32_t memory_of(PortNumber) const override {
+    const Profile& profile = plan_.hosts[host_].profile;
+    return std::max(profile.a_rwnd, profile.receive_memory);
+  }
   [[nodiscard]] uint64_t kept_blocks() const override;
   void end_turn(Host& host, TimePoint now, uint16_t shard) override;
   [[nodiscard]] uint64_t unread_of(uint16_t shard) const override;

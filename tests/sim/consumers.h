@@ -32,6 +32,9 @@ class Consumers final : public PlannedApplication {
   void act(Host& host, TimePoint now) override;
   void end_turn(Host& host, TimePoint now, uint16_t shard) override;
   [[nodiscard]] uint32_t window_of(PortNumber) const override { return mine().profile.a_rwnd; }
+  [[nodiscard]] uint32_t memory_of(PortNumber) const override {
+    return std::max(mine().profile.a_rwnd, mine().profile.receive_memory);
+  }
   [[nodiscard]] uint64_t kept_blocks() const override;
   [[nodiscard]] uint64_t left_blocks(uint16_t shard) const override;
   [[nodiscard]] uint64_t unread_of(uint16_t shard) const override;

@@ -39,7 +39,7 @@ void Host::check_windows(TimePoint now) {
     }
   }
   const uint64_t kept = application_.kept_blocks();
-  const uint64_t window = application_.window_of(PortNumber(0));
+  const uint64_t window = application_.memory_of(PortNumber(0));
   const uint64_t most =
       association_count() * (window + config_.limits.mtu / 400u * kBlock + kBlock);
   if (held > kept + most) {
@@ -150,7 +150,7 @@ void Host::audit(TimePoint now, uint16_t index) {
     const uint64_t whole = application_.window_of(status.local_port);
     if (status.a_rwnd > whole) verdict.fail(now, who + "a window larger than the buffer");
     charged += whole - status.a_rwnd;
-    windows += whole;
+    windows += application_.memory_of(status.local_port);
     largest = std::max(largest, whole);
     any_closed = any_closed || status.a_rwnd == 0;
     hidden += std::min<uint64_t>(whole / 2, status.paths[0].mtu);

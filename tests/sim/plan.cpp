@@ -123,7 +123,9 @@ Profile Drawer::draw_profile() {
   p.max_burst = dice_.one_of<uint8_t>({0, 1, 4, 4, 8});
   p.nagle = dice_.percent(15);
   p.one_data_per_packet = dice_.percent(15);
-  p.partial_delivery_point = p.nagle ? 4096 : 0;  // no draw of its own: all others stay as they are
+  // No draws of their own: all others stay as they are.
+  p.partial_delivery_point = p.nagle ? 4096 : 0;
+  p.receive_memory = p.one_data_per_packet || p.sack_frequency == 1 ? 2 * p.a_rwnd : 0;
   return p;
 }
 

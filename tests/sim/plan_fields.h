@@ -50,6 +50,7 @@ struct Fields<Profile> {
       TRUNKLINE_FIELD(valid_cookie_life),
       TRUNKLINE_FIELD(shutdown_guard),
       TRUNKLINE_FIELD(a_rwnd),
+      TRUNKLINE_FIELD(receive_memory),
       TRUNKLINE_FIELD(send_buffer),
       TRUNKLINE_FIELD(max_message_size),
       TRUNKLINE_FIELD(partial_delivery_point),

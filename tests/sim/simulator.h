@@ -48,6 +48,8 @@ class Application {
   virtual void act(Host& host, TimePoint now) = 0;
   // The receive buffer of an association on this port.
   [[nodiscard]] virtual uint32_t window_of(PortNumber local_port) const = 0;
+  // And what it may come to hold at most.
+  [[nodiscard]] virtual uint32_t memory_of(PortNumber local_port) const = 0;
   // At the end of each turn of a shard, before it is asked for packets.
   virtual void end_turn(Host&, TimePoint, uint16_t /*shard*/) {}
   // Bytes of blocks that messages hold which were kept and not let go yet.

@@ -167,11 +167,12 @@ typedef struct tls_page {
   TLR_ALIGNED(64) uint32_t rx_offset; /* bytes of the front message that were read */
   uint32_t rx_unkicked; /* completions and slots taken since the worker was last kicked for it */
   uint32_t rx_popping;  /* 1: the front is being taken away; how, is in the next three */
-  uint32_t rx_pop_consumed; /* completion_consumed afterwards */
-  uint32_t rx_pop_returned; /* return_produced before */
-  uint32_t rx_pop_slot;     /* what goes into the return ring, or TLR_NO_SLOT */
-  uint32_t rx_source;       /* of a front: the ready ring that is looked at first */
-  uint32_t reserved_receive[9];
+  uint32_t rx_pop_consumed;   /* completion_consumed afterwards */
+  uint32_t rx_pop_returned;   /* return_produced before */
+  uint32_t rx_pop_slot;       /* what goes into the return ring, or TLR_NO_SLOT */
+  uint32_t rx_unkicked_bytes; /* as rx_unkicked: of messages */
+  uint32_t rx_source;         /* of a front: the ready ring that is looked at first */
+  uint32_t reserved_receive[8];
 } tls_page;
 TLR_STATIC_ASSERT(offsetof(tls_page, geometry) == 48, "page");
 TLR_STATIC_ASSERT(offsetof(tls_page, state) == 128, "page");

@@ -67,6 +67,7 @@ profiles:
     valid_cookie_life: 30s
     shutdown_guard: 90s
     a_rwnd: 1MiB
+    receive_memory: 3MiB
     send_buffer: 2MiB
     max_message_size: 128KiB
     partial_delivery_point: 32KiB
@@ -102,6 +103,7 @@ profiles:
   wanted.valid_cookie_life = seconds(30);
   wanted.shutdown_guard = seconds(90);
   wanted.a_rwnd = 1u << 20;
+  wanted.receive_memory = 3u << 20;
   wanted.send_buffer = 2u << 20;
   wanted.max_message_size = 128u << 10;
   wanted.partial_delivery_point = 32u << 10;

@@ -18,7 +18,6 @@ using std::chrono::milliseconds;
 
 class ReceiverTest : public testing::Test {
  protected:
-  ReceiverTest() { profile.a_rwnd = 8 * ReceiveBlock::kSize; }
   ~ReceiverTest() override {
     receiver.release(ctx);
     EXPECT_EQ(blocks.used(), 0u);
@@ -84,7 +83,13 @@ class ReceiverTest : public testing::Test {
     seen = {};
   }
 
-  Profile profile;
+  static Profile small_window() {
+    Profile out;
+    out.a_rwnd = 8 * ReceiveBlock::kSize;
+    return out;
+  }
+
+  Profile profile = small_window();
   ReceiveBlocks blocks{64 * ReceiveBlock::kSize};
   Pool<TsnDisorder> disorder{4};
   Counters counters;
@@ -183,6 +188,36 @@ TEST_F(ReceiverTest, ALateReaderShutsTheWindowAndOpensItByAQuarter) {
   EXPECT_FALSE(receiver.worth_telling(profile, receiver.told_window(ctx, 1200)));
   for (int i = 0; i < 3; ++i) receiver.on_consumed(4);
   EXPECT_TRUE(receiver.worth_telling(profile, receiver.told_window(ctx, 1200)));
+}
+
+// The peer counts bytes, and sends as many as it was told before it hears that they cost more.
+TEST_F(ReceiverTest, WhatWasSentWithinTheWindowComesInWhateverItCosts) {
+  profile.receive_memory = 2 * profile.a_rwnd;
+  const auto keep = [&](uint16_t i) {
+    ASSERT_EQ(tell(chunk(100u + i, i, "kept")).size(), 1u) << i;
+    receiver.on_kept(4);
+  };
+  for (uint16_t i = 0; i < 8; ++i) keep(i);
+  end_packet();
+  EXPECT_EQ(sack().window, 0u) << "no more is to be sent";
+  for (uint16_t i = 8; i < 16; ++i) keep(i);
+  EXPECT_EQ(tell(chunk(116, 16, "x")), std::vector<std::string>{"-"}) << "but not without end";
+  for (int i = 0; i < 16; ++i) receiver.on_consumed(4);
+  EXPECT_TRUE(receiver.worth_telling(profile, receiver.told_window(ctx, 1200)));
+}
+
+TEST_F(ReceiverTest, WhatWasNeverGrantedDoesNotComeIn) {
+  profile.receive_memory = 2 * profile.a_rwnd;
+  uint32_t used = 0;
+  uint16_t i = 0;
+  for (; used + 400 <= profile.a_rwnd; ++i, used += 400) {
+    ASSERT_EQ(tell(chunk(100u + i, i, std::string(400, 'x'))).size(), 1u) << i;
+    receiver.on_kept(400);
+  }
+  end_packet();
+  EXPECT_EQ(sack().window, 0u);
+  EXPECT_LT(receiver.held_bytes(), profile.receive_memory);
+  EXPECT_EQ(tell(chunk(100u + i, i, std::string(400, 'x'))), std::vector<std::string>{"-"});
 }
 
 TEST_F(ReceiverTest, UnreadBytesShutTheWindow) {

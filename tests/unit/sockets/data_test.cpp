@@ -156,6 +156,21 @@ TEST_F(DataTest, UnreadBytesShutTheWindowAndReadingOpensIt) {
   EXPECT_GE(status.a_rwnd, profile.a_rwnd - 3000);
 }
 
+// Told too late, the peer would think that what it has just sent was read already.
+TEST_F(DataTest, ASackKnowsWhatItsTurnDelivered) {
+  Pair pair = establish();
+  AssocStatus status;
+  for (uint32_t i = 1; i <= 30; ++i) {
+    ASSERT_TRUE(pair.client->send(text(1000)));
+    net.turns(3);
+    ASSERT_TRUE(left.host->sockets.status(*pair.client.end, status));
+    constexpr uint32_t kTooLittleToTell = 4;
+    const uint32_t told = i > kTooLittleToTell ? i * 1000 : 0;
+    EXPECT_LE(status.peer_rwnd, profile.a_rwnd - told);
+  }
+  EXPECT_EQ(pair.server->waiting(), 30u);
+}
+
 // Fewer slots than the window has room for: what does not fit waits in the daemon, in its order.
 TEST_F(DataTest, MessagesWaitForSlots) {
   geometry.rx_slots = 16;

@@ -161,6 +161,7 @@ class TwoHosts {
       out[i] = PacketOut{};
       out[i].room = rooms_[i];
     }
+    from.sockets.tell_unread();
     const size_t n = from.shard.transmit(now, out);
     std::array<PacketIn, kBurst> in;
     size_t kept = 0;

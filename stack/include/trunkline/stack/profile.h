@@ -77,7 +77,12 @@ struct Profile {
   Duration shutdown_guard{};
 
   // Sizes in bytes.
-  uint32_t a_rwnd = 512 * 1024;            // receive buffer of an association
+  uint32_t a_rwnd = 512 * 1024;  // receive buffer of an association
+  // What is received may cost more than its bytes, which a_rwnd is charged, so that the window
+  // shuts before the peer, which counts bytes, hears of it. What it sent within the window that it
+  // knew comes in if no more than this is held then, all costs counted. Less than a_rwnd means
+  // a_rwnd: it is dropped, to be sent again after a time-out.
+  uint32_t receive_memory = 0;
   uint32_t send_buffer = 1024 * 1024;      // payload accepted and not yet acknowledged
   uint32_t max_message_size = 256 * 1024;  // both ways
   // A message of which so much has come is given to its reader in pieces (section 6.9, RFC 6458

@@ -40,6 +40,7 @@ constexpr void visit_profile_limits(Visitor&& visit) {
   visit.duration("valid_cookie_life", &P::valid_cookie_life, milliseconds(100), hours(1));
   visit.duration("shutdown_guard", &P::shutdown_guard, kZero, hours(24));
   visit.bytes("a_rwnd", &P::a_rwnd, 1500, 256u << 20);  // section 3.3.2: at least 1500
+  visit.bytes("receive_memory", &P::receive_memory, 0, 512u << 20);
   visit.bytes("send_buffer", &P::send_buffer, 1500, 256u << 20);
   visit.bytes("max_message_size", &P::max_message_size, 1, 64u << 20);
   visit.bytes("partial_delivery_point", &P::partial_delivery_point, 0, 128u << 20);

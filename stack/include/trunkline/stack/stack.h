@@ -476,9 +476,9 @@ class Shard {
   [[nodiscard]] PoolUsage pool_usage() const;
   // For tests: what is wrong with the memory of received data; nullptr if nothing is. It walks over
   // all that is held. Of each association, what waits for reassembly or its turn takes less than
-  // the profile's a_rwnd and one chunk, in whole blocks of 512 bytes; what was kept for a slow
-  // reader less than a_rwnd and what one burst brought, and is charged block by block; all of them
-  // together hold what the shard's buffers say.
+  // the profile's a_rwnd (or receive_memory) and one chunk, in whole blocks of 512 bytes; what was
+  // kept for a slow reader less than a_rwnd and what one burst brought, and is charged block by
+  // block; all of them together hold what the shard's buffers say.
   [[nodiscard]] const char* receive_memory_fault() const;
 
  private:
