@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Programs written for the kernel's SCTP: both ends on the kernel (user-mode Linux), both on
-Trunkline, and one on each, over a link between the daemon and that kernel, where tshark judges what passes."""
+Trunkline, and one on each, over a link between the daemon and that kernel, where tshark judges what
+passes."""
 import contextlib
 import pathlib
 import sys

@@ -213,5 +213,5 @@ def python_asyncio(t, server_place, client_place, address):
     ended(server)
 
 
-ALL = [book, ncat, ncat_talks_back, socat, socat_exec, socat_nofork, http, iperf, iperf_reverse, iperf_parallel, python_socket,
-       python_asyncio]
+ALL = [book, ncat, ncat_talks_back, socat, socat_exec, socat_nofork, http, iperf, iperf_reverse,
+       iperf_parallel, python_socket, python_asyncio]
