@@ -25,17 +25,22 @@ int PortBook::bind(PortHolder& who, uint16_t port, std::vector<IpAddress> addres
   const auto bound = BoundAddresses::of(addresses);
   if (!bound) return EINVAL;
   if (port != 0 && conflict(who, port, *bound)) return EADDRINUSE;
-  // Its own claim must not stand in the way of a larger one.
-  const std::vector<IpAddress> before = who.addresses;
-  const uint16_t port_before = who.port;
-  who.claim = PortClaim();
-  PortClaim claim(table_, PortNumber(port), addresses, kPortOwner, random_);
-  if (claim.status() != Status::kOk) {
-    if (port_before != 0) {
-      who.claim = PortClaim(table_, PortNumber(port_before), before, kPortOwner, random_);
-    }
-    return bind_error(claim.status());
+  return take(who, port, std::move(addresses));
+}
+
+int PortBook::change(PortHolder& who, std::vector<IpAddress> addresses,
+                     std::span<const IpAddress> fresh) {
+  if (!fresh.empty()) {
+    const auto bound = BoundAddresses::of(fresh);
+    if (!bound) return EINVAL;
+    if (conflict(who, who.port, *bound)) return EADDRINUSE;
   }
+  return take(who, who.port, std::move(addresses));
+}
+
+int PortBook::take(PortHolder& who, uint16_t port, std::vector<IpAddress> addresses) {
+  PortClaim claim(table_, PortNumber(port), addresses, kPortOwner, random_, true);
+  if (claim.status() != Status::kOk) return bind_error(claim.status());
   release(who);
   who.claim = std::move(claim);
   who.port = who.claim.port().value;
@@ -58,7 +63,7 @@ int PortBook::may_listen(const PortHolder& who) const {
 
 bool PortBook::share(PortHolder& fresh, const PortHolder& listener) {
   fresh.claim =
-      PortClaim(table_, PortNumber(listener.port), listener.addresses, kPortOwner, random_);
+      PortClaim(table_, PortNumber(listener.port), listener.addresses, kPortOwner, random_, true);
   if (fresh.claim.status() != Status::kOk) return false;
   fresh.port = listener.port;
   fresh.addresses = listener.addresses;

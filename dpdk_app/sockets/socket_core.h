@@ -84,6 +84,7 @@ class SocketCore {
   struct Waiting {  // a bind, for sockets that are being closed
     Ticket ticket = 0;
     uint64_t serial = 0;
+    int how = 0;
     std::vector<uint8_t> body;
   };
 
@@ -131,9 +132,12 @@ class SocketCore {
   // -- requests (socket_requests.cpp)
   void make(Process& process, const Request& request);
   void identify(Process& process, const Request& request);
-  void bind(Process& process, Socket& socket, const Request& request);
-  [[nodiscard]] int try_bind(Process& process, Socket& socket, std::span<const uint8_t> body);
-  void bindx(Process& process, Socket& socket, int how, std::span<const uint8_t> addresses);
+  // `how`: kBindOne, or as sctp_bindx() has it.
+  static constexpr int kBindOne = 0;
+  void bind(Process& process, Socket& socket, int how, std::span<const uint8_t> body);
+  [[nodiscard]] int try_bind(Process& process, Socket& socket, int how,
+                             std::span<const uint8_t> body);
+  void finish_bind(Ticket ticket, uint64_t serial, int error);
   void listen(Process& process, Socket& socket, int backlog);
   void begin_listening(Socket& socket, std::function<void(Status)> done);
   void stop_listening(Socket& socket, std::function<void()> done);

@@ -47,7 +47,7 @@ const char* state_name(SocketState state) {
 }
 
 SocketObject::SocketObject(SocketWorld& world, bool ipv6, uint32_t uid)
-    : world_(world), ipv6_(ipv6), first_local_(wildcard_of({ipv6, false, true})) {
+    : world_(world), ipv6_(ipv6), last_local_(wildcard_of({ipv6, false, true})) {
   holder_.uid = uid;
 }
 
@@ -61,7 +61,7 @@ bool SocketObject::accepted(const SocketObject& listener, const IpAddress& peer,
   options_.receive_low_water = SocketOptions().receive_low_water;
   holder_.reuse_address = listener.holder_.reuse_address;
   holder_.reuse_port = listener.holder_.reuse_port;
-  first_local_ = listener.first_local_;
+  last_local_ = listener.last_local_;
   peer_ = peer;
   peer_port_ = port;
   state_ = SocketState::kEstablished;
@@ -118,51 +118,63 @@ int SocketObject::bind_one(const Rights& rights, const SocketAddress& address) {
     return EACCES;
   }
   std::vector<IpAddress> all = as_bound(address.address);
+  int error = 0;
   if (holder_.port != 0) {
     if (is_all(holder_.addresses) || address.address.is_unspecified()) return EINVAL;
     if (matches_bound(holder_.addresses, address.address)) return EINVAL;
     if (holder_.addresses.size() >= kMostAddresses) return ENOMEM;
     all.insert(all.begin(), holder_.addresses.begin(), holder_.addresses.end());
+    error = world_.ports.change(holder_, std::move(all), {&address.address, 1});
+  } else {
+    error = world_.ports.bind(holder_, port, std::move(all));
   }
-  const bool first = holder_.port == 0;
-  if (const int error = world_.ports.bind(holder_, port, std::move(all))) return error;
-  if (first) first_local_ = address.address;
-  return 0;
+  if (error == 0) last_local_ = address.address;
+  return error;
 }
 
+// One after the other, as Linux does it: what was added before one that can't be is taken away
+// again, but for the last address that is left.
 int SocketObject::bind_add(const Rights& rights, std::span<const uint8_t> addresses) {
   std::vector<SocketAddress> list;
-  if (!read_addresses(addresses, list)) return EINVAL;
-  // What is bound already is known to workers, and to peers.
-  if (state_ == SocketState::kConnecting || has_association()) return EINVAL;
-  if (state_ != SocketState::kFresh) return EOPNOTSUPP;
-  const std::vector<IpAddress> before = holder_.addresses;
-  const uint16_t port_before = holder_.port;
-  for (const SocketAddress& one : list) {
-    const int error = bind_one(rights, one);
+  return read_addresses(addresses, list) ? add_all(rights, list) : EINVAL;
+}
+
+int SocketObject::bind_remove(const Rights& rights, std::span<const uint8_t> addresses) {
+  std::vector<SocketAddress> list;
+  return read_addresses(addresses, list) ? remove_all(rights, list) : EINVAL;
+}
+
+int SocketObject::add_all(const Rights& rights, std::span<const SocketAddress> list) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    const int error = bind_one(rights, list[i]);
     if (error == 0) continue;
-    if (port_before == 0) {
-      release();
-    } else if (world_.ports.bind(holder_, port_before, before) != 0) {
-      release();
-    }
+    if (i > 0) remove_all(rights, list.first(i));
     return error;
   }
   return 0;
 }
 
-int SocketObject::bind_remove(std::span<const uint8_t> addresses) {
-  std::vector<SocketAddress> list;
-  if (!read_addresses(addresses, list)) return EINVAL;
-  if (state_ != SocketState::kFresh) return EOPNOTSUPP;
-  for (const SocketAddress& one : list) {
-    if (holder_.addresses.size() < 2) return EBUSY;
-    if (one.port != 0 && one.port != holder_.port) return EINVAL;
-    std::vector<IpAddress> rest = holder_.addresses;
-    if (std::erase(rest, one.address) == 0) return EINVAL;
-    if (const int error = world_.ports.bind(holder_, holder_.port, std::move(rest))) return error;
+int SocketObject::remove_all(const Rights& rights, std::span<const SocketAddress> list) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    const int error = remove_one(list[i]);
+    if (error == 0) continue;
+    if (i > 0) add_all(rights, list.first(i));
+    return error;
   }
   return 0;
+}
+
+int SocketObject::remove_one(const SocketAddress& one) {
+  if (holder_.addresses.size() < 2 || last_local_.is_unspecified()) return EBUSY;
+  if (!one.address.is_unicast() || (one.mapped && family().v6_only)) return EADDRNOTAVAIL;
+  if (one.port != 0 && one.port != holder_.port) return EINVAL;
+  std::vector<IpAddress> rest = holder_.addresses;
+  if (std::erase(rest, one.address) == 0) return EINVAL;
+  return world_.ports.change(holder_, std::move(rest), {});
+}
+
+bool SocketObject::bind_again(std::vector<IpAddress> addresses) {
+  return world_.ports.change(holder_, std::move(addresses), {}) == 0;
 }
 
 int SocketObject::autobind(const Rights& rights) {
@@ -338,12 +350,12 @@ void SocketObject::set_source(const tls_name& local) {
 }
 
 tls_name SocketObject::local_name() const {
-  const bool from_all = first_local_.is_unspecified() && !source_.is_none();
-  return name_of(from_all ? source_ : first_local_, holder_.port, family());
+  const bool from_all = last_local_.is_unspecified() && !source_.is_none();
+  return name_of(from_all ? source_ : last_local_, holder_.port, family());
 }
 
 tls_name SocketObject::name_to_connect_from() const {
-  return first_local_.is_unspecified() ? tls_name{} : local_name();
+  return last_local_.is_unspecified() ? tls_name{} : local_name();
 }
 
 tls_name SocketObject::peer_name() const {

@@ -71,7 +71,8 @@ class SocketObject {
   [[nodiscard]] const SocketOptions& options() const { return options_; }
   [[nodiscard]] uint32_t backlog() const { return backlog_; }
   [[nodiscard]] FamilyView family() const { return {ipv6_, options_.v6_only, options_.mapped_v4}; }
-  // As BoundAddresses has them: what workers make endpoints for.
+  // As BoundAddresses has them: what workers make endpoints for. An association keeps those that it
+  // began with.
   [[nodiscard]] const std::vector<IpAddress>& addresses() const { return holder_.addresses; }
   // Of its next association, or of those that it accepts.
   [[nodiscard]] Profile profile() const;
@@ -81,7 +82,9 @@ class SocketObject {
   // -- calls: 0 or an errno. `rights`: of who calls.
   int bind(const Rights& rights, std::span<const uint8_t> address);
   int bind_add(const Rights& rights, std::span<const uint8_t> addresses);
-  int bind_remove(std::span<const uint8_t> addresses);
+  int bind_remove(const Rights& rights, std::span<const uint8_t> addresses);
+  // What it had before.
+  [[nodiscard]] bool bind_again(std::vector<IpAddress> addresses);
   // `backlog` as the program gave it. 0: ask the workers; listening then, or listen_failed(). With
   // `stops`, they are to stop.
   int listen(const Rights& rights, int backlog, bool& stops);
@@ -113,6 +116,9 @@ class SocketObject {
 
  private:
   int bind_one(const Rights& rights, const SocketAddress& address);
+  int add_all(const Rights& rights, std::span<const SocketAddress> list);
+  int remove_all(const Rights& rights, std::span<const SocketAddress> list);
+  int remove_one(const SocketAddress& one);
   int autobind(const Rights& rights);
   [[nodiscard]] std::vector<IpAddress> as_bound(const IpAddress& address) const;
   [[nodiscard]] const Profile& configured() const;
@@ -126,8 +132,8 @@ class SocketObject {
   SocketOptions options_;
   AssocOptions begun_;  // kConnecting: what the association began with
   uint32_t backlog_ = 0;
-  IpAddress first_local_;  // what bind() named first
-  IpAddress source_;       // of a connect() that failed
+  IpAddress last_local_;  // what bind() named last
+  IpAddress source_;      // of a connect() that failed
   IpAddress peer_;
   uint16_t peer_port_ = 0;
 };

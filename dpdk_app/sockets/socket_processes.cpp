@@ -287,9 +287,9 @@ void SocketCore::dispatch(Process& process, const Request& request, bool asked_w
   if (!asked_worker && is_behind(*socket)) return dispatch_later(process, *socket, request);
   switch (head.kind) {
     case TLS_BIND:
-      return bind(process, *socket, request);
+      return bind(process, *socket, kBindOne, request.body);
     case TLS_BINDX:
-      return bindx(process, *socket, head.a, request.body);
+      return bind(process, *socket, head.a == kBindOne ? -1 : head.a, request.body);
     case TLS_LISTEN:
       return listen(process, *socket, head.a);
     case TLS_CONNECT:

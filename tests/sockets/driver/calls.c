@@ -293,8 +293,9 @@ static void call_getladdrs(const struct Step* step, struct Out* out) {
 }
 
 // "to=127.0.0.1:5,127.0.0.2:5", packed one after the other.
-static int address_list(const struct Step* step, char* packed) {
+static int address_list(const struct Step* step, char* packed, size_t* total) {
   char copy[512];
+  const char* begin = packed;
   snprintf(copy, sizeof(copy), "%s", step_text(step, "to", ""));
   int count = 0;
   char* save = NULL;
@@ -306,22 +307,53 @@ static int address_list(const struct Step* step, char* packed) {
     packed += used;
     count++;
   }
+  *total = (size_t)(packed - begin);
   return count;
 }
 
+// With "ptr" or "optlen", the option that libsctp would set.
 static void call_bindx(const struct Step* step, struct Out* out) {
   _Alignas(8) char packed[1024];
-  const int count = address_list(step, packed);
-  const int op = step_number(step, "remove", 0) != 0 ? SCTP_BINDX_REM_ADDR : SCTP_BINDX_ADD_ADDR;
-  result(out, sctp_bindx(descriptor(step, "s"), (struct sockaddr*)(void*)packed, count, op));
+  size_t size;
+  const int count = address_list(step, packed, &size);
+  const bool removes = step_number(step, "remove", 0) != 0;
+  if (step_has(step, "ptr") || step_has(step, "optlen")) {
+    const int name = removes ? SCTP_SOCKOPT_BINDX_REM : SCTP_SOCKOPT_BINDX_ADD;
+    result(out,
+           setsockopt(descriptor(step, "s"), IPPROTO_SCTP, name, pointer(step, "ptr", packed),
+                      (socklen_t)step_number(step, "optlen", (long)size)));
+    return;
+  }
+  result(out, sctp_bindx(descriptor(step, "s"), (struct sockaddr*)(void*)packed, count,
+                         removes ? SCTP_BINDX_REM_ADDR : SCTP_BINDX_ADD_ADDR));
 }
 
+// "form": the three ways that libsctp has had; "ptr" and "optlen" spoil what is handed over.
 static void call_connectx(const struct Step* step, struct Out* out) {
   _Alignas(8) char packed[1024];
-  const int count = address_list(step, packed);
+  size_t size;
+  const int count = address_list(step, packed, &size);
+  const int fd = descriptor(step, "s");
+  const char* form = step_text(step, "form", "libsctp");
+  void* from = pointer(step, "ptr", packed);
+  const socklen_t length = (socklen_t)step_number(step, "optlen", (long)size);
   sctp_assoc_t id = 0;
-  if (result(out,
-             sctp_connectx(descriptor(step, "s"), (struct sockaddr*)(void*)packed, count, &id))) {
+  bool done = false;
+  if (strcmp(form, "old") == 0) {
+    result(out, setsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_CONNECTX_OLD, from, length));
+  } else if (strcmp(form, "set") == 0) {
+    id = setsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_CONNECTX, from, length);
+    done = result(out, id > 0 ? 0 : id);
+  } else if (strcmp(form, "get") == 0) {
+    struct sctp_getaddrs_old what = {.assoc_id = 0, .addr_num = (int)length, .addrs = from};
+    socklen_t room = (socklen_t)step_number(step, "room", sizeof(what));
+    done = result(out, getsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_CONNECTX3, &what, &room));
+    id = what.assoc_id;
+    outf(out, " %u:", room);
+  } else {
+    done = result(out, sctp_connectx(fd, (struct sockaddr*)(void*)packed, count, &id));
+  }
+  if (done) {
     outf(out, " <assoc %d>", id);
   }
 }

@@ -280,6 +280,9 @@ struct EndpointConfig {
   // addresses, nor the same owner one with other addresses that overlap. 0: nobody's, as yet; see
   // Shard::own_endpoint().
   uint64_t owner = 0;
+  // ... but for those that were all added so: they may have addresses in common, and what comes to
+  // these is for the one that listens. The owner sees to it that only one of them does.
+  bool beside_own = false;
   Profile profile;
   std::shared_ptr<const PeerTable> peers;  // null: the profile is for all
   bool listening = false;
