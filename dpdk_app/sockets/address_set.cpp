@@ -110,7 +110,6 @@ int check_local(const SocketAddress& address, const FamilyView& family, const Ow
 
 int check_peer(const SocketAddress& address, const FamilyView& family) {
   if (!speaks(address, family)) return EINVAL;
-  if (address.mapped && !family.mapped_v4) return EINVAL;
   if (is_scoped(address) && address.scope == 0) return EINVAL;
   return address.address.is_unicast() ? 0 : EINVAL;
 }

@@ -88,7 +88,7 @@ bool PortBook::conflict(const PortHolder& who, uint16_t port,
   if (at == holders_.end()) return false;
   return std::any_of(at->second.begin(), at->second.end(), [&](const PortHolder* other) {
     if (other == &who) return false;
-    if (who.reuse_address && other->reuse_address && !other->listening) return false;
+    if (who.reuses() && other->reuses() && !other->listening) return false;
     if (who.reuse_port && other->reuse_port && who.uid == other->uid) return false;
     const auto theirs = BoundAddresses::of(other->addresses);
     return theirs && theirs->overlaps(addresses);

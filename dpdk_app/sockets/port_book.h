@@ -25,12 +25,15 @@ inline constexpr uint64_t kPortOwner = uint64_t{1} << 48;
 // What one socket has. It stays where it is while it has a port.
 struct PortHolder {
   uint32_t uid = 0;
-  bool reuse_address = false;
-  bool reuse_port = false;
+  bool reuse_address = false;  // SO_REUSEADDR
+  bool reuse_sctp = false;     // SCTP_REUSE_PORT, which Linux takes for SO_REUSEADDR
+  bool reuse_port = false;     // SO_REUSEPORT
   bool listening = false;
   uint16_t port = 0;                 // 0: not bound
   std::vector<IpAddress> addresses;  // as BoundAddresses has them
   PortClaim claim;
+
+  [[nodiscard]] bool reuses() const { return reuse_address || reuse_sctp; }
 };
 
 class PortBook {

@@ -60,6 +60,7 @@ bool SocketObject::accepted(const SocketObject& listener, const IpAddress& peer,
   options_.current = options_.future;
   options_.receive_low_water = SocketOptions().receive_low_water;
   holder_.reuse_address = listener.holder_.reuse_address;
+  holder_.reuse_sctp = listener.holder_.reuse_sctp;
   holder_.reuse_port = listener.holder_.reuse_port;
   last_local_ = listener.last_local_;
   peer_ = peer;
@@ -128,8 +129,10 @@ int SocketObject::bind_one(const Rights& rights, const SocketAddress& address) {
   } else {
     error = world_.ports.bind(holder_, port, std::move(all));
   }
-  if (error == 0) last_local_ = address.address;
-  return error;
+  if (error != 0) return error;
+  last_local_ = address.address;
+  source_ = IpAddress();
+  return 0;
 }
 
 // One after the other, as Linux does it: what was added before one that can't be is taken away
@@ -239,9 +242,8 @@ int SocketObject::connect(const Rights& rights, std::span<const uint8_t> address
   for (const SocketAddress& one : list) {
     if (one.port != first.port || check_peer(one, family()) != 0) return EINVAL;
     const auto& peers = plan.peers;
-    if (std::find(peers.begin(), peers.end(), one.address) == peers.end()) {
-      plan.peers.push_back(one.address);
-    }
+    if (std::find(peers.begin(), peers.end(), one.address) != peers.end()) return EADDRNOTAVAIL;
+    plan.peers.push_back(one.address);
   }
   plan.peer_port = first.port;
   peer_ = first.address;
@@ -305,18 +307,24 @@ OptionTarget SocketObject::target(const AssociationView* view, uint32_t assoc_id
           assoc_id};
 }
 
+// Those that only ports know. Null: another one.
+bool PortHolder::*SocketObject::reuse_option(int level, int name) {
+  if (level == SOL_SOCKET && name == SO_REUSEADDR) return &PortHolder::reuse_address;
+  if (level == SOL_SOCKET && name == SO_REUSEPORT) return &PortHolder::reuse_port;
+  if (level == IPPROTO_SCTP && name == SCTP_REUSE_PORT) return &PortHolder::reuse_sctp;
+  return nullptr;
+}
+
 int SocketObject::get_option(int level, int name, const AssociationView* view, uint32_t assoc_id,
                              std::span<const uint8_t> there, size_t room, OptionAnswer& answer) {
   const OptionTarget seen = target(view, assoc_id);
-  const bool address = level == SOL_SOCKET && name == SO_REUSEADDR;
-  const bool port = (level == SOL_SOCKET && name == SO_REUSEPORT) ||
-                    (level == IPPROTO_SCTP && name == SCTP_REUSE_PORT);
-  if (!address && !port) {
+  const auto reuse = reuse_option(level, name);
+  if (reuse == nullptr) {
     answer = sockets::get_option(seen, level, name, there, room);
     return answer.error;
   }
   if (level == IPPROTO_SCTP && room < sizeof(int)) return answer.error = EINVAL;
-  const int value = (address ? holder_.reuse_address : holder_.reuse_port) ? 1 : 0;
+  const int value = holder_.*reuse ? 1 : 0;
   answer.length = static_cast<int>(std::min(room, sizeof(value)));
   answer.body.resize(static_cast<size_t>(answer.length));
   std::memcpy(answer.body.data(), &value, answer.body.size());
@@ -325,19 +333,17 @@ int SocketObject::get_option(int level, int name, const AssociationView* view, u
 
 int SocketObject::set_option(int level, int name, const AssociationView* view, uint32_t assoc_id,
                              std::span<const uint8_t> value, OptionAnswer& answer) {
-  const bool address = level == SOL_SOCKET && name == SO_REUSEADDR;
-  const bool port = level == SOL_SOCKET && name == SO_REUSEPORT;
-  const bool sctp_port = level == IPPROTO_SCTP && name == SCTP_REUSE_PORT;
-  if (!address && !port && !sctp_port) {
+  const auto reuse = reuse_option(level, name);
+  if (reuse == nullptr) {
     OptionTarget changed = target(view, assoc_id);
     answer = sockets::set_option(changed, level, name, value);
     return answer.error;
   }
-  if (sctp_port && holder_.port != 0) return answer.error = EFAULT;
+  if (level == IPPROTO_SCTP && holder_.port != 0) return answer.error = EFAULT;
   if (value.size() < sizeof(int)) return answer.error = EINVAL;
   int on = 0;
   std::memcpy(&on, value.data(), sizeof(on));
-  (address ? holder_.reuse_address : holder_.reuse_port) = on != 0;
+  holder_.*reuse = on != 0;
   return 0;
 }
 
@@ -350,12 +356,12 @@ void SocketObject::set_source(const tls_name& local) {
 }
 
 tls_name SocketObject::local_name() const {
-  const bool from_all = last_local_.is_unspecified() && !source_.is_none();
-  return name_of(from_all ? source_ : last_local_, holder_.port, family());
+  return name_of(source_.is_none() ? last_local_ : source_, holder_.port, family());
 }
 
 tls_name SocketObject::name_to_connect_from() const {
-  return last_local_.is_unspecified() ? tls_name{} : local_name();
+  const bool several = last_local_.is_unspecified() || holder_.addresses.size() > 1;
+  return several ? tls_name{} : local_name();
 }
 
 tls_name SocketObject::peer_name() const {

@@ -110,7 +110,7 @@ class SocketObject {
 
   // -- names, as getsockname() and getpeername() have them; length 0: none
   [[nodiscard]] tls_name local_name() const;
-  // None if the association says which of all addresses it is.
+  // None if the association says which of several addresses it is.
   [[nodiscard]] tls_name name_to_connect_from() const;
   [[nodiscard]] tls_name peer_name() const;
 
@@ -121,6 +121,7 @@ class SocketObject {
   int remove_one(const SocketAddress& one);
   int autobind(const Rights& rights);
   [[nodiscard]] std::vector<IpAddress> as_bound(const IpAddress& address) const;
+  [[nodiscard]] static bool PortHolder::*reuse_option(int level, int name);
   [[nodiscard]] const Profile& configured() const;
   [[nodiscard]] OptionTarget target(const AssociationView* view, uint32_t assoc_id);
   [[nodiscard]] bool has_association() const { return state_ == SocketState::kEstablished; }
@@ -133,7 +134,7 @@ class SocketObject {
   AssocOptions begun_;  // kConnecting: what the association began with
   uint32_t backlog_ = 0;
   IpAddress last_local_;  // what bind() named last
-  IpAddress source_;      // of a connect() that failed
+  IpAddress source_;      // where a connect() that failed came from
   IpAddress peer_;
   uint16_t peer_port_ = 0;
 };

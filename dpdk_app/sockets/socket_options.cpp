@@ -164,6 +164,7 @@ tls_options page_options(const SocketOptions& options) {
   out.disable_fragments = options.disable_fragments ? 1 : 0;
   out.max_segment = a.max_segment;
   out.mapped_v4 = options.mapped_v4 ? 1 : 0;
+  out.expose_pf = a.expose_pf;
   return out;
 }
 

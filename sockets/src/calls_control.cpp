@@ -210,11 +210,12 @@ static long wait_until_connected(Use& use, int fd) {
 }
 
 long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id) {
+  const int32_t is_list = assoc_id != nullptr ? 1 : 0;
   attachment::ready();
   // Of an attempt that failed: the handle is as it was before it.
   if (use->state() == TLS_FRESH) mirror::take_error(*use, fd);
   int32_t value = 0;
-  const long error = ask(*use, TLS_CONNECT, 0, names, size, &value);
+  const long error = ask(*use, TLS_CONNECT, is_list, names, size, &value);
   if (assoc_id != nullptr) *assoc_id = value;
   return error != 0 ? error : wait_until_connected(use, fd);
 }

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "names.h"
+
 namespace trunkline::sctp {
 namespace {
 
@@ -41,19 +43,24 @@ void put_address(const tls_page& page, const Front& front, int state, Content& o
   sctp_paddr_change body{};
   body.spc_type = SCTP_PEER_ADDR_CHANGE;
   body.spc_state = state;
-  body.spc_error = front.head.cause;
+  // What brought it back is a heartbeat's answer, as far as can be told.
+  constexpr int kHeartbeatSuccess = 2;  // SCTP_HEARTBEAT_SUCCESS
+  const bool is_back = state == SCTP_ADDR_CONFIRMED || state == SCTP_ADDR_AVAILABLE;
+  body.spc_error = is_back ? kHeartbeatSuccess : front.head.cause;
   body.spc_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  uint16_t port = 0;  // of all of the peer's addresses, and in the same place for both families
+  std::memcpy(&port, read_name(page, page.peer).bytes + 2, sizeof(port));
   const bool mapped = load_relaxed(page.options.mapped_v4) != 0 && page.family == AF_INET6;
   if (front.more.family == 4 && !mapped) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_port = htons(front.more.peer_port);
+    address.sin_port = port;
     std::memcpy(&address.sin_addr, front.more.address, 4);
     std::memcpy(&body.spc_aaddr, &address, sizeof(address));
   } else {
     sockaddr_in6 address{};
     address.sin6_family = AF_INET6;
-    address.sin6_port = htons(front.more.peer_port);
+    address.sin6_port = port;
     if (front.more.family == 4) {
       address.sin6_addr.s6_addr[10] = address.sin6_addr.s6_addr[11] = 0xff;
       std::memcpy(&address.sin6_addr.s6_addr[12], front.more.address, 4);
@@ -65,10 +72,11 @@ void put_address(const tls_page& page, const Front& front, int state, Content& o
   put(out, body);
 }
 
-int address_state(uint8_t path_state) {
-  switch (path_state) {
+int address_state(const Front& front) {
+  switch (front.more.path_state) {
     case TLR_PATH_ACTIVE:
-      return SCTP_ADDR_AVAILABLE;
+      return (front.head.flags & TLR_PATH_CONFIRMED) != 0 ? SCTP_ADDR_CONFIRMED
+                                                          : SCTP_ADDR_AVAILABLE;
     case TLR_PATH_POTENTIALLY_FAILED:
       return SCTP_ADDR_POTENTIALLY_FAILED;
     default:
@@ -179,7 +187,7 @@ bool describe(const tls_page& page, const Front& front, Content& out) {
       put_shutdown(page, out);
       return true;
     case TLR_PATH_CHANGED:
-      put_address(page, front, address_state(front.more.path_state), out);
+      put_address(page, front, address_state(front), out);
       return true;
     case TLR_PRIMARY_CHANGED:
       put_address(page, front, SCTP_ADDR_MADE_PRIM, out);

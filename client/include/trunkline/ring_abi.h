@@ -400,10 +400,15 @@ enum tlr_failed_flag {
   TLR_FAILED_STARTED = 1 /* some of the message was sent, and the peer may have all of it */
 };
 
+enum tlr_path_flag {
+  TLR_PATH_CONFIRMED = 1 /* the path was unconfirmed until now */
+};
+
 typedef struct tlr_completion {
   TLR_ALIGNED(32) uint8_t kind; /* enum tlr_completion_kind */
   uint8_t reason;               /* enum tlr_reason */
-  uint8_t flags;                /* enum tlr_message_flag; send failed: enum tlr_failed_flag */
+  uint8_t flags;                /* enum tlr_message_flag; send failed: enum tlr_failed_flag; path
+                                 * changed: enum tlr_path_flag */
   uint8_t status;               /* enum tlr_status */
   union {
     uint16_t cause;    /* RFC 9260 section 3.3.10, 0 when there is none */

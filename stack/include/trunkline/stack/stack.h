@@ -202,7 +202,8 @@ struct Event {
   EventKind kind = EventKind::kMessage;
   Reason reason = Reason::kNone;
   PathState path_state = PathState::kActive;
-  bool unordered = false;  // kMessage
+  PathState path_before = PathState::kActive;  // kPathChanged: it was that
+  bool unordered = false;                      // kMessage
   AssocId assoc;
   EndpointId endpoint;
   Tsn tsn{};                      // kMessage: of its first chunk, of a piece the piece's first
