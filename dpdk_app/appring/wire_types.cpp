@@ -233,6 +233,10 @@ void fill_notification(const Event& event, ChannelCore::Notice& notice) {
     case EventKind::kPrimaryChanged:
       out.kind = TLR_PRIMARY_CHANGED;
       break;
+    case EventKind::kAdaptation:
+      out.kind = TLR_ADAPTATION;
+      out.context = event.context;
+      break;
     case EventKind::kRestartRefused:
       out.kind = TLR_RESTART_REFUSED;
       break;

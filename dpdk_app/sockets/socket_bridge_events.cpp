@@ -18,6 +18,7 @@ enum Subscription : uint32_t {
   kSendFailed = 1u << 3 | 1u << 13,  // and the event that RFC 6458 has instead
   kRemoteError = 1u << 4,
   kShutdownEvent = 1u << 5,
+  kAdaptation = 1u << 7,
   kSenderDry = 1u << 9,
 };
 
@@ -41,6 +42,8 @@ uint32_t subscription_of(EventKind kind) {
       return kShutdownEvent;
     case EventKind::kSenderDry:
       return kSenderDry;
+    case EventKind::kAdaptation:
+      return kAdaptation;
     case EventKind::kMessage:
     case EventKind::kSendAcknowledged:
     case EventKind::kRestartRefused:

@@ -134,6 +134,14 @@ void put_shutdown(const tls_page& page, Content& out) {
   put(out, body);
 }
 
+void put_adaptation(const tls_page& page, const Front& front, Content& out) {
+  sctp_adaptation_event body{};
+  body.sai_type = SCTP_ADAPTATION_INDICATION;
+  body.sai_adaptation_ind = static_cast<uint32_t>(front.head.context);
+  body.sai_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  put(out, body);
+}
+
 void put_dry(const tls_page& page, Content& out) {
   sctp_sender_dry_event body{};
   body.sender_dry_type = SCTP_SENDER_DRY_EVENT;
@@ -194,6 +202,9 @@ bool describe(const tls_page& page, const Front& front, Content& out) {
       return true;
     case TLR_REMOTE_ERROR:
       put_remote_error(page, front, out);
+      return true;
+    case TLR_ADAPTATION:
+      put_adaptation(page, front, out);
       return true;
     case TLR_SENDER_DRY:
       put_dry(page, out);

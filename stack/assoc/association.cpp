@@ -112,13 +112,14 @@ Event& Association::emit(ShardContext& ctx, EventKind kind, Reason reason) {
   });
 }
 
-void Association::emit_up(ShardContext& ctx, EventKind kind) {
+void Association::emit_up(ShardContext& ctx, EventKind kind, uint32_t adaptation) {
   Event& event = emit(ctx, kind);
   event.outbound_streams = sender_.streams();
   event.inbound_streams = receiver_.streams();
   event.local_port = local_.port;
   event.peer_port = peer_port_;
   event.path = paths_.primary().remote;
+  if (adaptation != 0) emit(ctx, EventKind::kAdaptation).context = adaptation;
 }
 
 void Association::enter_established(ShardContext& ctx, TimePoint now) {

@@ -25,7 +25,7 @@ constexpr uint64_t word(uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
 
 // A new field belongs into hash_of(): forgotten there, profiles that differ in it alone share a
 // bucket.
-static_assert(sizeof(Profile) == 128);
+static_assert(sizeof(Profile) == 136);
 
 }  // namespace
 
@@ -48,7 +48,7 @@ uint32_t ProfileTable::hash_of(const Profile& p) const {
       word(p.pmtu_raise_interval),
       word(p.a_rwnd, p.send_buffer),
       word(p.max_message_size, p.path_mtu),
-      word(p.partial_delivery_point),
+      word(p.partial_delivery_point, p.adaptation),
       word(p.association_max_retrans, p.path_max_retrans, p.max_init_retransmits,
            p.potentially_failed_max_retrans),
       word(p.primary_switchover_max_retrans, p.primary_return_heartbeats, p.outbound_streams,

@@ -331,8 +331,9 @@ enum tlr_completion_kind {
   TLR_OP_FAILED = 15,       /* context, status */
   TLR_PRIMARY_CHANGED = 16, /* more: address */
   TLR_RESTART_REFUSED = 17, /* more: address */
-  TLR_DAEMON_ENDING = 18    /* of no association; length: milliseconds until the daemon shuts down
+  TLR_DAEMON_ENDING = 18,   /* of no association; length: milliseconds until the daemon shuts down
                                those that still live */
+  TLR_ADAPTATION = 19       /* of sockets alone; context: what the peer's layer above says */
 };
 
 /* Why an operation was refused. */

@@ -107,6 +107,9 @@ struct Profile {
 
   uint8_t dscp = 0;  // 0 to 63
 
+  // What INIT and INIT ACK say of the layer above (RFC 5061 section 4.2.6); 0: nothing.
+  uint32_t adaptation = 0;
+
   // How long a shutdown may take: from the SHUTDOWN on altogether; before it, while data waits to
   // be acknowledged, since the last TSN that was.
   [[nodiscard]] Duration guard() const {

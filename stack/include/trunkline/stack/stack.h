@@ -182,6 +182,7 @@ enum class EventKind : uint8_t {
   kPrimaryChanged,    // `path` is the primary path now
   kRestartRefused,    // the peer seems to have restarted, from `path`, with addresses that are not
                       // this association's (section 5.2.2): all paths are being probed
+  kAdaptation,        // the peer's layer above says `context` of itself (RFC 5061 section 4.2.6)
 };
 
 // A message of a kSendAcknowledged. One SACK acknowledges many: they stay where the stack has them,
@@ -208,7 +209,7 @@ struct Event {
   EndpointId endpoint;
   Tsn tsn{};                      // kMessage: of its first chunk, of a piece the piece's first
   uint64_t user = 0;              // the application's word for this association
-  uint64_t context = 0;           // kSendFailed: as given to send()
+  uint64_t context = 0;           // kSendFailed: as given to send(); kAdaptation
   uint16_t cause = 0;             // RFC 9260 section 3.3.10 code, 0 when there is none
   StreamId stream{};              // kMessage, kSendFailed
   Ppid ppid{};                    // kMessage, kSendFailed
