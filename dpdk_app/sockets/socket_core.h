@@ -17,6 +17,7 @@
 
 #include "sockets/accept_queue.h"
 #include "sockets/closers.h"
+#include "sockets/linux_sctp.h"
 #include "sockets/process.h"
 #include "sockets/socket_end.h"
 #include "sockets/socket_server.h"
@@ -142,7 +143,9 @@ class SocketCore {
   void begin_listening(Socket& socket, std::function<void(Status)> done);
   void stop_listening(Socket& socket, std::function<void()> done);
   // `form`: of SCTP_SOCKOPT_CONNECTX and its like, whose answers differ.
-  void connect(Process& process, Socket& socket, std::span<const uint8_t> addresses, int form = 0);
+  void connect(Process& process, Socket& socket, std::span<const uint8_t> addresses, int form,
+               const sctp_initmsg& init = {});
+  void connect_as_told(Process& process, Socket& socket, const Request& request);
   void get_option(Process& process, Socket& socket, const Request& request);
   void set_option(Process& process, Socket& socket, const Request& request);
   void run_get(Ticket ticket, uint64_t serial, int level, int name, size_t room,

@@ -221,7 +221,7 @@ void SocketObject::listen_failed() {
 }
 
 int SocketObject::connect(const Rights& rights, std::span<const uint8_t> addresses,
-                          ConnectPlan& plan) {
+                          const sctp_initmsg& init, ConnectPlan& plan) {
   switch (state_) {
     case SocketState::kConnecting:
       return EALREADY;
@@ -248,7 +248,9 @@ int SocketObject::connect(const Rights& rights, std::span<const uint8_t> address
   plan.peer_port = first.port;
   peer_ = first.address;
   peer_port_ = first.port;
-  plan.profile = profile();
+  SocketOptions options = options_;
+  take_init(init, options);
+  plan.profile = profile_of(options, options.future, configured(), world_.floors);
   begun_ = options_.future;
   state_ = SocketState::kConnecting;
   return 0;

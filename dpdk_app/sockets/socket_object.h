@@ -18,6 +18,7 @@
 
 #include "appring/ring_client.h"
 #include "sockets/address_set.h"
+#include "sockets/linux_sctp.h"
 #include "sockets/options.h"
 #include "sockets/port_book.h"
 #include "sockets/socket_options.h"
@@ -90,7 +91,9 @@ class SocketObject {
   int listen(const Rights& rights, int backlog, bool& stops);
   void listen_failed();
   // 0: connecting; connected() or connect_failed() follows.
-  int connect(const Rights& rights, std::span<const uint8_t> addresses, ConnectPlan& plan);
+  // `init`: what this association has instead of SCTP_INITMSG, where it is not 0.
+  int connect(const Rights& rights, std::span<const uint8_t> addresses, const sctp_initmsg& init,
+              ConnectPlan& plan);
   // `receive`: the receiving side is shut from now on, whatever else is answered.
   int shut_down(int how, bool& receive) const;
   // What SO_REUSEADDR and SO_REUSEPORT are, which only ports know.

@@ -89,6 +89,13 @@ void set_sizes(Profile& p, const SocketOptions& socket) {
 
 }  // namespace
 
+void take_init(const sctp_initmsg& in, SocketOptions& out) {
+  if (in.sinit_num_ostreams != 0) out.outbound_streams = in.sinit_num_ostreams;
+  if (in.sinit_max_instreams != 0) out.max_inbound_streams = in.sinit_max_instreams;
+  if (in.sinit_max_attempts != 0) out.max_init_retransmits = in.sinit_max_attempts;
+  if (in.sinit_max_init_timeo != 0) out.max_init_timeout = in.sinit_max_init_timeo;
+}
+
 Profile profile_of(const SocketOptions& socket, const AssocOptions& association,
                    const Profile& configured, const OptionFloors& floors) {
   Profile p = configured;

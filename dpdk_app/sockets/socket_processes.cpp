@@ -293,7 +293,7 @@ void SocketCore::dispatch(Process& process, const Request& request, bool asked_w
     case TLS_LISTEN:
       return listen(process, *socket, head.a);
     case TLS_CONNECT:
-      return connect(process, *socket, head.a == 0 ? without_rest(request.body) : request.body);
+      return connect_as_told(process, *socket, request);
     case TLS_GET_OPTION:
       return get_option(process, *socket, request);
     case TLS_SET_OPTION:

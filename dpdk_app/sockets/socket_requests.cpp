@@ -179,11 +179,23 @@ void SocketCore::stop_listening(Socket& socket, std::function<void()> done) {
 
 // ---------------------------------------------------------------- connect
 
+void SocketCore::connect_as_told(Process& process, Socket& socket, const Request& request) {
+  std::span<const uint8_t> addresses = request.body;
+  sctp_initmsg init{};
+  if (request.head.b != 0) {
+    if (addresses.size() < sizeof(init)) return answer(process.id, EINVAL);
+    std::memcpy(&init, addresses.data(), sizeof(init));
+    addresses = addresses.subspan(sizeof(init));
+  }
+  if (request.head.a == 0) addresses = without_rest(addresses);
+  connect(process, socket, addresses, 0, init);
+}
+
 void SocketCore::connect(Process& process, Socket& socket, std::span<const uint8_t> addresses,
-                         int form) {
+                         int form, const sctp_initmsg& init) {
   const Ticket ticket = process.id;
   ConnectPlan plan;
-  const int error = socket.object->connect(process.rights, addresses, plan);
+  const int error = socket.object->connect(process.rights, addresses, init, plan);
   if (error == EACCES) ++counters_.refused_permission;
   if (error != 0) return answer(ticket, error);
   socket.end->set_names(socket.object->name_to_connect_from(), socket.object->peer_name());

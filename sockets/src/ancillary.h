@@ -17,6 +17,8 @@ struct SendControl {
   bool has_sndinfo = false;
   bool has_prinfo = false;
   sctp_sndrcvinfo info{};  // of whichever there is
+  bool has_init = false;
+  sctp_initmsg init{};
 };
 
 // `data` lies in our memory. 0 or -EINVAL.

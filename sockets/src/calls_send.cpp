@@ -139,7 +139,7 @@ long find_peer(Use& use, int fd, const sockaddr_storage& name, socklen_t length)
 
 // The address of a message on a one-to-one socket: of its peer, or the association is begun with
 // it.
-long check_name(Use& use, int fd, const Sending& s) {
+long check_name(Use& use, int fd, const Sending& s, const SendControl& control) {
   if (s.name == nullptr) return 0;
   sockaddr_storage name{};
   if (s.name_length > sizeof(name)) return -EINVAL;
@@ -151,7 +151,8 @@ long check_name(Use& use, int fd, const Sending& s) {
   if (s.name_length < whole) return -EINVAL;
   const uint32_t state = use->state();
   if (state == TLS_FRESH) {
-    error = connect_to(use, fd, &name, s.name_length, nullptr);
+    error = connect_to(use, fd, &name, s.name_length, nullptr,
+                       control.has_init ? &control.init : nullptr);
     return error == -EINPROGRESS || error == -EALREADY ? 0 : error;
   }
   if (state == TLS_CONNECTING) return 0;
@@ -198,7 +199,7 @@ long send_checked(Use& use, int fd, const Sending& s) {
   SendControl control;
   long error = control_of(s, control);
   if (error == 0) error = check_message(*use, s, control);
-  if (error == 0) error = check_name(use, fd, s);
+  if (error == 0) error = check_name(use, fd, s, control);
   if (error == 0) error = check_parts(s);
   if (error != 0) return error;
   return send_on(use, fd, outgoing(*use, s, control), s.flags, s.name != nullptr);

@@ -235,7 +235,8 @@ enum tls_request_kind {
   TLS_BINDX = 5,      /* a: SCTP_BINDX_ADD_ADDR or _REM_ADDR; body: addresses */
   TLS_LISTEN = 6,     /* a: backlog */
   TLS_CONNECT = 7,    /* a: 1: all of the body is addresses, as of sctp_connectx(); 0: only the
-                            first need be; body: addresses -> 0: begun, see `state`; value: the
+                            first need be; b: 1: a struct sctp_initmsg precedes them, of this
+                            association alone; body: addresses -> 0: begun, see `state`; value: the
                          association's id */
   TLS_GET_OPTION = 8, /* a: level, b: name; length: room; body: what lies there -> body, value:
                             its length */

@@ -138,7 +138,7 @@ class ObjectTest : public ::testing::Test {
     return socket.listen(rights, backlog, stops);
   }
   int connect(SocketObject& socket, const Bytes& to = ipv4("192.0.2.9", 3868)) {
-    return socket.connect(rights, to, plan);
+    return socket.connect(rights, to, {}, plan);
   }
   int shut(SocketObject& socket, int how) {
     bool receive = false;
@@ -307,6 +307,19 @@ TEST_F(ObjectTest, Connecting) {
   EXPECT_EQ(listen(*socket), EINVAL);
 }
 
+// SCTP_INIT beside a message is for its association alone.
+TEST_F(ObjectTest, AnAssociationMayBeginInItsOwnWay) {
+  auto socket = make();
+  sctp_initmsg init{};
+  init.sinit_num_ostreams = 3;
+  init.sinit_max_attempts = 2;
+  EXPECT_EQ(socket->connect(rights, ipv4("192.0.2.9", 3868), init, plan), 0);
+  EXPECT_EQ(plan.profile.outbound_streams, 3);
+  EXPECT_EQ(plan.profile.max_init_retransmits, 2);
+  EXPECT_EQ(plan.profile.max_inbound_streams, socket->profile().max_inbound_streams);
+  EXPECT_NE(socket->profile().outbound_streams, 3);
+}
+
 // What is said of associations meanwhile holds for the next one, what is said of the socket at
 // once.
 TEST_F(ObjectTest, OptionsWhileConnecting) {
@@ -368,7 +381,11 @@ TEST_F(ObjectTest, ReuseOfPortsIsOfOneUser) {
   EXPECT_EQ(one->bind(rights, here), 0);
   EXPECT_EQ(set(*one, IPPROTO_SCTP, SCTP_REUSE_PORT, 1), EFAULT);  // too late
   auto two = make();
+  // That is SO_REUSEADDR by another name.
   EXPECT_EQ(set(*two, IPPROTO_SCTP, SCTP_REUSE_PORT, 1), 0);
+  EXPECT_EQ(get(*two, SOL_SOCKET, SO_REUSEADDR), 0);
+  EXPECT_EQ(two->bind(rights, here), EADDRINUSE);
+  set(*two, SOL_SOCKET, SO_REUSEPORT, 1);
   EXPECT_EQ(two->bind(rights, here), 0);
   auto foreign = make(false, 1001);
   set(*foreign, SOL_SOCKET, SO_REUSEPORT, 1);
