@@ -213,6 +213,7 @@ void Bridge::deliver(TimePoint now, Event& event) {
   if (event.kind == EventKind::kAccepted) return accept(now, event);
   Assoc* const assoc = find(event.assoc);
   if (assoc == nullptr && other_ != nullptr && other_->deliver(now, event)) return;
+  if (event.kind == EventKind::kAdaptation) return;  // of sockets: clients have no word for it
   if (event.kind == EventKind::kSendAcknowledged) {
     for (SentMessage* sent = event.sent; sent != nullptr; sent = sent->next_sent) {
       finish_send(sent->payload, assoc, nullptr);

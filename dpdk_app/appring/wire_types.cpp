@@ -218,6 +218,10 @@ void fill_notification(const Event& event, ChannelCore::Notice& notice) {
       break;
     case EventKind::kPathChanged:
       out.kind = TLR_PATH_CHANGED;
+      if (event.path_before == PathState::kUnconfirmed ||
+          event.path_before == PathState::kUnconfirmedInactive) {
+        out.flags = TLR_PATH_CONFIRMED;
+      }
       more.path_state = wire_path_state(event.path_state);
       break;
     case EventKind::kRemoteError:
@@ -228,6 +232,10 @@ void fill_notification(const Event& event, ChannelCore::Notice& notice) {
       break;
     case EventKind::kPrimaryChanged:
       out.kind = TLR_PRIMARY_CHANGED;
+      break;
+    case EventKind::kAdaptation:
+      out.kind = TLR_ADAPTATION;
+      out.context = event.context;
       break;
     case EventKind::kRestartRefused:
       out.kind = TLR_RESTART_REFUSED;

@@ -103,7 +103,6 @@ std::vector<IpAddress> OwnAddresses::all(const FamilyView& family) const {
 
 int check_local(const SocketAddress& address, const FamilyView& family, const OwnAddresses& own) {
   if (!speaks(address, family)) return EINVAL;
-  if (address.mapped && !family.mapped_v4) return EADDRNOTAVAIL;
   if (address.address.is_unspecified()) return 0;
   if (is_scoped(address) && address.scope == 0) return EADDRNOTAVAIL;
   return own.has(address.address) ? 0 : EADDRNOTAVAIL;
@@ -111,7 +110,6 @@ int check_local(const SocketAddress& address, const FamilyView& family, const Ow
 
 int check_peer(const SocketAddress& address, const FamilyView& family) {
   if (!speaks(address, family)) return EINVAL;
-  if (address.mapped && !family.mapped_v4) return EINVAL;
   if (is_scoped(address) && address.scope == 0) return EINVAL;
   return address.address.is_unicast() ? 0 : EINVAL;
 }

@@ -79,12 +79,7 @@ int get_init(OptionCall& call) {
 
 int set_init(OptionCall& call) {
   if (call.room != sizeof(sctp_initmsg)) return EINVAL;
-  const auto in = call.head<sctp_initmsg>();
-  SocketOptions& o = call.options();
-  if (in.sinit_num_ostreams != 0) o.outbound_streams = in.sinit_num_ostreams;
-  if (in.sinit_max_instreams != 0) o.max_inbound_streams = in.sinit_max_instreams;
-  if (in.sinit_max_attempts != 0) o.max_init_retransmits = in.sinit_max_attempts;
-  if (in.sinit_max_init_timeo != 0) o.max_init_timeout = in.sinit_max_init_timeo;
+  take_init(call.head<sctp_initmsg>(), call.options());
   return 0;
 }
 

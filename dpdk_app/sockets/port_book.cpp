@@ -19,28 +19,28 @@ int bind_error(Status status) {
   }
 }
 
-// Either of the two options will do, at either end.
-bool reuses(const PortHolder& who) {
-  return who.reuse_address || who.reuse_sctp_port;
-}
-
 }  // namespace
 
 int PortBook::bind(PortHolder& who, uint16_t port, std::vector<IpAddress> addresses) {
   const auto bound = BoundAddresses::of(addresses);
   if (!bound) return EINVAL;
   if (port != 0 && conflict(who, port, *bound)) return EADDRINUSE;
-  // Its own claim must not stand in the way of a larger one.
-  const std::vector<IpAddress> before = who.addresses;
-  const uint16_t port_before = who.port;
-  who.claim = PortClaim();
-  PortClaim claim(table_, PortNumber(port), addresses, kPortOwner, random_);
-  if (claim.status() != Status::kOk) {
-    if (port_before != 0) {
-      who.claim = PortClaim(table_, PortNumber(port_before), before, kPortOwner, random_);
-    }
-    return bind_error(claim.status());
+  return take(who, port, std::move(addresses));
+}
+
+int PortBook::change(PortHolder& who, std::vector<IpAddress> addresses,
+                     std::span<const IpAddress> fresh) {
+  if (!fresh.empty()) {
+    const auto bound = BoundAddresses::of(fresh);
+    if (!bound) return EINVAL;
+    if (conflict(who, who.port, *bound)) return EADDRINUSE;
   }
+  return take(who, who.port, std::move(addresses));
+}
+
+int PortBook::take(PortHolder& who, uint16_t port, std::vector<IpAddress> addresses) {
+  PortClaim claim(table_, PortNumber(port), addresses, kPortOwner, random_, true);
+  if (claim.status() != Status::kOk) return bind_error(claim.status());
   release(who);
   who.claim = std::move(claim);
   who.port = who.claim.port().value;
@@ -63,7 +63,7 @@ int PortBook::may_listen(const PortHolder& who) const {
 
 bool PortBook::share(PortHolder& fresh, const PortHolder& listener) {
   fresh.claim =
-      PortClaim(table_, PortNumber(listener.port), listener.addresses, kPortOwner, random_);
+      PortClaim(table_, PortNumber(listener.port), listener.addresses, kPortOwner, random_, true);
   if (fresh.claim.status() != Status::kOk) return false;
   fresh.port = listener.port;
   fresh.addresses = listener.addresses;
@@ -88,7 +88,7 @@ bool PortBook::conflict(const PortHolder& who, uint16_t port,
   if (at == holders_.end()) return false;
   return std::any_of(at->second.begin(), at->second.end(), [&](const PortHolder* other) {
     if (other == &who) return false;
-    if (reuses(who) && reuses(*other) && !other->listening) return false;
+    if (who.reuses() && other->reuses() && !other->listening) return false;
     if (who.reuse_port && other->reuse_port && who.uid == other->uid) return false;
     const auto theirs = BoundAddresses::of(other->addresses);
     return theirs && theirs->overlaps(addresses);

@@ -3,8 +3,8 @@
 // SO_REUSEPORT), and one claim in the daemon's table of ports for each, against everybody else.
 // The sockets thread alone.
 //
-// Sockets may share a port only on the very same addresses, or on such that do not overlap: the
-// table has no entries that overlap.
+// What sockets have may overlap in that table (EndpointConfig::beside_own): who may have what
+// beside whom is decided here.
 #pragma once
 
 #include <cstdint>
@@ -25,13 +25,15 @@ inline constexpr uint64_t kPortOwner = uint64_t{1} << 48;
 // What one socket has. It stays where it is while it has a port.
 struct PortHolder {
   uint32_t uid = 0;
-  bool reuse_address = false;
-  bool reuse_port = false;
-  bool reuse_sctp_port = false;  // SCTP_REUSE_PORT: as reuse_address
+  bool reuse_address = false;  // SO_REUSEADDR
+  bool reuse_sctp = false;     // SCTP_REUSE_PORT, which Linux takes for SO_REUSEADDR
+  bool reuse_port = false;     // SO_REUSEPORT
   bool listening = false;
   uint16_t port = 0;                 // 0: not bound
   std::vector<IpAddress> addresses;  // as BoundAddresses has them
   PortClaim claim;
+
+  [[nodiscard]] bool reuses() const { return reuse_address || reuse_sctp; }
 };
 
 class PortBook {
@@ -43,6 +45,9 @@ class PortBook {
   // Gives `who` that port on those addresses, instead of what it has; port 0: a free one. 0,
   // EADDRINUSE or EINVAL (such addresses do not go together); then nothing has changed.
   [[nodiscard]] int bind(PortHolder& who, uint16_t port, std::vector<IpAddress> addresses);
+  // Others on the port that it has, of which only `fresh` must be nobody else's.
+  [[nodiscard]] int change(PortHolder& who, std::vector<IpAddress> addresses,
+                           std::span<const IpAddress> fresh);
   // 0, or EADDRINUSE: another one listens there, SO_REUSEPORT or not.
   [[nodiscard]] int may_listen(const PortHolder& who) const;
   // An accepted socket has what its listener has. False: not any more.
@@ -52,6 +57,7 @@ class PortBook {
  private:
   [[nodiscard]] bool conflict(const PortHolder& who, uint16_t port,
                               const BoundAddresses& addresses) const;
+  [[nodiscard]] int take(PortHolder& who, uint16_t port, std::vector<IpAddress> addresses);
   void enter(PortHolder& who);
 
   PortTable& table_;

@@ -60,8 +60,8 @@ class SocketBridge final : public appring::EventTaker {
   // too: its daemon's end stays open until unlisten(). A second call changes all of it.
   Status listen(const LocalEndName& name, uint64_t listener, uint32_t backlog,
                 const Profile& profile, int pair_fd = -1);
-  // Aborts what is parked there.
-  void unlisten(TimePoint now, const LocalEndName& name);
+  // Aborts what is parked there, unless it is to be kept: its listener has moved.
+  void unlisten(TimePoint now, const LocalEndName& name, bool keep_parked = false);
   // What a socket has from the beginning of its association on.
   struct Terms {
     uint32_t receive_buffer = 0;  // SO_RCVBUF: see set_receive_buffer()
@@ -241,7 +241,7 @@ class SocketBridge final : public appring::EventTaker {
   void end_association(TimePoint now, AssocId id, bool abort);
   void close_idle(TimePoint now);
   void forget_idle(SocketEnd& socket);
-  void stop_listening(TimePoint now, uint32_t index);
+  void stop_listening(TimePoint now, uint32_t index, bool keep_parked);
 
   // -- kicks (socket_bridge_kicks.cpp)
   size_t take_all_kicks(TimePoint now);

@@ -18,6 +18,7 @@ enum Subscription : uint32_t {
   kSendFailed = 1u << 3 | 1u << 13,  // and the event that RFC 6458 has instead
   kRemoteError = 1u << 4,
   kShutdownEvent = 1u << 5,
+  kAdaptation = 1u << 7,
   kSenderDry = 1u << 9,
 };
 
@@ -41,12 +42,26 @@ uint32_t subscription_of(EventKind kind) {
       return kShutdownEvent;
     case EventKind::kSenderDry:
       return kSenderDry;
+    case EventKind::kAdaptation:
+      return kAdaptation;
     case EventKind::kMessage:
     case EventKind::kSendAcknowledged:
     case EventKind::kRestartRefused:
       return 0;
   }
   return 0;
+}
+
+// What Linux does not tell: addresses that never were confirmed and fail, and, unless
+// SCTP_EXPOSE_POTENTIALLY_FAILED_STATE says so, doubts of those that were.
+bool is_hidden(const Event& event, const tls_options& options) {
+  if (event.kind != EventKind::kPathChanged) return false;
+  if (event.path_state == PathState::kUnconfirmedInactive) return true;
+  constexpr uint32_t kExposed = 2;  // SCTP_PF_EXPOSE_ENABLE
+  const bool doubted = event.path_state == PathState::kPotentiallyFailed ||
+                       (event.path_state == PathState::kActive &&
+                        event.path_before == PathState::kPotentiallyFailed);
+  return doubted && load_relaxed(options.expose_pf) != kExposed;
 }
 
 // As Linux has it in SO_ERROR; 0: the association was shut down.
@@ -152,8 +167,10 @@ void SocketBridge::tell_or_keep(TimePoint now, SocketEnd& socket, Event& event) 
 // False: there is no room.
 bool SocketBridge::try_tell(SocketEnd& socket, Event& event) {
   if (event.kind == EventKind::kMessage) return put_message(socket, event);
-  const uint32_t wanted = load_relaxed(socket.page().options.events);
-  if ((wanted & subscription_of(event.kind)) == 0 || socket.notes.faulted) {
+  const tls_options& options = socket.page().options;
+  const uint32_t wanted = load_relaxed(options.events);
+  if ((wanted & subscription_of(event.kind)) == 0 || is_hidden(event, options) ||
+      socket.notes.faulted) {
     event.payload.reset();
     event.borrowed = false;
     return true;

@@ -38,6 +38,7 @@ Status SocketBridge::use_endpoint(const LocalEndName& name, const Profile& profi
   config.port = name.port;
   config.addresses = name.addresses;
   config.owner = name.owner;
+  config.beside_own = true;
   config.profile = profile;
   config.user = index;
   const EndpointResult result = shard_.add_endpoint(config);
@@ -84,20 +85,20 @@ Status SocketBridge::listen(const LocalEndName& name, uint64_t listener, uint32_
   return Status::kOk;
 }
 
-void SocketBridge::unlisten(TimePoint now, const LocalEndName& name) {
+void SocketBridge::unlisten(TimePoint now, const LocalEndName& name, bool keep_parked) {
   const auto bound = BoundAddresses::of(name.addresses);
   const uint32_t index = bound ? find_endpoint(name, *bound) : kNone;
-  if (index != kNone) stop_listening(now, index);
+  if (index != kNone) stop_listening(now, index, keep_parked);
 }
 
 // What is parked there was never anybody's.
-void SocketBridge::stop_listening(TimePoint now, uint32_t index) {
+void SocketBridge::stop_listening(TimePoint now, uint32_t index, bool keep_parked) {
   Endpoint& endpoint = endpoints_[index];
   if (!std::exchange(endpoint.listening, false)) return;
   [[maybe_unused]] const Status status = shard_.set_listening(endpoint.id, false, index);
   std::vector<AssocId> parked;
   for (const auto& [name, waiting] : parked_) {
-    if (waiting->endpoint == index) parked.push_back(waiting->events.front().assoc);
+    if (waiting->endpoint == index && !keep_parked) parked.push_back(waiting->events.front().assoc);
   }
   const uint64_t listener = endpoint.listener;
   for (const AssocId id : parked) {
@@ -427,7 +428,7 @@ void SocketBridge::end_association(TimePoint now, AssocId id, bool abort) {
 
 void SocketBridge::close_all(TimePoint now, bool abort) {
   closing_ = true;
-  for (uint32_t index = 0; index < endpoints_.size(); ++index) stop_listening(now, index);
+  for (uint32_t index = 0; index < endpoints_.size(); ++index) stop_listening(now, index, false);
   std::vector<AssocId> living;
   for (const Assoc& assoc : assocs_) {
     if (assoc.used()) living.push_back(assoc.id);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is asked of the association that a socket has.
+#include <algorithm>
+
 #include "sockets/socket_bridge.h"
 
 namespace trunkline::sockets {
@@ -18,7 +20,20 @@ void SocketBridge::set_receive_buffer(SocketEnd& socket, uint64_t bytes) {
   store_relaxed(socket.page().receive_buffer, static_cast<uint32_t>(bytes));
 }
 
+// Linux tells of it even if it was that already.
 Status SocketBridge::set_primary(TimePoint now, SocketEnd& socket, IpAddress peer) {
+  AssocStatus before;
+  const bool same = shard_.status(socket.notes.assoc, before) &&
+                    std::any_of(before.paths.begin(), before.paths.end(), [&](const auto& path) {
+                      return path.primary && path.remote == peer;
+                    });
+  if (same) {
+    Event event;
+    event.kind = EventKind::kPrimaryChanged;
+    event.assoc = socket.notes.assoc;
+    event.path = peer;
+    tell_or_keep(now, socket, event);
+  }
   return shard_.set_primary(now, socket.notes.assoc, peer);
 }
 

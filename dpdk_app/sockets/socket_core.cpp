@@ -335,11 +335,11 @@ void SocketCore::retry_binds() {
       answer(one.ticket, EBADF);
       continue;
     }
-    const int error = try_bind(*process->second, *socket, one.body);
+    const int error = try_bind(*process->second, *socket, one.how, one.body);
     if (error == EADDRINUSE && ports_come_back()) {
       waiting_binds_.push_back(std::move(one));
     } else {
-      answer(one.ticket, error);
+      finish_bind(one.ticket, one.serial, error);
     }
   }
 }

@@ -19,6 +19,7 @@
 #include "sockets/accept_queue.h"
 #include "sockets/closers.h"
 #include "sockets/member_book.h"
+#include "sockets/linux_sctp.h"
 #include "sockets/process.h"
 #include "sockets/socket_end.h"
 #include "sockets/socket_server.h"
@@ -89,6 +90,7 @@ class SocketCore {
   struct Waiting {  // a bind, for sockets that are being closed
     Ticket ticket = 0;
     uint64_t serial = 0;
+    int how = 0;
     std::vector<uint8_t> body;
   };
 
@@ -139,14 +141,19 @@ class SocketCore {
   // -- requests (socket_requests.cpp)
   void make(Process& process, const Request& request);
   void identify(Process& process, const Request& request);
-  void bind(Process& process, Socket& socket, const Request& request);
-  [[nodiscard]] int try_bind(Process& process, Socket& socket, std::span<const uint8_t> body);
-  void bindx(Process& process, Socket& socket, int how, std::span<const uint8_t> addresses);
+  // `how`: kBindOne, or as sctp_bindx() has it.
+  static constexpr int kBindOne = 0;
+  void bind(Process& process, Socket& socket, int how, std::span<const uint8_t> body);
+  [[nodiscard]] int try_bind(Process& process, Socket& socket, int how,
+                             std::span<const uint8_t> body);
+  void finish_bind(Ticket ticket, uint64_t serial, int error);
   void listen(Process& process, Socket& socket, int backlog);
   void begin_listening(Socket& socket, std::function<void(Status)> done);
   void stop_listening(Socket& socket, std::function<void()> done);
   // `form`: of SCTP_SOCKOPT_CONNECTX and its like, whose answers differ.
-  void connect(Process& process, Socket& socket, std::span<const uint8_t> addresses, int form = 0);
+  void connect(Process& process, Socket& socket, std::span<const uint8_t> addresses, int form,
+               const sctp_initmsg& init = {});
+  void connect_as_told(Process& process, Socket& socket, const Request& request);
   void get_option(Process& process, Socket& socket, const Request& request);
   void set_option(Process& process, Socket& socket, const Request& request);
   void run_get(Ticket ticket, uint64_t serial, int level, int name, size_t room,

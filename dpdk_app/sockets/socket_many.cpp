@@ -31,13 +31,10 @@ int begin_error(Status status) {
   }
 }
 
-void take_init(const tls_member_query& query, SocketOptions& options) {
-  if (query.has_init == 0) return;
-  const auto& [streams, max_inbound, attempts, timeout] = query.init;
-  if (streams != 0) options.outbound_streams = streams;
-  if (max_inbound != 0) options.max_inbound_streams = max_inbound;
-  if (attempts != 0) options.max_init_retransmits = attempts;
-  if (timeout != 0) options.max_init_timeout = timeout;
+sctp_initmsg init_of(const tls_member_query& query) {
+  sctp_initmsg out{};
+  if (query.has_init != 0) std::memcpy(&out, query.init, sizeof(out));
+  return out;
 }
 
 }  // namespace
@@ -145,7 +142,7 @@ void SocketCore::begin_association(Process& process, Socket& front, const tls_me
     destroy(*fresh);
     return answer(ticket, EADDRINUSE);
   }
-  take_init(query, object.options());
+  take_init(init_of(query), object.options());
   update_page(*fresh);
   fresh->end->set_names(object.name_to_connect_from(), object.peer_name());
   set_state(*fresh, TLS_CONNECTING);

@@ -47,7 +47,7 @@ const char* state_name(SocketState state) {
 }
 
 SocketObject::SocketObject(SocketWorld& world, bool ipv6, uint32_t uid, bool many)
-    : world_(world), ipv6_(ipv6), many_(many), first_local_(wildcard_of({ipv6, false, true})) {
+    : world_(world), ipv6_(ipv6), many_(many), last_local_(wildcard_of({ipv6, false, true})) {
   holder_.uid = uid;
 }
 
@@ -60,9 +60,9 @@ bool SocketObject::accepted(const SocketObject& listener, const IpAddress& peer,
   options_.current = options_.future;
   options_.receive_low_water = SocketOptions().receive_low_water;
   holder_.reuse_address = listener.holder_.reuse_address;
+  holder_.reuse_sctp = listener.holder_.reuse_sctp;
   holder_.reuse_port = listener.holder_.reuse_port;
-  holder_.reuse_sctp_port = listener.holder_.reuse_sctp_port;
-  first_local_ = listener.first_local_;
+  last_local_ = listener.last_local_;
   peer_ = peer;
   peer_port_ = port;
   state_ = SocketState::kEstablished;
@@ -138,51 +138,65 @@ int SocketObject::bind_one(const Rights& rights, const SocketAddress& address) {
     return EACCES;
   }
   std::vector<IpAddress> all = as_bound(address.address);
+  int error = 0;
   if (holder_.port != 0) {
     if (is_all(holder_.addresses) || address.address.is_unspecified()) return EINVAL;
     if (matches_bound(holder_.addresses, address.address)) return EINVAL;
     if (holder_.addresses.size() >= kMostAddresses) return ENOMEM;
     all.insert(all.begin(), holder_.addresses.begin(), holder_.addresses.end());
+    error = world_.ports.change(holder_, std::move(all), {&address.address, 1});
+  } else {
+    error = world_.ports.bind(holder_, port, std::move(all));
   }
-  const bool first = holder_.port == 0;
-  if (const int error = world_.ports.bind(holder_, port, std::move(all))) return error;
-  if (first) first_local_ = address.address;
+  if (error != 0) return error;
+  last_local_ = address.address;
+  source_ = IpAddress();
   return 0;
 }
 
+// One after the other, as Linux does it: what was added before one that can't be is taken away
+// again, but for the last address that is left.
 int SocketObject::bind_add(const Rights& rights, std::span<const uint8_t> addresses) {
   std::vector<SocketAddress> list;
-  if (!read_addresses(addresses, list)) return EINVAL;
-  // What is bound already is known to workers, and to peers.
-  if (state_ == SocketState::kConnecting || has_association()) return EINVAL;
-  if (state_ != SocketState::kFresh) return EOPNOTSUPP;
-  const std::vector<IpAddress> before = holder_.addresses;
-  const uint16_t port_before = holder_.port;
-  for (const SocketAddress& one : list) {
-    const int error = bind_one(rights, one);
+  return read_addresses(addresses, list) ? add_all(rights, list) : EINVAL;
+}
+
+int SocketObject::bind_remove(const Rights& rights, std::span<const uint8_t> addresses) {
+  std::vector<SocketAddress> list;
+  return read_addresses(addresses, list) ? remove_all(rights, list) : EINVAL;
+}
+
+int SocketObject::add_all(const Rights& rights, std::span<const SocketAddress> list) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    const int error = bind_one(rights, list[i]);
     if (error == 0) continue;
-    if (port_before == 0) {
-      release();
-    } else if (world_.ports.bind(holder_, port_before, before) != 0) {
-      release();
-    }
+    if (i > 0) remove_all(rights, list.first(i));
     return error;
   }
   return 0;
 }
 
-int SocketObject::bind_remove(std::span<const uint8_t> addresses) {
-  std::vector<SocketAddress> list;
-  if (!read_addresses(addresses, list)) return EINVAL;
-  if (state_ != SocketState::kFresh) return EOPNOTSUPP;
-  // All of them, or none (RFC 6458, section 9.1).
-  std::vector<IpAddress> rest = holder_.addresses;
-  for (const SocketAddress& one : list) {
-    if (rest.size() < 2) return EBUSY;
-    if (one.port != 0 && one.port != holder_.port) return EINVAL;
-    if (std::erase(rest, one.address) == 0) return EINVAL;
+int SocketObject::remove_all(const Rights& rights, std::span<const SocketAddress> list) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    const int error = remove_one(list[i]);
+    if (error == 0) continue;
+    if (i > 0) add_all(rights, list.first(i));
+    return error;
   }
-  return world_.ports.bind(holder_, holder_.port, std::move(rest));
+  return 0;
+}
+
+int SocketObject::remove_one(const SocketAddress& one) {
+  if (holder_.addresses.size() < 2 || last_local_.is_unspecified()) return EBUSY;
+  if (!one.address.is_unicast() || (one.mapped && family().v6_only)) return EADDRNOTAVAIL;
+  if (one.port != 0 && one.port != holder_.port) return EINVAL;
+  std::vector<IpAddress> rest = holder_.addresses;
+  if (std::erase(rest, one.address) == 0) return EINVAL;
+  return world_.ports.change(holder_, std::move(rest), {});
+}
+
+bool SocketObject::bind_again(std::vector<IpAddress> addresses) {
+  return world_.ports.change(holder_, std::move(addresses), {}) == 0;
 }
 
 int SocketObject::autobind(const Rights& rights) {
@@ -226,7 +240,7 @@ void SocketObject::listen_failed() {
 }
 
 int SocketObject::connect(const Rights& rights, std::span<const uint8_t> addresses,
-                          ConnectPlan& plan) {
+                          const sctp_initmsg& init, ConnectPlan& plan) {
   switch (state_) {
     case SocketState::kConnecting:
       return EALREADY;
@@ -238,7 +252,9 @@ int SocketObject::connect(const Rights& rights, std::span<const uint8_t> address
   if (const int error = plan_association(rights, addresses, plan)) return error;
   peer_ = plan.peers.front();
   peer_port_ = plan.peer_port;
-  plan.profile = profile();
+  SocketOptions options = options_;
+  take_init(init, options);
+  plan.profile = profile_of(options, options.future, configured(), world_.floors);
   begun_ = options_.future;
   state_ = SocketState::kConnecting;
   return 0;
@@ -258,9 +274,8 @@ int SocketObject::plan_association(const Rights& rights, std::span<const uint8_t
   for (const SocketAddress& one : list) {
     if (one.port != first.port || check_peer(one, family()) != 0) return EINVAL;
     const auto& peers = plan.peers;
-    if (std::find(peers.begin(), peers.end(), one.address) == peers.end()) {
-      plan.peers.push_back(one.address);
-    }
+    if (std::find(peers.begin(), peers.end(), one.address) != peers.end()) return EADDRNOTAVAIL;
+    plan.peers.push_back(one.address);
   }
   plan.peer_port = first.port;
   return 0;
@@ -320,24 +335,24 @@ OptionTarget SocketObject::target(const AssociationView* view, uint32_t assoc_id
           many_};
 }
 
-// What the object holds of options itself; null: another one.
-bool* SocketObject::reuse_option(int level, int name) {
-  if (level == SOL_SOCKET && name == SO_REUSEADDR) return &holder_.reuse_address;
-  if (level == SOL_SOCKET && name == SO_REUSEPORT) return &holder_.reuse_port;
-  if (level == IPPROTO_SCTP && name == SCTP_REUSE_PORT) return &holder_.reuse_sctp_port;
+// Those that only ports know. Null: another one.
+bool PortHolder::*SocketObject::reuse_option(int level, int name) {
+  if (level == SOL_SOCKET && name == SO_REUSEADDR) return &PortHolder::reuse_address;
+  if (level == SOL_SOCKET && name == SO_REUSEPORT) return &PortHolder::reuse_port;
+  if (level == IPPROTO_SCTP && name == SCTP_REUSE_PORT) return &PortHolder::reuse_sctp;
   return nullptr;
 }
 
 int SocketObject::get_option(int level, int name, const AssociationView* view, uint32_t assoc_id,
                              std::span<const uint8_t> there, size_t room, OptionAnswer& answer) {
   const OptionTarget seen = target(view, assoc_id);
-  const bool* const reuse = reuse_option(level, name);
+  const auto reuse = reuse_option(level, name);
   if (reuse == nullptr) {
     answer = sockets::get_option(seen, level, name, there, room);
     return answer.error;
   }
   if (level == IPPROTO_SCTP && room < sizeof(int)) return answer.error = EINVAL;
-  const int value = *reuse ? 1 : 0;
+  const int value = holder_.*reuse ? 1 : 0;
   answer.length = static_cast<int>(std::min(room, sizeof(value)));
   answer.body.resize(static_cast<size_t>(answer.length));
   std::memcpy(answer.body.data(), &value, answer.body.size());
@@ -346,7 +361,7 @@ int SocketObject::get_option(int level, int name, const AssociationView* view, u
 
 int SocketObject::set_option(int level, int name, const AssociationView* view, uint32_t assoc_id,
                              std::span<const uint8_t> value, OptionAnswer& answer) {
-  bool* const reuse = reuse_option(level, name);
+  const auto reuse = reuse_option(level, name);
   if (reuse == nullptr) {
     OptionTarget changed = target(view, assoc_id);
     answer = sockets::set_option(changed, level, name, value);
@@ -356,7 +371,7 @@ int SocketObject::set_option(int level, int name, const AssociationView* view, u
   if (value.size() < sizeof(int)) return answer.error = EINVAL;
   int on = 0;
   std::memcpy(&on, value.data(), sizeof(on));
-  *reuse = on != 0;
+  holder_.*reuse = on != 0;
   return 0;
 }
 
@@ -369,12 +384,12 @@ void SocketObject::set_source(const tls_name& local) {
 }
 
 tls_name SocketObject::local_name() const {
-  const bool from_all = first_local_.is_unspecified() && !source_.is_none();
-  return name_of(from_all ? source_ : first_local_, holder_.port, family());
+  return name_of(source_.is_none() ? last_local_ : source_, holder_.port, family());
 }
 
 tls_name SocketObject::name_to_connect_from() const {
-  return first_local_.is_unspecified() ? tls_name{} : local_name();
+  const bool several = last_local_.is_unspecified() || holder_.addresses.size() > 1;
+  return several ? tls_name{} : local_name();
 }
 
 tls_name SocketObject::peer_name() const {

@@ -20,6 +20,7 @@
 
 #include "appring/ring_client.h"
 #include "sockets/address_set.h"
+#include "sockets/linux_sctp.h"
 #include "sockets/options.h"
 #include "sockets/port_book.h"
 #include "sockets/socket_options.h"
@@ -76,7 +77,8 @@ class SocketObject {
   [[nodiscard]] const SocketOptions& options() const { return options_; }
   [[nodiscard]] uint32_t backlog() const { return backlog_; }
   [[nodiscard]] FamilyView family() const { return {ipv6_, options_.v6_only, options_.mapped_v4}; }
-  // As BoundAddresses has them: what workers make endpoints for.
+  // As BoundAddresses has them: what workers make endpoints for. An association keeps those that it
+  // began with.
   [[nodiscard]] const std::vector<IpAddress>& addresses() const { return holder_.addresses; }
   // Of its next association, or of those that it accepts.
   [[nodiscard]] Profile profile() const;
@@ -86,13 +88,17 @@ class SocketObject {
   // -- calls: 0 or an errno. `rights`: of who calls.
   int bind(const Rights& rights, std::span<const uint8_t> address);
   int bind_add(const Rights& rights, std::span<const uint8_t> addresses);
-  int bind_remove(std::span<const uint8_t> addresses);
+  int bind_remove(const Rights& rights, std::span<const uint8_t> addresses);
+  // What it had before.
+  [[nodiscard]] bool bind_again(std::vector<IpAddress> addresses);
   // `backlog` as the program gave it. 0: ask the workers; listening then, or listen_failed(). With
   // `stops`, they are to stop.
   int listen(const Rights& rights, int backlog, bool& stops);
   void listen_failed();
   // 0: connecting; connected() or connect_failed() follows.
-  int connect(const Rights& rights, std::span<const uint8_t> addresses, ConnectPlan& plan);
+  // `init`: what this association has instead of SCTP_INITMSG, where it is not 0.
+  int connect(const Rights& rights, std::span<const uint8_t> addresses, const sctp_initmsg& init,
+              ConnectPlan& plan);
   // What connect() will do, but for the profile; binds to a free port where there is none.
   int plan_association(const Rights& rights, std::span<const uint8_t> addresses, ConnectPlan& plan);
   // `receive`: the receiving side is shut from now on, whatever else is answered.
@@ -117,15 +123,18 @@ class SocketObject {
 
   // -- names, as getsockname() and getpeername() have them; length 0: none
   [[nodiscard]] tls_name local_name() const;
-  // None if the association says which of all addresses it is.
+  // None if the association says which of several addresses it is.
   [[nodiscard]] tls_name name_to_connect_from() const;
   [[nodiscard]] tls_name peer_name() const;
 
  private:
-  [[nodiscard]] bool* reuse_option(int level, int name);
   int bind_one(const Rights& rights, const SocketAddress& address);
+  int add_all(const Rights& rights, std::span<const SocketAddress> list);
+  int remove_all(const Rights& rights, std::span<const SocketAddress> list);
+  int remove_one(const SocketAddress& one);
   int autobind(const Rights& rights);
   [[nodiscard]] std::vector<IpAddress> as_bound(const IpAddress& address) const;
+  [[nodiscard]] static bool PortHolder::*reuse_option(int level, int name);
   [[nodiscard]] const Profile& configured() const;
   [[nodiscard]] OptionTarget target(const AssociationView* view, uint32_t assoc_id);
   [[nodiscard]] bool has_association() const { return state_ == SocketState::kEstablished; }
@@ -138,8 +147,8 @@ class SocketObject {
   SocketOptions options_;
   AssocOptions begun_;  // kConnecting: what the association began with
   uint32_t backlog_ = 0;
-  IpAddress first_local_;  // what bind() named first
-  IpAddress source_;       // of a connect() that failed
+  IpAddress last_local_;  // what bind() named last
+  IpAddress source_;      // where a connect() that failed came from
   IpAddress peer_;
   uint16_t peer_port_ = 0;
 };

@@ -90,6 +90,13 @@ void set_sizes(Profile& p, const SocketOptions& socket) {
 
 }  // namespace
 
+void take_init(const sctp_initmsg& in, SocketOptions& out) {
+  if (in.sinit_num_ostreams != 0) out.outbound_streams = in.sinit_num_ostreams;
+  if (in.sinit_max_instreams != 0) out.max_inbound_streams = in.sinit_max_instreams;
+  if (in.sinit_max_attempts != 0) out.max_init_retransmits = in.sinit_max_attempts;
+  if (in.sinit_max_init_timeo != 0) out.max_init_timeout = in.sinit_max_init_timeo;
+}
+
 Profile profile_of(const SocketOptions& socket, const AssocOptions& association,
                    const Profile& configured, const OptionFloors& floors) {
   Profile p = configured;
@@ -111,6 +118,7 @@ Profile profile_of(const SocketOptions& socket, const AssocOptions& association,
   p.scheduler =
       socket.scheduler == SCTP_SS_RR ? StreamScheduling::kRoundRobin : StreamScheduling::kFirstCome;
   p.nagle = !socket.no_delay;
+  p.adaptation = socket.adaptation;
   if (association.dscp) p.dscp = static_cast<uint8_t>(*association.dscp >> 2);
   visit_profile_limits(IntoLimits{p});
   set_timers(p, association, configured, floors);
@@ -165,6 +173,7 @@ tls_options page_options(const SocketOptions& options) {
   out.disable_fragments = options.disable_fragments ? 1 : 0;
   out.max_segment = a.max_segment;
   out.mapped_v4 = options.mapped_v4 ? 1 : 0;
+  out.expose_pf = a.expose_pf;
   return out;
 }
 

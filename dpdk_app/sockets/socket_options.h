@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "sockets/linux_sctp.h"
 #include "trunkline/socket_abi.h"
 #include "trunkline/stack/profile.h"
 #include "trunkline/stack/profile_edit.h"
@@ -77,6 +78,9 @@ struct OptionFloors {
   Duration least_rto = std::chrono::milliseconds(10);
   Duration least_heartbeat_interval = std::chrono::milliseconds(100);
 };
+
+// SCTP_INITMSG, or SCTP_INIT for one association: what is not 0.
+void take_init(const sctp_initmsg& in, SocketOptions& out);
 
 // The profile of an association with these options over the configured one. Always a valid one.
 [[nodiscard]] Profile profile_of(const SocketOptions& socket, const AssocOptions& association,

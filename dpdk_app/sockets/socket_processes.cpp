@@ -292,13 +292,13 @@ void SocketCore::dispatch(Process& process, const Request& request, bool asked_w
   if (!asked_worker && is_behind(*socket)) return dispatch_later(process, *socket, request);
   switch (head.kind) {
     case TLS_BIND:
-      return bind(process, *socket, request);
+      return bind(process, *socket, kBindOne, request.body);
     case TLS_BINDX:
-      return bindx(process, *socket, head.a, request.body);
+      return bind(process, *socket, head.a == kBindOne ? -1 : head.a, request.body);
     case TLS_LISTEN:
       return listen(process, *socket, head.a);
     case TLS_CONNECT:
-      return connect(process, *socket, without_rest(request.body));
+      return connect_as_told(process, *socket, request);
     case TLS_GET_OPTION:
       return get_option(process, *socket, request);
     case TLS_SET_OPTION:

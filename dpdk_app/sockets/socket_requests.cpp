@@ -74,38 +74,59 @@ void SocketCore::identify(Process& process, const Request& request) {
 
 // ---------------------------------------------------------------- bind
 
-int SocketCore::try_bind(Process& process, Socket& socket, std::span<const uint8_t> body) {
-  const int error = socket.object->bind(process.rights, body);
-  if (error == 0) set_names(socket);
+int SocketCore::try_bind(Process& process, Socket& socket, int how, std::span<const uint8_t> body) {
+  SocketObject& object = *socket.object;
+  int error = EINVAL;
+  if (how == kBindOne) error = object.bind(process.rights, body);
+  if (how == SCTP_BINDX_ADD_ADDR) error = object.bind_add(process.rights, body);
+  if (how == SCTP_BINDX_REM_ADDR) error = object.bind_remove(process.rights, body);
+  // What an association has by name is what it connected from.
+  if (object.state() == SocketState::kFresh || object.state() == SocketState::kListening) {
+    set_names(socket);
+  }
   if (error == EACCES) ++counters_.refused_permission;
   return error;
 }
 
 // A program may bind what it has closed just now: its hang-up is heard first, and waited for.
-void SocketCore::bind(Process& process, Socket& socket, const Request& request) {
-  int error = try_bind(process, socket, request.body);
-  if (error == EADDRINUSE) {
-    const uint64_t serial = socket.serial;
+void SocketCore::bind(Process& process, Socket& socket, int how, std::span<const uint8_t> body) {
+  const uint64_t serial = socket.serial;
+  const std::vector<IpAddress> before = socket.object->addresses();
+  int error = try_bind(process, socket, how, body);
+  // Of several addresses, some may be bound.
+  if (error == EADDRINUSE && socket.object->addresses() == before) {
     look_at_pairs();
     Socket* const again = find(serial);
     if (again == nullptr || again->closing) return answer(process.id, EBADF);
-    error = try_bind(process, *again, request.body);
+    error = try_bind(process, *again, how, body);
     if (error == EADDRINUSE && ports_come_back()) {
-      waiting_binds_.push_back({process.id, serial, copy(request.body)});
+      waiting_binds_.push_back({process.id, serial, how, copy(body)});
       return;
     }
   }
-  answer(process.id, error);
+  finish_bind(process.id, serial, error);
 }
 
-void SocketCore::bindx(Process& process, Socket& socket, int how,
-                       std::span<const uint8_t> addresses) {
-  int error = EINVAL;
-  if (how == SCTP_BINDX_ADD_ADDR) error = socket.object->bind_add(process.rights, addresses);
-  if (how == SCTP_BINDX_REM_ADDR) error = socket.object->bind_remove(addresses);
-  if (error == 0) set_names(socket);
-  if (error == EACCES) ++counters_.refused_permission;
-  answer(process.id, error);
+// Who listens goes on to do so where it is bound now.
+void SocketCore::finish_bind(Ticket ticket, uint64_t serial, int error) {
+  Socket& socket = *find(serial);
+  const SocketObject& object = *socket.object;
+  const auto now = BoundAddresses::of(object.addresses());
+  const auto before = BoundAddresses::of(socket.listens.addresses);
+  if (object.state() != SocketState::kListening || !now || !before || *now == *before) {
+    return answer(ticket, error);
+  }
+  const LocalEndName old = socket.listens;
+  begin_listening(socket, [=, this](Status status) {
+    Socket* const again = find(serial);
+    if (again == nullptr || again->closing) return answer(ticket, EBADF);
+    if (status != Status::kOk) {
+      again->listens = old;
+      [[maybe_unused]] const bool back = again->object->bind_again(old.addresses);
+      return answer(ticket, ENOBUFS);
+    }
+    workers_.unlisten(old, true, [=, this] { answer(ticket, error); });
+  });
 }
 
 // ---------------------------------------------------------------- listen
@@ -153,7 +174,7 @@ void SocketCore::begin_listening(Socket& socket, std::function<void(Status)> don
 void SocketCore::stop_listening(Socket& socket, std::function<void()> done) {
   ++socket.listening_at;
   const uint64_t serial = socket.serial;
-  workers_.unlisten(socket.listens, [this, serial, done = std::move(done)] {
+  workers_.unlisten(socket.listens, false, [this, serial, done = std::move(done)] {
     if (Socket* const again = find(serial)) --again->listening_at;
     done();
   });
@@ -161,11 +182,23 @@ void SocketCore::stop_listening(Socket& socket, std::function<void()> done) {
 
 // ---------------------------------------------------------------- connect
 
+void SocketCore::connect_as_told(Process& process, Socket& socket, const Request& request) {
+  std::span<const uint8_t> addresses = request.body;
+  sctp_initmsg init{};
+  if (request.head.b != 0) {
+    if (addresses.size() < sizeof(init)) return answer(process.id, EINVAL);
+    std::memcpy(&init, addresses.data(), sizeof(init));
+    addresses = addresses.subspan(sizeof(init));
+  }
+  if (request.head.a == 0) addresses = without_rest(addresses);
+  connect(process, socket, addresses, 0, init);
+}
+
 void SocketCore::connect(Process& process, Socket& socket, std::span<const uint8_t> addresses,
-                         int form) {
+                         int form, const sctp_initmsg& init) {
   const Ticket ticket = process.id;
   ConnectPlan plan;
-  const int error = socket.object->connect(process.rights, addresses, plan);
+  const int error = socket.object->connect(process.rights, addresses, init, plan);
   if (error == EACCES) ++counters_.refused_permission;
   if (error != 0) return answer(ticket, error);
   socket.end->set_names(socket.object->name_to_connect_from(), socket.object->peer_name());
@@ -241,9 +274,9 @@ void SocketCore::set_option(Process& process, Socket& socket, const Request& req
   if (head.a == IPPROTO_SCTP) {
     switch (head.b) {
       case SCTP_SOCKOPT_BINDX_ADD:
-        return bindx(process, socket, SCTP_BINDX_ADD_ADDR, request.body);
+        return bind(process, socket, SCTP_BINDX_ADD_ADDR, request.body);
       case SCTP_SOCKOPT_BINDX_REM:
-        return bindx(process, socket, SCTP_BINDX_REM_ADDR, request.body);
+        return bind(process, socket, SCTP_BINDX_REM_ADDR, request.body);
       case SCTP_SOCKOPT_CONNECTX:
       case SCTP_SOCKOPT_CONNECTX_OLD:
         return connect(process, socket, request.body, head.b);

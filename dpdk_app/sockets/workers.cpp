@@ -81,17 +81,17 @@ void Workers::listen(const LocalEndName& name, uint64_t listener, uint32_t backl
                      const Profile& profile, int pair_fd, std::function<void(Status)> done) {
   const auto finish = [this, name, done = std::move(done)](Status status) {
     if (status == Status::kOk) return done(status);
-    unlisten(name, [done, status] { done(status); });
+    unlisten(name, false, [done, status] { done(status); });
   };
   at_all([=](SocketBridge& bridge, TimePoint,
              uint16_t) { return bridge.listen(name, listener, backlog, profile, pair_fd); },
          finish);
 }
 
-void Workers::unlisten(const LocalEndName& name, std::function<void()> done) {
+void Workers::unlisten(const LocalEndName& name, bool keep_parked, std::function<void()> done) {
   at_all(
       [=](SocketBridge& bridge, TimePoint now, uint16_t) {
-        bridge.unlisten(now, name);
+        bridge.unlisten(now, name, keep_parked);
         return Status::kOk;
       },
       [done = std::move(done)](Status) { done(); });

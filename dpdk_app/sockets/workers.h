@@ -25,7 +25,7 @@ class Workers {
   // At all of them; the first error, or kOk. After an error nobody listens.
   void listen(const LocalEndName& name, uint64_t listener, uint32_t backlog, const Profile& profile,
               int pair_fd, std::function<void(Status)> done);
-  void unlisten(const LocalEndName& name, std::function<void()> done);
+  void unlisten(const LocalEndName& name, bool keep_parked, std::function<void()> done);
   void add_process(std::span<const KickArea> areas);
   void remove_process(std::span<const KickArea> areas, std::function<void()> done);
 

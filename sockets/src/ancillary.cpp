@@ -42,6 +42,9 @@ long take(int type, const uint8_t* data, SendControl& out) {
     out.info.sinfo_context = info.snd_context;
     out.info.sinfo_assoc_id = info.snd_assoc_id;
     out.has_sndinfo = true;
+  } else if (type == SCTP_INIT) {
+    std::memcpy(&out.init, data, sizeof(out.init));
+    out.has_init = true;
   } else if (type == SCTP_PRINFO) {
     sctp_prinfo info;
     std::memcpy(&info, data, sizeof(info));

@@ -12,6 +12,8 @@
 
 #include "descriptor_table.h"
 
+struct sctp_initmsg;
+
 namespace trunkline::sctp::calls {
 
 using descriptors::Use;
@@ -23,7 +25,8 @@ long listen(Socket& socket, int backlog);
 long accept(Use& use, int fd, sockaddr* name, socklen_t* length, int flags);
 long connect(Use& use, int fd, const sockaddr* name, socklen_t length);
 // To packed addresses in our memory.
-long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id);
+long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id,
+                const sctp_initmsg* init = nullptr);
 long shutdown(Socket& socket, int fd, int how);
 // What was sent goes out, and then the association's end.
 long begin_shutdown(Socket& socket);

@@ -11,6 +11,7 @@
 #include "attachment.h"
 #include "calls.h"
 #include "libc_calls.h"
+#include "linux_sctp.h"
 #include "mirror.h"
 #include "mode.h"
 #include "names.h"
@@ -47,8 +48,8 @@ long adopt(int handle, int memory, int flags) {
 
 namespace {
 
-long ask(const Socket& socket, tls_request_kind kind, int32_t a, const void* body, uint32_t length,
-         int32_t* value = nullptr) {
+long ask(const Socket& socket, tls_request_kind kind, int32_t a, const void* body,
+         uint32_t length) {
   Request request;
   request.kind = kind;
   request.socket = socket.page;
@@ -56,9 +57,7 @@ long ask(const Socket& socket, tls_request_kind kind, int32_t a, const void* bod
   request.body = body;
   request.length = length;
   Reply reply;
-  const long error = attachment::request(request, reply);
-  if (value != nullptr) *value = reply.value;
-  return error;
+  return attachment::request(request, reply);
 }
 
 // One address of the program's. Its length is what the program said.
@@ -214,13 +213,34 @@ static long wait_until_connected(Use& use, int fd) {
   return error != 0 ? -error : socket.state() == TLS_FRESH ? -ECONNREFUSED : 0;
 }
 
-long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id) {
-  if (use->is_front()) return connect_member(use, fd, names, size, assoc_id);
+static long begin_connect(const Socket& socket, const void* names, uint32_t size, bool is_list,
+                          const sctp_initmsg* init, int32_t& assoc_id) {
+  uint8_t body[TLS_MAX_BODY + sizeof(*init)];
+  Request request;
+  request.kind = TLS_CONNECT;
+  request.socket = socket.page;
+  request.a = is_list ? 1 : 0;
+  if (init != nullptr) {
+    request.b = 1;
+    std::memcpy(body, init, sizeof(*init));
+    request.length = sizeof(*init);
+  }
+  std::memcpy(body + request.length, names, size);
+  request.body = body;
+  request.length += size;
+  Reply reply;
+  const long error = attachment::request(request, reply);
+  assoc_id = reply.value;
+  return error;
+}
+
+long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id,
+                const sctp_initmsg* init) {
   attachment::ready();
   // Of an attempt that failed: the handle is as it was before it.
   if (use->state() == TLS_FRESH) mirror::take_error(*use, fd);
   int32_t value = 0;
-  const long error = ask(*use, TLS_CONNECT, 0, names, size, &value);
+  const long error = begin_connect(*use, names, size, assoc_id != nullptr, init, value);
   if (assoc_id != nullptr) *assoc_id = value;
   return error != 0 ? error : wait_until_connected(use, fd);
 }

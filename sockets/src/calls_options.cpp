@@ -131,7 +131,8 @@ long connectx3(Use& use, int fd, void* value, socklen_t* length) {
   error = fetch(&what, value, sizeof(what));
   if (error != 0) return error;
   uint8_t names[TLS_MAX_BODY];
-  if (what.addr_num <= 0 || static_cast<uint32_t>(what.addr_num) > sizeof(names)) return -EINVAL;
+  if (what.addr_num < 0) return -ENOMEM;
+  if (what.addr_num == 0 || static_cast<uint32_t>(what.addr_num) > sizeof(names)) return -EINVAL;
   const auto size = static_cast<uint32_t>(what.addr_num);
   error = fetch(names, what.addrs, size);
   if (error != 0) return error;

@@ -179,26 +179,6 @@ long fetch_name(const Sending& s, sockaddr_storage& out) {
 
 namespace {
 
-// What SCTP_INIT says holds for this association alone: what the socket has comes back.
-long connect_with(Use& use, int fd, const sockaddr_storage& name, socklen_t length,
-                  const SendControl& control) {
-  sctp_initmsg before{};
-  socklen_t size = sizeof(before);
-  long error = 0;
-  if (control.has_init) {
-    error = getsockopt(use, fd, IPPROTO_SCTP, SCTP_INITMSG, &before, &size);
-    if (error == 0) {
-      error = setsockopt(use, fd, IPPROTO_SCTP, SCTP_INITMSG, &control.init, sizeof(control.init));
-    }
-    if (error != 0) return error;
-  }
-  error = connect_to(use, fd, &name, length, nullptr);
-  if (control.has_init) {
-    setsockopt(use, fd, IPPROTO_SCTP, SCTP_INITMSG, &before, sizeof(before));
-  }
-  return error == -EINPROGRESS || error == -EALREADY ? 0 : error;
-}
-
 // The address of a message on a one-to-one socket: of its peer, or the association is begun with
 // it.
 long check_name(Use& use, int fd, const Sending& s, const SendControl& control) {
@@ -207,7 +187,11 @@ long check_name(Use& use, int fd, const Sending& s, const SendControl& control) 
   long error = fetch_name(s, name);
   if (error != 0) return error;
   const uint32_t state = use->state();
-  if (state == TLS_FRESH) return connect_with(use, fd, name, s.name_length, control);
+  if (state == TLS_FRESH) {
+    error = connect_to(use, fd, &name, s.name_length, nullptr,
+                       control.has_init ? &control.init : nullptr);
+    return error == -EINPROGRESS || error == -EALREADY ? 0 : error;
+  }
   if (state == TLS_CONNECTING) return 0;
   if (state != TLS_ESTABLISHED || (use->shut() & TLS_SHUT_SEND) != 0) return -EADDRNOTAVAIL;
   const tls_name peer = read_name(*use->page, use->page->peer);

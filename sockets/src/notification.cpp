@@ -51,7 +51,10 @@ void put_address(const tls_page& page, const Front& front, int state, Content& o
   sctp_paddr_change body{};
   body.spc_type = SCTP_PEER_ADDR_CHANGE;
   body.spc_state = state;
-  body.spc_error = front.head.cause;
+  // What brought it back is a heartbeat's answer, as far as can be told.
+  constexpr int kHeartbeatSuccess = 2;  // SCTP_HEARTBEAT_SUCCESS
+  const bool is_back = state == SCTP_ADDR_CONFIRMED || state == SCTP_ADDR_AVAILABLE;
+  body.spc_error = is_back ? kHeartbeatSuccess : front.head.cause;
   body.spc_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
   const in_port_t port = peer_port(page);
   const bool mapped = load_relaxed(page.options.mapped_v4) != 0 && page.family == AF_INET6;
@@ -89,10 +92,11 @@ void put_user_abort(const Front& front, Content& out) {
   std::memcpy(out.head + 4, &total, sizeof(total));
 }
 
-int address_state(uint8_t path_state) {
-  switch (path_state) {
+int address_state(const Front& front) {
+  switch (front.more.path_state) {
     case TLR_PATH_ACTIVE:
-      return SCTP_ADDR_AVAILABLE;
+      return (front.head.flags & TLR_PATH_CONFIRMED) != 0 ? SCTP_ADDR_CONFIRMED
+                                                          : SCTP_ADDR_AVAILABLE;
     case TLR_PATH_POTENTIALLY_FAILED:
       return SCTP_ADDR_POTENTIALLY_FAILED;
     default:
@@ -157,6 +161,14 @@ void put_shutdown(const tls_page& page, Content& out) {
   put(out, body);
 }
 
+void put_adaptation(const tls_page& page, const Front& front, Content& out) {
+  sctp_adaptation_event body{};
+  body.sai_type = SCTP_ADAPTATION_INDICATION;
+  body.sai_adaptation_ind = static_cast<uint32_t>(front.head.context);
+  body.sai_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  put(out, body);
+}
+
 void put_dry(const tls_page& page, Content& out) {
   sctp_sender_dry_event body{};
   body.sender_dry_type = SCTP_SENDER_DRY_EVENT;
@@ -211,13 +223,16 @@ bool describe(const tls_page& page, const Front& front, Content& out) {
       put_shutdown(page, out);
       return true;
     case TLR_PATH_CHANGED:
-      put_address(page, front, address_state(front.more.path_state), out);
+      put_address(page, front, address_state(front), out);
       return true;
     case TLR_PRIMARY_CHANGED:
       put_address(page, front, SCTP_ADDR_MADE_PRIM, out);
       return true;
     case TLR_REMOTE_ERROR:
       put_remote_error(page, front, out);
+      return true;
+    case TLR_ADAPTATION:
+      put_adaptation(page, front, out);
       return true;
     case TLR_SENDER_DRY:
       put_dry(page, out);

@@ -112,13 +112,14 @@ Event& Association::emit(ShardContext& ctx, EventKind kind, Reason reason) {
   });
 }
 
-void Association::emit_up(ShardContext& ctx, EventKind kind) {
+void Association::emit_up(ShardContext& ctx, EventKind kind, uint32_t adaptation) {
   Event& event = emit(ctx, kind);
   event.outbound_streams = sender_.streams();
   event.inbound_streams = receiver_.streams();
   event.local_port = local_.port;
   event.peer_port = peer_port_;
   event.path = paths_.primary().remote;
+  if (adaptation != 0) emit(ctx, EventKind::kAdaptation).context = adaptation;
 }
 
 void Association::enter_established(ShardContext& ctx, TimePoint now) {
@@ -154,6 +155,7 @@ void Association::apply(ShardContext& ctx, const Path& path, const PathNews& new
     Event& event = emit(ctx, EventKind::kPathChanged);
     event.path = path.remote;
     event.path_state = *news.state;
+    event.path_before = news.before;
   }
   if (news.moved) {
     sender_.open_burst(*profile_);
@@ -174,7 +176,8 @@ void Association::set_path_state(ShardContext& ctx, TimePoint now, Path& path, P
 
 void Association::choose_data_path(ShardContext& ctx) {
   if (!paths_.choose_data_path(path_context(ctx, paths_.data_path()))) return;
-  apply(ctx, paths_.data_path(), {.state = std::nullopt, .moved = true, .primary_changed = false});
+  apply(ctx, paths_.data_path(),
+        {.state = std::nullopt, .before = {}, .moved = true, .primary_changed = false});
 }
 
 // An address that fails at the moment may be named: data goes there when it works again.
@@ -184,7 +187,7 @@ Status Association::set_primary(ShardContext& ctx, const IpAddress& peer_address
   if (is_opening()) return Status::kNotEstablished;
   if (path == &paths_.primary()) return Status::kOk;
   const bool moved = paths_.make_primary(path_context(ctx, *path), *path);
-  apply(ctx, *path, {.state = std::nullopt, .moved = moved, .primary_changed = true});
+  apply(ctx, *path, {.state = std::nullopt, .before = {}, .moved = moved, .primary_changed = true});
   return Status::kOk;
 }
 

@@ -201,7 +201,8 @@ class Association {
     return pending_ != 0 || receiver_.sack_due() || sender_.has_new() || sender_.has_again();
   }
   Event& emit(ShardContext& ctx, EventKind kind, Reason reason = Reason::kNone);
-  void emit_up(ShardContext& ctx, EventKind kind);
+  // `adaptation`: what the peer says of the layer above, or 0.
+  void emit_up(ShardContext& ctx, EventKind kind, uint32_t adaptation);
   void enter_established(ShardContext& ctx, TimePoint now);
   // The end: every message comes back, then the last event; memory goes, the id is dead.
   // `said`: the peer's own words, to be shown to the user; they lie in the packet.
@@ -413,7 +414,8 @@ class Association {
     // While in COOKIE-ECHOED: the peer's cookie, then the parameters of its INIT ACK to report.
     std::vector<uint8_t> echoed;
     uint32_t cookie_extension_ms = 0;
-    uint16_t cookie_size = 0;  // its share of `echoed`
+    uint32_t peer_adaptation = 0;  // what its INIT ACK said of the layer above
+    uint16_t cookie_size = 0;      // its share of `echoed`
     uint16_t retries = 0;
     uint16_t offered_streams = 0;  // what our INIT said (5.2.1)
   };

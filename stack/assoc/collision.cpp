@@ -128,7 +128,7 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
     TxMessage* const waiting = sender_.take_waiting();
     begin_anew(ctx, now, packet, cookie);
     ctx.counters.add(Counter::k_active_estabs);
-    emit_up(ctx, EventKind::kConnected);
+    emit_up(ctx, EventKind::kConnected, cookie.peer_adaptation);
     put_back(ctx, waiting);
     schedule(ctx);
     return CookieAction::kContinue;
@@ -155,7 +155,7 @@ Association::CookieAction Association::on_own_cookie(ShardContext& ctx, TimePoin
     pending_ = 0;
     enter_established(ctx, now);
     ctx.counters.add(Counter::k_active_estabs);
-    emit_up(ctx, EventKind::kConnected);
+    emit_up(ctx, EventKind::kConnected, cookie.peer_adaptation);
     put_back(ctx, sender_.take_waiting());
   }
   pending_ |= kPendingCookieAck;
@@ -175,7 +175,7 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   fail_messages(ctx, Reason::kRestarted, 0);
   const TimePoint guard = passage_ != nullptr ? passage_->guard : TimePoint::never();
   begin_anew(ctx, now, packet, cookie);
-  emit_up(ctx, EventKind::kRestarted);
+  emit_up(ctx, EventKind::kRestarted, 0);
   // Our user still wants out: of this life as well, and not later than of the former one, however
   // often the peer restarts.
   if (shutdown_wished_) {

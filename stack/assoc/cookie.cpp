@@ -15,11 +15,14 @@ namespace {
 // cookie's own lifespan ends long before.
 constexpr Duration kKeyLife = std::chrono::hours(1);
 
-constexpr uint8_t kVersion = 3;
-// Up to the number of the peer's addresses; then ours and these, each with no more bytes than its
+constexpr uint8_t kVersion = 4;
+// Up to the number of the peer's addresses; then what it says of its adaptation layer, if it does;
+// then our address and these, each with no more bytes than its
 // family has: the cookie travels twice, and an INIT ACK should be small (5.1.3, 12.4). What
 // extensions keep is behind them.
 constexpr size_t kFixedSize = 2 + 8 + 4 + 4 * 4 + 4 + 2 * 2 + 2 * 2 + 8 * 2 + 4 + 2 * 2 + 1;
+constexpr uint8_t kAdapts = 0x80;  // beside the number: it does
+constexpr size_t kAdaptationSize = 4;
 constexpr size_t kLeastAddressSize = 1 + 4;
 constexpr size_t kMostAddressSize = 1 + 16;
 
@@ -79,7 +82,7 @@ class Reader {
 
 }  // namespace
 
-static_assert(kFixedSize + (1 + kMaxPaths) * kMostAddressSize + Cookie::kMaxKept +
+static_assert(kFixedSize + kAdaptationSize + (1 + kMaxPaths) * kMostAddressSize + Cookie::kMaxKept +
                   CookieJar::kMacSize <=
               CookieJar::kMaxSize);
 
@@ -125,7 +128,9 @@ size_t CookieJar::seal(TimePoint now, const Cookie& cookie, std::span<uint8_t, k
   writer.u32(cookie.endpoint.value);
   writer.u16(cookie.local_port.value);
   writer.u16(cookie.peer_port.value);
-  writer.u8(static_cast<uint8_t>(cookie.peer_address_count));
+  const bool adapts = cookie.peer_adaptation != 0;
+  writer.u8(static_cast<uint8_t>(cookie.peer_address_count | (adapts ? kAdapts : 0u)));
+  if (adapts) writer.u32(cookie.peer_adaptation);
   writer.address(cookie.local_address);
   for (const IpAddress& address : cookie.peers()) writer.address(address);
   writer.bytes(cookie.kept());
@@ -138,11 +143,13 @@ bool CookieJar::open(TimePoint now, std::span<const uint8_t> sealed, Cookie& out
   rotate_if_due(now);
   if (sealed.size() < kFixedSize + kMacSize || sealed.size() > kMaxSize) return false;
   if (sealed[0] != kVersion) return false;
-  const size_t address_count = sealed[kFixedSize - 1];
+  const size_t address_count = sealed[kFixedSize - 1] & (kAdapts - 1u);
   if (address_count == 0 || address_count > kMaxPaths) return false;
   const size_t size = sealed.size() - kMacSize;
-  if (size < kFixedSize + (1 + address_count) * kLeastAddressSize ||
-      size > kFixedSize + (1 + address_count) * kMostAddressSize + Cookie::kMaxKept) {
+  const size_t before =
+      kFixedSize + ((sealed[kFixedSize - 1] & kAdapts) != 0 ? kAdaptationSize : 0);
+  if (size < before + (1 + address_count) * kLeastAddressSize ||
+      size > before + (1 + address_count) * kMostAddressSize + Cookie::kMaxKept) {
     return false;
   }
   const Key* key = nullptr;
@@ -170,7 +177,9 @@ bool CookieJar::open(TimePoint now, std::span<const uint8_t> sealed, Cookie& out
   out.endpoint = EndpointId(reader.u32());
   out.local_port = PortNumber(reader.u16());
   out.peer_port = PortNumber(reader.u16());
-  out.peer_address_count = reader.u8();
+  const uint8_t counted = reader.u8();
+  out.peer_address_count = counted & (kAdapts - 1u);
+  out.peer_adaptation = (counted & kAdapts) != 0 ? reader.u32() : 0;
   if (!reader.address(out.local_address)) return false;
   for (size_t i = 0; i < out.peer_address_count; ++i) {
     if (!reader.address(out.peer_addresses[i])) return false;

@@ -28,6 +28,7 @@ struct Cookie {
   Tsn local_initial_tsn;
   Tsn peer_initial_tsn;
   uint32_t peer_rwnd = 0;
+  uint32_t peer_adaptation = 0;   // what its INIT said of the layer above
   uint16_t outbound_streams = 0;  // negotiated
   uint16_t inbound_streams = 0;
   wire::FeatureSet features;  // negotiated

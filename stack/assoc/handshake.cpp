@@ -30,7 +30,7 @@ bool Association::start_accepted(ShardContext& ctx, TimePoint now, const Inbound
   if (!add_paths(ctx, cookie)) return false;
   come_up(ctx, now, packet);
   ctx.counters.add(Counter::k_passive_estabs);
-  emit_up(ctx, EventKind::kAccepted);
+  emit_up(ctx, EventKind::kAccepted, cookie.peer_adaptation);
   schedule(ctx);
   return true;
 }
@@ -127,6 +127,7 @@ bool Association::accepts_addresses(const IpAddress& source,
 void Association::accept_init_ack(ShardContext& ctx, const InboundPacket& packet,
                                   const wire::InitChunk& init_ack) {
   features_ = offered(*profile_) & wire::announced(init_ack);
+  passage_->peer_adaptation = init_ack.adaptation;
   sender_.begin(std::min(sender_.streams(), init_ack.inbound_streams), init_ack.a_rwnd);
   receiver_.begin(init_ack.initial_tsn,
                   std::min(profile_->max_inbound_streams, init_ack.outbound_streams));
@@ -193,9 +194,10 @@ void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
   // The COOKIE ECHO may be timed when it was sent once (6.3.1 C5).
   if (passage_->retries == 0) path.rto.on_sample(*profile_, now - passage_->sent_at);
   pending_ = 0;
+  const uint32_t adaptation = passage_->peer_adaptation;
   enter_established(ctx, now);
   ctx.counters.add(Counter::k_active_estabs);
-  emit_up(ctx, EventKind::kConnected);
+  emit_up(ctx, EventKind::kConnected, adaptation);
   put_back(ctx, sender_.take_waiting());
 }
 

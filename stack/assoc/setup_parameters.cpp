@@ -11,18 +11,20 @@ namespace trunkline {
 namespace {
 
 void announce(wire::InitOptions& options, wire::FeatureSet features,
-              const wire::ExtensionList& extensions) {
+              const wire::ExtensionList& extensions, uint32_t adaptation) {
   options.supported_extensions = extensions.list();
+  options.adaptation = adaptation;
   options.forward_tsn_supported = features.has(wire::Feature::kPartialReliability);
 }
 
 // When not all fits, reports are left out first, from the last, then our addresses.
 bool write_whole_init_ack(wire::PacketWriter& writer, const wire::InitFields& fields,
                           std::span<const IpAddress> addresses, std::span<const uint8_t> cookie,
-                          const wire::InitChunk& init, wire::FeatureSet features) {
+                          const wire::InitChunk& init, wire::FeatureSet features,
+                          uint32_t adaptation) {
   const wire::ExtensionList extensions = wire::extensions_of(features);
   wire::InitOptions options;
-  announce(options, features, extensions);
+  announce(options, features, extensions, adaptation);
   const auto reports = init.unrecognized_list();
   for (size_t count = reports.size(); count > 0; --count) {
     if (wire::write_init_ack(writer, fields, addresses, cookie, reports.first(count), options)) {
@@ -45,7 +47,7 @@ bool write_our_init(wire::PacketWriter& writer, const SetupSide& side, const IpA
     (address.is_ipv4() ? options.lists_ipv4 : options.lists_ipv6) = true;
   }
   const wire::ExtensionList extensions = wire::extensions_of(side.offers);
-  announce(options, side.offers, extensions);
+  announce(options, side.offers, extensions, side.profile.adaptation);
   if (cookie_extension_ms > 0) options.cookie_preservative_ms = cookie_extension_ms;
   return wire::write_init(writer, fields, side.local.announced_to(to, from), options);
 }
@@ -60,6 +62,7 @@ Cookie cookie_for(const SetupSide& side, TimePoint now, const IpAddress& local,
   cookie.peer_tag = init.initiate_tag;
   cookie.peer_initial_tsn = init.initial_tsn;
   cookie.peer_rwnd = init.a_rwnd;
+  cookie.peer_adaptation = init.adaptation;
   // No more streams than the other side takes (3.3.3).
   cookie.outbound_streams = std::min(side.outbound_streams, init.inbound_streams);
   cookie.inbound_streams = std::min(side.profile.max_inbound_streams, init.outbound_streams);
@@ -86,7 +89,7 @@ void answer_init_with(ShardContext& ctx, TimePoint now, const SetupSide& side, c
       ctx, cookie.local_address, peer, {cookie.local_port, cookie.peer_port, cookie.peer_tag},
       side.profile.dscp, limit, [&](wire::PacketWriter& writer) {
         return write_whole_init_ack(writer, fields, addresses, std::span(sealed).first(size), init,
-                                    cookie.features);
+                                    cookie.features, side.profile.adaptation);
       });
   if (queued) ctx.counters.add(Counter::k_inits_answered);
 }

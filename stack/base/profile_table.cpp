@@ -49,6 +49,7 @@ uint32_t ProfileTable::hash_of(const Profile& p) const {
       word(p.a_rwnd, p.send_buffer),
       word(p.max_message_size, p.path_mtu),
       word(p.partial_delivery_point, p.receive_memory),
+      word(p.adaptation, 0),
       word(p.association_max_retrans, p.path_max_retrans, p.max_init_retransmits,
            p.potentially_failed_max_retrans),
       word(p.primary_switchover_max_retrans, p.primary_return_heartbeats, p.outbound_streams,

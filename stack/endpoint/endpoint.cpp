@@ -54,13 +54,16 @@ EndpointTable::~EndpointTable() {
 
 // At this shard. A table of ports that is shared knows of the others, and lets one owner have the
 // same endpoint at several.
-bool EndpointTable::taken(PortNumber port, const BoundAddresses& bound) const {
+bool EndpointTable::taken(PortNumber port, const BoundAddresses& bound, bool beside_own) const {
   if (port.value == 0) return false;
-  uint32_t id = first_on_port_[port.value];
-  for (; id != kNone && !endpoints_[id]->bound.overlaps(bound); id = next_on_port_[id]) {
+  for (uint32_t id = first_on_port_[port.value]; id != kNone; id = next_on_port_[id]) {
     count_steps();
+    const Endpoint& there = *endpoints_[id];
+    if (!there.bound.overlaps(bound)) continue;
+    // Whose it is, the table of ports says.
+    if (!beside_own || !there.beside_own || there.bound == bound) return true;
   }
-  return id != kNone;
+  return false;
 }
 
 void EndpointTable::set_addresses(Endpoint& endpoint, const BoundAddresses& bound) {
@@ -94,8 +97,9 @@ uint32_t EndpointTable::free_id() {
 EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& random) {
   const auto bound = BoundAddresses::of(config.addresses);
   if (!bound) return {Status::kInvalidAddress, {}, {}};
-  if (taken(config.port, *bound)) return {Status::kAlreadyExists, {}, {}};
-  const PortTable::Claim claim = ports_.claim(config.port, *bound, config.owner, random);
+  if (taken(config.port, *bound, config.beside_own)) return {Status::kAlreadyExists, {}, {}};
+  const PortTable::Claim claim =
+      ports_.claim(config.port, *bound, config.owner, random, config.beside_own);
   if (claim.status != Status::kOk) return {claim.status, {}, {}};
   const uint32_t id = free_id();
   auto endpoint = std::make_unique<Endpoint>();
@@ -103,6 +107,7 @@ EndpointResult EndpointTable::add(const EndpointConfig& config, RandomSource& ra
   endpoint->port = claim.port;
   endpoint->place = claim.entry;
   endpoint->owned = config.owner != PortTable::kNobody;
+  endpoint->beside_own = config.beside_own;
   set_addresses(*endpoint, *bound);
   endpoint->profile = config.profile;
   endpoint->peers = config.peers;
@@ -127,11 +132,15 @@ Endpoint* EndpointTable::find(EndpointId id) const {
 }
 
 Endpoint* EndpointTable::find(const IpAddress& local, PortNumber port) const {
+  Endpoint* found = nullptr;
   for (uint32_t id = first_on_port_[port.value]; id != kNone; id = next_on_port_[id]) {
     count_steps();
-    if (endpoints_[id]->has_address(local)) return endpoints_[id].get();
+    Endpoint* const endpoint = endpoints_[id].get();
+    if (!endpoint->has_address(local)) continue;
+    if (endpoint->listening || !endpoint->beside_own) return endpoint;
+    if (found == nullptr) found = endpoint;
   }
-  return nullptr;
+  return found;
 }
 
 void EndpointTable::forget_if_unused(Endpoint& endpoint) {

@@ -18,6 +18,7 @@ struct Endpoint : LocalEnd {
   BoundAddresses bound;
   PortTable::Entry* place = nullptr;  // in the table of ports
   bool owned = false;                 // it was taken there for an owner
+  bool beside_own = false;
   Profile profile;
   std::optional<Profile> listening_profile;  // takes the place of `profile`
   std::shared_ptr<const PeerTable> peers;    // or null
@@ -53,6 +54,7 @@ class EndpointTable {
 
   EndpointResult add(const EndpointConfig& config, RandomSource& random);
   [[nodiscard]] Endpoint* find(EndpointId id) const;
+  // Of several, the one that listens.
   [[nodiscard]] Endpoint* find(const IpAddress& local, PortNumber port) const;
   // Has this host that address, for whichever endpoint?
   [[nodiscard]] bool is_ours(const IpAddress& address) const {
@@ -66,7 +68,7 @@ class EndpointTable {
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  [[nodiscard]] bool taken(PortNumber port, const BoundAddresses& bound) const;
+  [[nodiscard]] bool taken(PortNumber port, const BoundAddresses& bound, bool beside_own) const;
   void set_addresses(Endpoint& endpoint, const BoundAddresses& bound);
   [[nodiscard]] uint32_t free_id();
 

@@ -42,10 +42,11 @@ PortTable::~PortTable() {
 }
 
 PortTable::Claim PortTable::claim(PortNumber port, const BoundAddresses& bound, uint64_t owner,
-                                  RandomSource& random) {
+                                  RandomSource& random, bool beside_own) {
   auto fresh = std::make_unique<Entry>();
   fresh->bound_ = bound;
   fresh->keys_ = keys_of(bound);
+  fresh->beside_own_ = beside_own;
   const uint32_t from = port.value == 0 ? random.u32() : 0;
   const SpinGuard guard(lock_);
   Entry* entry = nullptr;
@@ -53,16 +54,15 @@ PortTable::Claim PortTable::claim(PortNumber port, const BoundAddresses& bound, 
     port = free_port(fresh->keys_, from);
     if (port.value == 0) return {Status::kOutOfResources, {}, nullptr};
   } else {
-    entry = overlapping(port, bound);
+    const Overlap there = overlap(port, bound, owner, beside_own);
+    if (there.taken) return {Status::kAlreadyExists, {}, nullptr};
+    entry = there.same;
   }
   if (entry == nullptr) {
     if (is_full(port)) return {Status::kOutOfResources, {}, nullptr};
     fresh->port_ = port;
     entry = fresh.release();
     link(*entry);
-  } else if (!(entry->bound_ == bound) ||
-             (owner != kNobody && entry->owning_ > 0 && entry->owner_ != owner)) {
-    return {Status::kAlreadyExists, {}, nullptr};
   }
   ++entry->holders_;
   if (owner != kNobody) {
@@ -94,10 +94,21 @@ void PortTable::give_back(Entry& entry, bool owned) {
   gone.reset(&entry);
 }
 
-PortTable::Entry* PortTable::overlapping(PortNumber port, const BoundAddresses& bound) const {
-  Entry* entry = first_[port.value];
-  for (; entry != nullptr && !entry->bound_.overlaps(bound); entry = entry->next_) count_steps();
-  return entry;
+PortTable::Overlap PortTable::overlap(PortNumber port, const BoundAddresses& bound, uint64_t owner,
+                                      bool beside_own) const {
+  Overlap out;
+  for (Entry* entry = first_[port.value]; entry != nullptr; entry = entry->next_) {
+    count_steps();
+    if (!entry->bound_.overlaps(bound)) continue;
+    if (entry->bound_ == bound) {
+      out.same = entry;
+      out.taken |= owner != kNobody && entry->owning_ > 0 && entry->owner_ != owner;
+    } else {
+      const bool of_the_same = owner != kNobody && entry->owning_ > 0 && entry->owner_ == owner;
+      out.taken |= !(beside_own && entry->beside_own_ && of_the_same);
+    }
+  }
+  return out;
 }
 
 bool PortTable::is_full(PortNumber port) const {
@@ -179,13 +190,13 @@ PortTablePtr make_port_table(MemorySource* memory) {
 }
 
 PortClaim::PortClaim(PortTable& table, PortNumber port, std::span<const IpAddress> addresses,
-                     uint64_t owner, RandomSource& random) {
+                     uint64_t owner, RandomSource& random, bool beside_own) {
   const auto bound = BoundAddresses::of(addresses);
   if (!bound) {
     status_ = Status::kInvalidAddress;
     return;
   }
-  const PortTable::Claim claim = table.claim(port, *bound, owner, random);
+  const PortTable::Claim claim = table.claim(port, *bound, owner, random, beside_own);
   status_ = claim.status;
   port_ = claim.port;
   entry_ = claim.entry;

@@ -4,7 +4,8 @@
 // or goes, never for a packet. Knows nothing of endpoints.
 //
 // Endpoints of one owner at several shards share an entry if port and addresses are the same; all
-// other entries of a port have no address in common.
+// other entries of a port have no address in common, but for those of an owner who keeps its own
+// order among them (EndpointConfig::beside_own).
 #pragma once
 
 #include <array>
@@ -38,6 +39,7 @@ class PortTable {
     uint32_t holders_ = 0;
     uint32_t owning_ = 0;  // of them, for `owner_`
     uint64_t owner_ = kNobody;
+    bool beside_own_ = false;
   };
   struct Claim {
     Status status = Status::kOk;
@@ -54,8 +56,10 @@ class PortTable {
   // -- any number of shards at once; they wait for each other
   // Port 0: a dynamic one that nobody has on any of these addresses, searched from a random place;
   // kOutOfResources if there is none. Of 127.0.0.0/8 all addresses count as one there. Otherwise
-  // kAlreadyExists if another owner has it, or the same one on other addresses that overlap.
-  Claim claim(PortNumber port, const BoundAddresses& bound, uint64_t owner, RandomSource& random);
+  // kAlreadyExists if another owner has it, or the same one on other addresses that overlap; unless
+  // all of these came with `beside_own`.
+  Claim claim(PortNumber port, const BoundAddresses& bound, uint64_t owner, RandomSource& random,
+              bool beside_own = false);
   // An entry that was claimed for nobody gets an owner. False: it has another one. Once until
   // disown().
   [[nodiscard]] bool own(Entry& entry, uint64_t owner);
@@ -76,7 +80,12 @@ class PortTable {
     PortSet ports{};
   };
 
-  [[nodiscard]] Entry* overlapping(PortNumber port, const BoundAddresses& bound) const;
+  struct Overlap {
+    Entry* same = nullptr;  // the very same addresses
+    bool taken = false;     // others, which stand in the way
+  };
+  [[nodiscard]] Overlap overlap(PortNumber port, const BoundAddresses& bound, uint64_t owner,
+                                bool beside_own) const;
   [[nodiscard]] PortNumber free_port(std::span<const IpAddress> keys, uint32_t from) const;
   [[nodiscard]] bool is_full(PortNumber port) const;
   [[nodiscard]] bool has_key(PortNumber port, const IpAddress& key) const;

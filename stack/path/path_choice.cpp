@@ -3,6 +3,7 @@
 // failover and the choice among paths that have failed: RFC 7829 sections 3 to 5).
 #include <limits>
 #include <tuple>
+#include <utility>
 
 #include "path/path_set.h"
 
@@ -65,7 +66,7 @@ PathNews PathSet::set_state(PathContext ctx, TimePoint now, Path& path, PathStat
   if (path.state == PathState::kActive && state == PathState::kPotentiallyFailed) {
     ctx.counters.add(Counter::k_path_doubts);
   }
-  path.state = state;
+  const PathState before = std::exchange(path.state, state);
   if (path.usable()) {
     path.mtu.resume();
   } else {
@@ -76,7 +77,7 @@ PathNews PathSet::set_state(PathContext ctx, TimePoint now, Path& path, PathStat
   const bool ask =
       state == PathState::kPotentiallyFailed && ctx.profile.heartbeat_interval.count() > 0;
   if (ask && !path.heartbeat_outstanding) path.heartbeat_due = now;
-  return {.state = state};
+  return {.state = state, .before = before};
 }
 
 PathNews PathSet::count_error(PathContext ctx, TimePoint now, Path& path) {

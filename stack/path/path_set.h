@@ -49,6 +49,7 @@ struct PathContext {
 // What became of a path, and of all through it: to be told, and done, in this order.
 struct PathNews {
   std::optional<PathState> state;  // the path's new one
+  PathState before{};              // and what it was
   bool moved = false;              // DATA goes another way
   bool primary_changed = false;    // by itself: RFC 7829 section 5
 };

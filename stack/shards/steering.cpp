@@ -357,12 +357,14 @@ void ShardCore::on_cookie_echo(TimePoint now, const InboundPacket& packet) {
     ctx.counters.add(Counter::k_drop_bad_cookie);  // 5.1.5, steps 1 to 3
     return;
   }
-  Endpoint* const endpoint = endpoints.find(packet.destination, packet.header.destination_port);
-  if (endpoint == nullptr || !(endpoint->endpoint == cookie.endpoint)) {
+  Endpoint* const endpoint = endpoints.find(cookie.endpoint);
+  const bool is_there = endpoint != nullptr && endpoint->port == cookie.local_port;
+  if (!is_there || !endpoint->has_address(packet.destination)) {
     ctx.counters.add(Counter::k_drop_no_endpoint);
     // Is it at the wrong address, or has its endpoint been closed?
-    const Endpoint* const own = endpoints.find(cookie.local_address, cookie.local_port);
-    if (own == nullptr || !(own->endpoint == cookie.endpoint)) refuse_cookie(now, cookie, own);
+    if (!is_there) {
+      refuse_cookie(now, cookie, endpoints.find(cookie.local_address, cookie.local_port));
+    }
     return;
   }
   if (!leave_out_our_addresses(*endpoint, packet.source, cookie)) {

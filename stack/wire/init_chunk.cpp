@@ -92,6 +92,10 @@ bool read_parameter(InitChunk& init, const ParameterView& parameter, bool is_ack
       // Who does not do RFC 3758 reports it, so that the peer knows (section 3.3.1 there).
       if (!understood.has(Feature::kPartialReliability)) handle_unknown(init, parameter);
       return true;
+    case ParameterType::kAdaptationLayer:
+      if (value.size() != 4) return false;
+      init.adaptation = load_be32(value.data());
+      return true;
     case ParameterType::kHeartbeatInfo:  // has no place here
       break;
   }
@@ -196,6 +200,11 @@ void append_options(PacketWriter& writer, const InitOptions& options) {
   }
   if (options.forward_tsn_supported) {
     writer.append_tlv(number(ParameterType::kForwardTsnSupported), {});
+  }
+  if (options.adaptation != 0) {
+    uint8_t value[4];
+    store_be32(value, options.adaptation);
+    writer.append_tlv(number(ParameterType::kAdaptationLayer), value);
   }
 }
 

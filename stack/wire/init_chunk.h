@@ -78,6 +78,9 @@ struct InitChunk : InitFields {
   bool host_name_present = false;
   std::span<const uint8_t> host_name;
 
+  // Adaptation Layer Indication (0xc006); 0, which some send always: none.
+  uint32_t adaptation = 0;
+
   // Seen, which is not to say supported here.
   bool ecn_capable = false;
   bool forward_tsn_supported = false;
@@ -131,11 +134,12 @@ struct InitOptions {
   bool ecn_capable = false;
   std::span<const uint8_t> supported_extensions;
   bool forward_tsn_supported = false;
+  uint32_t adaptation = 0;
 };
 
 // Both write parameters in this order: addresses, (cookie), cookie preservative, supported address
-// types, ECN, supported extensions, forward TSN, (unrecognized). False if it does not fit; nothing
-// is written then, and the caller may try with fewer addresses or reports.
+// types, ECN, supported extensions, forward TSN, adaptation layer, (unrecognized). False if it does
+// not fit; nothing is written then, and the caller may try with fewer addresses or reports.
 [[nodiscard]] bool write_init(PacketWriter& writer, const InitFields& fields,
                               std::span<const IpAddress> addresses,
                               const InitOptions& options = {});

@@ -28,6 +28,7 @@ enum class ParameterType : uint16_t {
   kEcnCapable = 0x8000,           // reserved by RFC 9260
   kSupportedExtensions = 0x8008,  // RFC 5061 section 4.2.7
   kForwardTsnSupported = 0xc000,  // RFC 3758 section 3.1
+  kAdaptationLayer = 0xc006,      // RFC 5061 section 4.2.6
 };
 
 struct ParameterView {

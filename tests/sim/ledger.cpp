@@ -52,6 +52,8 @@ const char* event_name(EventKind kind) {
       return "kPrimaryChanged";
     case EventKind::kRestartRefused:
       return "kRestartRefused";
+    case EventKind::kAdaptation:
+      return "kAdaptation";
   }
   return "?";
 }

@@ -83,6 +83,9 @@ std::string describe_event(HostIndex host, const Event& event) {
     case EventKind::kRestartRefused:
       out += " refuses a restart from " + event.path.to_string();
       break;
+    case EventKind::kAdaptation:
+      out += " adaptation " + std::to_string(event.context);
+      break;
   }
   if (event.reason != Reason::kNone) out += reason_name(event.reason);
   return out;

@@ -3,6 +3,7 @@
 """The differential tester is tested: the comparison, the list of differences, walks and what makes
 them smaller, and the driver, on sockets that every machine has."""
 import pathlib
+import re
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -132,10 +133,24 @@ def case_driver_runs_tcp(t):
             raise AssertionError(f'no {wanted!r} in {t.log("tcp.lines")}')
 
 
+def case_docs_name_every_option(_):
+    root = HERE.parents[1]
+    section = (root / 'docs/sockets.md').read_text().partition('## Options')[2].partition('\n## ')[0]
+    named = set(re.findall(r'`([A-Z][A-Z0-9_]+)`', section.partition('| --- |')[2]))
+    sources = ''.join(path.read_text() for path in (root / 'dpdk_app/sockets').glob('*.cpp'))
+    tables = re.findall(r'OptionEntry\{\s*SCTP_(\w+)|flag<[^>]*>\(SCTP_(\w+)', sources)
+    entries = {name for pair in tables for name in pair if name}
+    cases.check_equal(sorted(entries - named), [], 'in the tables of options, and not in the docs')
+    if len(entries) < 50:
+        raise AssertionError(f'only {len(entries)} options are found')
+    unknown = [name for name in sorted(named) if not re.search(rf'\bSCTP_{name}\b', sources)]
+    cases.check_equal(unknown, [], 'in the docs, and not in the daemon')
+
+
 if __name__ == '__main__':
     cases.main(__doc__, [
         case_same_lines_are_no_difference, case_first_difference_of_a_script,
         case_known_difference_is_passed_over, case_listed_and_gone,
         case_missing_and_additional_lines, case_list_is_well_formed, case_walks_repeat,
         case_shrinks_to_what_matters, case_golden_lines_belong_to_the_scripts,
-        case_driver_runs_tcp])
+        case_driver_runs_tcp, case_docs_name_every_option])

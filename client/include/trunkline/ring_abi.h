@@ -331,8 +331,9 @@ enum tlr_completion_kind {
   TLR_OP_FAILED = 15,       /* context, status */
   TLR_PRIMARY_CHANGED = 16, /* more: address */
   TLR_RESTART_REFUSED = 17, /* more: address */
-  TLR_DAEMON_ENDING = 18    /* of no association; length: milliseconds until the daemon shuts down
+  TLR_DAEMON_ENDING = 18,   /* of no association; length: milliseconds until the daemon shuts down
                                those that still live */
+  TLR_ADAPTATION = 19       /* of sockets alone; context: what the peer's layer above says */
 };
 
 /* Why an operation was refused. */
@@ -400,10 +401,15 @@ enum tlr_failed_flag {
   TLR_FAILED_STARTED = 1 /* some of the message was sent, and the peer may have all of it */
 };
 
+enum tlr_path_flag {
+  TLR_PATH_CONFIRMED = 1 /* the path was unconfirmed until now */
+};
+
 typedef struct tlr_completion {
   TLR_ALIGNED(32) uint8_t kind; /* enum tlr_completion_kind */
   uint8_t reason;               /* enum tlr_reason */
-  uint8_t flags;                /* enum tlr_message_flag; send failed: enum tlr_failed_flag */
+  uint8_t flags;                /* enum tlr_message_flag; send failed: enum tlr_failed_flag; path
+                                 * changed: enum tlr_path_flag */
   uint8_t status;               /* enum tlr_status */
   union {
     uint16_t cause;    /* RFC 9260 section 3.3.10, 0 when there is none */

@@ -96,7 +96,8 @@ typedef struct tls_options {
   uint32_t disable_fragments; /* SCTP_DISABLE_FRAGMENTS */
   uint32_t max_segment;       /* SCTP_MAXSEG; 0: as the path says */
   uint32_t mapped_v4;         /* SCTP_I_WANT_MAPPED_V4_ADDR */
-  uint32_t reserved[5];
+  uint32_t expose_pf;         /* SCTP_EXPOSE_POTENTIALLY_FAILED_STATE */
+  uint32_t reserved[4];
 } tls_options;
 TLR_STATIC_ASSERT(sizeof(tls_options) == 64, "options");
 
@@ -278,7 +279,10 @@ enum tls_request_kind {
   TLS_BIND = 4,        /* body: one address */
   TLS_BINDX = 5,       /* a: SCTP_BINDX_ADD_ADDR or _REM_ADDR; body: addresses */
   TLS_LISTEN = 6,      /* a: backlog */
-  TLS_CONNECT = 7,     /* body: addresses -> 0: begun, see `state`; value: the association's id */
+  TLS_CONNECT = 7,     /* a: 1: all of the body is addresses, as of sctp_connectx(); 0: only the
+                             first need be; b: 1: a struct sctp_initmsg precedes them, of this
+                             association alone; body: addresses -> 0: begun, see `state`; value: the
+                          association's id */
   TLS_GET_OPTION = 8,  /* a: level, b: name; length: room; body: what lies there -> body, value:
                              its length */
   TLS_SET_OPTION = 9,  /* a: level, b: name; body */

@@ -19,8 +19,18 @@ bool result(struct Out* out, long value);
 void out_name(struct Out* out, const struct sockaddr_storage* address, socklen_t given,
               socklen_t size);
 int assoc_of(const char* name);
-// "to=127.0.0.1:5,127.0.0.2:5", packed one after the other: how many.
-int address_list(const struct Step* step, char* packed);
+// "to=127.0.0.1:5,127.0.0.2:5", packed one after the other: how many, and how many bytes.
+int address_list(const struct Step* step, char* packed, size_t* total);
+extern const struct Name kSocketWords[];  // of families, types, protocols and flags
+int lowest(void);                         // the number that the next descriptor gets
+void new_descriptor(const struct Step* step, struct Out* out, int fd, int wanted);
+
+void call_assocs(const struct Step* step, struct Out* out);
+void call_getpaddrs(const struct Step* step, struct Out* out);
+void call_getladdrs(const struct Step* step, struct Out* out);
+void call_bindx(const struct Step* step, struct Out* out);
+void call_connectx(const struct Step* step, struct Out* out);
+void call_peeloff(const struct Step* step, struct Out* out);
 
 // To be freed: the bytes to send, and room to receive with a guard behind it.
 char* payload(const struct Step* step, size_t* size);

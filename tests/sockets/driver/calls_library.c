@@ -32,7 +32,8 @@ void call_sctp_sendv(const struct Step* step, struct Out* out) {
   char* bytes = payload(step, &size);
   const struct iovec vector[2] = {{bytes, size / 2}, {bytes + size / 2, size - size / 2}};
   _Alignas(8) char packed[1024];
-  const int count = address_list(step, packed);
+  size_t total;
+  const int count = address_list(step, packed, &total);
   struct sctp_sendv_spa all = {0};
   layout_fill(control_named("SNDINFO"), step, "sndinfo", &all.sendv_sndinfo, assoc_of);
   layout_fill(control_named("PRINFO"), step, "prinfo", &all.sendv_prinfo, assoc_of);

@@ -36,6 +36,20 @@ TEST_F(Handshake, FourWays) {
   EXPECT_EQ(at_z.paths[0].state, PathState::kActive);
 }
 
+// RFC 5061 section 4.2.6, RFC 6458 section 6.1.6: both sides hear what the other one says, if it says
+// anything.
+TEST_F(Handshake, EachHearsOfTheOthersAdaptationLayer) {
+  a_setup.profile.adaptation = 88;
+  z_setup.profile.adaptation = 0xffffffff;
+  connect();
+  ASSERT_EQ(a().events.size(), 2u);
+  ASSERT_EQ(z().events.size(), 2u);
+  EXPECT_EQ(a().events[1].kind, EventKind::kAdaptation);
+  EXPECT_EQ(a().events[1].context, 0xffffffffu);
+  EXPECT_EQ(z().events[1].kind, EventKind::kAdaptation);
+  EXPECT_EQ(z().events[1].context, 88u);
+}
+
 TEST_F(Handshake, OverIpv6) {
   a_setup.addresses = {ip("2001:db8::1")};
   z_setup.addresses = {ip("2001:db8::26")};

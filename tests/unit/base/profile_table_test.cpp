@@ -71,6 +71,7 @@ TEST(ProfileTable, EveryFieldCounts) {
   using Change = std::function<void(Profile&)>;
   const std::vector<Change> changes = {
       [](Profile& p) { p.rto_initial += milliseconds(1); },
+      [](Profile& p) { ++p.adaptation; },
       [](Profile& p) { p.rto_min += milliseconds(1); },
       [](Profile& p) { p.rto_max += milliseconds(1); },
       [](Profile& p) { p.linear_backoff = !p.linear_backoff; },

@@ -218,6 +218,29 @@ TEST(EndpointTable, NobodysEndpointIsThatOfWhoTakesItFirst) {
   EXPECT_TRUE(here.own(a, 2));
 }
 
+// What comes to an address that several of one owner have is for the one that listens.
+TEST(EndpointTable, TheOneThatListensIsFound) {
+  SeededRandom random(1);
+  EndpointTable table;
+  EndpointConfig all = config(2905, {});
+  all.owner = 1;
+  all.beside_own = true;
+  EndpointConfig one = all;
+  one.addresses = {ip("127.0.0.1")};
+  Endpoint& first = *table.find(table.add(one, random).endpoint);
+  Endpoint& second = *table.find(table.add(all, random).endpoint);
+  EXPECT_EQ(table.add(all, random).status, Status::kAlreadyExists) << "the very same";
+  EXPECT_NE(table.find(ip("127.0.0.1"), PortNumber(2905)), nullptr);
+  first.listening = true;
+  EXPECT_EQ(table.find(ip("127.0.0.1"), PortNumber(2905)), &first);
+  EXPECT_EQ(table.find(ip("127.0.0.2"), PortNumber(2905)), &second);
+  std::swap(first.listening, second.listening);
+  EXPECT_EQ(table.find(ip("127.0.0.1"), PortNumber(2905)), &second);
+  all.beside_own = false;
+  all.addresses = {ip("127.0.0.3")};
+  EXPECT_EQ(table.add(all, random).status, Status::kAlreadyExists);
+}
+
 TEST(EndpointTable, WhatATableHeldIsFreeWhenItIsGone) {
   SeededRandom random(1);
   PortTable ports;

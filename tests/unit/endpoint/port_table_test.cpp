@@ -84,6 +84,23 @@ TEST(PortTable, IsClaimedBesideShards) {
 }
 
 // Two addresses of 127.0.0.0/8 by name, at one port: taken until both are gone.
+// An owner who keeps its own order may have several that overlap; nobody else may come between.
+TEST(PortTable, AnOwnersOwnMayOverlap) {
+  SeededRandom random(1);
+  PortTable table;
+  const std::vector all = {ip("0.0.0.0")};
+  const std::vector one = {ip("192.0.2.1")};
+  const PortNumber port(5000);
+  const PortClaim first(table, port, all, 7, random, true);
+  ASSERT_EQ(first.status(), Status::kOk);
+  EXPECT_EQ(PortClaim(table, port, one, 7, random, true).status(), Status::kOk);
+  EXPECT_EQ(PortClaim(table, port, one, 7, random).status(), Status::kAlreadyExists);
+  EXPECT_EQ(PortClaim(table, port, one, 8, random, true).status(), Status::kAlreadyExists);
+  const PortClaim second(table, port, one, 7, random, true);
+  EXPECT_EQ(PortClaim(table, port, all, 8, random, true).status(), Status::kAlreadyExists);
+  EXPECT_EQ(PortClaim(table, port, all, 7, random, true).status(), Status::kOk);
+}
+
 TEST(PortTable, APortIsChosenOnlyWhenTheLastOfItsHoldersIsGone) {
   SeededRandom random(1);
   PortTable table;

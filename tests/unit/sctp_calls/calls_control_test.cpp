@@ -215,7 +215,7 @@ TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
   EXPECT_EQ(got.sn_paddr_change.spc_state, SCTP_ADDR_UNREACHABLE);
   sockaddr_in address;
   std::memcpy(&address, &got.sn_paddr_change.spc_aaddr, sizeof(address));
-  EXPECT_EQ(ntohs(address.sin_port), 40000);  // as its other addresses
+  EXPECT_EQ(ntohs(address.sin_port), 40000);
   // In two parts.
   part.iov_len = 4;
   ASSERT_EQ(tlsctp_recvmsg(server, &message, 0), 4);

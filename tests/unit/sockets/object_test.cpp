@@ -91,7 +91,7 @@ TEST(SocketAddresses, AreJudgedAsLinuxDoes) {
   EXPECT_EQ(local(ipv6("::ffff:192.0.2.1", 1), v4), EINVAL);
   EXPECT_EQ(local(ipv4("192.0.2.1", 1), v6), 0);
   EXPECT_EQ(local(ipv6("::ffff:192.0.2.1", 1), v6), 0);
-  EXPECT_EQ(local(ipv6("::ffff:192.0.2.1", 1), unmapped), EADDRNOTAVAIL);
+  EXPECT_EQ(local(ipv6("::ffff:192.0.2.1", 1), unmapped), 0);
   EXPECT_EQ(local(ipv4("192.0.2.1", 1), v6_only), EINVAL);
   EXPECT_EQ(local(ipv6("2001:db8::1", 1), v6_only), 0);
   EXPECT_EQ(local(ipv6("2001:db8::2", 1), v6), EADDRNOTAVAIL);
@@ -138,7 +138,7 @@ class ObjectTest : public ::testing::Test {
     return socket.listen(rights, backlog, stops);
   }
   int connect(SocketObject& socket, const Bytes& to = ipv4("192.0.2.9", 3868)) {
-    return socket.connect(rights, to, plan);
+    return socket.connect(rights, to, {}, plan);
   }
   int shut(SocketObject& socket, int how) {
     bool receive = false;
@@ -215,20 +215,42 @@ TEST_F(ObjectTest, SeveralAddresses) {
   EXPECT_EQ(socket->bind_add(rights, ipv4("127.0.0.1", 4001)), EINVAL);  // another port
   EXPECT_EQ(socket->bind_add(rights, ipv4("0.0.0.0", 4000)), EINVAL);
   EXPECT_EQ(socket->bind_add(rights, ipv4("127.0.0.1", 0)), 0);
-  EXPECT_EQ(socket->bind_remove(ipv4("127.0.0.1", 5)), EINVAL);
-  EXPECT_EQ(socket->bind_remove(ipv4("127.0.0.2", 0)), EINVAL);
-  EXPECT_EQ(socket->bind_remove(joined(ipv4("127.0.0.1", 0), ipv4("127.0.0.2", 0))), EINVAL);
-  EXPECT_EQ(socket->addresses().size(), 3u);
-  EXPECT_EQ(socket->bind_remove(joined(ipv4("127.0.0.1", 4000), ipv4("192.0.2.2", 0))), 0);
-  EXPECT_EQ(socket->bind_remove(ipv4("192.0.2.1", 4000)), EBUSY);
-  // All of them, or what was before.
+  EXPECT_EQ(socket->bind_remove(rights, ipv4("127.0.0.1", 5)), EINVAL);
+  EXPECT_EQ(socket->bind_remove(rights, ipv4("127.0.0.2", 0)), EINVAL);
+  EXPECT_EQ(socket->bind_remove(rights, joined(ipv4("127.0.0.1", 4000), ipv4("192.0.2.2", 0))), 0);
+  EXPECT_EQ(socket->bind_remove(rights, ipv4("192.0.2.1", 4000)), EBUSY);
+  // What was added before one that can't be is taken away again, but for the last one.
   auto other = make();
   EXPECT_EQ(other->bind_add(rights, joined(ipv4("192.0.2.2", 4000), ipv4("192.0.2.1", 4000))),
             EADDRINUSE);
-  EXPECT_EQ(other->bound().port, 0);
-  EXPECT_EQ(other->bind(rights, ipv4("192.0.2.2", 4000)), 0);
-  EXPECT_EQ(other->bind_add(rights, ipv4("192.0.2.1", 4000)), EADDRINUSE);
   EXPECT_EQ(other->addresses(), std::vector{address("192.0.2.2")});
+  EXPECT_EQ(other->bind_add(rights, joined(ipv4("127.0.0.3", 0), ipv4("192.0.2.1", 4000))),
+            EADDRINUSE);
+  EXPECT_EQ(other->addresses(), std::vector{address("192.0.2.2")});
+  EXPECT_EQ(other->bind_add(rights, ipv4("127.0.0.4", 0)), 0);
+  EXPECT_EQ(name(*other), "127.0.0.4:4000");
+  // What was removed before one that can't be comes back, as the last.
+  EXPECT_EQ(other->bind_remove(rights, joined(ipv4("192.0.2.2", 0), ipv4("127.0.0.9", 0))), EBUSY);
+  EXPECT_EQ(other->addresses(), (std::vector{address("127.0.0.4"), address("192.0.2.2")}));
+  EXPECT_EQ(other->bind_remove(rights, ipv4("0.0.0.0", 0)), EADDRNOTAVAIL);
+}
+
+// Without ASCONF, what is bound later is for associations that begin later.
+TEST_F(ObjectTest, AddressesChangeWhileItLives) {
+  auto socket = make();
+  EXPECT_EQ(socket->bind(rights, ipv4("192.0.2.1", 4000)), 0);
+  EXPECT_EQ(listen(*socket), 0);
+  EXPECT_EQ(socket->bind_add(rights, ipv4("192.0.2.2", 4000)), 0);
+  auto accepted = make();
+  EXPECT_TRUE(accepted->accepted(*socket, address("192.0.2.9"), 4444));
+  EXPECT_EQ(socket->bind_remove(rights, ipv4("192.0.2.1", 4000)), 0);
+  EXPECT_EQ(socket->addresses(), std::vector{address("192.0.2.2")});
+  EXPECT_EQ(accepted->addresses().size(), 2u);
+  EXPECT_EQ(accepted->bind_add(rights, ipv4("127.0.0.1", 4000)), 0);
+  EXPECT_EQ(accepted->bind_remove(rights, ipv4("192.0.2.2", 0)), 0);
+  auto other = make();
+  EXPECT_EQ(other->bind(rights, ipv4("127.0.0.1", 4000)), EADDRINUSE);
+  EXPECT_EQ(other->bind(rights, ipv4("127.0.0.2", 4000)), 0);
 }
 
 TEST_F(ObjectTest, Listening) {
@@ -265,7 +287,7 @@ TEST_F(ObjectTest, Connecting) {
   EXPECT_EQ(connect(*socket), EALREADY);
   EXPECT_EQ(listen(*socket), EINVAL);
   EXPECT_EQ(shut(*socket, SHUT_RDWR), ENOTCONN);
-  EXPECT_EQ(socket->bind_add(rights, ipv4("192.0.2.1", 3868)), EINVAL);
+  EXPECT_EQ(socket->bind_add(rights, ipv4("192.0.2.1", 3868)), EINVAL);  // it has all
   socket->connect_failed();
   EXPECT_EQ(socket->state(), SocketState::kFresh);
   EXPECT_EQ(socket->peer_name().length, 0u);
@@ -283,6 +305,19 @@ TEST_F(ObjectTest, Connecting) {
   socket->ended();
   EXPECT_EQ(connect(*socket), EISCONN);
   EXPECT_EQ(listen(*socket), EINVAL);
+}
+
+// SCTP_INIT beside a message is for its association alone.
+TEST_F(ObjectTest, AnAssociationMayBeginInItsOwnWay) {
+  auto socket = make();
+  sctp_initmsg init{};
+  init.sinit_num_ostreams = 3;
+  init.sinit_max_attempts = 2;
+  EXPECT_EQ(socket->connect(rights, ipv4("192.0.2.9", 3868), init, plan), 0);
+  EXPECT_EQ(plan.profile.outbound_streams, 3);
+  EXPECT_EQ(plan.profile.max_init_retransmits, 2);
+  EXPECT_EQ(plan.profile.max_inbound_streams, socket->profile().max_inbound_streams);
+  EXPECT_NE(socket->profile().outbound_streams, 3);
 }
 
 // What is said of associations meanwhile holds for the next one, what is said of the socket at
@@ -320,6 +355,7 @@ TEST_F(ObjectTest, ReuseOfAddressesIsAsLinuxHasIt) {
   auto three = make();
   set(*three, SOL_SOCKET, SO_REUSEADDR, 1);
   EXPECT_EQ(three->bind(rights, here), EADDRINUSE);  // one listens
+  EXPECT_EQ(three->bind(rights, ipv4("192.0.2.1", 5000)), EADDRINUSE);
   // Accepted ones have the port, and let it be bound again, like their listener.
   auto accepted = make();
   EXPECT_TRUE(accepted->accepted(*one, address("192.0.2.9"), 4444));
@@ -330,7 +366,12 @@ TEST_F(ObjectTest, ReuseOfAddressesIsAsLinuxHasIt) {
   auto plain = make();
   EXPECT_EQ(plain->bind(rights, here), EADDRINUSE);
   EXPECT_EQ(three->bind(rights, here), 0);
+  // Nor need the addresses be the same.
+  auto four = make();
+  set(*four, SOL_SOCKET, SO_REUSEADDR, 1);
+  EXPECT_EQ(four->bind(rights, ipv4("192.0.2.1", 5000)), 0);
   EXPECT_EQ(listen(*three), 0);
+  EXPECT_EQ(listen(*four), EADDRINUSE);
 }
 
 TEST_F(ObjectTest, ReuseOfPortsIsOfOneUser) {
@@ -340,6 +381,10 @@ TEST_F(ObjectTest, ReuseOfPortsIsOfOneUser) {
   EXPECT_EQ(one->bind(rights, here), 0);
   EXPECT_EQ(set(*one, IPPROTO_SCTP, SCTP_REUSE_PORT, 1), EFAULT);  // too late
   auto two = make();
+  // That is SO_REUSEADDR by another name.
+  EXPECT_EQ(set(*two, IPPROTO_SCTP, SCTP_REUSE_PORT, 1), 0);
+  EXPECT_EQ(get(*two, SOL_SOCKET, SO_REUSEADDR), 0);
+  EXPECT_EQ(two->bind(rights, here), EADDRINUSE);
   set(*two, SOL_SOCKET, SO_REUSEPORT, 1);
   EXPECT_EQ(two->bind(rights, here), 0);
   auto foreign = make(false, 1001);

@@ -318,12 +318,13 @@ TEST(WriteInit, RoundTripOfEverything) {
                             .lists_ipv6 = true,
                             .ecn_capable = true,
                             .supported_extensions = extensions,
-                            .forward_tsn_supported = true};
+                            .forward_tsn_supported = true,
+                            .adaptation = 0x01020304};
   const auto build = [&](PacketWriter& w) {
     return write_init(w, usual_fields(), addresses, options);
   };
   EXPECT_EQ(chunk_hex(build),
-            "0100005011223344000100000"
+            "0100005811223344000100000"
             "00affff55667788"
             "0006001420010db8000000000000000000000007"
             "00050008c0000201"
@@ -331,7 +332,8 @@ TEST(WriteInit, RoundTripOfEverything) {
             "000c000800050006"
             "80000004"
             "8008000782c08000"
-            "c0000004");
+            "c0000004"
+            "c006000801020304");
   expect_needs_its_room(build);
 
   Bytes room(256);
@@ -345,6 +347,7 @@ TEST(WriteInit, RoundTripOfEverything) {
   EXPECT_TRUE(result.init.address_types_present && result.init.supports_ipv4 &&
               result.init.supports_ipv6 && result.init.ecn_capable &&
               result.init.forward_tsn_supported);
+  EXPECT_EQ(result.init.adaptation, 0x01020304u);
   EXPECT_EQ(to_hex(result.init.supported_extensions), to_hex(extensions));
 }
 

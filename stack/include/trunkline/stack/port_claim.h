@@ -19,9 +19,10 @@ namespace trunkline {
 class PortClaim {
  public:
   PortClaim() = default;
-  // `port`, `addresses`, `owner` (not 0), and how it is refused: as with Shard::add_endpoint().
+  // `port`, `addresses`, `owner` (not 0), `beside_own`, and how it is refused: as with
+  // Shard::add_endpoint().
   PortClaim(PortTable& table, PortNumber port, std::span<const IpAddress> addresses, uint64_t owner,
-            RandomSource& random);
+            RandomSource& random, bool beside_own = false);
   ~PortClaim();
   PortClaim(PortClaim&& other) noexcept;
   PortClaim& operator=(PortClaim&& other) noexcept;

@@ -89,6 +89,8 @@ struct Profile {
   // section 8.1.21), so that it may be larger than a_rwnd. Zero: messages are given whole; one for
   // which a_rwnd has no room ends its association.
   uint32_t partial_delivery_point = 0;
+  // What INIT and INIT ACK say of the layer above (RFC 5061 section 4.2.6); 0: nothing.
+  uint32_t adaptation = 0;
   uint16_t path_mtu = 1500;  // of the IP packet; no path ever has more
 
   // Path MTU discovery, RFC 8899. No network asks for less than the base, or hardly any; for IPv6

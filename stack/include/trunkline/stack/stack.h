@@ -182,6 +182,7 @@ enum class EventKind : uint8_t {
   kPrimaryChanged,    // `path` is the primary path now
   kRestartRefused,    // the peer seems to have restarted, from `path`, with addresses that are not
                       // this association's (section 5.2.2): all paths are being probed
+  kAdaptation,        // the peer's layer above says `context` of itself (RFC 5061 section 4.2.6)
 };
 
 // A message of a kSendAcknowledged. One SACK acknowledges many: they stay where the stack has them,
@@ -202,12 +203,13 @@ struct Event {
   EventKind kind = EventKind::kMessage;
   Reason reason = Reason::kNone;
   PathState path_state = PathState::kActive;
-  bool unordered = false;  // kMessage
+  PathState path_before = PathState::kActive;  // kPathChanged: it was that
+  bool unordered = false;                      // kMessage
   AssocId assoc;
   EndpointId endpoint;
   Tsn tsn{};                      // kMessage: of its first chunk, of a piece the piece's first
   uint64_t user = 0;              // the application's word for this association
-  uint64_t context = 0;           // kSendFailed: as given to send()
+  uint64_t context = 0;           // kSendFailed: as given to send(); kAdaptation
   uint16_t cause = 0;             // RFC 9260 section 3.3.10 code, 0 when there is none
   StreamId stream{};              // kMessage, kSendFailed
   Ppid ppid{};                    // kMessage, kSendFailed
@@ -280,6 +282,9 @@ struct EndpointConfig {
   // addresses, nor the same owner one with other addresses that overlap. 0: nobody's, as yet; see
   // Shard::own_endpoint().
   uint64_t owner = 0;
+  // ... but for those that were all added so: they may have addresses in common, and what comes to
+  // these is for the one that listens. The owner sees to it that only one of them does.
+  bool beside_own = false;
   Profile profile;
   std::shared_ptr<const PeerTable> peers;  // null: the profile is for all
   bool listening = false;
