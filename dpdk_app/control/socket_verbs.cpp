@@ -37,6 +37,8 @@ Json describe(const sockets::SocketInfo& socket) {
     out.set("unaccepted", socket.unaccepted);
     out.set("backlog", socket.backlog);
   }
+  if (socket.one_to_many) out.set("associations", socket.associations);
+  if (socket.front != TLS_NO_FRONT) out.set("front", socket.front);
   if (socket.worker != TLS_NO_WORKER) out.set("worker", socket.worker);
   if (socket.assoc_id != 0) out.set("assoc_id", socket.assoc_id);
   return out;

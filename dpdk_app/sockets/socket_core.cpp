@@ -379,6 +379,10 @@ SocketSnapshot SocketCore::snapshot() const {
     info.send_queued = __atomic_load_n(&page.tx_bytes, __ATOMIC_RELAXED);
     info.assoc_id = __atomic_load_n(&page.assoc_id, __ATOMIC_RELAXED);
     if (socket->at_worker) info.worker = socket->worker;
+    info.one_to_many = socket->end->is_front();
+    info.associations = static_cast<uint32_t>(socket->members.serials().size());
+    const auto front = sockets_.find(socket->peeled_off ? 0 : socket->front);
+    if (front != sockets_.end()) info.front = front->second->index();
     if (info.state == SocketState::kListening) {
       info.unaccepted = static_cast<uint32_t>(socket->queue.unaccepted());
       info.backlog = object.backlog();

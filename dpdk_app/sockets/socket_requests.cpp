@@ -197,6 +197,8 @@ void SocketCore::connect_as_told(Process& process, Socket& socket, const Request
 void SocketCore::connect(Process& process, Socket& socket, std::span<const uint8_t> addresses,
                          int form, const sctp_initmsg& init) {
   const Ticket ticket = process.id;
+  // Its associations are begun by TLS_MEMBER.
+  if (socket.end->is_front()) return answer(ticket, EOPNOTSUPP);
   ConnectPlan plan;
   const int error = socket.object->connect(process.rights, addresses, init, plan);
   if (error == EACCES) ++counters_.refused_permission;

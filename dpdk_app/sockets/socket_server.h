@@ -62,6 +62,9 @@ struct SocketInfo {
   uint32_t backlog = 0;
   uint32_t assoc_id = 0;
   uint32_t worker = TLS_NO_WORKER;
+  bool one_to_many = false;
+  uint32_t associations = 0;      // of a one-to-many socket
+  uint32_t front = TLS_NO_FRONT;  // of an association of one: that socket's index
 };
 
 struct ServerCounters {

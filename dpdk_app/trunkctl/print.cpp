@@ -115,15 +115,24 @@ void print_status(const Json& answer) {
   }
 }
 
+// "one-to-many (3)": with three associations; "of 17": one of those that socket 17 has.
+static std::string kind_of(const Json& socket) {
+  if (!socket["associations"].is_null()) {
+    return fmt::format("one-to-many ({})", socket["associations"].as_uint());
+  }
+  if (!socket["front"].is_null()) return fmt::format("of {}", socket["front"].as_uint());
+  return "one-to-one";
+}
+
 void print_sockets(const Json& answer) {
-  Table table({"SOCKET", "PID", "UID", "STATE", "LOCAL", "PEER", "QUEUED", "UNACCEPTED", "WORKER",
-               "ASSOC ID"});
+  Table table({"SOCKET", "PID", "UID", "KIND", "STATE", "LOCAL", "PEER", "QUEUED", "UNACCEPTED",
+               "WORKER", "ASSOC ID"});
   const auto known = [](const Json& value) { return value.is_null() ? "-" : number(value); };
   for (const Json& socket : answer["sockets"].as_array()) {
     const std::string& peer = socket["peer"].as_string();
     const bool listens = !socket["backlog"].is_null();
     table.add(
-        {number(socket["index"]), number(socket["pid"]), number(socket["uid"]),
+        {number(socket["index"]), number(socket["pid"]), number(socket["uid"]), kind_of(socket),
          socket["state"].as_string(), socket["local"].as_string(), peer.empty() ? "-" : peer,
          number(socket["send_queued"]),
          listens ? fmt::format("{}/{}", socket["unaccepted"].as_uint(), socket["backlog"].as_uint())

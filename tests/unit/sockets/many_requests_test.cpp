@@ -63,6 +63,14 @@ TEST_F(ManyRequests, AnAssociationIsBegunFoundAndOver) {
   EXPECT_TRUE(mine->wait_for(TLS_ESTABLISHED));
   EXPECT_EQ(text_of(mine->page().peer), "10.1.0.2:3868");
   EXPECT_EQ(client->state(), static_cast<uint32_t>(TLS_FRESH));
+  const SocketSnapshot seen = snapshot(0);
+  ASSERT_EQ(seen.sockets.size(), 2u);
+  for (const sockets::SocketInfo& one : seen.sockets) {
+    const bool is_front = one.index == client->page().index;
+    EXPECT_EQ(one.one_to_many, is_front);
+    EXPECT_EQ(one.associations, is_front ? 1u : 0u);
+    EXPECT_EQ(one.front, is_front ? TLS_NO_FRONT : client->page().index);
+  }
   // The same one, by all that names it.
   const auto id = static_cast<uint32_t>(begun.value);
   for (const Answer& again :
@@ -82,6 +90,17 @@ TEST_F(ManyRequests, AnAssociationIsBegunFoundAndOver) {
   EXPECT_EQ(member(*client, TLS_ONLY_LOOK, to).error, ENOENT);
   EXPECT_TRUE(waits_for_sockets(0, 1));
   EXPECT_TRUE(waits_for_sockets(1, 1));
+}
+
+// A front that were connected itself would be at a worker, which nobody asks when it goes.
+TEST_F(ManyRequests, AFrontIsNotConnectedItself) {
+  start();
+  auto server = listening();
+  auto client = make_front(*left);
+  const auto to = ipv4("10.1.0.2", 3868);
+  EXPECT_EQ(client->connect(to), EOPNOTSUPP);
+  EXPECT_EQ(client->set(IPPROTO_SCTP, SCTP_SOCKOPT_CONNECTX, to), EOPNOTSUPP);
+  EXPECT_EQ(client->state(), static_cast<uint32_t>(TLS_FRESH));
 }
 
 TEST_F(ManyRequests, OneToOneSocketsHaveNoMembers) {
