@@ -18,8 +18,8 @@
 
 #include "sockets/accept_queue.h"
 #include "sockets/closers.h"
-#include "sockets/member_book.h"
 #include "sockets/linux_sctp.h"
+#include "sockets/member_book.h"
 #include "sockets/process.h"
 #include "sockets/socket_end.h"
 #include "sockets/socket_server.h"
@@ -173,7 +173,7 @@ class SocketCore {
   [[nodiscard]] Socket* make_member(Socket& front, int& error);
   void begin_association(Process& process, Socket& front, const tls_member_query& query,
                          std::span<const uint8_t> addresses);
-  void begun(Ticket ticket, uint64_t serial, uint64_t from, Status status);
+  void begun(Ticket ticket, uint64_t serial, uint64_t from, Status status, const tls_name& local);
   void accept_member(Socket& front, const News& news);
   void end_member(Socket& member);
   void sweep_members();

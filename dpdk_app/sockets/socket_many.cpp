@@ -154,13 +154,14 @@ void SocketCore::begin_association(Process& process, Socket& front, const tls_me
   command.peers = plan.peers;
   command.peer_port = PortNumber(plan.peer_port);
   command.profile = fresh->profile = object.profile();
-  workers_.connect(fresh->worker, *fresh->end, std::move(command), terms_of(*fresh),
-                   [this, ticket, serial = fresh->serial, from = front.serial](Status status) {
-                     begun(ticket, serial, from, status);
-                   });
+  workers_.connect(
+      fresh->worker, *fresh->end, std::move(command), terms_of(*fresh),
+      [this, ticket, serial = fresh->serial, from = front.serial](
+          Status status, const tls_name& local) { begun(ticket, serial, from, status, local); });
 }
 
-void SocketCore::begun(Ticket ticket, uint64_t serial, uint64_t from, Status status) {
+void SocketCore::begun(Ticket ticket, uint64_t serial, uint64_t from, Status status,
+                       const tls_name& local) {
   Socket* const member = find(serial);
   if (member == nullptr) return answer(ticket, EBADF);
   if (status != Status::kOk) {
@@ -172,7 +173,7 @@ void SocketCore::begun(Ticket ticket, uint64_t serial, uint64_t from, Status sta
   if (Socket* const front = find(from)) {
     front->members.name(serial, load(member->end->page().assoc_id));
     // As on Linux, getsockname() tells where it connected from last.
-    front->object->set_source(member->end->page().local);
+    front->object->set_source(local);
     set_names(*front);
   }
   give_member(ticket, serial);

@@ -217,7 +217,7 @@ void SocketCore::connect(Process& process, Socket& socket, std::span<const uint8
   command.profile = socket.profile = plan.profile;
   const uint64_t serial = socket.serial;
   workers_.connect(socket.worker, *socket.end, std::move(command), terms_of(socket),
-                   [this, ticket, serial, form](Status status) {
+                   [this, ticket, serial, form](Status status, const tls_name&) {
                      Socket* const again = find(serial);
                      if (again == nullptr || again->closing) return answer(ticket, EBADF);
                      if (status != Status::kOk) {

@@ -115,13 +115,15 @@ void Workers::remove_process(std::span<const KickArea> areas, std::function<void
 }
 
 void Workers::connect(uint16_t worker, SocketEnd& socket, SocketBridge::ConnectCommand command,
-                      SocketBridge::Terms terms, std::function<void(Status)> done) {
+                      SocketBridge::Terms terms,
+                      std::function<void(Status, const tls_name&)> done) {
   SocketMail* const mail = mails_[worker];
   mail->post([=, &socket, command = std::move(command)](SocketBridge& bridge, TimePoint now) {
     bridge.set_receive_buffer(socket, terms.receive_buffer);
     const Status status = bridge.connect(now, socket, command);
     if (status == Status::kOk) bridge.begin_autoclose(now, socket, terms.autoclose);
-    mail->answer([=] { done(status); });
+    const tls_name local = socket.page().local;
+    mail->answer([=] { done(status, local); });
   });
 }
 

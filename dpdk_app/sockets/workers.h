@@ -29,8 +29,9 @@ class Workers {
   void add_process(std::span<const KickArea> areas);
   void remove_process(std::span<const KickArea> areas, std::function<void()> done);
 
+  // `done` also hears the name that it connects from.
   void connect(uint16_t worker, SocketEnd& socket, SocketBridge::ConnectCommand command,
-               SocketBridge::Terms terms, std::function<void(Status)> done);
+               SocketBridge::Terms terms, std::function<void(Status, const tls_name&)> done);
   void accept(uint16_t worker, AssocId parked, SocketEnd& socket, SocketBridge::Terms terms,
               std::function<void(Status)> done);
   void set_receive_buffer(uint16_t worker, SocketEnd& socket, uint32_t room);

@@ -113,7 +113,7 @@ class Stage : public SocketTest {
   void write_kicks(Bytes& in) {
     tls_kicks& kicks = *left.kicks.area.kicks;
     auto* const words = reinterpret_cast<uint32_t*>(&kicks);
-    const uint32_t at = in.take(2) % (sizeof(kicks) / sizeof(uint32_t));
+    const uint64_t at = in.take(2) % (sizeof(kicks) / sizeof(uint32_t));
     store_relaxed(words[at], value(in, load_relaxed(words[at])));
   }
   void submit(Bytes& in) {
