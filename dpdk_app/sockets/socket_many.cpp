@@ -56,6 +56,13 @@ SocketCore::Socket* SocketCore::member_of(const Socket& front, uint32_t id) {
   return living_member(front.members.by_id(id));
 }
 
+SocketCore::Socket* SocketCore::member_of(const Socket& front, const OptionScope& scope,
+                                          std::span<const uint8_t> body) {
+  Socket* const found = member_of(front, scope.id);
+  if (found != nullptr || scope.address == 0) return found;
+  return member_with(front, body.subspan(scope.address));
+}
+
 SocketCore::Socket* SocketCore::member_with(const Socket& front, std::span<const uint8_t> address) {
   SocketAddress peer;
   if (!read_address(address, peer)) return nullptr;
@@ -291,7 +298,7 @@ bool SocketCore::get_of_member(Process& process, Socket& front, const Request& r
   Socket* member = nullptr;
   switch (scope.whose) {
     case OptionScope::kAssociation:
-      member = member_of(front, scope.id);
+      member = member_of(front, scope, request.body);
       break;
     case OptionScope::kPeer:
       member = member_with(front, request.body.subspan(scope.address));
@@ -373,7 +380,7 @@ bool SocketCore::set_of_member(Process& process, Socket& front, const Request& r
       if (member == nullptr) return false;
       break;
     case OptionScope::kAssociation:
-      member = member_of(front, scope.id);
+      member = member_of(front, scope, request.body);
       break;
     case OptionScope::kNobody:
       break;

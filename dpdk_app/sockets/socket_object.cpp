@@ -352,6 +352,7 @@ int SocketObject::set_option(int level, int name, const AssociationView* view, u
     answer = sockets::set_option(changed, level, name, value);
     return answer.error;
   }
+  if (level == IPPROTO_SCTP && many_) return answer.error = EOPNOTSUPP;
   if (level == IPPROTO_SCTP && holder_.port != 0) return answer.error = EFAULT;
   if (value.size() < sizeof(int)) return answer.error = EINVAL;
   int on = 0;

@@ -263,6 +263,18 @@ TEST(OptionScope, IsTheIdsOrTheAddresss) {
   EXPECT_EQ(of(SCTP_PEER_ADDR_PARAMS, bytes_of(path)).whose, OptionScope::kPeer);
   EXPECT_EQ(of(SCTP_PEER_ADDR_PARAMS, bytes_of(path)).address,
             offsetof(sctp_paddrparams, spp_address));
+  // Where the address alone is enough, Linux does not ask for the id first.
+  path.spp_assoc_id = 77;
+  EXPECT_EQ(of(SCTP_PEER_ADDR_PARAMS, bytes_of(path)).address, 0u);
+  sctp_prim prim{};
+  prim.ssp_assoc_id = SCTP_ALL_ASSOC;
+  EXPECT_EQ(of(SCTP_PRIMARY_ADDR, bytes_of(prim)).whose, OptionScope::kNobody);
+  std::memcpy(&prim.ssp_addr, address.data(), address.size());
+  EXPECT_EQ(of(SCTP_PRIMARY_ADDR, bytes_of(prim)).whose, OptionScope::kPeer);
+  EXPECT_EQ(of(SCTP_PRIMARY_ADDR, bytes_of(prim), false).whose, OptionScope::kNobody);
+  prim.ssp_assoc_id = 77;
+  EXPECT_EQ(of(SCTP_PRIMARY_ADDR, bytes_of(prim)).whose, OptionScope::kAssociation);
+  EXPECT_EQ(of(SCTP_PRIMARY_ADDR, bytes_of(prim)).address, offsetof(sctp_prim, ssp_addr));
   // The older forms, without an id; and what is too short to have one.
   EXPECT_EQ(of(SCTP_MAXSEG, bytes_of(int{7})).whose, OptionScope::kSocket);
   EXPECT_EQ(of(SCTP_RTOINFO, {1, 2}).whose, OptionScope::kSocket);
