@@ -29,6 +29,7 @@ struct PortHolder {
   bool reuse_port = false;
   bool reuse_sctp_port = false;  // SCTP_REUSE_PORT: as reuse_address
   bool listening = false;
+  uint64_t group = 0;                // a one-to-many socket and its associations; 0: alone
   uint16_t port = 0;                 // 0: not bound
   std::vector<IpAddress> addresses;  // as BoundAddresses has them
   PortClaim claim;
@@ -48,6 +49,7 @@ class PortBook {
   // An accepted socket has what its listener has. False: not any more.
   [[nodiscard]] bool share(PortHolder& fresh, const PortHolder& listener);
   void release(PortHolder& who);
+  [[nodiscard]] uint64_t new_group() { return ++groups_; }
 
  private:
   [[nodiscard]] bool conflict(const PortHolder& who, uint16_t port,
@@ -57,6 +59,7 @@ class PortBook {
   PortTable& table_;
   RandomSource& random_;
   std::unordered_map<uint16_t, std::vector<PortHolder*>> holders_;
+  uint64_t groups_ = 0;
 };
 
 }  // namespace trunkline::sockets

@@ -270,6 +270,7 @@ void SocketCore::peel_off(Process& process, Socket& front, uint32_t id) {
   if (!member->end->make_pair()) return answer(ticket, ENFILE);
   front.members.peel_off(member->serial);
   member->peeled_off = true;
+  member->object->peeled_off();
   workers_.peel_off(member->worker, *member->end,
                     [this, ticket, serial = member->serial] { peeled_off(ticket, serial); });
 }
@@ -413,10 +414,7 @@ void SocketCore::tell_members(Socket& front, int level, int name) {
     Socket* const member = living_member(serial);
     if (member == nullptr) continue;
     member->object->follow(*front.object, events);
-    OptionEffects effects;
-    effects.tell_if_dry = events && (front.object->options().future.events &
-                                     1u << (SCTP_SENDER_DRY_EVENT - SCTP_SN_TYPE_BASE)) != 0;
-    bring_up_to_date(*member, std::move(effects));
+    bring_up_to_date(*member, {});
     if (level == SOL_SOCKET && name == SO_RCVBUF) {
       workers_.set_receive_buffer(member->worker, *member->end,
                                   member->object->options().receive_buffer);

@@ -49,6 +49,7 @@ const char* state_name(SocketState state) {
 SocketObject::SocketObject(SocketWorld& world, bool ipv6, uint32_t uid, bool many)
     : world_(world), ipv6_(ipv6), many_(many), first_local_(wildcard_of({ipv6, false, true})) {
   holder_.uid = uid;
+  if (many) holder_.group = world.ports.new_group();
 }
 
 SocketObject::~SocketObject() {
@@ -62,6 +63,7 @@ bool SocketObject::accepted(const SocketObject& listener, const IpAddress& peer,
   holder_.reuse_address = listener.holder_.reuse_address;
   holder_.reuse_port = listener.holder_.reuse_port;
   holder_.reuse_sctp_port = listener.holder_.reuse_sctp_port;
+  holder_.group = listener.holder_.group;
   first_local_ = listener.first_local_;
   peer_ = peer;
   peer_port_ = port;
