@@ -12,7 +12,7 @@ namespace trunkline::sockets {
 struct OptionScope {
   enum Whose : uint8_t {
     kSocket,       // and of associations to come (SCTP_FUTURE_ASSOC)
-    kAssociation,  // the one of `id`
+    kAssociation,  // the one of `id`, or, if there is none and `address` is not 0, as kPeer
     kPeer,         // the one with the peer whose address lies at `address`
     kCurrent,      // of all that there are, and not of those to come (SCTP_CURRENT_ASSOC)
     kAll,          // of both (SCTP_ALL_ASSOC)

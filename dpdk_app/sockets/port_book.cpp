@@ -87,7 +87,7 @@ bool PortBook::conflict(const PortHolder& who, uint16_t port,
   const auto at = holders_.find(port);
   if (at == holders_.end()) return false;
   return std::any_of(at->second.begin(), at->second.end(), [&](const PortHolder* other) {
-    if (other == &who) return false;
+    if (other == &who || (who.group != 0 && who.group == other->group)) return false;
     if (who.reuses() && other->reuses() && !other->listening) return false;
     if (who.reuse_port && other->reuse_port && who.uid == other->uid) return false;
     const auto theirs = BoundAddresses::of(other->addresses);

@@ -29,6 +29,7 @@ struct PortHolder {
   bool reuse_sctp = false;     // SCTP_REUSE_PORT, which Linux takes for SO_REUSEADDR
   bool reuse_port = false;     // SO_REUSEPORT
   bool listening = false;
+  uint64_t group = 0;                // a one-to-many socket and its associations; 0: alone
   uint16_t port = 0;                 // 0: not bound
   std::vector<IpAddress> addresses;  // as BoundAddresses has them
   PortClaim claim;
@@ -53,6 +54,7 @@ class PortBook {
   // An accepted socket has what its listener has. False: not any more.
   [[nodiscard]] bool share(PortHolder& fresh, const PortHolder& listener);
   void release(PortHolder& who);
+  [[nodiscard]] uint64_t new_group() { return ++groups_; }
 
  private:
   [[nodiscard]] bool conflict(const PortHolder& who, uint16_t port,
@@ -63,6 +65,7 @@ class PortBook {
   PortTable& table_;
   RandomSource& random_;
   std::unordered_map<uint16_t, std::vector<PortHolder*>> holders_;
+  uint64_t groups_ = 0;
 };
 
 }  // namespace trunkline::sockets

@@ -128,6 +128,9 @@ void SocketBridge::on_own_event(TimePoint now, SocketEnd& socket, Event& event) 
       event.kind = EventKind::kConnectFailed;
     }
   }
+  if (event.kind == EventKind::kPeerShutdown && socket.is_member()) {
+    set_bits(socket.page().shut, TLS_SHUT_SEND);
+  }
   if (is_final(event.kind)) {
     // Senders hear of it at once, readers in its turn.
     set_bits(socket.page().shut, TLS_SHUT_SEND);

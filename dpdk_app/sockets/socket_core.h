@@ -27,6 +27,8 @@
 
 namespace trunkline::sockets {
 
+struct OptionScope;
+
 class SocketCore {
  public:
   using Clock = std::chrono::steady_clock;
@@ -167,6 +169,8 @@ class SocketCore {
   // -- one-to-many sockets (socket_many.cpp)
   [[nodiscard]] Socket* living_member(uint64_t serial);
   [[nodiscard]] Socket* member_of(const Socket& front, uint32_t id);
+  [[nodiscard]] Socket* member_of(const Socket& front, const OptionScope& scope,
+                                  std::span<const uint8_t> body);
   [[nodiscard]] Socket* member_with(const Socket& front, std::span<const uint8_t> address);
   void find_member(Process& process, Socket& front, const Request& request);
   void give_member(Ticket ticket, uint64_t serial);

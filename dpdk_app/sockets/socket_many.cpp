@@ -53,6 +53,13 @@ SocketCore::Socket* SocketCore::member_of(const Socket& front, uint32_t id) {
   return living_member(front.members.by_id(id));
 }
 
+SocketCore::Socket* SocketCore::member_of(const Socket& front, const OptionScope& scope,
+                                          std::span<const uint8_t> body) {
+  Socket* const found = member_of(front, scope.id);
+  if (found != nullptr || scope.address == 0) return found;
+  return member_with(front, body.subspan(scope.address));
+}
+
 SocketCore::Socket* SocketCore::member_with(const Socket& front, std::span<const uint8_t> address) {
   SocketAddress peer;
   if (!read_address(address, peer)) return nullptr;
@@ -261,6 +268,7 @@ void SocketCore::peel_off(Process& process, Socket& front, uint32_t id) {
   if (!member->end->make_pair()) return answer(ticket, ENFILE);
   front.members.peel_off(member->serial);
   member->peeled_off = true;
+  member->object->peeled_off();
   workers_.peel_off(member->worker, *member->end,
                     [this, ticket, serial = member->serial] { peeled_off(ticket, serial); });
 }
@@ -289,7 +297,7 @@ bool SocketCore::get_of_member(Process& process, Socket& front, const Request& r
   Socket* member = nullptr;
   switch (scope.whose) {
     case OptionScope::kAssociation:
-      member = member_of(front, scope.id);
+      member = member_of(front, scope, request.body);
       break;
     case OptionScope::kPeer:
       member = member_with(front, request.body.subspan(scope.address));
@@ -371,7 +379,7 @@ bool SocketCore::set_of_member(Process& process, Socket& front, const Request& r
       if (member == nullptr) return false;
       break;
     case OptionScope::kAssociation:
-      member = member_of(front, scope.id);
+      member = member_of(front, scope, request.body);
       break;
     case OptionScope::kNobody:
       break;
@@ -404,10 +412,7 @@ void SocketCore::tell_members(Socket& front, int level, int name) {
     Socket* const member = living_member(serial);
     if (member == nullptr) continue;
     member->object->follow(*front.object, events);
-    OptionEffects effects;
-    effects.tell_if_dry = events && (front.object->options().future.events &
-                                     1u << (SCTP_SENDER_DRY_EVENT - SCTP_SN_TYPE_BASE)) != 0;
-    bring_up_to_date(*member, std::move(effects));
+    bring_up_to_date(*member, {});
     if (level == SOL_SOCKET && name == SO_RCVBUF) {
       workers_.set_receive_buffer(member->worker, *member->end,
                                   member->object->options().receive_buffer);

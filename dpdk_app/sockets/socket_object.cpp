@@ -49,6 +49,7 @@ const char* state_name(SocketState state) {
 SocketObject::SocketObject(SocketWorld& world, bool ipv6, uint32_t uid, bool many)
     : world_(world), ipv6_(ipv6), many_(many), last_local_(wildcard_of({ipv6, false, true})) {
   holder_.uid = uid;
+  if (many) holder_.group = world.ports.new_group();
 }
 
 SocketObject::~SocketObject() {
@@ -62,6 +63,7 @@ bool SocketObject::accepted(const SocketObject& listener, const IpAddress& peer,
   holder_.reuse_address = listener.holder_.reuse_address;
   holder_.reuse_sctp = listener.holder_.reuse_sctp;
   holder_.reuse_port = listener.holder_.reuse_port;
+  holder_.group = listener.holder_.group;
   last_local_ = listener.last_local_;
   peer_ = peer;
   peer_port_ = port;
@@ -367,6 +369,7 @@ int SocketObject::set_option(int level, int name, const AssociationView* view, u
     answer = sockets::set_option(changed, level, name, value);
     return answer.error;
   }
+  if (level == IPPROTO_SCTP && many_) return answer.error = EOPNOTSUPP;
   if (level == IPPROTO_SCTP && holder_.port != 0) return answer.error = EFAULT;
   if (value.size() < sizeof(int)) return answer.error = EINVAL;
   int on = 0;

@@ -72,6 +72,8 @@ class SocketObject {
   [[nodiscard]] SocketState state() const { return state_; }
   [[nodiscard]] bool ipv6() const { return ipv6_; }
   [[nodiscard]] bool many() const { return many_; }
+  // From now on its port is its own, as another socket's is.
+  void peeled_off() { holder_.group = 0; }
   [[nodiscard]] const PortHolder& bound() const { return holder_; }
   [[nodiscard]] SocketOptions& options() { return options_; }
   [[nodiscard]] const SocketOptions& options() const { return options_; }

@@ -60,6 +60,7 @@ long take(int type, const uint8_t* data, SendControl& out) {
 void take_address(int type, const uint8_t* data, size_t size, SendControl& out) {
   const bool v4 = type == SCTP_DSTADDRV4;
   const size_t length = v4 ? sizeof(in_addr) : sizeof(in6_addr);
+  if (size < length) out.short_address = true;
   if (size < length || out.address_count == SendControl::kMostAddresses) return;
   SendControl::Address& address = out.addresses[out.address_count++];
   address.family = v4 ? AF_INET : AF_INET6;

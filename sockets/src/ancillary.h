@@ -27,6 +27,7 @@ struct SendControl {
   };
   Address addresses[kMostAddresses];
   uint32_t address_count = 0;
+  bool short_address = false;  // one of them was cut: nothing is set up with it
 };
 
 // `data` lies in our memory. 0 or -EINVAL.

@@ -37,7 +37,9 @@ long adopt(int handle, int memory, int flags);
 // -- calls_many.cpp: one-to-many sockets
 long connect_member(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id);
 // A descriptor.
-long peel_off(Socket& front, int32_t assoc_id, int flags);
+long peel_off(Socket& front, int fd, int32_t assoc_id, int flags);
+// What concerns waiting is the handle's, and a new socket has it of the one that it comes from.
+void inherit_time_outs(int from, int made);
 long getsockname(Socket& socket, sockaddr* name, socklen_t* length);
 long getpeername(Socket& socket, sockaddr* name, socklen_t* length);
 long ioctl(Socket& socket, int fd, unsigned long request, void* argument);

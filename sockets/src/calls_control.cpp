@@ -111,18 +111,6 @@ long wait_for_connection(Use& use, int fd, Received& out) {
   return n;
 }
 
-// What concerns waiting is the handle's, and a new socket has it of its listener.
-void inherit_time_outs(int listener, int made) {
-  constexpr int kNames[] = {SO_RCVTIMEO, SO_SNDTIMEO};
-  for (const int name : kNames) {
-    timeval value{};
-    socklen_t length = sizeof(value);
-    if (raw::getsockopt(listener, SOL_SOCKET, name, &value, &length) != 0) continue;
-    if (value.tv_sec == 0 && value.tv_usec == 0) continue;
-    libc().setsockopt(made, SOL_SOCKET, name, &value, sizeof(value));
-  }
-}
-
 // Descriptors that don't fit into the table are lost with the message that brought them.
 bool room_for_two_descriptors(int fd) {
   const long one = raw::fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -135,6 +123,17 @@ bool room_for_two_descriptors(int fd) {
 }
 
 }  // namespace
+
+void inherit_time_outs(int from, int made) {
+  constexpr int kNames[] = {SO_RCVTIMEO, SO_SNDTIMEO};
+  for (const int name : kNames) {
+    timeval value{};
+    socklen_t length = sizeof(value);
+    if (raw::getsockopt(from, SOL_SOCKET, name, &value, &length) != 0) continue;
+    if (value.tv_sec == 0 && value.tv_usec == 0) continue;
+    libc().setsockopt(made, SOL_SOCKET, name, &value, sizeof(value));
+  }
+}
 
 long socket(int family, int type) {
   const int flags = type & (SOCK_CLOEXEC | SOCK_NONBLOCK);

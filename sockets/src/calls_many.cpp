@@ -44,7 +44,7 @@ long connect_member(Use& use, int fd, const void* names, uint32_t size, int32_t*
   return failed != 0 ? -failed : -ECONNREFUSED;
 }
 
-long peel_off(Socket& front, int32_t assoc_id, int flags) {
+long peel_off(Socket& front, int fd, int32_t assoc_id, int flags) {
   if (!front.is_front()) return -EINVAL;
   attachment::Request request;
   request.kind = TLS_PEEL_OFF;
@@ -57,6 +57,7 @@ long peel_off(Socket& front, int32_t assoc_id, int flags) {
     if (reply.descriptors[0] >= 0) raw::close(reply.descriptors[0]);
     return -EMFILE;
   }
+  inherit_time_outs(fd, reply.descriptors[0]);
   return adopt(reply.descriptors[0], reply.descriptors[1], flags);
 }
 

@@ -149,7 +149,7 @@ long connectx3(Use& use, int fd, void* value, socklen_t* length) {
 
 // SCTP_SOCKOPT_PEELOFF and its form with flags: the answer is a descriptor, which is the result,
 // too.
-long get_peeled_off(Socket& socket, int name, void* value, socklen_t* length) {
+long get_peeled_off(Socket& socket, int from, int name, void* value, socklen_t* length) {
   socklen_t room = 0;
   long error = fetch(&room, length, sizeof(room));
   if (error != 0) return error;
@@ -159,7 +159,7 @@ long get_peeled_off(Socket& socket, int name, void* value, socklen_t* length) {
   if (static_cast<int>(room) < 0 || room < size) return -EINVAL;
   error = fetch(&what, value, size);
   if (error != 0) return error;
-  const long fd = peel_off(socket, what.p_arg.associd, static_cast<int>(what.flags));
+  const long fd = peel_off(socket, from, what.p_arg.associd, static_cast<int>(what.flags));
   if (fd < 0) return fd;
   what.p_arg.sd = static_cast<int>(fd);
   error = store(length, &size, sizeof(size));
@@ -197,7 +197,7 @@ long getsockopt(Use& use, int fd, int level, int name, void* value, socklen_t* l
   }
   if (level == IPPROTO_SCTP &&
       (name == SCTP_SOCKOPT_PEELOFF || name == SCTP_SOCKOPT_PEELOFF_FLAGS)) {
-    return get_peeled_off(socket, name, value, length);
+    return get_peeled_off(socket, fd, name, value, length);
   }
   return ask_for(socket, level, name, value, length);
 }

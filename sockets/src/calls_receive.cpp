@@ -20,6 +20,22 @@
 #include "user_memory.h"
 
 namespace trunkline::sctp::calls {
+// As Linux tells it of the next one: notifications, too.
+void note_next(Receiving& r, const tls_page& page, const Front& front, const Content& content,
+               uint32_t from) {
+  r.has_next = true;
+  r.next.nxt_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  r.next.nxt_length = content.length() - from;
+  if (content.notification) {
+    r.next.nxt_flags = SCTP_NOTIFICATION;
+    return;
+  }
+  r.next.nxt_sid = front.head.stream;
+  r.next.nxt_flags =
+      static_cast<uint16_t>((front.head.flags & TLR_MESSAGE_UNORDERED) != 0 ? SCTP_UNORDERED : 0);
+  r.next.nxt_ppid = htonl(front.head.ppid);
+}
+
 namespace {
 
 constexpr size_t kMaxParts = 1024;
@@ -57,25 +73,11 @@ void take_away(Socket& socket, int fd, const Front& front, const Content& conten
   if (empty) mirror::take_tokens(socket, fd);
 }
 
-// Of the content from there on, as Linux tells it of the next one: notifications, too.
-void note_next(Receiving& r, const Front& front, const Content& content, uint32_t from) {
-  r.has_next = true;
-  r.next.nxt_length = content.length() - from;
-  if (content.notification) {
-    r.next.nxt_flags = SCTP_NOTIFICATION;
-    return;
-  }
-  r.next.nxt_sid = front.head.stream;
-  r.next.nxt_flags =
-      static_cast<uint16_t>((front.head.flags & TLR_MESSAGE_UNORDERED) != 0 ? SCTP_UNORDERED : 0);
-  r.next.nxt_ppid = htonl(front.head.ppid);
-}
-
 void find_next(const Socket& socket, const Rings& rings, Receiving& r) {
   Front next;
   Content content;
   if (rings.behind(r.front, next) && describe(*socket.page, next, content)) {
-    note_next(r, next, content, 0);
+    note_next(r, *socket.page, next, content, 0);
   }
 }
 
@@ -101,7 +103,7 @@ long read_front(Socket& socket, int fd, Receiving& r, bool& more) {
   if (r.wants_control && (load_relaxed(socket.page->options.receive) & TLS_WANT_NXTINFO) != 0) {
     // What was only looked at is the next one.
     if ((r.flags & MSG_PEEK) != 0) {
-      note_next(r, r.front, content, from);
+      note_next(r, *socket.page, r.front, content, from);
     } else {
       find_next(socket, rings, r);
     }
@@ -158,6 +160,16 @@ long check_state(uint32_t state, int fd, int flags) {
   }
 }
 
+// Nobody waits on a one-to-many socket that has no association and gets none by itself.
+long check_front(Use& use, int fd, int flags, uint32_t state) {
+  if (state == TLS_LISTENING || mirror::does_not_block(fd, flags)) return 0;
+  if (members::any(*use)) return 0;
+  uint32_t number = 0;
+  socklen_t size = sizeof(number);
+  const long error = getsockopt(use, fd, IPPROTO_SCTP, SCTP_GET_ASSOC_NUMBER, &number, &size);
+  return error == 0 && number == 0 ? -ENOTCONN : 0;
+}
+
 long receive(Use& use, int fd, Receiving& r) {
   if ((r.flags & MSG_ERRQUEUE) != 0) return -EAGAIN;  // nothing ever lies there
   Socket& socket = *use;
@@ -176,8 +188,8 @@ long receive(Use& use, int fd, Receiving& r) {
       mirror::daemon_is_gone(socket);
       continue;
     }
-    const bool may_come = socket.is_front() && state != TLS_ENDED;
-    result = may_come ? 0 : check_state(state, fd, r.flags);
+    result = socket.is_front() && state != TLS_ENDED ? check_front(use, fd, r.flags, state)
+                                                     : check_state(state, fd, r.flags);
     if (result != 0) return result;
     const long waited = mirror::wait_in(use, fd, r.flags, state);
     fd = descriptors::current(fd, socket);
@@ -212,11 +224,7 @@ void put_info(const tls_page& page, const Receiving& r, ControlWriter& out) {
   const auto id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
   const auto flags =
       static_cast<uint16_t>((head.flags & TLR_MESSAGE_UNORDERED) != 0 ? SCTP_UNORDERED : 0);
-  if (r.has_next) {
-    sctp_nxtinfo info = r.next;
-    info.nxt_assoc_id = id;
-    out.put(SCTP_NXTINFO, &info, sizeof(info));
-  }
+  if (r.has_next) out.put(SCTP_NXTINFO, &r.next, sizeof(r.next));
   if ((wanted & TLS_WANT_RCVINFO) != 0) {
     sctp_rcvinfo info{};
     info.rcv_sid = head.stream;

@@ -60,6 +60,38 @@ bool read_member(Socket& front, int fd, Receiving& r, const tls_ready_entry& ent
   return false;
 }
 
+// Tells what would be read next, if there is anything.
+template <typename Tell>
+long with_front(Socket& front, Tell tell) {
+  ReadyRings ready(front);
+  tls_ready_entry entry;
+  Member member;
+  if (!ready.front(entry) || members::with_index(front, entry.index, member) != 0) return 0;
+  Locked lock(member->page->receive_lock);
+  if (lock.error() != 0) return lock.error();
+  if (lock.inherited()) repair(*member);
+  Front next;
+  Content content;
+  if (member->rings().front(next) && describe(*member->page, next, content)) {
+    tell(*member, next, content);
+  }
+  return 0;
+}
+
+// What comes behind a message that was taken may be another association's.
+void find_next(Socket& front, Receiving& r) {
+  r.has_next = false;
+  [[maybe_unused]] const long error =
+      with_front(front, [&](Socket& member, const Front& next, const Content& content) {
+        note_next(r, *member.page, next, content, 0);
+      });
+}
+
+bool wants_next(const Receiving& r, Socket& member) {
+  return r.wants_control && (r.flags & MSG_PEEK) == 0 && member.rings().read_of_front() == 0 &&
+         (load_relaxed(member.page->options.receive) & TLS_WANT_NXTINFO) != 0;
+}
+
 }  // namespace
 
 Look look_at_members(Socket& front, int fd, Receiving& r, bool again, long& result) {
@@ -90,6 +122,7 @@ Look look_at_members(Socket& front, int fd, Receiving& r, bool again, long& resu
     }
     if (!found) continue;
     r.source = std::move(member);
+    if (wants_next(r, *r.source)) find_next(front, r);
     if (ready.empty()) mirror::take_tokens(front, fd);
     return Look::kDone;
   }
@@ -98,17 +131,12 @@ Look look_at_members(Socket& front, int fd, Receiving& r, bool again, long& resu
 long next_length_of_members(Socket& front) {
   Locked lock(front.page->receive_lock);
   if (lock.error() != 0) return lock.error();
-  ReadyRings ready(front);
-  tls_ready_entry entry;
-  Member member;
-  if (!ready.front(entry) || members::with_index(front, entry.index, member) != 0) return 0;
-  Locked inner(member->page->receive_lock);
-  if (inner.error() != 0) return inner.error();
-  if (inner.inherited()) repair(*member);
-  Front next;
-  Content content;
-  if (!member->rings().front(next) || !describe(*member->page, next, content)) return 0;
-  return content.length() - member->rings().read_of_front();
+  long length = 0;
+  const auto take = [&](Socket& member, const Front&, const Content& content) {
+    length = content.length() - member.rings().read_of_front();
+  };
+  const long error = with_front(front, take);
+  return error != 0 ? error : length;
 }
 
 }  // namespace trunkline::sctp::calls

@@ -129,6 +129,11 @@ long send_on(Use& use, Socket& socket, int fd, const Outgoing& message, int flag
   }
 }
 
+void send_to_refused(Socket& socket, int fd, const Outgoing& message) {
+  if (!socket.rings().fits(message.length) || !attachment::ready()) return;
+  [[maybe_unused]] const long result = try_to_send(socket, fd, message, false);
+}
+
 long end_one(Socket& socket, int fd, const Outgoing& reason, uint16_t flags) {
   if (!attachment::ready()) return -ECONNRESET;
   if ((flags & SCTP_EOF) != 0) return begin_shutdown(socket);

@@ -44,11 +44,25 @@ uint32_t pack_names(const sockaddr_storage& name, const SendControl& control, ui
   return size;
 }
 
+// Whether an association is begun for this message: what it could not send, it is not begun for.
+long check_beginning(Use& front, int fd, const Sending& s, const SendControl& control) {
+  if ((control.info.sinfo_flags & kEnds) != 0 || control.short_address) return -EINVAL;
+  uint16_t streams = control.has_init ? control.init.sinit_num_ostreams : uint16_t{0};
+  if (streams == 0) {
+    sctp_initmsg init{};
+    socklen_t size = sizeof(init);
+    const long error = getsockopt(front, fd, IPPROTO_SCTP, SCTP_INITMSG, &init, &size);
+    if (error != 0) return error;
+    streams = init.sinit_num_ostreams;
+  }
+  return outgoing(*front, s, control).stream < streams ? 0 : -EINVAL;
+}
+
 // The one with the peer that the program named, which is begun if there is none.
-long find_by_name(Socket& front, const Sending& s, const SendControl& control, Member& out,
+long find_by_name(Use& front, int fd, const Sending& s, const SendControl& control, Member& out,
                   bool& begun) {
   sockaddr_storage name;
-  const long error = fetch_name(s, name);
+  long error = fetch_name(s, name);
   if (error != 0) return error;
   uint8_t names[kMostNames * sizeof(sockaddr_in6)];
   members::Peer peer;
@@ -60,11 +74,12 @@ long find_by_name(Socket& front, const Sending& s, const SendControl& control, M
     peer.init = init;
   }
   begun = false;
-  const long found = members::with_peer(front, peer, TLS_ONLY_LOOK, out);
+  const long found = members::with_peer(*front, peer, TLS_ONLY_LOOK, out);
   if (found != -ENOENT) return found;
-  if ((control.info.sinfo_flags & kEnds) != 0) return -EINVAL;
+  error = check_beginning(front, fd, s, control);
+  if (error != 0) return error;
   begun = true;
-  return members::with_peer(front, peer, TLS_BEGIN, out);
+  return members::with_peer(*front, peer, TLS_BEGIN, out);
 }
 
 long find_by_id(Socket& front, const SendControl& control, Member& out) {
@@ -115,12 +130,14 @@ long send_many(Use& use, int fd, const Sending& s, const SendControl& control) {
   for (int round = 0;; ++round) {
     Member member;
     bool begun = false;
-    const long found = s.name != nullptr ? find_by_name(*use, s, control, member, begun)
+    const long found = s.name != nullptr ? find_by_name(use, fd, s, control, member, begun)
                                          : find_by_id(*use, control, member);
     if (found != 0) return found;
     const long sent = send_to(use, member, fd, s, control);
-    // Refused before the message could be given to it: it ends with what it was begun for.
-    if (sent == -EPIPE && begun) return static_cast<long>(s.length);
+    if (sent == -EPIPE && begun) {
+      send_to_refused(*member, fd, outgoing(*member, s, control));
+      return static_cast<long>(s.length);
+    }
     if (sent != -EPIPE || s.name == nullptr || round == 2) return sent;
   }
 }

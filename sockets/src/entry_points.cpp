@@ -50,11 +50,12 @@ Answer finish(long result) {
   return {-1};
 }
 
-// Whether socket(2) means one of ours.
+// Whether socket(2) means one of ours. Among those of IP, SCTP alone has SOCK_SEQPACKET.
 bool is_sctp(int family, int type, int protocol) {
   if (family != AF_INET && family != AF_INET6) return false;
   const int kind = type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (protocol == IPPROTO_SCTP) return kind == SOCK_STREAM || kind == SOCK_SEQPACKET;
+  if (kind == SOCK_SEQPACKET && (protocol == 0 || protocol == IPPROTO_SCTP)) return true;
+  if (protocol == IPPROTO_SCTP) return kind == SOCK_STREAM;
   return mode.tcp && kind == SOCK_STREAM && (protocol == 0 || protocol == IPPROTO_TCP);
 }
 

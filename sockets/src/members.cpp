@@ -214,6 +214,16 @@ long with_peer(Socket& front, const Peer& peer, tls_begin how, Member& out) {
   return error;
 }
 
+bool any(Socket& front) {
+  const MemberTable* const table = __atomic_load_n(&front.members, __ATOMIC_ACQUIRE);
+  const uint32_t top = table != nullptr ? load_acquire(table->top) : 0;
+  for (uint32_t i = 0; i < top; ++i) {
+    const Member member = known(front, i);
+    if (member && member->state() != TLS_ENDED) return true;
+  }
+  return false;
+}
+
 void forget(Socket& front, Socket& member) {
   MemberTable* const table = __atomic_load_n(&front.members, __ATOMIC_ACQUIRE);
   if (table == nullptr) return;

@@ -45,6 +45,9 @@ struct Peer {
 // `how`: enum tls_begin.
 [[nodiscard]] long with_peer(Socket& front, const Peer& peer, tls_begin how, Member& out);
 
+// Whether this process has one that is not over.
+[[nodiscard]] bool any(Socket& front);
+
 // This process needs that one no more: it is over, or was peeled off.
 void forget(Socket& front, Socket& member);
 // The front itself is unmapped.

@@ -7,6 +7,7 @@
 
 #include "linux_sctp.h"
 #include "members.h"
+#include "notification.h"
 #include "rings.h"
 
 namespace trunkline::sctp::calls {
@@ -22,7 +23,7 @@ struct Receiving {
   bool found = false;  // a message, or one of no bytes, or none of it was asked for
   Front front;         // what it came from
   bool has_next = false;
-  sctp_nxtinfo next{};  // if there is one, but for the association's name
+  sctp_nxtinfo next{};  // if there is one
   Member source;        // of a one-to-many socket: whose it is
 };
 
@@ -30,6 +31,9 @@ enum class Look : uint8_t { kDone, kEmpty, kEnd };
 
 // Reads from the front, under the receive lock. `more`: there was nothing that a program sees.
 long read_front(Socket& socket, int fd, Receiving& r, bool& more);
+// What a program that wants SCTP_NXTINFO hears of the content from there on: it is the next.
+void note_next(Receiving& r, const tls_page& page, const Front& front, const Content& content,
+               uint32_t from);
 // One look at all that the members of a front have.
 Look look_at_members(Socket& front, int fd, Receiving& r, bool again, long& result);
 // The bytes of the next message or notification of a front that are unread.

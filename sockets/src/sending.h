@@ -31,6 +31,9 @@ struct Sending {
 // handle, says. `early`: also while the association is being set up.
 [[nodiscard]] long send_on(Use& use, Socket& socket, int fd, const Outgoing& message, int flags,
                            bool early);
+// To a member that was refused before it could be given what it was begun for: as soon as the
+// worker sees it, it comes back as a failed send, if the program wants to know.
+void send_to_refused(Socket& socket, int fd, const Outgoing& message);
 // SCTP_EOF or SCTP_ABORT: the end of that association.
 [[nodiscard]] long end_one(Socket& socket, int fd, const Outgoing& reason, uint16_t flags);
 // On a one-to-many socket; everything was checked that can be without looking at an association.

@@ -201,7 +201,11 @@ const struct Layout kControls[] = {
     SCTP(PRINFO, sctp_prinfo, AT(sctp_prinfo, pr_policy, "policy", 'u'),
          AT(sctp_prinfo, pr_value, "value", 'u')),
     SCTP(AUTHINFO, sctp_authinfo, AT(sctp_authinfo, auth_keynumber, "key", 'u')),
-    {"DSTADDRV6", SCTP_DSTADDRV6, IPPROTO_SCTP, sizeof(struct in6_addr), {{"last", 12, 4, 'x'}}},
+    {"DSTADDRV6",
+     SCTP_DSTADDRV6,
+     IPPROTO_SCTP,
+     sizeof(struct in6_addr),
+     {{"mark", 10, 2, 'x'}, {"last", 12, 4, 'x'}}},
     {"DSTADDRV4", SCTP_DSTADDRV4, IPPROTO_SCTP, sizeof(struct in_addr), {{"addr", 0, 4, 'x'}}},
     {0},
 };

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The programs of lksctp-tools in their one-to-one modes as pairs, each a function as those of
+"""The programs of lksctp-tools in their one-to-one and one-to-many modes as pairs, each a function as those of
 programs.py. Their lines come unbuffered, which stdbuf does."""
 import re
 
@@ -8,6 +8,7 @@ from .sides import cases
 
 UNBUFFERED = ['stdbuf', '-o0']
 STREAMS = 4
+ONE_TO_ONE, ONE_TO_MANY = ('-T',), ()
 
 
 def addresses_of(address):
@@ -19,17 +20,17 @@ def sizes(job, pattern):
     return [int(found[1]) for found in (re.search(pattern, line) for line in job.lines) if found]
 
 
-def sctp_test(t, server_place, client_place, address, *options, bind=(), to=None):
+def sctp_test(t, server_place, client_place, address, *options, bind=(), to=None, style=ONE_TO_ONE):
     """Two clients, one after the other, that send thrice all the sizes of a test case."""
     need('sctp_test')
     port = new_port()
-    server = server_place.start([*UNBUFFERED, 'sctp_test', '-l', '-T', '-H', address, '-P', port,
+    server = server_place.start([*UNBUFFERED, 'sctp_test', '-l', *style, '-H', address, '-P', port,
                                  *bind])
-    server.expect('accept(')
+    server.expect('accept(' if style else 'Receiving packets')
     sent = 0
     for _ in range(2):
         client = client_place.start(
-            [*UNBUFFERED, 'sctp_test', '-s', '-T', '-p', port, *(to or ['-h', address]),
+            [*UNBUFFERED, 'sctp_test', '-s', *style, '-p', port, *(to or ['-h', address]),
              '-H', client_address(server_place, client_place), '-P', new_port(),
              '-M', STREAMS, '-x', 3, *(options or ['-c', 4, '-o', 1])])
         ended(client)
@@ -38,7 +39,8 @@ def sctp_test(t, server_place, client_place, address, *options, bind=(), to=None
         sent += sum(in_this)
         cases.until(lambda: sum(sizes(server, r'Data (\d+) bytes')) >= sent, 'all bytes')
     cases.check_equal(sum(sizes(server, r'Data (\d+) bytes')), sent, 'bytes')
-    cases.until(lambda: sum('No association is present' in line for line in server.lines) == 2,
+    end = 'No association is present' if style else 'SHUTDOWN_COMPLETE'
+    cases.until(lambda: sum(end in line for line in server.lines) == 2,
                 'both ends')
     streams = {int(found[1]) for found in re.finditer(r'SNDRCV\(stream=(\d+)',
                                                       '\n'.join(server.lines))}
@@ -52,35 +54,68 @@ def sctp_test_random(t, server_place, client_place, address):
               '-c', 6, '-m', 20000, '-o', 3, '-t', 0, '-r', 7)
 
 
-def sctp_test_addresses(t, server_place, client_place, address):
+def sctp_test_addresses(t, server_place, client_place, address, style=ONE_TO_ONE):
     """Several addresses to bind, several to connect to."""
     first, *others = addresses_of(address)
     bind = [word for other in others for word in ('-B', other)]
     to = [word for each in (first, *others) for word in ('-C', each)]
-    sctp_test(t, server_place, client_place, address, bind=bind, to=to)
+    sctp_test(t, server_place, client_place, address, bind=bind, to=to, style=style)
 
 
-def darn(place, *words):
+def sctp_test_many(t, server_place, client_place, address):
+    """The set-up is the first message's."""
+    sctp_test(t, server_place, client_place, address, style=ONE_TO_MANY)
+
+
+def sctp_test_many_addresses(t, server_place, client_place, address):
+    sctp_test_addresses(t, server_place, client_place, address, style=ONE_TO_MANY)
+
+
+def darn(place, style, *words):
     """Its last line has no end of its own."""
-    line = ' '.join(map(str, [*UNBUFFERED, 'sctp_darn', '-t', *words]))
+    line = ' '.join(map(str, [*UNBUFFERED, 'sctp_darn', *style, *words]))
     return shell(place, f'(echo one; sleep 0.2; echo two; sleep 0.2) | ({line}; status=$?; echo; '
                         'exit $status)')
 
 
-def sctp_darn(t, server_place, client_place, address, bind=(), to=None):
+def sctp_darn(t, server_place, client_place, address, bind=(), to=None, style=('-t',)):
+    """Of one-to-many sockets the end is a notification, of others an empty message."""
     need('sctp_darn')
     port = new_port()
-    server = darn(server_place, '-l', '-H', address, '-P', port, *bind)
+    server = darn(server_place, style, '-l', '-H', address, '-P', port, *bind)
     server.expect('listening')
-    client = darn(client_place, '-s', '-H', client_address(server_place, client_place), '-P',
+    client = darn(client_place, style, '-s', '-H', client_address(server_place, client_place), '-P',
                   new_port(), *(to or ['-h', address]), '-p', port)
-    server.expect('DATA(0)')
+    server.expect('DATA(0)' if style else 'SHUTDOWN_COMP')
     cases.check_equal([line for line in server.lines if line.startswith('DATA')][:2],
                       ['DATA(5):  one.', 'DATA(5):  two.'], 'messages')
     client.expect('New connection, peer addresses')
     cases.check_equal(client.wait(), 5, 'status at the end of input')
     server.end()
     return client
+
+
+def sctp_darn_many(t, server_place, client_place, address):
+    sctp_darn(t, server_place, client_place, address, style=ONE_TO_MANY)
+
+
+def sctp_status(t, server_place, client_place, address):
+    """Both ends tell what SCTP_STATUS says of their association."""
+    need('sctp_status')
+    port = new_port()
+    server = server_place.start([*UNBUFFERED, 'sctp_status', '-l', '-H', address, '-P', port,
+                                 '-d', 2])
+    server.expect('accept(')
+    client = client_place.start(
+        [*UNBUFFERED, 'sctp_status', '-s', '-H', client_address(server_place, client_place), '-P',
+         new_port(), '-h', address, '-p', port, '-c', 1000, '-x', 2, '-X', 5, '-M', STREAMS])
+    for job in (client, server):
+        names, values = job.expect('NO. ASSOC-ID').split(), job.expect('ESTABLISHED').split()
+        told = dict(zip(names[names.index('ASSOC-ID'):], values[1:]))
+        cases.check_equal((told['STATE'], told['SPINFO-STATE']), ('ESTABLISHED', 'ACTIVE'), 'states')
+        cases.check_equal((told['INSTRMS'], told['OUTSTRMS']), (str(STREAMS),) * 2, 'streams')
+    client.end()
+    server.end()
 
 
 def sctp_darn_addresses(t, server_place, client_place, address):
@@ -94,4 +129,5 @@ def sctp_darn_addresses(t, server_place, client_place, address):
     cases.check_equal(sorted(found), [first, *others], 'the addresses of the peer')
 
 
-ALL = [sctp_test, sctp_test_random, sctp_test_addresses, sctp_darn, sctp_darn_addresses]
+ALL = [sctp_test, sctp_test_random, sctp_test_addresses, sctp_test_many, sctp_test_many_addresses,
+       sctp_darn, sctp_darn_addresses, sctp_darn_many, sctp_status]

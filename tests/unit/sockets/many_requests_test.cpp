@@ -171,6 +171,24 @@ TEST_F(ManyRequests, AssociationsCountAsSockets) {
   EXPECT_EQ(first->state(), static_cast<uint32_t>(TLS_ESTABLISHED));
 }
 
+// Their port is the socket's; that of one that was peeled off is another socket's.
+TEST_F(ManyRequests, ListensBesideItsAssociations) {
+  start();
+  auto server = listening();
+  auto client = make_front(*left);
+  const Answer begun = member(*client, TLS_BEGIN, ipv4("10.1.0.2", 3868));
+  auto mine = adopt(*left, begun);
+  ASSERT_TRUE(mine->wait_for(TLS_ESTABLISHED));
+  EXPECT_EQ(client->listen(5), 0);
+  EXPECT_EQ(client->listen(0), 0);
+  EXPECT_EQ(client->listen(5), 0);
+  EXPECT_EQ(client->listen(0), 0);
+  const Answer peeled = client->ask(TLS_PEEL_OFF, begun.value);
+  ASSERT_EQ(peeled.error, 0);
+  EXPECT_EQ(client->listen(5), EADDRINUSE);
+  for (const int fd : peeled.fds) close(fd);
+}
+
 TEST_F(ManyRequests, OptionsFindTheirAssociation) {
   start();
   auto server = listening();
@@ -203,6 +221,7 @@ TEST_F(ManyRequests, OptionsFindTheirAssociation) {
   EXPECT_EQ(context(SCTP_FUTURE_ASSOC), 3u);
   EXPECT_EQ(mine->page().options.context, 4u);
   EXPECT_EQ(set(12345, 4), EINVAL);
+  EXPECT_EQ(client->set(IPPROTO_SCTP, SCTP_REUSE_PORT, bytes_of(int{1})), EOPNOTSUPP);
   // What is the socket's own, its associations have at once.
   EXPECT_EQ(client->set(IPPROTO_SCTP, SCTP_RECVRCVINFO, bytes_of(int{1})), 0);
   EXPECT_EQ(mine->page().options.receive & TLS_WANT_RCVINFO, uint32_t{TLS_WANT_RCVINFO});
@@ -282,6 +301,18 @@ TEST(OptionScope, IsTheIdsOrTheAddresss) {
   EXPECT_EQ(of(SCTP_PEER_ADDR_PARAMS, bytes_of(path)).whose, OptionScope::kPeer);
   EXPECT_EQ(of(SCTP_PEER_ADDR_PARAMS, bytes_of(path)).address,
             offsetof(sctp_paddrparams, spp_address));
+  // Where the address alone is enough, Linux does not ask for the id first.
+  path.spp_assoc_id = 77;
+  EXPECT_EQ(of(SCTP_PEER_ADDR_PARAMS, bytes_of(path)).address, 0u);
+  sctp_prim prim{};
+  prim.ssp_assoc_id = SCTP_ALL_ASSOC;
+  EXPECT_EQ(of(SCTP_PRIMARY_ADDR, bytes_of(prim)).whose, OptionScope::kNobody);
+  std::memcpy(&prim.ssp_addr, address.data(), address.size());
+  EXPECT_EQ(of(SCTP_PRIMARY_ADDR, bytes_of(prim)).whose, OptionScope::kPeer);
+  EXPECT_EQ(of(SCTP_PRIMARY_ADDR, bytes_of(prim), false).whose, OptionScope::kNobody);
+  prim.ssp_assoc_id = 77;
+  EXPECT_EQ(of(SCTP_PRIMARY_ADDR, bytes_of(prim)).whose, OptionScope::kAssociation);
+  EXPECT_EQ(of(SCTP_PRIMARY_ADDR, bytes_of(prim)).address, offsetof(sctp_prim, ssp_addr));
   // The older forms, without an id; and what is too short to have one.
   EXPECT_EQ(of(SCTP_MAXSEG, bytes_of(int{7})).whose, OptionScope::kSocket);
   EXPECT_EQ(of(SCTP_RTOINFO, {1, 2}).whose, OptionScope::kSocket);

@@ -158,6 +158,13 @@ TEST_F(ManyTest, ARefusalEndsTheMemberAndIsToldToWhoAskedForIt) {
   const auto end = told->receive();
   ASSERT_TRUE(end.has_value());
   EXPECT_EQ(end->head.kind, TLR_CONNECT_FAILED);
+  // What it was begun for came too late.
+  told.page().options.events = 1u << 3;  // SCTP_SEND_FAILED
+  ASSERT_TRUE(told->send("too late"));
+  net.turns(20);
+  const auto failed = told->receive();
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->head.kind, TLR_SEND_FAILED);
 }
 
 TEST_F(ManyTest, AFullMemberIsWaitedForAtTheFront) {
