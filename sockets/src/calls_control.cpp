@@ -236,6 +236,7 @@ static long begin_connect(const Socket& socket, const void* names, uint32_t size
 
 long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id,
                 const sctp_initmsg* init) {
+  if (use->is_front()) return connect_member(use, fd, names, size, assoc_id);
   attachment::ready();
   // Of an attempt that failed: the handle is as it was before it.
   if (use->state() == TLS_FRESH) mirror::take_error(*use, fd);
