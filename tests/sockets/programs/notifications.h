@@ -40,7 +40,8 @@ static inline void subscribe_by(int socket, const char* way) {
       "SCTP_ADAPTATION_LAYER");
 }
 
-// An association is told by its streams, its end by what was received: the peer's ABORT chunk.
+// An association is told by its streams, its end by the error cause of the peer's
+// ABORT, which is behind.
 static inline void tell_association(const struct sctp_assoc_change* change, size_t size) {
   static const char* kStates[] = {"COMM_UP", "COMM_LOST", "RESTART", "SHUTDOWN_COMP",
                                   "CANT_STR_ASSOC"};
@@ -49,7 +50,9 @@ static inline void tell_association(const struct sctp_assoc_change* change, size
   if (change->sac_state == SCTP_COMM_UP) {
     printf(" streams %u %u", change->sac_outbound_streams, change->sac_inbound_streams);
   } else if (change->sac_state == SCTP_COMM_LOST && size > sizeof(*change)) {
-    printf(" with a chunk of type %u", change->sac_info[0]);
+    uint16_t cause;
+    memcpy(&cause, change->sac_info, sizeof(cause));
+    printf(" cause %u", ntohs(cause));
   }
   printf("\n");
 }

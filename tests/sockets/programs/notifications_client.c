@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The client of chapter 9: three associations, one that is shut down, one that is aborted, and one
-// that never comes to be. It goes on when it has got the notification that it waits for.
-//   notifications_client event|events PORT PORT_OF_NOBODY ADDRESS...
+// with an address that gives no answer. It goes on when it has got the notification that it waits
+// for.
+//   notifications_client event|events PORT NOBODY ADDRESS...
 #include "notifications.h"
 
 struct seen {
@@ -47,8 +48,10 @@ static void read_failure(int client) {
 
 static void send_to(int client, struct sockaddr_in* server, const char* text, uint32_t flags) {
   const size_t size = strlen(text);
+  // What goes with an ABORT counts as sent, and as nothing: Linux returns 0.
+  const int wanted = (flags & SCTP_ABORT) != 0 ? 0 : (int)size;
   must(sctp_sendmsg(client, text, size, (struct sockaddr*)server, sizeof(*server), 0, flags, 0, 0,
-                    0) == (int)size,
+                    0) == wanted,
        text);
 }
 
@@ -68,13 +71,15 @@ static void use_as_primary(int client, const struct sockaddr_in* address) {
 }
 
 int main(int argc, char** argv) {
-  must(argc > 4, "usage: notifications_client event|events PORT PORT_OF_NOBODY ADDRESS...");
+  must(argc > 4, "usage: notifications_client event|events PORT NOBODY ADDRESS...");
   setvbuf(stdout, NULL, _IOLBF, 0);
   struct sockaddr_in servers[kAddresses];
   const int count = addresses_of(servers, argv[2], argv + 4, argc - 4);
   const int client = socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP);
   must(client >= 0, "socket");
   subscribe_by(client, argv[1]);
+  const struct sctp_initmsg soon = {.sinit_max_attempts = 1, .sinit_max_init_timeo = 1000};
+  must(setsockopt(client, IPPROTO_SCTP, SCTP_INITMSG, &soon, sizeof(soon)) == 0, "SCTP_INITMSG");
 
   send_to(client, servers, "shut down", 0);
   read_until(client, SCTP_DATA_IO_EVENT, 0);
@@ -92,7 +97,7 @@ int main(int argc, char** argv) {
   read_until(client, SCTP_ASSOC_CHANGE, SCTP_COMM_LOST);
 
   printf("--\n");
-  struct sockaddr_in nobody = address_of(argv[4], argv[3]);
+  struct sockaddr_in nobody = address_of(argv[3], argv[2]);
   send_to(client, &nobody, "in vain", 0);
   read_failure(client);
   must(close(client) == 0, "close");

@@ -42,20 +42,31 @@ static uint32_t associations_left(int socket) {
   return count;
 }
 
+// A peeled-off socket has no end of file: that its association is over is told, as to the socket it
+// came from.
+static bool is_over(const union sctp_notification* event) {
+  return event->sn_header.sn_type == SCTP_ASSOC_CHANGE &&
+         event->sn_assoc_change.sac_state == SCTP_SHUTDOWN_COMP;
+}
+
 static void serve(int connection, const char* by) {
-  char text[kBuffer];
-  int flags = 0;
-  int size;
-  while ((size = sctp_recvmsg(connection, text, sizeof(text), NULL, NULL, NULL, &flags)) > 0) {
+  for (;;) {
+    union {
+      union sctp_notification event;
+      char text[kBuffer];
+    } got;
+    int flags = 0;
+    const int size = sctp_recvmsg(connection, &got, sizeof(got), NULL, NULL, NULL, &flags);
+    must(size > 0, "sctp_recvmsg");
     if ((flags & MSG_NOTIFICATION) == 0) {
-      printf("Message received by a %s: %.*s\n", by, size, text);
+      printf("Message received by a %s: %.*s\n", by, size, got.text);
       must(sctp_send(connection, "OK", 2, NULL, 0) == 2, "sctp_send");
+    } else if (is_over(&got.event)) {
+      break;
     }
-    flags = 0;
   }
-  must(size == 0, "sctp_recvmsg");
   printf("Association closed by its peer.\n");
-  close(connection);
+  must(close(connection) == 0, "close");
 }
 
 static void* serve_in_thread(void* argument) {

@@ -3,7 +3,7 @@
 chapter 6's."""
 from .lksctp import addresses_of
 from .programs import client_address, ended, new_port
-from .sides import cases
+from .sides import NOBODY, cases
 
 
 def start(place, name, *words):
@@ -68,7 +68,7 @@ def notifications(t, server_place, client_place, address, way='event'):
     """Chapter 9."""
     port, addresses = new_port(), addresses_of(address)
     server = server_of(server_place, 'notifications_server', way, port, *addresses)
-    client = start(client_place, 'notifications_client', way, port, new_port(), *addresses)
+    client = start(client_place, 'notifications_client', way, port, NOBODY, *addresses)
     ended(client)
     shut_down, aborted, failed = parts(client.lines)
     up = ['ASSOC_CHANGE COMM_UP streams 10 10', 'ADAPTATION_INDICATION 4711']
@@ -84,11 +84,15 @@ def notifications(t, server_place, client_place, address, way='event'):
     cases.check_equal(sorted(failed), ['ASSOC_CHANGE CANT_STR_ASSOC', f'{name} unsent: in vain'],
                       'third association')
     end = server.expect('ASSOC_CHANGE COMM_LOST')
-    cases.check_equal(end, 'ASSOC_CHANGE COMM_LOST with a chunk of type 6', 'ABORT')
-    cases.check_equal([line for line in server.lines[1:] if not line.endswith('CONFIRMED')
-                       and line != 'SENDER_DRY_EVENT'],
-                      [*up, 'Message: shut down', 'SHUTDOWN_EVENT', 'ASSOC_CHANGE SHUTDOWN_COMP',
-                       *up, 'Message: abort', end], 'server')
+    cases.check_equal(end, 'ASSOC_CHANGE COMM_LOST cause 12', 'ABORT')
+    told = [line for line in server.lines[1:] if not line.endswith('CONFIRMED')
+            and line != 'SENDER_DRY_EVENT']
+    # Of different associations the order is nobody's business: the first one's end may come late.
+    over = 'ASSOC_CHANGE SHUTDOWN_COMP'
+    cases.check_equal([line for line in told if line != over],
+                      [*up, 'Message: shut down', 'SHUTDOWN_EVENT', *up, 'Message: abort', end],
+                      'server')
+    cases.check_equal(told[told.index('SHUTDOWN_EVENT'):].count(over), 1, over)
     server.end()
 
 
@@ -105,10 +109,11 @@ def peel_off(t, server_place, client_place, address):
     ended(start(client_place, 'one_to_many_client', address, port))
     cases.until(lambda: server.lines.count('Association closed by its peer.') == 2, 'both ends')
     sender = client_address(server_place, client_place)
+    # The clients are bound to all addresses: of loopback the kernel lists the others, too.
     told = ['Local addresses: ' + ' '.join(addresses), f'Addresses of the peer: {sender}',
             'Peeled off; 0 associations left']
     for line in told:
-        cases.check_equal(begin(server, line), [line] * 2, 'told')
+        cases.check_equal(len(begin(server, line)), 2, line)
     for by in ('thread', 'child'):
         cases.check_equal(begin(server, f'Message received by a {by}'),
                           [f'Message received by a {by}: DATA {i}' for i in range(5)], by)
@@ -142,6 +147,7 @@ def multihomed(t, server_place, client_place, address, style='many'):
         wanted += [f'Primary address: {addresses[number]} of {len(addresses)}',
                    f'Answer: by path {number}']
     cases.check_equal(client.lines, wanted, 'client')
+    server.expect('Message: by path 0')
     cases.check_equal(begin(server, 'Message'), [f'Message: by path {number}' for number in
                                                  reversed(range(len(addresses)))], 'server')
     server.end()
