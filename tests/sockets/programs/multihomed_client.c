@@ -2,8 +2,10 @@
 // The client of chapter 11: bound to several addresses of its own, connected to all of its server's
 // by sctp_connectx(). Each address of the server is made the primary one by turns, and carries the
 // message that follows.
-//   multihomed_client one|many PORT LOCAL,... ADDRESS...
-// "one": of the one-to-one style, of which nothing else differs.
+//   multihomed_client one|many|stay PORT LOCAL,... ADDRESS...
+// "one": of the one-to-one style, of which nothing else differs. "stay": it keeps the first
+// address, and goes on until there is no answer from it any more; what it sends then goes by
+// another path.
 #include <time.h>
 
 #include "book.h"
@@ -65,6 +67,29 @@ static void converse(int client, sctp_assoc_t id, const char* text) {
   printf("Answer: %.*s\n", size, answer);
 }
 
+// A path without answers is to be given up soon.
+static void give_up_soon(int client) {
+  const struct sctp_rtoinfo rto = {.srto_initial = 500, .srto_min = 200, .srto_max = 500};
+  must(setsockopt(client, IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof(rto)) == 0, "SCTP_RTOINFO");
+  const struct sctp_paddrparams path = {
+      .spp_flags = SPP_HB_ENABLE, .spp_hbinterval = 200, .spp_pathmaxrxt = 2};
+  must(setsockopt(client, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &path, sizeof(path)) == 0,
+       "SCTP_PEER_ADDR_PARAMS");
+}
+
+static void stay(int client, sctp_assoc_t id, const struct sockaddr_in* server) {
+  int number = 0;
+  char text[kBuffer];
+  do {
+    snprintf(text, sizeof(text), "message %d", number++);
+    converse(client, id, text);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+  } while (path(client, id, server).spinfo_state != SCTP_INACTIVE);
+  printf("No answer from %s\n", text_of(server, text));
+  snprintf(text, sizeof(text), "message %d", number);
+  converse(client, id, text);
+}
+
 static void bind_to(int client, char* list) {
   struct sockaddr_in addresses[kAddresses];
   int count = 0;
@@ -86,18 +111,27 @@ static void bind_to(int client, char* list) {
 }
 
 int main(int argc, char** argv) {
-  must(argc > 4, "usage: multihomed_client one|many PORT LOCAL,... ADDRESS...");
+  must(argc > 4, "usage: multihomed_client one|many|stay PORT LOCAL,... ADDRESS...");
   setvbuf(stdout, NULL, _IOLBF, 0);
   struct sockaddr_in servers[kAddresses];
   const int count = addresses_of(servers, argv[2], argv + 4, argc - 4);
+  const bool staying = strcmp(argv[1], "stay") == 0;
   const int type = strcmp(argv[1], "one") == 0 ? SOCK_STREAM : SOCK_SEQPACKET;
   const int client = socket(AF_INET, type, IPPROTO_SCTP);
   must(client >= 0, "socket");
   bind_to(client, argv[3]);
+  if (staying) {
+    give_up_soon(client);
+  }
   sctp_assoc_t id = 0;
   must(sctp_connectx(client, (struct sockaddr*)servers, count, &id) == 0, "sctp_connectx");
   for (int i = 0; i < count; i++) {
     confirm(client, id, &servers[i]);
+  }
+  if (staying) {
+    stay(client, id, servers);
+    must(close(client) == 0, "close");
+    return 0;
   }
   for (int i = count - 1; i >= 0; i--) {
     char text[kBuffer];
