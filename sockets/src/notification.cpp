@@ -211,7 +211,7 @@ bool describe(const tls_page& page, const Front& front, Content& out) {
     case TLR_LOST:
       put_association(page, front, SCTP_COMM_LOST, out);
       if (front.head.length != 0) out.rx_slot = front.head.slot;
-      if (front.head.cause == kUserAbort && front.head.reason != TLR_REASON_LOCAL_ABORT) {
+      if (front.head.cause == kUserAbort && front.head.reason == TLR_REASON_RESET) {
         put_user_abort(front, out);
       }
       return true;

@@ -9,14 +9,14 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from socketlib import lksctp, programs, sides, telecom
+from socketlib import book, lksctp, programs, sides, telecom
 from socketlib.sides import cases, netns, uml
 from lib.cable import Cable
 from lib.capture_check import judged
 from lib.daemon import Daemon, af_packet_port
 
 OURS, KERNEL = '10.9.0.1', '10.9.0.2'
-PROGRAMS = [*programs.ALL, *lksctp.ALL, *telecom.ALL]
+PROGRAMS = [*programs.ALL, *book.ALL, *lksctp.ALL, *telecom.ALL]
 
 
 class Setting:
