@@ -201,15 +201,17 @@ long check_name(Use& use, int fd, const Sending& s, const SendControl& control, 
     begun = error == 0;
     return error == -EALREADY ? 0 : error;
   }
-  if (state == TLS_CONNECTING) return 0;
-  if (state != TLS_ESTABLISHED || (use->shut() & TLS_SHUT_SEND) != 0) return -EADDRNOTAVAIL;
+  const bool connecting = state == TLS_CONNECTING;
+  if (!connecting && state != TLS_ESTABLISHED) return -EADDRNOTAVAIL;
+  if ((use->shut() & TLS_SHUT_SEND) != 0) return -EADDRNOTAVAIL;
   const tls_name peer = read_name(*use->page, use->page->peer);
   sockaddr_in mine{};
   sockaddr_in theirs{};
   std::memcpy(&mine, peer.bytes, sizeof(mine));
   std::memcpy(&theirs, &name, sizeof(theirs));
-  if (mine.sin_port != theirs.sin_port) return -EADDRNOTAVAIL;
   const bool is_primary = std::memcmp(peer.bytes, &name, std::min<size_t>(peer.length, 8)) == 0;
+  if (connecting) return is_primary ? 0 : -EALREADY;  // as connect() to another one
+  if (mine.sin_port != theirs.sin_port) return -EADDRNOTAVAIL;
   return is_primary ? 0 : find_peer(use, fd, name, s.name_length);
 }
 
@@ -249,7 +251,14 @@ long send_first(Use& use, int fd, const Outgoing& message, int flags) {
   long sent = message.length;
   const uint32_t state = use->state();
   if (state == TLS_CONNECTING || state == TLS_ESTABLISHED) {
-    sent = send_on(use, *use, fd, message, flags, true);
+    sent = check_stream(*use, message);
+    if (sent == 0 && !use->rings().fits(message.length)) sent = -EMSGSIZE;
+    // Should it be refused meanwhile, the next association finds a message that is not its own.
+    if (sent == 0) sent = try_to_send(*use, fd, message, false);
+    if (sent == 0)
+      sent = message.length;
+    else if (sent == 1)
+      sent = send_on(use, *use, fd, message, flags, true);
   }
   if (sent >= 0 && (flags & MSG_DONTWAIT) == 0) {
     [[maybe_unused]] const long told_later = wait_until_connected(use, fd);
