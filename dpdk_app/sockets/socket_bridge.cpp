@@ -107,6 +107,8 @@ void SocketBridge::flush() {
 void SocketBridge::make_room(SocketEnd& socket) {
   tls_page& page = socket.page();
   if (load_seq_cst(page.full) == 0) return;
+  // Nothing is writable before it is connected, which is when the ballast goes.
+  if (socket.notes.connecting && !socket.is_member()) return;
   SocketChannel& channel = socket.channel();
   if (socket.notes.alive) {
     if (channel.pending_submissions() != 0) return;

@@ -440,10 +440,10 @@ void SocketBridge::write_limits(SocketEnd& socket, AssocId id, IpAddress peer, u
   store_relaxed(page.max_message_size, static_cast<uint32_t>(largest));
   const uint32_t heads = (peer.is_ipv6() ? 40u : 20u) + 12u + 16u;
   if (mtu > heads) store_relaxed(page.fragment_point, (mtu - heads) & ~3u);
-  store_relaxed(page.worker, config_.worker);
   store_relaxed(page.assoc_index, id.slot);
   store_relaxed(page.assoc_generation, id.generation);
   store_relaxed(page.assoc_id, assoc_id_of(id));
+  store_release(page.worker, config_.worker);  // last: whoever sees it may send
 }
 
 // ---------------------------------------------------------------- what is unread

@@ -142,13 +142,11 @@ Status SocketBridge::connect(TimePoint now, SocketEnd& socket, const ConnectComm
   socket.notes.connecting = true;
   store_relaxed(socket.page().assoc_id, assoc_id_of(result.assoc));
   name_connecting(socket, endpoints_[index].port);
-  if (socket.is_member()) {
-    // Messages may go at once, and wait in the association.
-    AssocStatus begun;
-    const bool known = shard_.status(result.assoc, begun) && !begun.paths.empty();
-    write_limits(socket, result.assoc, command.peers.front(), command.profile.outbound_streams,
-                 known ? begun.paths.front().mtu : 0);
-  }
+  // Messages may go at once, and wait in the association.
+  AssocStatus begun;
+  const bool known = shard_.status(result.assoc, begun) && !begun.paths.empty();
+  write_limits(socket, result.assoc, command.peers.front(), command.profile.outbound_streams,
+               known ? begun.paths.front().mtu : 0);
   store_seq_cst(socket.page().state, TLS_CONNECTING);
   return Status::kOk;
 }

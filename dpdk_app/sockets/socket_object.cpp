@@ -215,6 +215,8 @@ void SocketObject::release() {
 
 int SocketObject::listen(const Rights& rights, int backlog, bool& stops) {
   stops = false;
+  // As on Linux, where a listener that was shut goes on as it is, for ever.
+  if (shut_while_listening_) return EINVAL;
   if (state_ != SocketState::kFresh && state_ != SocketState::kListening) return EINVAL;
   if (backlog == 0) {
     if (state_ == SocketState::kFresh) return EINVAL;
@@ -283,7 +285,7 @@ int SocketObject::plan_association(const Rights& rights, std::span<const uint8_t
   return 0;
 }
 
-int SocketObject::shut_down(int how, bool& receive) const {
+int SocketObject::shut_down(int how, bool& receive) {
   receive = false;
   if (how < SHUT_RD || how > SHUT_RDWR) return EINVAL;
   receive = how != SHUT_WR;
@@ -294,6 +296,7 @@ int SocketObject::shut_down(int how, bool& receive) const {
     case SocketState::kListening:
       if (!receive) return 0;
       receive = false;
+      shut_while_listening_ = true;
       return EOPNOTSUPP;
     default:
       return 0;

@@ -104,7 +104,7 @@ class SocketObject {
   // What connect() will do, but for the profile; binds to a free port where there is none.
   int plan_association(const Rights& rights, std::span<const uint8_t> addresses, ConnectPlan& plan);
   // `receive`: the receiving side is shut from now on, whatever else is answered.
-  int shut_down(int how, bool& receive) const;
+  int shut_down(int how, bool& receive);
   // What SO_REUSEADDR and SO_REUSEPORT are, which only ports know.
   int get_option(int level, int name, const AssociationView* view, uint32_t assoc_id,
                  std::span<const uint8_t> there, size_t room, OptionAnswer& answer);
@@ -149,6 +149,7 @@ class SocketObject {
   SocketOptions options_;
   AssocOptions begun_;  // kConnecting: what the association began with
   uint32_t backlog_ = 0;
+  bool shut_while_listening_ = false;
   IpAddress last_local_;  // what bind() named last
   IpAddress source_;      // where a connect() that failed came from
   IpAddress peer_;

@@ -25,8 +25,11 @@ long listen(Socket& socket, int backlog);
 long accept(Use& use, int fd, sockaddr* name, socklen_t* length, int flags);
 long connect(Use& use, int fd, const sockaddr* name, socklen_t length);
 // To packed addresses in our memory.
-long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id,
-                const sctp_initmsg* init = nullptr);
+long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id);
+// Likewise, but nobody waits; `init`: null, or what SCTP_INIT said.
+long begin_connect_to(Use& use, int fd, const void* names, uint32_t size, const sctp_initmsg* init);
+// As the descriptor says. 0, or why it is not connected, which stays pending.
+long wait_until_connected(Use& use, int fd);
 long shutdown(Socket& socket, int fd, int how);
 // What was sent goes out, and then the association's end.
 long begin_shutdown(Socket& socket);

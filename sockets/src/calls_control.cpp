@@ -188,7 +188,7 @@ long accept(Use& use, int fd, sockaddr* name, socklen_t* length, int flags) {
 }
 
 // Begun; now it is waited for as the descriptor says.
-static long wait_until_connected(Use& use, int fd) {
+long wait_until_connected(Use& use, int fd) {
   Socket& socket = *use;
   bool stray_byte = false;
   if (mirror::does_not_block(fd, 0)) return -EINPROGRESS;  // even if it was quicker than this
@@ -233,14 +233,24 @@ static long begin_connect(const Socket& socket, const void* names, uint32_t size
   return error;
 }
 
-long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id,
-                const sctp_initmsg* init) {
-  if (use->is_front()) return connect_member(use, fd, names, size, assoc_id);
+static void prepare_connect(Use& use, int fd) {
   attachment::ready();
   // Of an attempt that failed: the handle is as it was before it.
   if (use->state() == TLS_FRESH) mirror::take_error(*use, fd);
+}
+
+long begin_connect_to(Use& use, int fd, const void* names, uint32_t size,
+                      const sctp_initmsg* init) {
+  prepare_connect(use, fd);
+  int32_t unused = 0;
+  return begin_connect(*use, names, size, false, init, unused);
+}
+
+long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id) {
+  if (use->is_front()) return connect_member(use, fd, names, size, assoc_id);
+  prepare_connect(use, fd);
   int32_t value = 0;
-  const long error = begin_connect(*use, names, size, assoc_id != nullptr, init, value);
+  const long error = begin_connect(*use, names, size, assoc_id != nullptr, nullptr, value);
   if (assoc_id != nullptr) *assoc_id = value;
   return error != 0 ? error : wait_until_connected(use, fd);
 }

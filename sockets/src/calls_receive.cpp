@@ -363,6 +363,8 @@ long recvmmsg(Use& use, int fd, mmsghdr* messages, unsigned count, int flags, ti
     until.tv_sec += now.tv_sec;
     until.tv_nsec += now.tv_nsec;
   }
+  // As on Linux: before what there is to be read.
+  if (const int error = mirror::take_error(*use, fd); error != 0) return -error;
   unsigned got = 0;
   count = std::min<unsigned>(count, kMaxParts);
   for (; got < count; ++got) {

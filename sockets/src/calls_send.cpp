@@ -62,6 +62,12 @@ long check_state(Socket& socket, int fd) {
   return error != 0 ? -error : -EPIPE;
 }
 
+// A message that begins its association waits in it. On a one-to-one socket, from when there is
+// one.
+bool takes_early(const Socket& socket) {
+  return is_member(socket) || load_acquire(socket.page->worker) != TLS_NO_WORKER;
+}
+
 long check_stream(const Socket& socket, const Outgoing& message) {
   const tls_page& page = *socket.page;
   if (message.stream >= load_relaxed(page.outbound_streams)) return -EINVAL;
@@ -105,7 +111,7 @@ long send_on(Use& use, Socket& socket, int fd, const Outgoing& message, int flag
   for (;;) {
     long result = check_state(socket, fd);
     if (result == 1 && !early) return -EPIPE;
-    if (result == 1 && is_member(socket)) result = 0;
+    if (result == 1 && takes_early(socket)) result = 0;
     if (result == 0) {
       result = check_stream(socket, message);
       if (result == 0 && !socket.rings().fits(message.length)) result = -EMSGSIZE;
@@ -186,26 +192,31 @@ namespace {
 
 // The address of a message on a one-to-one socket: of its peer, or the association is begun with
 // it.
-long check_name(Use& use, int fd, const Sending& s, const SendControl& control) {
+long check_name(Use& use, int fd, const Sending& s, const SendControl& control, bool& begun) {
   if (s.name == nullptr) return 0;
   sockaddr_storage name;
   long error = fetch_name(s, name);
   if (error != 0) return error;
   const uint32_t state = use->state();
   if (state == TLS_FRESH) {
-    error = connect_to(use, fd, &name, s.name_length, nullptr,
-                       control.has_init ? &control.init : nullptr);
-    return error == -EINPROGRESS || error == -EALREADY ? 0 : error;
+    error = check_parts(s);
+    if (error != 0) return error;
+    error =
+        begin_connect_to(use, fd, &name, s.name_length, control.has_init ? &control.init : nullptr);
+    begun = error == 0;
+    return error == -EALREADY ? 0 : error;
   }
-  if (state == TLS_CONNECTING) return 0;
-  if (state != TLS_ESTABLISHED || (use->shut() & TLS_SHUT_SEND) != 0) return -EADDRNOTAVAIL;
+  const bool connecting = state == TLS_CONNECTING;
+  if (!connecting && state != TLS_ESTABLISHED) return -EADDRNOTAVAIL;
+  if ((use->shut() & TLS_SHUT_SEND) != 0) return -EADDRNOTAVAIL;
   const tls_name peer = read_name(*use->page, use->page->peer);
   sockaddr_in mine{};
   sockaddr_in theirs{};
   std::memcpy(&mine, peer.bytes, sizeof(mine));
   std::memcpy(&theirs, &name, sizeof(theirs));
-  if (mine.sin_port != theirs.sin_port) return -EADDRNOTAVAIL;
   const bool is_primary = std::memcmp(peer.bytes, &name, std::min<size_t>(peer.length, 8)) == 0;
+  if (connecting) return is_primary ? 0 : -EALREADY;  // as connect() to another one
+  if (mine.sin_port != theirs.sin_port) return -EADDRNOTAVAIL;
   return is_primary ? 0 : find_peer(use, fd, name, s.name_length);
 }
 
@@ -240,6 +251,26 @@ Outgoing outgoing(const Socket& socket, const Sending& s, const SendControl& con
 
 namespace {
 
+// As on Linux the message is the association's then, and how that ends is the next call's to tell.
+long send_first(Use& use, int fd, const Outgoing& message, int flags) {
+  long sent = message.length;
+  const uint32_t state = use->state();
+  if (state == TLS_CONNECTING || state == TLS_ESTABLISHED) {
+    sent = check_stream(*use, message);
+    if (sent == 0 && !use->rings().fits(message.length)) sent = -EMSGSIZE;
+    // Should it be refused meanwhile, the next association finds a message that is not its own.
+    if (sent == 0) sent = try_to_send(*use, fd, message, false);
+    if (sent == 0)
+      sent = message.length;
+    else if (sent == 1)
+      sent = send_on(use, *use, fd, message, flags, true);
+  }
+  if (sent >= 0 && (flags & MSG_DONTWAIT) == 0) {
+    [[maybe_unused]] const long told_later = wait_until_connected(use, fd);
+  }
+  return sent;
+}
+
 long send_checked(Use& use, int fd, Sending& s) {
   const bool one_to_one = use->page->type == SOCK_STREAM;
   if (one_to_one && use->state() == TLS_LISTENING) return -EPIPE;
@@ -248,12 +279,14 @@ long send_checked(Use& use, int fd, Sending& s) {
   if (error == 0) error = check_message(*use, s, control);
   if (error == 0 && use->is_front()) return send_many(use, fd, s, control);
   if (!one_to_one) s.name = nullptr;  // peeled off: there is but one
-  if (error == 0) error = check_name(use, fd, s, control);
+  bool begun = false;
+  if (error == 0) error = check_name(use, fd, s, control, begun);
   if (error == 0) error = check_parts(s);
   if (error != 0) return error;
   const Outgoing message = outgoing(*use, s, control);
   const uint16_t flags = control.info.sinfo_flags;
   if ((flags & (SCTP_EOF | SCTP_ABORT)) != 0) return end_one(*use, fd, message, flags);
+  if (begun) return send_first(use, fd, message, s.flags);
   return send_on(use, *use, fd, message, s.flags, s.name != nullptr || !one_to_one);
 }
 

@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Random walks of socket calls: the kernel has to agree with itself, or walks tell nothing. Whether
-Trunkline agrees is asked by hand, as long as walks meet differences that differences.toml explains
-in scripts alone: tests/sockets/walk.py --seed 1 --count 200."""
+"""Random walks of socket calls: the kernel has to agree with itself, or walks tell nothing, and
+Trunkline with the kernel. More of them by hand: tests/sockets/walk.py --seed 1 --count 2000."""
 import pathlib
 import sys
 import threading
@@ -13,6 +12,7 @@ from socketlib import compare, sides, walks
 from socketlib.sides import cases, uml
 
 ALONE = 40
+OURS = 120
 
 
 def at_once(*jobs):
@@ -59,5 +59,16 @@ def case_kernel_agrees_with_itself(t):
     second.stop()
 
 
+def case_trunkline_agrees_with_the_kernel(t):
+    if why := sides.no_preload():
+        raise cases.Skip(why)
+    kernel, ours = sides.Kernel(t.log('kernel')), sides.Trunkline(t.log('ours'))
+    known = compare.load(HERE / 'differences.toml')
+    judge(t, kernel, ours, [walks.walk(seed) for seed in range(1, OURS + 1)], known)
+    ours.stop()
+    kernel.stop()
+
+
 if __name__ == '__main__':
-    cases.main(__doc__, [case_kernel_agrees_with_itself], needs=uml.missing, timeout=900)
+    cases.main(__doc__, [case_kernel_agrees_with_itself, case_trunkline_agrees_with_the_kernel],
+               needs=uml.missing, timeout=900)
