@@ -199,6 +199,7 @@ TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
       entry.flags = TLR_FAILED_STARTED;
       socket->notify(entry, nullptr);
       entry.kind = TLR_LOST;  // by the peer's user, who said nothing
+      entry.reason = TLR_REASON_RESET;
       socket->notify(entry, nullptr);
     }
   });

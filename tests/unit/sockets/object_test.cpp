@@ -262,14 +262,22 @@ TEST_F(ObjectTest, Listening) {
   EXPECT_EQ(listen(*socket, -1), 0);
   EXPECT_EQ(socket->backlog(), world.max_backlog);
   EXPECT_EQ(connect(*socket), EISCONN);
-  EXPECT_EQ(shut(*socket, SHUT_WR), 0);
-  EXPECT_EQ(shut(*socket, SHUT_RD), EOPNOTSUPP);
-  EXPECT_EQ(shut(*socket, 3), EINVAL);
   bool stops = false;
   EXPECT_EQ(socket->listen(rights, 0, stops), 0);
   EXPECT_TRUE(stops);
   EXPECT_EQ(socket->state(), SocketState::kFresh);
   EXPECT_EQ(connect(*socket), 0);
+}
+
+// As on Linux, it goes on as it is, for ever.
+TEST_F(ObjectTest, AListenerThatWasShutListensOn) {
+  auto socket = make();
+  EXPECT_EQ(listen(*socket, 7), 0);
+  EXPECT_EQ(shut(*socket, SHUT_WR), 0);
+  EXPECT_EQ(shut(*socket, SHUT_RD), EOPNOTSUPP);
+  EXPECT_EQ(shut(*socket, 3), EINVAL);
+  EXPECT_EQ(listen(*socket, 0), EINVAL);
+  EXPECT_EQ(socket->state(), SocketState::kListening);
 }
 
 TEST_F(ObjectTest, Connecting) {
