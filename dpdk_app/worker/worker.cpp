@@ -19,9 +19,9 @@ constexpr uint64_t kHousekeepingTurns = 64;
 constexpr Duration kNeighbourPeriod = milliseconds(100);
 constexpr uint32_t kSpinTurns = 64;  // turns without work before the first wait
 // Ports have no interrupts: what they receive waits for the end of a rest.
-constexpr Duration kTraffic = milliseconds(200);          // since the last work
-constexpr Duration kShortestWait = microseconds(5);       // under traffic: as long as there has been
-constexpr Duration kLongestWait = microseconds(100);      // nothing to do, between these two
+constexpr Duration kTraffic = milliseconds(200);      // since the last work
+constexpr Duration kShortestWait = microseconds(5);   // under traffic: as long as there has been
+constexpr Duration kLongestWait = microseconds(100);  // nothing to do, between these two
 constexpr Duration kLongestIdleWait = microseconds(500);  // associations, but no traffic
 constexpr Duration kLongestQuietWait = milliseconds(5);   // no association
 

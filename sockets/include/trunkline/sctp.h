@@ -8,7 +8,8 @@
  * it to libc, so that one code may serve both.
  *
  * $TRUNKLINE_SOCKET names the daemon (default /run/trunkline/sockets.sock). One-to-one
- * sockets (SOCK_STREAM) and one-to-many ones (SOCK_SEQPACKET). Programs that can't be changed use trunkline-run instead.
+ * sockets (SOCK_STREAM) and one-to-many ones (SOCK_SEQPACKET). Programs that can't be changed use
+ * trunkline-run instead.
  *
  * All functions may be called by any thread. Those that wait are cancellation points.
  */

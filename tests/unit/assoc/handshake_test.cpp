@@ -36,8 +36,8 @@ TEST_F(Handshake, FourWays) {
   EXPECT_EQ(at_z.paths[0].state, PathState::kActive);
 }
 
-// RFC 5061 section 4.2.6, RFC 6458 section 6.1.6: both sides hear what the other one says, if it says
-// anything.
+// RFC 5061 section 4.2.6, RFC 6458 section 6.1.6: both sides hear what the other one says, if it
+// says anything.
 TEST_F(Handshake, EachHearsOfTheOthersAdaptationLayer) {
   a_setup.profile.adaptation = 88;
   z_setup.profile.adaptation = 0xffffffff;
