@@ -75,8 +75,8 @@ class Bar:
 
 def trips_to_spare(rows):
     """Microseconds by which a round trip through sockets is shorter than it may be."""
-    row = stats.find(rows, 'sockets/ping-pong', 'round_trip', RING)
-    calls = stats.median_of(rows, 'sockets/ping-pong', 'two_system_calls')
+    row = stats.find(rows, 'socket/ping-pong', 'round_trip', RING)
+    calls = stats.median_of(rows, 'socket/ping-pong', 'two_system_calls')
     return 2 * row['peer_median'] + calls - row['median'] if row and calls is not None else None
 
 
@@ -119,19 +119,19 @@ BARS = [
     Bar('the same, 1000-byte messages', ratio('link/1000/loss-1/delay-10ms', 'goodput'), times, 1.0,
         1.5),
     Bar('one socket, 100-byte messages: against the ring API',
-        ratio('sockets/stream/100', PER_SECOND, RING), percent, 0.5),
-    Bar('the same, 1000-byte messages', ratio('sockets/stream/1000', PER_SECOND, RING), percent, 0.5),
+        ratio('socket/stream/100', PER_SECOND, RING), percent, 0.5),
+    Bar('the same, 1000-byte messages', ratio('socket/stream/1000', PER_SECOND, RING), percent, 0.5),
     Bar("round trips through sockets: shorter than twice the ring API's and two system calls by",
         trips_to_spare, number('us'), 0),
     Bar('iperf3 --sctp, 1000-byte messages: against usrsctp',
-        ratio('sockets/iperf3/1000', PER_SECOND), times, 3),
-    Bar('the same, 64 KiB', ratio('sockets/iperf3/65536', PER_SECOND), times, 3),
+        ratio('socket/iperf3/1000', PER_SECOND), times, 3),
+    Bar('the same, 64 KiB', ratio('socket/iperf3/65536', PER_SECOND), times, 3),
     Bar('one socket beside ten thousand idle ones: against one alone',
-        ratio('sockets/idle', PER_SECOND, 'alone'), percent, 0.95),
+        ratio('socket/idle', PER_SECOND, 'alone'), percent, 0.95),
     Bar('resident memory of an idle socket, daemon and program',
-        median('sockets/idle', 'resident_each'), number('B'), 24 * 1024, None, True),
+        median('socket/idle', 'resident_each'), number('B'), 24 * 1024, None, True),
     Bar('the ring API where sockets are offered and not used: against where they are not',
-        ratio('sockets/unused', PER_SECOND, 'without'), percent, 0.97),
+        ratio('socket/unused', PER_SECOND, 'without'), percent, 0.97),
 ]
 HEADINGS = ('case', 'at least', 'aim', 'measured', 'verdict')
 

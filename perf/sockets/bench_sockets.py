@@ -3,13 +3,13 @@
 """Programs on the sockets API (preloaded) at two daemons that memif joins, beside clients on the ring
 API (trunkload) at the same two. Places and profile as in e2e/rate.
 
-  sockets/stream/SIZE      one socket, one direction, as fast as it goes
-  sockets/ping-pong        round trips of 100 bytes, one at a time; and what two system calls cost
-  sockets/iperf3/SIZE      iperf3 --sctp; the peer is the two processes of usrsctp of e2e/rate
-  sockets/idle             a stream alone, and beside ten thousand accepted sockets that do nothing, or
+  socket/stream/SIZE      one socket, one direction, as fast as it goes
+  socket/ping-pong        round trips of 100 bytes, one at a time; and what two system calls cost
+  socket/iperf3/SIZE      iperf3 --sctp; the peer is the two processes of usrsctp of e2e/rate
+  socket/idle             a stream alone, and beside ten thousand accepted sockets that do nothing, or
                            as many as the limit of open files allows (a daemon has two for each);
                            resident memory of one of these, of daemon and program at the accepting side
-  sockets/unused           clients on the ring API at daemons that offer sockets which nobody uses,
+  socket/unused           clients on the ring API at daemons that offer sockets which nobody uses,
                            beside daemons without
 """
 import json
@@ -171,10 +171,10 @@ def unused(case, scale, folder):
         processes.run_cleanups()
 
 
-CASES = {'sockets/stream/100': stream(100), 'sockets/stream/1000': stream(1000),
-         'sockets/ping-pong': ping_pong,
-         'sockets/iperf3/1000': iperf3(1000), 'sockets/iperf3/65536': iperf3(65536),
-         'sockets/idle': idle, 'sockets/unused': unused}
+CASES = {'socket/stream/100': stream(100), 'socket/stream/1000': stream(1000),
+         'socket/ping-pong': ping_pong,
+         'socket/iperf3/1000': iperf3(1000), 'socket/iperf3/65536': iperf3(65536),
+         'socket/idle': idle, 'socket/unused': unused}
 
 
 def missing():
