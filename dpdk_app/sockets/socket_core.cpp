@@ -92,7 +92,7 @@ void SocketCore::watch(int fd, std::function<void()> ready) {
 
 void SocketCore::poll(milliseconds patience) {
   if (!handshakes_.empty() || !lingering_.empty()) patience = std::min(patience, milliseconds(20));
-  if (!ended_members_.empty()) patience = std::min(patience, milliseconds(50));
+  if (!ended_members_.empty()) patience = std::min(patience, kSweepPeriod);
   epoll_event events[64];
   const int n = epoll_wait(epoll_fd_, events, 64, static_cast<int>(patience.count()));
   // What workers told comes before what programs ask: they may have seen it already.

@@ -201,6 +201,8 @@ class SocketCore {
   void hand_out(Socket& listener, Socket& fresh);
   void flush_queue(Socket& listener);
 
+  static constexpr std::chrono::milliseconds kSweepPeriod{20};
+
   SocketServerConfig config_;
   SecureRandom random_;
   PortBook ports_;
@@ -223,7 +225,8 @@ class SocketCore {
   std::unordered_map<uint64_t, uint64_t> by_cookie_;  // serials
   std::unordered_map<uint32_t, Use> uses_;            // by uid
   std::vector<Waiting> waiting_binds_;
-  std::vector<uint64_t> lingering_;      // serials
+  std::vector<uint64_t> lingering_;  // serials
+  Clock::time_point next_sweep_{};
   std::vector<uint64_t> ended_members_;  // serials of those that may have something to be read
   std::vector<std::function<void()>> others_;
   uint64_t next_id_ = 1;

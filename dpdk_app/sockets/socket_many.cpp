@@ -226,8 +226,13 @@ void SocketCore::end_member(Socket& member) {
   if (!member.closing) ended_members_.push_back(member.serial);
 }
 
+// Now and then: whoever leaves thousands of them unread must not make each request wait for a look
+// at all.
 void SocketCore::sweep_members() {
   if (ended_members_.empty()) return;
+  const Clock::time_point now = Clock::now();
+  if (now < next_sweep_) return;
+  next_sweep_ = now + kSweepPeriod;
   std::vector<Socket*> read;
   std::erase_if(ended_members_, [&](uint64_t serial) {
     Socket* const member = find(serial);
