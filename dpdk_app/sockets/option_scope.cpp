@@ -12,13 +12,13 @@
 namespace trunkline::sockets {
 namespace {
 
-constexpr size_t kNone = SIZE_MAX;
+constexpr size_t kNoAddress = SIZE_MAX;
 
 struct Place {
   int name;
-  size_t id = 0;           // where the association's id lies
-  bool many = false;       // setsockopt() takes SCTP_CURRENT_ASSOC and SCTP_ALL_ASSOC
-  size_t address = kNone;  // where an address of the peer lies that says as much as the id
+  size_t id = 0;                // where the association's id lies
+  bool many = false;            // setsockopt() takes SCTP_CURRENT_ASSOC and SCTP_ALL_ASSOC
+  size_t address = kNoAddress;  // where an address of the peer lies that says as much as the id
   // An address that is known needs no id: Linux looks for it first.
   enum : uint8_t { kNever, kToSet, kAlways } address_alone = kNever;
 };
@@ -106,7 +106,7 @@ OptionScope scope_of(int level, int name, std::span<const uint8_t> value, bool s
   const size_t alone = address_alone(*place, value, set);
   switch (id) {
     case SCTP_FUTURE_ASSOC:
-      if (place->address == kNone || value.size() < place->address) return out;
+      if (place->address == kNoAddress || value.size() < place->address) return out;
       out.address = place->address;
       if (!means_all(value.subspan(place->address))) out.whose = OptionScope::kPeer;
       return out;
