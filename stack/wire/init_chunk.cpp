@@ -93,8 +93,8 @@ bool read_parameter(InitChunk& init, const ParameterView& parameter, bool is_ack
       if (!understood.has(Feature::kPartialReliability)) handle_unknown(init, parameter);
       return true;
     case ParameterType::kAdaptationLayer:
-      if (value.size() != 4) return false;
-      init.adaptation = load_be32(value.data());
+      // Nothing hangs on it here: of another size it is no word of the layer above.
+      if (value.size() == 4) init.adaptation = load_be32(value.data());
       return true;
     case ParameterType::kHeartbeatInfo:  // has no place here
       break;

@@ -176,7 +176,7 @@ TEST_F(CveClass3WithoutAssociation, ParametersAreReportedOrSkippedAndNothingElse
       {0xc003, true},   // Error Cause Indication
       {0xc004, true},   // Set Primary Address
       {0xc005, true},   // Success Indication
-      {0xc006, true},   // Adaptation Layer Indication
+      {0xc006, false},  // Adaptation Layer Indication, which is known
       {0xc000, true},   // FORWARD-TSN-SUPPORTED
   };
   for (const auto& [type, reported] : parameters) {
