@@ -186,6 +186,8 @@ class SocketCore {
   void peel_off(Process& process, Socket& front, uint32_t id);
   void peeled_off(Ticket ticket, uint64_t serial);
   [[nodiscard]] bool get_of_member(Process& process, Socket& front, const Request& request);
+  void at_member(Process& process, Socket* member, const Request& request,
+                 void (SocketCore::*call)(Process&, Socket&, const Request&));
   [[nodiscard]] static bool lists_members(int name);
   void list_members(Ticket ticket, const std::vector<uint32_t>& ids, int name, size_t room);
   int set_at(Socket& member, int level, int name, std::span<const uint8_t> value);

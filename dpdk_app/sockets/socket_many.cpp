@@ -318,22 +318,25 @@ bool SocketCore::get_of_member(Process& process, Socket& front, const Request& r
       list_members(process.id, front.members.ids(), head.b, head.length);
       return true;
   }
-  if (member == nullptr) {
-    answer(process.id, EINVAL);
-  } else if (is_behind(*member)) {
-    workers_.wait_for(member->worker,
-                      [this, ticket = process.id, serial = member->serial, head,
-                       body = std::vector<uint8_t>(request.body.begin(), request.body.end())] {
-                        const auto asker = processes_.find(ticket);
-                        Socket* const again = find(serial);
-                        if (asker == processes_.end()) return;
-                        if (again == nullptr) return answer(ticket, EINVAL);
-                        get_option(*asker->second, *again, {head, body, -1});
-                      });
-  } else {
-    get_option(process, *member, request);
-  }
+  at_member(process, member, request, &SocketCore::get_option);
   return true;
+}
+
+// Null: there is no such association. What its worker knows more of it than this thread is waited
+// for: the program has seen it in the member's page.
+void SocketCore::at_member(Process& process, Socket* member, const Request& request,
+                           void (SocketCore::*call)(Process&, Socket&, const Request&)) {
+  if (member == nullptr) return answer(process.id, EINVAL);
+  if (!is_behind(*member)) return (this->*call)(process, *member, request);
+  workers_.wait_for(member->worker,
+                    [this, call, ticket = process.id, serial = member->serial, head = request.head,
+                     body = std::vector<uint8_t>(request.body.begin(), request.body.end())] {
+                      const auto asker = processes_.find(ticket);
+                      Socket* const again = find(serial);
+                      if (asker == processes_.end()) return;
+                      if (again == nullptr) return answer(ticket, EINVAL);
+                      (this->*call)(*asker->second, *again, {head, body, -1});
+                    });
 }
 
 bool SocketCore::lists_members(int name) {
@@ -402,11 +405,7 @@ bool SocketCore::set_of_member(Process& process, Socket& front, const Request& r
       return true;
     }
   }
-  if (member == nullptr) {
-    answer(process.id, EINVAL);
-  } else {
-    set_option(process, *member, request);
-  }
+  at_member(process, member, request, &SocketCore::set_option);
   return true;
 }
 

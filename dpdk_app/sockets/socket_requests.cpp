@@ -163,9 +163,12 @@ void SocketCore::begin_listening(Socket& socket, std::function<void(Status)> don
   set_state(socket, TLS_LISTENING);
   ++socket.listening_at;
   const uint64_t serial = socket.serial;
-  // One more than the program's number may wait, as on Linux.
-  workers_.listen(socket.listens, serial, socket.object->backlog() + 1, socket.profile,
-                  socket.end->pair_fd(), [this, serial, done = std::move(done)](Status status) {
+  // One more than the program's number may wait, as on Linux; nobody accepts the associations of a
+  // one-to-many socket, and what lies in its pair are tokens.
+  const bool many = socket.end->is_front();
+  workers_.listen(socket.listens, serial, many ? config_.max_backlog : socket.object->backlog() + 1,
+                  socket.profile, many ? -1 : socket.end->pair_fd(),
+                  [this, serial, done = std::move(done)](Status status) {
                     if (Socket* const again = find(serial)) --again->listening_at;
                     done(status);
                   });

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One-to-many sockets at the sockets thread: which association a request means, how one begins, is
 // peeled off, and goes; and the parts that know it.
+#include <sched.h>
+
 #include <cstring>
 
 #include "server_fixture.h"
@@ -228,6 +230,41 @@ TEST_F(ManyRequests, OptionsFindTheirAssociation) {
   uint32_t number = 0;
   EXPECT_EQ(client->get(IPPROTO_SCTP, SCTP_GET_ASSOC_NUMBER, number), 0);
   EXPECT_EQ(number, 1u);
+}
+
+// What lies unread at the front is no connection that waits, and there is no backlog.
+TEST_F(ManyRequests, AnyNumberOfPeersComesInWhateverIsUnread) {
+  start();
+  auto server = listening();
+  std::vector<std::unique_ptr<ProgramSocket>> clients, members;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(make_front(*left));
+    members.push_back(adopt(*left, member(*clients.back(), TLS_BEGIN, ipv4("10.1.0.2", 3868))));
+    ASSERT_NE(members.back(), nullptr);
+    ASSERT_TRUE(members.back()->holder->send("unread"));
+  }
+  for (const auto& one : members) EXPECT_TRUE(one->wait_for(TLS_ESTABLISHED));
+  EXPECT_TRUE(waits_for_sockets(1, 9));
+  for (const auto& one : members) EXPECT_EQ(one->state(), static_cast<uint32_t>(TLS_ESTABLISHED));
+}
+
+// The page says so before the sockets thread knows.
+TEST_F(ManyRequests, OptionsAreSetAsSoonAsThePageSaysThatItIsUp) {
+  start();
+  auto server = listening();
+  const auto to = ipv4("10.1.0.2", 3868);
+  for (int i = 0; i < 40; ++i) {
+    auto client = make_front(*left);
+    const Answer begun = member(*client, TLS_BEGIN, to);
+    auto mine = adopt(*left, begun);
+    ASSERT_NE(mine, nullptr);
+    while (mine->state() == TLS_CONNECTING) sched_yield();
+    sctp_paddrparams value{};
+    value.spp_assoc_id = begun.value;
+    std::memcpy(&value.spp_address, to.data(), to.size());
+    value.spp_pathmaxrxt = 3;
+    EXPECT_EQ(client->set(IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, bytes_of(value)), 0);
+  }
 }
 
 // ---------------------------------------------------------------- the parts
