@@ -62,7 +62,7 @@ class Stage : public SocketTest {
       case 8:
         return use_handle(in);
       case 9:
-        hostile_.client->operation(static_cast<tlr_operation>(in.take(1)));
+        hostile_.client->operation(static_cast<uint8_t>(in.take(1)));
         return;
       case 10:
         net.loss = in.take(1) % 4 * 50;

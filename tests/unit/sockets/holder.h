@@ -77,9 +77,9 @@ class Holder : public RingEnd {
     store_seq_cst(shared_->submission_produced.value, at + 1);
     kick();
   }
-  void operation(tlr_operation op) {
+  void operation(uint8_t op) {  // enum tlr_operation, if it is one
     tlr_submission out{};
-    out.op = static_cast<uint8_t>(op);
+    out.op = op;
     out.slot = TLR_NO_SLOT;
     submit(out);
   }
