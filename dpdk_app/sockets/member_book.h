@@ -35,7 +35,9 @@ class MemberBook {
   // In the order of their ids.
   [[nodiscard]] std::vector<uint32_t> ids() const;
   [[nodiscard]] std::vector<uint64_t> serials() const;
-  [[nodiscard]] bool empty() const { return serials().empty(); }
+  [[nodiscard]] bool empty() const {
+    return std::ranges::all_of(members_, [](const auto& one) { return one.second.peeled_off; });
+  }
 
  private:
   struct Peer {

@@ -328,15 +328,7 @@ void SocketCore::at_member(Process& process, Socket* member, const Request& requ
                            void (SocketCore::*call)(Process&, Socket&, const Request&)) {
   if (member == nullptr) return answer(process.id, EINVAL);
   if (!is_behind(*member)) return (this->*call)(process, *member, request);
-  workers_.wait_for(member->worker,
-                    [this, call, ticket = process.id, serial = member->serial, head = request.head,
-                     body = std::vector<uint8_t>(request.body.begin(), request.body.end())] {
-                      const auto asker = processes_.find(ticket);
-                      Socket* const again = find(serial);
-                      if (asker == processes_.end()) return;
-                      if (again == nullptr) return answer(ticket, EINVAL);
-                      (this->*call)(*asker->second, *again, {head, body, -1});
-                    });
+  dispatch_later(process, *member, request);
 }
 
 bool SocketCore::lists_members(int name) {

@@ -37,13 +37,16 @@ long check_message(const Socket& socket, const Sending& s, const SendControl& co
   return 0;
 }
 
-// A payload that begins at null; wild ones are not seen here.
+}  // namespace
+
 long check_parts(const Sending& s) {
   for (size_t i = 0; i < s.count; ++i) {
     if (s.parts[i].iov_base == nullptr && s.parts[i].iov_len != 0) return -EFAULT;
   }
   return 0;
 }
+
+namespace {
 
 bool is_member(const Socket& socket) {
   return load_relaxed(socket.page->front) != TLS_NO_FRONT;

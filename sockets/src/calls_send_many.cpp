@@ -23,6 +23,10 @@ uint32_t pack_names(const sockaddr_storage& name, const SendControl& control, ui
   std::memcpy(to, &name, size);
   in_port_t port = 0;
   std::memcpy(&port, to + offsetof(sockaddr_in, sin_port), sizeof(port));
+  const auto append = [&](const auto& at) {
+    std::memcpy(to + size, &at, sizeof(at));
+    size += sizeof(at);
+  };
   for (uint32_t i = 0; i < control.address_count; ++i) {
     const SendControl::Address& more = control.addresses[i];
     if (more.family == AF_INET) {
@@ -30,15 +34,13 @@ uint32_t pack_names(const sockaddr_storage& name, const SendControl& control, ui
       at.sin_family = AF_INET;
       at.sin_port = port;
       std::memcpy(&at.sin_addr, more.bytes, sizeof(at.sin_addr));
-      std::memcpy(to + size, &at, sizeof(at));
-      size += sizeof(at);
+      append(at);
     } else {
       sockaddr_in6 at{};
       at.sin6_family = AF_INET6;
       at.sin6_port = port;
       std::memcpy(&at.sin6_addr, more.bytes, sizeof(at.sin6_addr));
-      std::memcpy(to + size, &at, sizeof(at));
-      size += sizeof(at);
+      append(at);
     }
   }
   return size;
@@ -87,13 +89,6 @@ long find_by_id(Socket& front, const SendControl& control, Member& out) {
   if (id <= SCTP_ALL_ASSOC || static_cast<int32_t>(id) < 0) return -EPIPE;
   const long found = members::with_id(front, id, out);
   return found == -ENOENT ? -EPIPE : found;
-}
-
-long check_parts(const Sending& s) {
-  for (size_t i = 0; i < s.count; ++i) {
-    if (s.parts[i].iov_base == nullptr && s.parts[i].iov_len != 0) return -EFAULT;
-  }
-  return 0;
 }
 
 long send_to(Use& use, Member& member, int fd, const Sending& s, const SendControl& control) {

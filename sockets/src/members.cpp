@@ -132,7 +132,9 @@ long keep(Socket& front, int memory_fd, Member& out) {
   if (before != nullptr) descriptors::drop(*before);
   uint32_t top = load_acquire(table->top);
   if (index < top) return 0;
-  sweep(front, *table);
+  // Now and then: each that is new would otherwise make a look at all.
+  constexpr uint32_t kSweepEvery = 256;
+  if (index / kSweepEvery != top / kSweepEvery) sweep(front, *table);
   while (index >= top && !__atomic_compare_exchange_n(&table->top, &top, index + 1, false,
                                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
   }

@@ -23,6 +23,8 @@ struct Sending {
   bool is_write = false;
 };
 
+// A payload that begins at null; wild ones are not seen here.
+[[nodiscard]] long check_parts(const Sending& s);
 // The message as `socket` sends it, with its defaults for what was not said.
 [[nodiscard]] Outgoing outgoing(const Socket& socket, const Sending& s, const SendControl& control);
 // The program's address in our memory: of a family and length that there are.
