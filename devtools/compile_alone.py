@@ -48,10 +48,10 @@ def sources(root, build):
 
 
 def nearest(header, known):
-    """The flags of a source that is as near as any to the header, of its language."""
+    """The flags of a source that is as near as any to the header, of its language: its own, at best."""
     def distance(path):
         common = len(os.path.commonpath([path, header]))
-        return -common, len(path.parts), str(path)
+        return -common, path.stem != header.stem, len(path.parts), str(path)
     alike = [path for path in known if path.suffix == '.cpp'] or list(known)
     return known[min(alike, key=distance)]
 
@@ -100,6 +100,8 @@ def self_test():
     plants = {'complete.h': ('#pragma once\n#include <string>\nstd::string f();\n', True),
               'lives_on_others.h': ('#pragma once\nstd::string g();\n', False),
               'without_guard.h': ('struct Twice {};\n', False),
+              'flags_of_its_own.h': ('#pragma once\n#ifndef OWN\n#error\n#endif\n', True),
+              'flags_of_its_own.cpp': ('#include "flags_of_its_own.h"\n', True),
               'complete.cpp': ('#include "complete.h"\nstd::string f() { return {}; }\n', True),
               'lives_on_others.cpp': ('#include "complete.h"\nstd::vector<int> h() { return {}; }\n', False)}
     wrong = []
@@ -115,7 +117,8 @@ def self_test():
             (root / 'stack' / name).write_text(text)
         (build / 'compile_commands.json').write_text(json.dumps([
             {'directory': str(build), 'file': f'../stack/{name}',
-             'command': f'g++ -I../stack -std=c++20 -O2 -MD -MF x.d -o x.o -c ../stack/{name}'}
+             'command': f'g++ -I../stack -std=c++20 -O2 {"-DOWN" if "own" in name else "-DNOT"} -MD -MF x.d '
+                        f'-o x.o -c ../stack/{name}'}
             for name in plants if name.endswith('.cpp')]))
         count, failed = run(root, build)
         names = {name.removeprefix('stack/') for name, _ in failed}

@@ -45,7 +45,7 @@ class Suite:
     everything: bool = False  # build the folder's every target first
     parallel: bool = True  # may run beside others of its suite
     beside: str = ''       # 'waits' or 'computes': each runs beside the suites of the other kind
-    timeout: int = 300     # seconds for one program or script
+    timeout: int = 900     # seconds for one program or script: several times what it takes alone
     env: dict = dataclasses.field(default_factory=dict)
 
 
@@ -66,23 +66,26 @@ SUITES = [
     CHECKS,
     Suite('unit', 'gtest', 'build', 'tests/unit', everything=True),
     LAYERS,
-    Suite('sim', 'gtest', 'build', 'tests/sim', timeout=600, beside='computes'),
+    Suite('sim', 'gtest', 'build', 'tests/sim', timeout=1800, beside='computes'),
     # The folder is configured without DPDK: that everything else builds so, and knows nothing of it.
     Suite('stack-alone', 'script', 'build-asan', beside='computes',
           scripts=('devtools/check_layers.py --without-dpdk build-asan',)),
-    Suite('sim-asan', 'gtest', 'build-asan', 'tests/sim', timeout=600, env=SANITIZERS,
+    Suite('sim-asan', 'gtest', 'build-asan', 'tests/sim', timeout=1800, env=SANITIZERS,
           beside='computes'),
+    # How many instructions a message takes: counted, so that it does not matter what else runs.
+    Suite('instructions', 'script', 'build', targets=('perf/bench_bare', 'perf/bench_ring'), beside='computes',
+          scripts=('devtools/instructions.py --check',)),
     Suite('harness', 'script', 'build', scripts=('tests/e2e/harness_*.py',), parallel=False,
           beside='waits'),
     # Most of their time is waiting, so they run side by side; each has namespaces of its own.
-    Suite('interop', 'script', 'build', timeout=600, beside='waits',
+    Suite('interop', 'script', 'build', beside='waits',
           scripts=('tests/e2e/interop_*.py ipv4 stops', 'tests/e2e/interop_*.py ipv6 stops')),
     Suite('e2e', 'script', 'build', scripts=('tests/e2e/test_*.py',), parallel=False, beside='waits'),
     # The same with two workers, and with two and every packet at the wrong one first.
-    Suite('interop-2', 'script', 'build', timeout=600, env={'TRUNKLINE_WORKERS': '2'}, beside='waits',
+    Suite('interop-2', 'script', 'build', env={'TRUNKLINE_WORKERS': '2'}, beside='waits',
           scripts=('tests/e2e/interop_kernel.py ipv4 stops',
                    'tests/e2e/interop_usrsctp.py ipv6 stops')),
-    Suite('interop-wrong', 'script', 'build', timeout=600, beside='waits',
+    Suite('interop-wrong', 'script', 'build', beside='waits',
           env={'TRUNKLINE_WORKERS': '2,misdirect'},
           scripts=('tests/e2e/interop_kernel.py ipv6 stops',
                    'tests/e2e/interop_usrsctp.py ipv4 stops')),
@@ -91,26 +94,26 @@ SUITES = [
     Suite('e2e-wrong', 'script', 'build', scripts=('tests/e2e/test_daemon_*.py',), parallel=False,
           env={'TRUNKLINE_WORKERS': '2,misdirect'}, beside='waits'),
     # Scripts of calls, random walks, programs: on the kernel and on our sockets. Waiting, mostly.
-    Suite('sockets', 'script', 'build', scripts=('tests/sockets/test_*.py',), timeout=900,
+    Suite('sockets', 'script', 'build', scripts=('tests/sockets/test_*.py',), timeout=1800,
           parallel=False, beside='waits'),
     Suite('sockets-2', 'script', 'build',
           scripts=('tests/sockets/test_programs.py ours kernel_serves',
                    'tests/sockets/test_daemon_end.py'),
-          timeout=900, env={'TRUNKLINE_WORKERS': '2'}, parallel=False, beside='waits'),
-    Suite('sockets-wrong', 'script', 'build', timeout=900, env={'TRUNKLINE_WORKERS': '2,misdirect'},
+          timeout=1800, env={'TRUNKLINE_WORKERS': '2'}, parallel=False, beside='waits'),
+    Suite('sockets-wrong', 'script', 'build', timeout=1800, env={'TRUNKLINE_WORKERS': '2,misdirect'},
           scripts=('tests/sockets/test_programs.py ours kernel_serves',
                    'tests/sockets/test_daemon_end.py',
                    'tests/sockets/test_scripts.py ours_life ours_data ours_processes'),
           parallel=False, beside='waits'),
     Suite('unit-asan', 'gtest', 'build-asan', 'tests/unit', env=SANITIZERS),
     Suite('threads-tsan', 'gtest', 'build-tsan', 'tests/unit',
-          only=('*client*', '*appring*', '*hand_over*', '*race*', '*socket*'), env=SANITIZERS),
+          only=('*client*', '*appring*', '*hand_over*', '*race*', '*socket*', '*sctp_threads*'), env=SANITIZERS),
     Suite('fuzz', 'fuzz', 'build-fuzz', 'tests/fuzz', env=SANITIZERS),
     # Each benchmark once, tiny: that it still runs and loses nothing. How fast is not asked here.
-    Suite('bench', 'script', 'build', scripts=('perf/test_bench.py',), timeout=600),
+    Suite('bench', 'script', 'build', scripts=('perf/test_bench.py',)),
     # Mostly waiting as well, for links that are away, but timed. The kernel's direction is not ours:
     # once round.
-    Suite('failover', 'script', 'build', timeout=400,
+    Suite('failover', 'script', 'build',
           scripts=('tests/e2e/failover_kernel.py one_worker',
                    'tests/e2e/failover_daemons.py wrong_worker',
                    'tests/e2e/failover_daemons.py one_worker',
@@ -278,7 +281,7 @@ def build(suite):
         names = [] if suite.everything else [*suite.targets, *[target for target, _ in found]]
         if status == 0:
             log = LOGS / suite.name / 'build.log'
-            status = run_logged(['ninja', '-C', suite.build, *names], log, timeout=1800)
+            status = run_logged(['ninja', '-C', suite.build, *names], log, timeout=3600)
     if status != 0:
         show_failure(f'{suite.name}: build of {suite.build}', log, since='FAILED:')
         return None

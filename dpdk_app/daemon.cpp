@@ -147,6 +147,7 @@ sockets::SocketServerConfig sockets_config(const config::Config& config) {
   out.limits.max_processes = from.limits.max_processes;
   out.limits.max_processes_per_uid = from.limits.max_processes_per_uid;
   out.limits.max_memory_per_uid = from.limits.max_memory_per_uid;
+  out.limits.max_resident_per_uid = from.limits.max_resident_per_uid;
   out.max_backlog = from.limits.max_backlog;
   const appring::BridgeConfig bridge = worker::worker_config(config, 0).bridge;
   out.own_addresses = bridge.local_addresses;
@@ -252,7 +253,7 @@ class App {
  private:
   void serve_sockets() {
     static_cast<void>(prepare_socket_path(config_.sockets->socket));
-    // Each socket takes two descriptors.
+    // Each socket takes some.
     rlimit files{};
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
       files.rlim_cur = files.rlim_max;
@@ -260,10 +261,27 @@ class App {
     }
     std::vector<sockets::SocketMail*> mails;
     for (size_t i = 0; i < workers_.size(); ++i) mails.push_back(workers_[i].socket_mail());
-    sockets_ =
-        std::make_unique<sockets::SocketServer>(sockets_config(config_), mails, workers_.ports());
+    sockets::SocketServerConfig config = sockets_config(config_);
+    config.machine = sockets::MachineRoom::measure();
+    sockets_ = std::make_unique<sockets::SocketServer>(config, mails, workers_.ports());
+    warn_of(sockets_->room(), config.limits);
     verbs_.sockets = sockets_.get();
     sockets_->start();
+  }
+
+  static void warn_of(const sockets::SocketRoom& room, const sockets::SocketLimits& wanted) {
+    if (room.sockets < wanted.max_sockets) {
+      const bool mappings = room.refused_sockets == &sockets::ServerCounters::refused_mappings;
+      spdlog::warn("{} has room for {} sockets, not for {} (sockets.limits.max_sockets)",
+                   mappings ? "vm.max_map_count" : "RLIMIT_NOFILE", room.sockets,
+                   wanted.max_sockets);
+    }
+    if (room.processes < wanted.max_processes) {
+      spdlog::warn(
+          "RLIMIT_NOFILE has room for {} programs with sockets, not for {} "
+          "(sockets.limits.max_processes)",
+          room.processes, wanted.max_processes);
+    }
   }
 
   // One round of the control loop; waits a little for something to do. Each of its steps does a
@@ -281,6 +299,8 @@ class App {
     }
     links_.check();
   }
+
+  static constexpr milliseconds kLastWords{100};
 
   // Associations that live, or whose clients have not been told of their end.
   static size_t left_at(worker::Worker& worker) {
@@ -317,7 +337,9 @@ class App {
     const auto grace = std::min(all / 2, std::chrono::ceil<milliseconds>(config_.grace));
     spdlog::info("ending: applications have {} ms, then associations {} ms to shut down",
                  grace.count(), (all - grace).count());
+    size_t had = 0;
     const auto announce = [&](worker::Worker& worker) {
+      had += left_at(worker);
       worker.bridge().announce_end(worker.now(), grace);
     };
     const auto close = [](worker::Worker& worker, bool abort) {
@@ -326,14 +348,16 @@ class App {
     };
     const auto shut_down = [&](worker::Worker& worker) { close(worker, false); };
     const auto abort = [&](worker::Worker& worker) { close(worker, true); };
-    if (end_associations(announce, grace, false)) return;
-    if (!hurried_ && end_associations(shut_down, all - grace, false)) return;
-    hurried_ = false;
-    if (!end_associations(abort, milliseconds(500), true)) {
-      spdlog::warn("some associations did not end");
+    if (!end_associations(announce, grace, false) &&
+        (hurried_ || !end_associations(shut_down, all - grace, false))) {
+      hurried_ = false;
+      if (!end_associations(abort, milliseconds(500), true)) {
+        spdlog::warn("some associations did not end");
+      }
     }
-    // The ABORTs are in queues now; a turn or two of the workers sends them.
-    std::this_thread::sleep_for(milliseconds(20));
+    // The last SHUTDOWN COMPLETE or ABORT is in a queue now, perhaps of another worker's, or in a
+    // ring that is gone with the port: who misses it asks nobody, until its own timers give up.
+    if (had > 0) std::this_thread::sleep_for(kLastWords);
   }
 
   void detach() {

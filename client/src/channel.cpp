@@ -12,6 +12,7 @@ Channel::Channel(uint8_t* block, const tlr_geometry& geometry, int doorbell)
     : RingEnd(block, geometry),
       doorbell_(doorbell),
       tx_free_(geometry.tx_slots),
+      tx_free_count_(geometry.tx_slots),
       tx_chain_(geometry.tx_slots),
       notes_(geometry.tx_slots) {
   for (uint32_t i = 0; i < tx_slots_; ++i) tx_free_[i] = tx_slots_ - 1 - i;
@@ -47,12 +48,10 @@ void Channel::publish_returns() {
 }
 
 uint32_t Channel::take_slots(uint32_t count, uint32_t length) {
-  const uint32_t head = tx_free_.back();
+  const uint32_t head = tx_free_[--tx_free_count_];
   uint32_t slot = head;
-  tx_free_.pop_back();
   for (uint32_t i = 1; i < count; ++i) {
-    const uint32_t next = tx_free_.back();
-    tx_free_.pop_back();
+    const uint32_t next = tx_free_[--tx_free_count_];
     tx_chain_[slot] = next;
     store_relaxed(tx_next_[slot], next);
     slot = next;
@@ -63,14 +62,11 @@ uint32_t Channel::take_slots(uint32_t count, uint32_t length) {
   return head;
 }
 
-void Channel::free_slots(uint32_t head) {
-  const uint32_t count = notes_[head].slot_count;
-  notes_[head].slot_count = 0;
-  notes_[head].submitted = false;
+void Channel::free_chain(uint32_t head, uint32_t count) {
   uint32_t slot = head;
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t next = tx_chain_[slot];
-    tx_free_.push_back(slot);
+    tx_free_[tx_free_count_++] = slot;
     slot = next;
   }
 }
@@ -81,7 +77,7 @@ void Channel::trim_slots(uint32_t head, uint32_t count) {
   for (uint32_t i = 1; i < count; ++i) slot = tx_chain_[slot];
   for (uint32_t i = count; i < note.slot_count; ++i) {
     slot = tx_chain_[slot];
-    tx_free_.push_back(slot);
+    tx_free_[tx_free_count_++] = slot;
   }
   note.slot_count = count;
 }

@@ -3,9 +3,11 @@
 // the one thread that owns the lane. Knows the ring ABI, no association.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "trunkline/ring_end.h"
@@ -24,17 +26,44 @@ struct TxNote {
   bool submitted = false;
 };
 
+// What the worker calls an association.
+struct WireName {
+  uint32_t index = 0;
+  uint32_t generation = 0;
+};
+
 class Channel : public RingEnd {
  public:
   Channel(uint8_t* block, const tlr_geometry& geometry, int doorbell);
 
   // -- submissions
   // Room for one more operation: in the ring, and for its completion.
-  [[nodiscard]] bool can_submit() {
-    if (operations_ >= max_operations_) return false;
-    if (produced_ - submission_consumed_ <= submission_mask_) return true;
-    submission_consumed_ = load_acquire(shared_->submission_consumed.value);
-    return produced_ - submission_consumed_ <= submission_mask_;
+  [[nodiscard]] bool can_submit() { return submission_room(1) != 0; }
+  // For how many more, as far as that matters to who wants so many.
+  [[nodiscard]] uint32_t submission_room(uint32_t wanted) {
+    if (operations_ >= max_operations_) return 0;
+    uint32_t room = submission_mask_ + 1 - (produced_ - submission_consumed_);
+    if (room < wanted) {
+      submission_consumed_ = load_acquire(shared_->submission_consumed.value);
+      room = submission_mask_ + 1 - (produced_ - submission_consumed_);
+      if (room > submission_mask_ + 1) return 0;  // from a daemon that counts wrongly
+    }
+    return std::min(room, max_operations_ - operations_);
+  }
+  // A message that lies at `slot` and behind it, with its note. Only after submission_room().
+  void put_send(uint32_t slot, const TxNote& note, const WireName& assoc) {
+    notes_[slot] = note;
+    tlr_submission& entry = submissions_[produced_++ & submission_mask_];
+    entry.op = TLR_OP_SEND;
+    entry.flags = note.flags & kWireFlags;
+    entry.stream = note.stream;
+    entry.ppid = note.ppid;
+    entry.assoc_index = assoc.index;
+    entry.assoc_generation = assoc.generation;
+    entry.context = note.context;
+    entry.slot = slot;
+    entry.length = note.length;
+    ++operations_;
   }
   // The next entry, zeroed; not seen by the worker before publish(). Only after can_submit().
   tlr_submission& next_submission() {
@@ -42,6 +71,12 @@ class Channel : public RingEnd {
     std::memset(static_cast<void*>(&entry), 0, sizeof(entry));
     ++operations_;
     return entry;
+  }
+  // One of one slot, and its payload. Only if tx_free(), too.
+  void put_short(const void* data, const TxNote& note, const WireName& assoc) {
+    const uint32_t slot = tx_free_[--tx_free_count_];
+    put_send(slot, note, assoc);
+    std::memcpy(tx_data(slot), data, note.length);
   }
   void publish();
   void end_operations(uint32_t n) { operations_ -= n <= operations_ ? n : operations_; }
@@ -54,6 +89,13 @@ class Channel : public RingEnd {
       if (completion_seen_ == completion_consumed_) return nullptr;
     }
     return &completions_[completion_consumed_ & completion_mask_];
+  }
+  // What lies there from the same entry on, in one piece, and at most so many.
+  [[nodiscard]] std::span<const tlr_completion> peek_completions(size_t most) const {
+    const uint32_t at = completion_consumed_ & completion_mask_;
+    const uint32_t count = completion_seen_ - completion_consumed_;
+    const uint32_t in_one = std::min(count, completion_mask_ + 1 - at);
+    return {&completions_[at], std::min<size_t>(most, in_one)};
   }
   // What lies in the entry behind it, when tlr_has_more() says so; nullptr from a daemon that did
   // not write it.
@@ -72,6 +114,7 @@ class Channel : public RingEnd {
   void disarm() { store_relaxed(shared_->client_armed.value, 0); }
 
   // -- RX slots
+  [[nodiscard]] uint32_t rx_slots() const { return rx_slots_; }
   [[nodiscard]] bool rx_valid(uint32_t slot) const { return slot < rx_slots_; }
   [[nodiscard]] const uint8_t* rx_data(uint32_t slot) const {
     return rx_data_ + static_cast<size_t>(slot) * slot_size_;
@@ -84,15 +127,29 @@ class Channel : public RingEnd {
   void publish_returns();
 
   // -- TX slots
-  [[nodiscard]] uint32_t tx_free() const { return static_cast<uint32_t>(tx_free_.size()); }
+  [[nodiscard]] uint32_t tx_free() const { return tx_free_count_; }
   [[nodiscard]] uint32_t tx_slots() const { return tx_slots_; }
   // A chain of `count` slots, at most tx_free(). Its note is reset, with count and length.
   uint32_t take_slots(uint32_t count, uint32_t length);
-  void free_slots(uint32_t head);
+  void free_slots(uint32_t head) {
+    TxNote& note = notes_[head];
+    const uint32_t count = note.slot_count;
+    note.slot_count = 0;
+    note.submitted = false;
+    if (count == 1) [[likely]] {
+      tx_free_[tx_free_count_++] = head;
+    } else {
+      free_chain(head, count);
+    }
+  }
   // Keeps only the first `count` slots of a chain.
   void trim_slots(uint32_t head, uint32_t count);
   [[nodiscard]] bool tx_valid(uint32_t head) const {
     return head < tx_slots_ && notes_[head].slot_count != 0;
+  }
+  // It is, and the message is the worker's.
+  [[nodiscard]] bool is_submitted(uint32_t head) const {
+    return head < tx_slots_ && notes_[head].submitted;
   }
   [[nodiscard]] TxNote& note(uint32_t head) { return notes_[head]; }
   [[nodiscard]] const TxNote& note(uint32_t head) const { return notes_[head]; }
@@ -114,7 +171,10 @@ class Channel : public RingEnd {
   bool returned = false;
 
  private:
+  static constexpr uint8_t kWireFlags = TLR_SEND_UNORDERED | TLR_SEND_SACK_IMMEDIATELY;
+
   void ring() const;
+  void free_chain(uint32_t head, uint32_t count);
 
   int doorbell_;
 
@@ -127,7 +187,9 @@ class Channel : public RingEnd {
   uint32_t return_produced_ = 0;
   uint32_t operations_ = 0;
 
-  std::vector<uint32_t> tx_free_;   // a stack: the last one freed is warm in the cache
+  // A stack, of which so many are there: the last one freed is warm in the cache.
+  std::vector<uint32_t> tx_free_;
+  uint32_t tx_free_count_ = 0;
   std::vector<uint32_t> tx_chain_;  // what the library wrote to tx_shared_next_
   std::vector<TxNote> notes_;
   std::vector<uint32_t> assoc_of_wire_;

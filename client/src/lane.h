@@ -232,7 +232,7 @@ struct tl_lane {
   void take_opened(uint32_t at, const tlr_completion& entry, const tlr_completion_more& more,
                    trunkline::client::Sink& sink);
   void take_connect_failed(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
-  void take_message(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
+  void take_messages(uint32_t at, trunkline::client::Sink& sink);
   void take_send_failed(uint32_t at, const tlr_completion& entry, trunkline::client::Sink& sink);
   void tell_send_failed(uint32_t at, uint32_t slot, tl_event& event);
   void take_text(uint32_t at, const tlr_completion& entry, tl_event& event);
@@ -252,13 +252,23 @@ struct tl_lane {
   void tell_writable(trunkline::client::Sink& sink);
   [[nodiscard]] bool writable(Assoc& assoc);
   [[nodiscard]] uint32_t local_index(uint32_t at, const tlr_completion& entry);
-  void send_ended(const trunkline::client::TxNote& note);
+  // Sends that are no longer on their way.
+  struct Ended {
+    uint32_t assoc = trunkline::client::kNone;  // in the lane's table
+    uint32_t sends = 0;
+    uint32_t slots = 0;
+    uint32_t bytes = 0;
+  };
+  void sends_ended(Channel& channel, const Ended& ended);
+  void tell_sent(const trunkline::client::TxNote& note, trunkline::client::Sink& sink);
+  static void give_back(Channel& channel, const tl_event& event);
   void drain_wake();
 
   // -- sending
   int check_send(Assoc& assoc, const tl_message& message, uint32_t length);
   int check_room(Assoc& assoc, uint32_t assoc_index, uint32_t slots, uint32_t bytes,
                  uint32_t free_needed);
+  size_t send_short(Assoc& assoc, uint32_t assoc_index, const tl_message* messages, size_t count);
   void submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot, uint32_t slots,
                    uint32_t bytes, const tl_message& how);
 

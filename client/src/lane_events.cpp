@@ -123,8 +123,10 @@ void tl_lane::poll_channel(uint32_t at, Sink& sink) {
     const tlr_completion* const entry = channel.peek_completion();
     if (entry == nullptr) break;
     if (entry->kind == TLR_MESSAGE) {
-      take_message(at, *entry, sink);
-    } else if (entry->kind == TLR_SENDS_DONE) {
+      take_messages(at, sink);
+      continue;
+    }
+    if (entry->kind == TLR_SENDS_DONE) {
       if (!take_sends_done(at, *entry, sink)) break;
     } else if (tlr_has_more(entry->kind)) {
       const tlr_completion_more* const more = channel.peek_more();
@@ -188,29 +190,60 @@ uint32_t tl_lane::local_index(uint32_t at, const tlr_completion& entry) {
   return same ? local : kNone;
 }
 
-void tl_lane::take_message(uint32_t at, const tlr_completion& entry, Sink& sink) {
+// Those that follow one another, as many as there is room for. Whose they are is looked up again
+// where the name changes: nothing ends in between.
+void tl_lane::take_messages(uint32_t at, Sink& sink) {
+  static_assert(static_cast<int>(TLR_MESSAGE_UNORDERED) == static_cast<int>(TL_SEND_UNORDERED) &&
+                TLR_MESSAGE_MORE * 4 == TL_MESSAGE_MORE);
   Channel& channel = channels[at];
-  if (!channel.rx_valid(entry.slot)) return;
-  const uint32_t local = local_index(at, entry);
-  if (local == kNone) {
-    channel.return_slot(entry.slot);
-    return channel.publish_returns();
+  const uint32_t slot_size = channel.slot_size();
+  const uint32_t rx_slots = channel.rx_slots();
+  const uint8_t* const data = channel.rx_data(0);
+  const std::span<const tlr_completion> waiting = channel.peek_completions(sink.max - sink.count);
+  WireName name;
+  uint32_t local = kNone;
+  tl_assoc handle = 0;
+  uint64_t user = 0;
+  bool stale = false;  // some were for nobody
+  tl_event* out = sink.out + sink.count;
+  const tlr_completion* entry = waiting.data();
+  for (; entry != waiting.data() + waiting.size(); ++entry) {
+    if (entry->kind != TLR_MESSAGE) break;
+    const uint32_t slot = entry->slot;
+    if (slot >= rx_slots) continue;
+    if (entry->assoc_index != name.index || entry->assoc_generation != name.generation ||
+        local == kNone) {
+      local = local_index(at, *entry);
+      if (local == kNone) {
+        channel.return_slot(slot);
+        stale = true;
+        continue;
+      }
+      name = {entry->assoc_index, entry->assoc_generation};
+      handle = handle_of(assocs_[local], local);
+      user = assocs_[local].user;
+    }
+    const uint8_t flags = entry->flags;
+    const uint32_t length = entry->length;
+    tl_event& event = *out++;
+    event = tl_event{};
+    event.kind = TL_EVENT_MESSAGE;
+    event.flags =
+        static_cast<uint8_t>((flags & TLR_MESSAGE_UNORDERED) | (flags & TLR_MESSAGE_MORE) * 4);
+    event.assoc = handle;
+    event.user = user;
+    event.data = data + static_cast<size_t>(slot) * slot_size;
+    event.length = length;
+    event.data_length = std::min(length, slot_size);
+    event.piece_count = length <= slot_size ? 1 : channel.slots_for(length);
+    event.ppid = entry->ppid;
+    event.stream = entry->stream;
+    event.slot = slot;
+    event.channel = at;
   }
-  const Assoc& assoc = assocs_[local];
-  tl_event& event = sink.next();
-  event.kind = TL_EVENT_MESSAGE;
-  event.flags = (entry.flags & TLR_MESSAGE_UNORDERED) != 0 ? TL_SEND_UNORDERED : 0;
-  if ((entry.flags & TLR_MESSAGE_MORE) != 0) event.flags |= TL_MESSAGE_MORE;
-  event.assoc = handle_of(assoc, local);
-  event.user = assoc.user;
-  event.data = channel.rx_data(entry.slot);
-  event.length = entry.length;
-  event.data_length = entry.length <= channel.slot_size() ? entry.length : channel.slot_size();
-  event.piece_count = channel.slots_for(entry.length);
-  event.ppid = entry.ppid;
-  event.stream = entry.stream;
-  event.slot = entry.slot;
-  event.channel = at;
+  sink.count = static_cast<size_t>(out - sink.out);
+  channel.pop_completion(static_cast<uint32_t>(entry - waiting.data()));
+  if (stale) channel.publish_returns();
 }
 
 void tl_lane::take_opened(uint32_t at, const tlr_completion& entry, const tlr_completion_more& more,
@@ -276,13 +309,25 @@ void tl_lane::take_connect_failed(uint32_t at, const tlr_completion& entry, Sink
   free_assoc(local);
 }
 
-// A send is no longer on its way.
-void tl_lane::send_ended(const TxNote& note) {
-  if (note.assoc >= assocs_.size()) return;
-  Assoc& assoc = assocs_[note.assoc];
-  assoc.bytes -= note.length <= assoc.bytes ? note.length : assoc.bytes;
-  assoc.slots -= note.slot_count <= assoc.slots ? note.slot_count : assoc.slots;
-  if (assoc.sends > 0) --assoc.sends;
+void tl_lane::sends_ended(Channel& channel, const Ended& ended) {
+  channel.end_operations(ended.sends);
+  if (ended.assoc >= assocs_.size()) return;
+  Assoc& assoc = assocs_[ended.assoc];
+  assoc.bytes -= std::min(ended.bytes, assoc.bytes);
+  assoc.slots -= std::min(ended.slots, assoc.slots);
+  assoc.sends -= std::min(ended.sends, assoc.sends);
+}
+
+void tl_lane::tell_sent(const TxNote& note, Sink& sink) {
+  tl_event& event = sink.next();
+  const Assoc& assoc = assocs_[note.assoc];
+  event.kind = TL_EVENT_SENT;
+  event.assoc = handle_of(assoc, note.assoc);
+  event.user = assoc.user;
+  event.context = note.context;
+  event.stream = note.stream;
+  event.ppid = note.ppid;
+  event.length = note.length;
 }
 
 // False if the sink is full before the entry is used up; the cursor remembers how far it came.
@@ -290,35 +335,34 @@ bool tl_lane::take_sends_done(uint32_t at, const tlr_completion& entry, Sink& si
   Channel& channel = channels[at];
   tlr_sends_done done;
   std::memcpy(&done, &entry, sizeof(done));
-  const uint32_t count = done.count <= TLR_SENDS_DONE_MAX ? done.count : TLR_SENDS_DONE_MAX;
-  for (; channel.done_cursor < count; ++channel.done_cursor) {
-    const uint32_t slot = done.slots[channel.done_cursor];
-    if (!channel.tx_valid(slot) || !channel.note(slot).submitted) continue;
-    const TxNote note = channel.note(slot);
+  const uint32_t count = std::min<uint32_t>(done.count, TLR_SENDS_DONE_MAX);
+  uint32_t cursor = channel.done_cursor;
+  Ended ended;
+  for (; cursor < count; ++cursor) {
+    const uint32_t slot = done.slots[cursor];
+    if (!channel.is_submitted(slot)) continue;
+    const TxNote& note = channel.note(slot);
     if ((note.flags & TL_SEND_NOTIFY) != 0) {
-      if (sink.full()) return false;
-      tl_event& event = sink.next();
-      const Assoc& assoc = assocs_[note.assoc];
-      event.kind = TL_EVENT_SENT;
-      event.assoc = handle_of(assoc, note.assoc);
-      event.user = assoc.user;
-      event.context = note.context;
-      event.stream = note.stream;
-      event.ppid = note.ppid;
-      event.length = note.length;
+      if (sink.full()) break;
+      tell_sent(note, sink);
     }
+    if (note.assoc != ended.assoc) {
+      sends_ended(channel, ended);
+      ended = {note.assoc, 0, 0, 0};
+    }
+    ++ended.sends;
+    ended.slots += note.slot_count;
+    ended.bytes += note.length;
     channel.free_slots(slot);
-    channel.end_operations(1);
-    send_ended(note);
   }
-  channel.done_cursor = 0;
-  return true;
+  sends_ended(channel, ended);
+  channel.done_cursor = cursor < count ? cursor : 0;
+  return cursor >= count;
 }
 
 void tl_lane::take_send_failed(uint32_t at, const tlr_completion& entry, Sink& sink) {
   Channel& channel = channels[at];
-  channel.end_operations(1);
-  if (!channel.tx_valid(entry.slot) || !channel.note(entry.slot).submitted) return;
+  if (!channel.is_submitted(entry.slot)) return channel.end_operations(1);
   tl_event& event = sink.next();
   event.reason = entry.reason;
   event.cause = entry.cause;
@@ -345,7 +389,7 @@ void tl_lane::tell_send_failed(uint32_t at, uint32_t slot, tl_event& event) {
   event.flags = note.flags & TL_SEND_UNORDERED;
   event.slot = slot;
   event.channel = at | kTxEvent;
-  send_ended(note);
+  sends_ended(channel, {note.assoc, 1, note.slot_count, note.length});
 }
 
 // Of an association that the application has no more.
@@ -535,24 +579,31 @@ void tl_lane::tell_writable(Sink& sink) {
 // ---------------------------------------------------------------- payload of events
 
 void tl_lane::release(tl_event* events, size_t count) {
+  uint32_t of = kNone;  // tl_event::channel of `channel`
+  Channel* channel = nullptr;
   for (size_t i = 0; i < count; ++i) {
     tl_event& event = events[i];
     if (event.data == nullptr) continue;
-    const uint32_t at = event.channel & ~kTxEvent;
-    if (at < channels.size()) {
-      Channel& channel = channels[at];
-      if ((event.channel & kTxEvent) != 0) {
-        if (channel.tx_valid(event.slot)) channel.free_slots(event.slot);
-      } else if (channel.rx_valid(event.slot)) {
-        channel.return_slot(event.slot);
-        channel.returned = true;
-      }
+    if (event.channel != of) {
+      of = event.channel;
+      const uint32_t at = of & ~kTxEvent;
+      channel = at < channels.size() ? &channels[at] : nullptr;
     }
+    if (channel != nullptr) give_back(*channel, event);
     event.data = nullptr;
     event.data_length = 0;
   }
-  for (Channel& channel : channels) {
-    if (channel.returned) channel.publish_returns();
+  for (Channel& each : channels) {
+    if (each.returned) each.publish_returns();
+  }
+}
+
+inline void tl_lane::give_back(Channel& channel, const tl_event& event) {
+  if ((event.channel & kTxEvent) != 0) {
+    if (channel.tx_valid(event.slot)) channel.free_slots(event.slot);
+  } else if (channel.rx_valid(event.slot)) {
+    channel.return_slot(event.slot);
+    channel.returned = true;
   }
 }
 

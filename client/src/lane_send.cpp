@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Sending: checks, credit, the one copy into slots, one doorbell a burst.
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -11,6 +12,9 @@ using namespace trunkline::client;
 static_assert(static_cast<int>(TL_SEND_UNORDERED) == static_cast<int>(TLR_SEND_UNORDERED));
 static_assert(static_cast<int>(TL_SEND_SACK_IMMEDIATELY) ==
               static_cast<int>(TLR_SEND_SACK_IMMEDIATELY));
+
+static constexpr uint16_t kSendFlags =
+    TL_SEND_UNORDERED | TL_SEND_SACK_IMMEDIATELY | TL_SEND_NOTIFY;
 
 tl_lane::Assoc* tl_lane::find(tl_assoc handle) {
   const uint32_t at = index_of(handle);
@@ -31,7 +35,6 @@ int tl_lane::no_assoc(tl_assoc handle) const {
 
 // What is wrong with the message itself.
 int tl_lane::check_send(Assoc& assoc, const tl_message& message, uint32_t length) {
-  constexpr uint16_t kFlags = TL_SEND_UNORDERED | TL_SEND_SACK_IMMEDIATELY | TL_SEND_NOTIFY;
   if (assoc.phase != Phase::kOpen) [[unlikely]] {
     return fail(-ENOTCONN, assoc.phase == Phase::kConnecting
                                ? "not established yet: wait for TL_EVENT_CONNECTED"
@@ -47,7 +50,7 @@ int tl_lane::check_send(Assoc& assoc, const tl_message& message, uint32_t length
     return failf(-EINVAL, "stream %u: %u were negotiated, so 0 to %u may be used", message.stream,
                  assoc.outbound_streams, assoc.outbound_streams - 1u);
   }
-  if ((message.flags & ~kFlags) != 0) [[unlikely]] {
+  if ((message.flags & ~kSendFlags) != 0) [[unlikely]] {
     return failf(-EINVAL, "flags 0x%x: see enum tl_send_flag", message.flags);
   }
   return 0;
@@ -77,32 +80,62 @@ int tl_lane::check_room(Assoc& assoc, uint32_t assoc_index, uint32_t slots, uint
   return fail(-EAGAIN, text);
 }
 
-// `slots` and `bytes` are what the note says. Read from there so soon after they were written, they
-// could not come out of the core's store buffer, and the whole payload would have to leave it
-// first.
-void tl_lane::submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot, uint32_t slots,
-                          uint32_t bytes, const tl_message& how) {
-  Channel& channel = channels[assoc.channel];
-  TxNote& note = channel.note(slot);
+// `slots` and `bytes` are what the note at the slot says. Read from there so soon after they were
+// written, they could not come out of the core's store buffer, and the whole payload would have to
+// leave it first.
+static TxNote note_of(uint32_t assoc_index, uint32_t slots, uint32_t bytes, const tl_message& how) {
+  TxNote note;
   note.context = how.context;
   note.assoc = assoc_index;
+  note.length = bytes;
+  note.slot_count = slots;
   note.ppid = how.ppid;
   note.stream = how.stream;
   note.flags = static_cast<uint8_t>(how.flags);
   note.submitted = true;
+  return note;
+}
+
+void tl_lane::submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot, uint32_t slots,
+                          uint32_t bytes, const tl_message& how) {
   assoc.slots += slots;
   assoc.bytes += bytes;
   ++assoc.sends;
-  tlr_submission& entry = channel.next_submission();
-  entry.op = TLR_OP_SEND;
-  entry.flags = static_cast<uint8_t>(how.flags & (TL_SEND_UNORDERED | TL_SEND_SACK_IMMEDIATELY));
-  entry.stream = how.stream;
-  entry.ppid = how.ppid;
-  entry.assoc_index = assoc.wire_index;
-  entry.assoc_generation = assoc.wire_generation;
-  entry.context = how.context;
-  entry.slot = slot;
-  entry.length = bytes;
+  channels[assoc.channel].put_send(slot, note_of(assoc_index, slots, bytes, how),
+                                   {assoc.wire_index, assoc.wire_generation});
+}
+
+// Messages of one slot each, as long as there is room for them and nothing is wrong with them: what
+// is the same for all is looked at once. Returns how many were taken.
+size_t tl_lane::send_short(Assoc& assoc, uint32_t assoc_index, const tl_message* messages,
+                           size_t count) {
+  Channel& channel = channels[assoc.channel];
+  const uint32_t credit = client.geometry.send_credit;
+  if (assoc.phase != Phase::kOpen || assoc.slots >= credit) return 0;
+  const auto wanted = static_cast<uint32_t>(std::min<size_t>(count, credit - assoc.slots));
+  const uint32_t room = std::min({wanted, channel.submission_room(wanted), channel.tx_free()});
+  const WireName name{assoc.wire_index, assoc.wire_generation};
+  const uint32_t longest = std::min(channel.slot_size(), assoc.max_message);
+  const uint16_t streams = assoc.outbound_streams;
+  // The first one may go whatever its size.
+  const uint32_t most = assoc.bytes != 0 ? std::max(assoc.bytes, assoc.send_buffer)
+                                         : std::max(assoc.send_buffer, messages[0].length);
+  uint32_t bytes = assoc.bytes;
+  uint32_t taken = 0;
+  for (; taken < room; ++taken) {
+    const tl_message& message = messages[taken];
+    const uint32_t length = message.length;
+    // None, or too many.
+    if (length - 1 >= longest || length > most - bytes) break;
+    if (message.stream >= streams || (message.flags & ~kSendFlags) != 0) break;
+    if (message.data == nullptr) break;
+    bytes += length;
+    channel.put_short(message.data, note_of(assoc_index, 1, length, message), name);
+  }
+  assoc.slots += taken;
+  assoc.sends += taken;
+  assoc.bytes = bytes;
+  return taken;
 }
 
 int tl_lane::send_burst(tl_assoc handle, const tl_message* messages, size_t count) {
@@ -116,8 +149,12 @@ int tl_lane::send_burst(tl_assoc handle, const tl_message* messages, size_t coun
   size_t taken = 0;
   int error = 0;
   for (; taken < count; ++taken) {
+    taken += send_short(*assoc, assoc_index, messages + taken, count - taken);
+    if (taken == count) break;
     const tl_message& message = messages[taken];
-    error = check_send(*assoc, message, message.length);
+    error = message.data == nullptr && message.length != 0
+                ? missing("tl_message.data")
+                : check_send(*assoc, message, message.length);
     if (error != 0) break;
     const uint32_t slots = channel.slots_for(message.length);
     error = check_room(*assoc, assoc_index, slots, message.length, slots);

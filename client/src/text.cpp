@@ -25,6 +25,10 @@ int fail(int error, const char* literal) {
   return error;
 }
 
+int missing(const char* what) {
+  return failf(-EINVAL, "%s must not be NULL", what);
+}
+
 int failf(int error, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);

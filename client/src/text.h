@@ -12,6 +12,7 @@ inline constexpr const char* kGoneText =
 // Remember a sentence and give `error` back. The first form keeps the pointer: literals only, no
 // cost on hot paths.
 int fail(int error, const char* literal);
+int missing(const char* what);  // a null pointer: -EINVAL
 [[gnu::format(printf, 2, 3)]] int failf(int error, const char* format, ...);
 
 // A refusal of the daemon (enum tlr_status) as a negative errno value, and why.

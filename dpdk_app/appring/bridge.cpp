@@ -3,6 +3,7 @@
 #include "appring/bridge.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include <unistd.h>
@@ -38,6 +39,72 @@ size_t Bridge::drain_submissions(TimePoint now) {
   return taken;
 }
 
+// Sends of one association that lie one after the other, each of one slot: what is the same for all
+// is looked at once. Returns how many it took; the next one is another, or something is wrong with
+// it: take_next() knows, and reads it anew.
+uint32_t Bridge::take_sends(TimePoint now, Channel& channel, uint32_t waiting) {
+  const tlr_submission first = channel.look_at_submission(0);
+  if (first.op != TLR_OP_SEND) return 0;
+  Assoc* const assoc = find(channel, first);
+  if (assoc == nullptr || assoc->tx_in_use >= channel.send_credit()) return 0;
+  const AssocId id = assoc->id;
+  const uint32_t most =
+      channel.reservable(std::min(waiting, channel.send_credit() - assoc->tx_in_use));
+  // As if each took as much as a slot holds.
+  const uint64_t most_units = most * units_of(channel.slot_size());
+  if (!has_share(*channel.use, most_units)) return 0;
+  uint32_t taken = 0;
+  uint64_t units = 0;
+  tlr_submission refused;
+  Status why = Status::kOk;
+  for (; taken < most; ++taken) {
+    const tlr_submission submission = channel.look_at_submission(taken);
+    const uint32_t length = submission.length;
+    if (submission.op != TLR_OP_SEND || submission.assoc_generation != id.generation ||
+        submission.assoc_index != id.slot || (submission.flags & ~kSendFlags) != 0) {
+      break;
+    }
+    Piece* const head = channel.claim_short(submission.slot, length);
+    if (head == nullptr) break;
+    why = send(now, channel, id, submission, head);
+    if (why != Status::kOk) [[unlikely]] {
+      channel.unclaim(head);
+      refused = submission;
+      break;
+    }
+    units += units_of(length);
+  }
+  channel.take_sends(taken);
+  assoc->tx_in_use += taken;
+  channel.use->units += units;
+  units_ += units;
+  count(RingCounter::k_ring_messages_in, taken);
+  if (why == Status::kOk) return taken;
+  // The shard is asked once of each.
+  channel.take_sends(1);
+  fail_send(channel, refused, refuse(RingCounter::k_refuse_send, wire_status(why)), refused.slot);
+  return taken + 1;
+}
+
+// On success the piece is the shard's, and noted as that association's.
+inline Status Bridge::send(TimePoint now, Channel& channel, AssocId assoc,
+                           const tlr_submission& submission, Piece* head) {
+  SendRequest request;
+  request.stream = StreamId(submission.stream);
+  request.ppid = Ppid(submission.ppid);
+  request.unordered = (submission.flags & TLR_SEND_UNORDERED) != 0;
+  request.sack_immediately = (submission.flags & TLR_SEND_SACK_IMMEDIATELY) != 0;
+  request.context = submission.context;
+  Payload payload(head, &channel);
+  const Status status = shard_.send(now, assoc, request, payload);
+  if (status == Status::kOk) [[likely]] {
+    channel.assign(head, assoc.slot);
+  } else {
+    [[maybe_unused]] Piece* const ours_again = payload.take();
+  }
+  return status;
+}
+
 // False: there is no room for its end, and it stays where it is.
 inline bool Bridge::take_next(TimePoint now, Channel& channel) {
   if (!channel.reserve()) return false;
@@ -64,12 +131,15 @@ size_t Bridge::drain_channel(TimePoint now, Channel& channel) {
   const uint32_t limit = std::min(channel.pending_submissions(), config_.burst);
   if (limit == 0) return 0;
   uint32_t taken = 0;
-  for (; taken < limit; ++taken) {
+  while (taken < limit) {
+    taken += take_sends(now, channel, limit - taken);
+    if (taken == limit) break;
     if (!take_next(now, channel)) {
       channel.stalled = true;
       count(RingCounter::k_ring_submission_stalls);
       break;
     }
+    ++taken;
   }
   channel.publish_submissions();
   return taken;
@@ -97,11 +167,10 @@ void Bridge::handle(TimePoint now, Channel& channel, const tlr_submission& submi
   }
 }
 
-// TLR_STATUS_OK: the chain is the worker's and starts at channel.piece(submission.slot).
-uint8_t Bridge::claim(Channel& channel, const tlr_submission& submission) {
-  switch (channel.claim(submission)) {
+uint8_t Bridge::refuse_claim(Channel::Claim verdict) {
+  switch (verdict) {
     case Channel::Claim::kOk:
-      return TLR_STATUS_OK;
+      break;
     case Channel::Claim::kBadLength:
       return refuse(RingCounter::k_refuse_bad_length, TLR_STATUS_BAD_DESCRIPTOR);
     case Channel::Claim::kBadSlot:
@@ -113,9 +182,8 @@ uint8_t Bridge::claim(Channel& channel, const tlr_submission& submission) {
 }
 
 void Bridge::handle_send(TimePoint now, Channel& channel, const tlr_submission& submission) {
-  constexpr uint8_t kFlags = TLR_SEND_UNORDERED | TLR_SEND_SACK_IMMEDIATELY;
   // Until the chain is claimed nothing is known of the slots, so none is named in the answer.
-  if ((submission.flags & ~kFlags) != 0) {
+  if ((submission.flags & ~kSendFlags) != 0) {
     const uint8_t status = refuse(RingCounter::k_refuse_bad_operation, TLR_STATUS_BAD_DESCRIPTOR);
     return fail_send(channel, submission, status, TLR_NO_SLOT);
   }
@@ -124,35 +192,24 @@ void Bridge::handle_send(TimePoint now, Channel& channel, const tlr_submission& 
   }
   Piece* const head = channel.piece(submission.slot);
   const uint32_t slots = channel.slots_for(submission.length);
+  const uint64_t units = units_of(submission.length);
   uint8_t status = TLR_STATUS_OK;
   Assoc* const assoc = find(channel, submission);
   if (assoc == nullptr) {
     status = refuse(RingCounter::k_refuse_no_association, TLR_STATUS_NO_ASSOCIATION);
   } else if (assoc->tx_in_use + slots > channel.send_credit()) {
     status = refuse(RingCounter::k_refuse_send_credit, TLR_STATUS_WOULD_BLOCK);
-  } else if (ClientUse& use = channel.client().uses[config_.worker]; !has_share(use)) {
+  } else if (!has_share(*channel.use, 0)) {
     status = refuse(RingCounter::k_refuse_client_share, TLR_STATUS_WOULD_BLOCK);
   } else {
-    SendRequest request;
-    request.stream = StreamId(submission.stream);
-    request.ppid = Ppid(submission.ppid);
-    request.unordered = (submission.flags & TLR_SEND_UNORDERED) != 0;
-    request.sack_immediately = (submission.flags & TLR_SEND_SACK_IMMEDIATELY) != 0;
-    request.context = submission.context;
-    Payload payload(head, &channel);
-    const Status taken = shard_.send(now, assoc->id, request, payload);
+    const Status taken = send(now, channel, assoc->id, submission, head);
     if (taken == Status::kOk) {
-      const uint64_t units = units_of(submission.length);
-      use.units += units;
+      channel.use->units += units;
       units_ += units;
       assoc->tx_in_use += slots;
-      assoc->tx_bytes += submission.length;
-      assoc->tx_units += units;
-      channel.assign(head, assoc->id.slot);
       count(RingCounter::k_ring_messages_in);
       return;
     }
-    [[maybe_unused]] Piece* const ours_again = payload.take();
     status = refuse(RingCounter::k_refuse_send, wire_status(taken));
   }
   channel.unclaim(head);
@@ -164,6 +221,7 @@ void Bridge::fail_send(Channel& channel, const tlr_submission& submission, uint8
   tlr_completion out{};
   out.kind = TLR_SEND_FAILED;
   out.status = status;
+  out.flags = (submission.flags & TLR_SEND_UNORDERED) != 0 ? TLR_FAILED_UNORDERED : 0;
   out.stream = submission.stream;
   out.assoc_index = submission.assoc_index;
   out.assoc_generation = submission.assoc_generation;
@@ -209,18 +267,36 @@ bool Bridge::is_final(EventKind kind) {
          kind == EventKind::kConnectFailed;
 }
 
+// The usual message, of an association with room in its lane.
+bool Bridge::tell_short(Event& event) {
+  if (event.assoc.slot >= config_.max_associations) return false;
+  Assoc& assoc = assocs_[event.assoc.slot];
+  Channel* const channel = assoc.channel;
+  if (channel == nullptr || assoc.id.generation != event.assoc.generation) return false;
+  if (channel->dying || !channel->backlog_empty()) return false;
+  const uint32_t size = event.borrowed_piece.length;
+  uint8_t* const to = channel->put_short(event);
+  if (to == nullptr) return false;
+  charge(assoc, size);
+  count(RingCounter::k_ring_messages_out);
+  count(RingCounter::k_ring_message_bytes_out, size);
+  mark_dirty(*channel);
+  std::memcpy(to, event.borrowed_piece.data, size);
+  return true;
+}
+
 void Bridge::deliver(TimePoint now, Event& event) {
+  if (event.kind != EventKind::kMessage || !tell_short(event)) deliver_other(now, event);
+}
+
+void Bridge::deliver_other(TimePoint now, Event& event) {
   if (event.kind == EventKind::kAccepted) return accept(now, event);
   Assoc* const assoc = find(event.assoc);
   if (assoc == nullptr && other_ != nullptr && other_->deliver(now, event)) return;
-  if (event.kind == EventKind::kAdaptation) return;  // of sockets: clients have no word for it
-  if (event.kind == EventKind::kSendAcknowledged) {
-    for (SentMessage* sent = event.sent; sent != nullptr; sent = sent->next_sent) {
-      finish_send(sent->payload, assoc, nullptr);
-    }
-    return;
-  }
-  if (event.kind == EventKind::kSendFailed) return finish_send(event.payload, assoc, &event);
+  // Of sockets: clients have no word for them.
+  if (event.kind == EventKind::kAdaptation || event.kind == EventKind::kMessageBroken) return;
+  if (event.kind == EventKind::kSendAcknowledged) return finish_sends(event.sent, assoc);
+  if (event.kind == EventKind::kSendFailed) return fail_send(event, assoc);
   if (assoc == nullptr) {
     count(RingCounter::k_drop_orphan_event);
     event.payload.reset();
@@ -239,48 +315,57 @@ void Bridge::deliver(TimePoint now, Event& event) {
   notify_or_keep(now, channel, event, *assoc);
 }
 
-// The payload comes back: its slots are the client's again, whose they were, whoever has the
-// association by now. Uses the entry that was reserved when the message was taken, so it never has
-// to wait.
-void Bridge::finish_send(Payload& payload, Assoc* assoc, const Event* failed) {
-  // What is sent is a channel's, all of it.
-  auto* const owner = static_cast<Channel*>(payload.owner());
-  if (owner == nullptr) return count(RingCounter::k_drop_orphan_event);
-  Channel& channel = *owner;
-  const auto length = static_cast<uint32_t>(payload.size());
-  Piece* const head = payload.take();
-  const uint32_t slot = channel.slot_of(head);
-  const uint32_t slots = channel.unclaim(head);
-  const uint64_t units = units_of(length);
-  if (assoc != nullptr && assoc->channel == &channel) {
-    assoc->tx_in_use -= slots;
-    assoc->tx_bytes -= length;
-    assoc->tx_units -= units;
+// Payload comes back: its slots are the client's again, whose they were, whoever has the
+// association by now. Uses the entries that were reserved when the messages were taken, so it never
+// has to wait.
+void Bridge::finish_sends(SentMessage* first, Assoc* assoc) {
+  for (SentMessage* sent = first; sent != nullptr;) {
+    // What is sent is a channel's, all of it.
+    auto* const owner = static_cast<Channel*>(sent->payload.owner());
+    if (owner == nullptr) {
+      count(RingCounter::k_drop_orphan_event);
+      sent = sent->next_sent;
+      continue;
+    }
+    uint64_t units = 0;
+    const uint32_t slots = owner->finish_sends(sent, units);
+    settle(*owner, assoc, slots, units);
   }
-  channel.client().uses[config_.worker].units -= units;
-  units_ -= units;
-  if (channel.dying) {
-    look_at_the_dead();
-    return release_orphans(channel);
-  }
-  if (failed == nullptr) {
-    channel.complete_send(slot);
-  } else {
+}
+
+// Likewise, of one that has failed.
+void Bridge::fail_send(Event& event, Assoc* assoc) {
+  auto* const channel = static_cast<Channel*>(event.payload.owner());
+  if (channel == nullptr) return count(RingCounter::k_drop_orphan_event);
+  const auto length = static_cast<uint32_t>(event.payload.size());
+  Piece* const head = event.payload.take();
+  const uint32_t slots = channel->unclaim(head);
+  if (!channel->dying) {
     tlr_completion out{};
     out.kind = TLR_SEND_FAILED;
     out.status = TLR_STATUS_FAILED;
-    out.flags = failed->started ? TLR_FAILED_STARTED : 0;
-    out.reason = wire_reason(failed->reason);
-    out.cause = failed->cause;
-    out.stream = failed->stream.value;
-    out.assoc_index = failed->assoc.slot;
-    out.assoc_generation = failed->assoc.generation;
-    out.context = failed->context;
-    out.slot = slot;
+    out.flags = failed_flags(event);
+    out.reason = wire_reason(event.reason);
+    out.cause = event.cause;
+    out.stream = event.stream.value;
+    out.assoc_index = event.assoc.slot;
+    out.assoc_generation = event.assoc.generation;
+    out.context = event.context;
+    out.slot = channel->slot_of(head);
     out.length = length;
-    channel.complete(out);
+    channel->complete(out);
   }
-  mark_dirty(channel);
+  settle(*channel, assoc, slots, units_of(length));
+}
+
+// So much of what the channel had sent has come back.
+void Bridge::settle(Channel& channel, Assoc* assoc, uint32_t slots, uint64_t units) {
+  if (assoc != nullptr && assoc->channel == &channel) assoc->tx_in_use -= slots;
+  channel.use->units -= units;
+  units_ -= units;
+  if (!channel.dying) return mark_dirty(channel);
+  look_at_the_dead();
+  release_orphans(channel);
 }
 
 void Bridge::notify_or_keep(TimePoint now, Channel& channel, Event& event, Assoc& assoc) {
@@ -291,25 +376,28 @@ void Bridge::notify_or_keep(TimePoint now, Channel& channel, Event& event, Assoc
   if (final) finish_association(channel, assoc);
 }
 
-bool Bridge::try_notify(Channel& channel, Event& event, Assoc* assoc) {
-  if (event.kind == EventKind::kMessage) {
-    const size_t size = event.size();
-    const Channel::MessageHead head(event);
-    for (bool again = false; !channel.put_message(head, event.pieces(), size); again = true) {
-      if (again || !channel.has_returns()) return false;
-      take_returns(channel);
-    }
-    event.payload.reset();
-    if (assoc != nullptr) charge(*assoc, static_cast<uint32_t>(size));
-    count(RingCounter::k_ring_messages_out);
-    count(RingCounter::k_ring_message_bytes_out, size);
-  } else {
-    Channel::Notice out;
-    fill_notification(event, out);
-    if (!channel.has_room(out.entries())) return false;
-    attach_text(channel, event, out.head);
-    channel.notify(out);
+bool Bridge::try_message(Channel& channel, Event& event, Assoc* assoc) {
+  const size_t size = event.size();
+  const Channel::MessageHead head(event);
+  for (bool again = false; !channel.put_message(head, event.pieces(), size); again = true) {
+    if (again || !channel.has_returns()) return false;
+    take_returns(channel);
   }
+  event.payload.reset();
+  if (assoc != nullptr) charge(*assoc, static_cast<uint32_t>(size));
+  count(RingCounter::k_ring_messages_out);
+  count(RingCounter::k_ring_message_bytes_out, size);
+  mark_dirty(channel);
+  return true;
+}
+
+bool Bridge::try_notify(Channel& channel, Event& event, Assoc* assoc) {
+  if (event.kind == EventKind::kMessage) return try_message(channel, event, assoc);
+  Channel::Notice out;
+  fill_notification(event, out);
+  if (!channel.has_room(out.entries())) return false;
+  attach_text(channel, event, out.head);
+  channel.notify(out);
   mark_dirty(channel);
   return true;
 }
@@ -317,10 +405,12 @@ bool Bridge::try_notify(Channel& channel, Event& event, Assoc* assoc) {
 // What the peer's user said when it aborted (RFC 9260 section 11.1.4). The end of an association is
 // told without it rather than late.
 void Bridge::attach_text(Channel& channel, Event& event, tlr_completion& out) {
-  if (!is_final(event.kind) || event.size() == 0) return;
-  if (channel.has_returns()) take_returns(channel);
-  if (!channel.put_text(out, event.pieces(), event.size())) {
-    count(RingCounter::k_drop_abort_reason);
+  if (is_final(event.kind)) {
+    const Event::Said said = event.said();
+    if (said.size != 0 && channel.has_returns()) take_returns(channel);
+    if (said.size != 0 && !channel.put_text(out, &said.pieces, said.size)) {
+      count(RingCounter::k_drop_abort_reason);
+    }
   }
   event.payload.reset();
   event.borrowed = false;
@@ -343,6 +433,7 @@ void Bridge::keep(TimePoint now, Channel& channel, Event& event) {
     event.payload.reset();
     return end_association(now, event.assoc, true);
   }
+  if (event.kind == EventKind::kRemoteError) event.borrowed = false;  // what it says is not told
   if (!channel.backlog_has_room(channel.limits().max_associations)) {
     event.payload.reset();
     const bool optional =

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -84,6 +85,7 @@ class Bridge {
 
  private:
   static constexpr uint32_t kNone = 0xffffffff;
+  static constexpr uint8_t kSendFlags = TLR_SEND_UNORDERED | TLR_SEND_SACK_IMMEDIATELY;
   static constexpr uint64_t kNobody = 0;                 // as EndpointConfig::owner
   static constexpr size_t kNoTurn = SIZE_MAX;            // nobody has had a turn yet
   static constexpr size_t kOrphansPerTurn = 256 * 1024;  // bytes copied, so that nobody waits long
@@ -95,14 +97,11 @@ class Bridge {
     Channel* channel = nullptr;  // null: not one of ours
     AssocId id;
     uint32_t endpoint = kNone;  // index in endpoints_
-    // Of what its channel has sent and not got back.
-    uint32_t tx_in_use = 0;    // slots, against the send credit
-    uint32_t unread = 0;       // bytes of messages that lie with readers; see charge()
-    uint64_t tx_bytes = 0;     // of payload in them
-    uint64_t tx_units = 0;     // that they are counted as; see units_of()
-    uint32_t unread_told = 0;  // as the shard knows it
-    bool changed = false;      // it is to be told anew
-    bool connecting = false;   // its connect operation has not ended yet
+    uint32_t tx_in_use = 0;     // slots that its channel has sent and not got back: its send credit
+    uint32_t unread = 0;        // bytes of messages that lie with readers; see charge()
+    uint32_t unread_told = 0;   // as the shard knows it
+    bool changed = false;       // it is to be told anew
+    bool connecting = false;    // its connect operation has not ended yet
     uint64_t connect_context = 0;
   };
   struct Listener {
@@ -144,21 +143,43 @@ class Bridge {
     bool told = false;      // and the control thread knows
   };
 
+  // What associations have under way, by AssocId::slot.
+  struct Sum {
+    uint32_t slots = 0;
+    uint64_t bytes = 0;
+    uint64_t units = 0;  // see units_of()
+  };
+  using UnderWay = std::map<uint32_t, Sum>;
+
   // -- submissions (bridge.cpp)
   size_t drain_channel(TimePoint now, Channel& channel);
+  uint32_t take_sends(TimePoint now, Channel& channel, uint32_t waiting);
+  [[nodiscard]] Status send(TimePoint now, Channel& channel, AssocId assoc,
+                            const tlr_submission& submission, Piece* head);
   bool take_next(TimePoint now, Channel& channel);
   void handle(TimePoint now, Channel& channel, const tlr_submission& submission);
   void handle_send(TimePoint now, Channel& channel, const tlr_submission& submission);
-  [[nodiscard]] uint8_t claim(Channel& channel, const tlr_submission& submission);
-  [[nodiscard]] bool has_share(const ClientUse& use) const {
-    return share_.allows(use.units, units_ < config_.max_units ? config_.max_units - units_ : 0);
+  [[nodiscard]] uint8_t claim(Channel& channel, const tlr_submission& submission) {
+    const Channel::Claim verdict = channel.claim(submission);
+    return verdict == Channel::Claim::kOk ? uint8_t{TLR_STATUS_OK} : refuse_claim(verdict);
+  }
+  [[nodiscard]] uint8_t refuse_claim(Channel::Claim verdict);
+  // When it has `more` than it has now.
+  [[nodiscard]] bool has_share(const ClientUse& use, uint64_t more) const {
+    const uint64_t units = units_ + more;
+    return share_.allows(use.units + more,
+                         units < config_.max_units ? config_.max_units - units : 0);
   }
   void fail_send(Channel& channel, const tlr_submission& submission, uint8_t status, uint32_t slot);
   void end_operation(Channel& channel, uint64_t context, uint8_t status);
 
   // -- events (bridge.cpp)
-  // `failed`: its kSendFailed; null: it is acknowledged.
-  void finish_send(Payload& payload, Assoc* assoc, const Event* failed);
+  [[nodiscard]] bool tell_short(Event& event);
+  void deliver_other(TimePoint now, Event& event);
+  void finish_sends(SentMessage* first, Assoc* assoc);
+  void fail_send(Event& event, Assoc* assoc);
+  void settle(Channel& channel, Assoc* assoc, uint32_t slots, uint64_t units);
+  [[nodiscard]] bool try_message(Channel& channel, Event& event, Assoc* assoc);
   void notify_or_keep(TimePoint now, Channel& channel, Event& event, Assoc& assoc);
   [[nodiscard]] bool try_notify(Channel& channel, Event& event, Assoc* assoc);
   void attach_text(Channel& channel, Event& event, tlr_completion& out);
@@ -271,7 +292,8 @@ class Bridge {
   [[nodiscard]] Going let_go(TimePoint now, Client& client, size_t& budget);
 
   // -- what clients leave behind (bridge_orphans.cpp)
-  [[nodiscard]] bool adopt(Assoc& assoc, uint64_t& too_many);
+  [[nodiscard]] UnderWay under_way_of(const Client& client);
+  [[nodiscard]] bool adopt(Assoc& assoc, const UnderWay& under_way, uint64_t& too_many);
   [[nodiscard]] bool grant(Channel& channel, uint32_t slots, uint64_t bytes);
   void adopt_moved(TimePoint now, Channel& channel, bool abort);
   [[nodiscard]] bool detach(TimePoint now, Client& client, size_t& budget);

@@ -219,12 +219,8 @@ Status Bridge::rebind(TimePoint now, AssocId id, Channel& to) {
   assoc->channel = &to;
   // It may have been there before, and sent.
   assoc->tx_in_use = 0;
-  assoc->tx_bytes = assoc->tx_units = 0;
-  to.each_under_way([&](uint32_t index, uint32_t slots, uint64_t bytes) {
-    if (index != id.slot) return;
-    assoc->tx_in_use += slots;
-    assoc->tx_bytes += bytes;
-    assoc->tx_units += units_of(bytes);
+  to.each_under_way([&](uint32_t index, uint32_t slots, uint64_t) {
+    if (index == id.slot) assoc->tx_in_use += slots;
   });
   retry_backlog(now, to);
   return Status::kOk;

@@ -26,8 +26,10 @@ void Bridge::take_mail(TimePoint now) {
     if (mail.kind == MailKind::kAdd) {
       clients_.push_back({mail.client});
       for (uint32_t lane = 0; lane < mail.client->lanes(); ++lane) {
-        channels_.push_back(&mail.client->channel(lane, config_.worker));
-        channels_.back()->end_untold = !end_.is_never();
+        Channel& channel = mail.client->channel(lane, config_.worker);
+        channel.use = &mail.client->uses[config_.worker];
+        channel.end_untold = !end_.is_never();
+        channels_.push_back(&channel);
       }
       dirty_.reserve(channels_.size());
       count(RingCounter::k_ring_clients_added);
@@ -95,9 +97,10 @@ void Bridge::end_client(TimePoint now, Client& client) {
   // Clients that are gone have no part: what is kept for the living is given back first.
   const uint64_t half = config_.max_units / 2;
   uint64_t too_many = units_ > half ? units_ - half : 0;
+  const UnderWay under_way = abort ? UnderWay{} : under_way_of(client);
   for (Assoc& assoc : assocs_) {
     if (assoc.channel == nullptr || !is_its(assoc.channel)) continue;
-    end_association(now, assoc.id, abort || !adopt(assoc, too_many));
+    end_association(now, assoc.id, abort || !adopt(assoc, under_way, too_many));
   }
   for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
     adopt_moved(now, client.ring->channel(lane, config_.worker), abort);

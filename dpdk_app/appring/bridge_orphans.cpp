@@ -6,20 +6,37 @@
 #include "appring/bridge.h"
 
 #include <algorithm>
-#include <map>
 
 namespace trunkline::appring {
 
 // Is there room for what the association has under way? Nobody has more of the buffer than there is
 // left. `too_many`: units that the dead must give back.
-bool Bridge::adopt(Assoc& assoc, uint64_t& too_many) {
-  if (assoc.tx_in_use == 0) return true;
+bool Bridge::adopt(Assoc& assoc, const UnderWay& under_way, uint64_t& too_many) {
+  const auto it = under_way.find(assoc.id.slot);
+  if (it == under_way.end()) return true;
   if (too_many != 0) {
-    too_many -= std::min(too_many, assoc.tx_units);
+    too_many -= std::min(too_many, it->second.units);
     count(RingCounter::k_abort_orphan_buffer);
     return false;
   }
-  return grant(*assoc.channel, assoc.tx_in_use, assoc.tx_bytes);
+  return grant(*assoc.channel, it->second.slots, it->second.bytes);
+}
+
+// What its associations have under way, by AssocId::slot; but for what those sent by another lane
+// that had them before.
+Bridge::UnderWay Bridge::under_way_of(const Client& client) {
+  UnderWay out;
+  for (uint32_t lane = 0; lane < client.ring->lanes(); ++lane) {
+    const Channel& channel = client.ring->channel(lane, config_.worker);
+    channel.each_under_way([&](uint32_t index, uint32_t slots, uint64_t bytes) {
+      if (assocs_[index].channel != &channel) return;
+      Sum& sum = out[index];
+      sum.slots += slots;
+      sum.bytes += bytes;
+      sum.units += units_of(bytes);
+    });
+  }
+  return out;
 }
 
 bool Bridge::grant(Channel& channel, uint32_t slots, uint64_t bytes) {
@@ -41,11 +58,7 @@ bool Bridge::grant(Channel& channel, uint32_t slots, uint64_t bytes) {
 // Messages of associations that have another consumer by now: these live on, and with them what
 // they sent before, whatever becomes of the dead client's own (`abort`).
 void Bridge::adopt_moved(TimePoint now, Channel& channel, bool abort) {
-  struct Sum {
-    uint32_t slots = 0;
-    uint64_t bytes = 0;
-  };
-  std::map<uint32_t, Sum> moved;
+  UnderWay moved;
   channel.each_under_way([&](uint32_t index, uint32_t slots, uint64_t bytes) {
     const Channel* const has_it = assocs_[index].channel;
     // Its own are aborted already; those of another one that dies are shut down still.

@@ -14,11 +14,10 @@ Channel::Channel(RingClient& client, uint8_t* block, int wake_fd, const tlr_geom
       client_(client),
       wake_fd_(wake_fd),
       limits_(limits),
-      send_credit_(geometry.send_credit),
-      sent_for_(geometry.tx_slots, kNone) {}
+      send_credit_(geometry.send_credit) {}
 
 uint64_t Channel::memory_bytes(const tlr_geometry& geometry, const ChannelLimits& limits) {
-  return sizeof(Channel) + uint64_t{geometry.tx_slots} * sizeof(uint32_t) +
+  return sizeof(Channel) +
          table_bytes(geometry, uint64_t{limits.backlog} + limits.max_associations);
 }
 
@@ -32,20 +31,13 @@ bool Channel::publish_completions() {
   return true;
 }
 
-uint32_t Channel::unclaim(Piece* head) {
-  sent_for_[slot_of(head)] = kNone;
-  const uint32_t count = ChannelCore::unclaim(head);
-  if (orphaning_ && tx_in_use_ == 0) orphans_.reset();
-  return count;
-}
-
 // ---------------------------------------------------------------- orphans
 
 Channel::Orphaned Channel::orphan(size_t& budget) {
   if (!orphaning_) {
     size_t size = 0;
     for (uint32_t slot = 0; slot < tx_slots_; ++slot) {
-      if (tx_owned_[slot] != 0) size += pieces_[slot].length;
+      if (slots_[slot].state != TxState::kClients) size += slots_[slot].length;
     }
     orphans_.reset(new (std::nothrow) uint8_t[size]);
     if (orphans_ == nullptr) return Orphaned::kNoMemory;
@@ -53,8 +45,8 @@ Channel::Orphaned Channel::orphan(size_t& budget) {
     drop_rest();
   }
   for (; orphan_slot_ < tx_slots_; ++orphan_slot_) {
-    if (tx_owned_[orphan_slot_] == 0) continue;
-    Piece& piece = pieces_[orphan_slot_];
+    TxSlot& piece = slots_[orphan_slot_];
+    if (piece.state == TxState::kClients) continue;
     if (piece.length > budget) return Orphaned::kPart;
     budget -= piece.length;
     uint8_t* const copy = orphans_.get() + orphan_bytes_;

@@ -9,13 +9,13 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <vector>
 
 #include "appring/channel_core.h"
 
 namespace trunkline::appring {
 
 struct RingClient;
+struct ClientUse;
 
 struct ChannelLimits {
   uint32_t max_associations = 4096;
@@ -44,39 +44,54 @@ class Channel final : public ChannelCore {
   void put_back_submission() {
     ChannelCore::put_back_submission();
     --operations_;
-    --reserved_;
+    ++completion_free_;
   }
   // Sets aside the entry in which an operation will end. False: no room, or the client has as
   // many operations under way as it may.
   [[nodiscard]] bool reserve() {
-    if (operations_ >= max_operations_ || !has_room(2)) return false;
+    if (operations_ >= max_operations_ || !has_room(2)) {
+      close_batch();
+      if (operations_ >= max_operations_ || !has_room(2)) return false;
+    }
     ++operations_;
-    ++reserved_;
+    --completion_free_;
     return true;
   }
   // Right after reserve(): its end takes two entries.
-  void reserve_more() { ++reserved_; }
+  void reserve_more() {
+    ++connects_;
+    --completion_free_;
+  }
   // There are so many of those that another one would leave too few entries for events.
   [[nodiscard]] bool too_many_connects() const {
-    return reserved_ - operations_ >= std::max((completion_mask_ + 1) / 4, 1u);
+    return connects_ >= std::max((completion_mask_ + 1) / 4, 1u);
+  }
+  // How many of `wanted` operations reserve() would let begin, each with one entry.
+  [[nodiscard]] uint32_t reservable(uint32_t wanted) {
+    if (!has_room(wanted + 1) && completion_free_ < 2) return 0;
+    return std::min({wanted, max_operations_ - operations_, completion_free_ - 1});
+  }
+  // So many sends, which lie one after the other and were claimed, are taken.
+  void take_sends(uint32_t count) {
+    submission_consumed_ += count;
+    operations_ += count;
+    completion_free_ -= count;
   }
   // Ends an operation: uses its reserved entry.
   void complete(const tlr_completion& completion) {
     --operations_;
-    --reserved_;
     put(completion);
   }
   // Ends one that reserved two; needs only the first if there is no more to tell.
   void complete(const Notice& notice) {
     --operations_;
-    reserved_ -= 2;
+    --connects_;
+    completion_free_ += 2 - notice.entries();
     put(notice);
   }
   // Ends a send whose payload is acknowledged. Shares an entry with other sends until it is full
   // or published.
   void complete_send(uint32_t slot) {
-    --operations_;
-    --reserved_;
     if (batch_.count == 0) batch_at_ = completion_produced_++;
     batch_.slots[batch_.count++] = static_cast<uint16_t>(slot);
     if (batch_.count == TLR_SENDS_DONE_MAX) close_batch();
@@ -87,12 +102,35 @@ class Channel final : public ChannelCore {
 
   // -- TX slots
   // The message that begins there is of that association (AssocId::slot) until it comes back.
-  void assign(const Piece* head, uint32_t assoc) { sent_for_[slot_of(head)] = assoc; }
+  void assign(Piece* head, uint32_t assoc) {
+    auto& slot = static_cast<TxSlot&>(*head);
+    slot.assoc = assoc;
+    slot.state = TxState::kSent;
+  }
   // visit(association, slots, bytes) of each message that is under way.
   template <typename Visit>
   void each_under_way(Visit&& visit) const;
   // Gives a chain back; returns how many slots it had.
-  uint32_t unclaim(Piece* head);
+  uint32_t unclaim(Piece* head) {
+    const uint32_t count = mark_returned(head);
+    slots_returned(count);
+    return count;
+  }
+  // What the peer has every byte of, the first of `sent` and those after it that this channel has
+  // sent: they are told to the client, if it lives. Moves on to who comes next, and returns their
+  // slots; `units` grows by theirs.
+  uint32_t finish_sends(SentMessage*& sent, uint64_t& units) {
+    uint32_t count = 0;
+    do {
+      units += units_of(sent->payload.size());
+      Piece* const head = sent->payload.take();
+      count += mark_returned(head);
+      if (!dying) complete_send(slot_of(head));
+      sent = sent->next_sent;
+    } while (sent != nullptr && sent->payload.owner() == this);
+    slots_returned(count);
+    return count;
+  }
   void release(Piece* head) noexcept override { unclaim(head); }
 
   // -- once the client is gone
@@ -102,7 +140,7 @@ class Channel final : public ChannelCore {
   enum class Orphaned : uint8_t { kPart, kAll, kNoMemory };
   [[nodiscard]] Orphaned orphan(size_t& budget);
   // Bytes of bookkeeping that stay until then.
-  [[nodiscard]] uint64_t orphan_overhead() const { return uint64_t{tx_slots_} * kBytesPerLaneSlot; }
+  [[nodiscard]] uint64_t orphan_overhead() const { return uint64_t{tx_slots_} * kBytesPerTxSlot; }
 
   // -- events that wait for room
   [[nodiscard]] bool lacks_room() const { return stalled || end_untold || !backlog_empty(); }
@@ -123,6 +161,7 @@ class Channel final : public ChannelCore {
   [[nodiscard]] bool has_news() const;
 
   // -- the bridge's notes
+  ClientUse* use = nullptr;  // of its client at this worker
   uint32_t associations = 0;
   uint32_t listeners = 0;
   bool dirty = false;       // has something to publish
@@ -135,10 +174,14 @@ class Channel final : public ChannelCore {
   uint64_t granted_bytes = 0;
 
  private:
-  static constexpr uint64_t kBytesPerLaneSlot = kBytesPerTxSlot + sizeof(uint32_t);
-
+  void slots_returned(uint32_t count) {
+    tx_in_use_ -= count;
+    if (orphaning_ && tx_in_use_ == 0) orphans_.reset();
+  }
   void close_batch() {
     if (batch_.count == 0) return;
+    operations_ -= batch_.count;
+    completion_free_ += batch_.count - 1u;
     batch_.kind = TLR_SENDS_DONE;
     tlr_completion entry;
     static_assert(sizeof(entry) == sizeof(batch_));
@@ -154,12 +197,12 @@ class Channel final : public ChannelCore {
   uint32_t send_credit_;
 
   uint32_t operations_ = 0;  // under way
+  uint32_t connects_ = 0;    // of them, those that reserved two
   tlr_sends_done batch_{};   // written to its entry, batch_at_, when it is closed
   uint32_t batch_at_ = 0;
   uint32_t look_consumed_ = 0;  // the client's indices at the last look()
   uint32_t look_returns_ = 0;
 
-  std::vector<uint32_t> sent_for_;      // where a message begins: whose; else kNone
   std::unique_ptr<uint8_t[]> orphans_;  // what lay in the slots
   size_t orphan_bytes_ = 0;             // of it that are filled
   uint32_t orphan_slot_ = 0;            // the next one to look at
@@ -169,14 +212,14 @@ class Channel final : public ChannelCore {
 template <typename Visit>
 void Channel::each_under_way(Visit&& visit) const {
   for (uint32_t slot = 0; slot < tx_slots_; ++slot) {
-    if (sent_for_[slot] == kNone) continue;
+    if (slots_[slot].state != TxState::kSent) continue;
     uint32_t slots = 0;
     uint64_t bytes = 0;
-    for (const Piece* piece = &pieces_[slot]; piece != nullptr; piece = piece->next) {
+    for (const Piece* piece = &slots_[slot]; piece != nullptr; piece = piece->next) {
       ++slots;
       bytes += piece->length;
     }
-    visit(sent_for_[slot], slots, bytes);
+    visit(slots_[slot].assoc, slots, bytes);
   }
 }
 

@@ -3,21 +3,23 @@
 #include "appring/channel_core.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
+
+#include "appring/wire_types.h"
 
 namespace trunkline::appring {
 
 ChannelCore::ChannelCore(uint8_t* block, const tlr_geometry& geometry, uint32_t nodes,
                          uint64_t receive_buffer)
     : RingEnd(block, geometry),
+      completion_free_(geometry.completion_size),
       receive_buffer_(receive_buffer),
-      tx_memory_(TableMemory::room<Piece>(geometry.tx_slots) +
-                 TableMemory::room<uint8_t>(geometry.tx_slots)),
+      tx_memory_(TableMemory::room<TxSlot>(geometry.tx_slots)),
       rest_memory_(2 * TableMemory::room<uint32_t>(geometry.rx_slots) +
                    TableMemory::room<Lent>(geometry.rx_slots) +
                    TableMemory::room<BacklogNode>(nodes)),
-      pieces_(tx_memory_.take<Piece>(geometry.tx_slots)),
-      tx_owned_(tx_memory_.take<uint8_t>(geometry.tx_slots)),
+      slots_(tx_memory_.take<TxSlot>(geometry.tx_slots)),
       rx_free_(rest_memory_.take<uint32_t>(geometry.rx_slots)),
       rx_chain_(rest_memory_.take<uint32_t>(geometry.rx_slots)),
       rx_lent_(rest_memory_.take<Lent>(geometry.rx_slots)),
@@ -47,6 +49,7 @@ void ChannelCore::refresh_consumed() {
     faulted_ = true;
     return;
   }
+  completion_free_ += consumed - completion_consumed_;
   completion_consumed_ = consumed;
 }
 
@@ -62,33 +65,22 @@ bool ChannelCore::look_at_returns(uint32_t& produced) {
   return pending != 0;
 }
 
-bool ChannelCore::put_message(const MessageHead& head, const Piece* pieces, size_t size) {
-  if (!fits_message(size) || size == 0 || !has_room(1)) return false;
-  // One may always lie there, however large.
-  if (unread_bytes_ + size > receive_buffer_ && unread_bytes_ != 0) return false;
+bool ChannelCore::put_message_from(const MessageHead& head, const Piece* pieces, size_t size) {
+  if (!may_put(2, size)) return false;
   const uint32_t slot = lend(pieces, size);
   if (slot == TLR_NO_SLOT) return false;
-  rx_lent_[slot].bytes = static_cast<uint32_t>(size);
-  rx_lent_[slot].assoc = AssocName(head.assoc);
-  unread_bytes_ += size;
-  tlr_completion& entry = completions_[completion_produced_++ & completion_mask_];
-  entry = tlr_completion{};
-  entry.kind = TLR_MESSAGE;
-  entry.flags = head.flags;
-  entry.stream = head.stream.value;
-  entry.assoc_index = head.assoc.slot;
-  entry.assoc_generation = head.assoc.generation;
-  entry.slot = slot;
-  entry.length = static_cast<uint32_t>(size);
-  entry.ssn = head.ssn_or_ahead;
-  entry.ppid = head.ppid.value;
-  entry.tsn = head.tsn.value;
+  put_message_at(slot, TLR_MESSAGE_FROM, head, static_cast<uint32_t>(size));
+  tlr_completion_more more{};
+  set_address(more, *head.from);
+  put(more);
+  completion_free_ -= 2;
   return true;
 }
 
-bool ChannelCore::put_text(tlr_completion& completion, const Piece* pieces, size_t size) {
-  const size_t length = std::min<size_t>(size, slot_size_);
-  const uint32_t slot = lend(pieces, length);
+bool ChannelCore::put_text(tlr_completion& completion, const Piece* pieces, size_t size,
+                           uint32_t slots) {
+  const size_t length = std::min<size_t>(size, size_t{slots} * slot_size_);
+  const uint32_t slot = lend_chain(pieces, length);
   if (slot == TLR_NO_SLOT) return false;
   rx_lent_[slot].bytes = 0;
   completion.slot = slot;
@@ -96,7 +88,8 @@ bool ChannelCore::put_text(tlr_completion& completion, const Piece* pieces, size
   return true;
 }
 
-uint32_t ChannelCore::lend(const Piece* pieces, size_t size) {
+uint32_t ChannelCore::lend_chain(const Piece* pieces, size_t size) {
+  if (!fits_message(size)) return TLR_NO_SLOT;
   const uint32_t count = slots_for(static_cast<uint32_t>(size));
   if (rx_free_count_ + (rx_slots_ - rx_fresh_) < count) return TLR_NO_SLOT;
   const uint32_t head = take_rx_slot();
@@ -128,7 +121,7 @@ uint32_t ChannelCore::lend(const Piece* pieces, size_t size) {
 
 // ---------------------------------------------------------------- TX slots
 
-ChannelCore::Claim ChannelCore::claim(const tlr_submission& submission) {
+ChannelCore::Claim ChannelCore::claim_chain(const tlr_submission& submission) {
   const uint32_t length = submission.length;
   const uint32_t count = slots_for(length);
   if (length == 0 || count > tx_slots_) return Claim::kBadLength;
@@ -142,13 +135,13 @@ ChannelCore::Claim ChannelCore::claim(const tlr_submission& submission) {
       verdict = Claim::kBadSlot;
       break;
     }
-    if (tx_owned_[slot] != 0) {  // by an earlier message, or by this one: a cycle
+    TxSlot& piece = slots_[slot];
+    if (piece.state != TxState::kClients) {  // an earlier message has it, or this one: a cycle
       verdict = Claim::kTwice;
       break;
     }
-    tx_owned_[slot] = 1;
+    piece.state = TxState::kOurs;
     ++tx_in_use_;
-    Piece& piece = pieces_[slot];
     piece.data = tx_data(slot);
     piece.length = std::min(left, slot_size_);
     piece.next = nullptr;
@@ -157,7 +150,7 @@ ChannelCore::Claim ChannelCore::claim(const tlr_submission& submission) {
     last = &piece;
     if (i + 1 < count) slot = load_relaxed(tx_next_[slot]);
   }
-  if (verdict != Claim::kOk && last != nullptr) unclaim(&pieces_[submission.slot]);
+  if (verdict != Claim::kOk && last != nullptr) unclaim(&slots_[submission.slot]);
   return verdict;
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "appring/table_memory.h"
@@ -63,6 +64,11 @@ class ChannelCore : public RingEnd, public PieceOwner {
     submission_seen_ = produced;
     return pending;
   }
+  // The one that lies so many behind the next, copied and not taken.
+  [[nodiscard]] tlr_submission look_at_submission(uint32_t ahead) const {
+    return copy_once<tlr_submission>(
+        &submissions_[(submission_consumed_ + ahead) & submission_mask_]);
+  }
   // The next one, copied. Only after pending_submissions() said that there is one.
   [[nodiscard]] tlr_submission take_submission() {
     return copy_once<tlr_submission>(&submissions_[submission_consumed_++ & submission_mask_]);
@@ -76,20 +82,23 @@ class ChannelCore : public RingEnd, public PieceOwner {
   // -- completions
   // Room for `entries` events besides everything that is reserved.
   [[nodiscard]] bool has_room(uint32_t entries) {
-    const uint32_t wanted = reserved_ + entries;
-    if (completion_mask_ + 1 - (completion_produced_ - completion_consumed_) >= wanted) return true;
+    if (completion_free_ >= entries) return true;
     refresh_consumed();
-    return completion_mask_ + 1 - (completion_produced_ - completion_consumed_) >= wanted;
+    return completion_free_ >= entries;
   }
   // Writes an event. Only after has_room() for its entries.
-  void notify(const Notice& notice) { put(notice); }
+  void notify(const Notice& notice) {
+    completion_free_ -= notice.entries();
+    put(notice);
+  }
   // Writes a message: copies it into RX slots. False: no entry or not enough slots. The entry is
   // filled in its place: a copy of one that was just written field by field would wait until the
   // payload has left the core's store buffer. The slots are lent until take_returns() has them, and
   // the message is unread until then.
   struct MessageHead {
-    explicit MessageHead(const Event& event)
+    explicit MessageHead(const Event& event, const IpAddress* source = nullptr)
         : assoc(event.assoc),
+          from(source),
           stream(event.stream),
           ppid(event.ppid),
           tsn(event.tsn),
@@ -101,15 +110,40 @@ class ChannelCore : public RingEnd, public PieceOwner {
       return static_cast<uint16_t>(std::clamp(by, INT16_MIN, INT16_MAX));
     }
     AssocId assoc;
+    const IpAddress* from;  // to be told: TLR_MESSAGE_FROM; else null
     StreamId stream;
     Ppid ppid;
     Tsn tsn;
     uint16_t ssn_or_ahead;
     uint8_t flags;  // enum tlr_message_flag
   };
-  [[nodiscard]] bool put_message(const MessageHead& head, const Piece* pieces, size_t size);
-  // Attaches what goes with another event, cut to one slot. False: no slot is free.
-  [[nodiscard]] bool put_text(tlr_completion& completion, const Piece* pieces, size_t size);
+  [[nodiscard]] bool put_message(const MessageHead& head, const Piece* pieces, size_t size) {
+    if (head.from != nullptr) return put_message_from(head, pieces, size);
+    if (!may_put(1, size)) return false;
+    const uint32_t slot = lend(pieces, size);
+    if (slot == TLR_NO_SLOT) return false;
+    put_message_at(slot, TLR_MESSAGE, head, static_cast<uint32_t>(size));
+    --completion_free_;
+    return true;
+  }
+  // The usual message: borrowed, in one piece, into one slot that was used before. Says where its
+  // bytes, borrowed_piece.length of them, must be written. Null: it is another one, or there is no
+  // room; put_message() knows.
+  [[nodiscard]] uint8_t* put_short(const Event& event) {
+    const uint32_t size = event.borrowed_piece.length;
+    if (!event.borrowed || size - 1 >= slot_size_ || completion_free_ == 0 || rx_free_count_ == 0 ||
+        unread_bytes_ + size > receive_buffer_) {
+      return nullptr;
+    }
+    const uint32_t slot = rx_free_[--rx_free_count_];
+    rx_lent_[slot].count = 1;
+    put_message_at(slot, TLR_MESSAGE, MessageHead(event), size);
+    --completion_free_;
+    return rx_data_ + static_cast<size_t>(slot) * slot_size_;
+  }
+  // Attaches what goes with another event, cut to so many slots. False: they are not free.
+  [[nodiscard]] bool put_text(tlr_completion& completion, const Piece* pieces, size_t size,
+                              uint32_t slots = 1);
   // Could ever hold a message of this size.
   [[nodiscard]] bool fits_message(size_t size) const {
     return size <= static_cast<uint64_t>(rx_slots_) * slot_size_;
@@ -117,21 +151,30 @@ class ChannelCore : public RingEnd, public PieceOwner {
 
   // -- TX slots
   // Checks and takes the chain of a descriptor: the slots are the worker's from now on.
-  [[nodiscard]] Claim claim(const tlr_submission& submission);
+  [[nodiscard]] Claim claim(const tlr_submission& submission) {
+    return claim_short(submission.slot, submission.length) != nullptr ? Claim::kOk
+                                                                      : claim_chain(submission);
+  }
+  // Likewise, of one slot; null: it is several, or something is wrong with it.
+  [[nodiscard]] Piece* claim_short(uint32_t at, uint32_t length) {
+    if (length - 1 >= slot_size_ || at >= tx_slots_) return nullptr;
+    TxSlot& slot = slots_[at];
+    if (slot.state != TxState::kClients) return nullptr;
+    slot.state = TxState::kOurs;
+    slot.data = tx_data(at);
+    slot.length = length;
+    slot.next = nullptr;
+    ++tx_in_use_;
+    return &slot;
+  }
   // The pieces of a claimed chain.
-  [[nodiscard]] Piece* piece(uint32_t slot) { return &pieces_[slot]; }
+  [[nodiscard]] Piece* piece(uint32_t slot) { return &slots_[slot]; }
   [[nodiscard]] uint32_t slot_of(const Piece* piece) const {
-    return static_cast<uint32_t>(piece - pieces_);
+    return static_cast<uint32_t>(static_cast<const TxSlot*>(piece) - slots_);
   }
   // Gives a chain back; returns how many slots it had.
   uint32_t unclaim(Piece* head) {
-    uint32_t count = 0;
-    while (head != nullptr) {
-      Piece* const next = std::exchange(head->next, nullptr);
-      tx_owned_[slot_of(head)] = 0;
-      ++count;
-      head = next;
-    }
+    const uint32_t count = mark_returned(head);
     tx_in_use_ -= count;
     return count;
   }
@@ -172,7 +215,18 @@ class ChannelCore : public RingEnd, public PieceOwner {
 
  protected:
   static constexpr uint32_t kNone = 0xffffffff;
-  static constexpr uint64_t kBytesPerTxSlot = sizeof(Piece) + 1;
+  // Whose a TX slot is.
+  enum class TxState : uint8_t {
+    kClients,
+    kOurs,  // submitted, and not given back
+    kSent,  // likewise, and a message of an association begins there
+  };
+  struct TxSlot : Piece {
+    uint32_t assoc = 0;  // kSent: AssocId::slot
+    TxState state = TxState::kClients;
+  };
+  static_assert(sizeof(TxSlot) == 32);
+  static constexpr uint64_t kBytesPerTxSlot = sizeof(TxSlot);
 
   // `block` is the channel's part of the shared memory. `nodes`: events that may wait.
   // `receive_buffer`: bytes of messages that may lie in the slots unread.
@@ -193,9 +247,10 @@ class ChannelCore : public RingEnd, public PieceOwner {
   }
   void put(const Notice& notice) {
     put(notice.head);
-    if (notice.entries() == 1) return;
-    std::memcpy(&completions_[completion_produced_++ & completion_mask_], &notice.more,
-                sizeof(notice.more));
+    if (notice.entries() == 2) put(notice.more);
+  }
+  void put(const tlr_completion_more& more) {
+    std::memcpy(&completions_[completion_produced_++ & completion_mask_], &more, sizeof(more));
   }
   void refresh_consumed();
 
@@ -207,16 +262,24 @@ class ChannelCore : public RingEnd, public PieceOwner {
   uint32_t completion_consumed_ = 0;
   uint32_t return_consumed_ = 0;
   uint32_t return_seen_ = 0;
-  uint32_t reserved_ = 0;  // entries in which operations will end
+  uint32_t completion_free_;  // entries that are neither filled nor reserved, as last checked
   bool faulted_ = false;
   uint64_t receive_buffer_;
 
   TableMemory tx_memory_;
   TableMemory rest_memory_;  // RX tables and nodes
-  // TX: one piece a slot; 1: submitted and not yet given back.
-  Piece* pieces_;
-  uint8_t* tx_owned_;
+  TxSlot* slots_;
   uint32_t tx_in_use_ = 0;
+
+  // The part of unclaim() that is each chain's own; returns how many slots it has.
+  static uint32_t mark_returned(Piece* head) {
+    uint32_t count = 0;
+    for (; head != nullptr; head = head->next) {
+      static_cast<TxSlot*>(head)->state = TxState::kClients;
+      ++count;
+    }
+    return count;
+  }
 
  private:
   // What lies in the slots from this one on.
@@ -225,9 +288,43 @@ class ChannelCore : public RingEnd, public PieceOwner {
     uint32_t bytes = 0;  // unread, of a message
     AssocName assoc;     // whose it is
   };
+  [[nodiscard]] Claim claim_chain(const tlr_submission& submission);
+  [[nodiscard]] bool put_message_from(const MessageHead& head, const Piece* pieces, size_t size);
+  // One may always lie there, however large.
+  [[nodiscard]] bool may_put(uint32_t entries, size_t size) {
+    return size != 0 && has_room(entries) &&
+           (unread_bytes_ + size <= receive_buffer_ || unread_bytes_ == 0);
+  }
+  void put_message_at(uint32_t slot, uint8_t kind, const MessageHead& head, uint32_t size) {
+    rx_lent_[slot].bytes = size;
+    rx_lent_[slot].assoc = AssocName(head.assoc);
+    unread_bytes_ += size;
+    tlr_completion& entry = completions_[completion_produced_++ & completion_mask_];
+    entry.kind = kind;
+    entry.reason = 0;
+    entry.flags = head.flags;
+    entry.status = 0;
+    entry.ssn = head.ssn_or_ahead;
+    entry.stream = head.stream.value;
+    entry.assoc_index = head.assoc.slot;
+    entry.assoc_generation = head.assoc.generation;
+    entry.ppid = head.ppid.value;
+    entry.tsn = head.tsn.value;
+    entry.slot = slot;
+    entry.length = size;
+  }
   // Copies the first `size` bytes into RX slots, and returns the first; TLR_NO_SLOT: there are not
   // enough.
-  [[nodiscard]] uint32_t lend(const Piece* pieces, size_t size);
+  [[nodiscard]] uint32_t lend(const Piece* pieces, size_t size) {
+    // Most are one piece, and fit a slot.
+    if (size > slot_size_ || pieces->length < size) return lend_chain(pieces, size);
+    if (rx_free_count_ == 0 && rx_fresh_ == rx_slots_) return TLR_NO_SLOT;
+    const uint32_t slot = take_rx_slot();
+    std::memcpy(rx_data_ + static_cast<size_t>(slot) * slot_size_, pieces->data, size);
+    rx_lent_[slot].count = 1;
+    return slot;
+  }
+  [[nodiscard]] uint32_t lend_chain(const Piece* pieces, size_t size);
   [[nodiscard]] bool look_at_returns(uint32_t& produced);
 
   // A slot that nobody has. There is one.
@@ -268,13 +365,17 @@ void ChannelCore::take_returns(Read&& read) {
   if (!look_at_returns(produced)) return;
   AssocName of;
   uint32_t bytes = 0;
-  for (; return_consumed_ != produced; ++return_consumed_) {
-    uint32_t slot = load_relaxed(returns_[return_consumed_ & return_mask_]);
-    if (slot >= rx_slots_ || rx_lent_[slot].count == 0) {
+  uint32_t* const free = rx_free_;
+  uint32_t free_count = rx_free_count_;
+  const uint32_t slots = rx_slots_;
+  Lent* const lent_slots = rx_lent_;
+  for (uint32_t at = return_consumed_; at != produced; ++at) {
+    uint32_t slot = load_relaxed(returns_[at & return_mask_]);
+    if (slot >= slots || lent_slots[slot].count == 0) {
       ++bad_returns_;
       continue;
     }
-    Lent& lent = rx_lent_[slot];
+    Lent& lent = lent_slots[slot];
     if (lent.assoc != of) {
       if (bytes != 0) read(of, bytes);
       unread_bytes_ -= bytes;
@@ -282,11 +383,14 @@ void ChannelCore::take_returns(Read&& read) {
       bytes = 0;
     }
     bytes += lent.bytes;
-    for (uint32_t i = std::exchange(lent.count, 0); i != 0; --i) {
-      rx_free_[rx_free_count_++] = slot;
+    free[free_count++] = slot;
+    for (uint32_t i = std::exchange(lent.count, 0); i != 1; --i) {
       slot = rx_chain_[slot];
+      free[free_count++] = slot;
     }
   }
+  rx_free_count_ = free_count;
+  return_consumed_ = produced;
   if (bytes != 0) read(of, bytes);
   unread_bytes_ -= bytes;
   store_release(shared_->return_consumed.value, return_consumed_);

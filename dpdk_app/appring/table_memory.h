@@ -32,7 +32,8 @@ class TableMemory {
   template <typename T>
   static constexpr size_t room(size_t count) {
     static_assert(alignof(T) <= kAlignment);
-    return (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+    constexpr size_t kElement = sizeof(T[1]);  // T is a pointer in some tables
+    return (count * kElement + kAlignment - 1) / kAlignment * kAlignment;
   }
   // The next table; the sum of all must have been asked for.
   template <typename T>

@@ -121,6 +121,12 @@ tlr_address address_to_wire(const IpAddress& address) {
   return out;
 }
 
+void set_address(tlr_completion_more& more, const IpAddress& address) {
+  const tlr_address wire = address_to_wire(address);
+  more.family = wire.family;
+  std::memcpy(more.address, wire.bytes, sizeof(more.address));
+}
+
 namespace {
 
 uint32_t microseconds(Duration duration) {
@@ -176,6 +182,11 @@ void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_in
     info.retransmitted_chunks = path.retransmitted_chunks;
     info.failovers = path.failovers;
   }
+}
+
+uint8_t failed_flags(const Event& event) {
+  return static_cast<uint8_t>((event.started ? TLR_FAILED_STARTED : 0) |
+                              (event.unordered ? TLR_FAILED_UNORDERED : 0));
 }
 
 // Everything but messages and the ends of operations: fields by kind.
@@ -237,6 +248,9 @@ void fill_notification(const Event& event, ChannelCore::Notice& notice) {
       out.kind = TLR_ADAPTATION;
       out.context = event.context;
       break;
+    case EventKind::kMessageBroken:
+      out.kind = TLR_MESSAGE_BROKEN;
+      break;
     case EventKind::kRestartRefused:
       out.kind = TLR_RESTART_REFUSED;
       break;
@@ -246,9 +260,7 @@ void fill_notification(const Event& event, ChannelCore::Notice& notice) {
       break;
   }
   if (notice.entries() == 1) return;
-  const tlr_address address = address_to_wire(event.path);
-  more.family = address.family;
-  std::memcpy(more.address, address.bytes, sizeof(more.address));
+  set_address(more, event.path);
 }
 
 bool open_body_valid(const tlr_open_body& body, bool connect) {

@@ -17,7 +17,9 @@ namespace trunkline::appring {
 [[nodiscard]] uint8_t wire_assoc_state(AssocState state);
 [[nodiscard]] IpAddress address_from_wire(const tlr_address& address);  // none if malformed
 [[nodiscard]] tlr_address address_to_wire(const IpAddress& address);
+void set_address(tlr_completion_more& more, const IpAddress& address);
 void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_info_body& out);
+[[nodiscard]] uint8_t failed_flags(const Event& event);  // of a kSendFailed: enum tlr_failed_flag
 // Everything but messages and the ends of sends: fields by kind.
 void fill_notification(const Event& event, ChannelCore::Notice& out);
 // True if the body is one that a correct client writes; then its profile name ends with a NUL.

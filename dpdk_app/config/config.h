@@ -124,6 +124,7 @@ struct SocketLimits {
   uint32_t max_processes = 256;
   uint32_t max_processes_per_uid = 0;         // 0: all but an eighth
   uint64_t max_memory_per_uid = 64ull << 30;  // that its sockets could use at most
+  uint64_t max_resident_per_uid = 0;          // that they do use; 0: half of the machine's
   uint32_t max_backlog = 4096;                // of listen()
 };
 

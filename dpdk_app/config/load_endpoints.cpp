@@ -225,16 +225,18 @@ void load_sockets(const Field& at, Loading& loading) {
   read_gid(map, "socket_gid", sockets.socket_gid);
   if (const auto field = map.find("limits")) {
     SocketLimits& limits = sockets.limits;
-    const Map inner(*field,
-                    {"max_sockets", "max_sockets_per_uid", "max_sockets_per_process",
-                     "max_processes", "max_processes_per_uid", "max_memory_per_uid", "max_backlog"},
-                    loading.mistakes);
+    const Map inner(
+        *field,
+        {"max_sockets", "max_sockets_per_uid", "max_sockets_per_process", "max_processes",
+         "max_processes_per_uid", "max_memory_per_uid", "max_resident_per_uid", "max_backlog"},
+        loading.mistakes);
     inner.integer("max_sockets", limits.max_sockets, 1, 65536);
     inner.integer("max_sockets_per_uid", limits.max_sockets_per_uid, 0, 65536);
     inner.integer("max_sockets_per_process", limits.max_sockets_per_process, 1, 65536);
     inner.integer("max_processes", limits.max_processes, 1, 4096);
     inner.integer("max_processes_per_uid", limits.max_processes_per_uid, 0, 4096);
     inner.bytes("max_memory_per_uid", limits.max_memory_per_uid, 2ull << 20, 1ull << 44);
+    inner.bytes("max_resident_per_uid", limits.max_resident_per_uid, 0, 1ull << 44);
     inner.integer("max_backlog", limits.max_backlog, 1, 65535);
   }
 }

@@ -46,6 +46,9 @@ void read_fields(const Map& map, Profile& out) {
   if (const auto which = map.choice("pmtu_discovery", {"off", "reactive", "probing"})) {
     out.pmtu_discovery = static_cast<PmtuDiscovery>(*which);
   }
+  if (const auto which = map.choice("loss_recovery", {"rfc9260", "early"})) {
+    out.loss_recovery = static_cast<LossRecovery>(*which);
+  }
   map.boolean("nagle", out.nagle);
   map.boolean("one_data_per_packet", out.one_data_per_packet);
   if (const auto which = map.choice("scheduler", {"round_robin", "fcfs"})) {
@@ -209,6 +212,7 @@ class Resolver {
                 "pmtu_probe_timeout",
                 "pmtu_raise_interval",
                 "max_burst",
+                "loss_recovery",
                 "nagle",
                 "one_data_per_packet",
                 "scheduler",

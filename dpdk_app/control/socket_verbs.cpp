@@ -57,20 +57,14 @@ Json list_sockets(sockets::SocketServer* server) {
   }
   Json list = Json::array();
   for (const sockets::SocketInfo& socket : snapshot->sockets) list.push(describe(socket));
+  Json out = Json::object(
+      {{"ok", true}, {"processes", snapshot->processes}, {"closing", snapshot->closing}});
   const sockets::ServerCounters& counters = snapshot->counters;
-  return Json::object({{"ok", true},
-                       {"processes", snapshot->processes},
-                       {"closing", snapshot->closing},
-                       {"made", counters.sockets},
-                       {"accepted", counters.accepted},
-                       {"refused_permission", counters.refused_permission},
-                       {"refused_request", counters.refused_request},
-                       {"refused_limit", counters.refused_limit},
-                       {"refused_share", counters.refused_share},
-                       {"refused_memory", counters.refused_memory},
-                       {"refused_backlog", counters.refused_backlog},
-                       {"refused_timeout", counters.refused_timeout},
-                       {"sockets", std::move(list)}});
+#define X(name, text) out.set(#name, counters.name);
+  TRUNKLINE_SERVER_COUNTERS(X)
+#undef X
+  out.set("sockets", std::move(list));
+  return out;
 }
 
 }  // namespace trunkline::control

@@ -324,6 +324,12 @@ void add_attach_counters(Json& list, const appring::AttachCounters& attach) {
               "clients ended for bad indices or lost memory");
 }
 
+void add_server_counters(Json& list, const sockets::ServerCounters& counters) {
+#define X(name, text) add_counter(list, "sockets", #name, counters.name, text);
+  TRUNKLINE_SERVER_COUNTERS(X)
+#undef X
+}
+
 // The sums of these workers' counters.
 void add_worker_counters(Json& list, const std::vector<Snapshot>& workers) {
   for (size_t i = 0; i < kCounterCount; ++i) {
@@ -389,6 +395,11 @@ Json list_counters(Daemon& daemon, const Json& request) {
   }
   if (daemon.attach != nullptr && !one_only) {
     add_attach_counters(list, daemon.attach->counters());
+  }
+  if (daemon.sockets != nullptr && !one_only) {
+    const auto sockets = daemon.sockets->snapshot(false);
+    if (!sockets) return not_answered();
+    add_server_counters(list, sockets->counters);
   }
   return Json::object({{"ok", true}, {"counters", std::move(list)}});
 }

@@ -2,6 +2,7 @@
 // Big-endian loads and stores, and the internet checksum. Callers have checked the bounds.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -9,20 +10,28 @@
 
 namespace trunkline::net {
 
+// One load or store and a swap: byte by byte GCC 12 makes vectors of the shifts.
+template <typename T>
+T load_be(const uint8_t* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  if constexpr (std::endian::native == std::endian::big) return value;
+  if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
+  if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
+}
 inline uint16_t load_be16(const uint8_t* at) {
-  return static_cast<uint16_t>(at[0] << 8 | at[1]);
+  return load_be<uint16_t>(at);
 }
 inline uint32_t load_be32(const uint8_t* at) {
-  return static_cast<uint32_t>(at[0]) << 24 | static_cast<uint32_t>(at[1]) << 16 |
-         static_cast<uint32_t>(at[2]) << 8 | at[3];
+  return load_be<uint32_t>(at);
 }
 inline void store_be16(uint8_t* at, uint16_t value) {
-  at[0] = static_cast<uint8_t>(value >> 8);
-  at[1] = static_cast<uint8_t>(value);
+  value = load_be16(reinterpret_cast<const uint8_t*>(&value));
+  std::memcpy(at, &value, sizeof value);
 }
 inline void store_be32(uint8_t* at, uint32_t value) {
-  store_be16(at, static_cast<uint16_t>(value >> 16));
-  store_be16(at + 2, static_cast<uint16_t>(value));
+  value = load_be32(reinterpret_cast<const uint8_t*>(&value));
+  std::memcpy(at, &value, sizeof value);
 }
 
 // RFC 1071: the sum of 16-bit words before it is folded; sums of parts of even length add up.

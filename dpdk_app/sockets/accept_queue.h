@@ -28,7 +28,8 @@ class AcceptQueue {
   [[nodiscard]] size_t unaccepted() const;
   // Of them, those that are in the pair already. Any thread.
   [[nodiscard]] static size_t unaccepted_at(int pair_fd);
-  [[nodiscard]] bool waits() const { return !waiting_.empty(); }
+  // Of them, those that are not: their handles are still here.
+  [[nodiscard]] uint32_t held() const { return static_cast<uint32_t>(waiting_.size()); }
   void clear();
 
  private:

@@ -23,13 +23,15 @@ Closers::Closers() : counts_(std::make_shared<Counts>()) {}
 void Closers::close(uint32_t uid, std::vector<int> fds) {
   {
     const std::lock_guard held(counts_->lock);
-    ++counts_->of_user[uid];
+    counts_->of_user[uid] += static_cast<uint32_t>(fds.size());
   }
   try {
     std::thread([counts = counts_, uid, all = std::move(fds)] {
       for (const int fd : all) ::close(fd);
       const std::lock_guard held(counts->lock);
-      if (--counts->of_user[uid] == 0) counts->of_user.erase(uid);
+      uint32_t& left = counts->of_user[uid];
+      left -= static_cast<uint32_t>(all.size());
+      if (left == 0) counts->of_user.erase(uid);
     }).detach();
   } catch (const std::system_error&) {
     // No more threads: they stay open, and are counted for ever.

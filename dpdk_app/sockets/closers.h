@@ -17,7 +17,7 @@ class Closers {
   void close(uint32_t uid, std::vector<int> fds);
   // The daemon's end of a pair: at once, unless there is something in it.
   void close_pair(uint32_t uid, int fd);
-  // Calls that have not ended.
+  // Descriptors that are not closed yet.
   [[nodiscard]] uint32_t under_way(uint32_t uid) const;
 
  private:

@@ -5,12 +5,14 @@ namespace trunkline::sockets {
 
 void MemberBook::add(uint64_t serial, std::span<const IpAddress> peers, uint16_t port) {
   members_[serial].port = port;
+  unnamed_.insert(serial);
   add_peers(serial, peers);
 }
 
 void MemberBook::name(uint64_t serial, uint32_t id) {
   const auto at = members_.find(serial);
-  if (at == members_.end() || id == 0) return;
+  if (at == members_.end() || id == 0 || at->second.retired || at->second.peeled_off) return;
+  unnamed_.erase(serial);
   at->second.id = id;
   ids_[id] = serial;
 }
@@ -29,6 +31,7 @@ void MemberBook::add_peers(uint64_t serial, std::span<const IpAddress> peers) {
 }
 
 void MemberBook::forget_id(uint64_t serial, const Member& member) {
+  unnamed_.erase(serial);
   const auto id = ids_.find(member.id);
   if (id != ids_.end() && id->second == serial) ids_.erase(id);
 }
@@ -37,6 +40,7 @@ void MemberBook::retire(uint64_t serial) {
   const auto at = members_.find(serial);
   if (at == members_.end()) return;
   Member& member = at->second;
+  member.retired = true;
   forget_id(serial, member);
   for (const IpAddress& peer : member.peers) {
     const auto found = peers_.find({peer, member.port});

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -19,8 +20,15 @@ class MemberBook {
   static constexpr uint64_t kNobody = 0;
 
   void add(uint64_t serial, std::span<const IpAddress> peers, uint16_t port);
-  // It has an id, once its worker knows it.
+  // It has an id, once its worker knows it; its association may be over before that is heard of.
   void name(uint64_t serial, uint32_t id);
+  // Likewise all that have none yet, as far as `id_of` a serial knows one (0: it does not).
+  template <typename IdOf>
+  void name_new(IdOf id_of) {
+    for (const uint64_t serial : std::vector(unnamed_.begin(), unnamed_.end())) {
+      name(serial, id_of(serial));
+    }
+  }
   // Its peer turned out to have these addresses, too.
   void add_peers(uint64_t serial, std::span<const IpAddress> peers);
   // Its association is over: it is found no more, but still is a member.
@@ -52,11 +60,13 @@ class MemberBook {
     uint32_t id = 0;
     uint16_t port = 0;
     bool peeled_off = false;
+    bool retired = false;
     std::vector<IpAddress> peers;
   };
   void forget_id(uint64_t serial, const Member& member);
 
   std::map<uint64_t, Member> members_;  // by serial
+  std::set<uint64_t> unnamed_;
   std::map<uint32_t, uint64_t> ids_;
   std::map<Peer, uint64_t> peers_;
 };

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iterator>
 #include <stdexcept>
 #include <utility>
@@ -86,11 +87,13 @@ void SocketMail::tell(News news) {
   ring(control_fd_);
 }
 
-void SocketMail::answer(std::function<void()> at_the_sockets_thread) {
+void SocketMail::send_answers() {
+  if (ready_.empty()) return;
   {
     const std::lock_guard held(lock_);
-    answers_.push_back(std::move(at_the_sockets_thread));
+    std::move(ready_.begin(), ready_.end(), std::back_inserter(answers_));
   }
+  ready_.clear();
   ring(control_fd_);
 }
 

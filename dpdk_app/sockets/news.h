@@ -66,12 +66,17 @@ class SocketMail {
   [[nodiscard]] bool has_mail() const { return has_mail_.load(std::memory_order_acquire); }
   void run_mail(SocketBridge& bridge, TimePoint now);
   void tell(News news);
-  void answer(std::function<void()> at_the_sockets_thread);
+  // What it answers to is done, and may have written what is not yet visible: it goes with
+  // send_answers(), at the end of the turn, so that whoever asked sees what came of it.
+  void answer(Answer at_the_sockets_thread) { ready_.push_back(std::move(at_the_sockets_thread)); }
+  void send_answers();
   // Readable while there is mail, for a worker that sleeps.
   [[nodiscard]] int worker_fd() const { return worker_fd_; }
 
  private:
   using Work = std::function<void(SocketBridge&, TimePoint)>;
+
+  std::vector<Answer> ready_;  // the worker's own
 
   int control_fd_ = -1;
   int worker_fd_ = -1;

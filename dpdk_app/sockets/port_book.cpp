@@ -52,13 +52,15 @@ int PortBook::take(PortHolder& who, uint16_t port, std::vector<IpAddress> addres
 int PortBook::may_listen(const PortHolder& who) const {
   const auto bound = BoundAddresses::of(who.addresses);
   if (!bound || conflict(who, who.port, *bound)) return EADDRINUSE;
-  // Workers give what comes to one listener; they cannot deal it out.
+  // Who shares all addresses is of one group, which takes turns.
   const auto& others = holders_.at(who.port);
-  const bool alone = std::none_of(others.begin(), others.end(), [&](const PortHolder* other) {
+  const bool torn = std::any_of(others.begin(), others.end(), [&](const PortHolder* other) {
     const auto theirs = BoundAddresses::of(other->addresses);
-    return other != &who && other->listening && theirs && theirs->overlaps(*bound);
+    if (other == &who || !other->listening || !theirs || *theirs == *bound) return false;
+    return std::find_first_of(who.addresses.begin(), who.addresses.end(), other->addresses.begin(),
+                              other->addresses.end()) != who.addresses.end();
   });
-  return alone ? 0 : EADDRINUSE;
+  return torn ? EEXIST : 0;
 }
 
 bool PortBook::share(PortHolder& fresh, const PortHolder& listener) {
@@ -89,7 +91,7 @@ bool PortBook::conflict(const PortHolder& who, uint16_t port,
   return std::any_of(at->second.begin(), at->second.end(), [&](const PortHolder* other) {
     if (other == &who || (who.group != 0 && who.group == other->group)) return false;
     if (who.reuses() && other->reuses() && !other->listening) return false;
-    if (who.reuse_port && other->reuse_port && who.uid == other->uid) return false;
+    if (who.shares() && other->shares() && who.uid == other->uid) return false;
     const auto theirs = BoundAddresses::of(other->addresses);
     return theirs && theirs->overlaps(addresses);
   });

@@ -28,6 +28,7 @@ struct PortHolder {
   bool reuse_address = false;  // SO_REUSEADDR
   bool reuse_sctp = false;     // SCTP_REUSE_PORT, which Linux takes for SO_REUSEADDR
   bool reuse_port = false;     // SO_REUSEPORT
+  bool shares_port = false;    // accepted from one that has it
   bool listening = false;
   uint64_t group = 0;                // a one-to-many socket and its associations; 0: alone
   uint16_t port = 0;                 // 0: not bound
@@ -35,6 +36,7 @@ struct PortHolder {
   PortClaim claim;
 
   [[nodiscard]] bool reuses() const { return reuse_address || reuse_sctp; }
+  [[nodiscard]] bool shares() const { return reuse_port || shares_port; }
 };
 
 class PortBook {
@@ -49,7 +51,8 @@ class PortBook {
   // Others on the port that it has, of which only `fresh` must be nobody else's.
   [[nodiscard]] int change(PortHolder& who, std::vector<IpAddress> addresses,
                            std::span<const IpAddress> fresh);
-  // 0, or EADDRINUSE: another one listens there, SO_REUSEPORT or not.
+  // 0, EADDRINUSE (another one listens there, and not both have SO_REUSEPORT), or EEXIST: both
+  // have, and some of their addresses in common, but not all.
   [[nodiscard]] int may_listen(const PortHolder& who) const;
   // An accepted socket has what its listener has. False: not any more.
   [[nodiscard]] bool share(PortHolder& fresh, const PortHolder& listener);

@@ -85,6 +85,8 @@ size_t SocketBridge::take_submissions(TimePoint now, SocketEnd& socket, uint32_t
     }
     break;
   }
+  // Whoever sees that they are taken finds what has come back of an association that is over.
+  if (!socket.notes.alive) publish(socket);
   channel.publish_submissions();
   count(SocketCounter::k_socket_submissions, taken);
   return taken;
@@ -93,13 +95,21 @@ size_t SocketBridge::take_submissions(TimePoint now, SocketEnd& socket, uint32_t
 void SocketBridge::flush() {
   if (!changed_.empty()) tell_unread();
   for (SocketEnd* socket : dirty_) {
-    socket->notes.dirty = false;
-    if (socket->channel().publish() && !socket->notes.at_end && socket->announce(config_.worker)) {
-      count(SocketCounter::k_socket_tokens);
+    if (socket->channel().backlog_empty()) {
+      [[maybe_unused]] const bool told = tell_no_auth(*socket);  // or once there is room
     }
+    socket->notes.dirty = false;
+    publish(*socket);
     make_room(*socket);
   }
   dirty_.clear();
+  mail_.send_answers();
+}
+
+void SocketBridge::publish(SocketEnd& socket) {
+  if (socket.channel().publish() && !socket.notes.at_end && socket.announce(config_.worker)) {
+    count(SocketCounter::k_socket_tokens);
+  }
 }
 
 // A sender without room put the ballast in. It goes when a third of the buffer is free again, so
@@ -214,6 +224,7 @@ void SocketBridge::fail_send(TimePoint now, SocketEnd& socket, const tlr_submiss
   event.reason = reason;
   event.assoc = socket.notes.assoc;
   event.stream = StreamId(submission.stream);
+  event.unordered = (submission.flags & TLR_SEND_UNORDERED) != 0;
   event.ppid = Ppid(submission.ppid);
   event.context = submission.context;
   event.payload = std::move(payload);

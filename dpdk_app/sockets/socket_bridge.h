@@ -57,11 +57,13 @@ class SocketBridge final : public appring::EventTaker {
   void remove_process(const KickArea& area);
   // Associations that peers begin are parked, at most `backlog` of them at once (others are
   // aborted), and told with `listener`. Those that lie unaccepted in the listener's pair count,
-  // too: its daemon's end stays open until unlisten(). A second call changes all of it.
+  // too: its daemon's end stays open until unlisten(). A second call changes all of it. Listeners
+  // of one name take turns; an association is aborted when none of them has room.
   Status listen(const LocalEndName& name, uint64_t listener, uint32_t backlog,
                 const Profile& profile, int pair_fd = -1);
-  // Aborts what is parked there, unless it is to be kept: its listener has moved.
-  void unlisten(TimePoint now, const LocalEndName& name, bool keep_parked = false);
+  // Aborts what is parked for it there, unless it is to be kept: the listener has moved.
+  void unlisten(TimePoint now, const LocalEndName& name, uint64_t listener,
+                bool keep_parked = false);
   // What a socket has from the beginning of its association on.
   struct Terms {
     uint32_t receive_buffer = 0;  // SO_RCVBUF: see set_receive_buffer()
@@ -110,7 +112,7 @@ class SocketBridge final : public appring::EventTaker {
   bool deliver(TimePoint now, Event& event) override;
   // Once events were delivered, before packets are asked for: a SACK tells what the window is then.
   void tell_unread();
-  void flush();  // completions and the ends of sends become visible; tokens
+  void flush();  // completions and the ends of sends become visible; tokens; answers
   void arm();
   [[nodiscard]] bool has_work() const;
   // When drain() has something to do though nobody asked; never, if nothing.
@@ -134,6 +136,7 @@ class SocketBridge final : public appring::EventTaker {
   // An association that waits to be accepted; it may have ended.
   struct Parked {
     uint32_t endpoint = kNone;
+    uint64_t listener = 0;
     bool over = false;
     std::vector<Event> events;  // the first is kAccepted
     IpAddress local{};
@@ -150,9 +153,16 @@ class SocketBridge final : public appring::EventTaker {
     bool changed = false;  // it is to be told anew
     [[nodiscard]] bool used() const { return socket != nullptr || parked != nullptr; }
   };
+  struct Listener {
+    uint64_t name = 0;
+    uint32_t backlog = 0;
+    int pair_fd = -1;  // or none
+    Profile profile;
+    uint32_t parked = 0;
+    [[nodiscard]] bool has_room() const;
+  };
   struct Endpoint {
     bool in_use = false;
-    bool listening = false;
     EndpointId id;
     PortNumber port;
     uint64_t owner = 0;
@@ -160,9 +170,10 @@ class SocketBridge final : public appring::EventTaker {
     uint32_t next = kNone;  // of those with that port
     uint32_t users = 0;     // associations, and parked ones that are over
     uint32_t parked = 0;
-    uint32_t backlog = 0;
-    uint64_t listener = 0;
-    int pair_fd = -1;  // the listener's, or none
+    std::vector<Listener> listeners;  // INITs are answered by the last one's profile
+    uint32_t turn = 0;                // whose the next association is, if it has room
+    [[nodiscard]] Listener* listener(uint64_t name);
+    [[nodiscard]] Listener* next_listener();
   };
   struct Process {
     KickArea area;
@@ -183,6 +194,7 @@ class SocketBridge final : public appring::EventTaker {
                  Payload& payload, Reason reason);
   void on_fault(TimePoint now, SocketEnd& socket, SocketCounter why);
   size_t look_again(TimePoint now);
+  void publish(SocketEnd& socket);
   void make_room(SocketEnd& socket);
   [[nodiscard]] bool has_share(const SocketUser& user) const {
     return share_.allows(user.shares[config_.worker].units,
@@ -195,8 +207,10 @@ class SocketBridge final : public appring::EventTaker {
   void on_send_failed(TimePoint now, SocketEnd& socket, Event& event);
   void tell_or_keep(TimePoint now, SocketEnd& socket, Event& event);
   [[nodiscard]] bool try_tell(SocketEnd& socket, Event& event);
+  [[nodiscard]] bool tell_no_auth(SocketEnd& socket);
   [[nodiscard]] bool put_message(SocketEnd& socket, Event& event);
   [[nodiscard]] bool put_notification(SocketEnd& socket, Event& event);
+  void attach_causes(SocketEnd& socket, Event& event, tlr_completion& out);
   void keep(TimePoint now, SocketEnd& socket, Event& event);
   void retry_backlog(TimePoint now, SocketEnd& socket);
   void drop_backlog(TimePoint now, SocketEnd& socket);
@@ -241,7 +255,10 @@ class SocketBridge final : public appring::EventTaker {
   void end_association(TimePoint now, AssocId id, bool abort);
   void close_idle(TimePoint now);
   void forget_idle(SocketEnd& socket);
-  void stop_listening(TimePoint now, uint32_t index, bool keep_parked);
+  void stop_listening(TimePoint now, uint32_t index, uint64_t listener, bool keep_parked);
+  void give_options(TimePoint now, AssocId id, const Endpoint& endpoint, const Listener& listener);
+  void abort_parked(TimePoint now, uint32_t index, uint64_t listener);
+  [[nodiscard]] std::unique_ptr<Parked> take_parked(AssocId id);
 
   // -- kicks (socket_bridge_kicks.cpp)
   size_t take_all_kicks(TimePoint now);

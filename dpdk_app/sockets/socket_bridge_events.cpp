@@ -7,20 +7,10 @@
 
 #include "appring/wire_types.h"
 #include "sockets/socket_bridge.h"
+#include "sockets/subscriptions.h"
 
 namespace trunkline::sockets {
 namespace {
-
-// Bits of tls_options::events: notifications as <linux/sctp.h> numbers them.
-enum Subscription : uint32_t {
-  kAssocChange = 1u << 1,
-  kPeerAddrChange = 1u << 2,
-  kSendFailed = 1u << 3 | 1u << 13,  // and the event that RFC 6458 has instead
-  kRemoteError = 1u << 4,
-  kShutdownEvent = 1u << 5,
-  kAdaptation = 1u << 7,
-  kSenderDry = 1u << 9,
-};
 
 uint32_t subscription_of(EventKind kind) {
   switch (kind) {
@@ -44,6 +34,8 @@ uint32_t subscription_of(EventKind kind) {
       return kSenderDry;
     case EventKind::kAdaptation:
       return kAdaptation;
+    case EventKind::kMessageBroken:
+      return kPartialDelivery;
     case EventKind::kMessage:
     case EventKind::kSendAcknowledged:
     case EventKind::kRestartRefused:
@@ -62,6 +54,12 @@ bool is_hidden(const Event& event, const tls_options& options) {
                        (event.path_state == PathState::kActive &&
                         event.path_before == PathState::kPotentiallyFailed);
   return doubted && load_relaxed(options.expose_pf) != kExposed;
+}
+
+// As on Linux, a program that has shut both directions itself is told nothing any more.
+bool is_deaf(const SocketEnd& socket) {
+  constexpr uint32_t kBoth = TLS_SHUT_RECEIVE | TLS_SHUT_ASKED;
+  return !socket.notes.at_end && (socket.shut() & kBoth) == kBoth;
 }
 
 // As Linux has it in SO_ERROR; 0: the association was shut down.
@@ -169,16 +167,31 @@ void SocketBridge::tell_or_keep(TimePoint now, SocketEnd& socket, Event& event) 
 
 // False: there is no room.
 bool SocketBridge::try_tell(SocketEnd& socket, Event& event) {
+  if (event.kind != EventKind::kAdaptation && !tell_no_auth(socket)) return false;
   if (event.kind == EventKind::kMessage) return put_message(socket, event);
   const tls_options& options = socket.page().options;
   const uint32_t wanted = load_relaxed(options.events);
-  if ((wanted & subscription_of(event.kind)) == 0 || is_hidden(event, options) ||
+  if ((wanted & subscription_of(event.kind)) == 0 || is_hidden(event, options) || is_deaf(socket) ||
       socket.notes.faulted) {
     event.payload.reset();
     event.borrowed = false;
     return true;
   }
   return put_notification(socket, event);
+}
+
+// No association has AUTH. As from Linux one hears so behind what comes with its beginning, so when
+// that is over: before anything else, or at the end of the turn. False: there is no room.
+bool SocketBridge::tell_no_auth(SocketEnd& socket) {
+  if (!socket.notes.auth_due || socket.notes.faulted) return true;
+  SocketChannel& channel = socket.channel();
+  SocketChannel::Notice out;
+  out.head.kind = TLR_NO_AUTH;
+  if (!channel.has_room(out.entries())) return false;
+  socket.notes.auth_due = false;
+  channel.notify(out);
+  mark_dirty(socket);
+  return true;
 }
 
 // Who subscribes while nothing is under way hears so at once (RFC 6458, section 6.1.9).
@@ -196,14 +209,15 @@ void SocketBridge::tell_if_dry(TimePoint now, SocketEnd& socket) {
 }
 
 bool SocketBridge::put_message(SocketEnd& socket, Event& event) {
-  if ((load_relaxed(socket.page().shut) & TLS_SHUT_RECEIVE) != 0 || socket.notes.faulted) {
+  if ((socket.shut() & TLS_SHUT_RECEIVE) != 0 || socket.notes.faulted) {
     count(SocketCounter::k_drop_shut_message);
     event.payload.reset();
     return true;
   }
   SocketChannel& channel = socket.channel();
   const size_t size = event.size();
-  const SocketChannel::MessageHead head(event);
+  const SocketChannel::MessageHead head(event,
+                                        event.path == socket.notes.peer ? nullptr : &event.path);
   if (!channel.put_message(head, event.pieces(), size)) {
     if (!channel.has_returns()) return false;
     take_returns(socket);
@@ -228,23 +242,31 @@ bool SocketBridge::put_notification(SocketEnd& socket, Event& event) {
   if (event.kind == EventKind::kSendFailed) {
     out.head.kind = TLR_SEND_FAILED;
     out.head.status = TLR_STATUS_FAILED;
-    out.head.flags = event.started ? TLR_FAILED_STARTED : 0;
+    out.head.flags = appring::failed_flags(event);
     out.head.stream = event.stream.value;
     // Of the context programs give 32 bits; the protocol's name of what was sent goes beside it.
     out.head.context = uint64_t{event.ppid.value} << 32 | static_cast<uint32_t>(event.context);
     out.head.length = static_cast<uint32_t>(event.payload.size());
     out.head.slot = channel.take_back(event.payload.take());
-  } else if (is_final(event.kind) && event.size() != 0) {
-    // What the peer's user said when it aborted; the end is told without it rather than late.
-    if (!channel.put_text(out.head, event.pieces(), event.size())) {
-      count(SocketCounter::k_drop_socket_abort_reason);
-    }
-    event.payload.reset();
-    event.borrowed = false;
+  } else if (event.size() != 0) {
+    attach_causes(socket, event, out.head);
   }
   channel.notify(out);
   mark_dirty(socket);
   return true;
+}
+
+// Of an ABORT all causes, of an ERROR what the one says; told without them rather than late. Linux
+// tells no causes of an association that never came up.
+void SocketBridge::attach_causes(SocketEnd& socket, Event& event, tlr_completion& out) {
+  constexpr uint32_t kMostSlots = 4;  // more than a usual packet has room for
+  const bool wanted = event.kind == EventKind::kLost || event.kind == EventKind::kRemoteError;
+  SocketChannel& channel = socket.channel();
+  if (wanted && !channel.put_text(out, event.pieces(), event.size(), kMostSlots)) {
+    count(SocketCounter::k_drop_socket_abort_reason);
+  }
+  event.payload.reset();
+  event.borrowed = false;
 }
 
 // The socket has no room: the event waits in the daemon, bounded. What a program can do without is
@@ -260,6 +282,7 @@ void SocketBridge::keep(TimePoint now, SocketEnd& socket, Event& event) {
     [[maybe_unused]] const bool kept = channel.backlog_push(event, 0);
     return;
   }
+  if (event.kind == EventKind::kRemoteError) event.borrowed = false;  // told without what it says
   const bool too_large = event.kind == EventKind::kMessage && !channel.fits_message(event.size());
   if (too_large || !channel.backlog_has_room(kForTheEnd)) {
     event.payload.reset();
@@ -337,6 +360,11 @@ int SocketBridge::error_at_end(const SocketEnd& socket, const Event& event) cons
 
 void SocketBridge::after(SocketEnd& socket, const Event& event) {
   switch (event.kind) {
+    case EventKind::kAccepted:
+    case EventKind::kConnected:
+      socket.notes.auth_due = (load_relaxed(socket.page().options.events) & kAuthentication) != 0;
+      if (socket.notes.auth_due) mark_dirty(socket);
+      return;
     case EventKind::kPeerShutdown:
       return shut_receiving(socket);
     case EventKind::kRestarted:
@@ -423,6 +451,7 @@ void SocketBridge::write_association(SocketEnd& socket, const Event& event, IpAd
   const bool mapped = load_relaxed(page.options.mapped_v4) != 0;
   tls_name own = page.local;  // as bind() said it, if it did
   if (own.length == 0) own = name_of(local, event.local_port, socket.family(), mapped);
+  socket.notes.peer = event.path;
   socket.set_names(own, name_of(event.path, event.peer_port, socket.family(), mapped));
   store_relaxed(page.inbound_streams, event.inbound_streams);
   write_limits(socket, event.assoc, event.path, event.outbound_streams, mtu);

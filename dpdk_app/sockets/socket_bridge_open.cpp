@@ -7,6 +7,7 @@
 
 #include "sockets/accept_queue.h"
 #include "sockets/socket_bridge.h"
+#include "sockets/socket_options.h"
 
 namespace trunkline::sockets {
 
@@ -51,13 +52,15 @@ Status SocketBridge::use_endpoint(const LocalEndName& name, const Profile& profi
   endpoint.port = result.port;
   endpoint.owner = name.owner;
   endpoint.bound = *bound;
+  endpoint.turn = config_.worker;
   endpoint.next = std::exchange(first_of_port_[result.port.value], index);
   return Status::kOk;
 }
 
 void SocketBridge::release_endpoint(uint32_t index) {
   Endpoint& endpoint = endpoints_[index];
-  if (!endpoint.in_use || endpoint.listening || endpoint.users != 0 || endpoint.parked != 0) return;
+  if (!endpoint.in_use || !endpoint.listeners.empty()) return;
+  if (endpoint.users != 0 || endpoint.parked != 0) return;
   [[maybe_unused]] const Status status = shard_.close_endpoint(endpoint.id);
   uint32_t* link = &first_of_port_[endpoint.port.value];
   while (*link != index) link = &endpoints_[*link].next;
@@ -78,36 +81,77 @@ Status SocketBridge::listen(const LocalEndName& name, uint64_t listener, uint32_
     count(SocketCounter::k_refuse_socket_listen);
     return status;
   }
-  endpoints_[index].listening = true;
-  endpoints_[index].listener = listener;
-  endpoints_[index].backlog = backlog;
-  endpoints_[index].pair_fd = pair_fd;
+  std::vector<Listener>& all = endpoints_[index].listeners;
+  std::erase_if(all, [&](const Listener& one) { return one.name == listener; });
+  const auto waiting = std::count_if(parked_.begin(), parked_.end(), [&](const auto& entry) {
+    return entry.second->endpoint == index && entry.second->listener == listener;
+  });
+  all.push_back({listener, backlog, pair_fd, profile, static_cast<uint32_t>(waiting)});
   return Status::kOk;
 }
 
-void SocketBridge::unlisten(TimePoint now, const LocalEndName& name, bool keep_parked) {
+void SocketBridge::unlisten(TimePoint now, const LocalEndName& name, uint64_t listener,
+                            bool keep_parked) {
   const auto bound = BoundAddresses::of(name.addresses);
   const uint32_t index = bound ? find_endpoint(name, *bound) : kNone;
-  if (index != kNone) stop_listening(now, index, keep_parked);
+  if (index != kNone) stop_listening(now, index, listener, keep_parked);
 }
 
-// What is parked there was never anybody's.
-void SocketBridge::stop_listening(TimePoint now, uint32_t index, bool keep_parked) {
+void SocketBridge::stop_listening(TimePoint now, uint32_t index, uint64_t listener,
+                                  bool keep_parked) {
   Endpoint& endpoint = endpoints_[index];
-  if (!std::exchange(endpoint.listening, false)) return;
-  [[maybe_unused]] const Status status = shard_.set_listening(endpoint.id, false, index);
+  std::vector<Listener>& all = endpoint.listeners;
+  if (std::erase_if(all, [&](const Listener& one) { return one.name == listener; }) == 0) return;
+  [[maybe_unused]] const Status status = shard_.set_listening(
+      endpoint.id, !all.empty(), index, all.empty() ? nullptr : &all.back().profile);
+  if (!keep_parked) abort_parked(now, index, listener);
+  release_endpoint(index);
+}
+
+// They were never anybody's.
+void SocketBridge::abort_parked(TimePoint now, uint32_t index, uint64_t listener) {
   std::vector<AssocId> parked;
   for (const auto& [name, waiting] : parked_) {
-    if (waiting->endpoint == index && !keep_parked) parked.push_back(waiting->events.front().assoc);
+    if (waiting->endpoint != index || waiting->listener != listener) continue;
+    parked.push_back(waiting->events.front().assoc);
   }
-  const uint64_t listener = endpoint.listener;
   for (const AssocId id : parked) {
     refuse(now, id);
     News news{NewsKind::kWithdrawn, config_.worker, nullptr, id};
     news.listener = listener;
     mail_.tell(std::move(news));
   }
-  release_endpoint(index);
+}
+
+SocketBridge::Listener* SocketBridge::Endpoint::listener(uint64_t name) {
+  const auto at = std::find_if(listeners.begin(), listeners.end(),
+                               [&](const Listener& one) { return one.name == name; });
+  return at != listeners.end() ? &*at : nullptr;
+}
+
+// Null: none has room.
+SocketBridge::Listener* SocketBridge::Endpoint::next_listener() {
+  for (size_t tried = 0; tried < listeners.size(); ++tried) {
+    Listener& one = listeners[turn++ % listeners.size()];
+    if (one.has_room()) return &one;
+  }
+  return nullptr;
+}
+
+// INITs are answered with the options of one listener. What was agreed on stays; the rest is as
+// `listener` has it.
+void SocketBridge::give_options(TimePoint now, AssocId id, const Endpoint& endpoint,
+                                const Listener& listener) {
+  const Listener& answered = endpoint.listeners.back();
+  if (&listener == &answered) return;
+  const auto edit = difference(answered.profile, listener.profile);
+  if (!edit) return;
+  [[maybe_unused]] const EditResult edited = shard_.set_profile(now, id, *edit);
+}
+
+bool SocketBridge::Listener::has_room() const {
+  const size_t queued = pair_fd >= 0 ? AcceptQueue::unaccepted_at(pair_fd) : 0;
+  return parked + queued < backlog;
 }
 
 // ---------------------------------------------------------------- connecting
@@ -171,13 +215,13 @@ bool SocketBridge::on_accepted(TimePoint now, Event& event) {
                      endpoints_[index].id == event.endpoint;
   if (!known) return false;
   Endpoint& endpoint = endpoints_[index];
-  if (!endpoint.listening || closing_) {
+  if (endpoint.listeners.empty() || closing_) {
     count(SocketCounter::k_refuse_accept_nobody);
     end_association(now, event.assoc, true);
     return true;
   }
-  const size_t queued = endpoint.pair_fd >= 0 ? AcceptQueue::unaccepted_at(endpoint.pair_fd) : 0;
-  if (endpoint.parked + queued >= endpoint.backlog || event.assoc.slot >= assocs_.size()) {
+  Listener* const listener = endpoint.next_listener();
+  if (listener == nullptr || event.assoc.slot >= assocs_.size()) {
     count(SocketCounter::k_refuse_accept_backlog);
     end_association(now, event.assoc, true);
     return true;
@@ -185,6 +229,7 @@ bool SocketBridge::on_accepted(TimePoint now, Event& event) {
   count(SocketCounter::k_socket_accepted);
   auto parked = std::make_unique<Parked>();
   parked->endpoint = index;
+  parked->listener = listener->name;
   AssocStatus status;
   if (shard_.status(event.assoc, status)) {
     for (const PathStatus& path : status.paths) {
@@ -194,9 +239,11 @@ bool SocketBridge::on_accepted(TimePoint now, Event& event) {
     }
   }
   ++endpoint.parked;
+  ++listener->parked;
+  give_options(now, event.assoc, endpoint, *listener);
   record(event.assoc, index).parked = parked.get();
   News news{NewsKind::kAccepted, config_.worker, nullptr, event.assoc};
-  news.listener = endpoint.listener;
+  news.listener = listener->name;
   news.local = parked->local;
   news.peers = parked->peers;
   news.peer_port = event.peer_port;
@@ -216,6 +263,7 @@ void SocketBridge::park(TimePoint now, Assoc& assoc, Event& event) {
     forget(assoc);
     return;
   }
+  if (event.kind == EventKind::kRemoteError) event.borrowed = false;  // told without what it says
   if (event.kind == EventKind::kMessage) {
     if (!shard_.keep(now, event)) return count(SocketCounter::k_abort_socket_memory);
   } else if (event.kind != EventKind::kPeerShutdown && parked.events.size() > kParkedOptional) {
@@ -225,12 +273,21 @@ void SocketBridge::park(TimePoint now, Assoc& assoc, Event& event) {
   parked.events.push_back(std::move(event));
 }
 
-Status SocketBridge::accept(TimePoint now, AssocId id, SocketEnd& socket) {
+// Null: nobody is parked under that name.
+std::unique_ptr<SocketBridge::Parked> SocketBridge::take_parked(AssocId id) {
   const auto found = parked_.find(appring::AssocName(id).value);
-  if (found == parked_.end()) return Status::kNoSuchAssociation;
-  const std::unique_ptr<Parked> parked = std::move(found->second);
+  if (found == parked_.end()) return nullptr;
+  std::unique_ptr<Parked> parked = std::move(found->second);
   parked_.erase(found);
-  --endpoints_[parked->endpoint].parked;
+  Endpoint& endpoint = endpoints_[parked->endpoint];
+  --endpoint.parked;
+  if (Listener* const listener = endpoint.listener(parked->listener)) --listener->parked;
+  return parked;
+}
+
+Status SocketBridge::accept(TimePoint now, AssocId id, SocketEnd& socket) {
+  const std::unique_ptr<Parked> parked = take_parked(id);
+  if (parked == nullptr) return Status::kNoSuchAssociation;
   release_endpoint(parked->endpoint);
   take_in(socket, id);
   socket.notes.alive = !parked->over;
@@ -264,11 +321,8 @@ Status SocketBridge::accept(TimePoint now, AssocId id, SocketEnd& socket) {
 }
 
 void SocketBridge::refuse(TimePoint now, AssocId id) {
-  const auto found = parked_.find(appring::AssocName(id).value);
-  if (found == parked_.end()) return;
-  const std::unique_ptr<Parked> parked = std::move(found->second);
-  parked_.erase(found);
-  --endpoints_[parked->endpoint].parked;
+  const std::unique_ptr<Parked> parked = take_parked(id);
+  if (parked == nullptr) return;
   // Its last event comes as that of an association that nobody has.
   if (Assoc* const assoc = find(id))
     forget(*assoc);
@@ -426,7 +480,11 @@ void SocketBridge::end_association(TimePoint now, AssocId id, bool abort) {
 
 void SocketBridge::close_all(TimePoint now, bool abort) {
   closing_ = true;
-  for (uint32_t index = 0; index < endpoints_.size(); ++index) stop_listening(now, index, false);
+  for (uint32_t index = 0; index < endpoints_.size(); ++index) {
+    while (!endpoints_[index].listeners.empty()) {
+      stop_listening(now, index, endpoints_[index].listeners.back().name, false);
+    }
+  }
   std::vector<AssocId> living;
   for (const Assoc& assoc : assocs_) {
     if (assoc.used()) living.push_back(assoc.id);

@@ -47,7 +47,7 @@ bool SocketChannel::has_unread_messages() {
   refresh_consumed();
   for (uint32_t at = completion_consumed_; at != completion_produced_; ++at) {
     const auto entry = copy_once<tlr_completion>(&completions_[at & completion_mask_]);
-    if (entry.kind == TLR_MESSAGE) return true;
+    if (tlr_is_message(entry.kind) != 0) return true;
     if (tlr_has_more(entry.kind) != 0 && at + 1 != completion_produced_) ++at;
   }
   return false;

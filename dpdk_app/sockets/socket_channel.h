@@ -59,6 +59,14 @@ class SocketChannel final : public appring::ChannelCore {
     return load_acquire(shared_->completion_consumed.value) ==
            load_acquire(shared_->completion_produced.value);
   }
+  // Likewise: the worker has taken, and answered, all that was submitted; anything ever was.
+  [[nodiscard]] bool looks_taken() const {
+    return load_acquire(shared_->submission_consumed.value) ==
+           load_acquire(shared_->submission_produced.value);
+  }
+  [[nodiscard]] bool looks_used() const {
+    return load_acquire(shared_->submission_produced.value) != 0;
+  }
   // Messages that nobody has read, or not all of them.
   [[nodiscard]] bool has_unread_messages();
 

@@ -32,6 +32,7 @@ void store(uint32_t& word, uint32_t value) {
 SocketCore::SocketCore(const SocketServerConfig& config, std::span<SocketMail* const> mails,
                        PortTable& ports)
     : config_(config),
+      room_(SocketRoom::of(config.limits, config.machine, static_cast<uint16_t>(mails.size()))),
       ports_(ports, random_),
       world_{ports_,
              OwnAddresses(config.own_addresses),
@@ -43,7 +44,7 @@ SocketCore::SocketCore(const SocketServerConfig& config, std::span<SocketMail* c
       workers_(mails),
       geometry_{config.geometry, SocketEnd::find_ballast()},
       socket_bytes_(tls_layout_of(&config.geometry).size),
-      by_index_(std::min(config.limits.max_sockets, TLS_MAX_SOCKETS)) {
+      by_index_(room_.sockets) {
   for (uint32_t i = 0; i < by_index_.size(); ++i) free_indices_.push_back(i);
   if (geometry_.ballast == 0) {
     throw std::runtime_error("sockets: the kernel's socket pairs cannot be filled by one write");
@@ -78,11 +79,11 @@ SocketCore::~SocketCore() {
   ::close(pairs_fd_);
 }
 
-void SocketCore::add(int epoll, int fd, uint32_t events, uint64_t data) const {
+bool SocketCore::add(int epoll, int fd, uint32_t events, uint64_t data) const {
   epoll_event event{};
   event.events = events;
   event.data.u64 = data;
-  epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
 void SocketCore::watch(int fd, std::function<void()> ready) {
@@ -100,6 +101,7 @@ void SocketCore::poll(milliseconds patience) {
   for (int i = 0; i < n; ++i) serve(events[i].data.u64);
   expire();
   sweep_members();
+  measure_some();
 }
 
 void SocketCore::serve(uint64_t data) {
@@ -167,45 +169,37 @@ uint64_t SocketCore::cookie_of(int fd) {
 
 // ---------------------------------------------------------------- making
 
-// An errno, or 0. `maker`: null for those that are accepted, which count for no process.
-int SocketCore::refusal(uint32_t uid, const Process* maker) {
-  const SocketLimits& limits = config_.limits;
-  const Use& use = uses_[uid];
-  const auto most = static_cast<uint32_t>(by_index_.size());
-  if (maker != nullptr && maker->sockets >= limits.max_sockets_per_process) {
-    ++counters_.refused_share;
-    return EMFILE;
-  }
-  const uint32_t share =
-      limits.max_sockets_per_uid != 0 ? limits.max_sockets_per_uid : most - most / 8;
-  if (use.sockets >= share) {
-    ++counters_.refused_share;
-    return ENFILE;
-  }
-  if (sockets_.size() >= most) {
-    ++counters_.refused_limit;
-    return ENFILE;
-  }
-  if (use.bytes + socket_bytes_ > limits.max_memory_per_uid) {
-    ++counters_.refused_memory;
-    return ENOBUFS;
-  }
-  return 0;
+// Null with errno set: also when it would take one of the last descriptors, by which the daemon
+// serves everybody else.
+std::unique_ptr<SocketEnd> SocketCore::make_end(const SocketRole& role, uint32_t index,
+                                                uint64_t key, bool ipv6,
+                                                std::shared_ptr<SocketUser> user) {
+  const bool many = role.front_of_workers != 0 || role.front != nullptr;
+  auto end =
+      SocketEnd::create(index, key, ipv6 ? AF_INET6 : AF_INET, many ? SOCK_SEQPACKET : SOCK_STREAM,
+                        geometry_, std::move(user), role);
+  if (end == nullptr) return nullptr;
+  if (std::max(end->memory_fd(), end->pair_fd()) < room_.last_descriptor) return end;
+  end.reset();
+  errno = EMFILE;
+  return nullptr;
 }
 
-SocketCore::Socket* SocketCore::make_socket(bool ipv6, std::shared_ptr<SocketUser> user,
+SocketCore::Socket* SocketCore::make_socket(bool ipv6, const std::shared_ptr<SocketUser>& user,
                                             Ticket maker, int32_t pid, const SocketRole& role) {
   const uint32_t index = free_indices_[next_free_];
   auto socket = std::make_unique<Socket>();
   socket->serial = next_id_++;
   socket->key = random_.nonce();
-  const bool many = role.front_of_workers != 0 || role.front != nullptr;
-  socket->end = SocketEnd::create(index, socket->key, ipv6 ? AF_INET6 : AF_INET,
-                                  many ? SOCK_SEQPACKET : SOCK_STREAM, geometry_, user, role);
-  if (socket->end == nullptr) {
-    ++counters_.refused_memory;
+  socket->end = make_end(role, index, socket->key, ipv6, user);
+  if (socket->end == nullptr ||
+      (role.front == nullptr && !add(pairs_fd_, socket->end->pair_fd(), 0, socket->serial))) {
+    const int error = failure(errno);
+    socket.reset();
+    errno = error;
     return nullptr;
   }
+  const bool many = role.front_of_workers != 0 || role.front != nullptr;
   next_free_ = (next_free_ + 1) % free_indices_.size();
   socket->object = std::make_unique<SocketObject>(world_, ipv6, user->uid, many);
   socket->user = user;
@@ -216,10 +210,10 @@ SocketCore::Socket* SocketCore::make_socket(bool ipv6, std::shared_ptr<SocketUse
   Use& use = uses_[user->uid];
   ++use.sockets;
   use.bytes += socket->bytes;
-  ++counters_.sockets;
+  measure(*socket);
+  ++counters_.made;
   Socket* const out = socket.get();
   by_index_[index] = out;
-  if (role.front == nullptr) add(pairs_fd_, out->end->pair_fd(), 0, out->serial);
   sockets_.emplace(out->serial, std::move(socket));
   return out;
 }
@@ -238,7 +232,8 @@ void SocketCore::note_handle(Socket& socket, int handle) {
 void SocketCore::update_page(Socket& socket) const {
   tls_page& page = socket.end->page();
   const SocketOptions& options = socket.object->options();
-  const tls_options next = page_options(options);
+  tls_options next = page_options(options);
+  next.context = socket.object->receive_context();
   constexpr size_t kWords = sizeof(tls_options) / sizeof(uint32_t);
   uint32_t words[kWords];
   std::memcpy(words, &next, sizeof(next));
@@ -250,7 +245,10 @@ void SocketCore::update_page(Socket& socket) const {
 }
 
 void SocketCore::set_names(const Socket& socket) {
-  socket.end->set_names(socket.object->local_name(), socket.object->peer_name());
+  // That an attempt failed may be unread, and comes from that peer.
+  const tls_name peer = socket.object->peer_name();
+  socket.end->set_names(socket.object->local_name(),
+                        peer.length != 0 ? peer : tls_name(socket.end->page().peer));
 }
 
 // ---------------------------------------------------------------- the end
@@ -261,6 +259,7 @@ void SocketCore::close_socket(Socket& socket, bool abort) {
   ++closing_;
   epoll_ctl(pairs_fd_, EPOLL_CTL_DEL, socket.end->pair_fd(), nullptr);
   socket.queue.clear();
+  count_held(socket);
   const uint64_t serial = socket.serial;
   if (socket.object->state() == SocketState::kListening || socket.listening_at > 0) {
     return stop_listening(socket, [this, serial, abort] {
@@ -286,6 +285,7 @@ void SocketCore::destroy(Socket& socket) {
   Use& use = uses_[socket.user->uid];
   --use.sockets;
   use.bytes -= socket.bytes;
+  use.resident -= socket.resident;
   if (const auto maker = processes_.find(socket.maker); maker != processes_.end()) {
     --maker->second->sockets;
   }
@@ -360,11 +360,12 @@ void SocketCore::close_all() {
   }
 }
 
-SocketSnapshot SocketCore::snapshot() const {
+SocketSnapshot SocketCore::snapshot(bool list) const {
   SocketSnapshot out;
   out.counters = counters_;
   out.processes = static_cast<uint32_t>(processes_.size() - handshakes_.size());
   out.closing = closing_;
+  if (!list) return out;
   for (const auto& [serial, socket] : sockets_) {
     const SocketObject& object = *socket->object;
     const tls_page& page = socket->end->page();

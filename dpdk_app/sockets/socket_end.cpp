@@ -271,6 +271,8 @@ void SocketEnd::wake_connectors() {
 void SocketEnd::leave_front() {
   on_its_own_ = true;
   store_seq_cst(page_->front, TLS_NO_FRONT);
+  // Who waits at the front for room in here waits for nothing.
+  if (load_seq_cst(page_->full) != 0) empty(front_->pair_fd_);
   if (channel_->has_unread()) send_token();
 }
 

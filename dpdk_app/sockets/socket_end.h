@@ -60,6 +60,8 @@ class SocketEnd {
     bool again = false;       // has more to do than one turn has time for
     bool at_end = false;      // end of file was sent: no tokens any more
     bool born_over = false;   // its association was over when it was accepted
+    bool auth_due = false;    // that the peer has no AUTH is to be told
+    IpAddress peer;           // as the page names it
     Duration autoclose{0};    // how long its association may be idle; zero: for ever
     TimePoint used;           // when a message last went or came
     TimePoint idle_until;     // when that is looked at
@@ -108,6 +110,10 @@ class SocketEnd {
   void set_error(int error);  // and a token, so that it is noticed
 
   // -- the worker that has it
+  // Bits of enum tls_shut: of a member, its front's, too.
+  [[nodiscard]] uint32_t shut() const {
+    return load_relaxed(page_->shut) | (is_member() ? load_relaxed(front_->page_->shut) : 0u);
+  }
   [[nodiscard]] SocketChannel& channel() { return *channel_; }
   // What was published is there to be read: a token, and of a member an entry of its front's ready
   // ring before. False: no token was sent.

@@ -9,26 +9,13 @@
 #include "sockets/linux_sctp.h"
 #include "sockets/option_scope.h"
 #include "sockets/socket_core.h"
+#include "sockets/subscriptions.h"
 
 namespace trunkline::sockets {
 namespace {
 
 uint32_t load(const uint32_t& word) {
   return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
-}
-
-// As sctp_sendmsg_new_asoc() of Linux says it: that peer's association was peeled off.
-int begin_error(Status status) {
-  switch (status) {
-    case Status::kAlreadyExists:
-      return EADDRNOTAVAIL;
-    case Status::kInvalidAddress:
-      return ENETUNREACH;
-    case Status::kOutOfResources:
-      return ENOBUFS;
-    default:
-      return EINVAL;
-  }
 }
 
 sctp_initmsg init_of(const tls_member_query& query) {
@@ -49,11 +36,20 @@ SocketCore::Socket* SocketCore::living_member(uint64_t serial) {
   return lives ? socket : nullptr;
 }
 
-SocketCore::Socket* SocketCore::member_of(const Socket& front, uint32_t id) {
+// What workers have told their programs already, and not yet us.
+void SocketCore::learn_ids(Socket& front) {
+  front.members.name_new([this](uint64_t serial) {
+    const Socket* const member = find(serial);
+    return member != nullptr ? load(member->end->page().assoc_id) : 0;
+  });
+}
+
+SocketCore::Socket* SocketCore::member_of(Socket& front, uint32_t id) {
+  if (front.members.by_id(id) == MemberBook::kNobody) learn_ids(front);
   return living_member(front.members.by_id(id));
 }
 
-SocketCore::Socket* SocketCore::member_of(const Socket& front, const OptionScope& scope,
+SocketCore::Socket* SocketCore::member_of(Socket& front, const OptionScope& scope,
                                           std::span<const uint8_t> body) {
   Socket* const found = member_of(front, scope.id);
   if (found != nullptr || scope.address == 0) return found;
@@ -83,50 +79,49 @@ void SocketCore::find_member(Process& process, Socket& front, const Request& req
   } else {
     found = member_with(front, addresses);
     if (found == nullptr && request.head.a != TLS_ONLY_LOOK) {
-      return begin_association(process, front, query, addresses);
+      return begin_association(process, front, request.head.a == TLS_BEGIN, query, addresses);
     }
   }
   if (found == nullptr) return answer(ticket, ENOENT);
   if (request.head.a == TLS_BEGIN_ANEW) {
     return answer(ticket, found->object->state() == SocketState::kConnecting ? EALREADY : EISCONN);
   }
-  give_member(ticket, found->serial);
+  give_member(ticket, found->serial, false);
 }
 
 // One that is just being begun has no id yet.
-void SocketCore::give_member(Ticket ticket, uint64_t serial) {
+void SocketCore::give_member(Ticket ticket, uint64_t serial, bool begun) {
   Socket* const member = find(serial);
   if (member == nullptr) return answer(ticket, ENOENT);
   const uint32_t id = load(member->end->page().assoc_id);
   if (id == 0) {
-    return workers_.wait_for(member->worker, [this, ticket, serial] {
+    return workers_.wait_for(member->worker, [this, ticket, serial, begun] {
       const Socket* const again = find(serial);
       const bool known = again != nullptr && load(again->end->page().assoc_id) != 0;
-      return known ? give_member(ticket, serial) : answer(ticket, ENOENT);
+      return known ? give_member(ticket, serial, begun) : answer(ticket, ENOENT);
     });
   }
   const int fds[] = {member->end->memory_fd()};
-  answer(ticket, 0, static_cast<int>(id), {}, fds);
+  const uint8_t just_now = 1;
+  answer(ticket, 0, static_cast<int>(id), {&just_now, begun ? size_t{1} : size_t{0}}, fds);
 }
 
 // ---------------------------------------------------------------- beginning
 
-// Null with an errno in `error`.
-SocketCore::Socket* SocketCore::make_member(Socket& front, int& error) {
-  error = refusal(front.user->uid, nullptr);
-  if (error != 0) return nullptr;
+// Null with errno set.
+SocketCore::Socket* SocketCore::make_member(Socket& front) {
   Socket* const fresh = make_socket(front.object->ipv6(), front.user, 0, front.pid, {0, front.end});
-  if (fresh == nullptr) {
-    error = ENOBUFS;
-    return nullptr;
-  }
-  fresh->front = front.serial;
+  if (fresh != nullptr) fresh->front = front.serial;
   return fresh;
 }
 
-void SocketCore::begin_association(Process& process, Socket& front, const tls_member_query& query,
+void SocketCore::begin_association(Process& process, Socket& front, bool by_message,
+                                   const tls_member_query& query,
                                    std::span<const uint8_t> addresses) {
   const Ticket ticket = process.id;
+  const sctp_initmsg init = init_of(query);
+  const uint16_t streams =
+      init.sinit_num_ostreams != 0 ? init.sinit_num_ostreams : front.object->outbound_streams();
   ConnectPlan plan;
   int error = front.object->plan_association(process.rights, addresses, plan);
   if (error == EACCES) ++counters_.refused_permission;
@@ -142,17 +137,22 @@ void SocketCore::begin_association(Process& process, Socket& front, const tls_me
       return answer(ticket, connecting ? EALREADY : EISCONN);
     }
   }
-  Socket* const fresh = make_member(front, error);
-  if (fresh == nullptr) return answer(ticket, error);
+  // Once there is a name for it, and nobody who has left with that peer, as on Linux.
+  if (query.stream >= streams) return answer(ticket, EINVAL);
+  error = refusal(front.user->uid, nullptr);
+  if (error != 0) return answer(ticket, error);
+  Socket* const fresh = make_member(front);
+  if (fresh == nullptr) return answer(ticket, errno);
   SocketObject& object = *fresh->object;
   if (!object.began(*front.object, plan)) {
     destroy(*fresh);
     return answer(ticket, EADDRINUSE);
   }
-  take_init(init_of(query), object.options());
+  take_init(init, object.options());
   update_page(*fresh);
   fresh->end->set_names(object.name_to_connect_from(), object.peer_name());
   set_state(*fresh, TLS_CONNECTING);
+  if (by_message) fresh->expects_message = Clock::now() + kExpectMessage;
   fresh->at_worker = true;
   fresh->worker = next_worker();
   front.members.add(fresh->serial, plan.peers, plan.peer_port);
@@ -163,8 +163,30 @@ void SocketCore::begin_association(Process& process, Socket& front, const tls_me
   command.profile = fresh->profile = object.profile();
   workers_.connect(
       fresh->worker, *fresh->end, std::move(command), terms_of(*fresh),
-      [this, ticket, serial = fresh->serial, from = front.serial](
-          Status status, const tls_name& local) { begun(ticket, serial, from, status, local); });
+      [this, ticket, by_message, serial = fresh->serial, from = front.serial,
+       peer = plan.peers.front(), port = plan.peer_port](Status status, const tls_name& local) {
+        if (status != Status::kAlreadyExists) return begun(ticket, serial, from, status, local);
+        if (Socket* const member = find(serial); member != nullptr && !member->closing) {
+          destroy(*member);
+        }
+        find_begun_by_peer(ticket, from, peer, port, by_message, 0);
+      });
+}
+
+// The peer was quicker, and which worker has its association is not known. It may also be one that
+// was peeled off; that is said as by sctp_sendmsg_new_asoc() of Linux.
+void SocketCore::find_begun_by_peer(Ticket ticket, uint64_t from, const IpAddress& peer,
+                                    uint16_t port, bool by_message, uint16_t worker) {
+  Socket* const front = find(from);
+  if (front == nullptr) return answer(ticket, EBADF);
+  const uint64_t serial = front->members.by_peer(peer, port);
+  if (living_member(serial) != nullptr) {
+    return by_message ? give_member(ticket, serial, false) : answer(ticket, EISCONN);
+  }
+  if (worker == workers_.count()) return answer(ticket, EADDRNOTAVAIL);
+  workers_.wait_for(worker, [=, this] {
+    find_begun_by_peer(ticket, from, peer, port, by_message, static_cast<uint16_t>(worker + 1));
+  });
 }
 
 void SocketCore::begun(Ticket ticket, uint64_t serial, uint64_t from, Status status,
@@ -174,7 +196,7 @@ void SocketCore::begun(Ticket ticket, uint64_t serial, uint64_t from, Status sta
   if (status != Status::kOk) {
     // The worker does not know it; if it is being closed, it says so all the same.
     if (!member->closing) destroy(*member);
-    return answer(ticket, begin_error(status));
+    return answer(ticket, connect_error(status));
   }
   if (member->closing) return answer(ticket, EBADF);
   if (Socket* const front = find(from)) {
@@ -183,17 +205,17 @@ void SocketCore::begun(Ticket ticket, uint64_t serial, uint64_t from, Status sta
     front->object->set_source(local);
     set_names(*front);
   }
-  give_member(ticket, serial);
+  give_member(ticket, serial, true);
 }
 
 // An association that a peer began, of a listening one-to-many socket.
 void SocketCore::accept_member(Socket& front, const News& news) {
-  int error = 0;
-  Socket* const fresh = news.peers.empty() ? nullptr : make_member(front, error);
-  if (fresh == nullptr) return workers_.refuse(news.worker, news.assoc);
+  if (news.peers.empty() || refusal_of_peer(front.user->uid) != 0) return refuse_association(news);
+  Socket* const fresh = make_member(front);
+  if (fresh == nullptr) return refuse_association(news);
   if (!fresh->object->accepted(*front.object, news.peers.front(), news.peer_port.value)) {
     destroy(*fresh);
-    return workers_.refuse(news.worker, news.assoc);
+    return refuse_association(news);
   }
   fresh->at_worker = true;
   fresh->worker = news.worker;
@@ -220,10 +242,21 @@ void SocketCore::accept_member(Socket& front, const News& news) {
 
 // ---------------------------------------------------------------- the end
 
-// Its association is over; it goes once its last message and notification were read.
+// Its association is over; it goes once its last message and notification were read, or, where it
+// was peeled off, with its handle. Its peer's addresses are free for another one at once.
 void SocketCore::end_member(Socket& member) {
   if (Socket* const front = find(member.front)) front->members.retire(member.serial);
-  if (!member.closing) ended_members_.push_back(member.serial);
+  if (!member.closing && !member.peeled_off) ended_members_.push_back(member.serial);
+}
+
+// Nothing of it is unread, nor will be: what is submitted after the end comes back, and who begins
+// an association with a message may submit that when it has been refused. The worker publishes what
+// it answers before it says that it has taken the question.
+bool SocketCore::is_done(const Socket& member, Clock::time_point now) {
+  const SocketChannel& channel = member.end->channel();
+  const bool told = (load(member.end->page().options.events) & kSendFailed) != 0;
+  if (told && !channel.looks_used() && now < member.expects_message) return false;
+  return channel.looks_taken() && channel.looks_read();
 }
 
 // Now and then: whoever leaves thousands of them unread must not make each request wait for a look
@@ -237,7 +270,7 @@ void SocketCore::sweep_members() {
   std::erase_if(ended_members_, [&](uint64_t serial) {
     Socket* const member = find(serial);
     if (member == nullptr || member->closing) return true;
-    if (!member->end->channel().looks_read()) return false;
+    if (!is_done(*member, now)) return false;
     read.push_back(member);
     return true;
   });
@@ -266,12 +299,8 @@ void SocketCore::peel_off(Process& process, Socket& front, uint32_t id) {
   const Ticket ticket = process.id;
   Socket* const member = front.end->is_front() ? member_of(front, id) : nullptr;
   if (member == nullptr) return answer(ticket, EINVAL);
-  if (process.sockets >= config_.limits.max_sockets_per_process) {
-    ++counters_.refused_share;
-    return answer(ticket, EMFILE);
-  }
-  if (!member->end->make_pair()) return answer(ticket, ENFILE);
-  front.members.peel_off(member->serial);
+  if (const int error = refusal_of_maker(process)) return answer(ticket, error);
+  if (!member->end->make_pair()) return answer(ticket, failure(errno));
   member->peeled_off = true;
   member->object->peeled_off();
   workers_.peel_off(member->worker, *member->end,
@@ -281,6 +310,8 @@ void SocketCore::peel_off(Process& process, Socket& front, uint32_t id) {
 void SocketCore::peeled_off(Ticket ticket, uint64_t serial) {
   Socket* const socket = find(serial);
   if (socket == nullptr || socket->closing) return answer(ticket, EBADF);
+  // Not before: until the worker has done it, the front must not go.
+  if (Socket* const front = find(socket->front)) front->members.peel_off(serial);
   add(pairs_fd_, socket->end->pair_fd(), 0, serial);
   const int handle = socket->end->take_handle();
   note_handle(*socket, handle);
@@ -295,29 +326,37 @@ void SocketCore::peeled_off(Ticket ticket, uint64_t serial) {
 
 // ---------------------------------------------------------------- options
 
-// False: the option is the front's own, and is dealt with as any socket's is.
-bool SocketCore::get_of_member(Process& process, Socket& front, const Request& request) {
-  const tls_request& head = request.head;
-  const OptionScope scope = scope_of(head.a, head.b, request.body, false);
-  Socket* member = nullptr;
+// False: the option is the front's own, and is dealt with as any socket's is. `member` null: there
+// is no such association.
+bool SocketCore::is_of_member(Socket& front, const OptionScope& scope,
+                              std::span<const uint8_t> body, Socket*& member) {
   switch (scope.whose) {
-    case OptionScope::kAssociation:
-      member = member_of(front, scope, request.body);
-      break;
+    case OptionScope::kSocket:
+      return false;
     case OptionScope::kPeer:
-      member = member_with(front, request.body.subspan(scope.address));
-      if (member == nullptr) return false;  // and hears that there is none of that address
-      break;
+      member = member_with(front, body.subspan(scope.address));
+      return member != nullptr;  // else the front says that there is none of that address
+    case OptionScope::kAssociation:
+      member = member_of(front, scope, body);
+      return true;
     case OptionScope::kCurrent:
     case OptionScope::kAll:
     case OptionScope::kNobody:
-      break;
-    case OptionScope::kSocket:
-      if (head.a != IPPROTO_SCTP) return false;
-      if (!lists_members(head.b)) return false;
-      list_members(process.id, front.members.ids(), head.b, head.length);
       return true;
   }
+  return true;
+}
+
+bool SocketCore::get_of_member(Process& process, Socket& front, const Request& request) {
+  const tls_request& head = request.head;
+  const OptionScope scope = scope_of(head.a, head.b, request.body, false);
+  if (scope.whose == OptionScope::kSocket && head.a == IPPROTO_SCTP && lists_members(head.b)) {
+    learn_ids(front);
+    list_members(process.id, front.members.ids(), head.b, head.length);
+    return true;
+  }
+  Socket* member = nullptr;
+  if (!is_of_member(front, scope, request.body, member)) return false;
   at_member(process, member, request, &SocketCore::get_option);
   return true;
 }
@@ -367,36 +406,28 @@ void SocketCore::bring_up_to_date(Socket& member, OptionEffects effects) {
   workers_.act(member.worker, *member.end, std::move(effects), [](int) {});
 }
 
-bool SocketCore::set_of_member(Process& process, Socket& front, const Request& request) {
+// Of all that there are, and with kAll of those to come.
+int SocketCore::set_at_all(Socket& front, const OptionScope& scope, const Request& request) {
   const tls_request& head = request.head;
-  const OptionScope scope = scope_of(head.a, head.b, request.body, true);
-  Socket* member = nullptr;
-  switch (scope.whose) {
-    case OptionScope::kSocket:
-      return false;
-    case OptionScope::kPeer:
-      member = member_with(front, request.body.subspan(scope.address));
-      if (member == nullptr) return false;
-      break;
-    case OptionScope::kAssociation:
-      member = member_of(front, scope, request.body);
-      break;
-    case OptionScope::kNobody:
-      break;
-    case OptionScope::kCurrent:
-    case OptionScope::kAll: {
-      int error = 0;
-      if (scope.whose == OptionScope::kAll) error = set_at(front, head.a, head.b, request.body);
-      for (const uint64_t serial : front.members.serials()) {
-        Socket* const one = living_member(serial);
-        if (one == nullptr) continue;
-        const int failed = set_at(*one, head.a, head.b, request.body);
-        if (error == 0) error = failed;
-      }
-      answer(process.id, error);
-      return true;
-    }
+  int error = 0;
+  if (scope.whose == OptionScope::kAll) error = set_at(front, head.a, head.b, request.body);
+  for (const uint64_t serial : front.members.serials()) {
+    Socket* const one = living_member(serial);
+    if (one == nullptr) continue;
+    const int failed = set_at(*one, head.a, head.b, request.body);
+    if (error == 0) error = failed;
   }
+  return error;
+}
+
+bool SocketCore::set_of_member(Process& process, Socket& front, const Request& request) {
+  const OptionScope scope = scope_of(request.head.a, request.head.b, request.body, true);
+  if (scope.whose == OptionScope::kCurrent || scope.whose == OptionScope::kAll) {
+    answer(process.id, set_at_all(front, scope, request));
+    return true;
+  }
+  Socket* member = nullptr;
+  if (!is_of_member(front, scope, request.body, member)) return false;
   at_member(process, member, request, &SocketCore::set_option);
   return true;
 }
@@ -405,9 +436,15 @@ bool SocketCore::set_of_member(Process& process, Socket& front, const Request& r
 void SocketCore::tell_members(Socket& front, int level, int name) {
   const bool events = level == IPPROTO_SCTP && name == SCTP_EVENTS;
   for (const uint64_t serial : front.members.serials()) {
-    Socket* const member = living_member(serial);
-    if (member == nullptr) continue;
+    Socket* const living = living_member(serial);
+    Socket* const member = living != nullptr ? living : find(serial);
+    if (member == nullptr || member->closing) continue;
     member->object->follow(*front.object, events);
+    // What it says of reading is for what is unread of one that is over, too.
+    if (living == nullptr) {
+      update_page(*member);
+      continue;
+    }
     bring_up_to_date(*member, {});
     if (level == SOL_SOCKET && name == SO_RCVBUF) {
       workers_.set_receive_buffer(member->worker, *member->end,

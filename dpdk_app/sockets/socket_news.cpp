@@ -42,7 +42,7 @@ void SocketCore::take(News& news) {
     case NewsKind::kEnded:
       socket->object->ended();
       update_page(*socket);
-      if (socket->front != 0 && !socket->peeled_off) end_member(*socket);
+      if (socket->front != 0) end_member(*socket);
       return;
     case NewsKind::kGone:
       return destroy(*socket);
@@ -69,26 +69,26 @@ void SocketCore::connected(Socket& socket) {
 // The backlog counts what the program has not taken; one more may wait, as on Linux.
 void SocketCore::accept_parked(const News& news) {
   Socket* const listener = find(news.listener);
-  const auto refuse = [&](uint64_t& counter) {
-    ++counter;
+  const auto refuse = [&] {
+    ++counters_.refused_backlog;
     workers_.refuse(news.worker, news.assoc);
   };
   if (listener == nullptr || listener->closing ||
       listener->object->state() != SocketState::kListening) {
-    return refuse(counters_.refused_backlog);
+    return refuse();
   }
   if (listener->end->is_front()) return accept_member(*listener, news);
   if (listener->queue.unaccepted() > listener->object->backlog()) {
-    return refuse(counters_.refused_backlog);
+    return refuse();
   }
-  if (refusal(listener->user->uid, nullptr) != 0 || news.peers.empty()) {
-    return workers_.refuse(news.worker, news.assoc);
+  if (news.peers.empty() || refusal_of_peer(listener->user->uid) != 0) {
+    return refuse_association(news);
   }
   Socket* const fresh = make_socket(listener->object->ipv6(), listener->user, 0, listener->pid);
-  if (fresh == nullptr) return workers_.refuse(news.worker, news.assoc);
+  if (fresh == nullptr) return refuse_association(news);
   if (!fresh->object->accepted(*listener->object, news.peers.front(), news.peer_port.value)) {
     destroy(*fresh);
-    return workers_.refuse(news.worker, news.assoc);
+    return refuse_association(news);
   }
   fresh->at_worker = true;
   fresh->worker = news.worker;
@@ -123,8 +123,17 @@ void SocketCore::hand_out(Socket& listener, Socket& fresh) {
   flush_queue(listener);
 }
 
+void SocketCore::count_held(Socket& listener) {
+  const uint32_t now = listener.queue.held();
+  const uint32_t change = now - listener.held;  // it may be less than nothing
+  listener.held = now;
+  uses_[listener.user->uid].held += change;
+  held_ += change;
+}
+
 void SocketCore::flush_queue(Socket& listener) {
   const bool waits = !listener.queue.flush();
+  count_held(listener);
   if (waits == listener.waits_for_room) return;
   listener.waits_for_room = waits;
   epoll_event event{};

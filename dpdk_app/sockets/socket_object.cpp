@@ -62,7 +62,7 @@ bool SocketObject::accepted(const SocketObject& listener, const IpAddress& peer,
   options_.receive_low_water = SocketOptions().receive_low_water;
   holder_.reuse_address = listener.holder_.reuse_address;
   holder_.reuse_sctp = listener.holder_.reuse_sctp;
-  holder_.reuse_port = listener.holder_.reuse_port;
+  holder_.shares_port = listener.holder_.shares();
   holder_.group = listener.holder_.group;
   last_local_ = listener.last_local_;
   peer_ = peer;
@@ -264,6 +264,13 @@ int SocketObject::connect(const Rights& rights, std::span<const uint8_t> address
   return 0;
 }
 
+// Whether an address that it is bound to is of that family.
+bool SocketObject::has_family_of(const IpAddress& peer) const {
+  const auto& own = holder_.addresses;
+  const auto alike = [&](const IpAddress& one) { return one.is_ipv6() == peer.is_ipv6(); };
+  return own.empty() || std::any_of(own.begin(), own.end(), alike);
+}
+
 int SocketObject::plan_association(const Rights& rights, std::span<const uint8_t> addresses,
                                    ConnectPlan& plan) {
   SocketAddress first;
@@ -279,6 +286,8 @@ int SocketObject::plan_association(const Rights& rights, std::span<const uint8_t
     if (one.port != first.port || check_peer(one, family()) != 0) return EINVAL;
     const auto& peers = plan.peers;
     if (std::find(peers.begin(), peers.end(), one.address) != peers.end()) return EADDRNOTAVAIL;
+    // As on Linux, where it begins with the first; that one must be within reach.
+    if (!peers.empty() && !has_family_of(one.address)) continue;
     plan.peers.push_back(one.address);
   }
   plan.peer_port = first.port;
@@ -318,7 +327,12 @@ void SocketObject::connect_failed() {
   peer_port_ = 0;
 }
 
+uint32_t SocketObject::receive_context() const {
+  return state_ == SocketState::kEnded ? last_context_ : options_.association().receive_context;
+}
+
 void SocketObject::ended() {
+  last_context_ = receive_context();
   state_ = SocketState::kEnded;
   options_.current.reset();
 }

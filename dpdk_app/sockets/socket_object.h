@@ -84,6 +84,10 @@ class SocketObject {
   [[nodiscard]] const std::vector<IpAddress>& addresses() const { return holder_.addresses; }
   // Of its next association, or of those that it accepts.
   [[nodiscard]] Profile profile() const;
+  // As SCTP_INITMSG tells it.
+  [[nodiscard]] uint16_t outbound_streams() const {
+    return options_.outbound_streams.value_or(profile().outbound_streams);
+  }
   // Of the one that it has.
   [[nodiscard]] Profile profile_in_force() const;
 
@@ -117,6 +121,8 @@ class SocketObject {
   // Where it connected from, which getsockname() goes on to tell, as on Linux.
   void set_source(const tls_name& local);
   void ended();
+  // Of messages that are received, also of those that are unread when their association is over.
+  [[nodiscard]] uint32_t receive_context() const;
   // What holds for all associations of a one-to-many socket is as that has it now; `events`: what
   // is notified, too.
   void follow(const SocketObject& front, bool events);
@@ -135,6 +141,7 @@ class SocketObject {
   int remove_all(const Rights& rights, std::span<const SocketAddress> list);
   int remove_one(const SocketAddress& one);
   int autobind(const Rights& rights);
+  [[nodiscard]] bool has_family_of(const IpAddress& peer) const;
   [[nodiscard]] std::vector<IpAddress> as_bound(const IpAddress& address) const;
   [[nodiscard]] static bool PortHolder::*reuse_option(int level, int name);
   [[nodiscard]] const Profile& configured() const;
@@ -147,7 +154,8 @@ class SocketObject {
   SocketState state_ = SocketState::kFresh;
   PortHolder holder_;
   SocketOptions options_;
-  AssocOptions begun_;  // kConnecting: what the association began with
+  AssocOptions begun_;         // kConnecting: what the association began with
+  uint32_t last_context_ = 0;  // kEnded: what the association had
   uint32_t backlog_ = 0;
   bool shut_while_listening_ = false;
   IpAddress last_local_;  // what bind() named last

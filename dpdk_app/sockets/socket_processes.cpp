@@ -66,7 +66,7 @@ void SocketCore::accept_processes() {
     process->who = appring::credentials_of(fd);
     const uint64_t id = process->id;
     if (handshakes_.size() >= config_.limits.max_handshakes && !make_room_for(process->who.uid)) {
-      ++counters_.refused_limit;
+      ++counters_.refused_connections;
       ::close(fd);
       continue;
     }
@@ -131,7 +131,8 @@ void SocketCore::serve_process(uint64_t id) {
     dispatch(process, request);
     close_passed(uid, got.fds);
     // Who has passed too much that cannot be closed is not listened to any more.
-    if (!got.fds.empty() && closers_.under_way(uid) > process_share()) return drop_process(id);
+    if (!got.fds.empty() && closers_.under_way(uid) > room_.processes_per_uid)
+      return drop_process(id);
   }
   // While an answer is under way, nothing is read: a level that stays would make the loop spin.
   const auto again = processes_.find(id);
@@ -192,12 +193,6 @@ void SocketCore::close_passed(uint32_t uid, const std::vector<int>& fds) {
   if (!others.empty()) closers_.close(uid, std::move(others));
 }
 
-uint32_t SocketCore::process_share() const {
-  const SocketLimits& limits = config_.limits;
-  const uint32_t most = limits.max_processes;
-  return limits.max_processes_per_uid != 0 ? limits.max_processes_per_uid : most - most / 8;
-}
-
 std::shared_ptr<SocketUser> SocketCore::user_of(const Process& process) {
   Use& use = uses_[process.who.uid];
   if (auto user = use.user.lock()) return user;
@@ -211,33 +206,25 @@ std::shared_ptr<SocketUser> SocketCore::user_of(const Process& process) {
 
 void SocketCore::hello(Process& process, const Request& request) {
   const uint64_t id = process.id;
-  const SocketLimits& limits = config_.limits;
-  const auto refuse = [&](uint64_t& counter, int error) {
-    ++counter;
+  const auto refuse = [&](int error) {
     answer(id, error);
     drop_process(id);
   };
   if (request.head.kind != TLS_HELLO || request.head.abi_version != TLS_ABI_VERSION) {
-    return refuse(counters_.refused_request, EPROTO);
+    return refuse(refused(counters_.refused_request, EPROTO));
   }
   const auto rights = appring::rights_of(config_.permissions, process.who);
-  if (!rights) return refuse(counters_.refused_permission, EACCES);
+  if (!rights) return refuse(refused(counters_.refused_permission, EACCES));
   Use& use = uses_[process.who.uid];
-  const uint32_t most = limits.max_processes;
-  if (processes_.size() - handshakes_.size() >= most) {
-    return refuse(counters_.refused_limit, EAGAIN);
-  }
-  // Those whose descriptors are still being closed count, too.
-  if (use.processes + closers_.under_way(process.who.uid) >= process_share())
-    return refuse(counters_.refused_share, EAGAIN);
+  if (const int error = refusal_of_process(process.who.uid)) return refuse(error);
   process.rights = *rights;
   process.user = user_of(process);
   auto kicks = KickMemory::create(workers_.count());
-  if (kicks == nullptr) return refuse(counters_.refused_memory, errno == EMFILE ? ENFILE : ENOMEM);
+  if (kicks == nullptr) return refuse(failure(errno));
   process.kicks = std::move(kicks);
   pass_rights(process.fd, true);
   ++use.processes;
-  ++counters_.processes;
+  ++counters_.let_in;
   handshakes_.erase(id);
   workers_.add_process(process.kicks->areas());
   answer(id, 0, workers_.count(), {}, process.kicks->descriptors());

@@ -19,21 +19,6 @@ uint32_t load(const uint32_t& word) {
   return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
 }
 
-int connect_error(Status status) {
-  switch (status) {
-    case Status::kOk:
-      return 0;
-    case Status::kAlreadyExists:
-      return EADDRINUSE;
-    case Status::kInvalidAddress:
-      return ENETUNREACH;  // nothing that it is bound to reaches that far
-    case Status::kOutOfResources:
-      return ENOBUFS;
-    default:
-      return EINVAL;
-  }
-}
-
 std::vector<uint8_t> copy(std::span<const uint8_t> bytes) {
   return {bytes.begin(), bytes.end()};
 }
@@ -52,7 +37,7 @@ void SocketCore::make(Process& process, const Request& request) {
   const SocketRole role{many ? workers_.count() : uint16_t{0}, nullptr};
   Socket* const socket =
       make_socket(family == AF_INET6, process.user, process.id, process.who.pid, role);
-  if (socket == nullptr) return answer(process.id, errno == EMFILE ? ENFILE : ENOBUFS);
+  if (socket == nullptr) return answer(process.id, errno);
   ++process.sockets;
   update_page(*socket);
   set_names(*socket);
@@ -125,7 +110,7 @@ void SocketCore::finish_bind(Ticket ticket, uint64_t serial, int error) {
       [[maybe_unused]] const bool back = again->object->bind_again(old.addresses);
       return answer(ticket, ENOBUFS);
     }
-    workers_.unlisten(old, true, [=, this] { answer(ticket, error); });
+    workers_.unlisten(old, serial, true, [=, this] { answer(ticket, error); });
   });
 }
 
@@ -177,13 +162,28 @@ void SocketCore::begin_listening(Socket& socket, std::function<void(Status)> don
 void SocketCore::stop_listening(Socket& socket, std::function<void()> done) {
   ++socket.listening_at;
   const uint64_t serial = socket.serial;
-  workers_.unlisten(socket.listens, false, [this, serial, done = std::move(done)] {
+  workers_.unlisten(socket.listens, serial, false, [this, serial, done = std::move(done)] {
     if (Socket* const again = find(serial)) --again->listening_at;
     done();
   });
 }
 
 // ---------------------------------------------------------------- connect
+
+int SocketCore::connect_error(Status status) {
+  switch (status) {
+    case Status::kOk:
+      return 0;
+    case Status::kAlreadyExists:
+      return EADDRINUSE;
+    case Status::kInvalidAddress:
+      return ENETUNREACH;  // nothing that it is bound to reaches that far
+    case Status::kOutOfResources:
+      return ENOBUFS;
+    default:
+      return EINVAL;
+  }
+}
 
 void SocketCore::connect_as_told(Process& process, Socket& socket, const Request& request) {
   std::span<const uint8_t> addresses = request.body;
@@ -206,6 +206,10 @@ void SocketCore::connect(Process& process, Socket& socket, std::span<const uint8
   const int error = socket.object->connect(process.rights, addresses, init, plan);
   if (error == EACCES) ++counters_.refused_permission;
   if (error != 0) return answer(ticket, error);
+  if (load(socket.end->page().error) != 0) {
+    socket.object->connect_failed();
+    return answer(ticket, ERESTART);
+  }
   socket.end->set_names(socket.object->name_to_connect_from(), socket.object->peer_name());
   set_state(socket, TLS_CONNECTING);
   // Once it was at a worker, it stays there.

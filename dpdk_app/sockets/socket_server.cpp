@@ -30,6 +30,7 @@ struct SocketServer::Thread {
   std::condition_variable answered;
   // Under the lock:
   bool asked = false;    // a snapshot is wanted
+  bool list = false;     // with its sockets
   bool closing = false;  // stop() was called
   bool leaving = false;  // the thread is to end
   bool empty = false;    // nothing is left
@@ -70,7 +71,7 @@ void SocketServer::start() {
       std::unique_lock guard(t.lock);
       if (t.leaving) return;
       if (std::exchange(t.asked, false)) {
-        t.snapshot = core_->snapshot();
+        t.snapshot = core_->snapshot(t.list);
         ++t.answers;
         t.answered.notify_all();
       }
@@ -101,11 +102,16 @@ bool SocketServer::stop(milliseconds patience) {
   return t.empty;
 }
 
-std::optional<SocketSnapshot> SocketServer::snapshot() {
+const SocketRoom& SocketServer::room() const {
+  return core_->room();
+}
+
+std::optional<SocketSnapshot> SocketServer::snapshot(bool list) {
   Thread& t = *thread_;
   std::unique_lock guard(t.lock);
   const uint64_t before = t.answers;
   t.asked = true;
+  t.list = list;
   t.wake();
   const bool in_time =
       t.answered.wait_for(guard, milliseconds(1000), [&] { return t.answers != before; });

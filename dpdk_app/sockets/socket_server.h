@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The sockets thread: programs ask it for sockets and for all that is done to them but sending and
 // receiving (socket_abi.h), and it notices when their last handle is closed. It talks to workers
-// through SocketMail only. Where it listens, which limits there are and what is counted is here;
-// how it serves is in socket_core.h.
+// through SocketMail only. Where it listens is here, which limits there are in socket_limits.h, how
+// it serves in socket_core.h.
 #pragma once
 
 #include <chrono>
@@ -15,7 +15,9 @@
 
 #include "appring/app_ring.h"
 #include "appring/unix_listener.h"
+#include "sockets/server_counters.h"
 #include "sockets/socket_end.h"
+#include "sockets/socket_limits.h"
 #include "sockets/socket_object.h"
 #include "trunkline/stack/stack.h"
 
@@ -23,23 +25,11 @@ namespace trunkline::sockets {
 
 class SocketMail;
 
-// Bounds on what programs can make the daemon hold; each refusal is counted. In brackets what
-// socket(2) says then.
-struct SocketLimits {
-  uint32_t max_sockets = 16384;               // of all [ENFILE]; at most TLS_MAX_SOCKETS
-  uint32_t max_sockets_per_uid = 0;           // [ENFILE]; 0: all but an eighth
-  uint32_t max_sockets_per_process = 4096;    // [EMFILE]
-  uint32_t max_processes = 256;               // with a socket or ready to have one
-  uint32_t max_processes_per_uid = 0;         // 0: all but an eighth
-  uint64_t max_memory_per_uid = 64ull << 30;  // that sockets could use at most [ENOBUFS]
-  uint32_t max_handshakes = 64;               // connected, and not yet said hello
-  std::chrono::milliseconds handshake_timeout{2000};
-};
-
 struct SocketServerConfig {
   appring::ListenerPlace place;  // of the socket that programs connect to
   std::vector<appring::Permission> permissions;
   SocketLimits limits;
+  MachineRoom machine;
   std::vector<IpAddress> own_addresses;  // of ports
   Profile default_profile;
   std::vector<ConfiguredEnd> ends;
@@ -65,19 +55,6 @@ struct SocketInfo {
   bool one_to_many = false;
   uint32_t associations = 0;      // of a one-to-many socket
   uint32_t front = TLS_NO_FRONT;  // of an association of one: that socket's index
-};
-
-struct ServerCounters {
-  uint64_t processes = 0;  // let in
-  uint64_t sockets = 0;    // made, accepted ones included
-  uint64_t accepted = 0;
-  uint64_t refused_permission = 0;  // no rule matches, or not that port
-  uint64_t refused_request = 0;     // malformed, another version, no such socket
-  uint64_t refused_limit = 0;       // of all together
-  uint64_t refused_share = 0;       // of a user or process
-  uint64_t refused_memory = 0;
-  uint64_t refused_backlog = 0;  // connections aborted
-  uint64_t refused_timeout = 0;  // connected and said nothing
 };
 
 struct SocketSnapshot {
@@ -106,8 +83,11 @@ class SocketServer {
   // let go of them; then the thread ends. False: they have not.
   bool stop(std::chrono::milliseconds patience);
 
-  // From any thread while the sockets thread runs; nothing if it does not answer in time.
-  [[nodiscard]] std::optional<SocketSnapshot> snapshot();
+  // From any thread while the sockets thread runs; nothing if it does not answer in time. Without
+  // `list`, its sockets are left out.
+  [[nodiscard]] std::optional<SocketSnapshot> snapshot(bool list = true);
+  // What the limits come to on this machine.
+  [[nodiscard]] const SocketRoom& room() const;
 
  private:
   struct Thread;

@@ -64,14 +64,14 @@ void Workers::at_all(const std::function<Status(SocketBridge&, TimePoint, uint16
     Status worst = Status::kOk;
     std::function<void(Status)> done;
   };
-  const auto count = std::make_shared<Count>(Count{mails_.size(), Status::kOk, std::move(done)});
-  for (uint16_t i = 0; i < mails_.size(); ++i) {
+  const auto progress = std::make_shared<Count>(Count{mails_.size(), Status::kOk, std::move(done)});
+  for (uint16_t i = 0; i < count(); ++i) {
     SocketMail* const mail = mails_[i];
     mail->post([=](SocketBridge& bridge, TimePoint now) {
       const Status status = work(bridge, now, i);
       mail->answer([=] {
-        if (status != Status::kOk) count->worst = status;
-        if (--count->left == 0 && count->done) count->done(count->worst);
+        if (status != Status::kOk) progress->worst = status;
+        if (--progress->left == 0 && progress->done) progress->done(progress->worst);
       });
     });
   }
@@ -79,26 +79,27 @@ void Workers::at_all(const std::function<Status(SocketBridge&, TimePoint, uint16
 
 void Workers::listen(const LocalEndName& name, uint64_t listener, uint32_t backlog,
                      const Profile& profile, int pair_fd, std::function<void(Status)> done) {
-  const auto finish = [this, name, done = std::move(done)](Status status) {
+  const auto finish = [this, name, listener, done = std::move(done)](Status status) {
     if (status == Status::kOk) return done(status);
-    unlisten(name, false, [done, status] { done(status); });
+    unlisten(name, listener, false, [done, status] { done(status); });
   };
   at_all([=](SocketBridge& bridge, TimePoint,
              uint16_t) { return bridge.listen(name, listener, backlog, profile, pair_fd); },
          finish);
 }
 
-void Workers::unlisten(const LocalEndName& name, bool keep_parked, std::function<void()> done) {
+void Workers::unlisten(const LocalEndName& name, uint64_t listener, bool keep_parked,
+                       std::function<void()> done) {
   at_all(
       [=](SocketBridge& bridge, TimePoint now, uint16_t) {
-        bridge.unlisten(now, name, keep_parked);
+        bridge.unlisten(now, name, listener, keep_parked);
         return Status::kOk;
       },
       [done = std::move(done)](Status) { done(); });
 }
 
 void Workers::add_process(std::span<const KickArea> areas) {
-  for (uint16_t i = 0; i < mails_.size(); ++i) {
+  for (uint16_t i = 0; i < count(); ++i) {
     mails_[i]->post(
         [area = areas[i]](SocketBridge& bridge, TimePoint) { bridge.add_process(area); });
   }
@@ -118,7 +119,8 @@ void Workers::connect(uint16_t worker, SocketEnd& socket, SocketBridge::ConnectC
                       SocketBridge::Terms terms,
                       std::function<void(Status, const tls_name&)> done) {
   SocketMail* const mail = mails_[worker];
-  mail->post([=, &socket, command = std::move(command)](SocketBridge& bridge, TimePoint now) {
+  mail->post([=, &socket, command = std::move(command), done = std::move(done)](
+                 SocketBridge& bridge, TimePoint now) {
     bridge.set_receive_buffer(socket, terms.receive_buffer);
     const Status status = bridge.connect(now, socket, command);
     if (status == Status::kOk) bridge.begin_autoclose(now, socket, terms.autoclose);
@@ -130,7 +132,7 @@ void Workers::connect(uint16_t worker, SocketEnd& socket, SocketBridge::ConnectC
 void Workers::accept(uint16_t worker, AssocId parked, SocketEnd& socket, SocketBridge::Terms terms,
                      std::function<void(Status)> done) {
   SocketMail* const mail = mails_[worker];
-  mail->post([=, &socket](SocketBridge& bridge, TimePoint now) {
+  mail->post([=, &socket, done = std::move(done)](SocketBridge& bridge, TimePoint now) {
     bridge.set_receive_buffer(socket, terms.receive_buffer);
     const Status status = bridge.accept(now, parked, socket);
     if (status == Status::kOk) bridge.begin_autoclose(now, socket, terms.autoclose);
@@ -168,7 +170,7 @@ void Workers::peel_off(uint16_t worker, SocketEnd& socket, std::function<void()>
 void Workers::look(uint16_t worker, SocketEnd& socket,
                    std::function<void(std::optional<AssociationView>)> done) {
   SocketMail* const mail = mails_[worker];
-  mail->post([=, &socket](SocketBridge& bridge, TimePoint) {
+  mail->post([=, &socket, done = std::move(done)](SocketBridge& bridge, TimePoint) {
     AssocStatus status;
     std::optional<AssociationView> view;
     if (bridge.status(socket, status)) view = view_of(bridge, socket, std::move(status));
@@ -179,7 +181,8 @@ void Workers::look(uint16_t worker, SocketEnd& socket,
 void Workers::act(uint16_t worker, SocketEnd& socket, OptionEffects effects,
                   std::function<void(int)> done) {
   SocketMail* const mail = mails_[worker];
-  mail->post([=, &socket](SocketBridge& bridge, TimePoint now) {
+  mail->post([=, &socket, effects = std::move(effects), done = std::move(done)](
+                 SocketBridge& bridge, TimePoint now) {
     const int error = run_effects(bridge, now, socket, effects);
     mail->answer([=] { done(error); });
   });

@@ -22,10 +22,11 @@ class Workers {
   [[nodiscard]] uint16_t count() const { return static_cast<uint16_t>(mails_.size()); }
   [[nodiscard]] SocketMail& mail(uint16_t worker) { return *mails_[worker]; }
 
-  // At all of them; the first error, or kOk. After an error nobody listens.
+  // At all of them; the first error, or kOk. After an error that one does not listen.
   void listen(const LocalEndName& name, uint64_t listener, uint32_t backlog, const Profile& profile,
               int pair_fd, std::function<void(Status)> done);
-  void unlisten(const LocalEndName& name, bool keep_parked, std::function<void()> done);
+  void unlisten(const LocalEndName& name, uint64_t listener, bool keep_parked,
+                std::function<void()> done);
   void add_process(std::span<const KickArea> areas);
   void remove_process(std::span<const KickArea> areas, std::function<void()> done);
 

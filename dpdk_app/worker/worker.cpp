@@ -24,6 +24,8 @@ constexpr Duration kShortestWait = microseconds(5);   // under traffic: as long 
 constexpr Duration kLongestWait = microseconds(100);  // nothing to do, between these two
 constexpr Duration kLongestIdleWait = microseconds(500);  // associations, but no traffic
 constexpr Duration kLongestQuietWait = milliseconds(5);   // no association
+// Longer than any wait: who comes this much later has lost its core.
+constexpr Duration kLongGap = milliseconds(10);
 
 constexpr net::ReassemblyLimits kReassembly;
 // What the reassembler made and the stack or another worker has not done with yet.
@@ -59,6 +61,7 @@ std::vector<std::unique_ptr<PortQueue>> make_queues(
 
 std::vector<net::NeighbourTable*> tables_of(const std::vector<std::unique_ptr<PortQueue>>& ports) {
   std::vector<net::NeighbourTable*> out;
+  out.reserve(ports.size());
   for (const auto& port : ports) out.push_back(&port->neighbours());
   return out;
 }
@@ -122,7 +125,7 @@ void Worker::iterate() {
   const TimePoint before = now_;
   look_at_hand_overs();
   now_ = clock_.now();
-  if (now_ - before > milliseconds(10)) counters_.add(WorkerCounter::k_long_gaps);
+  if (now_ - before > kLongGap) counters_.add(WorkerCounter::k_long_gaps);
   counters_.add(WorkerCounter::k_iterations);
 
   // What was received comes before timers: after a lost time slice, the answer to what would time
@@ -217,6 +220,7 @@ void Worker::wait(Duration timeout) {
     if (fds[2].revents != 0) bell.acknowledge();
     if (fds[3].revents != 0) sockets_->wait_over();
     const TimePoint woken = clock_.now();
+    if (woken - now_ > kLongGap) counters_.add(WorkerCounter::k_long_gaps);
     counters_.add(WorkerCounter::k_wait_ns, static_cast<uint64_t>((woken - now_).count()));
     now_ = woken;
   }

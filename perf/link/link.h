@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "harness/sample.h"
+#include "trunkline/stack/profile.h"
 #include "trunkline/stack/random.h"
 #include "trunkline/stack/types.h"
 
@@ -72,8 +73,11 @@ struct LinkCase {
   LinkSetup setup;
   size_t message_size = 0;  // bytes
   RtoMs rto = kRtoSignalling;
-  Duration duration{};  // of sending as much as goes
-  uint64_t seeds = 1;   // a figure each
+  LossRecovery loss_recovery = LossRecovery::kRfc9260;  // of ours
+  uint8_t max_burst = Profile{}.max_burst;              // likewise
+  uint8_t sack_frequency = Profile{}.sack_frequency;    // likewise
+  Duration duration{};                                  // of sending as much as goes
+  uint64_t seeds = 1;                                   // a figure each
 };
 inline constexpr uint32_t kWindow = 4 << 20;  // bytes of both buffers: never what limits
 // "link/100/loss-1/delay-10ms", at the run's scale: bytes, per cent, one way.

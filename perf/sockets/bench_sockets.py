@@ -4,10 +4,12 @@
 API (trunkload) at the same two. Places and profile as in e2e/rate.
 
   socket/stream/SIZE      one socket, one direction, as fast as it goes
+  socket/defaults/SIZE    the same with the buffers of a program that asks for none
   socket/ping-pong        round trips of 100 bytes, one at a time; and what two system calls cost
   socket/iperf3/SIZE      iperf3 --sctp; the peer is the two processes of usrsctp of e2e/rate
   socket/idle             a stream alone, and beside ten thousand accepted sockets that do nothing, or
-                           as many as the limit of open files allows (a daemon has two for each);
+                           as many as the limit of open files allows: a daemon counts three for each,
+                           keeps some, and lets the peers of one user have three quarters of them;
                            resident memory of one of these, of daemon and program at the accepting side
   socket/unused           clients on the ring API at daemons that offer sockets which nobody uses,
                            beside daemons without
@@ -73,11 +75,11 @@ def ring_stream(pair, size, seconds):
     return {'received': received['received'], 'per_s': received['received_per_s']}, cpu
 
 
-def stream(size):
+def stream(size, options=()):
     def measure(case, scale, folder):
         pair = SocketPair(folder)
         used = CpuTime(pair.daemons)
-        sender, listener = pair.load(['--size', size], ['--seconds', SECONDS[scale]])
+        sender, listener = pair.load(['--size', size, *options], ['--seconds', SECONDS[scale]])
         sent, received = final_of(sender, 60), final_of(listener, 60)
         cpu = used.used()
         check_all_came(sent, received)
@@ -143,7 +145,7 @@ def resident(pids):
 def idle(case, scale, folder):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    count = min(IDLE[scale], hard // 2 - 500)
+    count = min(IDLE[scale], hard // 3)
     pair = SocketPair(folder, more=MANY)
     sender, listener = pair.load(['--size', 100, '--idle', count], ['--seconds', SECONDS[scale]])
     pids = [pair.receiver.process.pid, listener.pid]
@@ -172,6 +174,8 @@ def unused(case, scale, folder):
 
 
 CASES = {'socket/stream/100': stream(100), 'socket/stream/1000': stream(1000),
+         'socket/defaults/100': stream(100, ['--defaults']),
+         'socket/defaults/1000': stream(1000, ['--defaults']),
          'socket/ping-pong': ping_pong,
          'socket/iperf3/1000': iperf3(1000), 'socket/iperf3/65536': iperf3(65536),
          'socket/idle': idle, 'socket/unused': unused}

@@ -6,6 +6,7 @@
 // socket_load --listen | --connect ADDRESS, --port, --size BYTES, --seconds TIME,
 //   --echo          round trips, one at a time, instead of a stream
 //   --idle COUNT    a stream twice: alone, then beside that many connections that do nothing
+//   --defaults      buffers as a program has them that asks for none
 //   --calls         what a byte sent and received on a pair of UNIX sockets costs, and no more
 // Prints {"listening":...}, {"idle":...} when they are open and waits for a line, then
 // {"final":...}.
@@ -34,6 +35,7 @@ typedef struct Options {
   double seconds;
   int idle;
   bool echo;
+  bool defaults;
   bool calls;
 } Options;
 
@@ -58,6 +60,8 @@ static bool parse(int argc, char** argv, Options* out) {
       listens = true;
     } else if (strcmp(argv[i], "--echo") == 0) {
       out->echo = true;
+    } else if (strcmp(argv[i], "--defaults") == 0) {
+      out->defaults = true;
     } else if (strcmp(argv[i], "--calls") == 0) {
       out->calls = true;
     } else if (i + 1 == argc) {
@@ -81,13 +85,15 @@ static bool parse(int argc, char** argv, Options* out) {
 
 // ---------------------------------------------------------------- sockets
 
-static int open_socket(void) {
+static int open_socket(const Options* o) {
   const int on = 1;
   const int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
   if (fd >= 0) {
     setsockopt(fd, IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof(on));
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kBuffer, sizeof(kBuffer));
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof(kBuffer));
+    if (!o->defaults) {
+      setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kBuffer, sizeof(kBuffer));
+      setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof(kBuffer));
+    }
   }
   return fd;
 }
@@ -95,13 +101,13 @@ static int open_socket(void) {
 static int connect_one(const Options* o) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)o->port)};
   inet_pton(AF_INET, o->peer, &to.sin_addr);
-  const int fd = open_socket();
+  const int fd = open_socket(o);
   return fd >= 0 && connect(fd, (struct sockaddr*)&to, sizeof(to)) == 0 ? fd : -1;
 }
 
 static int listen_one(const Options* o) {
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)o->port)};
-  const int fd = open_socket();
+  const int fd = open_socket(o);
   if (fd < 0 || bind(fd, (struct sockaddr*)&at, sizeof(at)) != 0 || listen(fd, 1024) != 0) {
     return -1;
   }

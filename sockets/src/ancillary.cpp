@@ -50,9 +50,6 @@ long take(int type, const uint8_t* data, SendControl& out) {
     std::memcpy(&info, data, sizeof(info));
     if ((info.pr_policy & ~SCTP_PR_SCTP_MASK) != 0) return -EINVAL;
     out.has_prinfo = true;
-  } else if (type == SCTP_INIT) {
-    std::memcpy(&out.init, data, sizeof(out.init));
-    out.has_init = true;
   }
   return (out.info.sinfo_flags & ~kKnownFlags) != 0 ? -EINVAL : 0;
 }

@@ -47,17 +47,6 @@ pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 constinit Connection connection;  // constructors of others may use sockets before ours
 uint32_t attached;                // 1: kick() may use the connection's kicks
 
-class Guard {
- public:
-  Guard() { ::pthread_mutex_lock(&mutex); }
-  ~Guard() { ::pthread_mutex_unlock(&mutex); }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
-
- private:
-  raw::SignalsBlocked blocked_;
-};
-
 // Above what programs count on: they expect the lowest free number, and select() of little ones.
 int out_of_the_way(int fd) {
   rlimit limit{};
@@ -178,26 +167,39 @@ void drop() {
   connection.workers = 0;
 }
 
+// What keeps somebody out: a limit, of this process or of the daemon; or there is no daemon for it.
+long reason_of(long error) {
+  switch (error) {
+    case -EMFILE:
+    case -ENFILE:
+    case -ENOMEM:
+    case -ENOBUFS:
+      return error;
+    default:
+      return -EPROTONOSUPPORT;
+  }
+}
+
 // What HELLO brought. The kicks of an earlier connection stay mapped, since somebody may be about
 // to write there; there is one for each start of the daemon.
-bool take_kicks(Connection& to, Wire& wire, uint32_t workers) {
-  if (workers == 0 || workers > TLR_MAX_WORKERS || wire.fd_count != static_cast<int>(workers) + 1) {
-    return false;
-  }
+long take_kicks(Connection& to, Wire& wire, uint32_t workers) {
+  const int wanted = static_cast<int>(workers) + 1;
+  if (workers == 0 || workers > TLR_MAX_WORKERS || wire.fd_count > wanted) return -EPROTONOSUPPORT;
+  if (wire.fd_count < wanted) return -EMFILE;  // they had no room
   void* const at = ::mmap(nullptr, workers * sizeof(tls_kicks), PROT_READ | PROT_WRITE, MAP_SHARED,
                           wire.fds[0], 0);
-  if (at == MAP_FAILED) return false;
+  if (at == MAP_FAILED) return -ENOMEM;
   to.kicks = static_cast<tls_kicks*>(at);
   to.workers = workers;
   raw::close(wire.fds[0]);
   for (uint32_t i = 0; i < workers; ++i) to.doorbells[i] = out_of_the_way(wire.fds[i + 1]);
-  return true;
+  return 0;
 }
 
 // A new connection that has said HELLO; the caller's.
 long greet(Wire& wire, uint32_t& workers) {
   const long fd = connect_to_daemon();
-  if (fd < 0) return fd == -EMFILE || fd == -ENFILE ? fd : -EPROTONOSUPPORT;
+  if (fd < 0) return reason_of(fd);
   Request hello;
   hello.kind = TLS_HELLO;
   Reply reply;
@@ -205,7 +207,7 @@ long greet(Wire& wire, uint32_t& workers) {
   if (failed != 0 || wire.head.error != 0) {
     close_all(wire);
     raw::close(static_cast<int>(fd));
-    return failed == 0 && wire.head.error == -EMFILE ? -EMFILE : -EPROTONOSUPPORT;
+    return reason_of(failed == 0 ? wire.head.error : failed);
   }
   workers = static_cast<uint32_t>(reply.value);
   return fd;
@@ -219,10 +221,11 @@ long attach() {
   uint32_t workers = 0;
   const long fd = greet(wire, workers);
   if (fd < 0) return fd;
-  if (!take_kicks(made, wire, workers)) {
+  const long failed = take_kicks(made, wire, workers);
+  if (failed != 0) {
     close_all(wire);
     raw::close(static_cast<int>(fd));
-    return -EPROTONOSUPPORT;
+    return failed;
   }
   made.fd = static_cast<int>(fd);
   made.what = identity_of(made.fd);
@@ -243,7 +246,7 @@ long finish(Wire& wire, Reply& reply) {
 }  // namespace
 
 long request(const Request& request, Reply& reply) {
-  const Guard guard;
+  const raw::Guard guard(mutex);
   for (int attempt = 0;; ++attempt) {
     if (connection.fd >= 0 && identity_of(connection.fd) != connection.what) drop();
     const bool was_attached = connection.fd >= 0;
@@ -273,7 +276,7 @@ long request_alone(const Request& request, Reply& reply) {
 bool ready() {
   if (__atomic_load_n(&attached, __ATOMIC_ACQUIRE) != 0) [[likely]]
     return true;
-  const Guard guard;
+  const raw::Guard guard(mutex);
   return attach() == 0;
 }
 
@@ -296,7 +299,7 @@ void kick(uint32_t worker, uint32_t socket_index) {
 }
 
 bool is_daemon(const ucred& peer) {
-  const Guard guard;
+  const raw::Guard guard(mutex);
   return attach() == 0 && peer.pid == connection.daemon.pid && peer.uid == connection.daemon.uid;
 }
 
@@ -310,7 +313,7 @@ bool owns(int fd) {
 }
 
 void vacate(int fd) {
-  const Guard guard;
+  const raw::Guard guard(mutex);
   if (fd < 0 || connection.fd < 0) return;
   int* ours = fd == connection.fd ? &connection.fd : nullptr;
   for (uint32_t i = 0; i < connection.workers; ++i) {
@@ -333,7 +336,7 @@ void after_fork_in_child() {
 }
 
 void detach() {
-  const Guard guard;
+  const raw::Guard guard(mutex);
   drop();
 }
 

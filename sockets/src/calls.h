@@ -7,7 +7,9 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
+#include <cerrno>
 #include <ctime>
 
 #include "descriptor_table.h"
@@ -17,6 +19,15 @@ struct sctp_initmsg;
 namespace trunkline::sctp::calls {
 
 using descriptors::Use;
+
+// Flags of preadv2() and pwritev2(), as what they mean of a message; Linux knows those named here,
+// and takes them on a socket.
+inline long take_rwf(int rwf, int& flags) {
+  constexpr int kKnown = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
+  if ((rwf & ~kKnown) != 0) return -EOPNOTSUPP;
+  if ((rwf & RWF_NOWAIT) != 0) flags |= MSG_DONTWAIT;
+  return 0;
+}
 
 // -- calls_control.cpp
 long socket(int family, int type);
@@ -39,6 +50,8 @@ long adopt(int handle, int memory, int flags);
 
 // -- calls_many.cpp: one-to-many sockets
 long connect_member(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id);
+// Until the association is no longer being set up, at most SO_SNDTIMEO; -EAGAIN: that is over.
+long wait_until_begun(Socket& member, int fd);
 // A descriptor.
 long peel_off(Socket& front, int fd, int32_t assoc_id, int flags);
 // What concerns waiting is the handle's, and a new socket has it of the one that it comes from.
@@ -57,7 +70,8 @@ long sendto(Use& use, int fd, const void* data, size_t size, int flags, const so
             socklen_t length);
 long sendmsg(Use& use, int fd, const msghdr* message, int flags);
 long sendmmsg(Use& use, int fd, mmsghdr* messages, unsigned count, int flags);
-long writev(Use& use, int fd, const iovec* parts, int count);
+// `rwf`: flags of pwritev2(), of which RWF_NOWAIT alone means something here.
+long writev(Use& use, int fd, const iovec* parts, int count, int rwf = 0);
 
 // -- calls_receive.cpp
 long recv(Use& use, int fd, void* data, size_t size, int flags);
@@ -65,7 +79,7 @@ long recvfrom(Use& use, int fd, void* data, size_t size, int flags, sockaddr* na
               socklen_t* length);
 long recvmsg(Use& use, int fd, msghdr* message, int flags);
 long recvmmsg(Use& use, int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit);
-long readv(Use& use, int fd, const iovec* parts, int count);
+long readv(Use& use, int fd, const iovec* parts, int count, int rwf = 0);
 
 // -- calls_descriptors.cpp: of all descriptors
 long close(int fd);
@@ -75,7 +89,9 @@ long close_range(unsigned first, unsigned last, int flags);
 void duplicated(int from, int to);
 // poll() has filled these in: what the kernel can't know of our sockets is repaired.
 void repair_poll(pollfd* fds, nfds_t count);
-void note_edges(int fd, const epoll_event* event);
+// Somebody waits for edges, or wants signals (O_ASYNC): each message is news, not the first alone.
+void note_edges(Socket& socket);
+void note_epoll(int fd, const epoll_event* event);
 // A message with descriptors goes to another process, or has come from one.
 void note_passed(const msghdr* message);
 void note_received(const msghdr* message);

@@ -212,8 +212,9 @@ long wait_until_connected(Use& use, int fd) {
   return error != 0 ? -error : socket.state() == TLS_FRESH ? -ECONNREFUSED : 0;
 }
 
-static long begin_connect(const Socket& socket, const void* names, uint32_t size, bool is_list,
+static long begin_connect(Socket& socket, int fd, const void* names, uint32_t size, bool is_list,
                           const sctp_initmsg* init, int32_t& assoc_id) {
+  attachment::ready();
   uint8_t body[TLS_MAX_BODY + sizeof(*init)];
   Request request;
   request.kind = TLS_CONNECT;
@@ -228,29 +229,26 @@ static long begin_connect(const Socket& socket, const void* names, uint32_t size
   request.body = body;
   request.length += size;
   Reply reply;
-  const long error = attachment::request(request, reply);
+  long error = attachment::request(request, reply);
+  while (error == -ERESTART) {
+    // Of an attempt that failed: the handle is as it was before it.
+    mirror::take_error(socket, fd);
+    error = attachment::request(request, reply);
+  }
   assoc_id = reply.value;
   return error;
 }
 
-static void prepare_connect(Use& use, int fd) {
-  attachment::ready();
-  // Of an attempt that failed: the handle is as it was before it.
-  if (use->state() == TLS_FRESH) mirror::take_error(*use, fd);
-}
-
 long begin_connect_to(Use& use, int fd, const void* names, uint32_t size,
                       const sctp_initmsg* init) {
-  prepare_connect(use, fd);
   int32_t unused = 0;
-  return begin_connect(*use, names, size, false, init, unused);
+  return begin_connect(*use, fd, names, size, false, init, unused);
 }
 
 long connect_to(Use& use, int fd, const void* names, uint32_t size, int32_t* assoc_id) {
   if (use->is_front()) return connect_member(use, fd, names, size, assoc_id);
-  prepare_connect(use, fd);
   int32_t value = 0;
-  const long error = begin_connect(*use, names, size, assoc_id != nullptr, nullptr, value);
+  const long error = begin_connect(*use, fd, names, size, assoc_id != nullptr, nullptr, value);
   if (assoc_id != nullptr) *assoc_id = value;
   return error != 0 ? error : wait_until_connected(use, fd);
 }
@@ -281,13 +279,14 @@ long shutdown(Socket& socket, int fd, int how) {
   if (how != SHUT_RD) __atomic_fetch_or(&socket.page->shut, TLS_SHUT_ASKED, __ATOMIC_SEQ_CST);
   if (state == TLS_FRESH || state == TLS_CONNECTING) return -ENOTCONN;
   if (how == SHUT_RD) return 0;
-  if (state != TLS_ESTABLISHED) return 0;
+  // Peeled off: nothing goes to the peer before close(), and messages still may be sent.
+  if (state != TLS_ESTABLISHED || socket.page->type != SOCK_STREAM) return 0;
   return begin_shutdown(socket);
 }
 
 long begin_shutdown(Socket& socket) {
   attachment::ready();
-  Locked lock(socket.page->send_lock);
+  Locked lock(*socket.page, Locked::kSend);
   if (lock.error() != 0) return lock.error();
   if (lock.inherited()) socket.rings().repair_sending();
   const uint32_t before = __atomic_fetch_or(&socket.page->shut, TLS_SHUT_SEND, __ATOMIC_SEQ_CST);
@@ -314,7 +313,7 @@ long getpeername(Socket& socket, sockaddr* name, socklen_t* length) {
 
 // The bytes of the front message that are unread.
 static long next_length(Socket& socket) {
-  Locked lock(socket.page->receive_lock);
+  Locked lock(*socket.page, Locked::kReceive);
   if (lock.error() != 0) return lock.error();
   if (lock.inherited()) socket.rings().repair_receiving();
   Front front;
@@ -333,6 +332,7 @@ long ioctl(Socket& socket, int fd, unsigned long request, void* argument) {
     return store(argument, &value, sizeof(value));
   }
   if (request == SIOCOUTQ) return -ENOTTY;  // of the handle it would be something else
+  if (request == FIOASYNC) note_edges(socket);
   return raw::checked(libc().ioctl(fd, request, argument));
 }
 

@@ -195,11 +195,15 @@ void repair_poll(pollfd* fds, nfds_t count) {
   }
 }
 
-void note_edges(int fd, const epoll_event* event) {
+void note_edges(Socket& socket) {
+  __atomic_store_n(&socket.page->edge, 1, __ATOMIC_SEQ_CST);
+}
+
+void note_epoll(int fd, const epoll_event* event) {
   epoll_event what;
   const Use use(fd);
   if (!use || fetch(&what, event, sizeof(what)) != 0 || (what.events & EPOLLET) == 0) return;
-  __atomic_store_n(&use->page->edge, 1, __ATOMIC_SEQ_CST);
+  note_edges(*use);
 }
 
 namespace {

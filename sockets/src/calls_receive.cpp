@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstring>
+#include <optional>
 
 #include "ancillary.h"
 #include "attachment.h"
@@ -57,20 +58,17 @@ long copy_out(const Rings& rings, const Content& content, uint32_t from, const R
   return copied;
 }
 
-// Takes the front away, with what belongs to it.
+// Takes the front away, with what belongs to it; under the send lock, too, if that is a message
+// that came back.
 void take_away(Socket& socket, int fd, const Front& front, const Content& content) {
   Rings& rings = socket.rings();
-  if (content.tx_slot != TLR_NO_SLOT) {
-    Locked lock(socket.page->send_lock);
-    if (lock.inherited()) rings.repair_sending();
-    if (lock.error() == 0) rings.free_message(content.tx_slot);
-  }
+  if (content.tx_slot != TLR_NO_SLOT) rings.free_message(content.tx_slot);
   rings.pop(front, content.rx_slot);
   const bool empty = !rings.has_completion();
   if (rings.returns_are_news(empty)) {
     attachment::kick(load_relaxed(socket.page->worker), socket.page->index);
   }
-  if (empty) mirror::take_tokens(socket, fd);
+  if (empty && fd >= 0) mirror::take_tokens(socket, fd);
 }
 
 void find_next(const Socket& socket, const Rings& rings, Receiving& r) {
@@ -91,6 +89,13 @@ long read_front(Socket& socket, int fd, Receiving& r, bool& more) {
     take_away(socket, fd, r.front, content);
     more = true;
     return 0;
+  }
+  // Before anything is copied: who can't have the lock reads the message later.
+  std::optional<Locked> sending;
+  if (content.tx_slot != TLR_NO_SLOT && (r.flags & MSG_PEEK) == 0) {
+    sending.emplace(*socket.page, Locked::kSend);
+    if (sending->error() != 0) return sending->error();
+    if (sending->inherited()) rings.repair_sending();
   }
   const uint32_t from = std::min(rings.read_of_front(), content.length());
   const long copied = copy_out(rings, content, from, r);
@@ -123,7 +128,7 @@ namespace {
 
 // One look at the ring, under the lock.
 Look look(Socket& socket, int fd, Receiving& r, bool again, long& result) {
-  Locked lock(socket.page->receive_lock);
+  Locked lock(*socket.page, Locked::kReceive);
   result = lock.error();
   if (result != 0) return Look::kDone;
   Rings& rings = socket.rings();
@@ -220,7 +225,7 @@ const tls_page& source_of(const Socket& socket, const Receiving& r) {
 void put_info(const tls_page& page, const Receiving& r, ControlWriter& out) {
   const uint32_t wanted = load_relaxed(page.options.receive);
   const tlr_completion& head = r.front.head;
-  if (wanted == 0 || head.kind != TLR_MESSAGE) return;
+  if (wanted == 0 || tlr_is_message(head.kind) == 0) return;
   const auto id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
   const auto flags =
       static_cast<uint16_t>((head.flags & TLR_MESSAGE_UNORDERED) != 0 ? SCTP_UNORDERED : 0);
@@ -256,8 +261,7 @@ long fill_header(const Socket& socket, Receiving& r, msghdr* message, const msgh
   msghdr out = header;
   long error = 0;
   if (r.found && header.msg_name != nullptr) {
-    const tls_page& page = source_of(socket, r);
-    const tls_name peer = read_name(page, page.peer);
+    const tls_name peer = name_of_sender(source_of(socket, r), r.front);
     error = store(header.msg_name, peer.bytes, std::min<size_t>(header.msg_namelen, peer.length));
     out.msg_namelen = peer.length;
   } else if (header.msg_name != nullptr) {
@@ -285,48 +289,46 @@ long import_parts(const iovec* parts, size_t count, iovec* ours) {
 
 }  // namespace
 
+static long receive_into(Use& use, int fd, void* data, size_t size, Receiving& r) {
+  const iovec part{data, size};
+  r.parts = &part;
+  r.count = 1;
+  const long n = receive(use, fd, r);
+  r.parts = nullptr;
+  return n;
+}
+
 // MSG_WAITALL means something to programs of TCP's alone.
-static long receive_all(Use& use, int fd, uint8_t* data, size_t size, int flags) {
+static long receive_all(Use& use, int fd, uint8_t* data, size_t size, Receiving& r) {
+  r.flags &= ~MSG_WAITALL;
   size_t got = 0;
   while (got < size) {
-    const long n = recv(use, fd, data + got, size - got, flags & ~MSG_WAITALL);
+    const long n = receive_into(use, fd, data + got, size - got, r);
     if (n <= 0) return got != 0 ? static_cast<long>(got) : n;
     got += static_cast<size_t>(n);
   }
   return static_cast<long>(got);
 }
 
-long recv(Use& use, int fd, void* data, size_t size, int flags) {
-  if (mode.tcp && (flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL) {
-    return receive_all(use, fd, static_cast<uint8_t*>(data), size, flags);
-  }
-  const iovec part{data, size};
-  Receiving r;
-  r.parts = &part;
-  r.count = 1;
+static long receive_some(Use& use, int fd, void* data, size_t size, int flags, Receiving& r) {
   r.flags = flags;
-  return receive(use, fd, r);
+  if (mode.tcp && (flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL) {
+    return receive_all(use, fd, static_cast<uint8_t*>(data), size, r);
+  }
+  return receive_into(use, fd, data, size, r);
+}
+
+long recv(Use& use, int fd, void* data, size_t size, int flags) {
+  Receiving r;
+  return receive_some(use, fd, data, size, flags, r);
 }
 
 long recvfrom(Use& use, int fd, void* data, size_t size, int flags, sockaddr* name,
               socklen_t* length) {
-  if (!use->is_front() || name == nullptr) {
-    const long n = recv(use, fd, data, size, flags);
-    if (n < 0 || name == nullptr) return n;
-    tls_name peer = read_name(*use->page, use->page->peer);
-    if (n == 0) peer.length = 0;
-    const long error = store_name(peer, name, length);
-    return error != 0 ? error : n;
-  }
-  const iovec part{data, size};
   Receiving r;
-  r.parts = &part;
-  r.count = 1;
-  r.flags = flags;
-  const long n = receive(use, fd, r);
-  if (n < 0) return n;
-  tls_name peer = read_name(source_of(*use, r), source_of(*use, r).peer);
-  if (!r.found) peer.length = 0;
+  const long n = receive_some(use, fd, data, size, flags, r);
+  if (n < 0 || name == nullptr) return n;
+  const tls_name peer = r.found ? name_of_sender(source_of(*use, r), r.front) : tls_name{};
   const long error = store_name(peer, name, length);
   return error != 0 ? error : n;
 }
@@ -384,7 +386,7 @@ long recvmmsg(Use& use, int fd, mmsghdr* messages, unsigned count, int flags, ti
   return got;
 }
 
-long readv(Use& use, int fd, const iovec* parts, int count) {
+long readv(Use& use, int fd, const iovec* parts, int count, int rwf) {
   if (count < 0 || count > static_cast<int>(kMaxParts)) return -EINVAL;
   const auto n = static_cast<size_t>(count);
   auto* const ours = static_cast<iovec*>(__builtin_alloca((n + 1) * sizeof(iovec)));
@@ -395,7 +397,9 @@ long readv(Use& use, int fd, const iovec* parts, int count) {
   r.count = n;
   size_t room = 0;
   for (size_t i = 0; i < n; ++i) room += ours[i].iov_len;
-  return room == 0 ? 0 : receive(use, fd, r);  // as read() of nothing
+  if (room == 0) return 0;  // as read() of nothing
+  if (const long unknown = take_rwf(rwf, r.flags)) return unknown;
+  return receive(use, fd, r);
 }
 
 }  // namespace trunkline::sctp::calls

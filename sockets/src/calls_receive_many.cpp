@@ -37,10 +37,10 @@ void settle(ReadyRings& ready, Socket& member, uint32_t until) {
 }
 
 // False: it had nothing for the program.
-bool read_member(Socket& front, int fd, Receiving& r, const tls_ready_entry& entry, Member& member,
+bool read_member(Socket& front, Receiving& r, const tls_ready_entry& entry, Member& member,
                  long& result) {
   ReadyRings ready(front);
-  Locked lock(member->page->receive_lock);
+  Locked lock(*member->page, Locked::kReceive);
   if (lock.error() != 0) {
     result = lock.error();
     return true;
@@ -49,7 +49,7 @@ bool read_member(Socket& front, int fd, Receiving& r, const tls_ready_entry& ent
   Rings& rings = member->rings();
   while (rings.front(r.front)) {
     bool more = false;
-    result = read_front(*member, fd, r, more);
+    result = read_front(*member, -1, r, more);
     if (more) continue;
     if ((r.flags & MSG_PEEK) == 0 && rings.read_of_front() == 0) {
       settle(ready, *member, entry.until);
@@ -67,7 +67,7 @@ long with_front(Socket& front, Tell tell) {
   tls_ready_entry entry;
   Member member;
   if (!ready.front(entry) || members::with_index(front, entry.index, member) != 0) return 0;
-  Locked lock(member->page->receive_lock);
+  Locked lock(*member->page, Locked::kReceive);
   if (lock.error() != 0) return lock.error();
   if (lock.inherited()) repair(*member);
   Front next;
@@ -95,7 +95,7 @@ bool wants_next(const Receiving& r, Socket& member) {
 }  // namespace
 
 Look look_at_members(Socket& front, int fd, Receiving& r, bool again, long& result) {
-  Locked lock(front.page->receive_lock);
+  Locked lock(*front.page, Locked::kReceive);
   result = lock.error();
   if (result != 0) return Look::kDone;
   ReadyRings ready(front);
@@ -116,7 +116,7 @@ Look look_at_members(Socket& front, int fd, Receiving& r, bool again, long& resu
     }
     result = error;
     if (error != 0) return Look::kDone;
-    const bool found = read_member(front, fd, r, entry, member, result);
+    const bool found = read_member(front, r, entry, member, result);
     if (member->state() == TLS_ENDED && !member->rings().has_completion()) {
       members::forget(front, *member);
     }
@@ -128,8 +128,22 @@ Look look_at_members(Socket& front, int fd, Receiving& r, bool again, long& resu
   }
 }
 
+void take_from_front(Socket& front, int fd) {
+  Locked lock(*front.page, Locked::kReceive);
+  if (lock.error() != 0) return;
+  ReadyRings ready(front);
+  tls_ready_entry entry;
+  Member member;
+  while (ready.front(entry)) {
+    const long error = members::with_index(front, entry.index, member);
+    if (error != -ENOENT && error != -EBADF) return;
+    ready.pop();
+  }
+  mirror::take_tokens(front, fd);
+}
+
 long next_length_of_members(Socket& front) {
-  Locked lock(front.page->receive_lock);
+  Locked lock(*front.page, Locked::kReceive);
   if (lock.error() != 0) return lock.error();
   long length = 0;
   const auto take = [&](Socket& member, const Front&, const Content& content) {

@@ -52,6 +52,16 @@ bool is_member(const Socket& socket) {
   return load_relaxed(socket.page->front) != TLS_NO_FRONT;
 }
 
+bool was_peeled_off(const Socket& front, const Socket& member) {
+  return &front != &member && load_acquire(member.page->front) != front.page->index;
+}
+
+// The error that nobody has read comes before EPIPE, as from sctp_error() of Linux.
+long nothing_to_send_on(Socket& socket, int fd) {
+  const int error = mirror::take_error(socket, fd);
+  return error != 0 ? -error : -EPIPE;
+}
+
 // Whether the association takes messages; positive: it is being set up.
 long check_state(Socket& socket, int fd) {
   const uint32_t state = socket.state();
@@ -61,8 +71,7 @@ long check_state(Socket& socket, int fd) {
   }
   if (state == TLS_CONNECTING) return 1;
   if (is_member(socket)) return -EPIPE;
-  const int error = state == TLS_LISTENING ? 0 : mirror::take_error(socket, fd);
-  return error != 0 ? -error : -EPIPE;
+  return state == TLS_LISTENING ? -EPIPE : nothing_to_send_on(socket, fd);
 }
 
 // A message that begins its association waits in it. On a one-to-one socket, from when there is
@@ -81,9 +90,11 @@ long check_stream(const Socket& socket, const Outgoing& message) {
   return 0;
 }
 
-// One look, under the lock. 0: it is sent; 1: there is no room, and the handle says so.
-long try_to_send(Socket& socket, int fd, const Outgoing& message, bool stray_byte) {
-  Locked lock(socket.page->send_lock);
+// One look, under the lock, by the socket of `fd`, which is this one or its front. 0: it is sent;
+// 1: there is no room, and the handle says so.
+long try_to_send(const Socket& by, Socket& socket, int fd, const Outgoing& message,
+                 bool stray_byte) {
+  Locked lock(*socket.page, Locked::kSend);
   if (lock.error() != 0) return lock.error();
   Rings& rings = socket.rings();
   const uint32_t worker = load_relaxed(socket.page->worker);
@@ -91,6 +102,7 @@ long try_to_send(Socket& socket, int fd, const Outgoing& message, bool stray_byt
     rings.repair_sending();
     attachment::kick(worker, socket.page->index);
   }
+  if (was_peeled_off(by, socket)) return -EPIPE;
   if (stray_byte) mirror::note_stray_byte(socket);
   if (!rings.room_for(message.length)) {
     mirror::put_ballast(socket, fd);
@@ -121,7 +133,7 @@ long send_on(Use& use, Socket& socket, int fd, const Outgoing& message, int flag
       // After a fork it may be out of reach (another root directory, another user): then the worker
       // would hear of nothing.
       if (result == 0 && !attachment::ready()) result = -ECONNRESET;
-      if (result == 0) result = try_to_send(socket, fd, message, stray_byte);
+      if (result == 0) result = try_to_send(*use, socket, fd, message, stray_byte);
       if (result == 0) return message.length;
     }
     if (result != 1) return result;
@@ -140,7 +152,7 @@ long send_on(Use& use, Socket& socket, int fd, const Outgoing& message, int flag
 
 void send_to_refused(Socket& socket, int fd, const Outgoing& message) {
   if (!socket.rings().fits(message.length) || !attachment::ready()) return;
-  [[maybe_unused]] const long result = try_to_send(socket, fd, message, false);
+  [[maybe_unused]] const long result = try_to_send(socket, socket, fd, message, false);
 }
 
 long end_one(Socket& socket, int fd, const Outgoing& reason, uint16_t flags) {
@@ -148,7 +160,7 @@ long end_one(Socket& socket, int fd, const Outgoing& reason, uint16_t flags) {
   if ((flags & SCTP_EOF) != 0) return begin_shutdown(socket);
   const uint32_t state = socket.state();
   {
-    Locked lock(socket.page->send_lock);
+    Locked lock(*socket.page, Locked::kSend);
     if (lock.error() != 0) return lock.error();
     if (lock.inherited()) socket.rings().repair_sending();
     if (reason.length != 0 && socket.rings().room_for(reason.length)) {
@@ -178,8 +190,7 @@ long find_peer(Use& use, int fd, const sockaddr_storage& name, socklen_t length)
   return error == 0 ? 0 : -EADDRNOTAVAIL;
 }
 
-}  // namespace
-
+// The program's address in our memory: of a family and length that there are.
 long fetch_name(const Sending& s, sockaddr_storage& out) {
   out = sockaddr_storage{};
   if (s.name_length > sizeof(out)) return -EINVAL;
@@ -191,21 +202,53 @@ long fetch_name(const Sending& s, sockaddr_storage& out) {
   return s.name_length < whole ? -EINVAL : 0;
 }
 
+}  // namespace
+
+uint32_t pack_names(const sockaddr_storage& name, const SendControl& control, uint8_t* to) {
+  uint32_t size = name.ss_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  std::memcpy(to, &name, size);
+  in_port_t port = 0;
+  std::memcpy(&port, to + offsetof(sockaddr_in, sin_port), sizeof(port));
+  const auto append = [&](const auto& at) {
+    std::memcpy(to + size, &at, sizeof(at));
+    size += sizeof(at);
+  };
+  for (uint32_t i = 0; i < control.address_count; ++i) {
+    const SendControl::Address& more = control.addresses[i];
+    if (more.family == AF_INET) {
+      sockaddr_in at{};
+      at.sin_family = AF_INET;
+      at.sin_port = port;
+      std::memcpy(&at.sin_addr, more.bytes, sizeof(at.sin_addr));
+      append(at);
+    } else {
+      sockaddr_in6 at{};
+      at.sin6_family = AF_INET6;
+      at.sin6_port = port;
+      std::memcpy(&at.sin6_addr, more.bytes, sizeof(at.sin6_addr));
+      append(at);
+    }
+  }
+  return size;
+}
+
 namespace {
 
 // The address of a message on a one-to-one socket: of its peer, or the association is begun with
 // it.
-long check_name(Use& use, int fd, const Sending& s, const SendControl& control, bool& begun) {
+long check_name(Use& use, int fd, const Sending& s, const sockaddr_storage& name,
+                const SendControl& control, bool& begun) {
   if (s.name == nullptr) return 0;
-  sockaddr_storage name;
-  long error = fetch_name(s, name);
+  long error = s.name_error;
   if (error != 0) return error;
   const uint32_t state = use->state();
   if (state == TLS_FRESH) {
     error = check_parts(s);
     if (error != 0) return error;
-    error =
-        begin_connect_to(use, fd, &name, s.name_length, control.has_init ? &control.init : nullptr);
+    if (control.short_address) return -EINVAL;
+    uint8_t names[kMostNames * sizeof(sockaddr_in6)];
+    const uint32_t size = pack_names(name, control, names);
+    error = begin_connect_to(use, fd, names, size, control.has_init ? &control.init : nullptr);
     begun = error == 0;
     return error == -EALREADY ? 0 : error;
   }
@@ -262,7 +305,7 @@ long send_first(Use& use, int fd, const Outgoing& message, int flags) {
     sent = check_stream(*use, message);
     if (sent == 0 && !use->rings().fits(message.length)) sent = -EMSGSIZE;
     // Should it be refused meanwhile, the next association finds a message that is not its own.
-    if (sent == 0) sent = try_to_send(*use, fd, message, false);
+    if (sent == 0) sent = try_to_send(*use, *use, fd, message, false);
     if (sent == 0)
       sent = message.length;
     else if (sent == 1)
@@ -276,19 +319,28 @@ long send_first(Use& use, int fd, const Outgoing& message, int flags) {
 
 long send_checked(Use& use, int fd, Sending& s) {
   const bool one_to_one = use->page->type == SOCK_STREAM;
-  if (one_to_one && use->state() == TLS_LISTENING) return -EPIPE;
+  // As the system does, which copies a name and control data before it asks the protocol.
+  sockaddr_storage name;
+  if (s.name != nullptr) s.name_error = fetch_name(s, name);
+  if (s.name_error == -EFAULT) return -EFAULT;
   SendControl control;
   long error = control_of(s, control);
+  if (one_to_one && use->state() == TLS_LISTENING) {
+    if (s.name != nullptr && s.name_length > sizeof(name)) return -EINVAL;
+    return error == -EFAULT ? -EFAULT : -EPIPE;
+  }
   if (error == 0) error = check_message(*use, s, control);
-  if (error == 0 && use->is_front()) return send_many(use, fd, s, control);
+  if (error == 0 && use->is_front()) return send_many(use, fd, s, name, control);
   if (!one_to_one) s.name = nullptr;  // peeled off: there is but one
   bool begun = false;
-  if (error == 0) error = check_name(use, fd, s, control, begun);
+  if (error == 0) error = check_name(use, fd, s, name, control, begun);
   if (error == 0) error = check_parts(s);
   if (error != 0) return error;
   const Outgoing message = outgoing(*use, s, control);
   const uint16_t flags = control.info.sinfo_flags;
-  if ((flags & (SCTP_EOF | SCTP_ABORT)) != 0) return end_one(*use, fd, message, flags);
+  const bool ends = (flags & (SCTP_EOF | SCTP_ABORT)) != 0;
+  if (ends && use->state() == TLS_ENDED) return nothing_to_send_on(*use, fd);
+  if (ends) return end_one(*use, fd, message, flags);
   if (begun) return send_first(use, fd, message, s.flags);
   return send_on(use, *use, fd, message, s.flags, s.name != nullptr || !one_to_one);
 }
@@ -319,6 +371,7 @@ long send_parts(Use& use, int fd, Sending& s, const iovec* parts, size_t count) 
     s.length += ours[i].iov_len;
   }
   if (s.is_write && s.length == 0) return 0;  // writev() of nothing does nothing
+  if (const long unknown = take_rwf(s.rwf, s.flags)) return unknown;
   s.parts = ours;
   s.count = count;
   return send_all(use, fd, s);
@@ -375,10 +428,11 @@ long sendmmsg(Use& use, int fd, mmsghdr* messages, unsigned count, int flags) {
   return sent;
 }
 
-long writev(Use& use, int fd, const iovec* parts, int count) {
+long writev(Use& use, int fd, const iovec* parts, int count, int rwf) {
   if (count < 0 || count > static_cast<int>(kMaxParts)) return -EINVAL;
   Sending s;
   s.is_write = true;
+  s.rwf = rwf;
   return send_parts(use, fd, s, parts, static_cast<size_t>(count));
 }
 

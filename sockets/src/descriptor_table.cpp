@@ -24,17 +24,6 @@ Socket* free_sockets;
 
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-class Guard {
- public:
-  Guard() { ::pthread_mutex_lock(&mutex); }
-  ~Guard() { ::pthread_mutex_unlock(&mutex); }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
-
- private:
-  raw::SignalsBlocked blocked_;
-};
-
 // Counts one more user, unless there is none any more.
 bool count_up(Socket& socket) {
   uint32_t n = __atomic_load_n(&socket.references, __ATOMIC_RELAXED);
@@ -86,7 +75,7 @@ void drop(Socket& socket) {
   if (__atomic_sub_fetch(&socket.references, 1, __ATOMIC_ACQ_REL) != 0) return;
   if (socket.kept >= 0) raw::close(socket.kept);
   members::forget_all(socket);
-  const Guard guard;
+  const raw::Guard guard(mutex);
   unmap_socket(socket);
   socket.next_free = free_sockets;
   free_sockets = &socket;
@@ -102,7 +91,7 @@ void Use::release() {
 }
 
 Socket* new_socket() {
-  const Guard guard;
+  const raw::Guard guard(mutex);
   if (free_sockets != nullptr) {
     Socket* const socket = free_sockets;
     free_sockets = socket->next_free;
@@ -121,7 +110,7 @@ bool add(int fd, Socket& socket) {
   if (static_cast<uint32_t>(fd) >= kMax) return false;
   Socket* before = nullptr;
   {
-    const Guard guard;
+    const raw::Guard guard(mutex);
     before = take_out(fd);  // closed behind our back
     put_in(fd, socket);
   }
@@ -134,7 +123,7 @@ void copy(int from, int to) {
   if (!is_ours(from) && !is_ours(to)) return;
   Socket* before = nullptr;
   {
-    const Guard guard;
+    const raw::Guard guard(mutex);
     before = take_out(to);
     Socket* const socket = static_cast<uint32_t>(from) < kMax ? sockets[from] : nullptr;
     if (socket != nullptr && count_up(*socket)) put_in(to, *socket);
@@ -146,7 +135,7 @@ void forget(int fd) {
   if (!is_ours(fd)) return;
   Socket* before = nullptr;
   {
-    const Guard guard;
+    const raw::Guard guard(mutex);
     before = take_out(fd);
   }
   if (before != nullptr) drop(*before);
@@ -158,13 +147,13 @@ void forget_range(uint32_t first, uint32_t last) {
 }
 
 bool is_last(int fd) {
-  const Guard guard;
+  const raw::Guard guard(mutex);
   return is_ours(fd) && sockets[fd]->descriptors == 1;
 }
 
 bool keep_for_others(int fd) {
   constexpr uint32_t kCallers = 1;  // that of this call
-  const Guard guard;
+  const raw::Guard guard(mutex);
   if (!is_ours(fd)) return false;
   Socket& socket = *sockets[fd];
   const uint32_t all = __atomic_load_n(&socket.references, __ATOMIC_ACQUIRE);

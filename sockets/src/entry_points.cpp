@@ -176,6 +176,14 @@ ENTRY(ssize_t, writev, (int fd, const iovec* parts, int count)) {
   TRACED(calls::writev(use, fd, parts, count), "writev(%d, %d)", fd, count);
 }
 
+// A socket has no position but the current one (-1); libc refuses others.
+ENTRY(ssize_t, pwritev2, (int fd, const iovec* parts, int count, off64_t offset, int flags)) {
+  Use use(fd);
+  if (!use || offset != -1) return libc().pwritev2(fd, parts, count, offset, flags);
+  TRACED(calls::writev(use, fd, parts, count, flags), "pwritev2(%d, %d, %#x)", fd, count,
+         static_cast<unsigned>(flags));
+}
+
 // ---------------------------------------------------------------- receiving
 
 ENTRY(ssize_t, recv, (int fd, void* data, size_t size, int flags)) {
@@ -221,6 +229,13 @@ ENTRY(ssize_t, readv, (int fd, const iovec* parts, int count)) {
   TRACED(calls::readv(use, fd, parts, count), "readv(%d, %d)", fd, count);
 }
 
+ENTRY(ssize_t, preadv2, (int fd, const iovec* parts, int count, off64_t offset, int flags)) {
+  Use use(fd);
+  if (!use || offset != -1) return libc().preadv2(fd, parts, count, offset, flags);
+  TRACED(calls::readv(use, fd, parts, count, flags), "preadv2(%d, %d, %#x)", fd, count,
+         static_cast<unsigned>(flags));
+}
+
 // ---------------------------------------------------------------- descriptors
 
 ENTRY(int, close, (int fd)) {
@@ -257,6 +272,9 @@ ENTRY(int, fcntl, (int fd, int command, ...)) {
   va_start(arguments, command);
   void* const argument = va_arg(arguments, void*);
   va_end(arguments);
+  if (command == F_SETFL && (reinterpret_cast<uintptr_t>(argument) & O_ASYNC) != 0) {
+    if (const Use use(fd); use) calls::note_edges(*use);
+  }
   const int result = libc().fcntl(fd, command, argument);
   if (result >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC)) {
     calls::duplicated(fd, result);
@@ -295,7 +313,7 @@ ENTRY(int, ppoll, (pollfd * fds, nfds_t count, const timespec* timeout, const si
 }
 
 ENTRY(int, epoll_ctl, (int epoll, int operation, int fd, epoll_event* event)) {
-  if (is_ours(fd) && operation != EPOLL_CTL_DEL) calls::note_edges(fd, event);
+  if (is_ours(fd) && operation != EPOLL_CTL_DEL) calls::note_epoll(fd, event);
   return libc().epoll_ctl(epoll, operation, fd, event);
 }
 

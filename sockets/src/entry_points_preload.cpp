@@ -28,6 +28,8 @@ ssize_t entry_recvfrom(int, void*, size_t, int, sockaddr*, socklen_t*) __asm__("
 int entry_poll(pollfd*, nfds_t, int) __asm__("poll");
 int entry_ppoll(pollfd*, nfds_t, const timespec*, const sigset_t*) __asm__("ppoll");
 int entry_close(int) __asm__("close");
+ssize_t entry_preadv2(int, const iovec*, int, off64_t, int) __asm__("preadv2");
+ssize_t entry_pwritev2(int, const iovec*, int, off64_t, int) __asm__("pwritev2");
 ssize_t entry_sendfile(int, int, off_t*, size_t) __asm__("sendfile");
 }
 
@@ -76,19 +78,27 @@ ENTRY(int, __ppoll_chk,
   return entry_ppoll(fds, count, timeout, mask);
 }
 
+ENTRY(ssize_t, preadv64v2, (int fd, const iovec* parts, int count, off64_t offset, int flags)) {
+  return entry_preadv2(fd, parts, count, offset, flags);
+}
+
+ENTRY(ssize_t, pwritev64v2, (int fd, const iovec* parts, int count, off64_t offset, int flags)) {
+  return entry_pwritev2(fd, parts, count, offset, flags);
+}
+
 ENTRY(ssize_t, sendfile64, (int to, int from, off_t* offset, size_t count)) {
   return entry_sendfile(to, from, offset, count);
 }
 
 // Programs that are started inherit descriptors, though none of ours knows when they close them.
-#define SPAWNS(type, name, parameters, arguments)                             \
-  ENTRY(type, name, parameters) {                                             \
-    calls::note_spawn();                                                      \
-    static type(*next) parameters;                                            \
-    if (next == nullptr) {                                                    \
-      next = reinterpret_cast<type(*) parameters>(::dlsym(RTLD_NEXT, #name)); \
-    }                                                                         \
-    return next arguments;                                                    \
+#define SPAWNS(type, name, parameters, arguments)                         \
+  ENTRY(type, name, parameters) {                                         \
+    calls::note_spawn();                                                  \
+    static decltype(&::name) next;                                        \
+    if (next == nullptr) {                                                \
+      next = reinterpret_cast<decltype(next)>(::dlsym(RTLD_NEXT, #name)); \
+    }                                                                     \
+    return next arguments;                                                \
   }
 
 SPAWNS(int, posix_spawn,
@@ -107,8 +117,9 @@ SPAWNS(FILE*, popen, (const char* command, const char* how), (command, how))
 ENTRY(FILE*, fdopen, (int fd, const char* how)) {
   if (!descriptors::is_ours(fd)) return libc().fdopen(fd, how);
   const cookie_io_functions_t functions = {read_stream, write_stream, nullptr, close_stream};
-  FILE* const stream =
-      ::fopencookie(reinterpret_cast<void*>(static_cast<intptr_t>(fd)), how, functions);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a number, which nobody follows
+  auto* const cookie = reinterpret_cast<void*>(static_cast<intptr_t>(fd));
+  FILE* const stream = ::fopencookie(cookie, how, functions);
   if (stream != nullptr) stream->_fileno = fd;  // what fileno() says
   return stream;
 }

@@ -39,8 +39,10 @@ namespace trunkline::sctp {
   X(recvmmsg, int, (int, mmsghdr*, unsigned, int, timespec*))                     \
   X(read, ssize_t, (int, void*, size_t))                                          \
   X(readv, ssize_t, (int, const iovec*, int))                                     \
+  X(preadv2, ssize_t, (int, const iovec*, int, off64_t, int))                     \
   X(write, ssize_t, (int, const void*, size_t))                                   \
   X(writev, ssize_t, (int, const iovec*, int))                                    \
+  X(pwritev2, ssize_t, (int, const iovec*, int, off64_t, int))                    \
   X(shutdown, int, (int, int))                                                    \
   X(close, int, (int))                                                            \
   X(dup, int, (int))                                                              \

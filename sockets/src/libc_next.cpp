@@ -14,7 +14,7 @@ bool resolved;
 
 [[gnu::constructor(101)]] void resolve() {
 #define TRUNKLINE_LIBC_FIND(name, type, parameters) \
-  calls.name = reinterpret_cast<type(*) parameters>(::dlsym(RTLD_NEXT, #name));
+  calls.name = reinterpret_cast<decltype(calls.name)>(::dlsym(RTLD_NEXT, #name));
   TRUNKLINE_LIBC_CALLS(TRUNKLINE_LIBC_FIND)
 #undef TRUNKLINE_LIBC_FIND
   __atomic_store_n(&resolved, true, __ATOMIC_RELEASE);

@@ -141,8 +141,8 @@ long keep(Socket& front, int memory_fd, Member& out) {
   return 0;
 }
 
-long ask(Socket& front, const tls_member_query& query, const Peer& peer, tls_begin how,
-         Member& out) {
+long ask(Socket& front, const tls_member_query& query, const Peer& peer, tls_begin how, Member& out,
+         bool* begun = nullptr) {
   uint8_t body[kLargestQuery];
   if (peer.size > sizeof(body) - sizeof(query)) return -EINVAL;
   std::memcpy(body, &query, sizeof(query));
@@ -153,9 +153,14 @@ long ask(Socket& front, const tls_member_query& query, const Peer& peer, tls_beg
   request.a = how;
   request.body = body;
   request.length = static_cast<uint32_t>(sizeof(query)) + peer.size;
+  uint8_t just_now = 0;
   attachment::Reply reply;
+  reply.body = &just_now;
+  reply.room = sizeof(just_now);
   const long error = attachment::request(request, reply);
-  return error != 0 ? error : keep(front, reply.descriptors[0], out);
+  if (error != 0) return error;
+  if (begun != nullptr) *begun = reply.length != 0;
+  return keep(front, reply.descriptors[0], out);
 }
 
 }  // namespace
@@ -187,7 +192,8 @@ long with_id(Socket& front, uint32_t id, Member& out) {
   return error;
 }
 
-long with_peer(Socket& front, const Peer& peer, tls_begin how, Member& out) {
+long with_peer(Socket& front, const Peer& peer, tls_begin how, Member& out, bool& begun) {
+  begun = false;
   MemberTable* const table = table_of(front);
   if (table == nullptr) return -ENOMEM;
   PeerName name;
@@ -205,11 +211,12 @@ long with_peer(Socket& front, const Peer& peer, tls_begin how, Member& out) {
   }
   tls_member_query query{};
   query.index = TLS_NO_FRONT;
+  query.stream = peer.stream;
   if (peer.init != nullptr) {
     query.has_init = 1;
     std::memcpy(query.init, peer.init, sizeof(query.init));
   }
-  const long error = ask(front, query, peer, how, out);
+  const long error = ask(front, query, peer, how, out, &begun);
   if (error == 0 && readable) {
     __atomic_store_n(&guess, hash >> 32 << 32 | out->page->index, __ATOMIC_RELAXED);
   }

@@ -36,14 +36,16 @@ struct Peer {
   const uint8_t* names = nullptr;
   uint32_t size = 0;
   const uint16_t* init = nullptr;  // four, as in struct sctp_initmsg; null: none
+  uint16_t stream = 0;             // that it must have
 };
 
 // Each returns 0 or a negative errno: -ENOENT, there is no such association.
 [[nodiscard]] long with_index(Socket& front, uint32_t index, Member& out);
 // Of one whose association lives.
 [[nodiscard]] long with_id(Socket& front, uint32_t id, Member& out);
-// `how`: enum tls_begin.
-[[nodiscard]] long with_peer(Socket& front, const Peer& peer, tls_begin how, Member& out);
+// `begun`: it was, just now.
+[[nodiscard]] long with_peer(Socket& front, const Peer& peer, tls_begin how, Member& out,
+                             bool& begun);
 
 // Whether this process has one that is not over.
 [[nodiscard]] bool any(Socket& front);

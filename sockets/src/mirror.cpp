@@ -166,7 +166,7 @@ int take_error(Socket& socket, int fd) {
   const auto error =
       static_cast<int>(__atomic_exchange_n(&socket.page->error, 0, __ATOMIC_SEQ_CST));
   if (error == 0) return 0;
-  Locked lock(socket.page->receive_lock);
+  Locked lock(*socket.page, Locked::kReceive);
   if (lock.error() == 0 && !has_something(socket)) take_tokens(socket, fd);
   lock.release();
   if (state == TLS_FRESH && !socket.is_front()) put_ballast(socket, fd);

@@ -47,6 +47,34 @@ in_port_t peer_port(const tls_page& page) {
   return address.sin_port;
 }
 
+// The address that comes with the front, as sockets of that family and option have it.
+tls_name name_of_more(const tls_page& page, const Front& front) {
+  tls_name out{};
+  const in_port_t port = peer_port(page);
+  const bool mapped = load_relaxed(page.options.mapped_v4) != 0 && page.family == AF_INET6;
+  if (front.more.family == 4 && !mapped) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = port;
+    std::memcpy(&address.sin_addr, front.more.address, 4);
+    out.length = sizeof(address);
+    std::memcpy(out.bytes, &address, sizeof(address));
+    return out;
+  }
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = port;
+  if (front.more.family == 4) {
+    address.sin6_addr.s6_addr[10] = address.sin6_addr.s6_addr[11] = 0xff;
+    std::memcpy(&address.sin6_addr.s6_addr[12], front.more.address, 4);
+  } else {
+    std::memcpy(&address.sin6_addr, front.more.address, 16);
+  }
+  out.length = sizeof(address);
+  std::memcpy(out.bytes, &address, sizeof(address));
+  return out;
+}
+
 void put_address(const tls_page& page, const Front& front, int state, Content& out) {
   sctp_paddr_change body{};
   body.spc_type = SCTP_PEER_ADDR_CHANGE;
@@ -56,39 +84,17 @@ void put_address(const tls_page& page, const Front& front, int state, Content& o
   const bool is_back = state == SCTP_ADDR_CONFIRMED || state == SCTP_ADDR_AVAILABLE;
   body.spc_error = is_back ? kHeartbeatSuccess : front.head.cause;
   body.spc_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
-  const in_port_t port = peer_port(page);
-  const bool mapped = load_relaxed(page.options.mapped_v4) != 0 && page.family == AF_INET6;
-  if (front.more.family == 4 && !mapped) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = port;
-    std::memcpy(&address.sin_addr, front.more.address, 4);
-    std::memcpy(&body.spc_aaddr, &address, sizeof(address));
-  } else {
-    sockaddr_in6 address{};
-    address.sin6_family = AF_INET6;
-    address.sin6_port = port;
-    if (front.more.family == 4) {
-      address.sin6_addr.s6_addr[10] = address.sin6_addr.s6_addr[11] = 0xff;
-      std::memcpy(&address.sin6_addr.s6_addr[12], front.more.address, 4);
-    } else {
-      std::memcpy(&address.sin6_addr, front.more.address, 16);
-    }
-    std::memcpy(&body.spc_aaddr, &address, sizeof(address));
-  }
+  const tls_name name = name_of_more(page, front);
+  std::memcpy(&body.spc_aaddr, name.bytes, name.length);
   put(out, body);
 }
 
-constexpr uint16_t kUserAbort = 12;
-
-// The ABORT's error cause comes behind: its head, and what the peer's user said.
-void put_user_abort(const Front& front, Content& out) {
-  const uint32_t length = 2 * sizeof(uint16_t) + front.head.length;
-  const uint16_t cause[] = {htons(kUserAbort), htons(static_cast<uint16_t>(length))};
-  std::memcpy(out.head + out.head_length, cause, sizeof(cause));
-  const uint32_t total = out.head_length + length;
-  out.head_length += sizeof(cause);
+// The causes of an ABORT, or what that of an ERROR says, come behind.
+void put_causes(const Front& front, Content& out) {
+  if (front.head.length == 0) return;
+  out.rx_slot = front.head.slot;
   out.tail_length = front.head.length;
+  const uint32_t total = out.length();
   std::memcpy(out.head + 4, &total, sizeof(total));
 }
 
@@ -104,7 +110,9 @@ int address_state(const Front& front) {
   }
 }
 
+// As Linux tells them: those of the message's DATA chunk.
 constexpr uint16_t kWholeMessage = 3;  // SCTP_DATA_NOT_FRAG: its first and its last piece
+constexpr uint16_t kUnorderedChunk = 4;
 
 constexpr uint32_t event_bit(uint32_t type) {
   return 1u << (type - SCTP_SN_TYPE_BASE);
@@ -116,6 +124,8 @@ void put_send_failed(const tls_page& page, const Front& front, Content& out) {
   const uint32_t length = front.head.slot == TLR_NO_SLOT ? 0 : front.head.length;
   const bool started = (front.head.flags & TLR_FAILED_STARTED) != 0;
   const uint32_t ppid = htonl(static_cast<uint32_t>(front.head.context >> 32));
+  const auto sent = static_cast<uint16_t>(
+      kWholeMessage | ((front.head.flags & TLR_FAILED_UNORDERED) != 0 ? kUnorderedChunk : 0));
   const uint16_t flags = started ? SCTP_DATA_SENT : SCTP_DATA_UNSENT;
   if ((load_relaxed(page.options.events) & event_bit(SCTP_SEND_FAILED_EVENT)) != 0) {
     sctp_send_failed_event body{};
@@ -123,7 +133,7 @@ void put_send_failed(const tls_page& page, const Front& front, Content& out) {
     body.ssf_flags = flags;
     body.ssf_error = htons(front.head.cause);
     body.ssfe_info.snd_sid = front.head.stream;
-    body.ssfe_info.snd_flags = kWholeMessage;
+    body.ssfe_info.snd_flags = sent;
     body.ssfe_info.snd_ppid = ppid;
     body.ssfe_info.snd_context = static_cast<uint32_t>(front.head.context);
     body.ssfe_info.snd_assoc_id = id;
@@ -135,7 +145,7 @@ void put_send_failed(const tls_page& page, const Front& front, Content& out) {
     body.ssf_flags = flags;
     body.ssf_error = htons(front.head.cause);
     body.ssf_info.sinfo_stream = front.head.stream;
-    body.ssf_info.sinfo_flags = kWholeMessage;
+    body.ssf_info.sinfo_flags = sent;
     body.ssf_info.sinfo_ppid = ppid;
     body.ssf_info.sinfo_context = static_cast<uint32_t>(front.head.context);
     body.ssf_info.sinfo_assoc_id = id;
@@ -169,6 +179,23 @@ void put_adaptation(const tls_page& page, const Front& front, Content& out) {
   put(out, body);
 }
 
+// Linux names neither the stream nor the message.
+void put_broken(const tls_page& page, Content& out) {
+  sctp_pdapi_event body{};
+  body.pdapi_type = SCTP_PARTIAL_DELIVERY_EVENT;
+  body.pdapi_indication = SCTP_PARTIAL_DELIVERY_ABORTED;
+  body.pdapi_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  put(out, body);
+}
+
+void put_no_auth(const tls_page& page, Content& out) {
+  sctp_authkey_event body{};
+  body.auth_type = SCTP_AUTHENTICATION_EVENT;
+  body.auth_indication = SCTP_AUTH_NO_AUTH;
+  body.auth_assoc_id = static_cast<sctp_assoc_t>(load_relaxed(page.assoc_id));
+  put(out, body);
+}
+
 void put_dry(const tls_page& page, Content& out) {
   sctp_sender_dry_event body{};
   body.sender_dry_type = SCTP_SENDER_DRY_EVENT;
@@ -193,8 +220,13 @@ void Content::copy(const Rings& rings, uint32_t from, uint8_t* to, uint32_t size
   }
 }
 
+tls_name name_of_sender(const tls_page& page, const Front& front) {
+  if (front.head.kind == TLR_MESSAGE_FROM) return name_of_more(page, front);
+  return read_name(page, page.peer);
+}
+
 bool describe(const tls_page& page, const Front& front, Content& out) {
-  if (front.head.kind == TLR_MESSAGE) [[likely]] {
+  if (tlr_is_message(front.head.kind) != 0) [[likely]] {
     out.rx_slot = front.head.slot;
     out.tail_length = front.head.length;
     return true;
@@ -210,10 +242,7 @@ bool describe(const tls_page& page, const Front& front, Content& out) {
       return true;
     case TLR_LOST:
       put_association(page, front, SCTP_COMM_LOST, out);
-      if (front.head.length != 0) out.rx_slot = front.head.slot;
-      if (front.head.cause == kUserAbort && front.head.reason == TLR_REASON_RESET) {
-        put_user_abort(front, out);
-      }
+      put_causes(front, out);
       return true;
     case TLR_CLOSED:
       put_association(page, front, SCTP_SHUTDOWN_COMP, out);
@@ -232,9 +261,16 @@ bool describe(const tls_page& page, const Front& front, Content& out) {
       return true;
     case TLR_REMOTE_ERROR:
       put_remote_error(page, front, out);
+      put_causes(front, out);
       return true;
     case TLR_ADAPTATION:
       put_adaptation(page, front, out);
+      return true;
+    case TLR_MESSAGE_BROKEN:
+      put_broken(page, out);
+      return true;
+    case TLR_NO_AUTH:
+      put_no_auth(page, out);
       return true;
     case TLR_SENDER_DRY:
       put_dry(page, out);

@@ -22,6 +22,8 @@ struct Content {
   void copy(const Rings& rings, uint32_t from, uint8_t* to, uint32_t size) const;
 };
 
+// Where the front's message came from; of a notification, the peer's name as getpeername() has it.
+[[nodiscard]] tls_name name_of_sender(const tls_page& page, const Front& front);
 // False: nothing that a program would see.
 [[nodiscard]] bool describe(const tls_page& page, const Front& front, Content& out);
 

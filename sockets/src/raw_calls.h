@@ -5,6 +5,7 @@
 #pragma once
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -82,6 +83,19 @@ class SignalsBlocked {
 
  private:
   uint64_t before_ = 0;
+};
+
+// Holds a lock of the process, and no signal comes meanwhile: its handler may need the lock.
+class Guard {
+ public:
+  explicit Guard(pthread_mutex_t& mutex) : mutex_(mutex) { ::pthread_mutex_lock(&mutex_); }
+  ~Guard() { ::pthread_mutex_unlock(&mutex_); }
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+
+ private:
+  SignalsBlocked blocked_;
+  pthread_mutex_t& mutex_;
 };
 
 }  // namespace trunkline::sctp::raw

@@ -29,13 +29,16 @@ struct Receiving {
 
 enum class Look : uint8_t { kDone, kEmpty, kEnd };
 
-// Reads from the front, under the receive lock. `more`: there was nothing that a program sees.
+// Reads from the front, under the receive lock. `fd`: the socket's own handle; -1: a member, which
+// may be given one meanwhile. `more`: there was nothing that a program sees.
 long read_front(Socket& socket, int fd, Receiving& r, bool& more);
 // What a program that wants SCTP_NXTINFO hears of the content from there on: it is the next.
 void note_next(Receiving& r, const tls_page& page, const Front& front, const Content& content,
                uint32_t from);
 // One look at all that the members of a front have.
 Look look_at_members(Socket& front, int fd, Receiving& r, bool again, long& result);
+// A member was peeled off: if all that there was to read has gone with it, the handle says so.
+void take_from_front(Socket& front, int fd);
 // The bytes of the next message or notification of a front that are unread.
 long next_length_of_members(Socket& front);
 

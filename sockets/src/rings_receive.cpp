@@ -32,34 +32,30 @@ bool Rings::behind(const Front& front, Front& out) const {
                     load_acquire(shared_->completion_produced.value), out);
 }
 
-void Rings::copy_rx(uint32_t slot, uint32_t from, uint8_t* to, uint32_t size) const {
-  while (size != 0 && slot < rx_slots_) {
-    if (from < slot_size_) {
-      const uint32_t n = std::min(size, slot_size_ - from);
-      std::memcpy(to, rx_data_ + static_cast<size_t>(slot) * slot_size_ + from, n);
+// `size` bytes of the message that begins in that slot, from there on.
+static void copy_slots(const uint8_t* data, const uint32_t* next, uint32_t slots,
+                       uint32_t slot_size, uint32_t slot, uint32_t from, uint8_t* to,
+                       uint32_t size) {
+  while (size != 0 && slot < slots) {
+    if (from < slot_size) {
+      const uint32_t n = std::min(size, slot_size - from);
+      std::memcpy(to, data + static_cast<size_t>(slot) * slot_size + from, n);
       to += n;
       size -= n;
       from = 0;
     } else {
-      from -= slot_size_;
+      from -= slot_size;
     }
-    if (size != 0) slot = load_relaxed(rx_next_[slot]);
+    if (size != 0) slot = load_relaxed(next[slot]);
   }
 }
 
+void Rings::copy_rx(uint32_t slot, uint32_t from, uint8_t* to, uint32_t size) const {
+  copy_slots(rx_data_, rx_next_, rx_slots_, slot_size_, slot, from, to, size);
+}
+
 void Rings::copy_tx(uint32_t slot, uint32_t from, uint8_t* to, uint32_t size) const {
-  while (size != 0 && slot < tx_slots_) {
-    if (from < slot_size_) {
-      const uint32_t n = std::min(size, slot_size_ - from);
-      std::memcpy(to, tx_data_ + static_cast<size_t>(slot) * slot_size_ + from, n);
-      to += n;
-      size -= n;
-      from = 0;
-    } else {
-      from -= slot_size_;
-    }
-    if (size != 0) slot = load_relaxed(tx_next_[slot]);
-  }
+  copy_slots(tx_data_, tx_next_, tx_slots_, slot_size_, slot, from, to, size);
 }
 
 void Rings::pop(const Front& front, uint32_t rx_slot) {

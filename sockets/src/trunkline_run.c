@@ -3,7 +3,6 @@
  * trunkline-run: starts a program with libtrunkline-preload.so, so that its SCTP sockets are those
  * of a trunklined daemon. Says why where that can't work: a static program, a setuid one, one made
  * by Go. */
-#define _GNU_SOURCE
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -44,7 +44,8 @@ bool on_the_stack(const void* at, size_t size) {
 long copy(long call, void* ours, void* users, size_t size, bool* refused) {
   iovec local{ours, size};
   iovec remote{users, size};
-  const long n = raw::checked(::syscall(call, raw::pid(), &local, 1, &remote, 1, 0));
+  // Words, since the kernel looks at all of them: of an int the upper half may be anything.
+  const long n = raw::checked(::syscall(call, raw::pid(), &local, 1L, &remote, 1L, 0L));
   *refused = n == -EPERM || n == -ENOSYS;
   return n == static_cast<long>(size) ? 0 : -EFAULT;
 }

@@ -82,36 +82,6 @@ void Association::end_extension(ShardContext& ctx) {
   extension_place_ = 0;
 }
 
-void Association::mark_ready(ShardContext& ctx) {
-  if (ready_place != 0 || dead_) return;
-  ctx.ready.push_back(this);
-}
-
-bool Association::may_have_output() const {
-  if (may_have_chunks()) return true;
-  return std::any_of(paths().begin(), paths().end(), [](const Path* path) {
-    return path->send_heartbeat || path->mtu.wanted(path->usable()) != 0;
-  });
-}
-
-void Association::schedule(ShardContext& ctx) {
-  if (dead_) return;
-  TimePoint earliest = std::min(receiver_.sack_at(), sender_.due());
-  if (passage_ != nullptr)
-    earliest = std::min({earliest, passage_->t1, passage_->t2, passage_->guard});
-  for (const Path* path : paths()) {
-    earliest = std::min({earliest, path->t3, path->heartbeat_due, path->mtu.due()});
-  }
-  ctx.wheel.arm(wheel_entry, earliest);
-}
-
-Event& Association::emit(ShardContext& ctx, EventKind kind, Reason reason) {
-  return ctx.events.emplace([&] {
-    return Event{
-        .kind = kind, .reason = reason, .assoc = id, .endpoint = local_.endpoint, .user = user};
-  });
-}
-
 void Association::emit_up(ShardContext& ctx, EventKind kind, uint32_t adaptation) {
   Event& event = emit(ctx, kind);
   event.outbound_streams = sender_.streams();
@@ -136,10 +106,6 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   }
   paths_.begin_with(paths_.primary());
   choose_data_path(ctx);
-}
-
-SenderContext Association::sender_context(ShardContext& ctx) const {
-  return {*profile_, ctx.messages, ctx.message_share, ctx.chunks, ctx.counters};
 }
 
 PathContext Association::path_context(ShardContext& ctx, const Path& path) const {
@@ -205,6 +171,7 @@ void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, ui
     ctx.counters.add(Counter::k_aborteds);
   }
   fail_messages(ctx, reason == Reason::kNone ? Reason::kShutdown : reason, cause);
+  if (receiver_.gives_pieces()) emit(ctx, EventKind::kMessageBroken);
   Event& event = emit(ctx, kind, reason);
   event.cause = cause;
   event.path = paths_.primary().remote;
@@ -225,6 +192,7 @@ void Association::give_back(ShardContext& ctx, TxMessage* message, Reason reason
   event.context = message->context;
   event.cause = cause;
   event.started = message->started;
+  event.unordered = message->unordered;
   event.stream = message->stream;
   event.ppid = message->ppid;
   event.payload = std::move(message->payload);

@@ -36,8 +36,8 @@ struct ShardContext;
 
 // A packet as the handlers see it: checked for checksum, shape and tag already.
 struct InboundPacket {
-  IpAddress source;
-  IpAddress destination;
+  const IpAddress& source;  // whoever received it has them
+  const IpAddress& destination;
   wire::CommonHeader header;
   std::span<const uint8_t> chunks;
   wire::PacketShape shape;
@@ -119,6 +119,8 @@ class Association {
   // schedule() arms the wheel for the earliest deadline.
   bool fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out);
   void schedule(ShardContext& ctx);
+  // Could fill_packet() find something? It may still find that a window is closed.
+  [[nodiscard]] bool may_have_output() const;
 
   // -- seen by the shard and by operators
   [[nodiscard]] AssocState state() const { return state_; }
@@ -192,11 +194,9 @@ class Association {
     return receiver_.sack_detour() ? paths_.alternate_to(path) : path;
   }
 
-  // association.cpp
+  // association.cpp; what each packet calls is in context.h
   void mark_ready(ShardContext& ctx);
-  // Could fill_packet() find something? It may still find that a window is closed.
-  [[nodiscard]] bool may_have_output() const;
-  // The same, but for HEARTBEATs and probes.
+  // may_have_output(), but for HEARTBEATs and probes.
   [[nodiscard]] bool may_have_chunks() const {
     return pending_ != 0 || receiver_.sack_due() || sender_.has_new() || sender_.has_again();
   }
@@ -267,12 +267,15 @@ class Association {
   // data_in.cpp
   [[nodiscard]] ReceiverContext receiver_context(ShardContext& ctx) const;
   void on_data(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk, PacketSeen& seen);
+  size_t take_run(ShardContext& ctx, std::span<const uint8_t> chunks, DataSeen& seen);
+  void emit_whole(ShardContext& ctx, const wire::DataChunk& chunk, const IpAddress& from);
   void on_bad_stream(ShardContext& ctx, const wire::DataChunk& chunk, PacketSeen& seen);
   bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
   void accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk, DataSeen& seen);
   bool give_front(ShardContext& ctx);
   void settle_received(ShardContext& ctx);
-  void after_data(TimePoint now, const InboundPacket& packet, const DataSeen& seen);
+  // `from`: the path that the packet came by, or null.
+  void after_data(TimePoint now, const Path* from, const DataSeen& seen);
   void tell_of_window(ShardContext& ctx);
   // The window as it is told: no silly windows, and for a slow reader no more than the shard has
   // left.
@@ -284,6 +287,12 @@ class Association {
   void note_sack_sent(ShardContext& ctx);
   // What is owed to an earlier packet of the burst, as a packet of its own.
   void flush_acknowledgement(ShardContext& ctx, TimePoint now);
+
+  // loss_probe.cpp
+  void hasten_t3(TimePoint now, Path& path, bool hastened);
+  void arm_loss_probe(TimePoint now, Path& path, bool hastened);
+  void judge_loss_probes(const wire::SackChunk& sack, SackOutcome& outcome);
+  void on_loss_probe_due(ShardContext& ctx, TimePoint now, Path& path);
 
   // profile_edit.cpp
   [[nodiscard]] const Profile& own_profile_of(ShardContext& ctx, const Path& path) const;
@@ -306,6 +315,9 @@ class Association {
 
   // sack_in.cpp
   void on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
+  auto tell_acked(ShardContext& ctx);
+  bool take_plain_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
+  void take_peers_window(uint32_t a_rwnd, bool newly_acked);
   void apply_outcome(ShardContext& ctx, TimePoint now, const SackOutcome& outcome);
   void apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
                      const SackOutcome::PerPath& said);
@@ -353,7 +365,8 @@ class Association {
   [[nodiscard]] bool tag_fits(const InboundPacket& packet, bool reflected) const {
     return packet.header.verification_tag == (reflected ? peer_tag_ : local_tag_);
   }
-  void on_error(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
+  void on_error(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                const wire::ChunkView& chunk);
   template <typename Write>
   bool queue_packet(ShardContext& ctx, const IpAddress& source, const Path& path, Write&& write);
   template <typename Write>
@@ -373,6 +386,8 @@ class Association {
 
   // transmit.cpp
   struct Composition;
+  [[nodiscard]] bool is_straight() const;
+  bool fill_straight(ShardContext& ctx, TimePoint now, PacketOut& out);
   bool fill_init(ShardContext& ctx, TimePoint now, PacketOut& out);
   bool fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& out);
   // False: nothing else may go there.
@@ -381,7 +396,7 @@ class Association {
   void add_data(ShardContext& ctx, TimePoint now, Composition& packet, std::span<uint8_t> room);
   [[nodiscard]] DataLane lane_of(TimePoint now, const Path& path) const;
   void on_data_sent(TimePoint now, Path& path, const DataSent& sent, uint64_t idle_rtos);
-  void start_t3(TimePoint now, Path& path, bool restart);
+  void start_t3(TimePoint now, Path& path, bool restart, bool hastened = false);
   [[nodiscard]] PacketHead head(VerificationTag tag) const {
     return {local_.port, peer_port_, tag};
   }

@@ -173,6 +173,7 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
   if (counted) ctx.counters.subtract(Counter::k_curr_estab);
   ctx.counters.add(Counter::k_restarts);
   fail_messages(ctx, Reason::kRestarted, 0);
+  if (receiver_.gives_pieces()) emit(ctx, EventKind::kMessageBroken);
   const TimePoint guard = passage_ != nullptr ? passage_->guard : TimePoint::never();
   begin_anew(ctx, now, packet, cookie);
   emit_up(ctx, EventKind::kRestarted, 0);

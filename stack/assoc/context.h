@@ -146,4 +146,50 @@ struct ShardContext {
   std::vector<Association*> dying;  // ended; the shard forgets them when the handler is done
 };
 
+// -- what every packet or message calls, and needs the whole of ShardContext for
+
+inline void Association::mark_ready(ShardContext& ctx) {
+  if (ready_place != 0 || dead_) return;
+  ctx.ready.push_back(this);
+}
+
+inline bool Association::may_have_output() const {
+  if (may_have_chunks()) return true;
+  for (const Path* const path : paths()) {
+    if (path->send_heartbeat || path->mtu.wanted(path->usable()) != 0) return true;
+  }
+  return false;
+}
+
+inline void Association::schedule(ShardContext& ctx) {
+  if (dead_) return;
+  TimePoint earliest = std::min(receiver_.sack_at(), sender_.due());
+  const auto look_at = [&](TimePoint due) {
+    if (due < earliest) earliest = due;
+  };
+  if (passage_ != nullptr) {
+    look_at(passage_->t1);
+    look_at(passage_->t2);
+    look_at(passage_->guard);
+  }
+  for (const Path* const path : paths()) {
+    look_at(path->t3);
+    look_at(path->heartbeat_due);
+    look_at(path->mtu.due());
+  }
+  ctx.wheel.arm(wheel_entry, earliest);
+}
+
+[[gnu::always_inline]] inline Event& Association::emit(ShardContext& ctx, EventKind kind,
+                                                       Reason reason) {
+  return ctx.events.emplace([&] {
+    return Event{
+        .kind = kind, .reason = reason, .assoc = id, .endpoint = local_.endpoint, .user = user};
+  });
+}
+
+inline SenderContext Association::sender_context(ShardContext& ctx) const {
+  return {*profile_, ctx.messages, ctx.message_share, ctx.chunks, ctx.counters};
+}
+
 }  // namespace trunkline

@@ -3,12 +3,93 @@
 // done here.
 #include "assoc/context.h"
 #include "assoc/errors.h"
+#include "base/bytes.h"
 #include "wire/data_chunk.h"
 
 namespace trunkline {
 
 ReceiverContext Association::receiver_context(ShardContext& ctx) const {
   return {*profile_, ctx.blocks, ctx.disorder, ctx.counters};
+}
+
+// What mostly comes: whole ordered messages, in order, while nothing is missing or held. Takes as
+// many as there are from the front of `chunks`; window, TSN and counters follow once for all of
+// them. Returns their bytes. What is anything else is left for on_data(), and so nothing is judged
+// here.
+size_t Association::take_run(ShardContext& ctx, std::span<const uint8_t> chunks, DataSeen& seen) {
+  using wire::DataChunk;
+  constexpr uint32_t kWhole = uint32_t{DataChunk::kBeginningFlag | DataChunk::kEndingFlag} << 16;
+  constexpr uint32_t kImmediate = uint32_t{DataChunk::kImmediateFlag} << 16;
+  constexpr uint32_t kTypeAndFlags = 0xff000000 | uint32_t{0x0f} << 16;
+  const uint32_t calm_bytes = receiver_.calm_bytes(*profile_);
+  if (calm_bytes == 0 || !takes_data()) return 0;
+  const uint8_t* at = chunks.data();
+  const uint8_t* const end = at + chunks.size();
+  const Tsn first = receiver_.cum_tsn() + 1;
+  Tsn next = first;
+  uint32_t bytes = 0;
+  uint32_t all_flags = 0;
+  StreamId stream;
+  ReceiveQueue::Order* order = nullptr;
+  const IpAddress& from = paths_.at(seen.path).remote;
+  while (static_cast<size_t>(end - at) > wire::kDataHeaderSize && bytes < calm_bytes) {
+    const uint32_t head = load_be32(at);
+    const size_t length = head & 0xffff;
+    const size_t size = length - wire::kDataHeaderSize;
+    if ((head & kTypeAndFlags & ~kImmediate) != kWhole || length <= wire::kDataHeaderSize ||
+        length > static_cast<size_t>(end - at) || size > profile_->max_message_size ||
+        load_be32(at + 4) != next.value) {
+      break;
+    }
+    const StreamId its_stream(load_be16(at + 8));
+    if (order == nullptr || its_stream != stream) {
+      order = receiver_.order_of(its_stream);
+      if (order == nullptr) break;
+      stream = its_stream;
+    }
+    const Mid ssn(load_be16(at + 10));
+    if (!order->is_next(ssn)) break;
+    order->advance();
+    emit_whole(ctx,
+               {.tsn = next,
+                .stream = stream,
+                .mid = ssn,
+                .ppid = Ppid(load_be32(at + 12)),
+                .payload = {at + wire::kDataHeaderSize, size}},
+               from);
+    all_flags |= head;
+    bytes += static_cast<uint32_t>(size);
+    ++next;
+    at += std::min(wire::padded(length), static_cast<size_t>(end - at));
+  }
+  const uint32_t count = next.distance_from(first);
+  if (count == 0) return 0;
+  receiver_.take_run(receiver_context(ctx), count, bytes, seen);
+  seen.immediate = seen.immediate || (all_flags & kImmediate) != 0;
+  totals_.messages_received += count;
+  ctx.counters.add(Counter::k_messages_received, count);
+  ctx.counters.add(Counter::k_message_bytes_received, bytes);
+  return static_cast<size_t>(at - chunks.data());
+}
+
+// A message that lies in the packet at hand, and came by a path to that address.
+inline void Association::emit_whole(ShardContext& ctx, const wire::DataChunk& chunk,
+                                    const IpAddress& from) {
+  ctx.events.emplace([&] {
+    return Event{.kind = EventKind::kMessage,
+                 .unordered = chunk.unordered,
+                 .assoc = id,
+                 .endpoint = local_.endpoint,
+                 .tsn = chunk.tsn,
+                 .user = user,
+                 .stream = chunk.stream,
+                 .ppid = chunk.ppid,
+                 .path = from,
+                 .borrowed = true,
+                 .number = chunk.mid.value,
+                 .borrowed_piece = {chunk.payload.data(),
+                                    static_cast<uint32_t>(chunk.payload.size()), nullptr}};
+  });
 }
 
 void Association::on_data(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk,
@@ -44,6 +125,7 @@ void Association::on_data(ShardContext& ctx, TimePoint now, const wire::ChunkVie
   }
   // An unordered one has no SSN (6.6): in its place goes what its reader may ask for instead.
   if (parsed->unordered) parsed->mid = Mid(receiver_.cum_tsn_with(parsed->tsn).value);
+  parsed->path = seen.data.path;
   accept_data(ctx, now, *parsed, seen.data);
 }
 
@@ -86,21 +168,12 @@ void Association::accept_data(ShardContext& ctx, TimePoint now, const wire::Data
     case Outcome::kTooLarge:
       abort_for_memory(ctx);
       return;
-    case Outcome::kWholeInOrder: {
-      Event& event = emit(ctx, EventKind::kMessage);
-      event.stream = chunk.stream;
-      event.ppid = chunk.ppid;
-      event.tsn = chunk.tsn;
-      event.number = chunk.mid.value;
-      event.unordered = chunk.unordered;
-      event.borrowed = true;
-      event.borrowed_piece = {chunk.payload.data(), static_cast<uint32_t>(chunk.payload.size()),
-                              nullptr};
+    case Outcome::kWholeInOrder:
+      emit_whole(ctx, chunk, paths_.at(chunk.path).remote);
       ++totals_.messages_received;
       ctx.counters.add(Counter::k_messages_received);
       ctx.counters.add(Counter::k_message_bytes_received, chunk.payload.size());
       break;
-    }
     case Outcome::kHeld:
       break;
   }
@@ -127,6 +200,7 @@ void Association::settle_received(ShardContext& ctx) {
     event.tsn = held.first_tsn();
     event.number = held.turn.value;
     event.unordered = held.unordered;
+    event.path = paths_.at(held.path).remote;
     event.payload = Payload(&message->piece, &ctx.blocks);
     event.more = held.more;
     ctx.counters.add(Counter::k_message_bytes_received, held.size);
@@ -142,8 +216,7 @@ void Association::settle_received(ShardContext& ctx) {
 }
 
 // Once a packet with DATA: is a SACK due now, or soon?
-void Association::after_data(TimePoint now, const InboundPacket& packet, const DataSeen& seen) {
-  const Path* const from = paths_.find(packet.source);
+void Association::after_data(TimePoint now, const Path* from, const DataSeen& seen) {
   receiver_.note_source(from != nullptr ? &from->index : nullptr, seen);
   if (state_ == AssocState::kShutdownSent) {  // 9.2: each one is answered with a SHUTDOWN
     pending_ |= kPendingShutdown;

@@ -12,7 +12,12 @@ namespace trunkline {
 
 void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
   ++totals_.packets_received;
-  if (Path* const from = paths_.find(packet.source)) ++from->packets_received;
+  Path* const from = paths_.find(packet.source);
+  PacketSeen seen;
+  if (from != nullptr) {
+    ++from->packets_received;
+    seen.data.path = from->index;
+  }
   // A SACK owed to an earlier packet of this burst goes out as it stands: the peer is entitled to
   // one for every second packet (6.2), and its window grows by them. A SHUTDOWN likewise (9.2). But
   // none ahead of the COOKIE ACK (3.3.12).
@@ -20,10 +25,12 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
   const bool opens = (pending_ & kPendingCookieAck) != 0;
   if (owed && packet.shape.has_data && !opens) flush_acknowledgement(ctx, now);
 
-  PacketSeen seen;
   bool sack_seen = false;
   wire::ChunkCursor chunks(packet.chunks);
-  while (const auto chunk = chunks.next()) {
+  while (true) {
+    if (packet.shape.has_data) chunks.pass(take_run(ctx, chunks.rest(), seen.data));
+    const auto chunk = chunks.next();
+    if (!chunk) break;
     if (chunk->type != wire::ChunkType::kData) ctx.counters.add(Counter::k_in_ctrl_chunks);
     // Each may cost a walk over all that is outstanding, and nobody has two things to say at once.
     if (chunk->type == wire::ChunkType::kSack && std::exchange(sack_seen, true)) {
@@ -34,7 +41,7 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
   }
   if (dead_) return ctx.answers.clear();  // the ABORT or SHUTDOWN COMPLETE is the answer
   if (chunks.end() != wire::CursorEnd::kClean) ctx.counters.add(Counter::k_drop_chunk_length);
-  if (seen.data.any) after_data(now, packet, seen.data);
+  if (seen.data.any) after_data(now, from, seen.data);
   if (state_ == AssocState::kShutdownSent) {
     // Any packet shows that the peer is still at work on its queue: it gets all its time (9.2). Not
     // so a HEARTBEAT: where they come faster than T2 runs, a lost SHUTDOWN would never be repeated.
@@ -45,7 +52,7 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
       passage_->t2 = now + paths_.at(setup_path_).rto.value();
     }
   }
-  flush_answers(ctx, now, packet);
+  if (!ctx.answers.empty()) flush_answers(ctx, now, packet);
   if (may_have_output()) mark_ready(ctx);
   schedule(ctx);
 }
@@ -81,7 +88,7 @@ bool Association::on_chunk(ShardContext& ctx, TimePoint now, const InboundPacket
       on_abort(ctx, packet, chunk);
       return true;
     case ChunkType::kError:
-      on_error(ctx, now, chunk);
+      on_error(ctx, now, packet, chunk);
       return true;
     case ChunkType::kShutdown:
       on_shutdown(ctx, now, packet, chunk);
@@ -148,7 +155,6 @@ void write_answers(ShardContext& ctx, wire::PacketWriter& writer, bool unconfirm
 // way the question came (6.4), unless that address is not confirmed: then only HEARTBEAT ACKs may
 // (5.4).
 void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
-  if (ctx.answers.empty()) return;
   constexpr uint8_t kControl = kPendingCookieAck | kPendingShutdown | kPendingShutdownAck;
   Path* const from = paths_.find(packet.source);
   bool back = from != nullptr;

@@ -52,10 +52,8 @@ void Association::on_abort(ShardContext& ctx, const InboundPacket& packet,
   wire::CauseCursor causes = abort_chunk->cursor();
   const auto first = causes.next();
   const uint16_t cause = first ? static_cast<uint16_t>(first->code) : uint16_t{0};
-  const bool user_speaks = first && first->code == wire::CauseCode::kUserInitiatedAbort;
   const bool opening = is_opening();
-  end_with_abort(ctx, opening ? Reason::kRefused : Reason::kReset, cause,
-                 user_speaks ? first->value : std::span<const uint8_t>{});
+  end_with_abort(ctx, opening ? Reason::kRefused : Reason::kReset, cause, abort_chunk->causes);
 }
 
 void Association::on_protocol_unreachable(ShardContext& ctx) {
@@ -63,14 +61,29 @@ void Association::on_protocol_unreachable(ShardContext& ctx) {
   end_with_abort(ctx, opening ? Reason::kRefused : Reason::kReset, 0);
 }
 
-void Association::on_error(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
+namespace {
+
+// What a cause says and its padding, which comes with it as on Linux; of the last one it lies
+// behind the chunk, if the packet has it.
+Piece padded_value(const wire::CauseView& cause, const InboundPacket& packet) {
+  const uint8_t* const end = packet.chunks.data() + packet.chunks.size();
+  const size_t padded = (cause.value.size() + 3) & ~size_t{3};
+  const auto there = static_cast<size_t>(end - cause.value.data());
+  return {cause.value.data(), static_cast<uint32_t>(std::min(padded, there)), nullptr};
+}
+
+}  // namespace
+
+void Association::on_error(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                           const wire::ChunkView& chunk) {
+  constexpr int kMostTold = 16;  // of a chunk: a packet has room for hundreds
   const auto error = wire::ErrorChunk::parse(chunk);
   if (!error) {
     ctx.counters.add(Counter::k_drop_bad_chunk);
     return;
   }
   const bool opening = is_opening();
-  bool told = false;
+  int told = 0;
   wire::CauseCursor causes = error->cursor();
   while (const auto cause = causes.next()) {
     if (const auto staleness = wire::parse_stale_cookie_us(*cause)) {
@@ -78,11 +91,13 @@ void Association::on_error(ShardContext& ctx, TimePoint now, const wire::ChunkVi
       if (dead_) return;
       continue;
     }
-    // Nobody knows of the association before it is up, and one report of a chunk is enough.
-    if (opening || told) continue;
-    told = true;
+    // Nobody knows of the association before it is up.
+    if (opening || told == kMostTold) continue;
+    ++told;
     Event& event = emit(ctx, EventKind::kRemoteError);
     event.cause = static_cast<uint16_t>(cause->code);
+    event.borrowed = !cause->value.empty();
+    event.borrowed_piece = padded_value(*cause, packet);
   }
 }
 

@@ -7,7 +7,17 @@
 
 namespace trunkline {
 
+// For each message that a SACK completes: one event tells of all of them.
+auto Association::tell_acked(ShardContext& ctx) {
+  return [this, &ctx, end = static_cast<SentMessage**>(nullptr)](TxMessage* message) mutable {
+    if (end == nullptr) end = &emit(ctx, EventKind::kSendAcknowledged).sent;
+    *end = message;
+    end = &message->next_sent;
+  };
+}
+
 void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
+  if (sends_data() && take_plain_sack(ctx, now, chunk)) return;
   const auto sack = wire::SackChunk::parse(chunk);
   if (!sack) {
     ctx.counters.add(Counter::k_drop_bad_sack);
@@ -30,9 +40,38 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
   }
   SackOutcome outcome;
   sender_.acknowledge(sender_context(ctx), *sack, outcome);
+  if (profile_->loss_recovery != LossRecovery::kRfc9260) judge_loss_probes(*sack, outcome);
   apply_outcome(ctx, now, outcome);
-  const Sender::WindowNews news =
-      sender_.take_window(sack->a_rwnd, outcome.newly_acked, paths_.fragment_limit());
+  take_peers_window(sack->a_rwnd, outcome.newly_acked);
+  if (is_closing()) maybe_finish_sending(ctx, now);
+}
+
+// What a SACK mostly is: more of what was sent once, by the only way there is, has come. That has
+// consequences for one path, and no others; false: this one may have, and nothing was done.
+bool Association::take_plain_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
+  const auto sack = wire::PlainSack::parse(chunk);
+  if (!sack || paths_.size() != 1 || !sender_.is_plain()) return false;
+  Path& path = paths_.at(0);
+  if (!path.usable() || path.loss_probe_open) return false;
+  if (!sack->cum_tsn_ack.after(sender_.cum_ack())) return false;
+  if (!sack->cum_tsn_ack.before(sender_.next_tsn())) return false;
+  SackOutcome::PerPath said;
+  const bool dry =
+      sender_.acknowledge_front(sender_context(ctx), sack->cum_tsn_ack, said, tell_acked(ctx));
+  apply_to_path(ctx, now, path, said);
+  error_count_ = 0;  // 8.1
+  if (dry) emit(ctx, EventKind::kSenderDry);
+  take_peers_window(sack->a_rwnd, true);
+  if (is_closing()) {
+    passage_->guard = now + profile_->guard();
+    maybe_finish_sending(ctx, now);
+  }
+  return true;
+}
+
+// A SACK's a_rwnd, once all else of it is done.
+void Association::take_peers_window(uint32_t a_rwnd, bool newly_acked) {
+  const Sender::WindowNews news = sender_.take_window(a_rwnd, newly_acked, paths_.fragment_limit());
   if (news.answers_probe) {
     for (Path* path : paths()) {
       path->probe_answered = true;
@@ -46,7 +85,6 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
     }
     sender_.take_window();
   }
-  maybe_finish_sending(ctx, now);
 }
 
 void Association::apply_outcome(ShardContext& ctx, TimePoint now, const SackOutcome& outcome) {
@@ -56,6 +94,11 @@ void Association::apply_outcome(ShardContext& ctx, TimePoint now, const SackOutc
     ctx.counters.add(Counter::k_fast_retransmits);
     for (Path* path : paths()) {
       if (outcome.paths[path->index].lost) path->congestion.on_fast_retransmit();
+    }
+  }
+  if (outcome.shrinks) {
+    for (Path* path : paths()) {
+      if (outcome.paths[path->index].shrinks) path->congestion.on_fast_retransmit();
     }
   }
   if (outcome.newly_acked) error_count_ = 0;  // 8.1
@@ -78,9 +121,10 @@ void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
     if (said.rtt_from && *said.rtt_from >= path.rtt_from) {
       path.rto.on_sample(*profile_, now - *said.rtt_from);
       path.rtt_from = now;  // one measurement a round trip (6.3.1 C4)
+      path.loss_probe_spent = false;
     }
   }
-  if (sender_.flight(path.index) == 0 && !said.lost) {
+  if (sender_.flight(path.index) == 0 && !said.lost && !said.lost_again) {
     path.t3 = TimePoint::never();  // 6.3.2 R2
     if (said.acked > 0 && sender_.all_acked()) path.congestion.on_all_acked();
   } else if (said.first_acked) {
@@ -92,12 +136,7 @@ void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
 
 // Chunks that the cumulative TSN has passed, and with them the messages that are complete.
 void Association::finish_acked(ShardContext& ctx) {
-  SentMessage** end = nullptr;
-  const bool dry = sender_.finish_acked(ctx.chunks, [&](TxMessage* message) {
-    if (end == nullptr) end = &emit(ctx, EventKind::kSendAcknowledged).sent;
-    *end = message;
-    end = &message->next_sent;
-  });
+  const bool dry = sender_.finish_acked(ctx.chunks, tell_acked(ctx));
   if (dry) emit(ctx, EventKind::kSenderDry);
 }
 

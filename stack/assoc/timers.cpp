@@ -18,7 +18,13 @@ void Association::on_timer(ShardContext& ctx, TimePoint now) {
   if (!dead_ && passage_ != nullptr && passage_->t2 <= now) on_t2(ctx, now);
   for (size_t i = 0; !dead_ && i < paths_.size(); ++i) {
     Path& path = paths_.at(i);
-    if (path.t3 <= now) on_t3(ctx, now, path);
+    if (path.t3 <= now) {
+      if (path.loss_probe_armed) {
+        on_loss_probe_due(ctx, now, path);
+      } else {
+        on_t3(ctx, now, path);
+      }
+    }
     if (!dead_ && path.heartbeat_due <= now) on_heartbeat_due(ctx, now, path);
     if (!dead_ && path.mtu.due() <= now) on_mtu_due(ctx, now, path);
   }
@@ -27,6 +33,8 @@ void Association::on_timer(ShardContext& ctx, TimePoint now) {
 
 void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
   path.t3 = TimePoint::never();
+  path.loss_probe_spent = true;  // what is silent now is T3's
+  path.loss_probe_open = path.loss_probe_new = false;
   ++path.t3_expirations;
   ctx.counters.add(Counter::k_t3_expirations);
   // A peer that answers what it has no window for with a closed window is alive (6.1 A).

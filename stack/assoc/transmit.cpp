@@ -22,6 +22,7 @@ struct Association::Composition {
 
 bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) {
   if (dead_) return false;
+  if (is_straight()) return fill_straight(ctx, now, out);
   bool filled = false;
   if ((pending_ & kPendingInit) != 0) {
     filled = fill_init(ctx, now, out);
@@ -53,6 +54,41 @@ bool Association::fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out) 
     if (packet.fragment_size != 0) ctx.counters.add(Counter::k_fragmentable_packets);
   }
   return filled;
+}
+
+// Nothing is due but a SACK and new DATA, and there is only one way for both.
+bool Association::is_straight() const {
+  if (pending_ != 0 || paths_.size() != 1 || is_opening() || sender_.has_again()) return false;
+  const Path& path = paths_.at(0);
+  return path.usable() && !path.send_heartbeat && !path.one_packet && path.mtu.wanted(true) == 0;
+}
+
+// What mostly goes. Step by step it does what fill_packet() does, without asking what
+// is_straight() has answered.
+bool Association::fill_straight(ShardContext& ctx, TimePoint now, PacketOut& out) {
+  if (!may_have_chunks()) return false;
+  Path& path = paths_.at(0);
+  const size_t size = path.packet_size();
+  PacketFrame frame(out.room, size, head());
+  const bool due = receiver_.sack_due();
+  const uint32_t window = due || receiver_.sack_may_ride() ? advertised(ctx) : 0;
+  bool sack = (due || receiver_.sack_may_ride()) && receiver_.write_sack(frame.writer(), window);
+  DataSent sent;
+  uint64_t idle_rtos = 0;
+  if (sends_data() && sender_.has_new()) {
+    const DataLane lane = lane_of(now, path);
+    idle_rtos = lane.idle_rtos;
+    sender_.fill(sender_context(ctx), now, frame.writer(), lane, sent);
+    if (sack && !due && !sent.any) {  // perhaps there is more room without it
+      sack = false;
+      frame = PacketFrame(out.room, size, head());
+      sender_.fill(sender_context(ctx), now, frame.writer(), lane, sent);
+    }
+  }
+  if (sack && (due || sent.any)) receiver_.on_sack_sent(receiver_context(ctx), window);
+  if (!sent.any && (!sack || !due)) return false;
+  if (sent.any) on_data_sent(now, path, sent, idle_rtos);
+  return finish_packet(ctx, frame, path, out);
 }
 
 bool Association::fill_init(ShardContext& ctx, TimePoint now, PacketOut& out) {
@@ -152,11 +188,12 @@ void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWrit
 }
 
 // How the sending half sees the path.
-DataLane Association::lane_of(TimePoint now, const Path& path) const {
+inline DataLane Association::lane_of(TimePoint now, const Path& path) const {
   DataLane lane;
   lane.path = path.index;
   lane.takes_new = &path == &paths_.data_path();
   lane.last_words = state_ == AssocState::kShutdownPending;
+  lane.hastens = profile_->loss_recovery != LossRecovery::kRfc9260;
   lane.ip_header = static_cast<uint16_t>(path.ip_header());
   lane.cwnd = lane.cwnd_when_used = path.congestion.cwnd();
   lane.packet = path.pmdcs();
@@ -165,14 +202,15 @@ DataLane Association::lane_of(TimePoint now, const Path& path) const {
   // A window that was not used says nothing about the network of today (7.2.1, last rule).
   if (sender_.flight(path.index) == 0 && path.last_sent_at.ns() != 0) {
     const Duration idle = now - path.last_sent_at;
-    lane.idle_rtos = static_cast<uint64_t>(idle.count() / lane.rto.count());
-    if (lane.idle_rtos > 0) {
+    if (idle >= lane.rto) {
+      lane.idle_rtos = static_cast<uint64_t>(idle.count() / lane.rto.count());
       Congestion used = path.congestion;
       used.on_idle(lane.idle_rtos);
       lane.cwnd_when_used = used.cwnd();
     }
   }
-  if (sender_.has_again()) {
+  if (path.loss_probe_new) lane.cwnd = UINT32_MAX;  // RFC 8985 section 7.3
+  if (sender_.has_again()) [[unlikely]] {
     for (const Path* from : paths()) {
       const Path& other = paths_.alternate_to(*from);
       const auto bit = static_cast<uint8_t>(1u << from->index);
@@ -221,20 +259,27 @@ void Association::on_data_sent(TimePoint now, Path& path, const DataSent& sent,
                                uint64_t idle_rtos) {
   if (idle_rtos > 0) path.congestion.on_idle(idle_rtos);
   if (sent.window_probe) path.probe_answered = false;
-  start_t3(now, path, sent.earliest_again);
+  path.loss_probe_new = false;
+  if (sent.loss_probe) {
+    path.loss_probe_open = true;
+    path.loss_probe = static_cast<uint16_t>(sent.loss_probe->value);
+  }
+  start_t3(now, path, sent.earliest_again, sent.hastened);
   path.last_sent_at = now;
   totals_.retransmitted += sent.again;
   path.retransmitted_chunks += sent.again;
 }
 
 // A window that was shut explains no silence about what was sent since.
-void Association::start_t3(TimePoint now, Path& path, bool restart) {
+// `hastened`: its SACK is asked for at once.
+void Association::start_t3(TimePoint now, Path& path, bool restart, bool hastened) {
   if (path.t3.is_never() || (restart && !sender_.has_older_than(path.shut_before))) {
     path.probe_answered = false;
   } else if (!restart) {
     return;
   }
   path.t3 = now + path.rto.value();
+  if (profile_->loss_recovery != LossRecovery::kRfc9260) hasten_t3(now, path, hastened);
 }
 
 bool Association::finish_packet(ShardContext& ctx, PacketFrame& frame, Path& path, PacketOut& out) {

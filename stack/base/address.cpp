@@ -131,9 +131,8 @@ bool IpAddress::is_unspecified() const {
   return std::all_of(bytes_.begin(), bytes_.end(), [](uint8_t byte) { return byte == 0; });
 }
 
-bool IpAddress::is_unicast() const {
-  if (is_none() || is_unspecified()) return false;
-  if (is_ipv4()) return bytes_[0] != 0 && bytes_[0] < 224;  // 224/4 multicast, 240/4 reserved
+bool IpAddress::is_unicast_ipv6() const {
+  if (is_unspecified()) return false;
   // IPv4-mapped: an IPv4 address goes over the wire as what it is (section 3.3.2.1.2).
   constexpr std::array<uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   return bytes_[0] != 0xff && !std::equal(kMapped.begin(), kMapped.end(), bytes_.begin());

@@ -35,7 +35,7 @@ class StableQueue {
     return emplace([] { return T(); });
   }
   template <typename Make>
-  T& emplace(Make&& make) {
+  [[gnu::always_inline]] T& emplace(Make&& make) {
     if (end_ == tail_->limit()) add_block();
     return *::new (static_cast<void*>(end_++)) T(make());
   }
@@ -61,7 +61,7 @@ class StableQueue {
     [[nodiscard]] T* limit() { return begin() + kBlock; }
   };
 
-  void add_block() {
+  [[gnu::noinline, gnu::cold]] void add_block() {
     Block* block = spare_;
     if (block != nullptr) {
       spare_ = block->next;

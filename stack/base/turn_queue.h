@@ -61,7 +61,7 @@ class TurnQueue {
     item->*Place = static_cast<uint32_t>(at & mask()) + 1;
   }
   // Closes the gaps; twice as large, if that does not make it half empty.
-  void make_room() {
+  [[gnu::noinline, gnu::cold]] void make_room() {
     std::vector<T*> old(size_ * 2 > slots_.size() ? slots_.size() * 2
                                                   : std::max(slots_.size(), kFirstSize));
     old.swap(slots_);

@@ -35,10 +35,15 @@ struct Path {
   bool probe_answered : 1 = false;  // a SACK came since T3 was started into a closed window (6.1 A)
   bool has_override : 1 = false;    // its user has said something of it: Association::profile_of()
   bool one_packet : 1 = false;  // T3 expired: no second packet before an acknowledgement (7.2.3)
+  bool loss_probe_armed : 1 = false;  // t3 is the time of a loss probe, and T3 begins after that
+  bool loss_probe_spent : 1 = false;  // no other one before a round trip is measured
+  bool loss_probe_new : 1 = false;    // the next packet is one: new DATA whatever cwnd says
+  bool loss_probe_open : 1 = false;   // one was sent again, and may have been lost before
   uint16_t shut_before = 0;  // the TSN that was next when probe_answered came to be, 16 bits of it
   uint16_t error_count = 0;  // 8.2
   uint16_t answers_in_row = 0;  // HEARTBEAT ACKs since the last error, while it has failed
   uint8_t seal_size = 0;        // bytes of each packet that its seal takes: a multiple of four
+  uint16_t loss_probe = 0;      // the last 16 bits of its TSN
   PathMtu mtu;
   TimePoint heartbeat_due = TimePoint::never();  // when to send one, or when its ACK is late
   TimePoint t3 = TimePoint::never();

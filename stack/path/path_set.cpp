@@ -11,7 +11,7 @@
 
 namespace trunkline {
 
-Path* PathSet::find(const IpAddress& remote) const {
+Path* PathSet::find_of_several(const IpAddress& remote) const {
   for (Path* path : list()) {
     count_steps();
     if (path->remote == remote) return path;

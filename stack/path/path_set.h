@@ -67,7 +67,10 @@ class PathSet {
   [[nodiscard]] std::span<Path* const> list() const { return {paths_, count_}; }
   [[nodiscard]] size_t size() const { return count_; }
   [[nodiscard]] Path& at(size_t index) const { return *paths_[index]; }
-  [[nodiscard]] Path* find(const IpAddress& remote) const;
+  [[nodiscard]] Path* find(const IpAddress& remote) const {
+    if (count_ == 1) return paths_[0]->remote == remote ? paths_[0] : nullptr;
+    return find_of_several(remote);
+  }
   // `local`: the address that the peer used, if it is known to work with this one. False: there are
   // kMaxPaths, or there is no memory.
   bool add(PathMemory& memory, const Profile& profile, const LocalEnd& ends,
@@ -136,6 +139,7 @@ class PathSet {
  private:
   [[nodiscard]] bool has_list() const { return paths_ != &only_; }
   [[nodiscard]] IpAddress local_for(const LocalEnd& ends, const IpAddress& remote) const;
+  [[nodiscard, gnu::noinline]] Path* find_of_several(const IpAddress& remote) const;
   Path* make(PathMemory& memory, const Profile& profile, const IpAddress& local,
              const IpAddress& remote);
   void destroy(PathMemory& memory, Path* path);

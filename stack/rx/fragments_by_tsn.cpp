@@ -30,6 +30,7 @@ HeldInfo FragmentsByTsn::describe(const wire::DataChunk& chunk) const {
   held.beginning = chunk.beginning;
   held.ending = chunk.ending;
   held.whole_chunk = chunk.beginning && chunk.ending;
+  held.path = chunk.path & 63;
   return held;
 }
 

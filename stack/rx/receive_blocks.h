@@ -55,6 +55,7 @@ struct HeldInfo {
   bool more : 1 = false;        // to be delivered: the message is not over
   uint8_t tsn_balance : 2 = 1;  // of the two trees, and one
   uint8_t turn_balance : 2 = 1;
+  uint8_t path : 6 = 0;  // by which the chunk came, of a message its first
 
   [[nodiscard]] bool is_message() const { return beginning && ending; }
   [[nodiscard]] Tsn first_tsn() const { return Tsn(static_cast<uint32_t>(place)); }

@@ -19,6 +19,8 @@ namespace trunkline {
 
 class ReceiveQueue {
  public:
+  using Order = MessageOrder<Ssn>;
+
   enum class Outcome : uint8_t {
     kWholeInOrder,  // the chunk is a message that can be delivered at once, where it lies
     kHeld,          // kept; pop_ready() may have something now
@@ -46,6 +48,9 @@ class ReceiveQueue {
     order->advance();
     return Outcome::kWholeInOrder;
   }
+  // While it is empty, whole ordered messages need not come here: whose number is the next one of
+  // its stream is delivered, and the stream advanced. nullptr: no memory for the stream.
+  [[nodiscard]] Order* order_of(StreamId stream) { return streams_.get(stream); }
   // The cumulative TSN has come to be that: what it covers can't be dropped any more.
   void acknowledge(Tsn cum_tsn) { fragments_.acknowledge(cum_tsn); }
 
@@ -57,6 +62,8 @@ class ReceiveQueue {
   // come. Until it is whole its stream is closed for other messages: they wait. False: there is
   // none, or no memory.
   bool give_front(ReceiveBlocks& blocks, uint32_t least);
+
+  [[nodiscard]] bool gives_pieces() const { return partial_ != Partial::kNone; }
 
   // Would the chunk, the next in order, leave nothing behind: a message whose turn it is, or the
   // end of one?
@@ -87,8 +94,6 @@ class ReceiveQueue {
   [[nodiscard]] bool is_sound() const;
 
  private:
-  using Order = MessageOrder<Ssn>;
-
   struct Turn {
     StreamId stream;
     bool unordered = false;

@@ -22,6 +22,7 @@
 #include "trunkline/stack/stack.h"
 #include "wire/data_chunk.h"
 #include "wire/packet_writer.h"
+#include "wire/sack_chunk.h"
 
 namespace trunkline {
 
@@ -39,12 +40,13 @@ struct DataSeen {
   bool fresh = false;
   bool immediate = false;
   bool duplicate = false;
+  uint8_t path = 0;  // by which the packet came
 };
 
 class Receiver {
  public:
   Receiver(uint32_t a_rwnd, Tsn initial_tsn, uint16_t streams)
-      : tsns_(initial_tsn), offered_(a_rwnd), granted_(a_rwnd), streams_(streams) {}
+      : tsns_(initial_tsn), offered_(a_rwnd), streams_(streams) {}
   // What the peer's INIT ACK says.
   void begin(Tsn initial_tsn, uint16_t streams) {
     tsns_ = TsnTracker(initial_tsn);
@@ -81,9 +83,7 @@ class Receiver {
   // It is delivered or held: it has come.
   void take(const ReceiverContext& ctx, const wire::DataChunk& chunk, DataSeen& seen) {
     if (starved_ != 0 && is_next(chunk.tsn)) starved_ = 0;
-    const auto size = static_cast<uint32_t>(chunk.payload.size());
-    offered_ -= std::min(offered_, size);
-    granted_ -= std::min(granted_, size);
+    use_window(static_cast<uint32_t>(chunk.payload.size()));
     seen.fresh = true;
     ctx.counters.add(chunk.unordered ? Counter::k_in_unorder_chunks : Counter::k_in_order_chunks);
     tsns_.record(chunk.tsn, ctx.disorder);
@@ -104,6 +104,27 @@ class Receiver {
   void acknowledge_held() { queue_.acknowledge(tsns_.cum_tsn()); }
   [[nodiscard]] ReceiveBlock* pop_ready(ReceiveBlocks& blocks) { return queue_.pop_ready(blocks); }
 
+  // -- several at once: whole ordered messages that come in order while nothing is missing, held or
+  // scarce, and so are delivered where they lie
+  // So many bytes may come so, the last message apart; 0: none, chunk by chunk.
+  [[nodiscard]] uint32_t calm_bytes(const Profile& profile) const {
+    if (holds_any() || tsns_.has_disorder() || may_be_shut(profile)) return 0;
+    return has_late_reader() ? offered_ : UINT32_MAX;
+  }
+  // Nullptr: there is no such stream, or no memory for it.
+  [[nodiscard]] ReceiveQueue::Order* order_of(StreamId stream) {
+    return stream.value < streams_ ? queue_.order_of(stream) : nullptr;
+  }
+  void take_run(const ReceiverContext& ctx, uint32_t count, uint32_t bytes, DataSeen& seen) {
+    starved_ = 0;
+    use_window(bytes);
+    seen.any = seen.fresh = true;
+    ctx.counters.add(Counter::k_in_order_chunks, count);
+    tsns_.advance(count);
+  }
+
+  // A reader has the front of a message, and not its end.
+  [[nodiscard]] bool gives_pieces() const { return queue_.gives_pieces(); }
   // Partial delivery, if the profile wants it and the reader keeps up: see
   // ReceiveQueue::give_front(). Where half of the window is unread nothing would be won: what is
   // given is charged again, and more than the window would be in the reader's hands.
@@ -185,7 +206,10 @@ class Receiver {
     const bool told = packets_since_sack_ == 0;
     sack_detour_ = seen.duplicate && !seen.fresh && told && !sack_detour_;
   }
-  bool write_sack(wire::PacketWriter& writer, uint32_t window) const;
+  bool write_sack(wire::PacketWriter& writer, uint32_t window) const {
+    if (tsns_.has_disorder()) return write_sack_of_disorder(writer, window);
+    return wire::write_plain_sack(writer, tsns_.cum_tsn(), window);
+  }
   // The one that was written is on its way.
   void on_sack_sent(const ReceiverContext& ctx, uint32_t window);
   void owe_sack() { sack_due_ = true; }
@@ -215,10 +239,20 @@ class Receiver {
   [[nodiscard]] uint16_t streams() const { return streams_; }
 
  private:
+  void use_window(uint32_t bytes) {
+    if (bytes <= offered_) [[likely]] {
+      offered_ -= bytes;
+    } else {
+      withdrawn_ -= std::min(withdrawn_, bytes - offered_);
+      offered_ = 0;
+    }
+  }
   // Was it sent within a window that the peer knew, and is there memory for that?
   [[nodiscard]] bool was_granted(const ReceiverContext& ctx, size_t bytes) const {
     const Profile& profile = ctx.profile;
-    if (profile.receive_memory <= profile.a_rwnd || bytes > granted_) return false;
+    if (profile.receive_memory <= profile.a_rwnd || bytes > offered_ + withdrawn_) {
+      return false;
+    }
     return held_bytes() + charge(bytes) <= profile.receive_memory && may_keep(ctx, bytes);
   }
   static_assert(kMaxPaths == 8, "last_path_");
@@ -227,6 +261,7 @@ class Receiver {
   [[nodiscard]] static uint64_t charge(size_t bytes) {
     return static_cast<uint64_t>(ReceiveBlocks::blocks_for(bytes)) * ReceiveBlock::kSize;
   }
+  bool write_sack_of_disorder(wire::PacketWriter& writer, uint32_t window) const;
   Arrival settle(const ReceiverContext& ctx, const wire::DataChunk& chunk,
                  TsnTracker::Verdict verdict, DataSeen& seen);
 
@@ -236,8 +271,8 @@ class Receiver {
   uint32_t readers_bytes_ = 0;  // of messages: put aside for the reader, and delivered but unread
   uint32_t unread_ = 0;         // the latter alone
   TimePoint sack_at_ = TimePoint::never();
-  uint32_t offered_;  // what the peer has not used of the window last told
-  uint32_t granted_;  // the same of the widest one told: what may have been under way by then
+  uint32_t offered_;        // what the peer has not used of the window last told
+  uint32_t withdrawn_ = 0;  // of a wider one told before: what may have been under way by then
   uint16_t streams_;
   uint16_t starved_ = 0;
   uint16_t starved_at_ = 0;  // the last of these times, in ticks of the shard's

@@ -39,8 +39,7 @@ void Receiver::put_sack_off(const Profile& profile, TimePoint now) {
   sack_at_ = latest(profile, now);
 }
 
-bool Receiver::write_sack(wire::PacketWriter& writer, uint32_t window) const {
-  if (!tsns_.has_disorder()) return wire::write_sack(writer, tsns_.cum_tsn(), window, {}, {});
+bool Receiver::write_sack_of_disorder(wire::PacketWriter& writer, uint32_t window) const {
   std::array<wire::GapBlock, TsnDisorder::kMaxBlocks> gaps;
   const size_t gap_count = tsns_.gap_blocks(gaps);
   return wire::write_sack(writer, tsns_.cum_tsn(), window, std::span(gaps).first(gap_count),
@@ -51,8 +50,9 @@ void Receiver::on_sack_sent(const ReceiverContext& ctx, uint32_t window) {
   ctx.counters.add(Counter::k_out_ctrl_chunks);
   if (tsns_.has_gaps()) ctx.counters.add(Counter::k_gap_sacks_sent);
   tsns_.clear_duplicates(ctx.disorder);
+  const uint32_t granted = offered_ + withdrawn_;
+  withdrawn_ = granted - std::min(granted, window);
   offered_ = window;
-  granted_ = std::max(granted_, window);
   sack_due_ = false;
   packets_since_sack_ = 0;
   sack_at_ = TimePoint::never();

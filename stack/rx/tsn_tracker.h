@@ -43,6 +43,8 @@ class TsnTracker {
   [[nodiscard]] Verdict classify(Tsn tsn, const Pool<TsnDisorder>& pool) const;
   // For a TSN that classify() called kNew, with nothing recorded in between.
   void record(Tsn tsn, Pool<TsnDisorder>& pool);
+  // The next `count` have come, and there is no disorder.
+  void advance(uint32_t count) { cum_ = cum_ + count; }
   void record_duplicate(Tsn tsn, Pool<TsnDisorder>& pool);
   // Takes back TSNs behind a gap (6.2: a receiver may drop what it holds). False, and nothing has
   // changed, if not all are recorded there or there is no room for the gap that they would leave.

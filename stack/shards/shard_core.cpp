@@ -242,6 +242,7 @@ size_t ShardCore::transmit(TimePoint now, std::span<PacketOut> room) {
         }
         ++n;
         ++turn;
+        more = association->may_have_output();
       }
     }
     association->schedule(ctx);

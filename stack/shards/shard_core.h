@@ -81,6 +81,7 @@ class ShardCore {
                                       Cookie& cookie);
   void refuse_cookie(TimePoint now, const Cookie& cookie, const Endpoint* endpoint);
   void on_matched(TimePoint now, const InboundPacket& packet, Association& association);
+  void on_opening(TimePoint now, const InboundPacket& packet, Association& association);
   void on_unmatched(TimePoint now, const InboundPacket& packet, wire::TagClass tag_class);
   // Both count what they forbid.
   [[nodiscard]] bool forges_our_address(const InboundPacket& packet);

@@ -29,9 +29,9 @@ uint16_t ShardCore::steer(const PacketIn& in) const {
   if (ctx.config.count == 1 || in.hand_overs >= 2) return here;
   const auto header = wire::CommonHeader::parse(in.bytes);
   if (!header) return here;
-  InboundPacket packet{
-      in.source, in.destination, *header, in.bytes.subspan(wire::kCommonHeaderSize), {}, in.looped};
-  packet.shape = wire::inspect(packet.chunks, kExtensions);
+  const auto chunks = in.bytes.subspan(wire::kCommonHeaderSize);
+  const InboundPacket packet{
+      in.source, in.destination, *header, chunks, wire::inspect(chunks, kExtensions), in.looped};
   if (packet.shape.chunk_count == 0) return here;
   const wire::TagClass tag_class = wire::tag_class(packet.shape);
   if (tag_class == wire::TagClass::kOwn || tag_class == wire::TagClass::kByCookie) {
@@ -104,9 +104,9 @@ void ShardCore::receive(TimePoint now, const PacketIn& in) {
   if (!in.source.is_unicast() || !in.destination.is_unicast()) {
     return drop(Counter::k_drop_not_unicast);
   }
-  InboundPacket packet{
-      in.source, in.destination, *header, in.bytes.subspan(wire::kCommonHeaderSize), {}, in.looped};
-  packet.shape = wire::inspect(packet.chunks, kExtensions);
+  const auto chunks = in.bytes.subspan(wire::kCommonHeaderSize);
+  const InboundPacket packet{
+      in.source, in.destination, *header, chunks, wire::inspect(chunks, kExtensions), in.looped};
   if (packet.shape.chunk_count == 0) return drop(Counter::k_drop_chunk_length);
   if (packet.shape.breaks_bundling()) return drop(Counter::k_drop_bundled_init);
 
@@ -160,10 +160,15 @@ bool ShardCore::may_concern(const InboundPacket& packet, const Association& asso
   return false;
 }
 
-void ShardCore::on_matched(TimePoint now, const InboundPacket& packet, Association& association) {
-  if (association.state() != AssocState::kCookieWait) {
+inline void ShardCore::on_matched(TimePoint now, const InboundPacket& packet,
+                                  Association& association) {
+  if (association.state() != AssocState::kCookieWait) [[likely]] {
     return association.on_packet(ctx, now, packet);
   }
+  on_opening(now, packet, association);
+}
+
+void ShardCore::on_opening(TimePoint now, const InboundPacket& packet, Association& association) {
   // An INIT ACK says which addresses the peer has: fewer than our user named, or more.
   const PeerAddresses before = addresses_of(association);
   association.on_packet(ctx, now, packet);

@@ -12,17 +12,9 @@
 namespace trunkline {
 namespace {
 
-constexpr uint64_t kSignBit = uint64_t{1} << 63;
 constexpr uint64_t kNever = UINT64_MAX;
 // How many entries next_deadline() may look at for an exact answer.
 constexpr size_t kLookAhead = 32;
-
-uint64_t to_wheel(TimePoint time) {
-  return static_cast<uint64_t>(time.ns()) ^ kSignBit;
-}
-TimePoint from_wheel(uint64_t time) {
-  return TimePoint::from_ns(static_cast<int64_t>(time ^ kSignBit));
-}
 
 void make_empty(WheelLink& head) {
   head.next = head.prev = &head;
@@ -71,17 +63,8 @@ TimingWheel::TimingWheel(TimePoint now) : present_(to_wheel(now)), bound_(kNever
   make_empty(moving_);
 }
 
-void TimingWheel::arm(WheelEntry& entry, TimePoint deadline) {
-  if (deadline.is_never()) {
-    cancel(entry);
-    return;
-  }
-  entry.deadline = deadline;
-  bound_ = std::min(bound_, to_wheel(deadline));
-  if (entry.armed()) {
-    if (to_wheel(deadline) >= entry.filed_from) return;
-    unlink(entry);
-  }
+void TimingWheel::move(WheelEntry& entry) {
+  if (entry.armed()) unlink(entry);
   file(entry);
 }
 

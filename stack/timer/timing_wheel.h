@@ -8,6 +8,7 @@
 // of days costs as little as one of a millisecond, and nothing wraps.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -44,7 +45,13 @@ class TimingWheel {
   // noticed when that slot comes up, so pushing a timer back for every packet costs one store.
   // A deadline before the last pop_expired() is due at once, as if it were then; never() is
   // cancel().
-  void arm(WheelEntry& entry, TimePoint deadline);
+  void arm(WheelEntry& entry, TimePoint deadline) {
+    if (deadline.is_never()) return cancel(entry);
+    entry.deadline = deadline;
+    const uint64_t at = to_wheel(deadline);
+    bound_ = std::min(bound_, at);
+    if (!entry.armed() || at < entry.filed_from) move(entry);
+  }
   void cancel(WheelEntry& entry);
 
   // Removes and returns one entry whose deadline is at or before `now`, the earliest deadline
@@ -65,10 +72,18 @@ class TimingWheel {
   static constexpr size_t kSlots = size_t{1} << kBits;
   static constexpr size_t kLevels = (64 + kBits - 1) / kBits;
 
+  static constexpr uint64_t kSignBit = uint64_t{1} << 63;
+  [[nodiscard]] static uint64_t to_wheel(TimePoint time) {
+    return static_cast<uint64_t>(time.ns()) ^ kSignBit;
+  }
+  [[nodiscard]] static TimePoint from_wheel(uint64_t time) {
+    return TimePoint::from_ns(static_cast<int64_t>(time ^ kSignBit));
+  }
   struct FirstSlot;
   [[nodiscard]] uint64_t slot_start(size_t level, size_t slot) const;
   [[nodiscard]] FirstSlot first_slot();
   void file(WheelEntry& entry);
+  void move(WheelEntry& entry);
 
   // All times inside are nanoseconds with the sign bit flipped, so that they order as unsigned.
   uint64_t present_;                          // every entry filed lies at or after it

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The DATA of a packet (RFC 9260 sections 6.1, 6.9, 6.10, 7.2): what is sent again, then new DATA
 // in the order of the streams. No allocation but from pools, and nothing waits for company.
+#include <cstring>
+
 #include "tx/sender.h"
 #include "wire/data_chunk.h"
 
@@ -15,6 +17,17 @@ constexpr uint32_t kSmallestUsefulShare = 2;
 
 // The interval of window probes has reached any RTO.Max long before.
 constexpr uint8_t kMostProbesCounted = 15;
+
+// What all chunks of a message say.
+wire::DataChunk header_of(const TxMessage& message, Tsn tsn) {
+  wire::DataChunk header;
+  header.unordered = message.unordered;
+  header.tsn = tsn;
+  header.stream = message.stream;
+  header.mid = message.mid;
+  header.ppid = message.ppid;
+  return header;
+}
 
 bool goes_by(const DataLane& lane, const TxChunk& chunk) {
   const uint8_t from = chunk.fast_retransmitted ? lane.missed_from : lane.lost_from;
@@ -31,16 +44,13 @@ void Sender::send_again(const SenderContext& ctx, TimePoint now, wire::PacketWri
     // One packet of a fast retransmission goes out whatever cwnd says (7.2.4 rule 3).
     const bool allowed = again_now_ || outstanding_.flight(lane.path) < cwnd;
     if (!allowed || !goes_by(lane, *chunk)) break;
-    wire::DataChunk header;
-    header.unordered = chunk->message->unordered;
+    wire::DataChunk header = header_of(*chunk->message, chunk->tsn);
     header.beginning = chunk->beginning;
     header.ending = chunk->ending;
-    header.tsn = chunk->tsn;
-    header.stream = chunk->message->stream;
-    header.mid = chunk->message->mid;
-    header.ppid = chunk->message->ppid;
+    header.immediate = chunk->is_loss_probe();
     uint8_t* const at = wire::write_data_header(writer, header, chunk->size);
     if (at == nullptr) break;
+    sent.last_chunk = at - wire::kDataHeaderSize;
     PayloadCursor payload{chunk->piece, chunk->offset};
     payload.read(at, chunk->size);
     // What IP may fragment proves nothing about the path MTU.
@@ -48,9 +58,16 @@ void Sender::send_again(const SenderContext& ctx, TimePoint now, wire::PacketWri
     chunk->packet = whole ? static_cast<uint16_t>(writer.size() + lane.ip_header) : uint16_t{0};
     // What comes from another path puts nothing off that is waited for here (7.2.4 rule 4).
     const bool was_here = chunk->path == lane.path;
+    // T3 goes on for what is lost again and again: the path may be too narrow for it.
+    const bool puts_t3_off = was_here && !chunk->is_lost_again();
+    if (chunk->is_lost_again()) chunk->misses = 0;
     outstanding_.retransmit(chunk, now, lane.path);
     peer_rwnd_ -= std::min<uint32_t>(peer_rwnd_, chunk->size);
-    if (was_here && outstanding_.earliest(lane.path) == chunk) sent.earliest_again = true;
+    if (puts_t3_off && outstanding_.earliest(lane.path) == chunk) sent.earliest_again = true;
+    if (header.immediate) {
+      sent.loss_probe = chunk->tsn;
+      outstanding_.forget_probe(*chunk);
+    }
     sent.any = true;
     ++sent.again;
     ctx.counters.add(Counter::k_retransmitted_chunks);
@@ -69,8 +86,10 @@ void Sender::send_new(const SenderContext& ctx, TimePoint now, wire::PacketWrite
       queue_.bytes() < lane.fragment_limit) {
     return;
   }
-  bool added = false;
-  while (TxMessage* message = queue_.front()) {
+  const bool alone = lane.hastens && outstanding_.flight() == 0;
+  bool added = send_whole(ctx, now, writer, lane, alone, sent);
+  const bool one_is_enough = added && profile.one_data_per_packet;
+  while (TxMessage* message = one_is_enough ? nullptr : queue_.front()) {
     const uint32_t size = next_fragment_size(*message, writer, lane.fragment_limit);
     const uint32_t cwnd = sent.any || added ? lane.cwnd_when_used : lane.cwnd;
     if (size == 0 || !window_allows(profile, now, lane, cwnd, size)) break;
@@ -79,7 +98,8 @@ void Sender::send_new(const SenderContext& ctx, TimePoint now, wire::PacketWrite
       retry_at_ = now + kPoolRetry;
       break;
     }
-    send_chunk(ctx, now, writer, lane, message, size);
+    sent.hastened = alone && queue_.bytes() == size;
+    sent.last_chunk = send_chunk(ctx, now, writer, lane, message, size, sent.hastened);
     added = true;
     if (peer_rwnd_ < size) {
       note_probe(ctx);
@@ -94,21 +114,63 @@ void Sender::send_new(const SenderContext& ctx, TimePoint now, wire::PacketWrite
   if (burst_left_ > 0) --burst_left_;
 }
 
-// The next `size` bytes of a message; there is room for them everywhere.
-inline void Sender::send_chunk(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
-                               const DataLane& lane, TxMessage* message, uint32_t size) {
+// What mostly goes: messages of one piece, each whole in a chunk, into windows that are open. What
+// is anything else ends the run; send_new() goes on with it. True: there was some.
+inline bool Sender::send_whole(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                               const DataLane& lane, bool alone, DataSent& sent) {
+  uint32_t cwnd = sent.any ? lane.cwnd_when_used : lane.cwnd;
+  uint32_t count = 0;
+  uint32_t unordered = 0;
+  while (TxMessage* const message = queue_.front()) {
+    const uint32_t size = message->unsent_size;
+    const Piece* const piece = message->unsent.piece;
+    if (message->started || piece->length != size || size > lane.fragment_limit) break;
+    if (wire::padded(wire::kDataHeaderSize + size) > writer.remaining()) break;
+    if (outstanding_.flight(lane.path) >= cwnd || outstanding_.span() >= kMaxSendWindow) break;
+    if (peer_rwnd_ < size || !outstanding_.make_room(ctx.chunks)) break;
+    sent.hastened = alone && queue_.bytes() == size;
+    queue_.advance(message, size);
+    wire::DataChunk header = header_of(*message, outstanding_.next_tsn());
+    header.beginning = header.ending = true;
+    header.immediate = message->sack_immediately || lane.last_words || sent.hastened;
+    uint8_t* const at = wire::write_fitting_data_header(writer, header, size);
+    std::memcpy(at, piece->data, size);
+    sent.last_chunk = at - wire::kDataHeaderSize;
+    outstanding_.add(ctx.chunks, {.message = message,
+                                  .tsn = header.tsn,
+                                  .size = static_cast<uint16_t>(size),
+                                  .packet = static_cast<uint16_t>(writer.size() + lane.ip_header),
+                                  .piece = piece,
+                                  .path = lane.path,
+                                  .beginning = true,
+                                  .ending = true,
+                                  .sent_at = now});
+    message->chunks_outstanding = 1;
+    peer_rwnd_ -= size;
+    ++count;
+    unordered += header.unordered ? 1 : 0;
+    cwnd = lane.cwnd_when_used;
+    if (ctx.profile.one_data_per_packet) break;
+  }
+  if (count == 0) return false;
+  probe_at_ = TimePoint::never();
+  probes_ = 0;
+  ctx.counters.add(Counter::k_out_order_chunks, count - unordered);
+  ctx.counters.add(Counter::k_out_unorder_chunks, unordered);
+  return true;
+}
+
+// The next `size` bytes of a message; there is room for them everywhere. Returns the chunk.
+inline uint8_t* Sender::send_chunk(const SenderContext& ctx, TimePoint now,
+                                   wire::PacketWriter& writer, const DataLane& lane,
+                                   TxMessage* message, uint32_t size, bool hastened) {
   const bool beginning = !message->started;
   queue_.advance(message, size);
   const bool ending = message->unsent_size == 0;
-  wire::DataChunk header;
-  header.unordered = message->unordered;
+  wire::DataChunk header = header_of(*message, outstanding_.next_tsn());
   header.beginning = beginning;
   header.ending = ending;
-  header.immediate = ending && (message->sack_immediately || lane.last_words);
-  header.tsn = outstanding_.next_tsn();
-  header.stream = message->stream;
-  header.mid = message->mid;
-  header.ppid = message->ppid;
+  header.immediate = ending && (message->sack_immediately || lane.last_words || hastened);
   uint8_t* const at = wire::write_data_header(writer, header, size);
   outstanding_.add(ctx.chunks, {.message = message,
                                 .tsn = header.tsn,
@@ -125,6 +187,7 @@ inline void Sender::send_chunk(const SenderContext& ctx, TimePoint now, wire::Pa
   ctx.counters.add(message->unordered ? Counter::k_out_unorder_chunks
                                       : Counter::k_out_order_chunks);
   if (beginning && !ending) ctx.counters.add(Counter::k_frag_usr_msgs);
+  return at - wire::kDataHeaderSize;
 }
 
 // The chunk just sent had no room in the peer's window.

@@ -62,13 +62,20 @@ struct TxChunk {
   uint32_t offset = 0;           // in the piece
   uint8_t path = 0;              // index of the path it was last sent on
   State state = State::kInFlight;
-  uint8_t misses : 3 = 0;  // miss indications (7.2.4)
+  uint8_t misses : 3 = 0;  // miss indications (7.2.4); or one of these below
   bool beginning : 1 = false;
   bool ending : 1 = false;
   bool retransmitted : 1 = false;       // ever: its round trip is ambiguous (6.3.1 C5)
   bool fast_retransmitted : 1 = false;  // not a second time (7.2.4 rule 5)
   bool many_paths : 1 = false;          // sent on more than one: who knows which one worked
   TimePoint sent_at;
+
+  // In `misses` of a chunk that waits to be sent again: as a probe; or as what fast retransmit has
+  // sent before.
+  static constexpr uint8_t kLossProbe = 7;
+  static constexpr uint8_t kLostAgain = 6;
+  [[nodiscard]] bool is_loss_probe() const { return misses == kLossProbe; }
+  [[nodiscard]] bool is_lost_again() const { return misses == kLostAgain; }
 };
 static_assert(sizeof(TxChunk) == 40);
 

@@ -8,6 +8,15 @@ namespace {
 
 constexpr uint8_t kMissesForLoss = 3;  // 7.2.4
 
+// More are not looked at one by one (RFC 5827, RFC 7765 section 4).
+constexpr uint32_t kFewChunks = 4;
+
+// Did a chunk go in the packet of the one before? Each ends there behind the one before.
+bool follows(const TxChunk* before, const TxChunk& chunk) {
+  return before != nullptr && before->sent_at == chunk.sent_at && before->path == chunk.path &&
+         before->packet < chunk.packet;
+}
+
 // How often chunks may be taken back in a window, for each that is outstanding and in all, before
 // the peer's gap blocks are believed no more. SACKs that overtake each other look like it too, but
 // by a burst at a time.
@@ -89,18 +98,18 @@ void Outstanding::process_cum_ack(Tsn cum_tsn_ack, SackOutcome& outcome) {
   ack_up_to(cum_tsn_ack, outcome);
 }
 
-void Outstanding::process(const wire::SackChunk& sack, bool in_fast_recovery,
-                          SackOutcome& outcome) {
+void Outstanding::process(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome,
+                          EarlySigns signs) {
   begin(outcome);
   ack_up_to(sack.cum_tsn_ack, outcome);
   if (sack.gap_count() == 0 && gap_acked_count_ == 0) return;
-  if (believes_gaps()) ack_gaps(sack, in_fast_recovery, outcome);
+  if (believes_gaps()) ack_gaps(sack, in_fast_recovery, outcome, signs);
 }
 
 // Marks what the gap blocks cover, takes back what they no longer cover (reneging), and counts what
 // misses.
-void Outstanding::ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery,
-                           SackOutcome& outcome) {
+void Outstanding::ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome,
+                           EarlySigns signs) {
   uint32_t covered = 0;
   Tsn last = cum_ack_;
   wire::GapCursor gaps(sack);
@@ -135,7 +144,9 @@ void Outstanding::ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery,
       outcome.gaps_ignored = true;
     }
   }
-  count_misses(limit, outcome);
+  const uint8_t enough = signs.few ? enough_misses() : kMissesForLoss;
+  count_misses(limit, outcome, enough, signs.again);
+  if (signs.again && in_fast_recovery) count_front_again(outcome, enough);
 }
 
 // What of these is acknowledged by gap blocks is not any more (6.2.1 D iii). That is one miss
@@ -154,13 +165,76 @@ void Outstanding::take_back(Tsn from, Tsn end, Tsn limit, SackOutcome& outcome) 
 
 // A chunk is counted three times at most before it is sent again, so that this costs what sending
 // does, however often the peer reports.
-void Outstanding::count_misses(Tsn limit, SackOutcome& outcome) {
+void Outstanding::count_misses(Tsn limit, SackOutcome& outcome, uint8_t enough, bool again) {
   ring_.each_with(Trait::kCountable, first_tsn(), limit, [&](TxChunk& chunk) {
-    if (++chunk.misses < kMissesForLoss) return;
+    if (++chunk.misses < enough) return;
     mark_for_retransmission(chunk);
     chunk.fast_retransmitted = true;
+    if (again) chunk.misses = 0;
     outcome.paths[chunk.path].lost = outcome.lost = true;
   });
+}
+
+// What fast retransmit has sent is missing still, and what was sent after it by the same path has
+// come: what comes by another says nothing of this one, which may be dead. Of the earliest chunk
+// alone: each becomes that.
+void Outstanding::count_front_again(SackOutcome& outcome, uint8_t enough) {
+  if (span() == 0 || !outcome.highest_acked.after(cum_ack_)) return;
+  TxChunk& chunk = at(first_tsn());
+  const TxChunk& newest = at(outcome.highest_acked);
+  if (chunk.state != TxChunk::State::kInFlight || !chunk.fast_retransmitted) return;
+  if (newest.path != chunk.path) return;
+  if (newest.retransmitted || newest.sent_at <= chunk.sent_at || ++chunk.misses < enough) return;
+  mark_for_retransmission(chunk);
+  chunk.misses = TxChunk::kLostAgain;
+  outcome.paths[chunk.path].lost_again = outcome.lost_again = true;
+  outcome.paths[chunk.path].shrinks = outcome.shrinks = true;
+}
+
+uint32_t Outstanding::packets() const {
+  if (span() >= kFewChunks) return kFewChunks;
+  uint32_t count = 0;
+  const TxChunk* before = nullptr;
+  for (Tsn tsn = first_tsn(); tsn != next_tsn(); ++tsn) {
+    count_steps();
+    if (!follows(before, at(tsn))) ++count;
+    before = &at(tsn);
+  }
+  return count;
+}
+
+// RFC 5827: where all packets but the first have been reported, nothing is left to tell of it, and
+// their number is enough.
+uint8_t Outstanding::enough_misses() const {
+  if (span() >= kFewChunks) return kMissesForLoss;
+  const TxChunk* before = nullptr;
+  uint32_t count = 0;
+  for (Tsn tsn = first_tsn(); tsn != next_tsn(); ++tsn) {
+    count_steps();
+    const TxChunk& chunk = at(tsn);
+    if (!follows(before, chunk)) ++count;
+    if (count > 1 && chunk.state != TxChunk::State::kGapAcked) return kMissesForLoss;
+    before = &chunk;
+  }
+  return static_cast<uint8_t>(std::max(count, 2u) - 1);
+}
+
+const TxChunk* Outstanding::mark_probe(uint8_t path) {
+  constexpr uint32_t kLookBack = 8;
+  TxChunk* found = earliest(path);
+  if (found == nullptr) return nullptr;
+  Tsn tsn = next_tsn() - 1;
+  for (uint32_t i = 0; i < kLookBack && tsn.after(found->tsn); ++i, tsn = tsn - 1) {
+    count_steps();
+    TxChunk& chunk = at(tsn);
+    if (!has_trait(chunk, in_flight_on(path))) continue;
+    found = &chunk;
+    break;
+  }
+  mark_for_retransmission(*found);
+  found->misses = TxChunk::kLossProbe;
+  found->fast_retransmitted = true;  // by the same way
+  return found;
 }
 
 bool Outstanding::believes_gaps() {

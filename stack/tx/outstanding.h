@@ -30,7 +30,9 @@ struct SackOutcome {
     uint16_t largest_acked = 0;         // the largest packet of which something was acknowledged
     bool first_acked = false;           // its earliest outstanding TSN was acknowledged (6.3.2 R3)
     bool reneged = false;               // a chunk counts as in flight again (6.3.2 R4)
-    bool lost = false;                  // a chunk was marked by its third miss indication
+    bool lost = false;                  // a chunk was marked by its miss indications
+    bool lost_again = false;            // what fast retransmit had sent
+    bool shrinks = false;               // cwnd must, though no recovery begins
     std::optional<TimePoint> rtt_from;  // when a chunk that was sent once, and is now acked, went
   };
   std::array<PerPath, kMaxPaths> paths;
@@ -39,8 +41,16 @@ struct SackOutcome {
   bool cum_advanced = false;
   bool newly_acked = false;
   bool lost = false;          // on any path
+  bool shrinks = false;       // likewise
+  bool lost_again = false;    // likewise
   bool gaps_ignored = false;  // the peer has taken back too often what it acknowledged
   size_t unsound_gaps = 0;    // gap blocks that make no sense
+};
+
+// What shows a loss beside three miss indications.
+struct EarlySigns {
+  bool few = false;    // where no more than two can come, fewer do (RFC 5827)
+  bool again = false;  // what was sent after a fast retransmission tells that this is lost too
 };
 
 class Outstanding {
@@ -82,7 +92,14 @@ class Outstanding {
   // For any other SACK that is not older than cum_ack(). Gap blocks that make no sense are passed
   // over. `in_fast_recovery` widens the miss indications (7.2.4). Chunks passed by the cumulative
   // TSN leave through pop_acked().
-  void process(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome);
+  void process(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome,
+               EarlySigns signs = {});
+  // Is all that is outstanding in flight?
+  [[nodiscard]] bool is_plain() const { return retransmit_count_ == 0 && gap_acked_count_ == 0; }
+  // While it is plain, and all of it on path 0, a SACK without gap blocks is no more than this: the
+  // chunks up to `cum_tsn_ack`, which is ahead, leave; done(TxMessage*) for each.
+  template <typename Done>
+  void ack_front(ChunkMemory& memory, Tsn cum_tsn_ack, SackOutcome::PerPath& said, Done&& done);
   // The SHUTDOWN chunk's cumulative TSN: like a SACK without gap blocks, that takes none back.
   void process_cum_ack(Tsn cum_tsn_ack, SackOutcome& outcome);
   // Takes out the chunks that the cumulative TSN has passed; done(TxMessage*) for each.
@@ -101,6 +118,18 @@ class Outstanding {
     uint16_t largest_packet = 0;  // bytes of an IP packet
   };
   Lost mark_lost(uint8_t path);
+  // The last chunk in flight on a path, or the first if that would have to be searched for: it is
+  // to be sent again, by the same way. nullptr: there is none.
+  [[nodiscard]] const TxChunk* mark_probe(uint8_t path);
+  // That is done: it may be found missing as before.
+  void forget_probe(TxChunk& chunk) {
+    chunk.misses = 0;
+    chunk.fast_retransmitted = false;
+    ring_.note(chunk, {Trait::kCountable});
+  }
+  // So few packets hold all that is outstanding; four for any more than three chunks.
+  [[nodiscard]] uint32_t packets() const;
+
   // The first chunk to send again that was last sent on any path, or nullptr.
   [[nodiscard]] TxChunk* next_retransmission(const TxChunk* after = nullptr) const {
     if (retransmit_count_ == 0) return nullptr;
@@ -141,9 +170,12 @@ class Outstanding {
   void ack(const TxChunk& chunk, SackOutcome& outcome);
   void mark_for_retransmission(TxChunk& chunk);
   void ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome);
-  void ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome);
+  void ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome,
+                EarlySigns signs);
   void take_back(Tsn from, Tsn end, Tsn limit, SackOutcome& outcome);
-  void count_misses(Tsn limit, SackOutcome& outcome);
+  void count_misses(Tsn limit, SackOutcome& outcome, uint8_t enough, bool again);
+  void count_front_again(SackOutcome& outcome, uint8_t enough);
+  [[nodiscard]] uint8_t enough_misses() const;
   [[nodiscard]] bool believes_gaps();
   [[nodiscard]] bool in_this_window(Tsn tsn) const {
     return tsn.distance_from(first_tsn()) < span();
@@ -169,5 +201,39 @@ class Outstanding {
   uint32_t taken_back_ = 0;
   Tsn window_end_;
 };
+
+template <typename Done>
+void Outstanding::ack_front(ChunkMemory& memory, Tsn cum_tsn_ack, SackOutcome::PerPath& said,
+                            Done&& done) {
+  uint32_t user_bytes = 0;
+  uint32_t wire_bytes = 0;
+  said.flight_before = path_flight_[0];
+  const bool any_ambiguous = ambiguous_from_ != ambiguous_to_ && ambiguous_to_.after(first_tsn());
+  while (const uint32_t left = (cum_tsn_ack + 1).distance_from(ring_.first())) {
+    const std::span<TxChunk> chunks = ring_.first_run(left);
+    for (const TxChunk& chunk : chunks) {
+      user_bytes += chunk.size;
+      wire_bytes += wire_size(chunk);
+      said.largest_acked = std::max(said.largest_acked, chunk.packet);
+      said.certain = said.certain || !chunk.many_paths;
+      done(chunk.message);
+    }
+    // 6.3.1 C5, as in ack(). The last one that tells a round trip counts.
+    if (const TxChunk& last = chunks.back(); !any_ambiguous && !last.retransmitted) {
+      said.rtt_from = last.sent_at;
+    } else {
+      for (const TxChunk& chunk : chunks) {
+        if (!chunk.retransmitted && !is_ambiguous(chunk.tsn)) said.rtt_from = chunk.sent_at;
+      }
+    }
+    ring_.pop_front(memory, static_cast<uint32_t>(chunks.size()));
+  }
+  flight_ -= user_bytes;
+  bytes_ -= user_bytes;
+  path_flight_[0] -= wire_bytes;
+  said.acked = wire_bytes;
+  said.first_acked = true;
+  cum_ack_ = cum_tsn_ack;
+}
 
 }  // namespace trunkline

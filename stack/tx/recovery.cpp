@@ -9,7 +9,11 @@ namespace trunkline {
 
 void Sender::acknowledge(const SenderContext& ctx, const wire::SackChunk& sack,
                          SackOutcome& outcome) {
-  outstanding_.process(sack, in_recovery_, outcome);
+  EarlySigns signs;
+  if (ctx.profile.loss_recovery != LossRecovery::kRfc9260) {
+    signs = {.few = queue_.empty() || window_closed_, .again = true};
+  }
+  outstanding_.process(sack, in_recovery_, outcome, signs);
   if (outcome.unsound_gaps > 0) {
     ctx.counters.add(Counter::k_drop_bad_gap_block, outcome.unsound_gaps);
   }
@@ -23,6 +27,7 @@ bool Sender::recover(const Profile& profile, const SackOutcome& outcome) {
     recovery_exit_ = outstanding_.next_tsn() - 1;
     again_now_ = true;
   }
+  if (outcome.lost_again) again_now_ = true;
   if (in_recovery_ && outstanding_.cum_ack().at_or_after(recovery_exit_)) in_recovery_ = false;
   if (outcome.newly_acked || outcome.cum_advanced) burst_left_ = profile.max_burst;
   return begins;

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "base/pool.h"
@@ -37,6 +38,7 @@ struct DataLane {
   uint8_t path = 0;         // index
   bool takes_new = false;   // new DATA goes this way
   bool last_words = false;  // the user has shut down: SACKs are asked for at once
+  bool hastens = false;     // and for a packet that leaves alone
   uint8_t lost_from = 0;    // bit n: what was lost in time on path n is sent again this way,
   uint8_t missed_from = 0;  // and what was found missing there (6.4)
   uint16_t ip_header = 0;   // bytes of an IP packet in front of the SCTP packet
@@ -53,7 +55,10 @@ struct DataSent {
   bool any = false;
   bool earliest_again = false;  // T3 begins anew (6.3.2 R1, 7.2.4 rule 4)
   bool window_probe = false;
-  uint16_t again = 0;  // chunks that were sent before
+  std::optional<Tsn> loss_probe{};  // that was sent again
+  bool hastened = false;  // a SACK is asked for at once, because nothing else is outstanding
+  uint16_t again = 0;     // chunks that were sent before
+  uint8_t* last_chunk = nullptr;  // in the packet
 };
 
 class Sender {
@@ -96,8 +101,8 @@ class Sender {
   void fill(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
             const DataLane& lane, DataSent& sent) {
     if (has_again()) send_again(ctx, now, writer, lane, sent);
-    if (has_again() || !lane.takes_new) return;
-    send_new(ctx, now, writer, lane, sent);
+    if (!has_again() && lane.takes_new) send_new(ctx, now, writer, lane, sent);
+    if (sent.any && is_held_up(lane)) wire::ask_for_sack(sent.last_chunk);
   }
   void send_again(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
                   const DataLane& lane, DataSent& sent);
@@ -112,6 +117,15 @@ class Sender {
   }
   // Of a good one: what it says of each path.
   void acknowledge(const SenderContext& ctx, const wire::SackChunk& sack, SackOutcome& outcome);
+  // Nothing is lost, missing or probed, and the window is open: then, on an association of one
+  // path, a SACK of a TSN that is ahead, without gap blocks, says no more than acknowledge_front().
+  [[nodiscard]] bool is_plain() const {
+    return outstanding_.is_plain() && !in_recovery_ && !probing_window_ && !window_closed_;
+  }
+  // In one walk what acknowledge(), recover() and finish_acked() do.
+  template <typename Done>
+  bool acknowledge_front(const SenderContext& ctx, Tsn cum_tsn, SackOutcome::PerPath& said,
+                         Done&& done);
   // The same for a SHUTDOWN's cumulative TSN.
   void acknowledge(Tsn cum_tsn, SackOutcome& outcome) {
     outstanding_.process_cum_ack(cum_tsn, outcome);
@@ -153,6 +167,31 @@ class Sender {
   void end_recovery() { in_recovery_ = again_now_ = false; }
   [[nodiscard]] bool in_recovery() const { return in_recovery_; }
 
+  // -- thin traffic (loss_probe.cpp); of no use but with LossRecovery::kEarly
+  // No acknowledgement but one of what is outstanding will come.
+  [[nodiscard]] bool has_few() const { return queue_.empty() && outstanding_.packets() < 4; }
+  // All that is outstanding went in one packet, and none follows: its SACK may be put off.
+  [[nodiscard]] bool has_one_packet() const {
+    return queue_.empty() && outstanding_.packets() == 1;
+  }
+  // The earliest chunk in flight on a path, or nullptr.
+  [[nodiscard]] const TxChunk* earliest(uint8_t path) const { return outstanding_.earliest(path); }
+  // May silence be a loss, and a probe tell?
+  [[nodiscard]] bool may_probe_loss() const {
+    return !in_recovery_ && !has_again() && !probing_window_ && !window_closed_;
+  }
+  // What the probe of a path is to be: new DATA, which goes out with the path's next packet
+  // whatever cwnd says, or what is in flight, which is sent again.
+  enum class LossProbe : uint8_t { kNone, kNew, kAgain };
+  // Has the peer what was sent after the TSN with these last 16 bits?
+  [[nodiscard]] bool is_past(uint16_t tsn16) const {
+    const auto cum = static_cast<uint16_t>(outstanding_.cum_ack().value);
+    const auto ahead = static_cast<uint16_t>(tsn16 - cum - 1);
+    return tsn16 != cum && ahead >= outstanding_.span();
+  }
+  [[nodiscard]] LossProbe probe_loss(const Profile& profile, uint8_t path, bool takes_new,
+                                     uint32_t fragment_limit);
+
   // -- time
   // When a pool was empty, or when the closed window is to be probed.
   [[nodiscard]] TimePoint due() const {
@@ -163,7 +202,7 @@ class Sender {
 
   [[nodiscard]] Tsn next_tsn() const { return outstanding_.next_tsn(); }
   [[nodiscard]] Tsn cum_ack() const { return outstanding_.cum_ack(); }
-  [[nodiscard]] bool all_acked() const { return outstanding_.empty(); }
+  [[nodiscard]] bool all_acked() const { return outstanding_.span() == 0; }
   // Bytes of DATA chunks in flight on a path.
   [[nodiscard]] uint32_t flight(size_t path) const { return outstanding_.flight(path); }
   [[nodiscard]] uint64_t queued_bytes() const { return queue_.bytes(); }
@@ -180,11 +219,21 @@ class Sender {
  private:
   static constexpr TimePoint kNow{};  // in probe_at_
 
+  // One chunk of the message is acknowledged for good.
+  template <typename Done>
+  void finish_chunk(TxMessage* message, Done&& done);
+
   [[nodiscard]] bool probe_is_due() const { return probe_at_ == kNow; }
+  // More could go, but for the congestion window: until a SACK comes nothing will.
+  [[nodiscard]] bool is_held_up(const DataLane& lane) const {
+    return (has_new() || has_again()) && outstanding_.flight(lane.path) >= lane.cwnd_when_used;
+  }
   void send_new(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
                 const DataLane& lane, DataSent& sent);
-  void send_chunk(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
-                  const DataLane& lane, TxMessage* message, uint32_t size);
+  bool send_whole(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                  const DataLane& lane, bool alone, DataSent& sent);
+  uint8_t* send_chunk(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
+                      const DataLane& lane, TxMessage* message, uint32_t size, bool hastened);
   [[nodiscard]] uint32_t next_fragment_size(const TxMessage& message,
                                             const wire::PacketWriter& writer, uint32_t limit) const;
   [[nodiscard]] bool window_allows(const Profile& profile, TimePoint now, const DataLane& lane,
@@ -232,16 +281,28 @@ void Sender::put_back(TxMessage* first, Refuse&& refuse) {
 }
 
 template <typename Done>
+inline void Sender::finish_chunk(TxMessage* message, Done&& done) {
+  if (--message->chunks_outstanding > 0 || message->unsent_size > 0) return;
+  queue_.finish(*message);
+  accepted_bytes_ -= static_cast<uint32_t>(message->payload.size());
+  --accepted_messages_;
+  done(message);
+}
+
+template <typename Done>
 bool Sender::finish_acked(ChunkMemory& chunks, Done&& done) {
   const uint32_t before = accepted_messages_;
-  outstanding_.pop_acked(chunks, [&](TxMessage* message) {
-    if (--message->chunks_outstanding > 0 || message->unsent_size > 0) return;
-    queue_.finish(*message);
-    accepted_bytes_ -= static_cast<uint32_t>(message->payload.size());
-    --accepted_messages_;
-    done(message);
-  });
+  outstanding_.pop_acked(chunks, [&](TxMessage* message) { finish_chunk(message, done); });
   return accepted_messages_ == 0 && before != 0;
+}
+
+template <typename Done>
+bool Sender::acknowledge_front(const SenderContext& ctx, Tsn cum_tsn, SackOutcome::PerPath& said,
+                               Done&& done) {
+  outstanding_.ack_front(ctx.chunks, cum_tsn, said,
+                         [&](TxMessage* message) { finish_chunk(message, done); });
+  burst_left_ = ctx.profile.max_burst;
+  return accepted_messages_ == 0;
 }
 
 template <typename Done>

@@ -68,6 +68,8 @@ class ChunkCursor {
     return ChunkView{static_cast<ChunkType>(whole[0]), whole[1], whole.subspan(kChunkHeaderSize),
                      whole};
   }
+  [[nodiscard]] std::span<const uint8_t> rest() const { return items_.rest(); }
+  void pass(size_t size) { items_.pass(size); }
   [[nodiscard]] CursorEnd end() const { return items_.end(); }
 
  private:

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 
+#include "base/bytes.h"
 #include "trunkline/stack/types.h"
 
 namespace trunkline::wire {
@@ -24,7 +25,12 @@ struct CommonHeader {
   uint32_t checksum = 0;  // as packet_checksum gives it
 
   // Nothing for fewer than 12 bytes.
-  [[nodiscard]] static std::optional<CommonHeader> parse(std::span<const uint8_t> packet);
+  [[nodiscard]] static std::optional<CommonHeader> parse(std::span<const uint8_t> packet) {
+    if (packet.size() < kCommonHeaderSize) return std::nullopt;
+    const uint8_t* const at = packet.data();
+    return CommonHeader{PortNumber(load_be16(at)), PortNumber(load_be16(at + 2)),
+                        VerificationTag(load_be32(at + 4)), load_be32(at + kChecksumOffset)};
+  }
 };
 
 }  // namespace trunkline::wire

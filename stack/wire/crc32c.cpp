@@ -49,6 +49,26 @@ bool isal_is_faster(size_t size) {
   return size >= crc32c_ways::kIsalFrom || has_vpclmulqdq();
 }
 
+#if defined(__x86_64__)
+[[gnu::target("sse4.2")]] uint32_t header_state_by_sse42(const uint8_t* header) {
+  uint64_t ports_and_tag;
+  std::memcpy(&ports_and_tag, header, sizeof ports_and_tag);
+  return _mm_crc32_u32(static_cast<uint32_t>(_mm_crc32_u64(~uint32_t{0}, ports_and_tag)), 0);
+}
+#endif
+
+// The state behind a common header whose checksum field is zero: the packet itself, which may be in
+// memory that somebody else reads, is not touched.
+uint32_t header_state(std::span<const uint8_t> packet) {
+  static_assert(kChecksumOffset == 8 && kCommonHeaderSize == 12);
+#if defined(__x86_64__)
+  if (crc32c_ways::has_sse42()) return header_state_by_sse42(packet.data());
+#endif
+  std::array<uint8_t, kCommonHeaderSize> header{};
+  copy_bytes(header.data(), packet.first(kChecksumOffset));
+  return crc32c_ways::by_table(~uint32_t{0}, header);
+}
+
 uint32_t extend(uint32_t state, std::span<const uint8_t> bytes) {
   if (isal_is_faster(bytes.size())) return crc32c_ways::by_isal(state, bytes);
   if (crc32c_ways::has_sse42()) return crc32c_ways::by_sse42(state, bytes);
@@ -85,6 +105,14 @@ bool has_sse42() {
   const uint8_t* at = bytes.data();
   size_t left = bytes.size();
   uint64_t wide = state;
+  for (; left >= 32; at += 32, left -= 32) {
+    std::array<uint64_t, 4> words;
+    std::memcpy(words.data(), at, sizeof words);
+    wide = _mm_crc32_u64(wide, words[0]);
+    wide = _mm_crc32_u64(wide, words[1]);
+    wide = _mm_crc32_u64(wide, words[2]);
+    wide = _mm_crc32_u64(wide, words[3]);
+  }
   for (; left >= 8; at += 8, left -= 8) {
     uint64_t word;
     std::memcpy(&word, at, sizeof word);
@@ -120,12 +148,8 @@ uint32_t crc32c(std::span<const uint8_t> bytes) {
 
 uint32_t packet_checksum(std::span<const uint8_t> packet) {
   if (packet.size() < kCommonHeaderSize) return 0;
-  // The first 12 bytes are copied, so that the field can be zero without touching the packet, which
-  // may be in memory that somebody else reads.
-  std::array<uint8_t, kCommonHeaderSize> header{};
-  copy_bytes(header.data(), packet.first(kChecksumOffset));
   const std::span<const uint8_t> rest = packet.subspan(kCommonHeaderSize);
-  const uint32_t crc = ~extend(extend(~uint32_t{0}, header), rest);
+  const uint32_t crc = ~extend(header_state(packet), rest);
   return __builtin_bswap32(crc);
 }
 

@@ -36,6 +36,7 @@ struct DataChunk {
   StreamId stream;
   Mid mid;  // the SSN, whose circle is shorter
   Ppid ppid;
+  uint8_t path = 0;                  // by which it came: its receiver's word, for what it holds
   std::span<const uint8_t> payload;  // empty where the peer broke the rule: answer No User Data
 
   // The chunk must be a DATA chunk. Nothing if it is shorter than its fixed part.
@@ -57,24 +58,43 @@ struct DataChunk {
   }
 };
 
+[[nodiscard]] inline uint8_t data_flags(const DataChunk& data) {
+  return static_cast<uint8_t>((data.immediate ? DataChunk::kImmediateFlag : 0u) |
+                              (data.unordered ? DataChunk::kUnorderedFlag : 0u) |
+                              (data.beginning ? DataChunk::kBeginningFlag : 0u) |
+                              (data.ending ? DataChunk::kEndingFlag : 0u));
+}
+// What stands between the chunk header and the payload.
+inline uint8_t* store_data_fields(uint8_t* at, const DataChunk& data) {
+  store_be32(at, data.tsn.value);
+  store_be16(at + 4, data.stream.value);
+  store_be16(at + 6, static_cast<uint16_t>(data.mid.value));
+  store_be32(at + 8, data.ppid.value);
+  return at + (kDataHeaderSize - kChunkHeaderSize);
+}
+
+// The chunk is a DATA chunk; its receiver is not to put its SACK off (3.3.1, the I bit).
+inline void ask_for_sack(uint8_t* chunk) {
+  chunk[1] |= DataChunk::kImmediateFlag;
+}
+
 // Writes all but the payload; the payload field of `data` is not looked at. Returns where the
 // payload goes, or nullptr if there is no room or payload_size is 0 (a DATA chunk must have some).
 [[nodiscard]] inline uint8_t* write_data_header(PacketWriter& writer, const DataChunk& data,
                                                 size_t payload_size) {
   constexpr size_t kFixed = kDataHeaderSize - kChunkHeaderSize;
   if (payload_size == 0 || payload_size > kMaxChunkSize) return nullptr;
-  const unsigned flags = (data.immediate ? DataChunk::kImmediateFlag : 0u) |
-                         (data.unordered ? DataChunk::kUnorderedFlag : 0u) |
-                         (data.beginning ? DataChunk::kBeginningFlag : 0u) |
-                         (data.ending ? DataChunk::kEndingFlag : 0u);
   uint8_t* const at =
-      writer.reserve_chunk(ChunkType::kData, static_cast<uint8_t>(flags), kFixed + payload_size);
-  if (at == nullptr) return nullptr;
-  store_be32(at, data.tsn.value);
-  store_be16(at + 4, data.stream.value);
-  store_be16(at + 6, static_cast<uint16_t>(data.mid.value));
-  store_be32(at + 8, data.ppid.value);
-  return at + kFixed;
+      writer.reserve_chunk(ChunkType::kData, data_flags(data), kFixed + payload_size);
+  return at == nullptr ? nullptr : store_data_fields(at, data);
+}
+// The same where padded(kDataHeaderSize + payload_size) is no more than writer.remaining().
+[[nodiscard]] inline uint8_t* write_fitting_data_header(PacketWriter& writer, const DataChunk& data,
+                                                        size_t payload_size) {
+  constexpr size_t kFixed = kDataHeaderSize - kChunkHeaderSize;
+  return store_data_fields(
+      writer.reserve_fitting_chunk(ChunkType::kData, data_flags(data), kFixed + payload_size),
+      data);
 }
 
 }  // namespace trunkline::wire

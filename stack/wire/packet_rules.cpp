@@ -2,6 +2,9 @@
 // What a packet is, and which verification tag it must carry (RFC 9260 sections 6.10, 8.4, 8.5).
 #include "wire/packet_rules.h"
 
+#include <algorithm>
+
+#include "base/bytes.h"
 #include "wire/cause.h"
 
 namespace trunkline::wire {
@@ -50,11 +53,35 @@ void note(PacketShape& shape, const ChunkView& chunk) {
   }
 }
 
+// DATA and SACK are nearly all that comes, and of them there is nothing to note but that they are
+// there. Returns what is behind them.
+std::span<const uint8_t> pass_common(PacketShape& shape, std::span<const uint8_t> chunks) {
+  const uint8_t* at = chunks.data();
+  const uint8_t* const end = at + chunks.size();
+  size_t count = 0;
+  while (static_cast<size_t>(end - at) >= kChunkHeaderSize) {
+    const uint32_t header = load_be32(at);
+    const auto type = static_cast<ChunkType>(header >> 24);
+    const size_t length = header & 0xffff;
+    if (type != ChunkType::kData && type != ChunkType::kSack) break;
+    if (length < kChunkHeaderSize || length > static_cast<size_t>(end - at)) break;
+    shape.has_data |= type == ChunkType::kData;
+    ++count;
+    at += std::min(padded(length), static_cast<size_t>(end - at));
+  }
+  if (count > 0) {
+    shape.chunk_count = count;
+    shape.lead_type = static_cast<ChunkType>(chunks[0]);
+    shape.lead_flags = chunks[1];
+  }
+  return {at, end};
+}
+
 }  // namespace
 
 PacketShape inspect(std::span<const uint8_t> chunks, FeatureSet understood) {
   PacketShape shape;
-  ChunkCursor cursor(chunks);
+  ChunkCursor cursor(pass_common(shape, chunks));
   while (const auto chunk = cursor.next()) {
     const bool behind_auth = shape.chunk_count == 1 && shape.lead_type == ChunkType::kAuth &&
                              understood.has(Feature::kAuthentication);

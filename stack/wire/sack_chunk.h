@@ -52,6 +52,21 @@ struct SackChunk {
   std::span<const uint8_t> dups_;
 };
 
+// A SACK with neither gap blocks nor duplicates, as most are.
+struct PlainSack {
+  Tsn cum_tsn_ack;
+  uint32_t a_rwnd = 0;
+
+  // The chunk is a SACK. Nothing if it tells more, or is too short.
+  [[nodiscard]] static std::optional<PlainSack> parse(const ChunkView& chunk) {
+    const uint8_t* const at = chunk.value.data();
+    if (chunk.value.size() != kSackHeaderSize - kChunkHeaderSize || load_be32(at + 8) != 0) {
+      return std::nullopt;
+    }
+    return PlainSack{Tsn(load_be32(at)), load_be32(at + 4)};
+  }
+};
+
 // The gap blocks that make sense: each names at least one TSN, behind those of the blocks before
 // it, and not the one behind the cumulative TSN, which that would have told. Others are passed
 // over.
@@ -80,6 +95,15 @@ class GapCursor {
   uint16_t behind_ = 1;
 };
 
+// One without gap blocks and duplicates; false if it does not fit.
+[[nodiscard]] inline bool write_plain_sack(PacketWriter& writer, Tsn cum_tsn_ack, uint32_t a_rwnd) {
+  uint8_t* const at = writer.reserve_chunk(ChunkType::kSack, 0, kSackHeaderSize - kChunkHeaderSize);
+  if (at == nullptr) return false;
+  store_be32(at, cum_tsn_ack.value);
+  store_be32(at + 4, a_rwnd);
+  store_be32(at + 8, 0);
+  return true;
+}
 // Writes as many gap blocks as fit, from the first, then as many duplicates; false if not even the
 // fixed part fits.
 [[nodiscard]] bool write_sack(PacketWriter& writer, Tsn cum_tsn_ack, uint32_t a_rwnd,

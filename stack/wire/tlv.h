@@ -67,6 +67,10 @@ class TlvCursor {
     return item;
   }
 
+  // What next() has not looked at yet; and so many bytes of it, whole items, that it need not.
+  [[nodiscard]] std::span<const uint8_t> rest() const { return rest_; }
+  void pass(size_t size) { rest_ = rest_.subspan(size); }
+
   // Meaningful once next() has returned nothing.
   [[nodiscard]] CursorEnd end() const { return end_; }
 

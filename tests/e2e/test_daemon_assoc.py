@@ -293,13 +293,6 @@ def case_sigterm_shuts_down(t):
     b.stop()
 
 
-def freeze(process):
-    """SIGSTOP, and until every thread has stopped."""
-    process.send_signal(signal.SIGSTOP)
-    until(lambda: all(path.read_text().rsplit(')', 1)[1].split()[0] == 'T' for path in
-                      pathlib.Path(f'/proc/{process.pid}/task').glob('*/stat')), 'standstill')
-
-
 def frozen_pair(t, drain_timeout):
     """A pair with one association whose far daemon is frozen."""
     here, a, b = pair(t, {'drain_timeout': drain_timeout})
@@ -307,7 +300,7 @@ def frozen_pair(t, drain_timeout):
     connect(here, b, '10.8.0.1', '--count', '20', '--end', 'wait', '--timeout', '60')
     until(lambda: any(r['messages_received'] == 20
                       for r in ask(a, 'assoc', 'list')['associations']), 'an association')
-    freeze(b.process)
+    b.freeze()
     return a, b
 
 

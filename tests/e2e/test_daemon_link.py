@@ -22,16 +22,21 @@ GATEWAY = bytes([10, 9, 0, 254])
 US = bytes([10, 9, 0, 1])
 EVERYBODY = b'\xff' * 6
 RTO = 0.05
-ATTEMPTS = 3
+ATTEMPTS = 10
+# What a worker that lost its core may be late by without counting it (worker.long_gaps).
+UNCOUNTED = 0.01
+SO_TIMESTAMPNS = 35
 
 
 class Link:
     """The other end of the daemon's veth, with stations that answer ARP for the gateway or do not,
-    and a record of what comes: (time, destination MAC, what)."""
+    and a record of what comes: (time, destination MAC, what). The kernel tells the times, as those of
+    time.time(): whoever reads may be late."""
 
     def __init__(self, namespace):
         with namespace.inside():
             self._raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            self._raw.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             self._raw.bind(('kernel0', 0))
         self._raw.settimeout(0.1)
         self.alive = {OLD}
@@ -60,10 +65,11 @@ class Link:
     def _run(self):
         while self._running:
             try:
-                frame = self._raw.recv(2048)
+                frame, ((_, _, stamp),), _, _ = self._raw.recvmsg(2048, socket.CMSG_SPACE(16))
             except TimeoutError:
                 continue
-            now = time.monotonic()
+            seconds, nanoseconds = struct.unpack('qq', stamp)
+            now = seconds + nanoseconds / 1e9
             to, who, kind = frame[:6], frame[6:12], frame[12:14]
             if who in (OLD, NEW):
                 continue  # our own
@@ -98,16 +104,17 @@ def failover(link, daemon, new, old):
     """The gateway's address moves; seconds until packets go to the new station."""
     gaps = daemon.ask('counters')['worker.long_gaps']
     link.alive = {new}
-    start = time.monotonic()
+    start = time.time()
     link.announce(new)
+    announced = time.time()
     until(lambda: link.times('sctp', new, start), 'a packet to the new station')
     first = link.times('sctp', new, start)[0]
     asked = link.times('question', old, start)
     cases.check_equal(len(asked), 3, 'questions to the old one')
     spread = [b - a for a, b in zip(asked, asked[1:])]
     if daemon.ask('counters')['worker.long_gaps'] == gaps:
-        assert all(0.095 <= gap <= 0.13 for gap in spread), spread
-    return first - start, daemon.ask('counters')['worker.long_gaps'] != gaps
+        assert all(0.1 - UNCOUNTED <= gap <= 0.13 for gap in spread), spread
+    return first - announced, daemon.ask('counters')['worker.long_gaps'] != gaps
 
 
 def case_gateway_fails_over_by_gratuitous_arp(t):
@@ -133,20 +140,22 @@ def case_gateway_fails_over_by_gratuitous_arp(t):
 def case_forged_gratuitous_arp_changes_nothing(t):
     """A hundred claims a second, in every form; the gateway is alive."""
     link, daemon, caller = with_gateway(t)
-    start = time.monotonic()
-    while time.monotonic() < start + 1:
+    start, sent = time.time(), 0
+    while time.time() < start + 1:
         link.announce(NEW)
         link.arp(2, NEW, EVERYBODY, EVERYBODY, GATEWAY)
         link.arp(2, NEW, EVERYBODY, EVERYBODY, US)
         link.arp(1, NEW, EVERYBODY, bytes(6), US)
+        sent += 4
         time.sleep(0.04)
-    end = time.monotonic()
+    end = time.time()
     until(lambda: link.times('sctp', OLD, end), 'packets to the gateway')
     cases.check_equal(link.times('sctp', NEW, start), [], 'packets to the forger')
     asked = link.times('question', OLD, start)
-    assert 1 <= len(asked) <= 15, f'{len(asked)} questions'
+    took = time.time() - start
+    assert 1 <= len(asked) <= 15 * took, f'{len(asked)} questions in {took:.1f} s'
     seen = daemon.ask('counters')
-    assert seen['net.neighbour_claims'] >= 80, seen['net.neighbour_claims']
+    assert seen['net.neighbour_claims'] >= 0.8 * sent, (seen['net.neighbour_claims'], sent)
     assert seen['net.neighbour_claims_refuted'] >= 1, seen
     cases.check_equal(seen['net.neighbours_replaced'], 0, 'neighbours replaced')
     caller.send_signal(signal.SIGTERM)

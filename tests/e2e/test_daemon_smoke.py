@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -16,7 +17,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lib import cases, netns, processes
 from lib.cases import until
-from lib.daemon import Daemon, af_packet_port, check_config, memif_port
+from lib.daemon import WORKERS, Daemon, af_packet_port, check_config, memif_port
 
 KERNEL = ['10.9.0.2/24', 'fd00:9::2/64']
 OURS = ['10.9.0.1/24', 'fd00:9::1/64']
@@ -118,6 +119,17 @@ def case_busy_operators_do_not_keep_it_from_ending(t):
     daemon.stop(timeout=40)
     for stream in streams:
         stream.close()
+
+
+def case_lost_cores_are_counted(t):
+    """Workers that stand still, though they only wait for something to do."""
+    _, daemon = on_veth(t)
+    before = counters(daemon)['worker.long_gaps']
+    daemon.freeze()
+    time.sleep(0.1)
+    daemon.process.send_signal(signal.SIGCONT)
+    until(lambda: counters(daemon)['worker.long_gaps'] >= before + WORKERS, 'a gap of each worker')
+    daemon.stop()
 
 
 def tagged(vlan, ethertype, payload):
@@ -310,6 +322,7 @@ if __name__ == '__main__':
                          case_capture_read_by_tshark, case_wrong_trunkctl_calls,
                          case_second_daemon_is_refused,
                          case_busy_operators_do_not_keep_it_from_ending,
+                         case_lost_cores_are_counted,
                          case_check_says_what_is_wrong,
                          case_device_that_does_not_exist],
                needs=netns.missing, timeout=90)

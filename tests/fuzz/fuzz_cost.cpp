@@ -78,6 +78,7 @@ HostSetup host_setup(uint8_t style) {
   profile.max_inbound_streams = profile.outbound_streams = (style & 4) != 0 ? 65535 : 64;
   profile.send_buffer = 1 << 20;
   profile.max_burst = (style & 8) != 0 ? 4 : 0;
+  if ((style & 128) != 0) profile.loss_recovery = LossRecovery::kEarly;
   setup.shard.max_associations = 2 * kPeers;
   setup.shard.receive_buffer_bytes = (style & 16) != 0 ? 16u << 20 : 48 * 1024;
   setup.shard.max_outstanding_chunks = (style & 32) != 0 ? 8192 : 64;

@@ -14,7 +14,7 @@ namespace trunkline::sim {
 
 // Runs of the default campaign, over all scenarios.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr uint64_t kDefaultRuns = 2'300;
+inline constexpr uint64_t kDefaultRuns = 2'500;
 #else
 inline constexpr uint64_t kDefaultRuns = 23'000;
 #endif

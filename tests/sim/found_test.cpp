@@ -11,6 +11,7 @@
 namespace trunkline::sim {
 namespace {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -251,6 +252,40 @@ TEST(Found, TinyMessagesBehindAHoleKeepToTheWindow) {
   traffic.messages = 2000;
   traffic.min_size = traffic.max_size = 1;
   expect_pass(plan, 5);
+}
+
+// A fast retransmission was taken for lost, again and again, by what came on the way that had taken
+// over: it put T3 of the dead way off for ever.
+TEST(Found, WhatIsLostAgainLeavesADeadPath) {
+  Plan plan;
+  plan.hosts.resize(2);
+  for (size_t i = 0; i < 2; ++i) {
+    for (const char* const prefix : {"192.0.2.", "2001:db8::", "198.51.100.", "2001:db8:3::"}) {
+      plan.hosts[i].addresses.push_back(*IpAddress::parse(prefix + std::to_string(i + 1)));
+    }
+  }
+  plan.hosts[1].profile.primary_return_heartbeats = 3;
+  plan.hosts[1].profile.loss_recovery = LossRecovery::kEarly;
+  AssocPlan assoc;
+  assoc.client_port = 10002;
+  assoc.server_port = 20043;
+  assoc.client_paths = assoc.server_paths = 3;
+  assoc.client_side.ending = Ending::kWhenAllDone;
+  assoc.server_side.traffic = {
+      .pattern = Pattern::kPaced, .messages = 238, .gap = microseconds(45'325)};
+  plan.assocs = {assoc};
+  const auto at = [](Incident what, int us, HostIndex from, uint8_t nets) {
+    return IncidentPlan{.what = what,
+                        .after = microseconds(us),
+                        .from = from,
+                        .to = static_cast<HostIndex>(1 - from),
+                        .nets = nets};
+  };
+  plan.incidents = {at(Incident::kCut, 1'608'338, 1, 1), at(Incident::kRestore, 2'914'494, 1, 1),
+                    at(Incident::kCut, 0, 0, 2), at(Incident::kCut, 6'121'934, 1, 2)};
+  plan.expect = {.failover = true};
+  const RunResult result = run_plan(plan, 103);
+  EXPECT_TRUE(result.passed) << result.report;
 }
 
 }  // namespace

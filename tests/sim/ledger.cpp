@@ -54,6 +54,8 @@ const char* event_name(EventKind kind) {
       return "kRestartRefused";
     case EventKind::kAdaptation:
       return "kAdaptation";
+    case EventKind::kMessageBroken:
+      return "kMessageBroken";
   }
   return "?";
 }

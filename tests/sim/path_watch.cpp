@@ -87,6 +87,7 @@ void PathWatch::links_changed(TimePoint now, HostIndex from, HostIndex to, NetIn
       way.answers = 0;
       way.first_unanswered = way.first_data = TimePoint::never();
       way.was_left = false;
+      way.given_up_at = TimePoint::never();
     }
   }
 }
@@ -160,11 +161,15 @@ void PathWatch::sent_data(TimePoint now, Flow& flow, Way& way) {
     other.was_left = true;
     if (last.is_never()) continue;
     const Duration rto = promises_[flow.from].rto;
+    if (now - other.first_data >= rto) other.given_up_at = now;
     ++failovers_;
     slowest_ = std::max(slowest_, static_cast<double>((now - (last - rto * 3 / 2)).count()) /
                                       static_cast<double>(rto.count()));
   }
   if (!is_dead(flow, way)) return;
+  if (now > way.given_up_at && !deadline(flow, way, way.given_up_at).is_never()) {
+    fail(now, flow, way, "DATA into a dead path that a time-out had driven it from (RFC 7829)");
+  }
   way.first_unanswered = std::min(way.first_unanswered, now);
   way.first_data = std::min(way.first_data, now);
   if (now > deadline(flow, way, way.first_unanswered)) {

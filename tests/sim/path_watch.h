@@ -11,6 +11,7 @@
 // dead path, and the sender has a sound one, until 1.5 RTO later,
 // - DATA may go on into the dead path, and not any longer;
 // - some of it has gone another way, if it was DATA that had no answer.
+// Once that was T3's doing the path has failed, at least potentially: no more DATA goes into it.
 // Which RTO: where every round trip is at most R, all waits of both ends included, section 6.3.1
 // gives at most SRTT + 4 * RTTVAR <= R + 4 * R = 5 R, and never less than RTO.min. So on a
 // path that never failed, or has answered since, T3 runs for max(RTO.Initial, RTO.min, 5 R). A SACK
@@ -81,6 +82,8 @@ class PathWatch {
     TimePoint first_unanswered = TimePoint::never();
     TimePoint first_data = TimePoint::never();
     bool was_left = false;
+    // DATA went another way, so long after the first that had no answer that T3 has expired.
+    TimePoint given_up_at = TimePoint::never();
   };
   struct Flow {
     HostIndex from = 0;

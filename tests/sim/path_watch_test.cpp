@@ -96,6 +96,23 @@ TEST_F(PathWatching, DataIntoADeadPathForTooLongIsWrong) {
   EXPECT_NE(verdict_.what().find("DATA into a dead path"), std::string::npos);
 }
 
+TEST_F(PathWatching, DataIntoADeadPathThatATimeOutHasDrivenItFromIsWrong) {
+  first_dies();
+  data(20, 0);
+  data(120, 1);
+  EXPECT_FALSE(verdict_.failed()) << verdict_.what();
+  data(121, 0);
+  EXPECT_NE(verdict_.what().find("that a time-out had driven it from"), std::string::npos);
+}
+
+TEST_F(PathWatching, DataMayComeBackToADeadPathThatItLeftForAnotherReason) {
+  first_dies();
+  data(20, 0);
+  data(60, 1);
+  data(61, 0);
+  EXPECT_FALSE(verdict_.failed()) << verdict_.what();
+}
+
 TEST_F(PathWatching, AHeartbeatWithoutAnAnswerCountsAsThePacketThatHadNone) {
   first_dies();
   heartbeat(20, 0, false);

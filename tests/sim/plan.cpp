@@ -91,6 +91,10 @@ Plan Drawer::draw() {
       rebind();
       break;
   }
+  // Drawn last, so that all else is as it was.
+  for (HostPlan& host : plan_.hosts) {
+    if (dice_.percent(40)) host.profile.loss_recovery = LossRecovery::kEarly;
+  }
   keep_stale_cookies_out();
   return plan_;
 }

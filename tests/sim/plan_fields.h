@@ -60,6 +60,7 @@ struct Fields<Profile> {
       TRUNKLINE_FIELD(pmtu_probe_timeout),
       TRUNKLINE_FIELD(pmtu_raise_interval),
       TRUNKLINE_FIELD(max_burst),
+      TRUNKLINE_FIELD(loss_recovery),
       TRUNKLINE_FIELD(nagle),
       TRUNKLINE_FIELD(one_data_per_packet),
   };

@@ -328,9 +328,14 @@ void Referee::check_again(const Context& context, const Direction& mine, Tsn tsn
   const auto limits = limits_.find(context.from.host);
   if (limits == limits_.end() || limits->second.paths > 1 || mine.window_closed) return;
   const TimePoint long_before = chunk.sent_at[chunk.times % chunk.sent_at.size()];
+  // A fast retransmission that was lost is known to be by what was sent after it: that takes a
+  // round trip each, and before the first there may have been a probe.
+  const bool early = limits->second.early;
+  const Duration least = early ? limits->second.least_round_trip : limits->second.rto_min;
   if (tsn == mine.base && chunk.times >= chunk.sent_at.size() &&
-      context.now < long_before + limits->second.rto_min) {
-    fail(context, "TSN " + std::to_string(tsn.value) + " sent again and again within RTO.min");
+      context.now < long_before + least) {
+    fail(context, "TSN " + std::to_string(tsn.value) + " sent again and again within " +
+                      (early ? "a round trip" : "RTO.min"));
   }
 }
 
@@ -345,7 +350,9 @@ void Referee::check_congestion(const Context& context, const Direction& mine) {
       mine.sack_seen ? 4 * mtu : std::min(4 * mtu, std::max<uint64_t>(2 * mtu, 4404));
   // The last packet of each path may pass its window; here the one that is judged is not in yet.
   const uint64_t paths = limits->second.paths;
-  if (mine.chunk_flight >= initial * paths + mtu * (paths - 1) + mine.acknowledged) {
+  // A loss probe may, too (RFC 8985 section 7.3).
+  const uint64_t probe = limits->second.early ? mtu : 0;
+  if (mine.chunk_flight >= initial * paths + mtu * (paths - 1) + probe + mine.acknowledged) {
     fail(context, std::to_string(mine.chunk_flight) + " bytes in flight, after a window of " +
                       std::to_string(initial) + " and " + std::to_string(mine.acknowledged) +
                       " bytes acknowledged");

@@ -35,6 +35,10 @@ struct PacketLimits {
   Duration rto_min{};
   Duration cookie_life{};  // zero: not judged
   uint32_t paths = 1;      // an association may have so many: each has a congestion window
+  // Profile::loss_recovery is not that of RFC 9260: what was lost again is sent again, after as
+  // long as a round trip takes at least.
+  bool early = false;
+  Duration least_round_trip{};
 };
 
 class Referee {

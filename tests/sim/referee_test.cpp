@@ -259,6 +259,35 @@ TEST_F(RefereeTest, CatchesMoreThanTheCongestionWindowCanBe) {
   expect_caught("after a window of 6000 and 1016 bytes");
 }
 
+// Profile::loss_recovery is another one: a probe beyond cwnd, and the same chunk again after a
+// round trip; no more than that.
+class EarlyRefereeTest : public RefereeTest {
+ protected:
+  EarlyRefereeTest() {
+    PacketLimits limits{1500, false, true, milliseconds(10), 2, {}, milliseconds(20)};
+    limits.early = true;
+    limits.least_round_trip = milliseconds(4);
+    referee_.set_limits(0, limits);
+  }
+};
+
+TEST_F(EarlyRefereeTest, CatchesMoreThanOneProbeBeyondTheWindow) {
+  for (uint32_t i = 0; i < 6; ++i) pass(0, kServerTag, data(kClientTsn + i, 1000));
+  expect_good();
+  lose(0, kServerTag, data(kClientTsn + 6, 1));
+  expect_caught("after a window of 4404");
+}
+
+TEST_F(EarlyRefereeTest, CatchesWhatIsSentAgainAndAgainWithinARoundTrip) {
+  for (const int at : {0, 1, 2, 3, 3, 4, 5, 6, 7, 7, 8}) {
+    now_ = kFirst + milliseconds(at);
+    lose(0, kServerTag, data(kClientTsn));
+  }
+  expect_good();
+  lose(0, kServerTag, data(kClientTsn));
+  expect_caught("within a round trip");
+}
+
 TEST_F(RefereeTest, CatchesALateSack) {
   pass(0, kServerTag, data(kClientTsn));
   pass(1, kClientTag, sack(kClientTsn));

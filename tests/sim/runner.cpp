@@ -68,6 +68,8 @@ class Run {
       config.limits = {plan.profile.path_mtu,   plan.profile.one_data_per_packet, !pauses,
                        plan.profile.sack_delay, plan.profile.sack_frequency,      plan.poll,
                        plan.profile.rto_min,    plan.profile.valid_cookie_life,   paths};
+      config.limits.early = plan.profile.loss_recovery == LossRecovery::kEarly;
+      config.limits.least_round_trip = least_round_trip();
       config.shards = plan.shards;
       config.spread = plan.spread;
       config.port = plan.port;
@@ -125,6 +127,16 @@ class Run {
     }
   }
 
+  // Zero where a host talks to itself.
+  [[nodiscard]] Duration least_round_trip() const {
+    Duration way = Duration::max() / 2;
+    for (const LinkPlan& link : plan_.links) way = std::min(way, link.faults.delay);
+    for (const AssocPlan& assoc : plan_.assocs) {
+      if (assoc.client == assoc.server) return Duration{};
+    }
+    return plan_.links.empty() ? Duration{} : 2 * way;
+  }
+
   // See path_watch.h: R is the longest round trip, with all that either end may wait.
   void promise_failover() {
     Duration way{};
@@ -140,9 +152,10 @@ class Run {
     for (HostIndex i = 0; i < plan_.host_count(); ++i) {
       const Profile& profile = plan_.hosts[i].profile;
       if (!leaves_at_once(profile)) continue;
-      simulator_.paths().set_promise(
-          i, {std::max({profile.rto_initial, profile.rto_min, 5 * round_trip}),
-              profile.primary_return_heartbeats});
+      Duration rto = std::max({profile.rto_initial, profile.rto_min, 5 * round_trip});
+      // A loss probe puts T3 off once, by less than an RTO.
+      if (profile.loss_recovery == LossRecovery::kEarly) rto += rto / 2;
+      simulator_.paths().set_promise(i, {rto, profile.primary_return_heartbeats});
     }
   }
   // The first error makes a path inactive, or potentially failed.

@@ -188,12 +188,14 @@ requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) std::string literal_
 }
 template <typename T>
 requires std::is_enum_v<T> std::string literal_of(T value) {
-  const char* const name = std::is_same_v<T, Spread>         ? "Spread"
-                           : std::is_same_v<T, Pattern>      ? "Pattern"
-                           : std::is_same_v<T, AddressCheck> ? "AddressCheck"
-                           : std::is_same_v<T, Ending>       ? "Ending"
-                           : std::is_same_v<T, Incident>     ? "Incident"
-                                                             : "Reason";
+  const char* const name = std::is_same_v<T, Spread>          ? "Spread"
+                           : std::is_same_v<T, Pattern>       ? "Pattern"
+                           : std::is_same_v<T, AddressCheck>  ? "AddressCheck"
+                           : std::is_same_v<T, LossRecovery>  ? "LossRecovery"
+                           : std::is_same_v<T, PmtuDiscovery> ? "PmtuDiscovery"
+                           : std::is_same_v<T, Ending>        ? "Ending"
+                           : std::is_same_v<T, Incident>      ? "Incident"
+                                                              : "Reason";
   return std::string(name) + "{" + std::to_string(static_cast<int>(value)) + "}";
 }
 template <HasFields T>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The default campaign, which is what simrun runs without options: seeds that once failed, then
-// 23,000 others spread over the scenarios (2,300 under sanitizers), each of which must end as its
+// 23,000 others spread over the scenarios (2,500 under sanitizers), each of which must end as its
 // plan expects; and the proof that a seed gives the same bytes every time.
 #include <gtest/gtest.h>
 

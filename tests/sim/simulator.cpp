@@ -86,6 +86,9 @@ std::string describe_event(HostIndex host, const Event& event) {
     case EventKind::kAdaptation:
       out += " adaptation " + std::to_string(event.context);
       break;
+    case EventKind::kMessageBroken:
+      out += " breaks a message off";
+      break;
   }
   if (event.reason != Reason::kNone) out += reason_name(event.reason);
   return out;

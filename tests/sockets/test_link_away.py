@@ -52,6 +52,7 @@ def survive(server_place, servers, client_place, own):
         programs.ended(client, 40)
     answers = book.begin(client, 'Answer: message')
     cases.check_equal(client.lines[-1], f'Answer: message {len(answers) - 1}', 'the last line')
+    server.expect(f'Message: message {len(answers) - 1}')
     cases.check_equal(book.begin(server, 'Message'),
                       [f'Message: message {i}' for i in range(len(answers))], 'server')
     server.end()

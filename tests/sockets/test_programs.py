@@ -9,14 +9,14 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from socketlib import book, lksctp, programs, sides, telecom
+from socketlib import book, erlang, lksctp, programs, sides, telecom
 from socketlib.sides import cases, netns, uml
 from lib.cable import Cable
 from lib.capture_check import judged
 from lib.daemon import Daemon, af_packet_port
 
 OURS, KERNEL = '10.9.0.1', '10.9.0.2'
-PROGRAMS = [*programs.ALL, *book.ALL, *lksctp.ALL, *telecom.ALL]
+PROGRAMS = [*programs.ALL, *book.ALL, *lksctp.ALL, *telecom.ALL, *erlang.ALL]
 
 
 class Setting:
@@ -70,7 +70,11 @@ def setup(t):
     Setting.cable = Cable(middle, 'near0', 'far0', tick=0.1, tcp=True)
     kernel = uml.Uml(middle, 'far0', [KERNEL + '/24'], t.folder)
     Setting.kernel = Booted(kernel)
-    kernel.run(['sh', '-c', 'echo 10 >/proc/sys/net/sctp/sack_timeout'])
+    # A buffer for each association: where those of a socket share one, that of a message which is read
+    # in parts waits for room that others' data have, and these for the end of that message.
+    status, _ = kernel.run(['sh', '-ec', 'cd /proc/sys/net/sctp; echo 10 >sack_timeout; '
+                                         'echo 1 >rcvbuf_policy'])
+    cases.check_equal(status, 0, 'status of what sets the kernel up')
     if not sides.no_preload():
         daemon = Daemon(near, t.folder, [af_packet_port('v0', [OURS + '/24'])], sides.CHANGES)
         Setting.ours = Preloaded(near, daemon, t.folder)
@@ -115,4 +119,4 @@ def make_cases():
 
 
 if __name__ == '__main__':
-    cases.main(__doc__, make_cases(), needs=uml.missing, setup=setup, timeout=90)
+    cases.main(__doc__, make_cases(), needs=uml.missing, setup=setup, timeout=120)

@@ -8,7 +8,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from socketlib import compare, scripts, sides, walks
+from socketlib import compare, judge, scripts, sides, walks
 from socketlib.sides import cases
 from lib import processes
 
@@ -81,6 +81,38 @@ def case_missing_and_additional_lines(_):
         cases.check_equal(len(compare.compare('set', {'one': KERNEL}, {'one': ours}, [])), 1, ours)
 
 
+def case_what_must_have_been_before(_):
+    ours = [*KERNEL[:1], '0 send s=s -> -1 ENOTCONN', *KERNEL[2:]]
+    for after, expected in (('socket as=s', 0), ('recv', 1)):
+        found = compare.compare('set', {'one': KERNEL}, {'one': ours}, [compare.Known(**ENTRY, after=after)])
+        cases.check_equal(len(found), expected, after)
+
+
+def case_addresses_that_sources_explain(_):
+    several = ['0 bind s=s to=127.0.0.3:A -> 0', '0 bindx s=s to=127.0.0.2:A -> 0']
+    first = [*several, '0 bindx s=s to=127.0.0.1:A -> 0']
+    every = ['0 bind s=s to=0.0.0.0:A -> 0']
+    begun = ['0 socket as=c -> ok ; c=-', '0 connect s=c to=127.0.0.2:A -> 0 ; s=I c=O']
+    other = '0 bindx s=t to=127.0.0.1:A -> 0'
+    refused = ['0 bindx s=s to=127.0.0.1:A -> -1 EINVAL']
+    known = [compare.Known('set/one', 'because', 'getsockname', besides=r' \d\S*(?=:)', source=True)]
+    for before, kernel, ours, explained in (
+            ([*several, *begun], '127.0.0.3:A', '127.0.0.2:A', True),
+            ([*first, *begun], '127.0.0.1:A', '127.0.0.2:A', True),
+            ([*every, *begun], '127.0.0.1:A', '0.0.0.0:A', True),
+            ([*several, other, *begun], '127.0.0.3:A', '127.0.0.2:A', True),
+            ([*several, other, *begun], '127.0.0.1:A', '127.0.0.4:A', False),
+            ([*first, *begun], '127.0.0.3:A', '127.0.0.2:A', False),     # not what it would prefer
+            ([*several, *refused, *begun], '127.0.0.1:A', '127.0.0.2:A', False),
+            ([*several, *begun], '127.0.0.3:A', '127.0.0.1:A', False),   # bound to no such address
+            (several, '127.0.0.3:A', '127.0.0.2:A', False),              # has no association
+            ([*several, *begun], '127.0.0.3:A', '127.0.0.2:B', False),
+            (begun, '127.0.0.1:A', '127.0.0.2:A', False)):
+        theirs, own = ([*before, f'0 getsockname s=s -> 0 {name}:16'] for name in (kernel, ours))
+        found = compare.compare('set', {'one': theirs}, {'one': own}, known)
+        cases.check_equal(not found, explained, f'{before}: {kernel}, {ours}')
+
+
 def case_list_is_well_formed(_):
     compare.load(HERE / 'differences.toml')
 
@@ -89,6 +121,47 @@ def case_walks_repeat(_):
     cases.check_equal(walks.walk(7), walks.walk(7), 'the same seed')
     if walks.walk(7)[1] == walks.walk(8)[1]:
         raise AssertionError('two seeds, one walk')
+
+
+def case_walks_go_where_they_should(_):
+    some = [walks.walk(seed)[1] for seed in range(1, 201)]
+    many = sum(any('type=seqpacket' in step for step in steps) for steps in some)
+    cases.check_equal(90 <= many <= 110, True, f'{many} of 200 walks have one-to-many sockets')
+    text = '\n'.join(step for steps in some for step in steps)
+    for wanted in ('bindx', 'connectx', '127.0.0.3', 'fork', 'exec', '=wild', 'peeloff', 'collect', 'assocs',
+                   'AUTOCLOSE', 'init.ostreams', 'sctp_sendv', 'sndinfo.flags=512', 'sndinfo.flags=64',
+                   'assoc=@s1/s2', 'assoc=2', 'opt=EVENT type'):
+        if wanted not in text:
+            raise AssertionError(f'no {wanted} in 200 walks')
+
+
+def case_what_is_not_compared_of_walks(_):
+    up, end, data = ('(20 ASSOC_CHANGE{flags=0 state=%d out=0 assoc=%s} MORE)' % (0, 'a1'),
+                     '(20 ASSOC_CHANGE{flags=0 state=3 out=0 assoc=a1} MORE)', '(1 "x" SNDRCV{tsn=t1 assoc=a1})')
+    anew = up.replace('a1', 'a2')
+    def line(*some):
+        return judge.comparable([f'0 collect s=m -> [ {" ".join(some)} ] then EAGAIN'])
+    cases.check_equal(line(up, data, end, anew), line(up, anew, data, end), 'one association after the other')
+    lost = '(20 ASSOC_CHANGE{flags=0 state=4 out=0 assoc=0} MORE)'
+    cases.check_equal(line(up, lost, data), line(up, data, lost), 'one association, and one that was refused')
+    cases.check_equal(line(up, data, end) == line(up, end, data), False, 'the order of one association')
+    cases.check_equal(line(data, end, lost), line(data, lost, end), 'one that ends, and one that was refused')
+    cases.check_equal(line(data, end, anew), line(data, anew, end), 'one that ends, and the next one')
+    cases.check_equal(line(data, end, anew) == line(end, data, anew), False, 'the order of each of two')
+    cut, whole = ('(%d ASSOC_CHANGE{flags=0 length=%d state=1 assoc=a2}+"%s"..%d#ab MORE)' % some
+                  for some in ((536, 536, 'x', 516), (1024, 1024, 'y', 1004)))
+    theirs, ours = (re.findall(r'state=\d', line(*some)[0]) for some in ((whole, up), (up, cut)))
+    cases.check_equal(theirs, ours, 'the place of an abort with a reason')
+    bare = '(1 "x" 127.0.0.1:A:16) (1 "y" 127.0.0.1:A:16)', '(1 "y" 127.0.0.1:A:16) (1 "x" 127.0.0.1:A:16)'
+    anonymous = [[f'0 {call} s=m -> 0', f'0 collect s=m -> [ {some} ] then EAGAIN'] for some in bare
+                 for call in ('listen', 'shutdown')]
+    one, ended_one, other, ended_other = map(judge.comparable, anonymous)
+    cases.check_equal((one == other, ended_one == ended_other), (False, True), 'messages that name no association')
+    groups = '[ %s ]  [ (1 "y" 127.0.0.1:B:16) ]' % data, '[ (1 "y" 127.0.0.2:B:16) ]  [ %s ]' % data
+    theirs, ours = (judge.comparable([f'0 collect s=m -> {some} then EAGAIN']) for some in groups)
+    cases.check_equal(theirs, [each.replace('127.0.0.2', '127.0.0.1') for each in ours], 'the order of peers')
+    refused = '0 recvmsg s=m -> 20 ASSOC_CHANGE{flags=0 state=4 out=0 assoc=%s}'
+    cases.check_equal(judge.comparable([refused % 'a3']), judge.comparable([refused % '0']), 'refused')
 
 
 def case_shrinks_to_what_matters(_):
@@ -150,7 +223,7 @@ def case_docs_name_every_option(_):
 if __name__ == '__main__':
     cases.main(__doc__, [
         case_same_lines_are_no_difference, case_first_difference_of_a_script,
-        case_known_difference_is_passed_over, case_listed_and_gone,
-        case_missing_and_additional_lines, case_list_is_well_formed, case_walks_repeat,
-        case_shrinks_to_what_matters, case_golden_lines_belong_to_the_scripts,
+        case_known_difference_is_passed_over, case_what_follows_from_a_known_difference, case_listed_and_gone,
+        case_missing_and_additional_lines, case_addresses_that_sources_explain, case_list_is_well_formed, case_walks_repeat,
+        case_walks_go_where_they_should, case_what_is_not_compared_of_walks, case_shrinks_to_what_matters, case_golden_lines_belong_to_the_scripts,
         case_driver_runs_tcp, case_docs_name_every_option])

@@ -4,48 +4,20 @@
 Trunkline with the kernel. More of them by hand: tests/sockets/walk.py --seed 1 --count 2000."""
 import pathlib
 import sys
-import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from socketlib import compare, sides, walks
+from socketlib import compare, judge, sides, walks
 from socketlib.sides import cases, uml
 
 ALONE = 40
-OURS = 120
+OURS = 200
 
 
-def at_once(*jobs):
-    """The results of functions that run side by side; the first error."""
-    results = [None] * len(jobs)
-
-    def go(index):
-        try:
-            results[index] = jobs[index]()
-        except Exception as error:
-            results[index] = error
-    threads = [threading.Thread(target=go, args=(index,)) for index in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-    return results
-
-
-def judge(t, first, second, some, known):
-    """What differs gets more time, once."""
-    theirs, ours = at_once(lambda: first.run(some, 600), lambda: second.run(some, 600))
-    found = compare.compare('walks', theirs, ours, known)
-    if found:
-        again = {each.script.partition('/')[2] for each in found}
-        slow = [walk for walk in some if walk[0] in again]
-        theirs, ours = at_once(lambda: first.run(slow, 600, patience=3),
-                               lambda: second.run(slow, 600, patience=3))
-        found = compare.compare('walks', theirs, ours, known)
+def judged(t, first, second, seeds, known):
+    found, lines = judge.judge(first, second, [walks.walk(seed) for seed in seeds], known)
     t.log('differences.txt').write_text('\n'.join(map(str, found)) + '\n')
+    print(f'  {len(lines)} walks, {judge.calls(lines)} calls')
     for each in found[:10]:
         print(each)
     if found:
@@ -54,7 +26,7 @@ def judge(t, first, second, some, known):
 
 def case_kernel_agrees_with_itself(t):
     first, second = sides.Kernel(t.log('first')), sides.Kernel(t.log('second'))
-    judge(t, first, second, [walks.walk(seed) for seed in range(1, ALONE + 1)], [])
+    judged(t, first, second, range(1, ALONE + 1), [])
     first.stop()
     second.stop()
 
@@ -64,7 +36,7 @@ def case_trunkline_agrees_with_the_kernel(t):
         raise cases.Skip(why)
     kernel, ours = sides.Kernel(t.log('kernel')), sides.Trunkline(t.log('ours'))
     known = compare.load(HERE / 'differences.toml')
-    judge(t, kernel, ours, [walks.walk(seed) for seed in range(1, OURS + 1)], known)
+    judged(t, kernel, ours, range(1, OURS + 1), known)
     ours.stop()
     kernel.stop()
 

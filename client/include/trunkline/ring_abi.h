@@ -325,7 +325,7 @@ enum tlr_completion_kind {
                    0: there is none, or no slot was free for it, and no slot is lent */
   TLR_RESTARTED = 10,    /* more: streams */
   TLR_PATH_CHANGED = 11, /* more: address, path_state */
-  TLR_REMOTE_ERROR = 12, /* cause */
+  TLR_REMOTE_ERROR = 12, /* cause; of sockets, slot and length as in LOST: what the cause says */
   TLR_SENDER_DRY = 13,
   TLR_OP_DONE = 14,         /* context */
   TLR_OP_FAILED = 15,       /* context, status */
@@ -333,7 +333,11 @@ enum tlr_completion_kind {
   TLR_RESTART_REFUSED = 17, /* more: address */
   TLR_DAEMON_ENDING = 18,   /* of no association; length: milliseconds until the daemon shuts down
                                those that still live */
-  TLR_ADAPTATION = 19       /* of sockets alone; context: what the peer's layer above says */
+  /* Of sockets alone, where text may take several RX slots, and that of LOST is all causes. */
+  TLR_ADAPTATION = 19,     /* context: what the peer's layer above says */
+  TLR_MESSAGE_BROKEN = 20, /* the rest of the message that was given in pieces never comes */
+  TLR_NO_AUTH = 21,        /* the peer knows no AUTH; behind ACCEPTED and CONNECTED */
+  TLR_MESSAGE_FROM = 22    /* as MESSAGE; more: address, another one than the socket's peer has */
 };
 
 /* Why an operation was refused. */
@@ -397,8 +401,14 @@ enum tlr_message_flag {
                         * TLR_RESTARTED and the association's end are the end of it, too */
 };
 
+/* Of sockets: TLR_MESSAGE or TLR_MESSAGE_FROM. */
+static inline int tlr_is_message(uint8_t kind) {
+  return kind == TLR_MESSAGE || kind == TLR_MESSAGE_FROM;
+}
+
 enum tlr_failed_flag {
-  TLR_FAILED_STARTED = 1 /* some of the message was sent, and the peer may have all of it */
+  TLR_FAILED_STARTED = 1, /* some of the message was sent, and the peer may have all of it */
+  TLR_FAILED_UNORDERED = 2
 };
 
 enum tlr_path_flag {
@@ -467,7 +477,8 @@ TLR_STATIC_ASSERT(sizeof(tlr_completion_more) == 32, "more of a completion");
 
 static inline int tlr_has_more(uint8_t kind) {
   return kind == TLR_ACCEPTED || kind == TLR_CONNECTED || kind == TLR_RESTARTED ||
-         kind == TLR_PATH_CHANGED || kind == TLR_PRIMARY_CHANGED || kind == TLR_RESTART_REFUSED;
+         kind == TLR_PATH_CHANGED || kind == TLR_PRIMARY_CHANGED || kind == TLR_RESTART_REFUSED ||
+         kind == TLR_MESSAGE_FROM;
 }
 
 /* TLR_SENDS_DONE: the first slots of messages of which the peer has every byte; the slots of

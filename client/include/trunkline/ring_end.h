@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "trunkline/ring_abi.h"
 
@@ -38,11 +39,18 @@ inline void store_seq_cst(uint32_t& word, uint32_t value) {
 template <typename T>
 inline T copy_once(const void* shared) {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % 8 == 0);
-  uint64_t words[sizeof(T) / 8];
-  const auto* from = static_cast<const uint64_t*>(shared);
-  for (size_t i = 0; i < sizeof(T) / 8; ++i) words[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
   T out;
-  std::memcpy(&out, words, sizeof(T));
+  const auto* from = static_cast<const uint64_t*>(shared);
+  auto* to = reinterpret_cast<uint8_t*>(&out);
+  const auto copy_word = [&](size_t at) {
+    const uint64_t word = __atomic_load_n(&from[at], __ATOMIC_RELAXED);
+    std::memcpy(to + at * 8, &word, 8);
+  };
+  // No loop, of which the compiler would make one.
+  [&]<size_t... At>(std::index_sequence<At...>) {
+    (copy_word(At), ...);
+  }
+  (std::make_index_sequence<sizeof(T) / 8>{});
   return out;
 }
 

@@ -147,9 +147,9 @@ typedef struct tls_page {
 
   /* Daemon and holders, by atomic read-modify-write. */
   TLR_ALIGNED(64) uint32_t tokens; /* sent and not yet taken back */
-  uint32_t edge;                   /* 1: somebody waits for edges (EPOLLET): a token a burst */
-  uint32_t full;                   /* 1: a sender put the ballast in; the worker takes it out */
-  uint32_t copied;                 /* 1: the handle was duplicated, inherited or passed on */
+  uint32_t edge;    /* 1: somebody waits for edges (EPOLLET) or signals: a token a burst */
+  uint32_t full;    /* 1: a sender put the ballast in; the worker takes it out */
+  uint32_t copied;  /* 1: the handle was duplicated, inherited or passed on */
   uint32_t waiting; /* readers that wait, or are about to; more if some were killed meanwhile. Of a
                        member: who waits for the end of CONNECTING, by a futex that `state` is */
   uint32_t queued;  /* of a member: 1: an entry of a ready ring names it */
@@ -282,7 +282,8 @@ enum tls_request_kind {
   TLS_CONNECT = 7,     /* a: 1: all of the body is addresses, as of sctp_connectx(); 0: only the
                              first need be; b: 1: a struct sctp_initmsg precedes them, of this
                              association alone; body: addresses -> 0: begun, see `state`; value: the
-                          association's id */
+                             association's id; ERESTART: it would be, and is once `error` of an attempt
+                             that failed has been taken */
   TLS_GET_OPTION = 8,  /* a: level, b: name; length: room; body: what lies there -> body, value:
                              its length */
   TLS_SET_OPTION = 9,  /* a: level, b: name; body */
@@ -291,7 +292,8 @@ enum tls_request_kind {
                              the handle is closed afterwards */
   TLS_DISCONNECT = 12, /* connect() with AF_UNSPEC */
   TLS_MEMBER = 13,     /* of a front: an association's; body: tls_member_query, then addresses ->
-                            descriptor: its memory; value: the association's id. a: enum tls_begin */
+                            descriptor: its memory; value: the association's id; body: a byte if
+                            it was begun just now. a: enum tls_begin */
   TLS_PEEL_OFF = 14    /* of a front; a: id -> descriptors: handle, memory */
 };
 
@@ -306,7 +308,8 @@ typedef struct tls_member_query {
   uint32_t index;   /* of the member's socket; TLS_NO_FRONT: not by that; else addresses follow */
   uint16_t init[4]; /* struct sctp_initmsg of SCTP_INIT, for the association that begins */
   uint32_t has_init;
-  uint32_t reserved;
+  uint16_t stream; /* of what it is begun for: with fewer streams there is no association */
+  uint16_t reserved;
 } tls_member_query;
 TLR_STATIC_ASSERT(sizeof(tls_member_query) == 24, "member query");
 

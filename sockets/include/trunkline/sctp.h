@@ -70,6 +70,8 @@ ssize_t tlsctp_sendmsg(int fd, const struct msghdr* message, int flags);
 int tlsctp_sendmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags);
 ssize_t tlsctp_write(int fd, const void* data, size_t size);
 ssize_t tlsctp_writev(int fd, const struct iovec* parts, int count);
+/* RWF_NOWAIT: as MSG_DONTWAIT. ESPIPE: another offset than -1. */
+ssize_t tlsctp_pwritev2(int fd, const struct iovec* parts, int count, off_t offset, int flags);
 
 /* The next message or notification (MSG_NOTIFICATION), or what fits of it: the rest is read next,
  * and the last part has MSG_EOR. 0: the peer has shut the association down. */
@@ -81,6 +83,7 @@ int tlsctp_recvmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags,
                     struct timespec* limit);
 ssize_t tlsctp_read(int fd, void* data, size_t size);
 ssize_t tlsctp_readv(int fd, const struct iovec* parts, int count);
+ssize_t tlsctp_preadv2(int fd, const struct iovec* parts, int count, off_t offset, int flags);
 
 /* The last close() of a socket whose messages were all read shuts its association down; it is
  * aborted if some were not, or SO_LINGER says so. */

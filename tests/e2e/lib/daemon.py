@@ -50,9 +50,11 @@ def memif_port(path, role, addresses, name='port0', **more):
 
 
 class Daemon:
-    """One trunklined. `changes` are merged into the configuration, key by key."""
+    """One trunklined. `changes` are merged into the configuration, key by key; `under` are words
+    before its command, of a program that becomes it."""
 
-    def __init__(self, namespace, log_folder, ports, changes=None, label='daemon', wait=True):
+    def __init__(self, namespace, log_folder, ports, changes=None, label='daemon', wait=True,
+                 under=()):
         global _count
         _count += 1
         self.prefix = f'trunkline-test-{os.getpid()}-{_count}'
@@ -66,7 +68,7 @@ class Daemon:
         self.config.parent.mkdir(parents=True, exist_ok=True)
         self.config.write_text(json.dumps(self._configuration(ports, changes or {}), indent=1))
         self._namespace = namespace
-        self.process = namespace.start([cases.program('dpdk_app/trunklined'), self.config],
+        self.process = namespace.start([*under, cases.program('dpdk_app/trunklined'), self.config],
                                        pathlib.Path(log_folder) / f'{label}.log')
         processes.on_end(self._remove_runtime_folder)
         if wait:
@@ -113,6 +115,13 @@ class Daemon:
         """A crash, as its clients and peers see it."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(5)
+
+    def freeze(self):
+        """SIGSTOP, and until every thread has stopped."""
+        self.process.send_signal(signal.SIGSTOP)
+        threads = pathlib.Path(f'/proc/{self.process.pid}/task')
+        cases.until(lambda: all(path.read_text().rsplit(')', 1)[1].split()[0] == 'T'
+                                for path in threads.glob('*/stat')), 'standstill')
 
     def stop(self, timeout=15):
         """SIGTERM; it must end with status 0 and leave no socket, no runtime folder."""

@@ -3,10 +3,9 @@
 // blocks is reported as blocking and ends later, in the answer to a "?".
 //
 //   to the agent              from the agent, each answer closed by a line "."
-//   0 send s=c len=5          r RESULT, or b ID (it blocks)
+//   0 send s=c len=5          r RESULT, or b ID (it blocks), and what "?" tells
 //   ?                         m NAME=MASK ..., e ID RESULT for each call that ended meanwhile
 //   !                         the same, for the last time in this step
-#define _GNU_SOURCE
 #include "agent.h"
 
 #include <errno.h>
@@ -23,13 +22,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { kTableSize = 64, kThreads = 12, kName = 16, kPatience = 10000 };
+enum { kTableSize = 64, kThreads = 12, kName = 16 };
 enum Watch { kSelect, kEpoll, kEdge, kOneShot, kWatches };
 static const char* const kWatchNames[] = {"select", "epoll", "edge", "oneshot"};
 
 struct Entry {
   char name[kName];
   int fd;
+  bool socket;              // its masks are told
   unsigned seen[kWatches];  // events since the last answer
 };
 
@@ -104,6 +104,8 @@ void table_add(const char* name, int fd) {
     memset(entry, 0, sizeof(*entry));
     snprintf(entry->name, sizeof(entry->name), "%s", name);
     entry->fd = fd;
+    struct stat status;
+    entry->socket = fstat(fd, &status) != 0 || S_ISSOCK(status.st_mode);
     watch_one(fd, true);
   }
   pthread_mutex_unlock(&lock);
@@ -141,6 +143,15 @@ static void on_broken_pipe(int number) {
   broken_pipe = 1;
 }
 
+static void run(const struct Step* step, struct Out* out) {
+  out_clear(out);
+  broken_pipe = 0;
+  if (!call_run(step, out)) {
+    outf(out, "no such call");
+  }
+  outf(out, "%s", broken_pipe != 0 ? " SIGPIPE" : "");
+}
+
 static void* worker(void* argument) {
   struct Task* task = argument;
   pthread_mutex_lock(&lock);
@@ -149,12 +160,7 @@ static void* worker(void* argument) {
       pthread_cond_wait(&news, &lock);
     }
     pthread_mutex_unlock(&lock);
-    out_clear(&task->out);
-    broken_pipe = 0;
-    if (!call_run(&task->step, &task->out)) {
-      outf(&task->out, "no such call");
-    }
-    outf(&task->out, "%s", broken_pipe != 0 ? " SIGPIPE" : "");
+    run(&task->step, &task->out);
     pthread_mutex_lock(&lock);
     task->state = kDone;
     pthread_cond_broadcast(&news);
@@ -171,7 +177,7 @@ static struct timespec after(long ms) {
   return at;
 }
 
-// Everything else ends by itself, however slow the machine is.
+// Everything else ends by itself, however slow the machine is, and needs no thread of its own.
 static bool may_block(const struct Step* step) {
   static const char* const kCalls[] = {"connect",  "accept", "connectx",   "close",
                                        "shutdown", "poll",   "epoll_wait", "dup2"};
@@ -199,6 +205,11 @@ static void start(const char* line) {
     fprintf(answers, "r not understood\n");
     return;
   }
+  if (!may_block(&task->step)) {
+    run(&task->step, &task->out);
+    fprintf(answers, "r %s\n", task->out.text);
+    return;
+  }
   snprintf(task->id, sizeof(task->id), "%s", step_text(&task->step, "id", ""));
   if (task->id[0] == '\0') {
     snprintf(task->id, sizeof(task->id), "b%d", ++count);
@@ -209,7 +220,7 @@ static void start(const char* line) {
     task->started = pthread_create(&task->thread, NULL, worker, task) == 0;
   }
   pthread_cond_broadcast(&news);
-  const struct timespec end = after(may_block(&task->step) ? block_ms : kPatience);
+  const struct timespec end = after(block_ms);
   while (task->state != kDone && pthread_cond_timedwait(&news, &lock, &end) != ETIMEDOUT) {
   }
   if (task->state == kDone) {
@@ -232,14 +243,11 @@ static void tell_ended(void) {
   }
 }
 
-static void tell_poll(const struct Entry* entry) {
-  struct pollfd one = {.fd = entry->fd, .events = POLLIN | POLLPRI | POLLOUT | POLLRDHUP};
+static void tell_poll(const struct Entry* entry, long events) {
   struct Out out;
   out_clear(&out);
-  if (poll(&one, 1, 0) > 0) {
-    for (const struct Name* bit = kPollBits; bit->name != NULL; bit++) {
-      outf(&out, "%s", (one.revents & bit->value) != 0 ? bit->name : "");
-    }
+  for (const struct Name* bit = kPollBits; bit->name != NULL; bit++) {
+    outf(&out, "%s", (events & bit->value) != 0 ? bit->name : "");
   }
   fprintf(answers, " %s=%s", entry->name, out.size == 0 ? "-" : out.text);
 }
@@ -292,12 +300,16 @@ static void tell_masks(bool last) {
   pthread_mutex_lock(&lock);
   tell_ended();
   fprintf(answers, "m");
+  struct pollfd all[kTableSize];
   for (int i = 0; i < entries; i++) {
-    struct stat status;
-    if (fstat(table[i].fd, &status) == 0 && !S_ISSOCK(status.st_mode)) {
+    all[i] = (struct pollfd){.fd = table[i].fd, .events = POLLIN | POLLPRI | POLLOUT | POLLRDHUP};
+  }
+  poll(all, (nfds_t)entries, 0);  // one call for all: here each costs
+  for (int i = 0; i < entries; i++) {
+    if (!table[i].socket) {
       continue;
     }
-    tell_poll(&table[i]);
+    tell_poll(&table[i], all[i].revents);
     if ((watch & 1u << kSelect) != 0) {
       tell_select(&table[i]);
     }
@@ -442,6 +454,7 @@ static void resume(int argc, char** argv) {
     }
   }
   fprintf(answers, "\n");
+  tell_masks(false);
   end_answer();
 }
 
@@ -467,6 +480,7 @@ int agent_main(int argc, char** argv) {
       if (!own_call(line)) {
         start(line);
       }
+      tell_masks(false);
     }
     end_answer();
   }

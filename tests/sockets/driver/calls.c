@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The calls of a script, by name. Each takes what it needs from the step and writes its result as
 // text: a number, or -1 and the name of errno, then what came back.
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/sctp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,6 +269,22 @@ static void call_poll(const struct Step* step, struct Out* out) {
   }
 }
 
+// Until there is something to be read, which "data", if given, is sent for: of what comes when a
+// timer ends, and never "blocks".
+static void call_await(const struct Step* step, struct Out* out) {
+  struct pollfd one = {.fd = descriptor(step, "s"), .events = POLLIN};
+  if (step_has(step, "data")) {
+    size_t size;
+    char* bytes = payload(step, &size);
+    const bool sent = send(one.fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size;
+    free(bytes);
+    if (!sent) {
+      outf(out, "not sent ");
+    }
+  }
+  result(out, poll(&one, 1, 9000));
+}
+
 static void call_epoll_create(const struct Step* step, struct Out* out) {
   const int wanted = lowest();
   new_descriptor(step, out, epoll_create1(0), wanted);
@@ -386,6 +402,56 @@ static void call_recvfd(const struct Step* step, struct Out* out) {
   new_descriptor(step, out, fd, wanted);
 }
 
+// What came by signals since it was told last; those of the descriptor `s` that say "readable".
+static struct {
+  volatile sig_atomic_t plain;  // SIGIO
+  volatile sig_atomic_t queued;
+  volatile sig_atomic_t fd;  // of the latter
+} io_signals = {.fd = -1};
+
+static void on_io(int number, siginfo_t* info, void* context) {
+  (void)context;
+  if (number == SIGIO) {
+    io_signals.plain = 1;
+  } else if (info->si_code == POLL_IN) {
+    io_signals.queued = 1;
+    io_signals.fd = info->si_fd;
+  }
+}
+
+// The descriptor's signals come to this process: SIGIO, or with queued=1 SIGRTMIN with what there
+// is to know. by=ioctl: asked for by FIOASYNC.
+static void call_sigio(const struct Step* step, struct Out* out) {
+  const int fd = descriptor(step, "s");
+  const bool queued = step_number(step, "queued", 0) != 0;
+  struct sigaction action = {.sa_sigaction = on_io, .sa_flags = SA_RESTART | SA_SIGINFO};
+  sigaction(queued ? SIGRTMIN : SIGIO, &action, NULL);
+  if (fcntl(fd, F_SETOWN, getpid()) != 0 || fcntl(fd, F_SETSIG, queued ? SIGRTMIN : 0) != 0) {
+    result(out, -1);
+    return;
+  }
+  int on = 1;
+  result(out, strcmp(step_text(step, "by", ""), "ioctl") == 0
+                  ? ioctl(fd, FIOASYNC, &on)
+                  : fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_ASYNC));
+}
+
+// Waits for one, up to "ms".
+static void call_signals(const struct Step* step, struct Out* out) {
+  for (long left = step_number(step, "ms", 5000); left > 0; left -= 2) {
+    if (io_signals.plain != 0 || io_signals.queued != 0) {
+      break;
+    }
+    usleep(2000);
+  }
+  const bool none = io_signals.plain == 0 && io_signals.queued == 0;
+  outf(out, "%s%s%s", none ? "none" : "", io_signals.plain != 0 ? "SIGIO" : "",
+       io_signals.queued == 0                   ? ""
+       : io_signals.fd == descriptor(step, "s") ? "readable"
+                                                : "readable, another");
+  io_signals.plain = io_signals.queued = 0;
+}
+
 static const struct {
   const char* name;
   void (*run)(const struct Step*, struct Out*);
@@ -401,6 +467,7 @@ static const struct {
     {"send", call_send},
     {"write", call_write},
     {"writev", call_writev},
+    {"pwritev2", call_pwritev2},
     {"sendto", call_sendto},
     {"sendmsg", call_sendmsg},
     {"sendmmsg", call_sendmmsg},
@@ -410,10 +477,12 @@ static const struct {
     {"recv", call_recv},
     {"read", call_read},
     {"readv", call_readv},
+    {"preadv2", call_preadv2},
     {"recvfrom", call_recvfrom},
     {"recvmsg", call_recvmsg},
     {"recvmmsg", call_recvmmsg},
     {"sctp_recvmsg", call_sctp_recvmsg},
+    {"collect", call_collect},
     {"sctp_recvv", call_sctp_recvv},
     {"opt_info", call_opt_info},
     {"shutdown", call_shutdown},
@@ -431,12 +500,15 @@ static const struct {
     {"peeloff", call_peeloff},
     {"assocs", call_assocs},
     {"poll", call_poll},
+    {"await", call_await},
     {"epoll_create", call_epoll_create},
     {"epoll_ctl", call_epoll_ctl},
     {"epoll_wait", call_epoll_wait},
     {"fill", call_fill},
     {"drain", call_drain},
     {"pause", call_pause},
+    {"sigio", call_sigio},
+    {"signals", call_signals},
     {"sendfd", call_sendfd},
     {"recvfd", call_recvfd},
 };

@@ -5,6 +5,7 @@
 #define TRUNKLINE_SOCKETS_CALLS_H
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "agent.h"
 #include "structs.h"
@@ -38,9 +39,23 @@ char* buffer(size_t size);
 int flags_of(const struct Step* step);
 void out_message_flags(struct Out* out, int flags);
 
+// What a recvmsg() reads into, as the step wants it, its bytes to be freed; and what it has read.
+enum { kMaxVectors = 8, kControl = 512 };
+struct Receiving {
+  struct msghdr head;
+  struct iovec vector[kMaxVectors + 1];
+  _Alignas(struct cmsghdr) char control[kControl];
+  struct sockaddr_storage address;
+  char* bytes;
+  size_t size;
+};
+void prepare_receive(const struct Step* step, struct Receiving* receiving);
+void out_message(struct Out* out, const struct Receiving* receiving, ssize_t got);
+
 void call_send(const struct Step* step, struct Out* out);
 void call_write(const struct Step* step, struct Out* out);
 void call_writev(const struct Step* step, struct Out* out);
+void call_pwritev2(const struct Step* step, struct Out* out);
 void call_sendto(const struct Step* step, struct Out* out);
 void call_sendmsg(const struct Step* step, struct Out* out);
 void call_sendmmsg(const struct Step* step, struct Out* out);
@@ -48,9 +63,11 @@ void call_sctp_sendmsg(const struct Step* step, struct Out* out);
 void call_recv(const struct Step* step, struct Out* out);
 void call_read(const struct Step* step, struct Out* out);
 void call_readv(const struct Step* step, struct Out* out);
+void call_preadv2(const struct Step* step, struct Out* out);
 void call_recvfrom(const struct Step* step, struct Out* out);
 void call_recvmsg(const struct Step* step, struct Out* out);
 void call_recvmmsg(const struct Step* step, struct Out* out);
+void call_collect(const struct Step* step, struct Out* out);
 void call_sctp_recvmsg(const struct Step* step, struct Out* out);
 
 void call_sctp_send(const struct Step* step, struct Out* out);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The calls that take and give lists of addresses, and those of one-to-many sockets' associations.
-#define _GNU_SOURCE
 #include <netinet/in.h>
 #include <netinet/sctp.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The calls that move messages: each form of send and receive, with control data right or spoiled.
-#define _GNU_SOURCE
 #include <netinet/in.h>
 #include <netinet/sctp.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 #include "calls.h"
 
-enum { kGuard = 64, kMaxVectors = 8, kControl = 512 };
+enum { kGuard = 64 };
 
 // The bytes to send: "data", or "len" of a pattern that tells where a byte belongs.
 char* payload(const struct Step* step, size_t* size) {
@@ -39,6 +39,32 @@ void out_message_flags(struct Out* out, int flags) {
   out_flags(out, kMessageFlags, flags);
 }
 
+// "dst=": an SCTP_DSTADDRV4 or SCTP_DSTADDRV6 for each of those addresses, in their order.
+static size_t add_destinations(const struct Step* step, char* at) {
+  char copy[256];
+  snprintf(copy, sizeof(copy), "%s", step_text(step, "dst", ""));
+  size_t used = 0;
+  char* save = NULL;
+  for (char* word = strtok_r(copy, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
+    struct sockaddr_storage address;
+    char name[80];
+    snprintf(name, sizeof(name), "%s:0", word);
+    address_parse(name, &address);
+    const bool is_v4 = address.ss_family == AF_INET;
+    const size_t size = is_v4 ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+    struct cmsghdr* header = (struct cmsghdr*)(void*)(at + used);
+    header->cmsg_level = IPPROTO_SCTP;
+    header->cmsg_type = is_v4 ? SCTP_DSTADDRV4 : SCTP_DSTADDRV6;
+    header->cmsg_len = (size_t)step_number(step, "cmsglen", (long)CMSG_LEN(size));
+    memcpy(CMSG_DATA(header),
+           (const char*)&address + (is_v4 ? offsetof(struct sockaddr_in, sin_addr)
+                                          : offsetof(struct sockaddr_in6, sin6_addr)),
+           size);
+    used += CMSG_SPACE(size);
+  }
+  return used;
+}
+
 // Control data of the groups that the step has; "ctllen" and "ctltype" spoil it.
 static void make_control(const struct Step* step, struct msghdr* message, char* room) {
   struct cmsghdr* at = (struct cmsghdr*)(void*)room;
@@ -62,6 +88,7 @@ static void make_control(const struct Step* step, struct msghdr* message, char* 
     used += CMSG_SPACE(layout->size);
     at = (struct cmsghdr*)(void*)(room + used);
   }
+  used += add_destinations(step, room + used);
   message->msg_controllen = (size_t)step_number(step, "ctllen", (long)used);
   message->msg_control = pointer(step, "ctlptr", used != 0 ? room : NULL);
 }
@@ -107,6 +134,24 @@ void call_writev(const struct Step* step, struct Out* out) {
   const size_t count = vectors(step, bytes, size, vector);
   result(out, writev(descriptor(step, "s"), pointer(step, "vecptr", vector),
                      (int)step_number(step, "count", (long)count)));
+  free(bytes);
+}
+
+// Flags of preadv2() and pwritev2(), "rwf"; their position is "at".
+static int rwf_of(const struct Step* step) {
+  static const struct Name kRwf[] = {{RWF_HIPRI, "HIPRI"},   {RWF_DSYNC, "DSYNC"},
+                                     {RWF_SYNC, "SYNC"},     {RWF_NOWAIT, "NOWAIT"},
+                                     {RWF_APPEND, "APPEND"}, {0, NULL}};
+  return (int)names_parse(kRwf, step_text(step, "rwf", ""));
+}
+
+void call_pwritev2(const struct Step* step, struct Out* out) {
+  size_t size;
+  char* bytes = payload(step, &size);
+  struct iovec vector[kMaxVectors + 1];
+  const size_t count = vectors(step, bytes, size, vector);
+  result(out, pwritev2(descriptor(step, "s"), vector, (int)step_number(step, "count", (long)count),
+                       step_number(step, "at", -1), rwf_of(step)));
   free(bytes);
 }
 
@@ -218,9 +263,12 @@ static void plain_receive(const struct Step* step, struct Out* out, int kind) {
   char* to = pointer(step, "ptr", bytes);
   struct iovec vector[kMaxVectors + 1];
   const size_t count = vectors(step, to, size, vector);
+  const int parts = (int)step_number(step, "count", (long)count);
   const ssize_t got = kind == 0   ? recv(fd, to, size, flags_of(step))
                       : kind == 1 ? read(fd, to, size)
-                                  : readv(fd, vector, (int)step_number(step, "count", (long)count));
+                      : kind == 2
+                          ? readv(fd, vector, parts)
+                          : preadv2(fd, vector, parts, step_number(step, "at", -1), rwf_of(step));
   if (result(out, got)) {
     received(out, bytes, size, got);
   }
@@ -235,6 +283,9 @@ void call_read(const struct Step* step, struct Out* out) {
 }
 void call_readv(const struct Step* step, struct Out* out) {
   plain_receive(step, out, 2);
+}
+void call_preadv2(const struct Step* step, struct Out* out) {
+  plain_receive(step, out, 3);
 }
 
 void call_recvfrom(const struct Step* step, struct Out* out) {
@@ -256,16 +307,7 @@ void call_recvfrom(const struct Step* step, struct Out* out) {
   free(bytes);
 }
 
-struct Receiving {
-  struct msghdr head;
-  struct iovec vector[kMaxVectors + 1];
-  _Alignas(struct cmsghdr) char control[kControl];
-  struct sockaddr_storage address;
-  char* bytes;
-  size_t size;
-};
-
-static void prepare_receive(const struct Step* step, struct Receiving* receiving) {
+void prepare_receive(const struct Step* step, struct Receiving* receiving) {
   memset(receiving, 0, sizeof(*receiving));
   receiving->size = (size_t)step_number(step, "len", 1000);
   receiving->bytes = buffer(receiving->size);
@@ -281,7 +323,7 @@ static void prepare_receive(const struct Step* step, struct Receiving* receiving
   head->msg_flags = 0;
 }
 
-static void out_message(struct Out* out, const struct Receiving* receiving, ssize_t got) {
+void out_message(struct Out* out, const struct Receiving* receiving, ssize_t got) {
   const struct msghdr* head = &receiving->head;
   if ((head->msg_flags & MSG_NOTIFICATION) != 0) {
     out_notification(out, receiving->bytes, (size_t)got);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The functions of libsctp that send and receive without control data, and sctp_opt_info().
-#define _GNU_SOURCE
 #include <netinet/in.h>
 #include <netinet/sctp.h>
 #include <stdint.h>

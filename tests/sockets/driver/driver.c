@@ -8,17 +8,17 @@
 //
 // Ports :A to :P are the script's own; --base is the number of the first script, so that drivers
 // that run at once use different ones.
-#define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,7 +68,13 @@ static int script_number;
 static unsigned watch;
 static struct Out ended;  // of calls that had blocked, as lines
 static struct Out raw;
-static char blocked[24];  // the call of this step, while it has not ended
+static char blocked[24];     // the call of this step, while it has not ended
+static bool answer_changed;  // the masks that came with its result are others
+static bool pipes_made, pipes_stale;
+
+// User-mode Linux takes a third of a millisecond for each system call, the time of day among them:
+// what comes at each step makes few.
+static const struct timeval kLook = {.tv_usec = 50000};  // between looks whether an agent has died
 
 static long now_ms(void) {
   struct timespec at;
@@ -82,10 +88,22 @@ static int first_port(void) {
 
 // ---- processes ----
 
+// Those of the script before are as good, unless an answer may be on its way in one.
 static void make_pipes(void) {
+  for (int i = 0; i < kProcesses && pipes_made; i++) {
+    processes[i].pid = 0;
+    processes[i].alive = false;
+    processes[i].size = 0;
+  }
+  if (pipes_made) {
+    return;
+  }
+  pipes_made = true;
   for (int i = 0; i < kProcesses; i++) {
     int command[2], answer[2];
-    if (pipe2(command, O_CLOEXEC) != 0 || pipe2(answer, O_CLOEXEC) != 0) {
+    if (pipe2(command, O_CLOEXEC) != 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, answer) != 0 ||
+        setsockopt(answer[0], SOL_SOCKET, SO_RCVTIMEO, &kLook, sizeof(kLook)) != 0) {
       perror("driver: pipe");
       exit(2);
     }
@@ -95,7 +113,11 @@ static void make_pipes(void) {
   }
 }
 
-static void close_pipes(void) {
+static void close_stale_pipes(void) {
+  if (!pipes_stale) {
+    return;
+  }
+  pipes_made = pipes_stale = false;
   for (int i = 0; i < kProcesses; i++) {
     close(ends[i][0]);
     fclose(processes[i].to);
@@ -113,15 +135,13 @@ static void become_agent(int number) {
   const int nothing = open("/dev/null", O_RDWR);
   dup2(nothing, 0);
   dup2(nothing, 1);
-  for (int fd = 3; fd < kFirstPipe; fd++) {
-    close(fd);
-  }
+  close_range(3, kFirstPipe - 1, 0);
   char words[3][16];
   snprintf(words[0], 16, "%d", number);
   snprintf(words[1], 16, "%u", watch);
   snprintf(words[2], 16, "%ld", block_ms);
-  execl("/proc/self/exe", "agent", words[0], words[1], words[2], "0", NULL);
-  _exit(127);
+  char* argv[] = {"agent", words[0], words[1], words[2], "0", NULL};
+  _exit(agent_main(5, argv));  // an exec would cost more than all its calls
 }
 
 static void start_process(int number) {
@@ -154,8 +174,8 @@ static void reap(void) {
 
 enum Line { kLine, kGone, kHung };
 
-static enum Line read_line(struct Process* process, char* line, size_t room, long patience) {
-  const long end = now_ms() + patience;
+static enum Line read_line(struct Process* process, char* line, size_t room) {
+  long end = 0;
   for (;;) {
     char* newline = memchr(process->pending, '\n', process->size);
     if (newline != NULL) {
@@ -167,15 +187,16 @@ static enum Line read_line(struct Process* process, char* line, size_t room, lon
       memmove(process->pending, newline + 1, process->size);
       return kLine;
     }
-    struct pollfd one = {.fd = process->from, .events = POLLIN};
-    if (poll(&one, 1, 50) > 0) {
-      const ssize_t got = read(process->from, process->pending + process->size,
-                               sizeof(process->pending) - process->size);
-      process->size += got > 0 ? (size_t)got : 0;
+    const ssize_t got = read(process->from, process->pending + process->size,
+                             sizeof(process->pending) - process->size);
+    if (got > 0) {
+      process->size += (size_t)got;
     } else if (died(process)) {
       return kGone;
-    } else if (now_ms() > end) {
+    } else if (end != 0 && now_ms() > end) {
       return kHung;
+    } else if (end == 0) {
+      end = now_ms() + kAnswerMs;
     }
   }
 }
@@ -337,6 +358,7 @@ static void lost(int number, const char* how) {
   outf(&ended, "  process %d %s\n", number, how);
   kill(process->pid, SIGKILL);
   process->alive = false;
+  pipes_stale = true;
   reap();
 }
 
@@ -348,7 +370,7 @@ static bool ask_masks(int number, const char* question) {
   fputs(question, process->to);
   fflush(process->to);
   for (;;) {
-    const enum Line read = read_line(process, line, sizeof(line), kAnswerMs);
+    const enum Line read = read_line(process, line, sizeof(line));
     if (read != kLine) {
       lost(number, read == kGone ? "died" : "hangs");
       return true;
@@ -365,29 +387,16 @@ static bool ask_masks(int number, const char* question) {
   }
 }
 
-static bool ask_all(const char* question) {
+// All processes but one that has just told.
+static bool ask_all(const char* question, int but) {
   bool changed = false;
-  for (int i = 0; i < mask_count; i++) {
+  for (int i = 0; i < mask_count && but < 0; i++) {
     masks[i].mentioned = false;
   }
   for (int i = 0; i < kProcesses; i++) {
-    changed |= processes[i].alive && ask_masks(i, question);
+    changed |= i != but && processes[i].alive && ask_masks(i, question);
   }
   return changed;
-}
-
-// Delivery is asynchronous: until nothing has changed for a while.
-static void settle(bool quick) {
-  const long end = now_ms() + 3000;
-  const bool changed = ask_all("?\n");
-  long quiet_since = now_ms();
-  while ((!quick || changed) && now_ms() < end && now_ms() - quiet_since < settle_ms) {
-    usleep(4000);
-    if (ask_all("?\n")) {
-      quiet_since = now_ms();
-    }
-  }
-  ask_all("!\n");
 }
 
 // Of an edge, only what was not there before the step, or came anew (something to read): a kernel
@@ -432,13 +441,26 @@ static void print_masks(void) {
 // What can change nothing that is seen later than its own end.
 static bool is_quick(const char* call) {
   static const char* const kQuick[] = {
-      "socket", "bind",      "setsockopt",   "getsockopt",   "getsockname", "getpeername",
-      "fcntl",  "dup",       "epoll_create", "epoll_ctl",    "epoll_wait",  "poll",
-      "ioctl",  "getpaddrs", "getladdrs",    "recv",         "recvmsg",     "recvfrom",
-      "read",   "readv",     "recvmmsg",     "sctp_recvmsg", "bindx",       "sendfd",
-      "recvfd", "socketpair"};
+      "socket", "bind",       "setsockopt",   "getsockopt",   "getsockname", "getpeername",
+      "fcntl",  "dup",        "epoll_create", "epoll_ctl",    "epoll_wait",  "poll",
+      "ioctl",  "getpaddrs",  "getladdrs",    "recv",         "recvmsg",     "recvfrom",
+      "read",   "readv",      "recvmmsg",     "sctp_recvmsg", "bindx",       "sendfd",
+      "recvfd", "socketpair", "collect",      "assocs"};
   for (size_t i = 0; i < sizeof(kQuick) / sizeof(kQuick[0]); i++) {
     if (strcmp(call, kQuick[i]) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// What it changes is seen at once.
+static bool is_still(const char* call) {
+  static const char* const kStill[] = {"socket",      "bind",        "setsockopt", "getsockopt",
+                                       "getsockname", "getpeername", "fcntl",      "dup",
+                                       "getpaddrs",   "getladdrs",   "assocs"};
+  for (size_t i = 0; i < sizeof(kStill) / sizeof(kStill[0]); i++) {
+    if (strcmp(call, kStill[i]) == 0) {
       return true;
     }
   }
@@ -449,11 +471,12 @@ static bool read_answer(int number) {
   struct Process* process = &processes[number];
   char line[16384];
   for (;;) {
-    const enum Line read = read_line(process, line, sizeof(line), kAnswerMs);
+    const enum Line read = read_line(process, line, sizeof(line));
     if (read != kLine) {
       outf(&raw, read == kGone ? "died" : "hangs");
       kill(process->pid, SIGKILL);
       process->alive = false;
+      pipes_stale = true;
       reap();
       return false;
     }
@@ -467,6 +490,11 @@ static bool read_answer(int number) {
       snprintf(blocked, sizeof(blocked), "%.16s", line + 2);
     } else if (line[0] == 'p') {
       process->pid = atoi(line + 2);
+    } else if (line[0] == 'm') {
+      answer_changed |= take_masks(number, line + 1);
+    } else if (line[0] == 'e') {
+      take_ended(line + 2);
+      answer_changed = true;
     }
   }
 }
@@ -501,6 +529,21 @@ static void do_call(const struct Step* step, const char* line) {
   }
 }
 
+// Delivery is asynchronous: until nothing has changed for a while.
+static void settle(const struct Step* step, int told) {
+  enum { kLongest = 3000 };
+  const bool waits = blocked[0] != '\0' || !is_quick(step->call);
+  bool changed = ask_all("?\n", told) || answer_changed || waits;
+  changed = changed && (waits || !is_still(step->call));
+  for (long waited = 0; changed && waited < kLongest; waited += settle_ms) {
+    usleep((useconds_t)settle_ms * 1000);
+    changed = ask_all("?\n", -1);
+  }
+  if ((watch & 1u << 3) != 0) {
+    ask_all("!\n", -1);  // one-shots are told at the end alone
+  }
+}
+
 static void do_step(const char* line) {
   struct Step step;
   if (!step_parse(&step, line)) {
@@ -510,6 +553,11 @@ static void do_step(const char* line) {
   struct Process* process = &processes[step.process];
   out_clear(&raw);
   blocked[0] = '\0';
+  answer_changed = false;
+  for (int i = 0; i < mask_count; i++) {
+    masks[i].mentioned = false;
+  }
+  int told = kProcesses;  // nobody
   if (!process->alive && strcmp(step.call, "kill") != 0 && process->pid == 0) {
     start_process(step.process);
   }
@@ -522,14 +570,14 @@ static void do_step(const char* line) {
     outf(&raw, "killed");
   } else {
     do_call(&step, line);
+    told = process->alive && strcmp(step.call, "fork") != 0 ? step.process : kProcesses;
   }
-  settle(is_quick(step.call) && blocked[0] == '\0');
+  settle(&step, told);
   struct Out result;
   out_clear(&result);
   out_normal(&result, raw.text);
   fprintf(output, "%s -> %s", line, result.text);
   print_masks();
-  fflush(output);
 }
 
 static void begin_script(const char* header) {
@@ -550,7 +598,7 @@ static void end_script(void) {
       kill(processes[i].pid, SIGKILL);
     }
   }
-  close_pipes();
+  close_stale_pipes();
   while (waitpid(-1, NULL, 0) > 0) {
   }
   script_number++;

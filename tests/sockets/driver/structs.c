@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#define _GNU_SOURCE
 #include "structs.h"
 
 #include <arpa/inet.h>
@@ -416,10 +415,6 @@ void out_notification(struct Out* out, const void* bytes, size_t size) {
   outf(out, "}");
   if (size > layout->size) {
     outf(out, "+");
-    if (head->sac_type == SCTP_ASSOC_CHANGE && head->sac_state != SCTP_COMM_UP) {
-      outf(out, "%zu", size - layout->size);
-      return;
-    }
     out_bytes(out, (const char*)bytes + layout->size, size - layout->size);
   }
 }

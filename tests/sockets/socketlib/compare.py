@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compares lines of two sides, script by script, and holds what differs against the list of known
+r"""Compares lines of two sides, script by script, and holds what differs against the list of known
 differences, ../differences.toml: an entry is
 
     [[difference]]
@@ -10,6 +10,8 @@ differences, ../differences.toml: an entry is
     reason = 'why, in a sentence'
     besides = ' c\.edge=\S+'       # if given: without what this matches, the lines must be the same
     sometimes = true                # if given: it need not be seen in each run
+    source = true                   # if given: addresses differ as sources.py says
+    after = 'listen s=\w+ -> 0'      # if given: one of the kernel's lines before must hold it
 
 The lines of a script are compared up to its first difference that is not known: what follows is
 mostly its consequence. `only = "epoll"` style refinements are not there on purpose: an entry says
@@ -20,6 +22,8 @@ import fnmatch
 import re
 
 import tomllib
+
+from . import sources
 
 
 @dataclasses.dataclass
@@ -32,13 +36,18 @@ class Known:
     besides: str = ''
     sometimes: bool = False
     ends: bool = False
+    source: bool = False
+    after: str = ''
     used: int = 0
 
-    def explains(self, script, kernel, ours):
+    def explains(self, script, kernel, ours, before=()):
+        """`before`: what the kernel said before that line."""
         return fnmatch.fnmatchcase(script, self.where) and \
             re.search(self.kernel, kernel) is not None and \
             re.search(self.ours, ours) is not None and \
-            (not self.besides or self.bare(kernel) == self.bare(ours))
+            (not self.after or any(re.search(self.after, line) for line in before)) and \
+            (not self.besides or self.bare(kernel) == self.bare(ours)) and \
+            (not self.source or sources.explained(before, kernel, ours))
 
     def bare(self, line):
         return re.sub(self.besides, '', line).rstrip(' ;')
@@ -70,7 +79,8 @@ def differences(script, kernel, ours, known):
         own = ours[number] if number < len(ours) else '(nothing)'
         if theirs == own:
             continue
-        entry = next((each for each in known if each.explains(script, theirs, own)), None)
+        before = kernel[:number]
+        entry = next((each for each in known if each.explains(script, theirs, own, before)), None)
         if entry is None:
             return [Difference(script, number + 1, theirs, own)]
         entry.used += 1

@@ -71,6 +71,35 @@ def sctp_test_many_addresses(t, server_place, client_place, address):
     sctp_test_addresses(t, server_place, client_place, address, style=ONE_TO_MANY)
 
 
+def sctp_test_mixed(t, server_place, client_place, address):
+    """Mixed mode: two sockets at each end, which listen, send and read, and an association of each with each of
+    the other end's. Neither end ends by itself. What the server tells goes into a file: it never rests, and the
+    console of user-mode Linux would not keep up."""
+    need('sctp_test')
+    ports = [new_port() for _ in range(4)]  # of each end's second socket: one more
+    near, far = (address, ports[0]), (client_address(server_place, client_place), ports[2])
+    log = t.log('server.txt')
+
+    def words(role, own, peer):
+        return ['sctp_test', role, '-H', own[0], '-P', own[1], '-h', peer[0], '-p', peer[1], '-L', 2, '-S', 2]
+
+    def told():
+        return log.read_text(errors='replace').splitlines() if log.exists() else []
+
+    server = shell(server_place, f'exec {" ".join(map(str, [*UNBUFFERED, *words("-l", near, far)]))} >{log} 2>&1')
+    cases.until(lambda: sum('listen(' in line for line in told()) == 2, 'both sockets listen')
+    client = client_place.start([*UNBUFFERED, *words('-s', far, near), '-M', STREAMS, '-x', 3, '-c', 4, '-o', 1])
+    cases.until(lambda: sum('has completed 30 msg' in line for line in client.lines) == 4, 'all is sent', 60)
+    sent = sum(sizes(client, r'sendmsg\(.*?\) +(\d+) bytes'))
+
+    def got():
+        return sum(int(found[1]) for found in (re.search(r'Data (\d+) bytes', line) for line in told()) if found)
+    cases.until(lambda: got() >= sent, 'all bytes', 60)
+    cases.check_equal(got(), sent, 'bytes')
+    client.end()
+    server.end()
+
+
 def darn(place, style, *words):
     """Its last line has no end of its own."""
     line = ' '.join(map(str, [*UNBUFFERED, 'sctp_darn', *style, *words]))
@@ -97,6 +126,82 @@ def sctp_darn(t, server_place, client_place, address, bind=(), to=None, style=('
 
 def sctp_darn_many(t, server_place, client_place, address):
     sctp_darn(t, server_place, client_place, address, style=ONE_TO_MANY)
+
+
+def interactive(t, place, style, *words, commands):
+    """A list of one word among the commands: it waits until the test has made that file."""
+    steps = '; '.join(f'until [ -e {t.log(step[0])} ]; do sleep 0.1; done' if isinstance(step, list)
+                      else f'echo {step}' for step in commands)
+    line = ' '.join(map(str, [*UNBUFFERED, 'sctp_darn', '-I', *style, *words]))
+    return shell(place, f'({steps}) | ({line}; status=$?; echo; exit $status)')
+
+
+def reader(place, style, *words):
+    """It asks for messages over and over. No input of it ends before it does."""
+    line = ' '.join(map(str, [*UNBUFFERED, 'sctp_darn', '-I', '-l', *style, *words]))
+    return shell(place, f'while echo rcv=0; do sleep 0.1; done | {line}')
+
+
+def sctp_darn_interactive(t, server_place, client_place, address, style=('-t',), client=('-n',),
+                          server=()):
+    """The client does not block: its first message sets the association up. Of one-to-many sockets the
+    tool waits for the notification of that, and the server is the one that does not block."""
+    need('sctp_darn')
+    port = new_port()
+    server = reader(server_place, (*style, *server), '-H', address, '-P', port)
+    server.expect('listening')
+    again = [] if style else ['stats', 'shutdown', 'snd=5', ['third']]
+    client = interactive(
+        t, client_place, (*style, *client), '-s', '-H', client_address(server_place, client_place),
+        '-P', new_port(), '-h', address, '-p', port,
+        commands=['nodelay', 'snd=100', ['first'], 'nodelay=1', 'nodelay', f'primary={address}',
+                  'primary', f'heartbeat={address}', 'snd=3000', ['second'], *again, 'abort'])
+    server.expect('DATA(100)')
+    t.log('first').touch()
+    server.expect('DATA(3000)')
+    t.log('second').touch()
+    if again:
+        server.expect('SHUTDOWN_COMP')
+        server.expect('DATA(5)')
+        client.expect('Ordered data chunks sent')
+        t.log('third').touch()
+    server.expect('reset by peer' if style else 'COMM_LOST')
+    cases.check_equal(client.wait(), 5 if again else 3000 % 256, 'status at the end of input')
+    told = [line.rpartition('> ')[2] for line in client.lines]
+    cases.check_equal([line for line in told if line.startswith('nodelay is') or line == address
+                       or 'rror' in line or line.startswith(('Invalid', 'Successfully'))],
+                      ['nodelay is 0.', 'nodelay is 1.', address,
+                       *(['Successfully SHUTDOWN the original association'] if again else []),
+                       'Successfully ABORT the original association'], 'what the client tells')
+    server.end()
+
+
+def sctp_darn_interactive_many(t, server_place, client_place, address):
+    sctp_darn_interactive(t, server_place, client_place, address, ONE_TO_MANY, (), ('-n',))
+
+
+def sctp_darn_poll(t, server_place, client_place, address, how=('--use-poll',)):
+    """Three one-to-many sockets that do not block, two of them with clients."""
+    need('sctp_darn')
+    ports = [new_port() for _ in range(3)]
+    server = server_place.start([*UNBUFFERED, 'sctp_darn', '-n', *how, '-i', len(ports), '-H', address,
+                                 '-P', ports[0]])
+    server.expect('listening')
+    clients = [darn(client_place, style, '-s', '-H', client_address(server_place, client_place), '-P',
+                    new_port(), '-h', address, '-p', port)
+               for style, port in ((ONE_TO_MANY, ports[1]), (('-t',), ports[2]))]
+    for client in clients:
+        client.expect('New connection, peer addresses')
+        cases.check_equal(client.wait(), 5, 'status at the end of input')
+    cases.until(lambda: sum('SHUTDOWN_COMP' in line and 'NOTIFICATION' in line
+                            for line in server.lines) == 2, 'both ends')
+    cases.check_equal(sorted(line for line in server.lines if line.startswith('DATA')),
+                      2 * ['DATA(5):  one.'] + 2 * ['DATA(5):  two.'], 'messages')
+    server.end()
+
+
+def sctp_darn_select(t, server_place, client_place, address):
+    sctp_darn_poll(t, server_place, client_place, address, how=())
 
 
 def sctp_status(t, server_place, client_place, address):
@@ -132,4 +237,6 @@ def sctp_darn_addresses(t, server_place, client_place, address):
 
 
 ALL = [sctp_test, sctp_test_random, sctp_test_addresses, sctp_test_many, sctp_test_many_addresses,
-       sctp_darn, sctp_darn_addresses, sctp_darn_many, sctp_status]
+       sctp_test_mixed,
+       sctp_darn, sctp_darn_addresses, sctp_darn_many, sctp_darn_interactive,
+       sctp_darn_interactive_many, sctp_darn_poll, sctp_darn_select, sctp_status]

@@ -213,5 +213,26 @@ def python_asyncio(t, server_place, client_place, address):
     ended(server)
 
 
+def prefork(t, server_place, client_place, address):
+    """Children that listen on one port, each for itself; one is killed while clients connect. The
+    kernel's listeners know only cookies of their own: there who is half connected waits in vain. Now
+    and then the kernel has one of those that are left for all (6.1), until that one ends, too."""
+    port, children = new_port(), 3
+    ours = bool(server_place.with_sctp_all)
+    threads, calls = (4, 30) if ours else (1, 80)
+    server = server_place.start([PYTHON, '-u', PROGRAMS / 'prefork.py', 'serve', address, port,
+                                 children])
+    cases.until(lambda: server.lines.count('listening') == children, 'children listen')
+    caller = client_place.start([PYTHON, '-u', PROGRAMS / 'prefork.py', 'call', address, port,
+                                 threads, calls])
+    ended(caller, 60)
+    cases.check_equal(caller.lines[:-1], [f'{threads} threads, 0 had no answer at last',
+                                          f'{children} children answered before'], 'caller')
+    left = [children - 1] if ours else range(1, children)
+    if caller.lines[-1] not in [f'{count} children answered after' for count in left]:
+        raise AssertionError(f'caller: {caller.lines[-1]}')
+    server.end()
+
+
 ALL = [book, ncat, ncat_talks_back, socat, socat_exec, socat_nofork, http, iperf, iperf_reverse,
-       iperf_parallel, python_socket, python_asyncio]
+       iperf_parallel, python_socket, python_asyncio, prefork]

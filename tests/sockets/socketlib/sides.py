@@ -12,6 +12,7 @@ from lib.daemon import Daemon, af_packet_port         # noqa: E402
 
 NOBODY = '10.9.0.77'  # who connects to it gets no answer
 ADDRESS = '10.9.0.2/24'  # of both sides: names of sockets look alike
+PEER = HERE / 'programs/peer_by_hand.py'
 SEPARATOR = '== '
 DRIVER = 'tests/sockets/socket_driver'
 PRELOAD = 'sockets/libtrunkline-preload.so'
@@ -72,6 +73,13 @@ class Side:
         return {name: lines.get(name, []) for name, _ in scripts}
 
 
+def start_peer(namespace, device, folder):
+    """10.9.0.78 and 10.9.0.79, made by hand: see there."""
+    peer = namespace.start([sys.executable, PEER, device], folder / f'peer-{device}.log')
+    peer.expect('ready')
+    return peer
+
+
 class Kernel(Side):
     """One boot. The kernel delays SACKs no longer than a tick, so that the lines are soon final."""
     settle_ms, block_ms = 40, 200
@@ -80,6 +88,7 @@ class Kernel(Side):
         super().__init__(folder)
         namespace = netns.Namespace('sockets')
         namespace.add_tap('t0')
+        self.peer = start_peer(namespace, 't0', self.folder)
         self.uml = uml.Uml(namespace, 't0', [ADDRESS], folder)
         self.uml.run(['sh', '-c', f'echo 10 >/proc/sys/net/sctp/sack_timeout; ip neigh add {NOBODY} '
                                   'lladdr 02:00:00:00:00:77 dev vec0'])
@@ -91,6 +100,7 @@ class Kernel(Side):
 
     def stop(self):
         self.uml.power_off()
+        self.peer.end()
 
 
 def no_preload():
@@ -99,7 +109,7 @@ def no_preload():
 
 
 def namespace_with_port(label):
-    """A namespace for a daemon whose port, v0, leads nowhere."""
+    """A namespace for a daemon whose port, v0, leads to nobody but who opens nowhere0."""
     namespace = netns.Namespace(label)
     namespace.ip('link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'nowhere0')
     for name in ('v0', 'nowhere0'):
@@ -109,13 +119,14 @@ def namespace_with_port(label):
 
 
 class Trunkline(Side):
-    """A daemon, whose sockets meet on loopback; its port leads nowhere."""
+    """A daemon, whose sockets meet on loopback; its port leads to the peer by hand alone."""
     settle_ms, block_ms = 60, 300
 
-    def __init__(self, folder, label='daemon', jobs=3):
+    def __init__(self, folder, label='daemon', jobs=8):
         super().__init__(folder)
         self.jobs = jobs
         self.namespace = namespace_with_port('ours')
+        self.peer = start_peer(self.namespace, 'nowhere0', self.folder)
         self.daemon = Daemon(self.namespace, folder, [af_packet_port('v0', [ADDRESS])], CHANGES,
                              label=label)
         self.started = 0
@@ -129,6 +140,7 @@ class Trunkline(Side):
 
     def stop(self):
         self.daemon.stop()
+        self.peer.end()
 
 
 # Timers as RFC 9260 and the kernel have them, but for SACKs that are soon sent.

@@ -88,6 +88,7 @@ class SaidTest : public LaneTest {
     event.reason = Reason::kReset;
     event.borrowed = true;
     event.borrowed_piece = shard.said(text);
+    event.cause = FakeShard::kUserAbort;
     shard.assocs.erase(id.slot);
     shard.push(std::move(event));
   }

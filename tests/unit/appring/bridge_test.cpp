@@ -307,6 +307,47 @@ TEST_F(BridgeTest, BurstTakesWhatFits) {
   EXPECT_EQ(count(poll(lane), TL_EVENT_MESSAGE), 32U);
 }
 
+TEST_F(BridgeTest, WhatIsNotAsTheOthersBreaksARunAndNothingElse) {
+  tl_lane* const lane = lane_of(attach());
+  const Pair first = join(lane, lane);
+  const Pair second = join(lane, lane);
+  const std::string large = bytes(1400, 'L');  // three slots
+  EXPECT_EQ(send(lane, first.client, "a"), 0);
+  EXPECT_EQ(send(lane, first.client, "b"), 0);
+  EXPECT_EQ(send(lane, first.client, large), 0);
+  EXPECT_EQ(send(lane, first.client, "c"), 0);
+  EXPECT_EQ(send(lane, second.client, "d"), 0);
+  EXPECT_EQ(send(lane, first.client, "e", 0, TL_SEND_UNORDERED), 0);
+  EXPECT_EQ(send(lane, first.client, "f", 0, TL_SEND_NOTIFY, 7), 0);
+  std::vector<std::string> of_first;
+  std::vector<std::string> of_second;
+  std::vector<uint64_t> sent;
+  for (int i = 0; i < 3; ++i) {
+    turn();
+    for (const Got& got : poll(lane)) {
+      if (got.event.kind == TL_EVENT_SENT) sent.push_back(got.event.context);
+      if (got.event.kind != TL_EVENT_MESSAGE) continue;
+      (got.event.assoc == first.server ? of_first : of_second).push_back(got.text);
+    }
+  }
+  EXPECT_EQ(of_first, (std::vector<std::string>{"a", "b", large, "c", "e", "f"}));
+  EXPECT_EQ(of_second, std::vector<std::string>{"d"});
+  EXPECT_EQ(sent, std::vector<uint64_t>{7});
+}
+
+TEST_F(BridgeTest, ABurstEndsBeforeAMessageWithoutData) {
+  tl_lane* const lane = lane_of(attach());
+  const Pair pair = join(lane, lane);
+  std::vector<tl_message> burst(3);
+  for (auto& message : burst) {
+    message.data = "abc";
+    message.length = 3;
+  }
+  burst[2].data = nullptr;
+  EXPECT_EQ(tl_send_burst(lane, pair.client, burst.data(), burst.size()), 2);
+  EXPECT_EQ(tl_send_burst(lane, pair.client, burst.data() + 2, 1), -EINVAL);
+}
+
 // ---------------------------------------------------------------- notifications
 
 // The peer's shutdown is over with its former life; the application's own is not.

@@ -177,6 +177,7 @@ class FakeShard final : public Shard, public PieceOwner {
     end(peer, EventKind::kLost, Reason::kReset);
     events_.back().borrowed = !reason.empty();
     events_.back().borrowed_piece = said(last_abort_reason);
+    events_.back().cause = kUserAbort;
     return Status::kOk;
   }
   Status request_heartbeat(TimePoint, AssocId id, IpAddress address) {
@@ -293,8 +294,13 @@ class FakeShard final : public Shard, public PieceOwner {
     return &given_;
   }
   void push(Event event) { events_.push_back(std::move(event)); }
-  // Bytes that outlive all events.
-  Piece said(const std::string& text) {
+  // The cause of an ABORT with that reason, in bytes that outlive all events.
+  static constexpr uint16_t kUserAbort = 12;
+  Piece said(const std::string& reason) {
+    const auto size = static_cast<uint16_t>(4 + reason.size());
+    std::string text{0, static_cast<char>(kUserAbort), static_cast<char>(size >> 8),
+                     static_cast<char>(size)};
+    text += reason;
     said_.push_back(text);
     return {reinterpret_cast<const uint8_t*>(said_.back().data()),
             static_cast<uint32_t>(text.size()), nullptr};

@@ -180,11 +180,31 @@ TEST_F(DataIn, ContradictingFragmentsEndTheAssociation) {
   EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kPeerViolation);
 }
 
+// No TSN is missing, only the order in the stream is another one.
+TEST_F(DataIn, AMessageThatWaitsForTheOneBehindItGoesWithThat) {
+  open();
+  tell(data({.text = "second", .stream = 2, .ssn = 1}));
+  EXPECT_TRUE(host().messages().empty());
+  tell(data({.text = "first", .stream = 2, .ssn = 0}));
+  EXPECT_EQ(host().messages(), (std::vector<std::string>{"first", "second"}));
+}
+
 TEST_F(DataIn, AMessageAboveTheLimitEndsTheAssociation) {
   setup.profile.max_message_size = 1000;
   open();
   tell(data({.text = std::string(600, 'x'), .flags = "B", .ssn = 0}));
   tell(data({.text = std::string(401, 'x'), .flags = "E", .ssn = 0}));
+  EXPECT_EQ(listen().back().names(), "ABORT");
+  EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kOutOfResources);
+}
+
+TEST_F(DataIn, AMessageOfOneChunkAboveTheLimitDoesToo) {
+  setup.profile.max_message_size = 1000;
+  open();
+  tell(data({.text = std::string(1000, 'x'), .ssn = 0}));
+  EXPECT_EQ(host().messages().size(), 1u);
+  static_cast<void>(listen());
+  tell(data({.text = std::string(1001, 'x'), .ssn = 1}));
   EXPECT_EQ(listen().back().names(), "ABORT");
   EXPECT_EQ(host().last(EventKind::kLost).reason, Reason::kOutOfResources);
 }
@@ -436,12 +456,45 @@ TEST_F(DataIn, AnErrorIsToldToTheUser) {
   open();
   tell([](PacketWriter& w) {
     return wire::begin_error(w) && wire::append_invalid_stream_identifier(w, StreamId(4)) &&
-           wire::append_out_of_resource(w) && w.end_chunk();
+           wire::append_out_of_resource(w) && wire::append_protocol_violation(w, "12345") &&
+           w.end_chunk();
   });
-  ASSERT_GE(host().events.size(), 2u);
-  EXPECT_EQ(host().events[1].kind, EventKind::kRemoteError);
+  ASSERT_EQ(host().count(EventKind::kRemoteError), 3u);
   EXPECT_EQ(host().events[1].cause, 1u);
+  EXPECT_EQ(host().events[1].text, std::string("\0\4\0\0", 4));
+  EXPECT_EQ(host().events[2].cause, 4u);
+  EXPECT_EQ(host().events[2].text, "");
+  EXPECT_EQ(host().events[3].cause, 13u);
+  EXPECT_EQ(host().events[3].text, std::string("12345\0\0\0", 8));
   EXPECT_EQ(host().state(), AssocState::kEstablished);
+}
+
+// A packet has room for hundreds of causes.
+TEST_F(DataIn, OfAnErrorSomeCausesAreTold) {
+  open();
+  tell([](PacketWriter& w) {
+    bool all = wire::begin_error(w);
+    for (int i = 0; i < 100; ++i) all = all && wire::append_out_of_resource(w);
+    return all && w.end_chunk();
+  });
+  EXPECT_EQ(host().count(EventKind::kRemoteError), 16u);
+}
+
+TEST_F(DataIn, AnAbortIsToldWithAllItsCauses) {
+  open();
+  tell([](PacketWriter& w) {
+    return wire::begin_abort(w, false) && wire::append_protocol_violation(w, "12345") &&
+           wire::append_invalid_stream_identifier(w, StreamId(4)) && w.end_chunk();
+  });
+  const Seen& end = host().last(EventKind::kLost);
+  EXPECT_EQ(end.cause, 13u);
+  EXPECT_EQ(end.text, std::string("\0\15\0\11"
+                                  "12345"
+                                  "\0\0\0"
+                                  "\0\1\0\10"
+                                  "\0\4\0\0",
+                                  20));
+  EXPECT_EQ(end.said, "");
 }
 
 TEST_F(DataIn, AnErrorWhileOpeningIsNoEventBeforeTheFirst) {

@@ -330,9 +330,20 @@ TEST_F(PartialDelivery, AnAbortInTheMiddleIsTheEndOfIt) {
   open();
   begin_message();
   tell([](PacketWriter& w) { return wire::write_abort(w, false); });
-  EXPECT_EQ(host().events.back().kind, EventKind::kLost);
+  const std::vector<Seen>& events = host().events;
+  EXPECT_EQ(events.back().kind, EventKind::kLost);
+  EXPECT_EQ(events[events.size() - 2].kind, EventKind::kMessageBroken);
   EXPECT_TRUE(together(host()).whole.empty());
   EXPECT_EQ(blocks(), 0u);
+}
+
+TEST_F(PartialDelivery, NothingIsBrokenOnceTheEndHasCome) {
+  open();
+  tell_message(bytes_for(40 * 1024));
+  ASSERT_GT(pieces(), 0u);
+  tell([](PacketWriter& w) { return wire::write_abort(w, false); });
+  EXPECT_EQ(host().events.back().kind, EventKind::kLost);
+  EXPECT_EQ(host().count(EventKind::kMessageBroken), 0u);
 }
 
 TEST_F(PartialDelivery, ARestartInTheMiddleBeginsAnew) {
@@ -346,6 +357,7 @@ TEST_F(PartialDelivery, ARestartInTheMiddleBeginsAnew) {
   listen();
   ASSERT_EQ(host().count(EventKind::kRestarted), 1u);
   EXPECT_EQ(host().events.back().kind, EventKind::kRestarted);
+  EXPECT_EQ(host().events[host().events.size() - 2].kind, EventKind::kMessageBroken);
   EXPECT_EQ(blocks(), 0u);
   host().events.clear();
   tell_message("the first of a new life");

@@ -424,7 +424,7 @@ TEST_P(PathMtuOfAbort, AsMuchOfALongReasonIsToldAsFits) {
   EXPECT_EQ(wire.back().names(), "ABORT");
   EXPECT_EQ(wire.back().fragment_size, 0);
   EXPECT_EQ(z().state(), AssocState::kClosed);
-  EXPECT_EQ(z().last(EventKind::kLost).text, reason.substr(0, told));
+  EXPECT_EQ(z().last(EventKind::kLost).said, reason.substr(0, told));
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, PathMtuOfAbort,

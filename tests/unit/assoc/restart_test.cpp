@@ -72,7 +72,7 @@ constexpr MemberRow kReceiver[] = {
     {"unread_", kCarriedOver, "of these, what it has"},
     {"sack_at_", kAnew},
     {"offered_", kAnew, "the window of our INIT ACK"},
-    {"granted_", kAnew, "likewise"},
+    {"withdrawn_", kAnew, "likewise"},
     {"streams_", kCookie},
     {"starved_", kAnew},
     {"starved_at_", kAnew, "counts for starved_"},

@@ -77,6 +77,7 @@ profiles:
     pmtu_probe_timeout: 5s
     pmtu_raise_interval: 0s
     max_burst: 0
+    loss_recovery: early
     nagle: true
     one_data_per_packet: true
     scheduler: fcfs
@@ -113,6 +114,7 @@ profiles:
   wanted.pmtu_probe_timeout = seconds(5);
   wanted.pmtu_raise_interval = Duration(0);
   wanted.max_burst = 0;
+  wanted.loss_recovery = LossRecovery::kEarly;
   wanted.nagle = true;
   wanted.one_data_per_packet = true;
   wanted.scheduler = StreamScheduling::kFirstCome;
@@ -228,7 +230,8 @@ sockets:
   socket_mode: 0600
   socket_gid: 4711
   limits: {max_sockets: 100, max_sockets_per_uid: 50, max_sockets_per_process: 7, max_processes: 9,
-           max_processes_per_uid: 8, max_memory_per_uid: 1GiB, max_backlog: 128}
+           max_processes_per_uid: 8, max_memory_per_uid: 1GiB,
+           max_resident_per_uid: 1MiB, max_backlog: 128}
 )");
   ASSERT_TRUE(config.sockets.has_value());
   EXPECT_EQ(config.sockets->socket, "/run/y.sock");
@@ -241,6 +244,7 @@ sockets:
   EXPECT_EQ(limits.max_processes, 9u);
   EXPECT_EQ(limits.max_processes_per_uid, 8u);
   EXPECT_EQ(limits.max_memory_per_uid, 1u << 30);
+  EXPECT_EQ(limits.max_resident_per_uid, 1u << 20);
   EXPECT_EQ(limits.max_backlog, 128u);
 }
 

@@ -117,6 +117,20 @@ class Section64 : public Peer {
   const IpAddress b_ = ip("198.51.100.2");
 };
 
+// As in section 6.1, by the long way: what has one path and what has several is not sent alike.
+TEST_F(Section64, ASackThatIsNotDueDoesNotTravelWithoutData) {
+  open_to({a_, b_});
+  tell_data();
+  ASSERT_EQ(hear(), "SACK");
+  for (int i = 0; i < 10; ++i) send(1400);
+  listen();
+  ASSERT_GT(host().status().queued_bytes, 0u);
+  tell_data();
+  EXPECT_EQ(hear(), "") << "the window is full: nothing to ride with";
+  wait(milliseconds(50));
+  EXPECT_EQ(hear(), "SACK");
+}
+
 TEST_F(Section64, NewDataGoesToThePrimary) {
   open_to({a_, b_});
   for (int i = 0; i < 5; ++i) {

@@ -72,7 +72,7 @@ TEST_F(Section9Abort, EndsTheAssociationAndItsReasonReachesTheUser) {
     const Seen& end = host().events.back();
     EXPECT_EQ(end.kind, opening(state) ? EventKind::kConnectFailed : EventKind::kLost);
     EXPECT_EQ(end.cause, 12u);
-    EXPECT_EQ(end.text, kReason) << state_name(state);
+    EXPECT_EQ(end.said, kReason) << state_name(state);
     leave();
   }
 }
@@ -85,7 +85,7 @@ TEST_F(Section9Abort, AnotherCauseIsNoReasonOfTheUser) {
   });
   EXPECT_EQ(host().events.back().kind, EventKind::kLost);
   EXPECT_EQ(host().events.back().cause, 13u);
-  EXPECT_EQ(host().events.back().text, "");
+  EXPECT_EQ(host().events.back().said, "");
 }
 
 TEST_F(Section9Abort, APacketWithAnAbortIsNeverAnsweredWhateverElseItAsksFor) {

@@ -220,6 +220,29 @@ TEST_F(ReceiverTest, WhatWasNeverGrantedDoesNotComeIn) {
   EXPECT_EQ(tell(chunk(100u + i, i, std::string(400, 'x'))), std::vector<std::string>{"-"});
 }
 
+// Several at once only where nothing that each of them would be asked could matter.
+TEST_F(ReceiverTest, IsCalmWhileNothingIsMissingHeldOrScarce) {
+  EXPECT_EQ(receiver.calm_bytes(profile), UINT32_MAX) << "nobody reads late: nothing binds";
+  ASSERT_TRUE(tell(chunk(101, 1, "behind a gap")).empty());
+  EXPECT_EQ(receiver.calm_bytes(profile), 0u);
+  ASSERT_EQ(tell(chunk(100, 0, "in it")).size(), 2u);
+  EXPECT_EQ(receiver.calm_bytes(profile), UINT32_MAX);
+  ASSERT_TRUE(tell(chunk(102, 3, "held, and nothing is missing")).empty());
+  EXPECT_EQ(receiver.calm_bytes(profile), 0u);
+  ASSERT_EQ(tell(chunk(103, 2, "before it")).size(), 2u);
+  end_packet();
+  static_cast<void>(sack());
+  receiver.set_unread(100);
+  const uint32_t left = receiver.calm_bytes(profile);
+  EXPECT_GT(left, 0u);
+  EXPECT_LE(left, profile.a_rwnd) << "what is unread uses the window that was told";
+  receiver.on_kept(4);
+  EXPECT_EQ(receiver.calm_bytes(profile), 0u) << "one that is behind is looked at closely";
+  receiver.on_consumed(4);
+  receiver.set_unread(profile.a_rwnd);
+  EXPECT_EQ(receiver.calm_bytes(profile), 0u);
+}
+
 TEST_F(ReceiverTest, UnreadBytesShutTheWindow) {
   ASSERT_EQ(tell(chunk(100, 0, "read")).size(), 1u);
   end_packet();

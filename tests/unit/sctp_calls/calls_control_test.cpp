@@ -196,10 +196,12 @@ TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
       entry.stream = 5;
       entry.context = uint64_t{46} << 32 | 4711;
       socket->notify(entry, nullptr);
-      entry.flags = TLR_FAILED_STARTED;
+      entry.flags = TLR_FAILED_STARTED | TLR_FAILED_UNORDERED;
       socket->notify(entry, nullptr);
-      entry.kind = TLR_LOST;  // by the peer's user, who said nothing
+      entry.kind = TLR_LOST;  // by the peer's user, who said nothing: the cause is its head alone
       entry.reason = TLR_REASON_RESET;
+      entry.length = 4;
+      entry.slot = socket->lend({"\0\14\0\4", 4});
       socket->notify(entry, nullptr);
     }
   });
@@ -231,7 +233,8 @@ TEST_F(CallsTest, NotificationsHaveLinuxsLayout) {
     EXPECT_EQ(got.sn_send_failed.ssf_flags, sent);
     EXPECT_EQ(got.sn_send_failed.ssf_error, htons(12));
     EXPECT_EQ(got.sn_send_failed.ssf_info.sinfo_stream, 5);
-    EXPECT_EQ(got.sn_send_failed.ssf_info.sinfo_flags, 3);  // the whole message
+    // The whole message; the other was unordered.
+    EXPECT_EQ(got.sn_send_failed.ssf_info.sinfo_flags, sent == SCTP_DATA_UNSENT ? 3 : 7);
     EXPECT_EQ(ntohl(got.sn_send_failed.ssf_info.sinfo_ppid), 46u);
     EXPECT_EQ(got.sn_send_failed.ssf_info.sinfo_context, 4711u);
   }

@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "asleep.h"
 #include "fixture.h"
 
 namespace trunkline::test {
@@ -59,11 +60,13 @@ TEST_F(CallsTest, AnAssociationThatEndsBeneathASender) {
   const std::string message(500, 'x');
   while (tlsctp_send(client, message.data(), message.size(), MSG_DONTWAIT) > 0) {
   }
+  Asleep asleep;
   std::thread blocked([&] {
+    asleep.here();
     EXPECT_EQ(tlsctp_send(client, "y", 1, 0), -1);
     EXPECT_EQ(errno, ESRCH);
   });
-  ::usleep(20000);
+  asleep.wait();
   daemon->at_daemon([&] {
     for (auto& [index, socket] : daemon->sockets) {
       if (socket->under_way() == 0) continue;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "asleep.h"
 #include "descriptor_table.h"
 #include "fixture.h"
 
@@ -80,6 +81,23 @@ TEST_F(CallsTest, AMessageGoesBothWays) {
   EXPECT_EQ(errno, EAGAIN);
 }
 
+// As who died between taking the tokens and their bytes leaves them.
+TEST_F(CallsTest, BytesThatNobodyAccountsForAreTaken) {
+  connect_pair();
+  daemon->at_daemon([&] {
+    for (auto& [index, socket] : daemon->sockets) {
+      if (socket->peer == nullptr) continue;
+      socket->send_token();
+      store_seq_cst(socket->page.tokens, 0);
+    }
+  });
+  EXPECT_EQ(mask_of(server), "IN OUT");
+  char byte = 0;
+  EXPECT_EQ(tlsctp_recv(server, &byte, 1, MSG_DONTWAIT), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  EXPECT_EQ(mask_of(server), "OUT");
+}
+
 TEST_F(CallsTest, NamesAreThePages) {
   connect_pair();
   sockaddr_in name{};
@@ -92,6 +110,41 @@ TEST_F(CallsTest, NamesAreThePages) {
   EXPECT_EQ(length, sizeof(name));
   EXPECT_EQ(tlsctp_getpeername(listener, reinterpret_cast<sockaddr*>(&name), &length), -1);
   EXPECT_EQ(errno, ENOTCONN);
+}
+
+TEST_F(CallsTest, AtTheCurrentPositionThereAreFlags) {
+  connect_pair();
+  char data[8];
+  const iovec part{data, sizeof(data)};
+  const iovec hello{const_cast<char*>("hello"), 5};
+  const iovec nothing{data, 0};
+  constexpr int kUnknown = 1 << 30;
+  ASSERT_EQ(tlsctp_pwritev2(client, &hello, 1, -1, RWF_DSYNC), 5);
+  EXPECT_EQ(tlsctp_preadv2(server, &part, 1, -1, kUnknown), -1);
+  EXPECT_EQ(errno, EOPNOTSUPP);
+  EXPECT_EQ(tlsctp_preadv2(server, &nothing, 1, -1, kUnknown), 0);
+  EXPECT_EQ(tlsctp_preadv2(server, &part, 1, 0, 0), -1);
+  EXPECT_EQ(errno, ESPIPE);
+  EXPECT_EQ(tlsctp_preadv2(server, &part, 1, -2, 0), -1);
+  EXPECT_EQ(errno, EINVAL);
+  ASSERT_EQ(tlsctp_preadv2(server, &part, 1, -1, RWF_HIPRI), 5);
+  EXPECT_EQ(tlsctp_preadv2(server, &part, 1, -1, RWF_NOWAIT), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  EXPECT_EQ(tlsctp_pwritev2(client, &hello, 1, -1, kUnknown), -1);
+  EXPECT_EQ(errno, EOPNOTSUPP);
+  EXPECT_EQ(tlsctp_pwritev2(client, &nothing, 1, -1, kUnknown), 0);
+  EXPECT_EQ(tlsctp_pwritev2(client, &hello, 1, 0, 0), -1);
+  EXPECT_EQ(errno, ESPIPE);
+  daemon->at_daemon([&] { daemon->holds_acknowledgements = true; });
+  for (int sent = 0; sent < 1000; ++sent) {  // until there is no room
+    if (tlsctp_pwritev2(client, &hello, 1, -1, RWF_NOWAIT) != 5) break;
+  }
+  EXPECT_EQ(errno, EAGAIN);
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  EXPECT_EQ(tlsctp_pwritev2(pipe_ends[1], &hello, 1, -1, 0), 5);
+  EXPECT_EQ(tlsctp_preadv2(pipe_ends[0], &part, 1, -1, 0), 5);
+  for (const int fd : pipe_ends) ::close(fd);
 }
 
 TEST_F(CallsTest, ALongMessageIsReadInParts) {
@@ -241,8 +294,10 @@ TEST_F(CallsTest, ARefusedConnectIsAnErrorOnce) {
 TEST_F(CallsTest, ARefusalInTheMiddleOfItIsWaitedFor) {
   daemon->at_daemon([&] { daemon->accepts_connects = false; });
   client = make_socket();
+  Asleep asleep;
   std::thread blocked([&] {
     const sockaddr_in name = loopback_port(9);
+    asleep.here();
     EXPECT_EQ(tlsctp_connect(client, as_name(name), sizeof(name)), -1);
     EXPECT_EQ(errno, ECONNREFUSED);
   });
@@ -253,7 +308,7 @@ TEST_F(CallsTest, ARefusalInTheMiddleOfItIsWaitedFor) {
       if (load_seq_cst(only.page.state) == TLS_CONNECTING) socket = &only;
     });
   }
-  ::usleep(20000);
+  asleep.wait();
   store_seq_cst(socket->page.error, ECONNREFUSED);
   for (int i = 0; i < 20; ++i) {
     daemon->at_daemon([&] { socket->take_ballast(); });

@@ -197,6 +197,14 @@ bool FakeSocket::deliver(const FakeSocket& from, const tlr_submission& message) 
   return true;
 }
 
+uint32_t FakeSocket::lend(std::string_view text) {
+  const uint32_t slot = rx_free_.back();
+  rx_free_.pop_back();
+  std::memcpy(rx_data_ + size_t{slot} * slot_size_, text.data(), text.size());
+  rx_lent_[slot] = {slot};
+  return slot;
+}
+
 bool FakeSocket::notify(const tlr_completion& completion, const tlr_completion_more* more) {
   const uint32_t room = completion_mask_ + 1 -
                         (completion_produced_ - load_acquire(shared_->completion_consumed.value));
@@ -474,6 +482,7 @@ void FakeDaemon::establish(FakeSocket& a, FakeSocket& b) {
 int FakeDaemon::connect(FakeSocket& socket, const uint8_t* body, uint32_t size, int& value) {
   if (size < sizeof(sockaddr_in)) return -EINVAL;
   if (load_acquire(socket.page.state) == TLS_ESTABLISHED) return -EISCONN;
+  if (load_acquire(socket.page.error) != 0) return -ERESTART;
   store_seq_cst(socket.page.state, TLS_CONNECTING);
   value = static_cast<int>(socket.page.index + 3);
   if (socket.port == 0) socket.port = next_port_++;

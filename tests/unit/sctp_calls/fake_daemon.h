@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -56,6 +57,7 @@ class FakeSocket : public RingEnd {
   [[nodiscard]] const tlr_submission* look() const;
   bool deliver(const FakeSocket& from, const tlr_submission& message);
   bool notify(const tlr_completion& completion, const tlr_completion_more* more);
+  uint32_t lend(std::string_view text);  // the slot of what goes with a completion, of one slot
   void finish(uint16_t head);
   void take_returns();
   void make_room();

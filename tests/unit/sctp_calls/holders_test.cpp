@@ -13,35 +13,13 @@
 #include <vector>
 
 #include "fixture.h"
+#include "holders.h"
 
 namespace trunkline::test {
 namespace {
 
-// What the processes tell each other.
-struct Board {
-  std::atomic<uint64_t> received;
-  std::atomic<uint64_t> sum;
-  std::atomic<uint32_t> twice;
-  std::atomic<uint32_t> stop;
-  std::atomic<uint8_t> seen[1];  // of each message
-};
-
 class HoldersTest : public SocketsTest {
  protected:
-  void SetUp() override {
-    SocketsTest::SetUp();
-    const char* const wanted = std::getenv("TRUNKLINE_SOCKET_MESSAGES");
-    if (wanted != nullptr) messages = static_cast<uint32_t>(std::atoi(wanted));
-    size_ = sizeof(Board) + messages;
-    void* const at =
-        ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    board = new (at) Board{};
-  }
-  void TearDown() override {
-    SocketsTest::TearDown();
-    ::munmap(board, size_);
-  }
-
   // Reads until somebody sends the last number, which it sends back for the next reader.
   static void read_all(int fd, Board& board, uint32_t messages) {
     for (;;) {
@@ -49,20 +27,11 @@ class HoldersTest : public SocketsTest {
       const ssize_t n = tlsctp_recv(fd, &number, sizeof(number), 0);
       if (n <= 0) return;
       if (number >= messages) return;
-      if (board.seen[number].exchange(1) != 0) ++board.twice;
-      board.sum += number;
-      ++board.received;
+      board.note(number);
     }
   }
   pid_t fork_reader(int threads) {
-    const pid_t child = ::fork();
-    if (child != 0) return child;
-    std::vector<std::thread> readers;
-    for (int i = 0; i < threads; ++i) {
-      readers.emplace_back([&] { read_all(server, *board, messages); });
-    }
-    for (std::thread& reader : readers) reader.join();
-    ::_exit(0);
+    return fork_threads(threads, [&] { read_all(server, *board, messages); });
   }
   void expect_nothing_lost_in_the_rings() {
     char byte = 0;
@@ -79,11 +48,8 @@ class HoldersTest : public SocketsTest {
     });
   }
 
-  uint32_t messages = 100'000;
-  Board* board = nullptr;
-
- private:
-  size_t size_ = 0;
+  const uint32_t messages = wanted_messages(100'000);
+  SharedBoard board{messages};
 };
 
 TEST_F(HoldersTest, FourReadersInTwoProcessesGetEachMessageOnce) {
@@ -149,18 +115,11 @@ TEST_F(HoldersTest, SendersMayBeKilledAnywhere) {
   start(small);
   connect_pair();
   const auto fork_sender = [&] {
-    const pid_t child = ::fork();
-    if (child != 0) return child;
-    std::thread threads[2];
-    for (std::thread& thread : threads) {
-      thread = std::thread([&] {
-        const std::string message(1200, 'x');
-        while (board->stop == 0 && tlsctp_send(client, message.data(), message.size(), 0) > 0) {
-        }
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-    ::_exit(0);
+    return fork_threads(2, [&] {
+      const std::string message(1200, 'x');
+      while (board->stop == 0 && tlsctp_send(client, message.data(), message.size(), 0) > 0) {
+      }
+    });
   };
   pid_t children[2] = {fork_sender(), fork_sender()};
   std::thread reader([&] {

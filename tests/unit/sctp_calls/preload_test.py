@@ -107,6 +107,87 @@ assert peer.recv(100) == b''
 print('written')
 """
 
+# Names that compilers write, and those that nobody writes.
+NAMES = """
+import ctypes, errno, os, signal, socket
+libc = ctypes.CDLL(None, use_errno=True)
+server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+server.bind(('127.0.0.1', 6000))
+server.listen(5)
+client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+client.connect(('127.0.0.1', 6000))
+peer, _ = server.accept()
+fd = peer.fileno()
+data = ctypes.create_string_buffer(16)
+name, length = ctypes.create_string_buffer(16), ctypes.c_uint(16)
+for read in (lambda: libc.__read_chk(fd, data, 16, 16), lambda: libc.__recv_chk(fd, data, 16, 16, 0),
+             lambda: libc.__recvfrom_chk(fd, data, 16, 16, 0, name, ctypes.byref(length))):
+    client.send(b'four')
+    assert read() == 4 and data.raw[:4] == b'four'
+# At the current position, which is what a socket has; other positions are libc's to refuse.
+part = (ctypes.c_void_p * 2)(ctypes.addressof(data), 4)
+for read, write in ((libc.preadv2, libc.pwritev2), (libc.preadv64v2, libc.pwritev64v2)):
+    client.send(b'four')
+    assert read(fd, part, 1, ctypes.c_int64(-1), 0) == 4 and data.raw[:4] == b'four'
+    assert read(fd, part, 1, ctypes.c_int64(-1), os.RWF_NOWAIT) == -1
+    assert ctypes.get_errno() == errno.EAGAIN
+    assert write(fd, part, 1, ctypes.c_int64(-1), 0) == 4 and client.recv(16) == b'four'
+    assert write(fd, part, 1, ctypes.c_int64(0), 0) == -1 and ctypes.get_errno() == errno.ESPIPE
+    assert read(fd, part, 1, ctypes.c_int64(0), 0) == -1 and ctypes.get_errno() == errno.ESPIPE
+for call in (lambda at: libc.pread(fd, data, 4, at), lambda at: libc.pread64(fd, data, 4, at),
+             lambda at: libc.pwrite(fd, data, 4, at), lambda at: libc.pwrite64(fd, data, 4, at),
+             lambda at: libc.preadv(fd, part, 1, at), lambda at: libc.preadv64(fd, part, 1, at),
+             lambda at: libc.pwritev(fd, part, 1, at), lambda at: libc.pwritev64(fd, part, 1, at),
+             lambda at: libc.__pread_chk(fd, data, 4, at, 16)):
+    for at, error in ((0, errno.ESPIPE), (-1, errno.EINVAL)):
+        assert call(ctypes.c_int64(at)) == -1 and ctypes.get_errno() == error
+what = (ctypes.c_int * 2)(fd, 4)  # struct pollfd: POLLOUT
+assert libc.__poll_chk(what, 1, 0, 8) == 1
+what[1] = 4
+assert libc.__ppoll_chk(what, 1, None, None, 8) == 1
+child = os.fork()
+if child == 0:
+    signal.signal(signal.SIGABRT, signal.SIG_DFL)
+    libc.__read_chk(fd, data, 17, 16)
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGABRT
+source, sink = os.pipe()
+for call in (lambda: libc.sendfile64(fd, source, None, 4), lambda: libc.sendfile(fd, source, None, 4),
+             lambda: libc.splice(source, None, fd, None, 4, 0)):
+    assert call() == -1 and ctypes.get_errno() == errno.EINVAL
+os.write(sink, b'pipe')
+assert libc.splice(source, None, os.pipe()[1], None, 4, 0) == 4
+# What is closed by ranges and by duplicates is closed.
+extra = [libc.dup3(fd, 200 + i, os.O_CLOEXEC) for i in range(3)]
+assert extra == [200, 201, 202]
+assert libc.close_range(200, 201, 0) == 0
+client.send(b'more')
+assert os.read(202, 16) == b'more'
+assert libc.dup2(client.fileno(), 202) == 202
+assert libc.close_range(5, 4, 0) == -1
+libc.closefrom(202)
+assert os.posix_spawn('/bin/true', ['true'], {}) > 0 and os.wait()[1] == 0
+assert libc.posix_spawnp(ctypes.byref(ctypes.c_int()), b'true', None, None,
+                         (ctypes.c_char_p * 2)(b'true', None), (ctypes.c_char_p * 1)(None)) == 0
+os.wait()
+assert libc.system(b'true') == 0
+libc.popen.restype = ctypes.c_void_p
+libc.pclose.argtypes = [ctypes.c_void_p]
+assert libc.pclose(libc.popen(b'true', b'r')) == 0
+libc.fdopen.restype = ctypes.c_void_p
+libc.fgets.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
+libc.fileno.argtypes = [ctypes.c_void_p]
+client.send(b'line\\n')
+stream = libc.fdopen(fd, b'r')
+assert libc.fileno(stream) == fd
+libc.fgets(data, 16, stream)
+assert data.value == b'line\\n'
+assert libc.fdopen(source, b'r')
+client.close()
+assert os.read(fd, 16) == b''
+print('all names')
+"""
+
 TCP = """
 import socket, threading
 server = socket.create_server(('127.0.0.1', 6000))
@@ -210,6 +291,9 @@ class PreloadTest(unittest.TestCase):
 
     def test_stdio(self):
         self.assertEqual(self.python(STDIO).stdout, 'written\n')
+
+    def test_names_that_compilers_write(self):
+        self.assertEqual(self.python(NAMES).stdout, 'all names\n')
 
     def test_tcp_becomes_sctp(self):
         self.assertEqual(self.python(TCP, '--tcp').stdout, 'as tcp\n')

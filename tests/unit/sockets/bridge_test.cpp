@@ -43,7 +43,8 @@ TEST_F(SocketTest, ConnectsAcceptsAndExchangesMessages) {
 
 TEST_F(SocketTest, AcceptedAssociationsOutliveTheirListener) {
   Pair pair = establish();
-  at(right, [&](SocketBridge& b, TimePoint now) { b.unlisten(now, name(right, kPort)); });
+  at(right,
+     [&](SocketBridge& b, TimePoint now) { b.unlisten(now, name(right, kPort), kListener); });
   ASSERT_TRUE(pair.client->send("still"));
   net.turns(20);
   EXPECT_EQ(pair.server->read_all(), "still");
@@ -56,6 +57,38 @@ TEST_F(SocketTest, AcceptedAssociationsOutliveTheirListener) {
   TestSocket next = make(left);
   ASSERT_EQ(connect(left, next, right), Status::kOk);
   EXPECT_TRUE(news(left, NewsKind::kConnected).has_value());
+}
+
+TEST_F(SocketTest, ListenersOfOnePortTakeTurns) {
+  const auto listen_as = [&](uint64_t listener) {
+    at(right, [&](SocketBridge& b, TimePoint) {
+      EXPECT_EQ(b.listen(name(right, kPort), listener, 1, profile), Status::kOk);
+    });
+  };
+  const auto waiting_for = [&] {
+    TestSocket client = make(left);
+    EXPECT_EQ(connect(left, client, right), Status::kOk);
+    const auto waiting = news(right, NewsKind::kAccepted);
+    return waiting ? waiting->listener : 0;
+  };
+  listen_as(1);
+  listen_as(2);
+  const uint64_t first = waiting_for();
+  const uint64_t second = waiting_for();
+  EXPECT_EQ(first + second, 3u);
+  // Neither has room any more.
+  TestSocket refused = make(left);
+  ASSERT_EQ(connect(left, refused, right), Status::kOk);
+  net.turns(50);
+  EXPECT_EQ(counter(right, SocketCounter::k_refuse_accept_backlog), 1u);
+  // What waits for one that stops is aborted, and what waits for the other one is not.
+  at(right, [&](SocketBridge& b, TimePoint now) { b.unlisten(now, name(right, kPort), first); });
+  const auto gone = news(right, NewsKind::kWithdrawn);
+  ASSERT_TRUE(gone.has_value());
+  EXPECT_EQ(gone->listener, first);
+  EXPECT_FALSE(news(right, NewsKind::kWithdrawn, 20).has_value());
+  at(right, [&](SocketBridge& b, TimePoint now) { b.unlisten(now, name(right, kPort), second); });
+  EXPECT_TRUE(news(right, NewsKind::kWithdrawn).has_value());
 }
 
 TEST_F(SocketTest, AnEndpointIsThereWhileSomebodyUsesIt) {

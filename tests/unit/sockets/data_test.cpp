@@ -351,7 +351,7 @@ TEST_F(DataTest, FailedSendsComeBackOneWayOrTheOther) {
   EXPECT_EQ(pair.client->free_slots(), geometry.tx_slots);
 
   pair.server.page().options.events = 1u << 3;
-  ASSERT_TRUE(pair.server->send("mine", 1, 9, 4711));
+  ASSERT_TRUE(pair.server->send("mine", 1, 9, 4711, TLR_SEND_UNORDERED));
   net.turns(3);
   pair.server->operation(TLR_OP_ABORT);
   net.turns(5);
@@ -360,7 +360,7 @@ TEST_F(DataTest, FailedSendsComeBackOneWayOrTheOther) {
   ASSERT_TRUE(failed.has_value());
   EXPECT_EQ(failed->head.kind, TLR_SEND_FAILED);
   EXPECT_EQ(failed->head.context, uint64_t{9} << 32 | 4711);  // the ppid, too
-  EXPECT_EQ(failed->head.flags, TLR_FAILED_STARTED);
+  EXPECT_EQ(failed->head.flags, TLR_FAILED_STARTED | TLR_FAILED_UNORDERED);
   EXPECT_EQ(failed->head.length, 4u);
   pair.server->free_chain(failed->head.slot);
   EXPECT_EQ(pair.server->free_slots(), geometry.tx_slots);

@@ -319,7 +319,8 @@ TEST_F(EndTest, RefusedAndWithdrawnOnesAreAborted) {
   ASSERT_EQ(first->peers.size(), 1u);
   EXPECT_EQ(first->peers[0], left.host->address);
   at(right, [&](SocketBridge& b, TimePoint now) { b.refuse(now, first->assoc); });
-  at(right, [&](SocketBridge& b, TimePoint now) { b.unlisten(now, name(right, kPort)); });
+  at(right,
+     [&](SocketBridge& b, TimePoint now) { b.unlisten(now, name(right, kPort), kListener); });
   const auto withdrawn = news(right, NewsKind::kWithdrawn);
   ASSERT_TRUE(withdrawn.has_value());
   EXPECT_EQ(withdrawn->assoc, second->assoc);

@@ -121,8 +121,8 @@ class Holder : public RingEnd {
     const uint32_t at = load_relaxed(shared_->completion_consumed.value);
     Received out;
     out.head = completions_[at & completion_mask_];
-    const bool text = out.head.kind == TLR_LOST || out.head.kind == TLR_CONNECT_FAILED;
-    if (out.head.kind == TLR_MESSAGE || (text && out.head.length != 0)) {
+    const bool text = out.head.kind == TLR_LOST || out.head.kind == TLR_REMOTE_ERROR;
+    if (tlr_is_message(out.head.kind) != 0 || (text && out.head.length != 0)) {
       uint32_t slot = out.head.slot;
       for (uint32_t left = out.head.length; left != 0;) {
         const uint32_t n = std::min(left, slot_size_);

@@ -19,15 +19,8 @@ using sockets::scope_of;
 
 class ManyRequests : public ServerTest {
  protected:
-  std::unique_ptr<ProgramSocket> make_front(Program& program) {
-    tls_request head{};
-    head.kind = TLS_SOCKET;
-    head.a = AF_INET;
-    head.b = SOCK_SEQPACKET;
-    const Answer got = program.ask(head);
-    EXPECT_EQ(got.error, 0);
-    if (got.fds.size() != 2) return nullptr;
-    return std::make_unique<ProgramSocket>(program, got.fds[0], got.fds[1]);
+  static std::unique_ptr<ProgramSocket> make_front(Program& program) {
+    return ProgramSocket::make(program, AF_INET, SOCK_SEQPACKET);
   }
   Answer member(ProgramSocket& front, tls_begin how, const std::vector<uint8_t>& address,
                 uint32_t id = 0, uint32_t index = TLS_NO_FRONT) {
@@ -48,6 +41,20 @@ class ManyRequests : public ServerTest {
     auto out = make_front(*right);
     EXPECT_EQ(out->bind(ipv4("10.1.0.2", port)), 0);
     EXPECT_EQ(out->listen(1), 0);
+    return out;
+  }
+  // A listener at the right, a socket at the left, and its association with it.
+  struct Begun {
+    std::unique_ptr<ProgramSocket> server, client, mine;
+    Answer begun;
+  };
+  Begun connected() {
+    Begun out;
+    out.server = listening();
+    out.client = make_front(*left);
+    out.begun = member(*out.client, TLS_BEGIN, ipv4("10.1.0.2", 3868));
+    out.mine = adopt(*left, out.begun);
+    EXPECT_TRUE(out.mine != nullptr && out.mine->wait_for(TLS_ESTABLISHED));
     return out;
   }
 };
@@ -94,6 +101,38 @@ TEST_F(ManyRequests, AnAssociationIsBegunFoundAndOver) {
   EXPECT_TRUE(waits_for_sockets(1, 1));
 }
 
+// A program asks once: what it has a message for that cannot be sent is not begun.
+TEST_F(ManyRequests, AnAssociationIsNotBegunForAStreamThatItHasNot) {
+  start();
+  auto server = listening();
+  auto client = make_front(*left);
+  sctp_initmsg init{};
+  ASSERT_EQ(client->get(IPPROTO_SCTP, SCTP_INITMSG, init), 0);
+  tls_member_query query{};
+  query.index = TLS_NO_FRONT;
+  query.stream = init.sinit_num_ostreams;
+  const auto begin = [&] {
+    std::vector<uint8_t> body = bytes_of(query);
+    const auto to = ipv4("10.1.0.2", 3868);
+    body.insert(body.end(), to.begin(), to.end());
+    return client->ask(TLS_MEMBER, TLS_BEGIN, 0, body);
+  };
+  EXPECT_EQ(begin().error, EINVAL);
+  EXPECT_EQ(snapshot(0).sockets.size(), 1u);
+  // SCTP_INIT may say that it has more, or less.
+  query.has_init = 1;
+  query.init[0] = static_cast<uint16_t>(query.stream + 1);
+  const Answer begun = begin();
+  EXPECT_EQ(begun.body.size(), 1u);
+  auto mine = adopt(*left, begun);
+  query.init[0] = 1;
+  const Answer found = begin();
+  EXPECT_EQ(found.error, 0);
+  EXPECT_EQ(found.value, begun.value);
+  EXPECT_TRUE(found.body.empty());
+  for (const int fd : found.fds) close(fd);
+}
+
 // A front that were connected itself would be at a worker, which nobody asks when it goes.
 TEST_F(ManyRequests, AFrontIsNotConnectedItself) {
   start();
@@ -119,13 +158,8 @@ TEST_F(ManyRequests, OneToOneSocketsHaveNoMembers) {
 
 TEST_F(ManyRequests, PeeledOffItOutlivesItsFront) {
   start();
-  auto server = listening();
-  auto client = make_front(*left);
+  const auto& [server, client, mine, begun] = connected();
   const auto to = ipv4("10.1.0.2", 3868);
-  const Answer begun = member(*client, TLS_BEGIN, to);
-  auto mine = adopt(*left, begun);
-  ASSERT_NE(mine, nullptr);
-  ASSERT_TRUE(mine->wait_for(TLS_ESTABLISHED));
   const Answer peeled = client->ask(TLS_PEEL_OFF, begun.value);
   ASSERT_EQ(peeled.error, 0);
   ASSERT_EQ(peeled.fds.size(), 2u);
@@ -144,10 +178,7 @@ TEST_F(ManyRequests, PeeledOffItOutlivesItsFront) {
 
 TEST_F(ManyRequests, TheLastCloseTakesAllAssociationsWithIt) {
   start();
-  auto server = listening();
-  auto client = make_front(*left);
-  auto mine = adopt(*left, member(*client, TLS_BEGIN, ipv4("10.1.0.2", 3868)));
-  ASSERT_TRUE(mine->wait_for(TLS_ESTABLISHED));
+  const auto& [server, client, mine, begun] = connected();
   EXPECT_TRUE(waits_for_sockets(1, 2));
   EXPECT_EQ(client->ask(TLS_CLOSE).error, 0);
   EXPECT_TRUE(waits_for_sockets(0, 0));
@@ -158,29 +189,46 @@ TEST_F(ManyRequests, TheLastCloseTakesAllAssociationsWithIt) {
   EXPECT_TRUE(waits_for_sockets(1, 1));
 }
 
+// Who begins one with a message may be slow to submit that: refused meanwhile, it comes back.
+TEST_F(ManyRequests, AMessageThatBeginsARefusedOneComesBack) {
+  start();
+  auto client = make_front(*left);
+  ASSERT_EQ(client->set(IPPROTO_SCTP, SCTP_EVENT,
+                        bytes_of(sctp_event{SCTP_FUTURE_ASSOC, SCTP_SEND_FAILED_EVENT, 1})),
+            0);
+  auto mine = adopt(*left, member(*client, TLS_BEGIN, ipv4("10.1.0.2", 3868)));
+  ASSERT_NE(mine, nullptr);
+  ASSERT_TRUE(mine->wait_for(TLS_ENDED));
+  // Another one that is begun without a message is forgotten as soon as it is refused.
+  auto other = adopt(*left, member(*client, TLS_BEGIN_ANEW, ipv4("10.1.0.2", 3869)));
+  ASSERT_NE(other, nullptr);
+  ASSERT_TRUE(other->wait_for(TLS_GONE));
+  EXPECT_EQ(mine->state(), static_cast<uint32_t>(TLS_ENDED));
+  ASSERT_TRUE(mine->holder->send("too late"));
+  for (int i = 0; i < 5000 && mine->holder->waiting() == 0; ++i) usleep(1000);
+  const auto failed = mine->holder->receive();
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->head.kind, TLR_SEND_FAILED);
+  EXPECT_TRUE(mine->wait_for(TLS_GONE));
+}
+
 TEST_F(ManyRequests, AssociationsCountAsSockets) {
   right_config.limits.max_sockets_per_uid = 2;
   start();
-  auto server = listening();
-  auto client = make_front(*left);
-  auto first = adopt(*left, member(*client, TLS_BEGIN, ipv4("10.1.0.2", 3868)));
-  ASSERT_TRUE(first->wait_for(TLS_ESTABLISHED));
+  const auto& [server, client, first, begun] = connected();
   EXPECT_TRUE(waits_for_sockets(1, 2));
   auto other = make_front(*left);
   auto refused = adopt(*left, member(*other, TLS_BEGIN, ipv4("10.1.0.2", 3868)));
   EXPECT_TRUE(refused->wait_for(TLS_GONE));
-  EXPECT_GE(snapshot(1).counters.refused_share, 1u);
+  EXPECT_EQ(snapshot(1).counters.refused_user_sockets, 1u);
+  EXPECT_EQ(snapshot(1).counters.refused_associations, 1u);
   EXPECT_EQ(first->state(), static_cast<uint32_t>(TLS_ESTABLISHED));
 }
 
 // Their port is the socket's; that of one that was peeled off is another socket's.
 TEST_F(ManyRequests, ListensBesideItsAssociations) {
   start();
-  auto server = listening();
-  auto client = make_front(*left);
-  const Answer begun = member(*client, TLS_BEGIN, ipv4("10.1.0.2", 3868));
-  auto mine = adopt(*left, begun);
-  ASSERT_TRUE(mine->wait_for(TLS_ESTABLISHED));
+  const auto& [server, client, mine, begun] = connected();
   EXPECT_EQ(client->listen(5), 0);
   EXPECT_EQ(client->listen(0), 0);
   EXPECT_EQ(client->listen(5), 0);
@@ -193,11 +241,10 @@ TEST_F(ManyRequests, ListensBesideItsAssociations) {
 
 TEST_F(ManyRequests, OptionsFindTheirAssociation) {
   start();
-  auto server = listening();
-  auto client = make_front(*left);
-  const Answer begun = member(*client, TLS_BEGIN, ipv4("10.1.0.2", 3868));
-  auto mine = adopt(*left, begun);
-  ASSERT_TRUE(mine->wait_for(TLS_ESTABLISHED));
+  const Begun all = connected();
+  const auto& client = all.client;
+  const auto& mine = all.mine;
+  const Answer& begun = all.begun;
   sctp_status status{};
   EXPECT_EQ(client->get(IPPROTO_SCTP, SCTP_STATUS, status), EINVAL);
   status.sstat_assoc_id = begun.value;
@@ -294,6 +341,37 @@ TEST(MemberBook, FindsByIdAndPeerUntilItIsOver) {
   book.remove(8);
   book.remove(9);
   EXPECT_TRUE(book.empty());
+}
+
+// A program may have an id from a message before its worker's answer has come.
+TEST(MemberBook, LearnsTheIdsOfThoseThatHaveNoneYet) {
+  MemberBook book;
+  for (uint64_t serial = 1; serial <= 4; ++serial) book.add(serial, {}, 100);
+  book.name(1, 51);
+  book.peel_off(3);
+  book.retire(4);
+  std::vector<uint64_t> asked;
+  const auto id_of = [&](uint64_t serial) {
+    asked.push_back(serial);
+    return serial == 2 && asked.size() > 1 ? 52u : 0u;
+  };
+  book.name_new(id_of);
+  EXPECT_EQ(book.ids(), (std::vector<uint32_t>{51}));
+  book.name_new(id_of);
+  book.name_new(id_of);
+  EXPECT_EQ(book.ids(), (std::vector<uint32_t>{51, 52}));
+  EXPECT_EQ(asked, (std::vector<uint64_t>{2, 2}));
+  book.name(3, 53);
+  EXPECT_EQ(book.by_id(53), MemberBook::kNobody) << "it was peeled off";
+}
+
+TEST(MemberBook, WhatWasOverBeforeItsIdWasKnownHasNone) {
+  MemberBook book;
+  book.add(7, std::array{IpAddress::ipv4(10, 0, 0, 1)}, 100);
+  book.retire(7);
+  book.name(7, 55);
+  EXPECT_EQ(book.by_id(55), MemberBook::kNobody);
+  EXPECT_TRUE(book.ids().empty());
 }
 
 TEST(MemberBook, PeeledOffItIsNoMemberAndItsPeerStillIsKnown) {

@@ -53,6 +53,25 @@ class ManyTest : public SocketTest {
     TestSocket client;
     TestSocket member;
   };
+  // Nothing arrives, and who sends has filled the member. As the library waits then: the front's
+  // handle, the member's word.
+  void wait_for_room(Front& front, Reached& one) {
+    net.cut = true;
+    while (one.member->send(text(1000))) net.turn();
+    front.program->put_ballast();
+    front.program->page().full = 0;
+    one.member.page().full = 1;
+    one.member->kick();
+    net.turns(5);
+  }
+  void read_until_writable(Reached& one, Holder& writer) {
+    net.cut = false;
+    net.step = std::chrono::milliseconds(5);
+    for (int i = 0; i < 500 && writer.mask() == "none"; ++i) {
+      one.client->read_all();
+      net.turn();
+    }
+  }
   Reached reach(Front& front) {
     if (!std::exchange(listening_, true)) listen(right);
     Reached out;
@@ -170,23 +189,27 @@ TEST_F(ManyTest, ARefusalEndsTheMemberAndIsToldToWhoAskedForIt) {
 TEST_F(ManyTest, AFullMemberIsWaitedForAtTheFront) {
   Front front = make_front(right);
   Reached one = reach(front);
-  net.cut = true;
-  while (one.member->send(text(1000))) net.turn();
-  // As the library does it: the front's handle, the member's word.
-  front.program->put_ballast();
-  front.program->page().full = 0;
-  one.member.page().full = 1;
-  one.member->kick();
-  net.turns(5);
+  wait_for_room(front, one);
   EXPECT_EQ(front.program->mask(), "none");
-  net.cut = false;
-  net.step = std::chrono::milliseconds(5);
-  for (int i = 0; i < 500 && front.program->mask() == "none"; ++i) {
-    one.client->read_all();
-    net.turn();
-  }
+  read_until_writable(one, *front.program);
   EXPECT_EQ(front.program->mask(), "OUT");
   EXPECT_EQ(one.member.page().full, 0u);
+}
+
+TEST_F(ManyTest, WhoWaitsForRoomAtTheFrontIsWokenByThePeelingOff) {
+  Front front = make_front(right);
+  Reached one = reach(front);
+  wait_for_room(front, one);
+  ASSERT_EQ(front.program->mask(), "none");
+  ASSERT_TRUE(one.member.end->make_pair());
+  one.member->handle = one.member.end->take_handle();
+  one.member->put_ballast();
+  at(right, [&](SocketBridge& bridge, TimePoint) { bridge.peel_off(*one.member.end); });
+  EXPECT_EQ(front.program->mask(), "OUT");
+  // There is none yet.
+  EXPECT_EQ(one.member->mask(), "none");
+  read_until_writable(one, *one.member.program);
+  EXPECT_EQ(one.member->mask(), "OUT");
 }
 
 TEST_F(ManyTest, WhatIsPeeledOffHasItsOwnHandleAndWhatWasUnread) {

@@ -113,6 +113,7 @@ TEST_F(MemoryTest, MailRunsInItsOrderAndWakes) {
   mail.post([&](SocketBridge&, TimePoint) {
     log += "2";
     mail.answer([&] { log += "a"; });
+    EXPECT_FALSE(readable(mail.fd()));  // not before what came of it is visible
   });
   EXPECT_TRUE(readable(mail.worker_fd()));
   EXPECT_TRUE(readable(left.host->sockets.wait_fd()));

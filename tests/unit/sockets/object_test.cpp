@@ -380,6 +380,12 @@ TEST_F(ObjectTest, ReuseOfAddressesIsAsLinuxHasIt) {
   EXPECT_EQ(four->bind(rights, ipv4("192.0.2.1", 5000)), 0);
   EXPECT_EQ(listen(*three), 0);
   EXPECT_EQ(listen(*four), EADDRINUSE);
+  // Whoever came first must want it, too.
+  auto first = make();
+  EXPECT_EQ(first->bind(rights, ipv4("0.0.0.0", 5001)), 0);
+  auto second = make();
+  set(*second, SOL_SOCKET, SO_REUSEADDR, 1);
+  EXPECT_EQ(second->bind(rights, ipv4("0.0.0.0", 5001)), EADDRINUSE);
 }
 
 TEST_F(ObjectTest, ReuseOfPortsIsOfOneUser) {
@@ -399,7 +405,12 @@ TEST_F(ObjectTest, ReuseOfPortsIsOfOneUser) {
   set(*foreign, SOL_SOCKET, SO_REUSEPORT, 1);
   EXPECT_EQ(foreign->bind(rights, here), EADDRINUSE);
   EXPECT_EQ(listen(*one), 0);
-  EXPECT_EQ(listen(*two), EADDRINUSE);  // workers cannot deal connections out
+  EXPECT_EQ(listen(*two), 0);
+  // Some addresses in common are no group.
+  auto three = make();
+  set(*three, SOL_SOCKET, SO_REUSEPORT, 1);
+  EXPECT_EQ(three->bind_add(rights, joined(here, ipv4("192.0.2.2", 5000))), 0);
+  EXPECT_EQ(listen(*three), EEXIST);
 }
 
 // As SO_REUSEADDR, with which it may be mixed: with those that do not listen.

@@ -164,11 +164,12 @@ class ProgramSocket {
     const tlr_geometry geometry = sockets::SocketEnd::default_geometry();
     holder = std::make_unique<Holder>(memory, handle, geometry, program.kicks);
   }
-  static std::unique_ptr<ProgramSocket> make(Program& program, int family = AF_INET) {
+  static std::unique_ptr<ProgramSocket> make(Program& program, int family = AF_INET,
+                                             int type = SOCK_STREAM) {
     tls_request head{};
     head.kind = TLS_SOCKET;
     head.a = family;
-    head.b = SOCK_STREAM;
+    head.b = type;
     const Answer got = program.ask(head);
     EXPECT_EQ(got.error, 0);
     if (got.fds.size() != 2) return nullptr;

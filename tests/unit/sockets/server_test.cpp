@@ -313,7 +313,8 @@ TEST_F(ServerTest, LimitsAreRefusedAsLinuxWould) {
   ASSERT_EQ(other.hello(), 0);
   for (int i = 0; i < 2; ++i) sockets.push_back(ProgramSocket::make(other));
   EXPECT_EQ(other.ask(head).error, ENFILE);
-  EXPECT_EQ(snapshot(0).counters.refused_share, 2u);
+  EXPECT_EQ(snapshot(0).counters.refused_process_sockets, 1u);
+  EXPECT_EQ(snapshot(0).counters.refused_user_sockets, 1u);
   sockets.front()->holder->hang_up();
   EXPECT_TRUE(waits_for_sockets(0, 5));
   sockets.push_back(ProgramSocket::make(*left));

@@ -109,6 +109,7 @@ struct Seen {
   Ssn ssn;
   Tsn cum_tsn;
   bool started = false;
+  std::string said;  // kLost, kConnectFailed: see Event::said()
 };
 
 struct HostSetup {
@@ -380,11 +381,19 @@ class Host {
               event.tsn,
               event.ssn(),
               event.cum_tsn(),
-              event.started};
+              event.started,
+              {}};
     for (const Piece* piece = event.pieces(); piece != nullptr; piece = piece->next) {
       seen.text.append(reinterpret_cast<const char*>(piece->data), piece->length);
     }
     if (seen.text.size() != event.size()) broken("an event's size");
+    if (event.kind == EventKind::kLost || event.kind == EventKind::kConnectFailed) {
+      const Event::Said said = event.said();
+      for (const Piece* piece = &said.pieces; piece != nullptr; piece = piece->next) {
+        seen.said.append(reinterpret_cast<const char*>(piece->data), piece->length);
+      }
+      seen.said.resize(said.size);
+    }
     follow(seen);
     if (seen.kind == EventKind::kMessage && keep_messages) {
       if (shard_->keep(now, event)) {

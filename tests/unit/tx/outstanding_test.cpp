@@ -177,6 +177,24 @@ TEST(Outstanding, AFastRetransmittedChunkIsNotFastRetransmittedAgain) {
   EXPECT_FALSE(s.chunk(1).fast_retransmitted) << "T3 makes it eligible again";
 }
 
+TEST(Outstanding, AFastRetransmissionIsLostWhenWhatWentAfterItByItsPathComes) {
+  constexpr EarlySigns kAgain{.again = true};
+  for (const uint8_t other : {uint8_t{0}, uint8_t{1}}) {
+    SentChunks s;
+    s.send(10);
+    for (uint16_t i = 2; i <= 4; ++i) s.sack(1, {{2, i}}, i == 4, kAgain);
+    ASSERT_EQ(s.state(1), State::kRetransmit);
+    s.out.retransmit(&s.chunk(1), at_ms(5), 0);
+    s.send(4, 100, other, 6);
+    // Chunks 5 to 9 went before it.
+    for (uint16_t i = 5; i <= 11; ++i) s.sack(1, {{2, i}}, true, kAgain);
+    EXPECT_EQ(s.state(1), State::kInFlight);
+    const bool lost = s.sack(1, {{2, 12}}, true, kAgain).lost_again;
+    EXPECT_EQ(lost, other == 0) << "another path may work where this one does not";
+    EXPECT_EQ(s.chunk(1).is_lost_again(), lost);
+  }
+}
+
 TEST(Outstanding, ARenegedChunkIsInFlightAgainAndTold) {
   SentChunks s;
   for (int n = 0; n < 6; ++n) s.send(1, 100, 0, 10 * n);

@@ -56,11 +56,13 @@ class SenderTest : public testing::Test, public PieceOwner {
     const auto bytes = writer.finish(false);
     std::vector<std::string> out;
     tsns.clear();
+    asked.clear();
     wire::ChunkCursor cursor(std::span<const uint8_t>(bytes).subspan(wire::kCommonHeaderSize));
     while (const auto chunk = cursor.next()) {
       const auto data = wire::DataChunk::parse(*chunk);
       out.emplace_back(data->payload.begin(), data->payload.end());
       tsns.push_back(data->tsn);
+      asked.push_back(data->immediate);
     }
     EXPECT_EQ(sent.any, !out.empty());
     return out;
@@ -77,6 +79,7 @@ class SenderTest : public testing::Test, public PieceOwner {
     if (verdict != Sender::SackVerdict::kGood) return 0;
     outcome = {};
     sender.acknowledge(ctx, *parsed, outcome);
+    all_acked = sender.all_acked();
     recovers = sender.recover(profile, outcome);
     int done = 0;
     dry = sender.finish_acked(chunks, [&](TxMessage* message) {
@@ -100,11 +103,13 @@ class SenderTest : public testing::Test, public PieceOwner {
   std::deque<std::string> texts;
   std::deque<Piece> pieces;
   std::vector<Tsn> tsns;
+  std::vector<bool> asked;  // for a SACK at once
   SackOutcome outcome;
   Sender::SackVerdict verdict{};
   Sender::WindowNews news;
   bool recovers = false;
   bool dry = false;
+  bool all_acked = false;  // when the SACK had been read, before messages were taken out
   int living = 0;
 };
 
@@ -121,6 +126,100 @@ TEST_F(SenderTest, BundlesWhatThereIs) {
   EXPECT_EQ(sack(2), 0);
   EXPECT_FALSE(dry) << "once";
   EXPECT_TRUE(sender.all_acked());
+}
+
+// 7.2.2, last rule: partial_bytes_acked goes back to 0 with the SACK that acknowledges all.
+TEST_F(SenderTest, KnowsThatAllIsAckedBeforeMessagesAreTakenOut) {
+  ASSERT_EQ(send("one"), Status::kOk);
+  ASSERT_EQ(send("two"), Status::kOk);
+  packet();
+  sack(1);
+  EXPECT_FALSE(all_acked);
+  sack(2);
+  EXPECT_TRUE(all_acked);
+}
+
+// In one walk: what three would say and do.
+TEST_F(SenderTest, AcknowledgesTheFrontInOneWalk) {
+  SackOutcome::PerPath by_steps;
+  const auto send_some = [&] {
+    for (const char* text : {"one", "two and more", "three", "4"}) {
+      ASSERT_EQ(send(text), Status::kOk);
+    }
+    packet();
+  };
+  send_some();
+  EXPECT_TRUE(sender.is_plain());
+  EXPECT_EQ(sack(3), 3);
+  by_steps = outcome.paths[0];
+  EXPECT_EQ(sack(4), 1);
+  send_some();
+  SackOutcome::PerPath said;
+  int done = 0;
+  const auto count = [&](TxMessage* message) {
+    ++done;
+    messages.destroy(message);
+  };
+  EXPECT_FALSE(sender.acknowledge_front(ctx, Tsn(7), said, count));
+  EXPECT_EQ(done, 3);
+  EXPECT_EQ(sender.cum_ack(), Tsn(7));
+  EXPECT_EQ(said.acked, by_steps.acked);
+  EXPECT_EQ(said.flight_before, by_steps.flight_before);
+  EXPECT_EQ(said.certain, by_steps.certain);
+  EXPECT_EQ(said.largest_acked, by_steps.largest_acked);
+  EXPECT_EQ(said.first_acked, by_steps.first_acked);
+  EXPECT_EQ(said.rtt_from, by_steps.rtt_from);
+  EXPECT_EQ(sender.flight(0), wire::padded(wire::kDataHeaderSize + 1));
+  EXPECT_EQ(sender.outstanding_bytes(), 1u);
+  EXPECT_TRUE(sender.acknowledge_front(ctx, Tsn(8), said, count)) << "all that was accepted";
+  EXPECT_EQ(done, 4);
+  EXPECT_TRUE(sender.all_acked());
+  EXPECT_EQ(sender.flight(0), 0u);
+}
+
+TEST_F(SenderTest, TheFrontThatWasSentAgainTellsNoRoundTrip) {
+  ASSERT_EQ(send("one"), Status::kOk);
+  packet();
+  lane.lost_from = 1;
+  static_cast<void>(sender.lose(0));
+  packet();
+  ASSERT_TRUE(sender.is_plain());
+  SackOutcome::PerPath said;
+  EXPECT_TRUE(sender.acknowledge_front(ctx, Tsn(1), said,
+                                       [&](TxMessage* message) { messages.destroy(message); }));
+  EXPECT_GT(said.acked, 0u);
+  EXPECT_FALSE(said.rtt_from.has_value());
+}
+
+// 3.3.1: whoever gains by a SACK at once may ask for it. A peer that puts its SACKs off would
+// otherwise hold up a window of few packets.
+TEST_F(SenderTest, AsksForASackWhereTheCongestionWindowIsFull) {
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(send(std::string(600, 'x')), Status::kOk);
+  lane.cwnd = lane.cwnd_when_used = 2000;
+  packet();
+  EXPECT_EQ(asked, (std::vector{false, false})) << "a second packet may go";
+  packet();
+  EXPECT_EQ(asked, (std::vector{false, true}));
+  packet();
+  EXPECT_TRUE(asked.empty());
+  EXPECT_EQ(sack(4), 4);
+  packet();
+  EXPECT_EQ(asked, (std::vector{false})) << "nothing more is held up";
+}
+
+TEST_F(SenderTest, AsksForASackAfterATimeOut) {
+  lane.cwnd = lane.cwnd_when_used = 1000;
+  lane.lost_from = 1;
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(send(std::string(600, 'x')), Status::kOk);
+  packet();
+  EXPECT_EQ(asked, (std::vector{false, false})) << "nothing waits";
+  static_cast<void>(sender.lose(0));
+  packet(700);
+  EXPECT_EQ(asked, (std::vector{false})) << "the window is not full";
+  lane.cwnd = lane.cwnd_when_used = 600;
+  static_cast<void>(sender.lose(0));
+  packet(700);
+  EXPECT_EQ(asked, (std::vector{true})) << "the other one waits for this one's SACK";
 }
 
 TEST_F(SenderTest, RefusesWithAReason) {

@@ -71,11 +71,12 @@ class SentChunks {
     }
   }
   // Acknowledges the first `cum` chunks and what the gap blocks say, in offsets from there.
-  SackOutcome sack(uint32_t cum, const Gaps& gaps = {}, bool in_fast_recovery = false) {
+  SackOutcome sack(uint32_t cum, const Gaps& gaps = {}, bool in_fast_recovery = false,
+                   EarlySigns signs = {}) {
     const Sack sack(tsn(cum) - 1, gaps);
     EXPECT_FALSE(out.acknowledges_unsent(sack.view()));
     SackOutcome outcome;
-    out.process(sack.view(), in_fast_recovery, outcome);
+    out.process(sack.view(), in_fast_recovery, outcome, signs);
     pop();
     return outcome;
   }

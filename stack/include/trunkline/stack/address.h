@@ -47,7 +47,11 @@ class IpAddress {
   [[nodiscard]] bool is_unspecified() const;
   // Not so: multicast, broadcast, unspecified, IPv4-mapped. None of these is ever the address of a
   // peer (RFC 9260 sections 8.4 rule 1, 3.3.2.1.2).
-  [[nodiscard]] bool is_unicast() const;
+  [[nodiscard]] bool is_unicast() const {
+    // 224/4 is multicast, 240/4 reserved.
+    if (is_ipv4()) return bytes_[0] != 0 && bytes_[0] < 224;
+    return is_ipv6() && is_unicast_ipv6();
+  }
   // The bits that both have in common, from the first; none if they are of two families.
   [[nodiscard]] size_t common_prefix(const IpAddress& other) const;
   // Does it begin with the first `length` bits of `prefix`?
@@ -62,6 +66,8 @@ class IpAddress {
   }
 
  private:
+  [[nodiscard]] bool is_unicast_ipv6() const;
+
   std::array<uint8_t, 16> bytes_{};
   AddressFamily family_ = AddressFamily::kNone;
 };

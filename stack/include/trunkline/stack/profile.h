@@ -35,6 +35,13 @@ enum class StreamScheduling : uint8_t {
   kFirstCome,   // messages in the order in which they were accepted
 };
 
+// What finds out, beside three miss indications and T3, that DATA is lost. The order is that of the
+// words in the configuration.
+enum class LossRecovery : uint8_t {
+  kRfc9260,  // nothing
+  kEarly,    // for thin traffic: fewer indications, a shorter T3, a probe (decision 0051)
+};
+
 struct Profile {
   // Retransmission time-out, section 6.3.1. Invariant: 0 < min <= initial <= max.
   Duration rto_initial = std::chrono::seconds(1);
@@ -105,6 +112,8 @@ struct Profile {
 
   // Congestion control, section 7.2 and 6.1 D.
   uint8_t max_burst = 4;  // packets a SACK or timer may release at once; 0: no limit
+
+  LossRecovery loss_recovery = LossRecovery::kRfc9260;
 
   StreamScheduling scheduler = StreamScheduling::kRoundRobin;
 

@@ -177,12 +177,14 @@ enum class EventKind : uint8_t {
   kLost,              // aborted or timed out: `reason`, `cause`; the id is dead
   kRestarted,         // the peer restarted (section 5.2.4 A); streams were negotiated anew
   kPathChanged,       // `path` is now in `path_state`
-  kRemoteError,       // the peer sent ERROR with `cause`
+  kRemoteError,       // the peer sent ERROR with `cause`, and perhaps more: one for each cause
   kSenderDry,         // everything accepted so far has been acknowledged
   kPrimaryChanged,    // `path` is the primary path now
   kRestartRefused,    // the peer seems to have restarted, from `path`, with addresses that are not
                       // this association's (section 5.2.2): all paths are being probed
   kAdaptation,        // the peer's layer above says `context` of itself (RFC 5061 section 4.2.6)
+  kMessageBroken,     // the rest of the message that was given in pieces never comes; kRestarted or
+                      // the last event follows
 };
 
 // A message of a kSendAcknowledged. One SACK acknowledges many: they stay where the stack has them,
@@ -204,7 +206,7 @@ struct Event {
   Reason reason = Reason::kNone;
   PathState path_state = PathState::kActive;
   PathState path_before = PathState::kActive;  // kPathChanged: it was that
-  bool unordered = false;                      // kMessage
+  bool unordered = false;                      // kMessage, kSendFailed
   AssocId assoc;
   EndpointId endpoint;
   Tsn tsn{};                      // kMessage: of its first chunk, of a piece the piece's first
@@ -217,19 +219,19 @@ struct Event {
   uint16_t inbound_streams = 0;
   PortNumber local_port{};  // kAccepted, kConnected
   PortNumber peer_port{};
-  // kAccepted, kConnected, kPrimaryChanged: primary; kPathChanged, kRestartRefused: which
+  // kAccepted, kConnected, kPrimaryChanged: primary; kPathChanged, kRestartRefused: which;
+  // kMessage: where its first chunk came from
   IpAddress path{};
   // kMessage: the message lies in `pieces`, in order; `size` is the sum. When `borrowed` is true
   // the bytes lie in the received packet and are valid only until receive()'s caller reuses it;
   // Shard::keep() makes them last. Otherwise `payload` owns them.
   // kSendFailed: `payload` is what was given to send().
-  // kLost, kConnectFailed: when the peer's user aborted, its Upper Layer Abort Reason (9.1),
-  // borrowed like a message.
+  // kLost, kConnectFailed: when the peer aborted, its ABORT's causes as they came (see said());
+  // kRemoteError: what the cause says, padded as it came. Borrowed like a message.
   bool borrowed = false;
   // kMessage: the message is not over (Profile::partial_delivery_point). The next kMessage of that
   // stream is its next piece: one message of an association is given in pieces at a time, and
-  // others of its stream wait, those of other streams do not. kRestarted and the last event are the
-  // end of it, too: the rest never comes.
+  // others of its stream wait, those of other streams do not. kMessageBroken is the end of it, too.
   bool more = false;
   bool started = false;  // kSendFailed: some of it was sent, and the peer may have all of it
   uint32_t number = 0;   // kMessage: see ssn() and cum_tsn()
@@ -239,6 +241,21 @@ struct Event {
 
   [[nodiscard]] const Piece* pieces() const { return borrowed ? &borrowed_piece : payload.head(); }
   [[nodiscard]] size_t size() const { return borrowed ? borrowed_piece.length : payload.size(); }
+  // kLost, kConnectFailed: of those causes, what the peer's user said (9.1: its Upper Layer Abort
+  // Reason). `pieces` hold it, and perhaps more behind it.
+  struct Said {
+    Piece pieces{};
+    size_t size = 0;
+  };
+  [[nodiscard]] Said said() const {
+    constexpr uint16_t kUserInitiatedAbort = 12;
+    constexpr uint32_t kHead = 4;  // of a cause
+    if (cause != kUserInitiatedAbort || size() <= kHead) return {};
+    const Piece& first = *pieces();
+    const size_t whole = size_t{first.data[2]} << 8 | first.data[3];
+    return {{first.data + kHead, first.length - kHead, first.next},
+            std::min(whole, size()) - kHead};
+  }
   // kMessage: its SSN; of an unordered one, which has none, the cumulative TSN when `tsn` had come.
   // Else 0.
   [[nodiscard]] Ssn ssn() const { return Ssn(static_cast<uint16_t>(unordered ? 0 : number)); }

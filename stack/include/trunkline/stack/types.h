@@ -21,7 +21,8 @@ class TimePoint {
   static constexpr TimePoint never() { return TimePoint(INT64_MAX); }
   [[nodiscard]] constexpr int64_t ns() const { return ns_; }
   [[nodiscard]] constexpr bool is_never() const { return ns_ == INT64_MAX; }
-  constexpr auto operator<=>(const TimePoint&) const = default;
+  constexpr bool operator==(const TimePoint&) const = default;
+  constexpr auto operator<=>(TimePoint other) const { return ns_ <=> other.ns_; }
   constexpr TimePoint operator+(Duration d) const {
     return is_never() ? *this : TimePoint(ns_ + d.count());
   }
