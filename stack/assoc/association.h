@@ -433,6 +433,8 @@ class Association {
     uint16_t cookie_size = 0;      // its share of `echoed`
     uint16_t retries = 0;
     uint16_t offered_streams = 0;  // what our INIT said (5.2.1)
+    uint16_t echoes = 0;           // of this cookie that went
+    uint16_t older_echoes = 0;     // of cookies before it, that may yet be called stale
   };
   friend struct ShardContext;
   struct Layout;  // what lies together: association.cpp

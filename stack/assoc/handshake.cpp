@@ -201,9 +201,14 @@ void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
   put_back(ctx, sender_.take_waiting());
 }
 
-// Section 5.2.6, third alternative: ask anew, for a cookie that lives longer.
+// Section 5.2.6, third alternative: ask anew, for a cookie that lives longer. Nothing in the error
+// says which COOKIE ECHO it answers: as many as went with older cookies may be about those. If this
+// cookie were given up for one of them, its COOKIE ACK would be taken for the next one's, whose tag
+// the peer does not have.
 void Association::on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t staleness_us) {
-  if (state_ != AssocState::kCookieEchoed) {
+  const bool is_older = state_ == AssocState::kCookieEchoed && passage_->older_echoes > 0;
+  if (is_older) --passage_->older_echoes;
+  if (state_ != AssocState::kCookieEchoed || is_older) {
     ctx.counters.add(Counter::k_drop_unexpected_stale_cookie);
     return;
   }
@@ -219,6 +224,8 @@ void Association::on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t sta
       static_cast<uint32_t>(std::min<uint64_t>(wanted, static_cast<uint64_t>(round_trip) + 1000));
   state_ = AssocState::kCookieWait;
   passage_->echoed.clear();
+  if (passage_->echoes > 1) passage_->older_echoes = passage_->echoes - 1;
+  passage_->echoes = 0;
   passage_->sent_at = now;
   passage_->t1 = TimePoint::never();
   pending_ = kPendingInit;

@@ -123,6 +123,7 @@ bool Association::fill_cookie_echo(ShardContext& ctx, TimePoint now, PacketOut& 
   wire::PacketWriter& writer = frame.writer();
   passage_->t1 = now + path.rto.value();  // even if it does not fit: the attempt must end some day
   if (!wire::write_cookie_echo(writer, echoed.first(passage_->cookie_size))) return false;
+  ++passage_->echoes;
   // The report is no reason to hold the association up: without room for it, there is none.
   if (echoed.size() > passage_->cookie_size && wire::begin_error(writer)) {
     const std::span<const uint8_t> parameters = echoed.subspan(passage_->cookie_size);

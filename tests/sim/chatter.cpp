@@ -262,6 +262,7 @@ void Chatter::on_event(Host& host, TimePoint now, RecordId record, Event& event)
       const uint64_t user = side->user;
       begin(now, *side, event.assoc, record);
       side->user = user;
+      side->unread_before = side->unread_bytes;
       up(host, now, *side, event);
       break;
     }

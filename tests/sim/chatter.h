@@ -101,6 +101,7 @@ class Chatter final : public PlannedApplication {
     uint32_t unread_bytes = 0;
     uint32_t unread_told = 0;   // as the shard knows it
     uint32_t unread_least = 0;  // that it knew since it was last asked for packets
+    uint32_t unread_before = 0;  // what is left of when the peer restarted
     uint32_t turn_bytes = 0;    // delivered in this turn
     uint32_t most_of_a_turn = 0;
   };

@@ -59,6 +59,7 @@ void Chatter::read(Host& host, TimePoint now, Side& side) {
     side.unread_bytes -= side.unread.front().bytes;
     side.unread.pop_front();
   }
+  side.unread_before = std::min(side.unread_before, side.unread_bytes);
   while (!side.kept.empty() && has_slots(side, side.kept.front().event.size())) {
     const Kept& first = side.kept.front();
     simulator_.ledger().check_kept(now, side.record, first.event, first.offset);
@@ -88,10 +89,11 @@ void Chatter::limit_window(const Side& side) {
 
 // What the peer may send is bounded by what it was told, which knows nothing of what the same turn
 // delivered; a packet more is a probe of it (6.1 A), and a message that has begun comes in whole.
+// The INIT ACK of a restart grants a whole window, whatever of the former life is still unread.
 void Chatter::check_unread(TimePoint now, const Side& side) {
   const Profile& profile = plan_.hosts[host_].profile;
-  const uint32_t most =
-      profile.a_rwnd + side.most_of_a_turn + profile.path_mtu + side.peer_plan->traffic.max_size;
+  const uint32_t most = profile.a_rwnd + side.unread_before + side.most_of_a_turn +
+                        profile.path_mtu + side.peer_plan->traffic.max_size;
   if (side.unread_bytes <= most) return;
   fail(now, std::to_string(side.unread_bytes) + " bytes unread, the window has " +
                 std::to_string(profile.a_rwnd) + ", and a turn delivered " +

@@ -390,9 +390,26 @@ class Run {
                  std::to_string(static_cast<double>(verdict.when().ns()) / 1e9) +
                  " s: " + verdict.what() + "\n" + plan_.describe() + simulator_.history();
     for (const auto& chatter : chatters_) out.report += chatter->pending();
+    for (HostIndex i = 0; i < plan_.host_count(); ++i) out.report += dropped(i);
     out.report += "=> " + verdict.what() + "\nreplay: build/tests/sim/simrun --scenario " + name +
                   " --seed " + std::to_string(simulator_.seed()) + " -v\n";
     return out;
+  }
+
+  // What a host has dropped, and why, over all its shards.
+  std::string dropped(HostIndex host) {
+    std::string out;
+    for (size_t each = 0; each < kCounterCount; ++each) {
+      const auto counter = static_cast<Counter>(each);
+      const std::string_view name = counter_name(counter);
+      uint64_t sum = 0;
+      for (uint16_t at = 0; at < simulator_.host(host).shard_count(); ++at) {
+        sum += simulator_.host(host).shard(at).counters().get(counter);
+      }
+      if (sum == 0 || !name.starts_with("drop")) continue;
+      out += (out.empty() ? "" : ", ") + std::string(name) + " " + std::to_string(sum);
+    }
+    return "host " + std::to_string(host) + ": " + (out.empty() ? "nothing dropped" : out) + "\n";
   }
 
   Plan plan_;

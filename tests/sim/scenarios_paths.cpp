@@ -46,9 +46,12 @@ void Drawer::multihoming() {
     net = static_cast<NetIndex>((net + 1) % nets);
   }
   // Who has one path only is lost with it. So is, in the end, who is closing already when it goes
-  // and has not been told yet that the other one works.
+  // and has not been told yet that the other one works. Whose time-outs stay as short as they are
+  // needs more of them until the next HEARTBEAT finds that out.
   if (for_good) {
-    for (HostPlan& host : plan_.hosts) host.profile.association_max_retrans = 60;
+    for (HostPlan& host : plan_.hosts) {
+      host.profile.association_max_retrans = host.profile.linear_backoff ? 1000 : 60;
+    }
     for (AssocPlan& assoc : plan_.assocs) {
       if (assoc.server_paths == 1) give_paths(assoc);
       assoc.named = 0;  // all of them: no INIT finds what it does not know

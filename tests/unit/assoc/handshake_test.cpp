@@ -601,6 +601,30 @@ TEST_F(InitAck, AStaleCookieErrorAsksAnewForALongerLife) {
   EXPECT_EQ(host().state(), AssocState::kEstablished);
 }
 
+// A cookie that went twice is called stale twice; the second time says nothing of the next cookie,
+// which may be accepted meanwhile, and whose COOKIE ACK would be taken for one of yet another.
+TEST_F(InitAck, AStaleCookieErrorOfAnOlderCookieIsDropped) {
+  const auto stale = [this] {
+    tell([](PacketWriter& w) {
+      return wire::begin_error(w) && wire::append_stale_cookie(w, 500000) && w.end_chunk();
+    });
+  };
+  answer();
+  EXPECT_EQ(hear(), "COOKIE ECHO");
+  wait(seconds(1));
+  EXPECT_EQ(hear(), "COOKIE ECHO");
+  stale();
+  EXPECT_EQ(hear(), "INIT");
+  answer();
+  EXPECT_EQ(hear(), "COOKIE ECHO");
+  stale();
+  EXPECT_EQ(host().state(), AssocState::kCookieEchoed);
+  EXPECT_EQ(host().count(Counter::k_drop_unexpected_stale_cookie), 1u);
+  stale();  // this one's
+  EXPECT_EQ(hear(), "INIT");
+  EXPECT_EQ(host().state(), AssocState::kCookieWait);
+}
+
 TEST_F(InitAck, StaleCookiesForEverEndTheAttempt) {
   for (int i = 0; i < 100 && host().count(EventKind::kConnectFailed) == 0; ++i) {
     answer();
