@@ -115,8 +115,10 @@ class Association {
 
   // -- time and output
   void on_timer(ShardContext& ctx, TimePoint now);
+  // The shard's queue of delayed SACKs came to this one.
+  void on_sack_queue(ShardContext& ctx, TimePoint now);
   // Fills one packet; false when there is nothing to send now. After the last one of a turn,
-  // schedule() arms the wheel for the earliest deadline.
+  // schedule() files the delayed SACK, and arms the wheel for the earliest of the other deadlines.
   bool fill_packet(ShardContext& ctx, TimePoint now, PacketOut& out);
   void schedule(ShardContext& ctx);
   // Could fill_packet() find something? It may still find that a window is closed.
@@ -457,6 +459,7 @@ class Association {
   bool dead_ : 1 = false;
   bool accepted_ : 1 = false;         // the peer opened it
   bool shutdown_wished_ : 1 = false;  // by our user, whatever became of it
+  bool sack_filed_ : 1 = false;       // in ShardContext::sacks, not later than it is due
   uint8_t cookie_ack_path_ = 0;       // where the last COOKIE ECHO came from (6.4)
   uint8_t setup_path_ = 0;            // where INIT and COOKIE ECHO go
   uint16_t error_count_ = 0;          // 8.1

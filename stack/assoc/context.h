@@ -15,6 +15,7 @@
 #include "base/stable_queue.h"
 #include "rx/receive_blocks.h"
 #include "rx/tsn_tracker.h"
+#include "timer/deadline_queue.h"
 #include "timer/timing_wheel.h"
 #include "trunkline/stack/pool_share.h"
 #include "trunkline/stack/stack.h"
@@ -93,6 +94,7 @@ struct ShardContext {
       : config(shard_config),
         random(random_source),
         wheel(now),
+        sacks(shard_config.max_associations, shard_config.memory),
         cookies(random_source, now),
         table_key(random_source.u64()),
         path_memory(shard_config.max_associations, shard_config.memory),
@@ -125,6 +127,7 @@ struct ShardContext {
   const ShardConfig config;
   RandomSource& random;
   TimingWheel wheel;
+  DeadlineQueue sacks;
   CookieJar cookies;
   const uint64_t table_key;  // where others choose what is put in
   Counters counters;
@@ -163,7 +166,11 @@ inline bool Association::may_have_output() const {
 
 inline void Association::schedule(ShardContext& ctx) {
   if (dead_) return;
-  TimePoint earliest = std::min(receiver_.sack_at(), sender_.due());
+  TimePoint earliest = sender_.due();
+  if (const TimePoint sack_at = receiver_.sack_at(); !sack_filed_ && !sack_at.is_never()) {
+    sack_filed_ = ctx.sacks.file(id.slot, sack_at);
+    if (!sack_filed_) earliest = std::min(earliest, sack_at);
+  }
   const auto look_at = [&](TimePoint due) {
     if (due < earliest) earliest = due;
   };

@@ -45,6 +45,7 @@ ProfileFault Association::set_profile(ShardContext& ctx, TimePoint now, const Pr
     bring_forward(passage_->guard, now + profile_->guard());
   }
   receiver_.on_edit(*profile_, now);
+  sack_filed_ = false;  // it may be due earlier
   if (profile_->max_burst != before.max_burst) sender_.open_burst(*profile_);
   ctx.profiles.release(before);
   if (may_have_output()) mark_ready(ctx);

@@ -31,6 +31,13 @@ void Association::on_timer(ShardContext& ctx, TimePoint now) {
   schedule(ctx);
 }
 
+// Mostly the SACK has gone with DATA meanwhile, and perhaps the next one is put off by now.
+void Association::on_sack_queue(ShardContext& ctx, TimePoint now) {
+  sack_filed_ = false;
+  if (receiver_.sack_at() <= now) return on_timer(ctx, now);
+  if (!receiver_.sack_at().is_never()) schedule(ctx);
+}
+
 void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
   path.t3 = TimePoint::never();
   path.loss_probe_spent = true;  // what is silent now is T3's

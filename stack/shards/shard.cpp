@@ -131,7 +131,7 @@ void Shard::advance(TimePoint now) {
 }
 
 TimePoint Shard::next_deadline() const {
-  return core_->ctx.wheel.next_deadline();
+  return std::min(core_->ctx.wheel.next_deadline(), core_->ctx.sacks.next_due());
 }
 
 size_t Shard::transmit(TimePoint now, std::span<PacketOut> room) {

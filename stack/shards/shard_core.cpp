@@ -51,6 +51,7 @@ void ShardCore::destroy(Association* association) {
   Endpoint* const endpoint = endpoints.find(local.endpoint);
   ++slot.generation;
   pool_.destroy(association);
+  if (pool_.used() == 0) ctx.sacks.clear();
   --endpoint->associations;
   endpoints.forget_if_unused(*endpoint);
 }
@@ -192,6 +193,15 @@ ConnectResult ShardCore::connect(TimePoint now, const ConnectRequest& request) {
 }
 
 void ShardCore::advance(TimePoint now) {
+  for (size_t i = 0; i < kTimersPerCall; ++i) {
+    const std::optional<uint32_t> slot = ctx.sacks.pop(now);
+    if (!slot) break;
+    if (const auto soon = ctx.sacks.peek(kPrefetchAhead)) {
+      prefetch(pool_.at(*soon), Association::kHotBytes);
+    }
+    // Whoever was filed may have ended, and another one be in its place.
+    if ((slots_[*slot].generation & 1) != 0) pool_.at(*slot)->on_sack_queue(ctx, now);
+  }
   for (size_t i = 0; i < kTimersPerCall; ++i) {
     WheelEntry* const entry = ctx.wheel.pop_expired(now);
     if (entry == nullptr) break;

@@ -50,6 +50,7 @@ constexpr MemberRow kAssociation[] = {
     {"dead_", kAnew},
     {"accepted_", kCarriedOver, "who called first is history"},
     {"shutdown_wished_", kCarriedOver, "not the peer's to undo"},
+    {"sack_filed_", kAnew, "what the queue still has of the former life is looked at in vain"},
     {"cookie_ack_path_", kAnew, "where the COOKIE ECHO came from"},
     {"setup_path_", kAnew},
     {"error_count_", kAnew},
