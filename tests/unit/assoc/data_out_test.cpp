@@ -233,6 +233,47 @@ TEST_F(DataOut, T3SendsAgainWithBackOffAndGivesUpInTheEnd) {
   EXPECT_EQ(host().count(Counter::k_t3_expirations), 4u);
 }
 
+// While the first T3 runs for RTO.Initial the round trip is measured, by a gap block: what is sent
+// once all is acknowledged has a T3 that ends before the first one would have.
+TEST_F(DataOut, T3IsNotLateWhenTheRtoHasBecomeShorter) {
+  setup.profile.rto_initial = seconds(3);
+  setup.profile.heartbeat_interval = Duration{0};
+  open();
+  EXPECT_EQ(host().status().paths[0].rto, seconds(3));
+  send(std::string(kLimit, 'x'));
+  send(std::string(kLimit, 'y'));
+  EXPECT_EQ(listen().size(), 2u);
+  wait(milliseconds(10));
+  tell(sack(host_tsn - 1, {{2, 2}}));
+  listen();
+  wait(milliseconds(10));
+  tell(sack(last_tsn()));
+  send("lost");
+  EXPECT_EQ(hear(), "DATA");
+  EXPECT_EQ(host().status().paths[0].rto, seconds(1));
+  wait(milliseconds(999));
+  EXPECT_EQ(hear(), "");
+  wait(milliseconds(1));
+  EXPECT_EQ(hear(), "DATA");
+}
+
+TEST_F(DataOut, T3BeginsAnewWithEachAcknowledgementOfTheEarliest) {
+  setup.profile.heartbeat_interval = Duration{0};
+  setup.profile.max_burst = 0;
+  be_opened();
+  for (int i = 0; i < 3; ++i) send(std::string(kLimit, 'x'));
+  EXPECT_EQ(listen().size(), 3u);
+  wait(milliseconds(700));
+  tell(sack(host_tsn));
+  wait(milliseconds(700));
+  tell(sack(host_tsn + 1));
+  wait(milliseconds(999));
+  EXPECT_EQ(hear(), "");
+  wait(milliseconds(1));
+  EXPECT_EQ(hear(), "DATA");
+  EXPECT_EQ(host().count(Counter::k_t3_expirations), 1u);
+}
+
 TEST_F(DataOut, AfterT3OnePacketIsInFlightUntilItIsAcknowledged) {
   setup.profile.max_burst = 0;
   be_opened();
