@@ -15,7 +15,7 @@
 #include "base/stable_queue.h"
 #include "rx/receive_blocks.h"
 #include "rx/tsn_tracker.h"
-#include "timer/deadline_queue.h"
+#include "timer/sack_queue.h"
 #include "timer/timing_wheel.h"
 #include "trunkline/stack/pool_share.h"
 #include "trunkline/stack/stack.h"
@@ -127,7 +127,7 @@ struct ShardContext {
   const ShardConfig config;
   RandomSource& random;
   TimingWheel wheel;
-  DeadlineQueue sacks;
+  SackQueue sacks;
   CookieJar cookies;
   const uint64_t table_key;  // where others choose what is put in
   Counters counters;

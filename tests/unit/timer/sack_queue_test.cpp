@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "timer/deadline_queue.h"
+#include "timer/sack_queue.h"
 
 #include <gtest/gtest.h>
 
@@ -10,8 +10,8 @@ TimePoint at(int64_t ns) {
   return TimePoint::from_ns(ns);
 }
 
-TEST(DeadlineQueue, GivesThemAsTheyComeDue) {
-  DeadlineQueue queue(4, nullptr);
+TEST(SackQueue, GivesThemAsTheyComeDue) {
+  SackQueue queue(4, nullptr);
   EXPECT_TRUE(queue.next_due().is_never());
   EXPECT_TRUE(queue.file(7, at(100)));
   EXPECT_TRUE(queue.file(8, at(100)));
@@ -28,16 +28,16 @@ TEST(DeadlineQueue, GivesThemAsTheyComeDue) {
   EXPECT_TRUE(queue.next_due().is_never());
 }
 
-TEST(DeadlineQueue, RefusesWhatWouldBeDueBefore) {
-  DeadlineQueue queue(4, nullptr);
+TEST(SackQueue, RefusesWhatWouldBeDueBefore) {
+  SackQueue queue(4, nullptr);
   EXPECT_TRUE(queue.file(1, at(100)));
   EXPECT_FALSE(queue.file(2, at(99)));
   EXPECT_EQ(queue.pop(at(100)), 1u);
   EXPECT_TRUE(queue.file(2, at(99)));  // nothing is before it any more
 }
 
-TEST(DeadlineQueue, HasRoomForSoManyAndGoesRound) {
-  DeadlineQueue queue(4, nullptr);
+TEST(SackQueue, HasRoomForSoManyAndGoesRound) {
+  SackQueue queue(4, nullptr);
   for (int64_t round = 0; round < 10; ++round) {
     while (queue.file(static_cast<uint32_t>(round), at(round))) {
     }
