@@ -267,7 +267,6 @@ void Association::on_data_sent(TimePoint now, Path& path, const DataSent& sent,
   }
   start_t3(now, path, sent.earliest_again, sent.hastened);
   path.last_sent_at = now;
-  if (sent.again == 0) return;  // its counters lie where nothing else is touched
   totals_.retransmitted += sent.again;
   path.retransmitted_chunks += sent.again;
 }
