@@ -66,6 +66,26 @@ TEST_F(DataIn, ASecondPacketOfOneBurstEarnsItsSackToo) {
   }
 }
 
+// What the queue of delayed SACKs has of one that went early finds the next one put off, and gives
+// it its own time.
+TEST_F(DataIn, ASackThatIsPutOffAgainComesInItsOwnTime) {
+  setup.profile.sack_delay = milliseconds(200);
+  warm_up();
+  tell_data();
+  EXPECT_EQ(hear(), "");
+  wait(milliseconds(150));
+  tell_data();
+  EXPECT_EQ(hear(), "SACK");
+  tell_data();
+  EXPECT_EQ(hear(), "");
+  wait(milliseconds(50));  // the first one's time
+  EXPECT_EQ(hear(), "");
+  wait(milliseconds(149));
+  EXPECT_EQ(hear(), "");
+  wait(milliseconds(1));
+  EXPECT_EQ(hear(), "SACK");
+}
+
 TEST_F(DataIn, ALoneOneIsAcknowledgedWithinTheDelayOfTheProfile) {
   setup.profile.sack_delay = milliseconds(70);
   warm_up();
