@@ -53,13 +53,13 @@ struct Path {
   Congestion congestion;
   uint64_t packets_sent = 0;
   uint64_t packets_received = 0;
+  uint64_t retransmitted_chunks = 0;  // with each packet of DATA, none or some
 
   // -- what heartbeats, losses and operators touch. 32 bits count what happens once an RTO or more
   // seldom for a hundred years.
   TimePoint heartbeat_sent_at;
   uint64_t heartbeat_nonce = 0;
   TimePoint state_since;
-  uint64_t retransmitted_chunks = 0;
   uint32_t heartbeats_sent = 0;
   uint32_t heartbeat_acks = 0;
   uint32_t t3_expirations = 0;
