@@ -140,6 +140,11 @@ class Association {
   [[nodiscard]] VerificationTag local_tag() const { return local_tag_; }
   [[nodiscard]] VerificationTag peer_tag() const { return peer_tag_; }
   [[nodiscard]] std::span<Path* const> paths() const { return paths_.list(); }
+  // Is that one of the peer's addresses, and this one of ours? Mostly the one that we answer from.
+  [[nodiscard]] bool is_between(const IpAddress& remote, const IpAddress& local) const {
+    const Path* const path = paths_.find(remote);
+    return path != nullptr && (path->local == local || local_.has_address(local));
+  }
   [[nodiscard]] bool has_address(const IpAddress& address) const {
     return paths_.find(address) != nullptr;
   }

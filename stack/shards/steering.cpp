@@ -180,8 +180,7 @@ Association* ShardCore::find_by_tag(const InboundPacket& packet, bool addresses_
     const Association& association = *pool_.at(candidate);
     return association.local().port == packet.header.destination_port &&
            association.peer_port() == packet.header.source_port &&
-           (!addresses_too || (association.has_address(packet.source) &&
-                               association.local().has_address(packet.destination))) &&
+           (!addresses_too || association.is_between(packet.source, packet.destination)) &&
            !association.is_dead();
   });
   return slot ? pool_.at(*slot) : nullptr;
