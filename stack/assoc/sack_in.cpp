@@ -75,6 +75,7 @@ void Association::take_peers_window(uint32_t a_rwnd, bool newly_acked) {
   if (news.answers_probe) {
     for (Path* path : paths()) {
       path->probe_answered = true;
+      path->shut_explains = sender_.window_explains_loss();
       path->shut_before = sender_.next_tsn16();
     }
   }

@@ -57,7 +57,7 @@ void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
     }
   }
   // With some window left and more received behind a gap, what is missing may be lost all the same.
-  if (alive && sender_.window_explains_loss()) {
+  if (alive && path.shut_explains && sender_.window_explains_loss()) {
     path.congestion.on_idle(1);  // the window was closed, not the network full (6.1 A, 7.2.1)
   } else {
     path.congestion.on_t3_expiry();

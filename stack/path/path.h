@@ -38,6 +38,7 @@ struct Path {
   bool loss_probe_armed : 1 = false;  // t3 is the time of a loss probe, and T3 begins after that
   bool loss_probe_spent : 1 = false;  // no other one before a round trip is measured
   bool loss_probe_new : 1 = false;    // the next packet is one: new DATA whatever cwnd says
+  bool shut_explains : 1 = false;     // nothing was received behind a gap then
   bool loss_probe_open : 1 = false;   // one was sent again, and may have been lost before
   uint16_t shut_before = 0;  // the TSN that was next when probe_answered came to be, 16 bits of it
   uint16_t error_count = 0;  // 8.2

@@ -329,9 +329,11 @@ void Referee::check_again(const Context& context, const Direction& mine, Tsn tsn
   if (limits == limits_.end() || limits->second.paths > 1 || mine.window_closed) return;
   const TimePoint long_before = chunk.sent_at[chunk.times % chunk.sent_at.size()];
   // A fast retransmission that was lost is known to be by what was sent after it: that takes a
-  // round trip each, and before the first there may have been a probe.
-  const bool early = limits->second.early;
-  const Duration least = early ? limits->second.least_round_trip : limits->second.rto_min;
+  // round trip each, and before the first there may have been a probe. Where the round trip is
+  // longer than RTO.min, T3 may come before it is known.
+  const auto& limit = limits->second;
+  const bool early = limit.early && limit.least_round_trip < limit.rto_min;
+  const Duration least = early ? limit.least_round_trip : limit.rto_min;
   if (tsn == mine.base && chunk.times >= chunk.sent_at.size() &&
       context.now < long_before + least) {
     fail(context, "TSN " + std::to_string(tsn.value) + " sent again and again within " +
