@@ -139,6 +139,14 @@ void Drawer::windows() {
       plan_.hosts.begin(), plan_.hosts.end(),
       [](const HostPlan& host) { return host.shards == 1 || host.hand_over == Duration{}; });
   plan_.expect.sound_paths = in_order && !backwards;
+  if (plan_.expect.sound_paths) {  // nor by another network that is faster
+    for (LinkPlan& link : plan_.links) {
+      const auto first = std::find_if(
+          plan_.links.begin(), plan_.links.end(),
+          [&](const LinkPlan& one) { return one.from == link.from && one.to == link.to; });
+      link.faults.delay = first->faults.delay;
+    }
+  }
   for (AssocPlan& assoc : plan_.assocs) {
     for (SidePlan* side : {&assoc.client_side, &assoc.server_side}) {
       side->traffic.streams = dice_.one_of<uint16_t>({1, 1, 2, 100});
