@@ -144,7 +144,22 @@ def whole_page():
                 wrong.append(f'the page does not say {word}')
 
 
+def partial_pages():
+    """A run of some cases leaves alone what it did not measure."""
+    before = table.markdown(bars.HEADINGS, [['one', '1', '', '2', 'reached'], ['the same: two', '', '3', '4', 'aim reached'],
+                                            ['three', '5', '', '6', 'BELOW'], ['the same: two', '', '7', '8', 'BELOW']])
+    now = [['new', '1', '', '', 'not measured'], ['one', '1', '', '', 'not measured'],
+           ['the same: two', '', '3', '9', 'aim reached'], ['three', '5', '', '', 'not measured'],
+           ['the same: two', '', '7', '', 'not measured']]
+    check('what was not measured stays', [line[3] for line in page.kept(before, now)],
+          ['', '2', '9', '6', '8'])
+    row = stats.row(('count/x/1', 'instructions_per_message', '1'), [900], 'usrsctp', [9000])
+    said = page.counts([row], {'command': './dev bench --counts', 'date': '2001-02-03 04:05 UTC'})
+    check('counts', '| `count/x/1` | 900 |  | 9,000 | 10.0 |' in said, True)
+
+
 def pages():
+    partial_pages()
     check('human', [table.human(v) for v in (0, 3, 1234.4, 70700, 668000, 14.71e6, 2.5e9, None)],
           ['0', '3', '1234', '70.7 k', '668 k', '14.71 M', '2.5 G', ''])
     check('numbers in names', [plots.number(text) for text in ('100', '10ms', '200k', '2M', '0.1')],

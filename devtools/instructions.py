@@ -40,25 +40,35 @@ def program_of(build, case):
     return build / 'perf' / ('bench_ring' if case in OF_RINGS else 'bench_bare')
 
 
-def count(program, case, messages, env=None):
-    """Instructions of the process that ran the case, from its start to its end."""
+def run(program, case, messages, env=None):
+    """Instructions of the process that ran the case, from its start to its end, and what it said."""
     with tempfile.TemporaryDirectory() as place:
-        run = subprocess.run(['valgrind', '--tool=callgrind', f'--callgrind-out-file={place}/%p',
-                              program, '--scale', 'tiny', '--case', case, '--messages', str(messages)],
-                             capture_output=True, text=True, check=False,
-                             env={**os.environ, **(env or {})})
-    collected = [int(n) for n in re.findall(r'Collected : (\d+)', run.stderr)]
-    if run.returncode != 0 or not collected:
-        sys.exit(f'{case}: failed\n{run.stderr}')
-    return max(collected)
+        done = subprocess.run(['valgrind', '--tool=callgrind', f'--callgrind-out-file={place}/%p',
+                               program, '--scale', 'tiny', '--case', case, '--messages', str(messages)],
+                              capture_output=True, text=True, check=False,
+                              env={**os.environ, **(env or {})})
+    collected = [int(n) for n in re.findall(r'Collected : (\d+)', done.stderr)]
+    if done.returncode != 0 or not collected:
+        sys.exit(f'{case}: failed\n{done.stderr}')
+    return max(collected), done.stdout
+
+
+def measure(program, case, name=None, env=None, part=1):
+    """Instructions a message, and what the program said of the longer run. `name`: of the case in
+    that program, if it has another one there; `part`: so many times shorter."""
+    short, long = (length // part for length in CASES[case])
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        least, most = pool.map(lambda length: run(program, name or case, length, env), (short, long))
+    return (most[0] - least[0]) / (long - short), most[1]
 
 
 def per_message(program, case, name=None, env=None):
-    """`name`: of the case in that program, if it has another one there."""
-    short, long = CASES[case]
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        least, most = pool.map(lambda length: count(program, name or case, length, env), (short, long))
-    return (most - least) / (long - short)
+    return measure(program, case, name, env)[0]
+
+
+def peer_environment(library):
+    """Another build of usrsctp in place of the system's."""
+    return {'LD_LIBRARY_PATH': str(library.resolve().parent)} if library else {}
 
 
 def change(now, before):
@@ -91,8 +101,8 @@ def compare(args):
             line += f'   {before:9.1f} there   {growth:+6.2f} %'
             grown = grown or (args.limit is not None and growth > args.limit)
         if args.peer and case not in OF_RINGS:
-            env = {'LD_LIBRARY_PATH': str(args.usrsctp.resolve().parent)} if args.usrsctp else {}
-            theirs = per_message(args.build / 'perf/bench_usrsctp', case, OF_PEER.get(case), env)
+            theirs = per_message(args.build / 'perf/bench_usrsctp', case, OF_PEER.get(case),
+                                 peer_environment(args.usrsctp))
             line += f'   usrsctp {theirs:9.1f}   {theirs / now:6.2f} x'
         print(line, flush=True)
     if args.write:

@@ -75,6 +75,9 @@ SUITES = [
     # How many instructions a message takes: counted, so that it does not matter what else runs.
     Suite('instructions', 'script', 'build', targets=('perf/bench_bare', 'perf/bench_ring'), beside='computes',
           scripts=('devtools/instructions.py --check',)),
+    # ... and that nothing grows with what there is of it: few sizes, some twenty seconds.
+    Suite('costs', 'script', 'build', targets=('perf/cost_by_size',), beside='computes',
+          scripts=('devtools/cost_by_size.py --check',)),
     Suite('harness', 'script', 'build', scripts=('tests/e2e/harness_*.py',), parallel=False,
           beside='waits'),
     # Most of their time is waiting, so they run side by side; each has namespaces of its own.

@@ -105,6 +105,8 @@ def arguments():
     parser = argparse.ArgumentParser(prog='./dev bench', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--quick', action='store_true', help='smaller, under five minutes')
+    parser.add_argument('--counts', action='store_true',
+                        help='instructions alone, which are the same on a busy machine: --case count/')
     parser.add_argument('--case', default='', metavar='PREFIX', help='only these; --list names them')
     parser.add_argument('--runs', type=int, help='of each case (5, with --quick 3)')
     parser.add_argument('--usrsctp', type=pathlib.Path, metavar='PATH',
@@ -116,6 +118,8 @@ def arguments():
     parser.add_argument('--build', type=pathlib.Path, default=ROOT / 'build', help=argparse.SUPPRESS)
     parser.add_argument('--scale', choices=list(RUNS), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.counts:
+        options.case, options.runs = options.case or 'count/', 1
     options.scale = options.scale or ('quick' if options.quick else 'full')
     options.runs = options.runs or RUNS[options.scale]
     if options.core is None:
@@ -177,7 +181,7 @@ def main():
     write_results(options.build / 'bench', rows, campaign, facts)
     draw(rows, options, campaign.failures)
     if options.write_docs:
-        page.write(ROOT / 'docs' / 'performance.md', rows, verdicts, facts)
+        page.write(ROOT / 'docs' / 'performance.md', rows, verdicts, facts, partial=bool(options.case))
         say('wrote docs/performance.md')
     say(f'machine {facts["quiet"]}; {facts["seconds"]} s')
     for (case, program), why in campaign.failures.items():

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -166,8 +167,14 @@ class Channel : public RingEnd {
   void set_assoc(uint32_t wire_index, uint32_t assoc);
 
   // -- the lane's notes
-  uint32_t done_cursor = 0;       // how many of the SENDS_DONE in front have been told
-  std::vector<uint32_t> blocked;  // associations that met -EAGAIN
+  uint32_t done_cursor = 0;  // how many of the SENDS_DONE in front have been told
+  // Associations that met -EAGAIN, the first of them first, and that wait for nothing but room that
+  // all share: who has used up its own comes here when some of it is back.
+  struct Blocked {
+    uint32_t assoc = 0;
+    uint32_t generation = 0;  // of whom it was: its place may be another's by now
+  };
+  std::deque<Blocked> blocked;
   bool returned = false;
 
  private:

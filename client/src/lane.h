@@ -58,6 +58,7 @@ struct Assoc {
   Phase phase = Phase::kFree;
   bool wants_out = false;  // tl_shutdown() or tl_abort() was called
   bool blocked = false;    // a send met -EAGAIN and no TL_EVENT_WRITABLE was handed out since
+  bool listed = false;     // in Channel::blocked
   uint32_t channel = 0;
   uint32_t wire_index = 0;
   uint32_t wire_generation = 0;
@@ -250,7 +251,10 @@ struct tl_lane {
   void take_notice(uint32_t at, const tlr_completion& entry, const tlr_completion_more& more,
                    trunkline::client::Sink& sink);
   void tell_writable(trunkline::client::Sink& sink);
-  [[nodiscard]] bool writable(Assoc& assoc);
+  [[nodiscard]] bool has_own_room(const Assoc& assoc) const;
+  [[nodiscard]] bool may_be_writable(Channel& channel) const;
+  [[nodiscard]] bool writable(const Channel& channel, const Assoc& assoc) const;
+  void list_blocked(Channel& channel, uint32_t assoc_index);
   [[nodiscard]] uint32_t local_index(uint32_t at, const tlr_completion& entry);
   // Sends that are no longer on their way.
   struct Ended {

@@ -316,6 +316,7 @@ void tl_lane::sends_ended(Channel& channel, const Ended& ended) {
   assoc.bytes -= std::min(ended.bytes, assoc.bytes);
   assoc.slots -= std::min(ended.slots, assoc.slots);
   assoc.sends -= std::min(ended.sends, assoc.sends);
+  if (assoc.blocked) list_blocked(channel, ended.assoc);
 }
 
 void tl_lane::tell_sent(const TxNote& note, Sink& sink) {
@@ -538,40 +539,58 @@ void tl_lane::take_notice(uint32_t at, const tlr_completion& entry, const tlr_co
 
 // ---------------------------------------------------------------- writable
 
-// Room again for the send that was refused, and for some more, so that it is worth telling.
-bool tl_lane::writable(Assoc& assoc) {
-  Channel& channel = channels[assoc.channel];
+// Of what is the association's alone there is room again for the send that was refused, and for
+// some more, so that it is worth telling.
+bool tl_lane::has_own_room(const Assoc& assoc) const {
   const uint32_t credit = client.geometry.send_credit;
   const uint32_t slots = assoc.wanted_slots > credit / 2 ? assoc.wanted_slots : credit / 2;
   if (assoc.slots != 0 && credit - assoc.slots < slots) return false;
-  if (assoc.bytes != 0 && assoc.bytes + assoc.wanted_bytes > assoc.send_buffer) return false;
-  const uint32_t eighth = channel.tx_slots() / 8;
-  const uint32_t free = assoc.wanted_slots > eighth ? assoc.wanted_slots : eighth;
-  if (channel.tx_free() < free && channel.operations() != 0) return false;
-  if (channel.tx_free() < assoc.wanted_slots) return false;
-  return channel.can_submit();
+  return assoc.bytes == 0 || assoc.bytes + assoc.wanted_bytes <= assoc.send_buffer;
 }
 
+// Of what all share there is some, likewise. If there is not, nobody needs to be asked.
+bool tl_lane::may_be_writable(Channel& channel) const {
+  const bool enough = channel.tx_free() >= channel.tx_slots() / 8 || channel.operations() == 0;
+  return enough && channel.can_submit();
+}
+
+// ... enough for this one.
+bool tl_lane::writable(const Channel& channel, const Assoc& assoc) const {
+  return has_own_room(assoc) && channel.tx_free() >= assoc.wanted_slots;
+}
+
+void tl_lane::list_blocked(Channel& channel, uint32_t assoc_index) {
+  Assoc& assoc = assocs_[assoc_index];
+  if (assoc.listed || !has_own_room(assoc)) return;
+  assoc.listed = true;
+  channel.blocked.push_back({assoc_index, assoc.generation});
+}
+
+// The first who waits is told first, and no more are than there is room for: of ten thousand that
+// wait each poll tells a few, not all of them the same. Who is told and does not send leaves the
+// room to the others, who are told by the next poll.
 void tl_lane::tell_writable(Sink& sink) {
   for (uint32_t at = 0; at < channels.size(); ++at) {
     Channel& channel = channels[(next_channel_ + at) % channels.size()];
-    for (size_t i = 0; i < channel.blocked.size() && !sink.full();) {
-      const uint32_t local = channel.blocked[i];
-      Assoc& assoc = assocs_[local];
-      const bool tell = assoc.phase == Phase::kOpen && assoc.blocked;
-      if (tell && !writable(assoc)) {
-        ++i;
+    if (channel.blocked.empty() || !may_be_writable(channel)) continue;
+    uint32_t room = std::min(channel.tx_free(), channel.submission_room(channel.tx_free()));
+    for (size_t left = channel.blocked.size(); left > 0 && room > 0 && !sink.full(); --left) {
+      const Channel::Blocked first = channel.blocked.front();
+      channel.blocked.pop_front();
+      Assoc& assoc = assocs_[first.assoc];
+      if (assoc.generation != first.generation) continue;
+      assoc.listed = false;
+      if (assoc.phase != Phase::kOpen || !assoc.blocked) continue;
+      if (!writable(channel, assoc)) {
+        list_blocked(channel, first.assoc);
         continue;
       }
-      if (tell) {
-        tl_event& event = sink.next();
-        event.kind = TL_EVENT_WRITABLE;
-        event.assoc = handle_of(assoc, local);
-        event.user = assoc.user;
-      }
+      room -= std::min(room, std::max(assoc.wanted_slots, 1u));
       assoc.blocked = false;
-      channel.blocked[i] = channel.blocked.back();
-      channel.blocked.pop_back();
+      tl_event& event = sink.next();
+      event.kind = TL_EVENT_WRITABLE;
+      event.assoc = handle_of(assoc, first.assoc);
+      event.user = assoc.user;
     }
   }
 }
@@ -622,9 +641,11 @@ bool tl_lane::has_events() {
     if (assocs_[ending.assoc].sends == 0) return true;
   }
   for (Channel& channel : channels) {
-    for (const uint32_t local : channel.blocked) {
-      Assoc& assoc = assocs_[local];
-      if (assoc.phase == Phase::kOpen && assoc.blocked && writable(assoc)) return true;
+    if (channel.blocked.empty() || !may_be_writable(channel)) continue;
+    for (const Channel::Blocked& each : channel.blocked) {
+      const Assoc& assoc = assocs_[each.assoc];
+      if (assoc.generation != each.generation || assoc.phase != Phase::kOpen) continue;
+      if (assoc.blocked && writable(channel, assoc)) return true;
     }
   }
   return client.gone.load(std::memory_order_acquire) && !gone_told_;

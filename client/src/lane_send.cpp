@@ -73,10 +73,8 @@ int tl_lane::check_room(Assoc& assoc, uint32_t assoc_index, uint32_t slots, uint
   }
   assoc.wanted_slots = slots;
   assoc.wanted_bytes = bytes;
-  if (!assoc.blocked) {
-    assoc.blocked = true;
-    channel.blocked.push_back(assoc_index);
-  }
+  assoc.blocked = true;
+  list_blocked(channel, assoc_index);
   return fail(-EAGAIN, text);
 }
 

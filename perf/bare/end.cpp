@@ -88,6 +88,10 @@ void count_time() {
   counted_ns = clock_now().ns();
 }
 
+void skip_time(Duration span) {
+  counted_ns += span.count();
+}
+
 TimePoint clock_now() {
   if (counted_ns != 0) return TimePoint::from_ns(counted_ns += 1000);
   using std::chrono::steady_clock;
@@ -102,7 +106,9 @@ End::End(const EndSetup& setup, TimePoint now)
       text_(setup.message_size),
       sink_(std::max<size_t>(setup.message_size, 65536)) {
   for (size_t i = 0; i < text_.size(); ++i) text_[i] = static_cast<uint8_t>(i * 7);
-  directory_ = make_directory(random_, setup.max_associations, &huge_pages());
+  if (setup.directory == nullptr) {
+    directory_ = make_directory(random_, setup.max_associations, &huge_pages());
+  }
   ShardConfig config;
   config.memory = &huge_pages();
   config.max_associations = setup.max_associations;
@@ -112,7 +118,11 @@ End::End(const EndSetup& setup, TimePoint now)
       static_cast<uint32_t>(2 * setup.slots * (setup.message_size / 1200 + 2));
   config.inits_per_second = setup.inits_per_second;
   config.inits_per_second_per_source = setup.inits_per_second_per_source;
-  shard_ = std::make_unique<Shard>(config, *directory_, random_, now);
+  config.index = setup.index;
+  config.count = setup.count;
+  config.ports = setup.ports;
+  Directory& directory = setup.directory != nullptr ? *setup.directory : *directory_;
+  shard_ = std::make_unique<Shard>(config, directory, random_, now);
 }
 
 EndpointId End::add_endpoint(const IpAddress& address, uint16_t port, bool listening) {
@@ -126,18 +136,28 @@ EndpointId End::add_endpoint(const IpAddress& address, uint16_t port, bool liste
   return result.endpoint;
 }
 
-bool End::send(TimePoint now, AssocId assoc) {
+// Always inlined: what send() costs is what bare/... measures.
+[[gnu::always_inline]] inline bool End::send(TimePoint now, AssocId assoc, SendRequest request) {
   Slot* const slot = slots_.take();
   if (slot == nullptr) return false;
   std::memcpy(slot->bytes, text_.data(), message_size_);
   std::memcpy(slot->bytes, &sent, sizeof sent);
   slot->piece = {slot->bytes, static_cast<uint32_t>(message_size_), nullptr};
   Payload payload(&slot->piece, &slots_);
-  SendRequest request;
   request.context = sent;
   if (shard_->send(now, assoc, request, payload) != Status::kOk) return false;
   ++sent;
   return true;
+}
+
+bool End::send(TimePoint now, AssocId assoc) {
+  return send(now, assoc, SendRequest{});
+}
+
+bool End::send_on(TimePoint now, AssocId assoc, StreamId stream) {
+  SendRequest request;
+  request.stream = stream;
+  return send(now, assoc, request);
 }
 
 void End::read(TimePoint now, const Event& event) {
@@ -235,15 +255,19 @@ void call(End& a, const std::vector<EndpointId>& callers, uint32_t number) {
   require(status == Status::kOk, status_text(status));
 }
 
-void connect_all(End& a, End& z, uint32_t count) {
+void call_all(End& a, End& z, const std::vector<EndpointId>& callers, uint32_t count) {
   constexpr uint32_t kBatch = 256;
-  const std::vector<EndpointId> callers = add_callers(a, count);
-  listen_for(z, count);
   for (uint32_t i = 0; i < count; ++i) {
     call(a, callers, i);
     if ((i + 1) % kBatch == 0 || i + 1 == count) settle(clock_now(), a, z);
   }
   require(a.up == count && z.up == count, "not every association was established");
+}
+
+void connect_all(End& a, End& z, uint32_t count) {
+  const std::vector<EndpointId> callers = add_callers(a, count);
+  listen_for(z, count);
+  call_all(a, z, callers, count);
 }
 
 }  // namespace trunkline::perf

@@ -79,6 +79,11 @@ struct EndSetup {
   Profile profile;
   uint32_t inits_per_second = 0;             // of strangers; 0: no limit
   uint32_t inits_per_second_per_source = 0;  // likewise
+  // One of several shards of a host, which share these; null: all the host has.
+  uint16_t index = 0;
+  uint16_t count = 1;
+  Directory* directory = nullptr;
+  PortTable* ports = nullptr;
 };
 
 class End {
@@ -86,11 +91,12 @@ class End {
   End(const EndSetup& setup, TimePoint now);
 
   Shard& shard() { return *shard_; }
-  Directory& directory() { return *directory_; }
+  Directory& directory() { return *directory_; }  // its own
   EndpointId add_endpoint(const IpAddress& address, uint16_t port, bool listening);
 
   // Writes a message of the setup's size and sends it. False: not now.
   bool send(TimePoint now, AssocId assoc);
+  bool send_on(TimePoint now, AssocId assoc, StreamId stream);
   // Takes all events; messages are read, byte by byte.
   void drain(TimePoint now);
   // Answers each message with one of its own, from drain().
@@ -108,6 +114,7 @@ class End {
   PacketRing packets;
 
  private:
+  bool send(TimePoint now, AssocId assoc, SendRequest request);
   void read(TimePoint now, const Event& event);
 
   SecureRandom random_;
@@ -126,6 +133,8 @@ class End {
 // From now on it is a microsecond later whenever somebody asks: what is counted in instructions is
 // then the same in every run.
 void count_time();
+// Counted time passes, at once.
+void skip_time(Duration span);
 
 // What one end has to send, at most a burst, as the other end sees it. Valid until the next call.
 std::span<const PacketIn> take_packets(TimePoint now, End& from);
@@ -144,7 +153,9 @@ inline const IpAddress kAddressZ = IpAddress::ipv4(192, 0, 2, 26);
 [[nodiscard]] std::vector<EndpointId> add_callers(End& a, uint32_t count);
 void listen_for(End& z, uint32_t count);
 void call(End& a, const std::vector<EndpointId>& callers, uint32_t number);
-// All of it, in batches.
+// The calls, in batches, until all are established.
+void call_all(End& a, End& z, const std::vector<EndpointId>& callers, uint32_t count);
+// All of it.
 void connect_all(End& a, End& z, uint32_t count);
 
 }  // namespace trunkline::perf

@@ -19,11 +19,11 @@ namespace trunkline::perf {
 namespace {
 
 // As the clients of e2e/rate ask for.
-tlr_geometry geometry() {
+tlr_geometry geometry(uint32_t submissions) {
   tlr_geometry out{};
   out.lanes = 1;
   out.workers = 1;
-  out.submission_size = 4096;
+  out.submission_size = submissions;
   out.completion_size = 16384;
   out.return_size = 16384;
   out.tx_slots = 16384;
@@ -57,15 +57,22 @@ RingProgram::RingProgram(tl_client* client, size_t message_size)
   }
 }
 
-void RingProgram::connect(uint16_t port, const IpAddress& peer) {
+void RingProgram::connect(uint16_t port, const IpAddress& peer, uint16_t local_port) {
   const tl_address address = address_of(peer);
   tl_connect_options options{};
   options.addresses = &address;
   options.address_count = 1;
   options.peer_port = port;
+  options.local_port = local_port;
   options.affinity = TL_ANY_WORKER;
   tl_assoc assoc = 0;
   require(tl_connect(lane_, &options, &assoc) == 0, tl_last_error());
+}
+
+bool RingProgram::shutdown(tl_assoc assoc) {
+  const int status = tl_shutdown(lane_, assoc);
+  require(status == 0 || status == -EAGAIN, tl_last_error());
+  return status == 0;
 }
 
 size_t RingProgram::send(tl_assoc assoc, uint64_t count) {
@@ -115,6 +122,12 @@ void RingProgram::poll() {
         case TL_EVENT_LOST:
           ++lost;
           break;
+        case TL_EVENT_CLOSED:
+          ++closed;
+          break;
+        case TL_EVENT_WRITABLE:
+          if (persist_) static_cast<void>(send(event.assoc, 1));
+          break;
         default:
           break;
       }
@@ -127,23 +140,26 @@ void RingProgram::poll() {
 // ---------------------------------------------------------------- the host
 
 RingHost::RingHost(const IpAddress& address, const Profile& profile, size_t message_size,
-                   TimePoint now) {
-  constexpr uint32_t kAssociations = 16;
-  directory_ = make_directory(random_, kAssociations, &huge_pages());
+                   TimePoint now, uint32_t associations, uint32_t submissions) {
+  directory_ = make_directory(random_, associations, &huge_pages());
   ShardConfig shard;
   shard.memory = &huge_pages();
-  shard.max_associations = kAssociations;
+  shard.max_associations = associations;
   shard.own_addresses = {address};
+  shard.inits_per_second = shard.inits_per_second_per_source = 0;
   shard_ = std::make_unique<Shard>(shard, *directory_, random_, now);
   appring::BridgeConfig bridge;
   bridge.local_addresses = {address};
   bridge.default_profile = profile;
-  bridge.max_associations = kAssociations;
+  bridge.max_associations = associations;
   bridge_ = std::make_unique<appring::Bridge>(bridge, *shard_);
 
   const appring::ClientIdentity identity{1, "bench", 1, 1000, 1000};
   const appring::ClientRights rights{{{1, 65535}}, true};
-  ring_ = appring::RingClient::create(identity, rights, geometry(), {});
+  appring::ChannelLimits limits;
+  limits.max_associations = std::max(associations, limits.max_associations);
+  limits.max_listeners = 1024;
+  ring_ = appring::RingClient::create(identity, rights, geometry(submissions), limits);
   require(ring_ != nullptr, "no memory for a segment");
   int ends[2];
   require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");
@@ -152,8 +168,8 @@ RingHost::RingHost(const IpAddress& address, const Profile& profile, size_t mess
   std::vector<int> doorbells;
   for (const auto& wake : ring_->lane_wakes) lane_fds.push_back(dup(wake.client_end));
   for (const int fd : ring_->doorbells) doorbells.push_back(dup(fd));
-  require(client::open_client(ring_->segment->base(), ring_->segment->size(), geometry(), ends[1],
-                              lane_fds, doorbells, false, &client_) == 0,
+  require(client::open_client(ring_->segment->base(), ring_->segment->size(), geometry(submissions),
+                              ends[1], lane_fds, doorbells, false, &client_) == 0,
           tl_last_error());
   for (const int fd : ring_->doorbells) {
     require(bridge_->mailbox().watch(fd), "no memory for a doorbell");

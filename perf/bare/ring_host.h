@@ -21,17 +21,23 @@ class RingProgram {
   RingProgram(tl_client* client, size_t message_size);
 
   [[nodiscard]] tl_lane* lane() { return lane_; }
-  void connect(uint16_t port, const IpAddress& peer);
+  // `local_port` 0: the daemon chooses.
+  void connect(uint16_t port, const IpAddress& peer, uint16_t local_port = 0);
+  // False: not now.
+  [[nodiscard]] bool shutdown(tl_assoc assoc);
   // At most `count` messages, numbered, in bursts. Returns how many were taken.
   size_t send(tl_assoc assoc, uint64_t count);
   // Takes the events that are there; messages are read, byte by byte, and must come in their order.
   void poll();
   // Answers each message with one of its own, from poll().
   void echo(bool on) { echo_ = on; }
+  // Who is told that there is room sends a message, from poll().
+  void persist(bool on) { persist_ = on; }
 
   uint64_t sent = 0;
   uint64_t received = 0;
-  uint64_t lost = 0;  // associations, connects and messages that failed
+  uint64_t lost = 0;    // associations, connects and messages that failed
+  uint64_t closed = 0;  // in order
   std::vector<tl_assoc> associations;
 
  private:
@@ -45,11 +51,13 @@ class RingProgram {
   std::array<tl_event, kBurst> events_;
   std::vector<uint8_t> sink_;  // where messages are read to
   bool echo_ = false;
+  bool persist_ = false;
 };
 
 class RingHost {
  public:
-  RingHost(const IpAddress& address, const Profile& profile, size_t message_size, TimePoint now);
+  RingHost(const IpAddress& address, const Profile& profile, size_t message_size, TimePoint now,
+           uint32_t associations = 16, uint32_t submissions = 4096);
   ~RingHost();
   RingHost(const RingHost&) = delete;
   RingHost& operator=(const RingHost&) = delete;

@@ -87,7 +87,16 @@ THOUSAND = 'bare/associations/1000'
 SET_UP, SET_UPS = 'bare/set-up/1000', 'set_ups_per_cpu_second'
 FLOOD = 'flood/limiter/random/200k'
 
+A_MESSAGE, A_TRIP = 'instructions_per_message', 'instructions_per_round_trip'
+
 BARS = [
+    Bar('instructions a message, both ends, 100-byte stream, profile `lan`',
+        median('count/stream/100', A_MESSAGE), number(''), 600, None, True),
+    Bar('the same, default profile', median('count/stream-rfc9260/100', A_MESSAGE), number(''), 700,
+        None, True),
+    Bar('the same, a round trip', median('count/ping-pong', A_TRIP), number(''), 3900, None, True),
+    Bar('the same, a message through the rings of both programs',
+        median('count/ring/100', A_MESSAGE), number(''), 1618, None, True),
     Bar('bare stack, 100-byte stream, one association: against usrsctp', ratio(STREAM, PER_CPU),
         times, 20),
     Bar('the same: of the model loop', quotient(median(STREAM, PER_CPU), median('model/100', PER_CPU)),

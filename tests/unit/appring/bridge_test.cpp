@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the bridge does for well-behaved clients, through the real client library: messages, sends
 // that fail, credit, notifications, and the end of associations.
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "ring_harness.h"
 
@@ -271,6 +275,38 @@ TEST_F(BridgeTest, CreditStopsOneAssociationNotTheLane) {
   EXPECT_EQ(count(events, TL_EVENT_MESSAGE), 33U);
   EXPECT_EQ(only(events, TL_EVENT_WRITABLE).event.assoc, stalled.client);
   EXPECT_EQ(send(lane, stalled.client, "x"), 0);
+}
+
+// Many wait for the slots of a lane: the first are told first, and no more at a time than may send.
+TEST_F(BridgeTest, RoomIsToldToTheFirstWhoWait) {
+  constexpr size_t kWaiting = 24;
+  tl_lane* const lane = lane_of(attach());
+  std::vector<tl_assoc> waiting;
+  const Pair filler = join(lane, lane);
+  const Pair other = join(lane, lane);
+  for (size_t i = 0; i < kWaiting; ++i) waiting.push_back(join(lane, lane).client);
+  const std::string large = bytes(8000, 'L');  // 16 slots
+  for (const tl_assoc each : {filler.client, other.client}) {
+    while (send(lane, each, large) == 0) {
+    }
+  }
+  for (const tl_assoc each : waiting) EXPECT_EQ(send(lane, each, large), -EAGAIN);
+  turn();
+  turn();
+  std::vector<tl_assoc> told;
+  size_t most = 0;
+  std::array<tl_event, 64> events;
+  while (const int n = tl_poll(lane, events.data(), events.size())) {
+    const size_t before = told.size();
+    for (const tl_event& event : std::span(events).first(static_cast<size_t>(n))) {
+      const bool waits = event.assoc != filler.client && event.assoc != other.client;
+      if (event.kind == TL_EVENT_WRITABLE && waits) told.push_back(event.assoc);
+    }
+    most = std::max(most, told.size() - before);
+    tl_event_release(lane, events.data(), static_cast<size_t>(n));
+  }
+  EXPECT_EQ(told, waiting);
+  EXPECT_LE(most, kWaiting / 2);
 }
 
 TEST_F(BridgeTest, WritableComesForALargeMessageOnlyWhenItFits) {
