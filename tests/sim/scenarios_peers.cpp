@@ -137,7 +137,10 @@ void Drawer::windows() {
   // answer: that is a loss.
   const bool in_order = std::all_of(
       plan_.hosts.begin(), plan_.hosts.end(),
-      [](const HostPlan& host) { return host.shards == 1 || host.hand_over == Duration{}; });
+      [](const HostPlan& host) {
+        const bool mixes = host.spread == Spread::kByPacket || host.spread == Spread::kWrong;
+        return host.shards == 1 || (host.hand_over == Duration{} && !mixes);
+      });
   plan_.expect.sound_paths = in_order && !backwards;
   if (plan_.expect.sound_paths) {  // nor by another network that is faster
     for (LinkPlan& link : plan_.links) {
