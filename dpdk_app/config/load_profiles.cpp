@@ -46,7 +46,7 @@ void read_fields(const Map& map, Profile& out) {
   if (const auto which = map.choice("pmtu_discovery", {"off", "reactive", "probing"})) {
     out.pmtu_discovery = static_cast<PmtuDiscovery>(*which);
   }
-  if (const auto which = map.choice("loss_recovery", {"rfc9260", "early"})) {
+  if (const auto which = map.choice("loss_recovery", {"rfc9260", "early", "rack"})) {
     out.loss_recovery = static_cast<LossRecovery>(*which);
   }
   map.boolean("nagle", out.nagle);

@@ -87,6 +87,7 @@ int run_cases(int argc, char** argv, std::string_view role, const std::vector<Ca
   bool good = true;
   for (const Case& each : cases) {
     if (!is_chosen(each.name, wanted)) continue;
+    if (!each.listed && (list || each.name != wanted)) continue;
     any = true;
     if (list) {
       std::puts(each.name.c_str());

@@ -51,6 +51,7 @@ inline void require(bool holds, std::string_view why) {
 struct Case {
   std::string name;
   void (*run)(const Run&);
+  bool listed = true;  // else it runs only where its whole name is given
 };
 
 // --list, --case NAME (whole, or a prefix that ends in a slash), --scale tiny|quick|full,

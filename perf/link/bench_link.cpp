@@ -59,6 +59,12 @@ class Conversation {
     std::sort(out.begin(), out.end());
     return out;
   }
+  [[nodiscard]] uint64_t sent_again() {
+    return a_.shard().counters().get(Counter::k_retransmitted_chunks);
+  }
+  [[nodiscard]] uint64_t time_outs() {
+    return a_.shard().counters().get(Counter::k_t3_expirations);
+  }
 
  private:
   static constexpr uint16_t kPort = 2905;
@@ -156,7 +162,7 @@ void goodput(const Run& run) {
 
 // "link/thin/100/early": messages a second, Profile::loss_recovery.
 constexpr const char* kRates[] = {"1", "10", "100"};
-constexpr const char* kWords[] = {"rfc9260", "early"};
+constexpr const char* kWords[] = {"rfc9260", "early", "rack"};
 
 void thin(const Run& run) {
   int rate = 0;
@@ -168,20 +174,18 @@ void thin(const Run& run) {
   what.setup.delay = std::chrono::milliseconds(10);
   what.message_size = 100;
   what.rto = kRtoRfc;
-  what.loss_recovery =
-      std::string(word) == kWords[0] ? LossRecovery::kRfc9260 : LossRecovery::kEarly;
+  what.loss_recovery = loss_recovery_of(word);
   const size_t messages = run.length(run.pick(2'000, 20'000, 100'000));
-  const std::vector<double> all =
-      Conversation(what, 1).latencies(Duration(std::chrono::seconds(1)) / rate, messages);
-  const auto percentile = [&](double part) {
-    return all[std::min(all.size() - 1,
-                        static_cast<size_t>(part * static_cast<double>(all.size())))];
-  };
-  run.report("p50", "ms", percentile(0.5));
-  run.report("p99", "ms", percentile(0.99));
-  run.report("p99.5", "ms", percentile(0.995));
-  run.report("p99.9", "ms", percentile(0.999));
-  run.report("max", "ms", all.back());
+  report_latencies(
+      run, Conversation(what, 1).latencies(Duration(std::chrono::seconds(1)) / rate, messages));
+}
+
+void matrix(const Run& run) {
+  const MatrixCase what = matrix_case(run);
+  Conversation conversation(what.link, 1);
+  report_latencies(run, conversation.latencies(what.every, what.messages));
+  run.report("sent again", "1", static_cast<double>(conversation.sent_again()));
+  run.report("T3", "1", static_cast<double>(conversation.time_outs()));
 }
 
 // "link/start/lan": how far an association gets in its first 400 ms, on a link of 100 us and 10
@@ -208,6 +212,9 @@ std::vector<Case> all_cases() {
     for (const char* const word : kWords) {
       out.push_back({std::string("link/thin/") + rate + "/" + word, thin});
     }
+  }
+  for (Case& each : matrix_cases({std::begin(kWords), std::end(kWords)}, matrix)) {
+    out.push_back(std::move(each));
   }
   return out;
 }

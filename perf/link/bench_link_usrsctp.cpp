@@ -36,6 +36,50 @@ class Conversation {
   }
 
   double goodput() {
+    open();
+    const TimePoint end = now() + what_.duration;
+    sending_ = true;
+    while (now() < end) step(end);
+    std::fprintf(stderr, "%lu messages, %lu packets, %lu lost, %lu overflowed\n", received_,
+                 there_.offered, there_.lost, there_.overflowed);
+    say();
+    return static_cast<double>(received_ * what_.message_size * 8) /
+           std::chrono::duration<double>(what_.duration).count();
+  }
+  // As the other program's.
+  std::vector<double> latencies(Duration every, size_t messages) {
+    open();
+    TimePoint next = now() + every;
+    while (latencies_.size() < messages) {
+      for (; sent_at_.size() < messages && next <= now(); next = next + every) {
+        sent_at_.push_back(now());
+        require(send_one(), "a message was refused");
+      }
+      step(sent_at_.size() < messages ? next : TimePoint::never());
+    }
+    say();
+    std::sort(latencies_.begin(), latencies_.end());
+    return latencies_;
+  }
+
+  void on_output(const void* end, const void* bytes, size_t size) {
+    const std::span packet(static_cast<const uint8_t*>(bytes), size);
+    (end == &usrsctp_end_a ? there_ : back_).offer(now(), packet);
+  }
+  void on_message(const uint8_t* data, size_t size) {
+    uint64_t number = 0;
+    std::memcpy(&number, data, sizeof number);
+    std::memcpy(sink_.data(), data, std::min(size, sink_.size()));
+    require(size == what_.message_size && number == received_, "a message is not the next one");
+    if (received_ < sent_at_.size()) {
+      const Duration took = now() - sent_at_[received_];
+      latencies_.push_back(std::chrono::duration<double, std::milli>(took).count());
+    }
+    ++received_;
+  }
+
+ private:
+  void open() {
     UsrsctpOptions options;
     options.buffer = kWindow;
     options.sack_delay_ms = kSackDelayMs;
@@ -52,29 +96,8 @@ class Conversation {
     }
     there_.lossy(true);
     back_.lossy(true);
-    const TimePoint end = now() + what_.duration;
-    sending_ = true;
-    while (now() < end) step(end);
-    std::fprintf(stderr, "%lu messages, %lu packets, %lu lost, %lu overflowed\n", received_,
-                 there_.offered, there_.lost, there_.overflowed);
-    say();
-    return static_cast<double>(received_ * what_.message_size * 8) /
-           std::chrono::duration<double>(what_.duration).count();
   }
 
-  void on_output(const void* end, const void* bytes, size_t size) {
-    const std::span packet(static_cast<const uint8_t*>(bytes), size);
-    (end == &usrsctp_end_a ? there_ : back_).offer(now(), packet);
-  }
-  void on_message(const uint8_t* data, size_t size) {
-    uint64_t number = 0;
-    std::memcpy(&number, data, sizeof number);
-    std::memcpy(sink_.data(), data, std::min(size, sink_.size()));
-    require(size == what_.message_size && number == received_, "a message is not the next one");
-    ++received_;
-  }
-
- private:
   static TimePoint now() { return TimePoint::from_ns(simulated_ns); }
 
   static int receive(struct socket*, union sctp_sockstore, void* data, size_t size,
@@ -129,6 +152,8 @@ class Conversation {
   bool sending_ = false;
   uint64_t sent_ = 0;
   uint64_t received_ = 0;
+  std::vector<TimePoint> sent_at_;
+  std::vector<double> latencies_;
   int64_t ticked_ns_ = simulated_ns;
   std::vector<uint8_t> text_ = std::vector<uint8_t>(what_.message_size);
   std::vector<uint8_t> sink_ = std::vector<uint8_t>(what_.message_size);
@@ -148,10 +173,27 @@ void goodput(const Run& run) {
   report_goodput(run, one_goodput);
 }
 
+void matrix(const Run& run) {
+  const MatrixCase what = matrix_case(run);
+  start_usrsctp(on_output);
+  Conversation talk(what.link, 1);
+  report_latencies(run, talk.latencies(what.every, what.messages));
+  struct sctpstat stat {};
+  usrsctp_get_stat(&stat);
+  run.report("sent again", "1", stat.sctps_sendretransdata);
+  run.report("T3", "1", stat.sctps_timodata);
+}
+
+std::vector<Case> all_cases() {
+  std::vector<Case> out = link_cases(goodput);
+  for (Case& each : matrix_cases({"usrsctp"}, matrix)) out.push_back(std::move(each));
+  return out;
+}
+
 }  // namespace
 }  // namespace trunkline::perf
 
 int main(int argc, char** argv) {
   using namespace trunkline::perf;
-  return run_cases(argc, argv, "usrsctp", link_cases(goodput));
+  return run_cases(argc, argv, "usrsctp", all_cases());
 }

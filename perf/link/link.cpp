@@ -5,8 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 
 namespace trunkline::perf {
@@ -24,7 +27,7 @@ void Link::offer(TimePoint now, std::span<const uint8_t> packet) {
     return;
   }
   free_at_ = free_at_ + time_for(packet.size() + kIpHeader);
-  const bool unlucky = static_cast<double>(random_.next() >> 11) * 0x1p-53 < setup_.loss;
+  const bool unlucky = draw_loss(now);
   if (lossy_ && unlucky) {
     ++lost;
     return;
@@ -35,7 +38,24 @@ void Link::offer(TimePoint now, std::span<const uint8_t> packet) {
     spare_.pop_back();
   }
   bytes.assign(packet.begin(), packet.end());
-  queue_.push_back({free_at_ + setup_.delay, std::move(bytes)});
+  TimePoint arrival = free_at_ + setup_.delay;
+  if (setup_.reorder > 0 && draw() < setup_.reorder && lossy_)
+    arrival = arrival + setup_.reorder_by;
+  auto behind = queue_.end();
+  while (behind != queue_.begin() && std::prev(behind)->arrival > arrival) --behind;
+  queue_.insert(behind, {arrival, std::move(bytes)});
+}
+
+// Of two states that last exponentially long, what is known after some time: `loss` in the long
+// run.
+bool Link::draw_loss(TimePoint now) {
+  if (setup_.burst == Duration{}) return draw() < setup_.loss;
+  const double passed = std::chrono::duration<double>(now - drawn_at_).count();
+  const double lasts = std::chrono::duration<double>(setup_.burst).count();
+  const double memory = std::exp(-passed / lasts / (1 - setup_.loss));
+  drawn_at_ = now;
+  loses_all_ = draw() < setup_.loss + ((loses_all_ ? 1 : 0) - setup_.loss) * memory;
+  return loses_all_;
 }
 
 std::span<const uint8_t> Link::take(TimePoint now) {
@@ -55,6 +75,12 @@ LinkCase link_case(const Run& run) {
   if (const size_t at = name.find(kRfc); at != std::string::npos) {
     out.rto = kRtoRfc;
     name.erase(at, kRfc.size());
+  }
+  constexpr std::string_view kRack = "rack/";
+  if (const size_t at = name.find(kRack); at != std::string::npos) {
+    out.rto = kRtoRfc;
+    out.loss_recovery = LossRecovery::kRack;
+    name.erase(at, kRack.size());
   }
   require(std::sscanf(name.c_str(), "link/%zu/loss-%lf/delay-%dms", &out.message_size, &percent,
                       &delay) == 3,
@@ -95,9 +121,75 @@ std::vector<Case> link_cases(void (*run)(const Run&)) {
       }
     }
   }
-  out.push_back({"link/rfc9260/100/loss-1/delay-10ms", run});
-  out.push_back({"link/rfc9260/1000/loss-1/delay-10ms", run});
+  for (const char* const word : {"rfc9260", "rack"}) {
+    for (const char* const size : {"100", "1000"}) {
+      out.push_back({std::string("link/") + word + "/" + size + "/loss-1/delay-10ms", run});
+    }
+  }
   return out;
+}
+
+LossRecovery loss_recovery_of(std::string_view word) {
+  if (word == "early") return LossRecovery::kEarly;
+  return word == "rack" ? LossRecovery::kRack : LossRecovery::kRfc9260;
+}
+
+MatrixCase matrix_case(const Run& run) {
+  int rate = 0;
+  char how[16] = {};
+  double percent = 0;
+  uint32_t rto_min = 0;
+  char word[16] = {};
+  require(std::sscanf(run.case_name.c_str(), "link/matrix/%d/%15[a-z]-%lf/rto-%u/%15s", &rate, how,
+                      &percent, &rto_min, word) == 5,
+          "a case of another name");
+  MatrixCase out;
+  LinkSetup& setup = out.link.setup;
+  setup.loss = percent / 100;
+  setup.delay = std::chrono::milliseconds(10);
+  if (std::string_view(how) == "burst") setup.burst = std::chrono::milliseconds(50);
+  if (std::string_view(how) == "reorder") {
+    setup.reorder = percent / 100;
+    setup.reorder_by = std::chrono::milliseconds(15);
+  }
+  out.link.message_size = 100;
+  out.link.rto = {1000, rto_min, 60'000};
+  out.link.loss_recovery = loss_recovery_of(word);
+  out.every = Duration(std::chrono::seconds(1)) / rate;
+  out.messages = run.length(run.pick(1'000, 20'000, 100'000));
+  out.word = word;
+  return out;
+}
+
+// Those at a hundred messages a second, in bursts and reordered, stand for all of them.
+std::vector<Case> matrix_cases(const std::vector<std::string>& words, void (*run)(const Run&)) {
+  std::vector<Case> out;
+  for (const std::string rate : {"1", "10", "100"}) {
+    for (const std::string how :
+         {"loss-0.1", "loss-1", "loss-5", "burst-0.1", "burst-1", "burst-5", "reorder-1"}) {
+      for (const std::string rto : {"1000", "100"}) {
+        const bool listed =
+            rate == "100" && rto == "1000" && (how == "burst-1" || how == "reorder-1");
+        for (const std::string& word : words) {
+          out.push_back(
+              {"link/matrix/" + rate + "/" + how + "/rto-" + rto + "/" + word, run, listed});
+        }
+      }
+    }
+  }
+  return out;
+}
+
+void report_latencies(const Run& run, const std::vector<double>& all) {
+  const auto percentile = [&](double part) {
+    return all[std::min(all.size() - 1,
+                        static_cast<size_t>(part * static_cast<double>(all.size())))];
+  };
+  run.report("p50", "ms", percentile(0.5));
+  run.report("p99", "ms", percentile(0.99));
+  run.report("p99.5", "ms", percentile(0.995));
+  run.report("p99.9", "ms", percentile(0.999));
+  run.report("max", "ms", all.back());
 }
 
 }  // namespace trunkline::perf

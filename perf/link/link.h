@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One direction of a link in simulated time: so many bits a second, a queue in front that drops
-// what does not fit, a delay, and packets lost at random on the way. The same seed loses the same
-// packets by their number. Both stacks are measured on two of these.
+// what does not fit, a delay, and packets lost on the way, each by itself or some in a row, or
+// overtaken. The same seed loses the same packets by their number. Both stacks are measured on two
+// of these.
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +23,11 @@ namespace trunkline::perf {
 
 struct LinkSetup {
   double loss = 0;  // 0 to 1
+  // How long everything is lost, on average (two states, after Gilbert and Elliott); zero: packets
+  // are lost each by itself.
+  Duration burst{};
+  double reorder = 0;  // 0 to 1: these take so much longer
+  Duration reorder_by{};
   Duration delay{};
   double bits_per_second = 1e9;  // of IP packets
   size_t queue_bytes = 1 << 20;
@@ -45,6 +52,9 @@ class Link {
   uint64_t overflowed = 0;
 
  private:
+  [[nodiscard]] double draw() { return static_cast<double>(random_.next() >> 11) * 0x1p-53; }
+  [[nodiscard]] bool draw_loss(TimePoint now);
+
   struct Packet {
     TimePoint arrival;
     std::vector<uint8_t> bytes;
@@ -53,7 +63,9 @@ class Link {
   LinkSetup setup_;
   SeededRandom random_;
   bool lossy_ = false;
-  TimePoint free_at_;  // when the last bit of what is queued has left
+  bool loses_all_ = false;
+  TimePoint drawn_at_;  // when that was so
+  TimePoint free_at_;   // when the last bit of what is queued has left
   std::deque<Packet> queue_;
   std::vector<std::vector<uint8_t>> spare_;
   std::vector<uint8_t> taken_;
@@ -87,5 +99,20 @@ void report_goodput(const Run& run,
                     const std::function<double(const LinkCase&, uint64_t)>& goodput);
 // Each case, run by `run`.
 [[nodiscard]] std::vector<Case> link_cases(void (*run)(const Run&));
+
+// "link/matrix/10/burst-1/rto-100/rack": messages of 100 bytes, so many a second, on one ordered
+// stream; per cent of packets that are lost, and how; RTO.min; who sends.
+struct MatrixCase {
+  LinkCase link;
+  Duration every{};  // a message
+  size_t messages = 0;
+  std::string word;  // Profile::loss_recovery, or "usrsctp"
+};
+[[nodiscard]] MatrixCase matrix_case(const Run& run);
+[[nodiscard]] std::vector<Case> matrix_cases(const std::vector<std::string>& words,
+                                             void (*run)(const Run&));
+[[nodiscard]] LossRecovery loss_recovery_of(std::string_view word);
+// Milliseconds each, in ascending order.
+void report_latencies(const Run& run, const std::vector<double>& all);
 
 }  // namespace trunkline::perf

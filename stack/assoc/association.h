@@ -296,10 +296,21 @@ class Association {
   void flush_acknowledgement(ShardContext& ctx, TimePoint now);
 
   // loss_probe.cpp
-  void hasten_t3(TimePoint now, Path& path, bool hastened);
+  [[gnu::noinline]] void hasten_t3(TimePoint now, Path& path, bool hastened);
   void arm_loss_probe(TimePoint now, Path& path, bool hastened);
-  void judge_loss_probes(const wire::SackChunk& sack, SackOutcome& outcome);
+  [[gnu::noinline]] void judge_loss_probes(const wire::SackChunk& sack, SackOutcome& outcome);
   void on_loss_probe_due(ShardContext& ctx, TimePoint now, Path& path);
+  // rack.cpp. What the default profile never does is kept out of its way.
+  [[gnu::cold, gnu::noinline]] void take_sack_by_time(ShardContext& ctx, TimePoint now,
+                                                      const wire::SackChunk& sack,
+                                                      SackOutcome& outcome);
+  void judge_duplicates(ShardContext& ctx, const wire::SackChunk& sack);
+  void find_late(TimePoint now, SackOutcome& outcome);
+  [[gnu::cold, gnu::noinline]] void on_reordering_time(ShardContext& ctx, TimePoint now);
+  [[gnu::cold, gnu::noinline]] void begin_recovery(Path& path);
+  [[gnu::cold, gnu::noinline]] void count_sent_again(Path& path, uint16_t chunks);
+  [[gnu::cold, gnu::noinline]] void on_sample_by_time(Path& path, Duration rtt);
+  [[gnu::cold, gnu::noinline]] void end_recovery_by_time();
 
   // profile_edit.cpp
   [[nodiscard]] const Profile& own_profile_of(ShardContext& ctx, const Path& path) const;
@@ -482,7 +493,7 @@ class Association {
   TimePoint established_at_;
 };
 // A million associations have a million of these: decision 0008.
-static_assert(sizeof(Association) <= 744);
+static_assert(sizeof(Association) <= 760);
 
 using ReadyQueue = TurnQueue<Association, &Association::ready_place>;
 // By what they hold of the receive buffers out of order, then by what they hold at all.

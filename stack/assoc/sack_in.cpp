@@ -39,7 +39,11 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
       break;
   }
   SackOutcome outcome;
-  sender_.acknowledge(sender_context(ctx), *sack, outcome);
+  if (profile_->loss_recovery == LossRecovery::kRack) {
+    take_sack_by_time(ctx, now, *sack, outcome);
+  } else {
+    sender_.acknowledge(sender_context(ctx), *sack, outcome);
+  }
   if (profile_->loss_recovery != LossRecovery::kRfc9260) judge_loss_probes(*sack, outcome);
   apply_outcome(ctx, now, outcome);
   take_peers_window(sack->a_rwnd, outcome.newly_acked);
@@ -53,6 +57,7 @@ bool Association::take_plain_sack(ShardContext& ctx, TimePoint now, const wire::
   if (!sack || paths_.size() != 1 || !sender_.is_plain()) return false;
   Path& path = paths_.at(0);
   if (!path.usable() || path.loss_probe_open) return false;
+  if (profile_->loss_recovery == LossRecovery::kRack && sender_.any_again()) return false;
   if (!sack->cum_tsn_ack.after(sender_.cum_ack())) return false;
   if (!sack->cum_tsn_ack.before(sender_.next_tsn())) return false;
   SackOutcome::PerPath said;
@@ -90,13 +95,15 @@ void Association::take_peers_window(uint32_t a_rwnd, bool newly_acked) {
 
 void Association::apply_outcome(ShardContext& ctx, TimePoint now, const SackOutcome& outcome) {
   for (Path* path : paths()) apply_to_path(ctx, now, *path, outcome.paths[path->index]);
+  const bool in_recovery = sender_.in_recovery();
   // After the windows have grown (7.2.4, note).
   if (sender_.recover(*profile_, outcome)) {
     ctx.counters.add(Counter::k_fast_retransmits);
     for (Path* path : paths()) {
-      if (outcome.paths[path->index].lost) path->congestion.on_fast_retransmit();
+      if (outcome.paths[path->index].lost) begin_recovery(*path);
     }
   }
+  if (in_recovery && !sender_.in_recovery()) end_recovery_by_time();
   if (outcome.shrinks) {
     for (Path* path : paths()) {
       if (outcome.paths[path->index].shrinks) path->congestion.on_fast_retransmit();
@@ -121,6 +128,9 @@ void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
     if (said.certain && path.failed()) set_path_state(ctx, now, path, PathState::kActive);
     if (said.rtt_from && *said.rtt_from >= path.rtt_from) {
       path.rto.on_sample(*profile_, now - *said.rtt_from);
+      if (profile_->loss_recovery == LossRecovery::kRack) {
+        on_sample_by_time(path, now - *said.rtt_from);
+      }
       path.rtt_from = now;  // one measurement a round trip (6.3.1 C4)
       path.loss_probe_spent = false;
     }

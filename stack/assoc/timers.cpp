@@ -13,7 +13,10 @@ void Association::on_timer(ShardContext& ctx, TimePoint now) {
     receiver_.on_sack_time();
     mark_ready(ctx);
   }
-  if (sender_.on_time(now)) mark_ready(ctx);
+  if (sender_.on_time(now)) {
+    mark_ready(ctx);
+    if (profile_->loss_recovery == LossRecovery::kRack) on_reordering_time(ctx, now);
+  }
   if (passage_ != nullptr && passage_->t1 <= now) on_t1(ctx);
   if (!dead_ && passage_ != nullptr && passage_->t2 <= now) on_t2(ctx, now);
   for (size_t i = 0; !dead_ && i < paths_.size(); ++i) {
@@ -66,9 +69,11 @@ void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
   if (!alive) path.mtu.on_timeout(lost.largest_packet);
   path.one_packet = true;
   path.rto.on_expiry(*profile_);
+  path.rack.forget();
   // A HEARTBEAT that is under way over a path that failed has its own RTO from here: the silence
   // up to now is counted (RFC 7829 section 3.2 rule 6).
   if (path.failed() && path.heartbeat_outstanding) path.heartbeat_due = now + path.rto.value();
+  if (sender_.in_recovery()) end_recovery_by_time();
   sender_.end_recovery();
   sender_.open_burst(*profile_);
   mark_ready(ctx);

@@ -267,8 +267,8 @@ void Association::on_data_sent(TimePoint now, Path& path, const DataSent& sent,
   }
   start_t3(now, path, sent.earliest_again, sent.hastened);
   path.last_sent_at = now;
-  totals_.retransmitted += sent.again;
-  path.retransmitted_chunks += sent.again;
+  if (sent.again != 0) [[unlikely]]
+    count_sent_again(path, sent.again);
 }
 
 // A window that was shut explains no silence about what was sent since.

@@ -22,6 +22,20 @@ void Congestion::reset() {
   cwnd_ = initial_window();
   ssthresh_ = UINT32_MAX;
   partial_bytes_acked_ = 0;
+  forget();
+}
+
+void Congestion::on_doubtful_retransmit() {
+  const uint32_t before = cwnd_;
+  on_fast_retransmit();
+  prior_cwnd_ = before;
+}
+
+// What ssthresh was is not kept: from here on the window grows as it does after a loss.
+void Congestion::undo() {
+  cwnd_ = std::max(cwnd_, prior_cwnd_);
+  ssthresh_ = std::max(ssthresh_, prior_cwnd_);
+  forget();
 }
 
 void Congestion::on_ack(uint32_t acked, uint32_t flight_before) {
@@ -47,17 +61,20 @@ void Congestion::on_t3_expiry() {
   ssthresh_ = halved();
   cwnd_ = pmdcs_;
   partial_bytes_acked_ = 0;
+  forget();
 }
 
 void Congestion::on_fast_retransmit() {
   ssthresh_ = halved();
   cwnd_ = ssthresh_;
   partial_bytes_acked_ = 0;
+  forget();
 }
 
 void Congestion::on_idle(uint64_t rtos) {
   if (rtos == 0 || cwnd_ <= 4u * pmdcs_) return;
   ssthresh_ = cwnd_;
+  forget();
   for (; rtos > 0 && cwnd_ > 4u * pmdcs_; --rtos) cwnd_ = std::max(cwnd_ / 2, 4u * pmdcs_);
 }
 

@@ -23,6 +23,12 @@ class Congestion {
   void on_all_acked() { partial_bytes_acked_ = 0; }
   void on_t3_expiry();        // 7.2.3
   void on_fast_retransmit();  // 7.2.4 rule 2
+  // The same where it may turn out to be needless: undo() gives the window back that there was. Not
+  // after another loss, nor after forget().
+  void on_doubtful_retransmit();
+  void forget() { prior_cwnd_ = 0; }
+  [[nodiscard]] bool may_undo() const { return prior_cwnd_ != 0; }
+  void undo();
   // Nothing was sent for this many RTOs: 7.2.1, last rule.
   void on_idle(uint64_t rtos);
   // The path's window at the start, again: after a restart of the association.
@@ -41,6 +47,7 @@ class Congestion {
   uint32_t cwnd_;
   uint32_t ssthresh_ = UINT32_MAX;  // arbitrarily high at the start (7.2.1)
   uint32_t partial_bytes_acked_ = 0;
+  uint32_t prior_cwnd_ = 0;  // before the last recovery; 0: not known
 };
 
 }  // namespace trunkline

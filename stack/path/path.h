@@ -8,6 +8,7 @@
 
 #include "path/congestion.h"
 #include "path/path_mtu.h"
+#include "path/rack.h"
 #include "path/rto.h"
 #include "trunkline/stack/stack.h"
 
@@ -52,20 +53,26 @@ struct Path {
   TimePoint rtt_from;      // only chunks sent since then are timed: one sample a round trip (C4)
   Rto rto;
   Congestion congestion;
+  Rack rack;  // with LossRecovery::kRack alone
+  uint32_t t3_expirations = 0;
   uint64_t packets_sent = 0;
   uint64_t packets_received = 0;
-  uint64_t retransmitted_chunks = 0;  // with each packet of DATA, none or some
 
   // -- what heartbeats, losses and operators touch. 32 bits count what happens once an RTO or more
   // seldom for a hundred years.
   TimePoint heartbeat_sent_at;
   uint64_t heartbeat_nonce = 0;
   TimePoint state_since;
+  // A thousand chunks a second for thirty years; and a failover each ten seconds for five.
+  uint64_t retransmitted_chunks : 40 = 0;
+  uint64_t failovers : 24 = 0;
   uint32_t heartbeats_sent = 0;
   uint32_t heartbeat_acks = 0;
-  uint32_t t3_expirations = 0;
-  uint32_t failovers = 0;
 
+  void count_sent_again(uint16_t chunks) {
+    constexpr uint64_t kMost = (uint64_t{1} << 40) - 1;
+    retransmitted_chunks = (retransmitted_chunks + chunks) & kMost;
+  }
   // Bytes of an SCTP packet that fit the path.
   [[nodiscard]] size_t packet_size() const { return packet_size_in(mtu.value()); }
   // Bytes of the SCTP packet, but for its seal, in an IP packet of so many; and the other way
@@ -94,6 +101,6 @@ struct Path {
   }
 };
 // A million associations have a million of these: decision 0008.
-static_assert(sizeof(Path) <= 216);
+static_assert(sizeof(Path) <= 232);
 
 }  // namespace trunkline

@@ -95,7 +95,7 @@ void Sender::send_new(const SenderContext& ctx, TimePoint now, wire::PacketWrite
     if (size == 0 || !window_allows(profile, now, lane, cwnd, size)) break;
     if (!outstanding_.make_room(ctx.chunks)) {
       ctx.counters.add(Counter::k_waits_for_chunks);
-      retry_at_ = now + kPoolRetry;
+      retry_at_ = retry_before(ctx.profile, now + kPoolRetry);
       break;
     }
     sent.hastened = alone && queue_.bytes() == size;

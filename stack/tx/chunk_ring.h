@@ -27,7 +27,8 @@ enum class Trait : uint8_t {
   kLost = kMaxPaths,  // to be sent again
   kCountable,         // a miss indication counts for it
   kGapAcked,
-  kOpen,  // not gap-acknowledged
+  kOpen,   // not gap-acknowledged
+  kAgain,  // in flight, as what was found missing: not in the order of its TSN
   kCount,
 };
 inline constexpr Trait in_flight_on(uint8_t path) {
@@ -51,9 +52,17 @@ struct TraitSet {
       return chunk.state == kGapAcked;
     case Trait::kOpen:
       return chunk.state != kGapAcked;
+    case Trait::kAgain:
+      return chunk.state == kInFlight && chunk.fast_retransmitted;
     default:
       return chunk.state == kInFlight && trait == in_flight_on(chunk.path);
   }
+}
+
+// Did a chunk go in the packet of the one before? Each ends there behind the one before.
+[[nodiscard]] inline bool follows(const TxChunk* before, const TxChunk& chunk) {
+  return before != nullptr && before->sent_at == chunk.sent_at && before->path == chunk.path &&
+         before->packet < chunk.packet;
 }
 
 struct ChunkPage {

@@ -11,12 +11,6 @@ constexpr uint8_t kMissesForLoss = 3;  // 7.2.4
 // More are not looked at one by one (RFC 5827, RFC 7765 section 4).
 constexpr uint32_t kFewChunks = 4;
 
-// Did a chunk go in the packet of the one before? Each ends there behind the one before.
-bool follows(const TxChunk* before, const TxChunk& chunk) {
-  return before != nullptr && before->sent_at == chunk.sent_at && before->path == chunk.path &&
-         before->packet < chunk.packet;
-}
-
 // How often chunks may be taken back in a window, for each that is outstanding and in all, before
 // the peer's gap blocks are believed no more. SACKs that overtake each other look like it too, but
 // by a burst at a time.
@@ -76,6 +70,7 @@ inline void Outstanding::ack(const TxChunk& chunk, SackOutcome& outcome) {
   if (!chunk.retransmitted && !is_ambiguous(chunk.tsn)) path.rtt_from = chunk.sent_at;
   outcome.newly_acked = true;
   outcome.highest_acked = chunk.tsn;
+  if (outcome.deliveries != nullptr) outcome.deliveries->note(chunk);
 }
 
 void Outstanding::ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome) {
@@ -144,6 +139,7 @@ void Outstanding::ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery, S
       outcome.gaps_ignored = true;
     }
   }
+  if (outcome.deliveries != nullptr) return;
   const uint8_t enough = signs.few ? enough_misses() : kMissesForLoss;
   count_misses(limit, outcome, enough, signs.again);
   if (signs.again && in_fast_recovery) count_front_again(outcome, enough);
@@ -156,7 +152,7 @@ void Outstanding::take_back(Tsn from, Tsn end, Tsn limit, SackOutcome& outcome) 
     put_in_flight(chunk);
     chunk.retransmitted = true;  // its round trip means nothing any more
     if (!chunk.fast_retransmitted && !chunk.tsn.before(limit)) ++chunk.misses;
-    ring_.note(chunk, {in_flight_on(chunk.path), Trait::kCountable, Trait::kOpen});
+    ring_.note(chunk, {in_flight_on(chunk.path), Trait::kCountable, Trait::kOpen, Trait::kAgain});
     --gap_acked_count_;
     outcome.paths[chunk.path].reneged = true;
     if (taken_back_++ == 0) window_end_ = next_tsn() - 1;
@@ -262,7 +258,7 @@ void Outstanding::retransmit(TxChunk* chunk, TimePoint now, uint8_t path) {
   chunk->sent_at = now;
   chunk->retransmitted = true;
   put_in_flight(*chunk);
-  ring_.note(*chunk, {in_flight_on(path), Trait::kCountable});
+  ring_.note(*chunk, {in_flight_on(path), Trait::kCountable, Trait::kAgain});
   const bool more = in_this_window(ambiguous_to_ - 1);
   if (!more || chunk->tsn.before(ambiguous_from_)) ambiguous_from_ = chunk->tsn;
   if (ambiguous_from_.before(cum_ack_)) ambiguous_from_ = cum_ack_;

@@ -12,6 +12,7 @@
 #include <span>
 
 #include "tx/chunk_ring.h"
+#include "tx/rack.h"
 #include "wire/data_chunk.h"
 #include "wire/sack_chunk.h"
 
@@ -45,6 +46,8 @@ struct SackOutcome {
   bool lost_again = false;    // likewise
   bool gaps_ignored = false;  // the peer has taken back too often what it acknowledged
   size_t unsound_gaps = 0;    // gap blocks that make no sense
+  // Loss is found by time: filled in, and nothing is counted as missing.
+  Deliveries* deliveries = nullptr;
 };
 
 // What shows a loss beside three miss indications.
@@ -127,6 +130,15 @@ class Outstanding {
     chunk.fast_retransmitted = false;
     ring_.note(chunk, {Trait::kCountable});
   }
+  // -- rack.cpp: loss by time
+  // What is late is to be sent again. When something else will be, or never().
+  [[nodiscard]] TimePoint mark_late(TimePoint now, const LateLimits& limits, SackOutcome& outcome);
+  // Have gap blocks reported three packets?
+  [[nodiscard]] bool reports_enough() const;
+  // May one of those outstanding have been sent more than once?
+  [[nodiscard]] bool any_again() const {
+    return ambiguous_from_ != ambiguous_to_ && ambiguous_to_.after(first_tsn());
+  }
   // So few packets hold all that is outstanding; four for any more than three chunks.
   [[nodiscard]] uint32_t packets() const;
 
@@ -169,6 +181,7 @@ class Outstanding {
   void unflight(const TxChunk& chunk);
   void ack(const TxChunk& chunk, SackOutcome& outcome);
   void mark_for_retransmission(TxChunk& chunk);
+  void mark_as_late(TxChunk& chunk, SackOutcome& outcome);
   void ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome);
   void ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome,
                 EarlySigns signs);

@@ -10,7 +10,7 @@ namespace trunkline {
 void Sender::acknowledge(const SenderContext& ctx, const wire::SackChunk& sack,
                          SackOutcome& outcome) {
   EarlySigns signs;
-  if (ctx.profile.loss_recovery != LossRecovery::kRfc9260) {
+  if (ctx.profile.loss_recovery == LossRecovery::kEarly) {
     signs = {.few = queue_.empty() || window_closed_, .again = true};
   }
   outstanding_.process(sack, in_recovery_, outcome, signs);

@@ -192,6 +192,13 @@ class Sender {
   [[nodiscard]] LossProbe probe_loss(const Profile& profile, uint8_t path, bool takes_new,
                                      uint32_t fragment_limit);
 
+  // -- loss by time (rack.cpp); with LossRecovery::kRack alone
+  // What is late is to be sent again; due() is not later than when something else will be.
+  void find_late(TimePoint now, const LateLimits& limits, SackOutcome& outcome);
+  [[nodiscard]] bool reports_enough() const { return outstanding_.reports_enough(); }
+  // May one of those outstanding have been sent more than once?
+  [[nodiscard]] bool any_again() const { return outstanding_.any_again(); }
+
   // -- time
   // When a pool was empty, or when the closed window is to be probed.
   [[nodiscard]] TimePoint due() const {
@@ -240,6 +247,10 @@ class Sender {
                                    uint32_t cwnd, uint32_t size);
   void plan_probe(const Profile& profile, TimePoint now, Duration rto);
   void note_probe(const SenderContext& ctx);
+  // Something may be late before.
+  [[nodiscard]] TimePoint retry_before(const Profile& profile, TimePoint at) const {
+    return profile.loss_recovery == LossRecovery::kRack ? std::min(retry_at_, at) : at;
+  }
   [[nodiscard]] bool fits_next_chunk(uint32_t a_rwnd, uint32_t fragment_limit) const;
   [[nodiscard]] uint32_t left_of(uint32_t a_rwnd) const {
     const uint64_t flight = outstanding_.flight();
@@ -249,7 +260,7 @@ class Sender {
   // -- its members
   SendQueue queue_;
   Outstanding outstanding_;
-  TimePoint retry_at_ = TimePoint::never();  // a pool was empty
+  TimePoint retry_at_ = TimePoint::never();  // a pool was empty, or something will be late
   TimePoint probe_at_ = TimePoint::never();  // when to probe the closed window; kNow: that has come
   uint32_t told_rwnd_;                       // the peer's last a_rwnd
   uint32_t peer_rwnd_;                       // what of it is left, as far as we can know

@@ -22,8 +22,11 @@ SCENARIOS = {
 }
 
 
+# With two workers losses are found by time: that must not keep data on a dead path.
 def make_world(t, workers):
-    return TwoDaemons(t, {'default': scenarios.PROFILE}, workers)
+    by_time = workers == scenarios.WORKERS['two_workers']
+    profile = {**scenarios.PROFILE, **({'loss_recovery': 'rack'} if by_time else {})}
+    return TwoDaemons(t, {'default': profile}, workers)
 
 
 if __name__ == '__main__':

@@ -175,6 +175,7 @@ class Play {
     profile.sack_frequency = 1;
     profile.max_burst = 0;
     if ((what & 8) != 0) profile.loss_recovery = LossRecovery::kEarly;
+    if ((what & 12) == 12) profile.loss_recovery = LossRecovery::kRack;
     std::vector<IpAddress> peers = other(side).stage.setup.addresses;
     if ((what & 0x10) != 0) peers.push_back(IpAddress::ipv4(224, 0, 0, 1));
     if ((what & 0x20) != 0) peers.push_back(peers.front());

@@ -79,6 +79,7 @@ HostSetup host_setup(uint8_t style) {
   profile.send_buffer = 1 << 20;
   profile.max_burst = (style & 8) != 0 ? 4 : 0;
   if ((style & 128) != 0) profile.loss_recovery = LossRecovery::kEarly;
+  if ((style & 136) == 136) profile.loss_recovery = LossRecovery::kRack;
   setup.shard.max_associations = 2 * kPeers;
   setup.shard.receive_buffer_bytes = (style & 16) != 0 ? 16u << 20 : 48 * 1024;
   setup.shard.max_outstanding_chunks = (style & 32) != 0 ? 8192 : 64;

@@ -93,7 +93,9 @@ Plan Drawer::draw() {
   }
   // Drawn last, so that all else is as it was.
   for (HostPlan& host : plan_.hosts) {
-    if (dice_.percent(40)) host.profile.loss_recovery = LossRecovery::kEarly;
+    const uint64_t drawn = dice_.below(100);
+    if (drawn < 40) host.profile.loss_recovery = LossRecovery::kEarly;
+    if (drawn >= 20 && drawn < 40) host.profile.loss_recovery = LossRecovery::kRack;
   }
   keep_stale_cookies_out();
   return plan_;

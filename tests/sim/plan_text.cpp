@@ -78,6 +78,7 @@ std::string Plan::describe() const {
            text_of(p.pmtu_probe_timeout) + " raise " + text_of(p.pmtu_raise_interval) + " burst " +
            std::to_string(p.max_burst) + (p.nagle ? " nagle" : "") +
            (p.loss_recovery == LossRecovery::kEarly ? " early" : "") +
+           (p.loss_recovery == LossRecovery::kRack ? " rack" : "") +
            (p.one_data_per_packet ? " one-data" : "") + (p.linear_backoff ? " linear" : "") +
            " heartbeat " + text_of(p.heartbeat_interval) + " amr " +
            std::to_string(p.association_max_retrans) + " shards " +

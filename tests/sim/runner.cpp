@@ -68,7 +68,7 @@ class Run {
       config.limits = {plan.profile.path_mtu,   plan.profile.one_data_per_packet, !pauses,
                        plan.profile.sack_delay, plan.profile.sack_frequency,      plan.poll,
                        plan.profile.rto_min,    plan.profile.valid_cookie_life,   paths};
-      config.limits.early = plan.profile.loss_recovery == LossRecovery::kEarly;
+      config.limits.early = plan.profile.loss_recovery != LossRecovery::kRfc9260;
       config.limits.least_round_trip = least_round_trip();
       config.shards = plan.shards;
       config.spread = plan.spread;
@@ -154,7 +154,7 @@ class Run {
       if (!leaves_at_once(profile)) continue;
       Duration rto = std::max({profile.rto_initial, profile.rto_min, 5 * round_trip});
       // A loss probe puts T3 off once, by less than an RTO.
-      if (profile.loss_recovery == LossRecovery::kEarly) rto += rto / 2;
+      if (profile.loss_recovery != LossRecovery::kRfc9260) rto += rto / 2;
       simulator_.paths().set_promise(i, {rto, profile.primary_return_heartbeats});
     }
   }

@@ -100,6 +100,7 @@ TEST(ProfileTable, EveryFieldCounts) {
       [](Profile& p) { p.pmtu_raise_interval += milliseconds(1); },
       [](Profile& p) { ++p.max_burst; },
       [](Profile& p) { p.loss_recovery = LossRecovery::kEarly; },
+      [](Profile& p) { p.loss_recovery = LossRecovery::kRack; },
       [](Profile& p) { p.nagle = !p.nagle; },
       [](Profile& p) { p.one_data_per_packet = !p.one_data_per_packet; },
       [](Profile& p) { ++p.dscp; },

@@ -178,5 +178,26 @@ TEST_F(SendQueueCost, ThousandsOfStreamsCostWhatOneDoes) {
   EXPECT_LE(steps_taken - before, kMessages * 8);
 }
 
+// By time: what is late is found once, and what was sent again is not looked at with every SACK.
+TEST_F(OutstandingCost, LookingForWhatIsLate) {
+  constexpr uint32_t kNewest = 30000;
+  LateLimits limits;
+  limits[0] = {.any = true, .newest_us = 1, .patience = std::chrono::milliseconds(20)};
+  SackOutcome outcome;
+  const auto look = [&](int64_t ms) {
+    limits[0].newest_tsn = static_cast<uint16_t>(s.tsn(kNewest).value);
+    return cost([&] { static_cast<void>(s.out.mark_late(at_ms(ms), limits, outcome)); });
+  };
+  limits[0].newest_us = at_ms(0).ns() / 1000;
+  EXPECT_LE(look(0), kHandful) << "none is";
+  EXPECT_LE(look(20), kNewest * 10) << "each of them is";
+  EXPECT_TRUE(outcome.lost);
+  while (TxChunk* const chunk = s.out.next_retransmission()) s.out.retransmit(chunk, at_ms(20), 0);
+  limits[0].newest_us = at_ms(21).ns() / 1000;
+  uint64_t all = 0;
+  for (int i = 0; i < 1000; ++i) all += look(30);
+  EXPECT_LE(all, kNewest * 20 + 1000 * 16 * kHandful) << "what has changed is found out, once";
+}
+
 }  // namespace
 }  // namespace trunkline

@@ -43,6 +43,7 @@ namespace trunkline {
   X(shutdown_guard_expirations, "associations aborted because their shutdown took too long")     \
   X(t3_expirations, "retransmission timers that fired")                                         \
   X(loss_probes, "times that silence was answered by a probe before T3 fired")                   \
+  X(recoveries_undone, "fast recoveries that turned out to be needless: the window was given back") \
   X(duplicate_tsns, "DATA chunks received again")                                               \
   X(gap_sacks_sent, "SACKs sent with gap blocks")                                               \
   X(zero_window_probes, "DATA sent into a closed window")                                       \

@@ -40,6 +40,7 @@ enum class StreamScheduling : uint8_t {
 enum class LossRecovery : uint8_t {
   kRfc9260,  // nothing
   kEarly,    // for thin traffic: fewer indications, a shorter T3, a probe (decision 0051)
+  kRack,     // the same, and time instead of miss indications (RFC 8985, decision 0055)
 };
 
 struct Profile {
