@@ -567,8 +567,9 @@ void tl_lane::list_blocked(Channel& channel, uint32_t assoc_index) {
 }
 
 // The first who waits is told first, and no more are than there is room for: of ten thousand that
-// wait each poll tells a few, not all of them the same. Who is told and does not send leaves the
-// room to the others, who are told by the next poll.
+// wait each look tells a few, not all of them the same. Whoever wants more than there is goes to
+// the end of the line. Who is told and does not send leaves the room to the others, who are told by
+// the next look.
 void tl_lane::tell_writable(Sink& sink) {
   for (uint32_t at = 0; at < channels.size(); ++at) {
     Channel& channel = channels[(next_channel_ + at) % channels.size()];

@@ -169,6 +169,7 @@ class Association {
   static constexpr size_t kProbeInfoSize = 9;
 
   AssocId id;
+  Tsn recovery_from;  // with `rack`, what was acknowledged when the last fast recovery began
   uint64_t user = 0;
   uint32_t ready_place = 0;  // in ShardContext::ready
   uint32_t held_place = 0;   // in ShardContext::holders
@@ -305,6 +306,8 @@ class Association {
                                                       const wire::SackChunk& sack,
                                                       SackOutcome& outcome);
   void judge_duplicates(ShardContext& ctx, const wire::SackChunk& sack);
+  [[nodiscard]] bool is_loss_probe(Tsn tsn) const;
+  void forget_deliveries();
   void find_late(TimePoint now, SackOutcome& outcome);
   [[gnu::cold, gnu::noinline]] void on_reordering_time(ShardContext& ctx, TimePoint now);
   [[gnu::cold, gnu::noinline]] void begin_recovery(Path& path);

@@ -206,7 +206,8 @@ void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
 // cookie were given up for one of them, its COOKIE ACK would be taken for the next one's, whose tag
 // the peer does not have.
 void Association::on_stale_cookie(ShardContext& ctx, TimePoint now, uint32_t staleness_us) {
-  const bool is_older = state_ == AssocState::kCookieEchoed && passage_->older_echoes > 0;
+  // In COOKIE-WAIT it can be about no other.
+  const bool is_older = is_opening() && passage_->older_echoes > 0;
   if (is_older) --passage_->older_echoes;
   if (state_ != AssocState::kCookieEchoed || is_older) {
     ctx.counters.add(Counter::k_drop_unexpected_stale_cookie);

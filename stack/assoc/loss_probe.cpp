@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// T3 of an association whose profile says `early`: what is left of the RTO counts (RFC 7765), and
-// before it a probe asks for a sign of life (RFC 8985 section 7). Both share the path's one timer.
+// T3 of an association whose profile says `early` or `rack`: what is left of the RTO counts
+// (RFC 7765), and before it a probe asks for a sign of life (RFC 8985 section 7). Both share the
+// path's one timer.
 #include <algorithm>
 
 #include "assoc/context.h"

@@ -46,6 +46,12 @@ ProfileFault Association::set_profile(ShardContext& ctx, TimePoint now, const Pr
   }
   receiver_.on_edit(*profile_, now);
   sack_filed_ = false;  // it may be due earlier
+  if (profile_->loss_recovery != before.loss_recovery) {
+    for (Path* path : paths()) {
+      path->rack.forget();
+      path->congestion.forget();
+    }
+  }
   if (profile_->max_burst != before.max_burst) sender_.open_burst(*profile_);
   ctx.profiles.release(before);
   if (may_have_output()) mark_ready(ctx);

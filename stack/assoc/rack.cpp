@@ -2,6 +2,8 @@
 // Loss by time, of an association whose profile says `rack` (RFC 8985 section 6): what a SACK says
 // of round trips and reordering, what is late when it comes and when the reordering timer fires,
 // and recoveries that are undone. The timer is the sender's, so that T3 is put off by nothing.
+#include <algorithm>
+
 #include "assoc/context.h"
 #include "wire/sack_chunk.h"
 
@@ -17,6 +19,9 @@ void Association::take_sack_by_time(ShardContext& ctx, TimePoint now, const wire
   for (Path* path : paths()) {
     const Deliveries::PerPath& said = deliveries.paths[path->index];
     Rack& rack = path->rack;
+    // Step 1: without a round trip there would be no window.
+    const auto& rtt_from = outcome.paths[path->index].rtt_from;
+    if (!rack.measured() && rtt_from) rack.on_sample(now - *rtt_from);
     // Step 3: it came after what had been sent later.
     if (said.first.any && rack.knows() &&
         rack.is_before_newest(now, said.first.at, said.first.tsn)) {
@@ -31,6 +36,10 @@ void Association::take_sack_by_time(ShardContext& ctx, TimePoint now, const wire
   judge_duplicates(ctx, sack);
   // A SACK that was overtaken takes back what the next one acknowledges anew.
   if (!taken_back) find_late(now, outcome);
+}
+
+// With the last gap what was delivered means nothing any more.
+void Association::forget_deliveries() {
   if (!sender_.is_plain() || sender_.any_again()) return;
   for (Path* path : paths()) path->rack.forget();
 }
@@ -56,12 +65,17 @@ void Association::on_reordering_time(ShardContext& ctx, TimePoint now) {
   SackOutcome outcome;
   find_late(now, outcome);
   if (!outcome.lost) return;
+  // Where recovery begins, cwnd shrinks for that: as in judge_loss_probes().
+  for (Path* path : paths()) {
+    if (outcome.paths[path->index].lost && !sender_.in_recovery()) path->loss_probe_open = false;
+  }
   apply_outcome(ctx, now, outcome);
   sender_.take_window();
 }
 
-// What came twice had not been lost. Whose answer a probe is says judge_loss_probes(). Where two
-// paths are in recovery, nobody knows which of them it was.
+// What came twice had not been lost, if the recovery has sent it: not before what was acknowledged
+// when it began. Whose answer a probe is says judge_loss_probes(). Where two paths are in recovery,
+// nobody knows which of them it was.
 void Association::judge_duplicates(ShardContext& ctx, const wire::SackChunk& sack) {
   if (sack.dup_count() == 0) return;
   Path* recovered = nullptr;
@@ -73,8 +87,9 @@ void Association::judge_duplicates(ShardContext& ctx, const wire::SackChunk& sac
   if (recovered == nullptr) return;
   for (size_t i = 0; i < sack.dup_count(); ++i) {
     count_steps();
-    const auto tsn16 = static_cast<uint16_t>(sack.dup(i).value);
-    if (recovered->loss_probe_open && tsn16 == recovered->loss_probe) continue;
+    const Tsn tsn = sack.dup(i);
+    if (!tsn.after(recovery_from) || !tsn.before(sender_.next_tsn()) || is_loss_probe(tsn))
+      continue;
     recovered->rack.on_spurious();
     if (!recovered->rack.on_came_twice() || sender_.has_again()) continue;
     recovered->congestion.undo();
@@ -84,8 +99,16 @@ void Association::judge_duplicates(ShardContext& ctx, const wire::SackChunk& sac
   }
 }
 
+bool Association::is_loss_probe(Tsn tsn) const {
+  const auto tsn16 = static_cast<uint16_t>(tsn.value);
+  return std::any_of(paths().begin(), paths().end(), [&](const Path* path) {
+    return path->loss_probe_open && path->loss_probe == tsn16;
+  });
+}
+
 void Association::begin_recovery(Path& path) {
   if (profile_->loss_recovery != LossRecovery::kRack) return path.congestion.on_fast_retransmit();
+  recovery_from = sender_.cum_ack();
   path.congestion.on_doubtful_retransmit();
   path.rack.begin_recovery();
 }

@@ -46,6 +46,7 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
   }
   if (profile_->loss_recovery != LossRecovery::kRfc9260) judge_loss_probes(*sack, outcome);
   apply_outcome(ctx, now, outcome);
+  if (profile_->loss_recovery == LossRecovery::kRack) forget_deliveries();
   take_peers_window(sack->a_rwnd, outcome.newly_acked);
   if (is_closing()) maybe_finish_sending(ctx, now);
 }

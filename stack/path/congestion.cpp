@@ -72,9 +72,10 @@ void Congestion::on_fast_retransmit() {
 }
 
 void Congestion::on_idle(uint64_t rtos) {
-  if (rtos == 0 || cwnd_ <= 4u * pmdcs_) return;
-  ssthresh_ = cwnd_;
+  if (rtos == 0) return;
   forget();
+  if (cwnd_ <= 4u * pmdcs_) return;
+  ssthresh_ = cwnd_;
   for (; rtos > 0 && cwnd_ > 4u * pmdcs_; --rtos) cwnd_ = std::max(cwnd_ / 2, 4u * pmdcs_);
 }
 

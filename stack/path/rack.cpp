@@ -51,7 +51,7 @@ Duration Rack::patience(bool sure, Duration srtt) const {
   const Duration rtt = std::chrono::microseconds(rtt_us_);
   if (sure && !reordering_) return rtt;
   const Duration window = std::chrono::microseconds(uint64_t{min_rtt_us_} * quarters_ / 4);
-  return rtt + std::min(window, srtt);
+  return rtt + (srtt.count() > 0 ? std::min(window, srtt) : window);
 }
 
 void Rack::on_spurious() {

@@ -26,6 +26,7 @@ class Rack {
 
   // -- what was sent before the newest that was delivered
   [[nodiscard]] bool knows() const { return rtt_us_ != 0; }
+  [[nodiscard]] bool measured() const { return min_rtt_us_ != 0; }
   [[nodiscard]] int64_t newest_us(TimePoint now) const {
     return micros(now) - static_cast<uint32_t>(static_cast<uint32_t>(micros(now)) - newest_us_);
   }

@@ -132,12 +132,13 @@ class Outstanding {
   }
   // -- rack.cpp: loss by time
   // What is late is to be sent again. When something else will be, or never().
-  [[nodiscard]] TimePoint mark_late(TimePoint now, const LateLimits& limits, SackOutcome& outcome);
+  [[nodiscard]] TimePoint mark_late(TimePoint now, const LateLimits& limits, bool in_recovery,
+                                    SackOutcome& outcome);
   // Have gap blocks reported three packets?
   [[nodiscard]] bool reports_enough() const;
   // May one of those outstanding have been sent more than once?
   [[nodiscard]] bool any_again() const {
-    return ambiguous_from_ != ambiguous_to_ && ambiguous_to_.after(first_tsn());
+    return ambiguous_from_ != ambiguous_to_ && in_this_window(ambiguous_to_ - 1);
   }
   // So few packets hold all that is outstanding; four for any more than three chunks.
   [[nodiscard]] uint32_t packets() const;
@@ -181,7 +182,9 @@ class Outstanding {
   void unflight(const TxChunk& chunk);
   void ack(const TxChunk& chunk, SackOutcome& outcome);
   void mark_for_retransmission(TxChunk& chunk);
-  void mark_as_late(TxChunk& chunk, SackOutcome& outcome);
+  [[nodiscard]] TimePoint mark_late(TimePoint now, Trait trait, const LateLimits& limits,
+                                    bool in_recovery, SackOutcome& outcome);
+  void mark_as_late(TxChunk& chunk, bool in_recovery, SackOutcome& outcome);
   void ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome);
   void ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome,
                 EarlySigns signs);

@@ -167,7 +167,7 @@ class Sender {
   void end_recovery() { in_recovery_ = again_now_ = false; }
   [[nodiscard]] bool in_recovery() const { return in_recovery_; }
 
-  // -- thin traffic (loss_probe.cpp); of no use but with LossRecovery::kEarly
+  // -- thin traffic (loss_probe.cpp); of no use with LossRecovery::kRfc9260
   // No acknowledgement but one of what is outstanding will come.
   [[nodiscard]] bool has_few() const { return queue_.empty() && outstanding_.packets() < 4; }
   // All that is outstanding went in one packet, and none follows: its SACK may be put off.

@@ -625,6 +625,26 @@ TEST_F(InitAck, AStaleCookieErrorOfAnOlderCookieIsDropped) {
   EXPECT_EQ(host().state(), AssocState::kCookieWait);
 }
 
+TEST_F(InitAck, AStaleCookieErrorOfAnOlderCookieMayComeBeforeTheNextCookie) {
+  const auto stale = [this] {
+    tell([](PacketWriter& w) {
+      return wire::begin_error(w) && wire::append_stale_cookie(w, 500000) && w.end_chunk();
+    });
+  };
+  answer();
+  EXPECT_EQ(hear(), "COOKIE ECHO");
+  wait(seconds(1));
+  EXPECT_EQ(hear(), "COOKIE ECHO");
+  stale();
+  EXPECT_EQ(hear(), "INIT");
+  stale();
+  EXPECT_EQ(host().count(Counter::k_drop_unexpected_stale_cookie), 1u);
+  answer();
+  EXPECT_EQ(hear(), "COOKIE ECHO");
+  stale();
+  EXPECT_EQ(hear(), "INIT");
+}
+
 TEST_F(InitAck, StaleCookiesForEverEndTheAttempt) {
   for (int i = 0; i < 100 && host().count(EventKind::kConnectFailed) == 0; ++i) {
     answer();

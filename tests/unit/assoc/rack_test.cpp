@@ -133,7 +133,7 @@ TEST_F(RackLossRecovery, UnlessTheNetworkReorders) {
   EXPECT_EQ(heard(), Tsns{first});
 }
 
-TEST_F(RackLossRecovery, WhatWasSentAgainAndLostIsFoundAndTheWindowPaysOnce) {
+TEST_F(RackLossRecovery, WhatWasSentAgainAndLostIsFoundAndPaidForAgain) {
   begin();
   send_packets(6);
   const Tsn first = last_tsn() - 5;
@@ -147,7 +147,7 @@ TEST_F(RackLossRecovery, WhatWasSentAgainAndLostIsFoundAndTheWindowPaysOnce) {
   wait(milliseconds(20));
   report(first - 1, 2, 7);
   EXPECT_EQ(heard(), Tsns{first});
-  EXPECT_EQ(path().cwnd, before / 2);
+  EXPECT_EQ(path().cwnd, before / 4) << "RFC 8985 section 9.3";
   EXPECT_EQ(count(Counter::k_fast_retransmits), 1u);
   // The path may be too narrow for it: T3 goes on.
   wait(milliseconds(978));
@@ -184,6 +184,64 @@ TEST_F(RackLossRecovery, ANeedlessRecoveryIsUndone) {
   EXPECT_EQ(path().cwnd, before);
   EXPECT_EQ(path().ssthresh, before);
   EXPECT_EQ(count(Counter::k_recoveries_undone), 1u);
+}
+
+TEST_F(RackLossRecovery, WhatTheRecoveryHasNotSentUndoesNothing) {
+  begin();
+  send_packets(5);
+  const Tsn first = last_tsn() - 4;
+  wait(milliseconds(20));
+  report(first - 1, 2, 5);
+  ASSERT_EQ(heard(), Tsns{first});
+  wait(milliseconds(1));
+  acknowledge_all();
+  tell_duplicates(last_tsn(), {first - 1});
+  tell_duplicates(last_tsn(), {last_tsn() + 1});
+  tell_duplicates(last_tsn(), {first + 1'000'000});
+  EXPECT_EQ(path().cwnd, before / 2);
+  tell_duplicates(last_tsn(), {first});
+  EXPECT_EQ(path().cwnd, before);
+}
+
+TEST_F(RackLossRecovery, TheTimersRecoveryPaysForTheProbeToo) {
+  begin();
+  send_packets(3);
+  const Tsn first = last_tsn() - 2;
+  wait(milliseconds(240));
+  ASSERT_EQ(heard(), Tsns{first + 2}) << "the probe";
+  send_packets(3, milliseconds(1));
+  wait(milliseconds(19));
+  tell(sack(first + 1, {{4, 4}}));
+  wait(milliseconds(5));
+  listen();
+  ASSERT_EQ(count(Counter::k_fast_retransmits), 1u);
+  ASSERT_EQ(path().cwnd, before / 2);
+  wait(milliseconds(1));
+  acknowledge_all();
+  EXPECT_EQ(path().cwnd, before / 2);
+}
+
+TEST_F(RackLossRecovery, TheFirstRoundTripHasAReorderingWindow) {
+  open();
+  send_packets(2, milliseconds(1));
+  const Tsn first = last_tsn() - 1;
+  wait(milliseconds(20));
+  report(first - 1, 2, 2);
+  EXPECT_EQ(heard(), Tsns{});
+  wait(milliseconds(4));
+  EXPECT_EQ(heard(), Tsns{first});
+}
+
+TEST_F(RackLossRecovery, ThreePacketsOfSmallMessagesAreEnough) {
+  begin();
+  for (int packet = 0; packet < 4; ++packet) {
+    for (int i = 0; i < 12; ++i) ASSERT_EQ(send(std::string(100, 's')), Status::kOk);
+    ASSERT_EQ(listen().size(), 1u);
+  }
+  const Tsn first = last_tsn() - 47;
+  wait(milliseconds(20));
+  report(first - 1, 13, 48);
+  EXPECT_EQ(heard().size(), 12u);
 }
 
 TEST_F(RackLossRecovery, WhatComesTwiceLaterUndoesNothing) {

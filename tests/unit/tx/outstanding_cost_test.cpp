@@ -186,7 +186,7 @@ TEST_F(OutstandingCost, LookingForWhatIsLate) {
   SackOutcome outcome;
   const auto look = [&](int64_t ms) {
     limits[0].newest_tsn = static_cast<uint16_t>(s.tsn(kNewest).value);
-    return cost([&] { static_cast<void>(s.out.mark_late(at_ms(ms), limits, outcome)); });
+    return cost([&] { static_cast<void>(s.out.mark_late(at_ms(ms), limits, false, outcome)); });
   };
   limits[0].newest_us = at_ms(0).ns() / 1000;
   EXPECT_LE(look(0), kHandful) << "none is";

@@ -29,7 +29,7 @@ class LateChunks : public ::testing::Test {
   }
   TimePoint look(int64_t ms) {
     outcome = {};
-    return s.out.mark_late(at_ms(ms), limits, outcome);
+    return s.out.mark_late(at_ms(ms), limits, false, outcome);
   }
   // What is lost goes out, in its order.
   void send_again(int64_t ms) {
