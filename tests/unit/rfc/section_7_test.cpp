@@ -163,6 +163,8 @@ TEST_F(Section7Window, CountsHeadersAndPadding) {
   tell(sack(host_tsn + 9));
   EXPECT_EQ(path().cwnd, 4404u + 10 * 20);
   EXPECT_EQ(path().flight, 211 * 20u);
+  tell(sack(host_tsn + 9, {{2, 4}}));
+  EXPECT_EQ(path().flight, 208 * 20u);
 }
 
 // ---------------------------------------------------------------- 7.2.1
