@@ -14,16 +14,17 @@ import collections
 import concurrent.futures
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+sys.dont_write_bytecode = True
+import instructions  # noqa: E402  (after the flag)
 
 ROOT = Path(__file__).resolve().parent.parent
 CASE = 'bare/associations/10000'
 LENGTHS = (20_000, 40_000)  # two rounds, and four
 CACHES = ('--cache-sim=yes', '--I1=65536,8,64', '--D1=49152,12,64', '--LL=2097152,16,64')
-SKIPPED = 77
 
 
 def misses(path):
@@ -52,12 +53,7 @@ def misses(path):
 
 def measure(program, messages):
     with tempfile.TemporaryDirectory() as place:
-        run = subprocess.run(['valgrind', '--tool=callgrind', *CACHES,
-                              f'--callgrind-out-file={place}/%p', program, '--scale', 'tiny',
-                              '--case', CASE, '--messages', str(messages)],
-                             capture_output=True, text=True, check=False)
-        if run.returncode != 0:
-            sys.exit(f'{CASE}: failed\n{run.stderr}')
+        instructions.callgrind(place, program, CASE, messages, CACHES)
         # The process that ran the case, of all that the program started.
         return max((misses(path) for path in Path(place).iterdir()),
                    key=lambda found: sum(found.values()))
@@ -75,7 +71,7 @@ def main():
     args = parser.parse_args()
     if not shutil.which('valgrind'):
         print('no valgrind (apt-get install valgrind)')
-        return SKIPPED
+        return instructions.SKIPPED
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         few, many = pool.map(lambda n: measure(args.build / 'perf/bench_bare', n), LENGTHS)
     by_function = collections.Counter()

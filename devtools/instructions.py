@@ -40,15 +40,23 @@ def program_of(build, case):
     return build / 'perf' / ('bench_ring' if case in OF_RINGS else 'bench_bare')
 
 
+def callgrind(place, program, case, messages, options=(), env=None):
+    """What the program and valgrind said; a file for each process is in that folder."""
+    done = subprocess.run(['valgrind', '--tool=callgrind', *options, f'--callgrind-out-file={place}/%p',
+                           program, '--scale', 'tiny', '--case', case, '--messages', str(messages)],
+                          capture_output=True, text=True, check=False,
+                          env={**os.environ, **(env or {})})
+    if done.returncode != 0:
+        sys.exit(f'{case}: failed\n{done.stderr}')
+    return done
+
+
 def run(program, case, messages, env=None):
     """Instructions of the process that ran the case, from its start to its end, and what it said."""
     with tempfile.TemporaryDirectory() as place:
-        done = subprocess.run(['valgrind', '--tool=callgrind', f'--callgrind-out-file={place}/%p',
-                               program, '--scale', 'tiny', '--case', case, '--messages', str(messages)],
-                              capture_output=True, text=True, check=False,
-                              env={**os.environ, **(env or {})})
+        done = callgrind(place, program, case, messages, env=env)
     collected = [int(n) for n in re.findall(r'Collected : (\d+)', done.stderr)]
-    if done.returncode != 0 or not collected:
+    if not collected:
         sys.exit(f'{case}: failed\n{done.stderr}')
     return max(collected), done.stdout
 

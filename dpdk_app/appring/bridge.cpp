@@ -89,14 +89,8 @@ uint32_t Bridge::take_sends(TimePoint now, Channel& channel, uint32_t waiting) {
 // On success the piece is the shard's, and noted as that association's.
 inline Status Bridge::send(TimePoint now, Channel& channel, AssocId assoc,
                            const tlr_submission& submission, Piece* head) {
-  SendRequest request;
-  request.stream = StreamId(submission.stream);
-  request.ppid = Ppid(submission.ppid);
-  request.unordered = (submission.flags & TLR_SEND_UNORDERED) != 0;
-  request.sack_immediately = (submission.flags & TLR_SEND_SACK_IMMEDIATELY) != 0;
-  request.context = submission.context;
   Payload payload(head, &channel);
-  const Status status = shard_.send(now, assoc, request, payload);
+  const Status status = shard_.send(now, assoc, request_of(submission), payload);
   if (status == Status::kOk) [[likely]] {
     channel.assign(head, assoc.slot);
   } else {

@@ -19,6 +19,14 @@ namespace trunkline::appring {
 [[nodiscard]] tlr_address address_to_wire(const IpAddress& address);
 void set_address(tlr_completion_more& more, const IpAddress& address);
 void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_info_body& out);
+// What a submission of a message asks of the stack.
+[[nodiscard]] inline SendRequest request_of(const tlr_submission& submission) {
+  return {.stream = StreamId(submission.stream),
+          .ppid = Ppid(submission.ppid),
+          .unordered = (submission.flags & TLR_SEND_UNORDERED) != 0,
+          .sack_immediately = (submission.flags & TLR_SEND_SACK_IMMEDIATELY) != 0,
+          .context = submission.context};
+}
 [[nodiscard]] uint8_t failed_flags(const Event& event);  // of a kSendFailed: enum tlr_failed_flag
 // Everything but messages and the ends of sends: fields by kind.
 void fill_notification(const Event& event, ChannelCore::Notice& out);

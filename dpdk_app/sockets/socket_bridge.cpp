@@ -188,13 +188,7 @@ SocketBridge::Taken SocketBridge::take_send(TimePoint now, SocketEnd& socket,
   }
   Status status = Status::kWouldBlock;
   if (has_share(socket.user())) {
-    SendRequest request;
-    request.stream = StreamId(submission.stream);
-    request.ppid = Ppid(submission.ppid);
-    request.unordered = (submission.flags & TLR_SEND_UNORDERED) != 0;
-    request.sack_immediately = (submission.flags & TLR_SEND_SACK_IMMEDIATELY) != 0;
-    request.context = submission.context;
-    status = shard_.send(now, socket.notes.assoc, request, payload);
+    status = shard_.send(now, socket.notes.assoc, appring::request_of(submission), payload);
   }
   if (status == Status::kOk) {
     const uint64_t units = appring::units_of(submission.length);

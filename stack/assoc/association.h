@@ -300,6 +300,7 @@ class Association {
   [[gnu::noinline]] void hasten_t3(TimePoint now, Path& path, bool hastened);
   void arm_loss_probe(TimePoint now, Path& path, bool hastened);
   [[gnu::noinline]] void judge_loss_probes(const wire::SackChunk& sack, SackOutcome& outcome);
+  void close_loss_probes(const SackOutcome& outcome);
   void on_loss_probe_due(ShardContext& ctx, TimePoint now, Path& path);
   // rack.cpp. What the default profile never does is kept out of its way.
   [[gnu::cold, gnu::noinline]] void take_sack_by_time(ShardContext& ctx, TimePoint now,

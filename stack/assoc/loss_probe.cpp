@@ -64,6 +64,7 @@ void Association::on_loss_probe_due(ShardContext& ctx, TimePoint now, Path& path
 // something sent later, and was not told, takes it for lost: cwnd shrinks once, as it does where
 // recovery begins.
 void Association::judge_loss_probes(const wire::SackChunk& sack, SackOutcome& outcome) {
+  close_loss_probes(outcome);
   for (Path* path : paths()) {
     if (!path->loss_probe_open) continue;
     for (size_t i = 0; i < sack.dup_count(); ++i) {
@@ -72,11 +73,17 @@ void Association::judge_loss_probes(const wire::SackChunk& sack, SackOutcome& ou
         path->loss_probe_open = false;
       }
     }
-    // Where recovery begins, cwnd shrinks for that.
-    if (outcome.paths[path->index].lost && !sender_.in_recovery()) path->loss_probe_open = false;
     if (!path->loss_probe_open || !sender_.is_past(path->loss_probe)) continue;
     path->loss_probe_open = false;
     outcome.paths[path->index].shrinks = outcome.shrinks = true;
+  }
+}
+
+// Where recovery is about to begin, cwnd shrinks for that.
+void Association::close_loss_probes(const SackOutcome& outcome) {
+  if (sender_.in_recovery()) return;
+  for (Path* path : paths()) {
+    if (outcome.paths[path->index].lost) path->loss_probe_open = false;
   }
 }
 

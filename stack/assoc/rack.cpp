@@ -65,10 +65,7 @@ void Association::on_reordering_time(ShardContext& ctx, TimePoint now) {
   SackOutcome outcome;
   find_late(now, outcome);
   if (!outcome.lost) return;
-  // Where recovery begins, cwnd shrinks for that: as in judge_loss_probes().
-  for (Path* path : paths()) {
-    if (outcome.paths[path->index].lost && !sender_.in_recovery()) path->loss_probe_open = false;
-  }
+  close_loss_probes(outcome);
   apply_outcome(ctx, now, outcome);
   sender_.take_window();
 }

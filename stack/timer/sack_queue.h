@@ -23,13 +23,13 @@ class SackQueue {
 
   // False: it would be due before one that is in here, or there is no room.
   [[nodiscard]] bool file(uint32_t owner, TimePoint due) {
-    if (due < last_due_ || tail_ - head_ > mask_) return false;
-    last_due_ = due;
+    const size_t size = tail_ - head_;
+    if (size > mask_ || (size > 0 && due < at(tail_ - 1).due)) return false;
     entries_[tail_++ & mask_] = {due, owner};
     return true;
   }
-  // Takes out one that is due, the earliest first; nullopt: there is none. Whether its SACK is still
-  // owed is the owner's to know, and whether the owner is still the one that was filed.
+  // Takes out one that is due, the earliest first; nullopt: there is none. Whether its SACK is
+  // still owed is the owner's to know, and whether the owner is still the one that was filed.
   [[nodiscard]] std::optional<uint32_t> pop(TimePoint now) {
     if (head_ == tail_ || at(head_).due > now) return std::nullopt;
     const uint32_t owner = at(head_++).owner;
@@ -37,10 +37,7 @@ class SackQueue {
     return owner;
   }
   // None of them is owed any more.
-  void clear() {
-    head_ = tail_ = 0;
-    last_due_ = TimePoint{};
-  }
+  void clear() { head_ = tail_ = 0; }
   // The owner of the one that will be popped after so many others, to have it at hand then.
   [[nodiscard]] std::optional<uint32_t> peek(size_t ahead) const {
     if (ahead >= tail_ - head_) return std::nullopt;
@@ -60,7 +57,6 @@ class SackQueue {
 
   size_t head_ = 0;
   size_t tail_ = 0;
-  TimePoint last_due_{};
   const size_t mask_;
   Reserved<Entry> entries_;
 };

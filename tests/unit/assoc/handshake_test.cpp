@@ -477,6 +477,12 @@ class InitAck : public Peer {
       return wire::write_init_ack(w, init_fields(), peer_list, cookie, unrecognized);
     });
   }
+  // That the cookie is older than it may be, by so many microseconds.
+  void tell_stale(uint32_t excess) {
+    tell([&](PacketWriter& w) {
+      return wire::begin_error(w) && wire::append_stale_cookie(w, excess) && w.end_chunk();
+    });
+  }
 };
 
 TEST_F(InitAck, IsAnsweredWithItsCookieByteForByte) {
@@ -586,9 +592,7 @@ TEST_F(InitAck, AStaleCookieErrorAsksAnewForALongerLife) {
   answer();
   EXPECT_EQ(hear(), "COOKIE ECHO");
   wait(milliseconds(20));
-  tell([](PacketWriter& w) {
-    return wire::begin_error(w) && wire::append_stale_cookie(w, 500000) && w.end_chunk();
-  });
+  tell_stale(500000);
   const Packet again = hear_one();
   ASSERT_EQ(again.names(), "INIT");
   const auto parsed = wire::InitChunk::parse(again.chunks()[0], false);
@@ -604,44 +608,34 @@ TEST_F(InitAck, AStaleCookieErrorAsksAnewForALongerLife) {
 // A cookie that went twice is called stale twice; the second time says nothing of the next cookie,
 // which may be accepted meanwhile, and whose COOKIE ACK would be taken for one of yet another.
 TEST_F(InitAck, AStaleCookieErrorOfAnOlderCookieIsDropped) {
-  const auto stale = [this] {
-    tell([](PacketWriter& w) {
-      return wire::begin_error(w) && wire::append_stale_cookie(w, 500000) && w.end_chunk();
-    });
-  };
   answer();
   EXPECT_EQ(hear(), "COOKIE ECHO");
   wait(seconds(1));
   EXPECT_EQ(hear(), "COOKIE ECHO");
-  stale();
+  tell_stale(500000);
   EXPECT_EQ(hear(), "INIT");
   answer();
   EXPECT_EQ(hear(), "COOKIE ECHO");
-  stale();
+  tell_stale(500000);
   EXPECT_EQ(host().state(), AssocState::kCookieEchoed);
   EXPECT_EQ(host().count(Counter::k_drop_unexpected_stale_cookie), 1u);
-  stale();  // this one's
+  tell_stale(500000);  // this one's
   EXPECT_EQ(hear(), "INIT");
   EXPECT_EQ(host().state(), AssocState::kCookieWait);
 }
 
 TEST_F(InitAck, AStaleCookieErrorOfAnOlderCookieMayComeBeforeTheNextCookie) {
-  const auto stale = [this] {
-    tell([](PacketWriter& w) {
-      return wire::begin_error(w) && wire::append_stale_cookie(w, 500000) && w.end_chunk();
-    });
-  };
   answer();
   EXPECT_EQ(hear(), "COOKIE ECHO");
   wait(seconds(1));
   EXPECT_EQ(hear(), "COOKIE ECHO");
-  stale();
+  tell_stale(500000);
   EXPECT_EQ(hear(), "INIT");
-  stale();
+  tell_stale(500000);
   EXPECT_EQ(host().count(Counter::k_drop_unexpected_stale_cookie), 1u);
   answer();
   EXPECT_EQ(hear(), "COOKIE ECHO");
-  stale();
+  tell_stale(500000);
   EXPECT_EQ(hear(), "INIT");
 }
 
@@ -649,9 +643,7 @@ TEST_F(InitAck, StaleCookiesForEverEndTheAttempt) {
   for (int i = 0; i < 100 && host().count(EventKind::kConnectFailed) == 0; ++i) {
     answer();
     listen();
-    tell([](PacketWriter& w) {
-      return wire::begin_error(w) && wire::append_stale_cookie(w, 1) && w.end_chunk();
-    });
+    tell_stale(1);
     listen();
   }
   EXPECT_EQ(host().last(EventKind::kConnectFailed).reason, Reason::kTimedOut);

@@ -40,6 +40,13 @@ class RackLossRecovery : public ManyPaths {
       ASSERT_EQ(hear(), "DATA");
     }
   }
+  // The first TSN of so many packets that went a round trip ago, as the first since begin().
+  Tsn in_flight(int packets) {
+    begin();
+    send_packets(packets);
+    wait(milliseconds(20));
+    return last_tsn() - static_cast<uint32_t>(packets - 1);
+  }
   // The TSNs that are said now.
   std::vector<Tsn> heard() {
     std::vector<Tsn> out;
@@ -105,10 +112,7 @@ TEST_F(RackLossRecovery, TheReorderingTimerPutsT3NotOff) {
 }
 
 TEST_F(RackLossRecovery, ThreePacketsReportedAreEnough) {
-  begin();
-  send_packets(5);
-  const Tsn first = last_tsn() - 4;
-  wait(milliseconds(20));
+  const Tsn first = in_flight(5);
   report(first - 1, 2, 2);
   report(first - 1, 2, 3);
   EXPECT_EQ(heard(), Tsns{});
@@ -134,10 +138,7 @@ TEST_F(RackLossRecovery, UnlessTheNetworkReorders) {
 }
 
 TEST_F(RackLossRecovery, WhatWasSentAgainAndLostIsFoundAndPaidForAgain) {
-  begin();
-  send_packets(6);
-  const Tsn first = last_tsn() - 5;
-  wait(milliseconds(20));
+  const Tsn first = in_flight(6);
   report(first - 1, 2, 4);
   ASSERT_EQ(heard(), Tsns{first});
   wait(milliseconds(1));
@@ -157,10 +158,7 @@ TEST_F(RackLossRecovery, WhatWasSentAgainAndLostIsFoundAndPaidForAgain) {
 }
 
 TEST_F(RackLossRecovery, AnotherLossInTheSameRecoveryIsNotPaidFor) {
-  begin();
-  send_packets(8);
-  const Tsn first = last_tsn() - 7;
-  wait(milliseconds(20));
+  const Tsn first = in_flight(8);
   report(first - 1, 2, 4);
   ASSERT_EQ(heard(), Tsns{first});
   tell(sack(first - 1, {{2, 4}, {6, 8}}));
@@ -169,10 +167,7 @@ TEST_F(RackLossRecovery, AnotherLossInTheSameRecoveryIsNotPaidFor) {
 }
 
 TEST_F(RackLossRecovery, ANeedlessRecoveryIsUndone) {
-  begin();
-  send_packets(6);
-  const Tsn first = last_tsn() - 5;
-  wait(milliseconds(20));
+  const Tsn first = in_flight(6);
   tell(sack(first - 1, {{3, 6}}));
   ASSERT_EQ(heard(), (Tsns{first, first + 1}));
   ASSERT_EQ(path().cwnd, before / 2);
@@ -187,10 +182,7 @@ TEST_F(RackLossRecovery, ANeedlessRecoveryIsUndone) {
 }
 
 TEST_F(RackLossRecovery, WhatTheRecoveryHasNotSentUndoesNothing) {
-  begin();
-  send_packets(5);
-  const Tsn first = last_tsn() - 4;
-  wait(milliseconds(20));
+  const Tsn first = in_flight(5);
   report(first - 1, 2, 5);
   ASSERT_EQ(heard(), Tsns{first});
   wait(milliseconds(1));
@@ -245,10 +237,7 @@ TEST_F(RackLossRecovery, ThreePacketsOfSmallMessagesAreEnough) {
 }
 
 TEST_F(RackLossRecovery, WhatComesTwiceLaterUndoesNothing) {
-  begin();
-  send_packets(5);
-  const Tsn first = last_tsn() - 4;
-  wait(milliseconds(20));
+  const Tsn first = in_flight(5);
   report(first - 1, 2, 5);
   ASSERT_EQ(heard(), Tsns{first});
   wait(milliseconds(20));
@@ -260,10 +249,7 @@ TEST_F(RackLossRecovery, WhatComesTwiceLaterUndoesNothing) {
 }
 
 TEST_F(RackLossRecovery, ASackThatWasOvertakenTellsNothing) {
-  begin();
-  send_packets(6);
-  const Tsn first = last_tsn() - 5;
-  wait(milliseconds(20));
+  const Tsn first = in_flight(6);
   tell(sack(first - 1, {{2, 2}, {4, 4}}));
   wait(milliseconds(2));
   report(first - 1, 2, 2);
