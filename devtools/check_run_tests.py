@@ -31,6 +31,10 @@ SCRIPTS = [
     ('skips', 'print("no tool"); raise SystemExit(77)', Count(0, 0, 1)),
     ('hangs', 'print("PASS a", flush=True)\nimport time; time.sleep(60)', Count(1, 1, 0)),
 ]
+# A failure that many good cases follow: what is told must hold its reason, and no other case's.
+LATE = ('print("PASS a\\nits reason\\nFAIL b: why"); print("PASS c\\n" * 100)',
+        """printf '[ RUN      ] T.B\\nits reason\\n[  FAILED  ] T.B (1 ms)\\n'
+        for i in $(seq 100); do printf '[       OK ] T.%s (0 ms)\\n' $i; done; exit 1""")
 PROGRAMS = [
     ('counts cases', REPORT % '', Count(2, 0, 1)),
     ('a failure', REPORT % ', "failures": [{}]' + 'exit 1', Count(1, 1, 1)),
@@ -69,6 +73,16 @@ def main():
             with contextlib.redirect_stdout(said):
                 got = run_tests.run_gtest(suite, path)
             check(what, got, wanted, said.getvalue(), wrong)
+        for run, body in ((lambda p: run_tests.run_script(suite, [str(p)]), LATE[0]),
+                          (lambda p: run_tests.run_gtest(suite, p), GTEST % LATE[1])):
+            path = pathlib.Path(folder) / 'late'
+            path.write_text(body)
+            path.chmod(0o755)
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said):
+                run(path)
+            if '| its reason' not in said.getvalue() or 'PASS' in said.getvalue():
+                wrong.append(f'a failure in the midst of a log is not told: {said.getvalue()!r}')
     if str(Count(3, 2, 1)) != '3 passed, 2 failed, 1 skipped':
         wrong.append('the closing line has another form')
     print('\n'.join(wrong) or 'check_run_tests: ok')

@@ -161,16 +161,32 @@ def say(text):
 
 
 SANITIZER_REPORT = r'.*(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error: )'
+CASE_FAILED = r'FAIL |\[  FAILED  \] .*\(\d+ ms\)$'
+CASE_ENDED = rf'PASS |SKIP |\[ RUN      \]|{CASE_FAILED}'
+
+
+def failed_cases(text, lines):
+    """What a log tells of the cases that failed, each by its last `lines`; a log may go on after them."""
+    shown, told = [], []
+    for line in text:
+        told.append(line)
+        if re.match(CASE_FAILED, line):
+            shown += told[-lines:]
+        if re.match(CASE_ENDED, line):
+            told = []
+    return shown
 
 
 def show_failure(what, log, lines=25, since=None):
-    """The end of a log, or what begins with its first line that matches `since`; where it is."""
+    """What begins with a log's first line that matches `since`; else of its failed cases, else its end;
+    and where it is."""
     try:
         text = pathlib.Path(log).read_text(encoding='utf-8', errors='replace').splitlines()
     except OSError:
         text = ['(no log)']
     first = next((i for i, line in enumerate(text) if since and re.match(since, line)), None)
-    shown = text[-lines:] if first is None else text[first:first + lines]
+    shown = text[first:first + lines] if first is not None else (
+        failed_cases(text, lines)[:4 * lines] or text[-lines:])
     say('\n'.join([f'  FAILED: {what}', *[f'  | {line[:300]}' for line in shown], f'  log: {log}']))
 
 
