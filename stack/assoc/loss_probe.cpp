@@ -36,7 +36,7 @@ void Association::arm_loss_probe(TimePoint now, Path& path, bool hastened) {
   if (!path.rto.measured() || !path.usable() || !sender_.may_probe_loss()) return;
   Duration wait = std::max(2 * path.rto.srtt(), kShortestWait);
   if (!hastened && sender_.has_one_packet()) wait += kPeersSackDelay;
-  if (now + wait >= path.t3) return;
+  if (now + wait + path.rto.srtt() >= path.t3) return;  // no answer would come before T3
   path.t3 = now + wait;
   path.loss_probe_armed = true;
 }
@@ -44,7 +44,10 @@ void Association::arm_loss_probe(TimePoint now, Path& path, bool hastened) {
 void Association::on_loss_probe_due(ShardContext& ctx, TimePoint now, Path& path) {
   path.loss_probe_armed = false;
   path.loss_probe_spent = true;
-  path.t3 = now + path.rto.value();
+  // The probe puts nothing off: what is dead is left as soon as without it. But an answer has time.
+  const TxChunk* const earliest = sender_.earliest(path.index);
+  path.t3 = now + (earliest == nullptr ? path.rto.value() : std::max(2 * path.rto.srtt(), kShortestWait));
+  if (earliest != nullptr) path.t3 = std::max(path.t3, earliest->sent_at + path.rto.value());
   if (!path.usable() || !sender_.may_probe_loss()) return;
   const bool takes_new = &path == &paths_.data_path();
   switch (sender_.probe_loss(*profile_, path.index, takes_new, paths_.fragment_limit())) {

@@ -58,8 +58,9 @@ void Sender::send_again(const SenderContext& ctx, TimePoint now, wire::PacketWri
     chunk->packet = whole ? static_cast<uint16_t>(writer.size() + lane.ip_header) : uint16_t{0};
     // What comes from another path puts nothing off that is waited for here (7.2.4 rule 4).
     const bool was_here = chunk->path == lane.path;
-    // T3 goes on for what is lost again and again: the path may be too narrow for it.
-    const bool puts_t3_off = was_here && !chunk->is_lost_again();
+    // T3 goes on for what is lost again and again, since the path may be too narrow for it; and for a
+    // probe, which puts nothing off.
+    const bool puts_t3_off = was_here && !chunk->is_lost_again() && !header.immediate;
     if (chunk->is_lost_again()) chunk->misses = 0;
     outstanding_.retransmit(chunk, now, lane.path);
     peer_rwnd_ -= std::min<uint32_t>(peer_rwnd_, chunk->size);

@@ -102,12 +102,12 @@ TEST_F(RackLossRecovery, TheReorderingTimerPutsT3NotOff) {
   wait(milliseconds(19));
   report(first - 1, 2, 2);
   wait(milliseconds(1));
-  tell(sack(first + 1));  // T3 begins anew
+  tell(sack(first + 1));
   wait(milliseconds(240));
-  heard();  // the probe of what is left
-  wait(milliseconds(759));
+  heard();  // the probe of what is left, whose T3 was an RTO after its first transmission
+  wait(milliseconds(739));
   EXPECT_EQ(path().t3_expirations, 0u);
-  wait(milliseconds(241));
+  wait(milliseconds(1));
   EXPECT_EQ(path().t3_expirations, 1u);
 }
 
