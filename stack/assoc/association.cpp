@@ -113,7 +113,9 @@ PathContext Association::path_context(ShardContext& ctx, const Path& path) const
 }
 
 bool Association::add_path(ShardContext& ctx, const IpAddress& remote, const IpAddress& local) {
-  return paths_.add(ctx.path_memory, *profile_, local_, remote, local);
+  if (!paths_.add(ctx.path_memory, *profile_, local_, remote, local)) return false;
+  if (paths_.size() > 1) sender_.know_paths(ctx.chunks);
+  return true;
 }
 
 void Association::apply(ShardContext& ctx, const Path& path, const PathNews& news) {
@@ -288,6 +290,7 @@ void Association::release(ShardContext& ctx) {
   ctx.wheel.cancel(wheel_entry);
   if (ready_place != 0) ctx.ready.remove(this);
   sender_.give_all_back(ctx.chunks, [&](TxMessage* message) { ctx.messages.destroy(message); });
+  sender_.forget_paths(ctx.chunks);
   release_received(ctx);
   paths_.release(ctx.path_memory);
   end_passage(ctx);

@@ -90,6 +90,14 @@ struct ChunkNode {
   uint8_t height = 1;  // of a root; 1: its children are pages
 };
 
+// What is in flight on one path.
+struct PathFlight {
+  uint32_t bytes = 0;           // of DATA chunks
+  uint16_t largest_packet = 0;  // of those there is none larger
+};
+// On the second one and those behind it.
+using OtherFlights = std::array<PathFlight, kMaxPaths - 1>;
+
 // A shard's memory for all that: so many chunks over all its associations.
 class ChunkMemory {
  public:
@@ -101,9 +109,13 @@ class ChunkMemory {
         pages_(static_cast<uint32_t>(std::min<uint64_t>(
                    most, most / ChunkPage::kChunks + uint64_t{2} * associations + 1)),
                memory),
-        nodes_(most / ChunkPage::kChunks + 4, memory) {}
+        nodes_(most / ChunkPage::kChunks + 4, memory),
+        flights_(associations, memory) {}
 
   [[nodiscard]] uint32_t used() const { return used_; }  // chunks
+  // One for each association that has several paths: never null.
+  [[nodiscard]] OtherFlights* make_flights() { return flights_.make(); }
+  void destroy(OtherFlights* flights) { flights_.destroy(flights); }
 
  private:
   friend class ChunkRing;
@@ -112,6 +124,7 @@ class ChunkMemory {
   uint32_t used_ = 0;
   Pool<ChunkPage> pages_;
   Pool<ChunkNode> nodes_;
+  Pool<OtherFlights> flights_;
 };
 
 class ChunkRing {

@@ -32,7 +32,7 @@ bool Outstanding::acknowledges_unsent(const wire::SackChunk& sack) const {
 }
 
 void Outstanding::begin(SackOutcome& outcome) const {
-  for (size_t i = 0; i < kMaxPaths; ++i) outcome.paths[i].flight_before = path_flight_[i];
+  for (size_t i = 0; i < known_paths(); ++i) outcome.paths[i].flight_before = flight(i);
   outcome.highest_acked = cum_ack_;
 }
 
@@ -43,7 +43,7 @@ void Outstanding::put_in_flight(TxChunk& chunk) {
 
 inline void Outstanding::unflight(const TxChunk& chunk) {
   flight_ -= chunk.size;
-  path_flight_[chunk.path] -= wire_size(chunk);
+  on(chunk.path).bytes -= wire_size(chunk);
 }
 
 void Outstanding::mark_for_retransmission(TxChunk& chunk) {
@@ -240,7 +240,7 @@ bool Outstanding::believes_gaps() {
 
 Outstanding::Lost Outstanding::mark_lost(uint8_t path) {
   Lost lost;
-  if (path_flight_[path] == 0) return lost;
+  if (flight(path) == 0) return lost;
   ring_.each_with(in_flight_on(path), first_tsn(), next_tsn(), [&](TxChunk& chunk) {
     lost.bytes += chunk.size;
     lost.largest_packet = std::max(lost.largest_packet, chunk.packet);
@@ -268,14 +268,14 @@ void Outstanding::retransmit(TxChunk* chunk, TimePoint now, uint8_t path) {
 
 // Of packets that were acknowledged one may have been larger: then it is found out, once.
 bool Outstanding::larger_in_flight(uint8_t path, uint16_t size) {
-  if (largest_packet_[path] <= size) return false;
+  if (on(path).largest_packet <= size) return false;
   uint16_t largest = 0;
   for (const TxChunk* chunk = earliest(path); chunk != nullptr;
        chunk = find(in_flight_on(path), chunk->tsn + 1)) {
     if (chunk->packet > size) return true;
     largest = std::max(largest, chunk->packet);
   }
-  largest_packet_[path] = largest;
+  on(path).largest_packet = largest;
   return false;
 }
 

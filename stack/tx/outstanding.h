@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "tx/chunk_ring.h"
 #include "tx/rack.h"
@@ -67,7 +68,7 @@ class Outstanding {
   // Bytes of user data in flight on all paths: what the peer's window counts (6.2.1).
   [[nodiscard]] uint64_t flight() const { return flight_; }
   // Bytes of DATA chunks in flight on one path: what its congestion window counts (7.2).
-  [[nodiscard]] uint32_t flight(size_t path) const { return path_flight_[path]; }
+  [[nodiscard]] uint32_t flight(size_t path) const { return on(path).bytes; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }  // in flight or to be sent again
   [[nodiscard]] size_t size() const { return ring_.size(); }
   // The TSNs from the first that is not acknowledged to the last that was sent.
@@ -80,6 +81,14 @@ class Outstanding {
   // The chunk with this TSN, from its first transmission until it is popped.
   [[nodiscard]] TxChunk& at(Tsn tsn) const { return ring_.at(tsn); }
 
+  // Before chunks go by any path but the first one, until forget_paths().
+  void know_paths(ChunkMemory& memory) {
+    if (others_ == nullptr) others_ = memory.make_flights();
+  }
+  // The end: nothing is outstanding.
+  void forget_paths(ChunkMemory& memory) {
+    if (others_ != nullptr) memory.destroy(std::exchange(others_, nullptr));
+  }
   // Is there memory for one more chunk, within the association's share? Then add() must follow.
   [[nodiscard]] bool make_room(ChunkMemory& memory) { return ring_.make_room(memory); }
   // A chunk with the next TSN goes out.
@@ -156,7 +165,7 @@ class Outstanding {
   [[nodiscard]] const TxChunk* in_flight(Tsn tsn) const;
   // The earliest chunk in flight on a path, or nullptr.
   [[nodiscard]] TxChunk* earliest(uint8_t path) const {
-    return path_flight_[path] == 0 ? nullptr : find(in_flight_on(path), first_tsn());
+    return flight(path) == 0 ? nullptr : find(in_flight_on(path), first_tsn());
   }
 
   // For an association that ends: takes a chunk out, the oldest first; its message, or
@@ -171,12 +180,20 @@ class Outstanding {
   [[nodiscard]] TxChunk* find(Trait trait, Tsn from) const {
     return ring_.find(trait, from, next_tsn());
   }
+  [[nodiscard]] PathFlight& on(size_t path) {
+    return path == 0 ? first_path_ : (*others_)[path - 1];
+  }
+  [[nodiscard]] const PathFlight& on(size_t path) const {
+    return path == 0 ? first_path_ : (*others_)[path - 1];
+  }
+  // Paths on which something may be in flight.
+  [[nodiscard]] uint8_t known_paths() const { return others_ == nullptr ? 1 : kMaxPaths; }
   void begin(SackOutcome& outcome) const;
   void count_in_flight(const TxChunk& chunk) {
     flight_ += chunk.size;
-    path_flight_[chunk.path] += wire_size(chunk);
-    uint16_t& largest = largest_packet_[chunk.path];
-    if (chunk.packet > largest) largest = chunk.packet;
+    PathFlight& path = on(chunk.path);
+    path.bytes += wire_size(chunk);
+    if (chunk.packet > path.largest_packet) path.largest_packet = chunk.packet;
   }
   void put_in_flight(TxChunk& chunk);
   void unflight(const TxChunk& chunk);
@@ -207,9 +224,9 @@ class Outstanding {
   Tsn ambiguous_from_;
   Tsn ambiguous_to_;
   uint32_t flight_ = 0;  // 65,535 TSNs of 65,535 bytes fit
-  std::array<uint32_t, kMaxPaths> path_flight_{};
-  std::array<uint16_t, kMaxPaths> largest_packet_{};  // in flight there is none larger
   uint32_t bytes_ = 0;
+  PathFlight first_path_;
+  OtherFlights* others_ = nullptr;  // null: no other path is known
   uint16_t retransmit_count_ = 0;
   uint16_t gap_acked_count_ = 0;
   // Chunks that were taken back and not sent again since, in the window that ends with that TSN;
@@ -223,7 +240,7 @@ void Outstanding::ack_front(ChunkMemory& memory, Tsn cum_tsn_ack, SackOutcome::P
                             Done&& done) {
   uint32_t user_bytes = 0;
   uint32_t wire_bytes = 0;
-  said.flight_before = path_flight_[0];
+  said.flight_before = first_path_.bytes;
   const bool any_ambiguous = ambiguous_from_ != ambiguous_to_ && ambiguous_to_.after(first_tsn());
   while (const uint32_t left = (cum_tsn_ack + 1).distance_from(ring_.first())) {
     const std::span<TxChunk> chunks = ring_.first_run(left);
@@ -246,7 +263,7 @@ void Outstanding::ack_front(ChunkMemory& memory, Tsn cum_tsn_ack, SackOutcome::P
   }
   flight_ -= user_bytes;
   bytes_ -= user_bytes;
-  path_flight_[0] -= wire_bytes;
+  first_path_.bytes -= wire_bytes;
   said.acked = wire_bytes;
   said.first_acked = true;
   cum_ack_ = cum_tsn_ack;

@@ -20,8 +20,8 @@ constexpr uint32_t kPacketsForLoss = 3;  // DupThresh
 
 TimePoint Outstanding::mark_late(TimePoint now, const LateLimits& limits, bool in_recovery,
                                  SackOutcome& outcome) {
-  const auto in_use = std::count_if(path_flight_.begin(), path_flight_.end(),
-                                    [](uint32_t flight) { return flight != 0; });
+  uint32_t in_use = 0;
+  for (uint8_t path = 0; path < known_paths(); ++path) in_use += flight(path) != 0 ? 1 : 0;
   TimePoint due = TimePoint::never();
   if (in_use == 1) {
     for (const Trait trait : {Trait::kCountable, Trait::kAgain}) {
@@ -30,8 +30,8 @@ TimePoint Outstanding::mark_late(TimePoint now, const LateLimits& limits, bool i
     return due;
   }
   // What went by a path that is slow must not hide what is late on another one.
-  for (uint8_t path = 0; path < kMaxPaths; ++path) {
-    if (!limits[path].any || path_flight_[path] == 0) continue;
+  for (uint8_t path = 0; path < known_paths(); ++path) {
+    if (!limits[path].any || flight(path) == 0) continue;
     due = std::min(due, mark_late(now, in_flight_on(path), limits, in_recovery, outcome));
   }
   return due;

@@ -75,6 +75,10 @@ class Sender {
     told_rwnd_ = peer_rwnd_ = peer_rwnd;
   }
 
+  // Before DATA goes by any path but the first one; and when it is over, all messages given back.
+  void know_paths(ChunkMemory& chunks) { outstanding_.know_paths(chunks); }
+  void forget_paths(ChunkMemory& chunks) { outstanding_.forget_paths(chunks); }
+
   // -- messages (sender.cpp)
   // Takes the payload over with kOk only.
   Status accept(const SenderContext& ctx, const SendRequest& request, Payload& payload);

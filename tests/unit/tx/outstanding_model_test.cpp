@@ -240,7 +240,7 @@ class Conversation {
     }
     ASSERT_EQ(sender_.memory.used(), 0u);
     const Tsn initial = random_.below(2) == 0 ? Tsn(random_.u32()) : naive_.next_tsn();
-    real() = Outstanding(initial);
+    sender_.begin_anew(initial);
     naive_ = NaiveOutstanding(initial);
     received_.clear();
     before_.clear();

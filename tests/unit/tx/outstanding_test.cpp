@@ -316,7 +316,7 @@ TEST(Outstanding, RestartBeginsAnew) {
   s.sack(0, {{2, 2}});
   while (s.out.pop_any(s.memory) != nullptr) {
   }
-  s.out = Outstanding(Tsn(77));
+  s.begin_anew(Tsn(77));
   EXPECT_EQ(s.out.next_tsn(), Tsn(77));
   EXPECT_EQ(s.out.cum_ack(), Tsn(76));
   TxMessage message;

@@ -41,7 +41,9 @@ class Sack {
 class SentChunks {
  public:
   explicit SentChunks(uint32_t initial = 0xfffffffcu, uint32_t most = 140000)
-      : memory(most, 4, nullptr), out(Tsn(initial)), base_(initial) {}
+      : memory(most, 4, nullptr), out(Tsn(initial)), base_(initial) {
+    out.know_paths(memory);
+  }
   ~SentChunks() {
     while (out.pop_any(memory) != nullptr) {
     }
@@ -50,10 +52,17 @@ class SentChunks {
     EXPECT_FALSE(out.has_retransmissions());
     for (size_t path = 0; path < kMaxPaths; ++path) EXPECT_EQ(out.flight(path), 0u);
     EXPECT_EQ(memory.used(), 0u);
+    out.forget_paths(memory);
   }
   SentChunks(const SentChunks&) = delete;
   SentChunks& operator=(const SentChunks&) = delete;
 
+  // Another one in its place, while nothing is outstanding.
+  void begin_anew(Tsn initial) {
+    out.forget_paths(memory);
+    out = Outstanding(initial);
+    out.know_paths(memory);
+  }
   [[nodiscard]] Tsn tsn(uint32_t n) const { return Tsn(base_ + n); }
   void send(size_t count, uint16_t size = 100, uint8_t path = 0, int64_t ms = 0,
             uint16_t packet = 0) {
