@@ -218,6 +218,8 @@ class Outstanding {
   }
 
   ChunkRing ring_;
+  OtherFlights* others_ = nullptr;  // null: only the first path is known
+  PathFlight first_path_;
   Tsn cum_ack_;
   // Those between were waiting when a TSN below them was sent again: their round trips are
   // ambiguous too (6.3.1 C5).
@@ -225,8 +227,6 @@ class Outstanding {
   Tsn ambiguous_to_;
   uint32_t flight_ = 0;  // 65,535 TSNs of 65,535 bytes fit
   uint32_t bytes_ = 0;
-  PathFlight first_path_;
-  OtherFlights* others_ = nullptr;  // null: no other path is known
   uint16_t retransmit_count_ = 0;
   uint16_t gap_acked_count_ = 0;
   // Chunks that were taken back and not sent again since, in the window that ends with that TSN;
