@@ -13,7 +13,7 @@
 #include "base/pool.h"
 #include "base/profile_table.h"
 #include "base/stable_queue.h"
-#include "rx/receive_blocks.h"
+#include "rx/receive_queue.h"
 #include "rx/tsn_tracker.h"
 #include "timer/sack_queue.h"
 #include "timer/timing_wheel.h"
@@ -106,7 +106,8 @@ struct ShardContext {
         chunks(shard_config.max_outstanding_chunks, shard_config.max_associations,
                shard_config.memory),
         disorder(shard_config.max_associations, shard_config.memory),
-        blocks(shard_config.receive_buffer_bytes, shard_config.memory) {}
+        blocks(shard_config.receive_buffer_bytes, shard_config.memory,
+               shard_config.max_associations) {}
 
   // An association has a profile, and of those with an extension each path may; and one more while
   // one takes the place of another, or is followed.
@@ -139,7 +140,7 @@ struct ShardContext {
   const PoolShare message_share;  // of an association
   ChunkMemory chunks;
   Pool<TsnDisorder> disorder;
-  ReceiveBlocks blocks;
+  ReceiveMemory blocks;
   StableQueue<Event> events;
   bool event_given = false;  // the oldest is with whoever drains them
   ReplyQueue replies;

@@ -104,8 +104,8 @@ class StreamTable {
     delete static_cast<Node*>(at);
   }
 
-  T first_{};
   void* root_ = nullptr;
+  T first_{};
   StreamId first_id_;
   bool first_used_ = false;
   uint8_t height_ = 0;

@@ -77,10 +77,11 @@ struct ReceiveBlock {
 };
 static_assert(sizeof(ReceiveBlock) == ReceiveBlock::kSize);
 
-class ReceiveBlocks final : public PieceOwner {
+class ReceiveBlocks : public PieceOwner {
  public:
   explicit ReceiveBlocks(uint64_t bytes, MemorySource* memory = nullptr)
       : pool_(static_cast<uint32_t>(bytes / ReceiveBlock::kSize), memory) {}
+  virtual ~ReceiveBlocks() = default;
 
   [[nodiscard]] static constexpr uint32_t blocks_for(size_t payload) {
     return static_cast<uint32_t>((payload + ReceiveBlock::kDataSize - 1) / ReceiveBlock::kDataSize);

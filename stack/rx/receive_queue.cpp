@@ -4,33 +4,66 @@
 // however far.
 #include "rx/receive_queue.h"
 
+#include <utility>
+
 namespace trunkline {
 
+HeldMessages& ReceiveQueue::open(ReceiveMemory& memory, Tsn cum_tsn) {
+  if (held_ == nullptr) held_ = memory.held_.make();
+  held_->fragments.acknowledge(cum_tsn);
+  return *held_;
+}
+
+void ReceiveQueue::close(ReceiveMemory& memory) {
+  if (held_->fragments.empty()) memory.held_.destroy(std::exchange(held_, nullptr));
+}
+
+ReceiveQueue::Outcome ReceiveQueue::close(ReceiveMemory& memory, Outcome outcome) {
+  close(memory);
+  return outcome;
+}
+
 ReceiveQueue::Outcome ReceiveQueue::hold_message(const wire::DataChunk& chunk, Tsn cum_tsn,
-                                                 const Order& order, ReceiveBlocks& blocks) {
-  acknowledge(cum_tsn);
-  HeldInfo held = fragments_.describe(chunk);
+                                                 const Order& order, ReceiveMemory& memory) {
+  HeldMessages& all = open(memory, cum_tsn);
+  HeldInfo held = all.fragments.describe(chunk);
   held.turn = order.turn_of(chunk.mid);
-  if (!fragments_.fits(held) || !may_wait(held, order)) return Outcome::kViolation;
-  ReceiveBlock* const block = fragments_.hold(chunk, held, blocks);
-  if (block == nullptr) return Outcome::kNoMemory;
-  waiting_.insert(block);
+  if (!all.fragments.fits(held) || !may_wait(held, order)) {
+    return close(memory, Outcome::kViolation);
+  }
+  return wait_for_turn(chunk, held, memory);
+}
+
+// Until its stream is open again.
+ReceiveQueue::Outcome ReceiveQueue::hold_unordered(const wire::DataChunk& chunk, Tsn cum_tsn,
+                                                   ReceiveMemory& memory) {
+  HeldMessages& all = open(memory, cum_tsn);
+  const HeldInfo held = all.fragments.describe(chunk);
+  if (!all.fragments.fits(held)) return close(memory, Outcome::kViolation);
+  return wait_for_turn(chunk, held, memory);
+}
+
+ReceiveQueue::Outcome ReceiveQueue::wait_for_turn(const wire::DataChunk& chunk,
+                                                  const HeldInfo& held, ReceiveMemory& memory) {
+  ReceiveBlock* const block = held_->fragments.hold(chunk, held, memory);
+  if (block == nullptr) return close(memory, Outcome::kNoMemory);
+  held_->waiting.insert(block);
   return Outcome::kHeld;
 }
 
 ReceiveQueue::Outcome ReceiveQueue::add_fragment(const wire::DataChunk& chunk, Tsn cum_tsn,
-                                                 ReceiveBlocks& blocks, uint32_t max_message_size) {
+                                                 ReceiveMemory& memory, uint32_t max_message_size) {
   Order* const order = chunk.unordered ? nullptr : streams_.get(chunk.stream);
   if (order == nullptr && !chunk.unordered) return Outcome::kNoMemory;
-  acknowledge(cum_tsn);
-  const auto [outcome, message] = fragments_.add(chunk, blocks, max_message_size);
+  const auto [outcome, message] =
+      open(memory, cum_tsn).fragments.add(chunk, memory, max_message_size);
   switch (outcome) {
     case FragmentsByTsn::Outcome::kNoMemory:
-      return Outcome::kNoMemory;
+      return close(memory, Outcome::kNoMemory);
     case FragmentsByTsn::Outcome::kViolation:
-      return Outcome::kViolation;
+      return close(memory, Outcome::kViolation);
     case FragmentsByTsn::Outcome::kTooLarge:
-      return Outcome::kTooLarge;
+      return close(memory, Outcome::kTooLarge);
     case FragmentsByTsn::Outcome::kHeld:
       return Outcome::kHeld;
     case FragmentsByTsn::Outcome::kWhole:
@@ -41,23 +74,11 @@ ReceiveQueue::Outcome ReceiveQueue::add_fragment(const wire::DataChunk& chunk, T
 
 // The next of its stream, beside what is held.
 ReceiveQueue::Outcome ReceiveQueue::take_in_turn(const wire::DataChunk& chunk, Tsn cum_tsn,
-                                                 Order& order, ReceiveBlocks& blocks) {
-  if (is_closed(chunk.stream)) return hold_message(chunk, cum_tsn, order, blocks);
+                                                 Order& order, ReceiveMemory& memory) {
+  if (is_closed(chunk.stream)) return hold_message(chunk, cum_tsn, order, memory);
   order.advance();
-  if (!waiting_.empty()) release_waiting(chunk.stream, order);
+  if (!held_->waiting.empty()) release_waiting(chunk.stream, order);
   return Outcome::kWholeInOrder;
-}
-
-// Until its stream is open again.
-ReceiveQueue::Outcome ReceiveQueue::hold_unordered(const wire::DataChunk& chunk, Tsn cum_tsn,
-                                                   ReceiveBlocks& blocks) {
-  acknowledge(cum_tsn);
-  const HeldInfo held = fragments_.describe(chunk);
-  if (!fragments_.fits(held)) return Outcome::kViolation;
-  ReceiveBlock* const block = fragments_.hold(chunk, held, blocks);
-  if (block == nullptr) return Outcome::kNoMemory;
-  waiting_.insert(block);
-  return Outcome::kHeld;
 }
 
 // A message that has become whole; `order`: null for an unordered one.
@@ -71,7 +92,7 @@ ReceiveQueue::Outcome ReceiveQueue::take_whole(ReceiveBlock* message, Order* ord
   }
   if (is_closed(message->held.stream)) {
     message->held.by_turn = {};
-    waiting_.insert(message);
+    held_->waiting.insert(message);
   } else {
     queue_ready(message);
   }
@@ -83,32 +104,33 @@ void ReceiveQueue::take_rest(ReceiveBlock* message, Order* order) {
   const StreamId stream = message->held.stream;
   const Tsn first = message->held.first_tsn();
   queue_ready(message);
-  partial_ = Partial::kNone;
+  held_->partial = Partial::kNone;
   if (order != nullptr) {
     order->advance();
   } else {
     order = streams_.find(stream);
   }
-  if (waiting_.empty()) return;
+  if (held_->waiting.empty()) return;
   if (order != nullptr) release_waiting(stream, *order);
   release_unordered(stream, first);
 }
 
-bool ReceiveQueue::give_front(ReceiveBlocks& blocks, uint32_t least) {
-  const HeldInfo* const front = fragments_.front();
-  if (front == nullptr || (partial_ != Partial::kNone && !front->given)) return false;
-  if (fragments_.front_bytes() < least) return false;
+bool ReceiveQueue::give_front(ReceiveMemory& memory, uint32_t least) {
+  if (held_ == nullptr) return false;
+  const HeldInfo* const front = held_->fragments.front();
+  if (front == nullptr || (held_->partial != Partial::kNone && !front->given)) return false;
+  if (held_->fragments.front_bytes() < least) return false;
   const StreamId stream = front->stream;
   const bool unordered = front->unordered;
   if (!unordered) {
     const Order* const order = streams_.find(stream);
     if (order == nullptr || !order->is_next(front->turn)) return false;
   }
-  ReceiveBlock* const piece = fragments_.cut_front(blocks);
+  ReceiveBlock* const piece = held_->fragments.cut_front(memory);
   if (piece == nullptr) return false;
   append_ready(piece);
-  partial_ = unordered ? Partial::kUnordered : Partial::kOrdered;
-  partial_stream_ = stream;
+  held_->partial = unordered ? Partial::kUnordered : Partial::kOrdered;
+  held_->partial_stream = stream;
   return true;
 }
 
@@ -119,7 +141,7 @@ bool ReceiveQueue::take_ordered(ReceiveBlock* message, Order& order) {
     order.advance();
     const StreamId id = held.stream;
     queue_ready(message);
-    if (!waiting_.empty()) release_waiting(id, order);
+    if (!held_->waiting.empty()) release_waiting(id, order);
     return true;
   }
   held.turn = order.turn_of(held.turn);
@@ -128,34 +150,34 @@ bool ReceiveQueue::take_ordered(ReceiveBlock* message, Order& order) {
     FragmentsByTsn::disown(message);
     return false;
   }
-  waiting_.insert(message);
+  held_->waiting.insert(message);
   return true;
 }
 
 // Can the message lie where it does, and each number comes once.
 bool ReceiveQueue::may_wait(const HeldInfo& held, const Order& order) const {
   // The number that is next is that of the message which is given in pieces.
-  const bool taken = partial_ == Partial::kOrdered && is_closed(held.stream);
+  const bool taken = held_->partial == Partial::kOrdered && is_closed(held.stream);
   if (taken && held.turn == order.next()) return false;
-  return order.may_wait(held.turn, fragments_.tsns_before(held)) &&
-         waiting_.find({held.stream, false, held.turn}) == nullptr;
+  return order.may_wait(held.turn, held_->fragments.tsns_before(held)) &&
+         held_->waiting.find({held.stream, false, held.turn}) == nullptr;
 }
 
 // From among the fragments to those that go out; a message that waited has left the tree.
 void ReceiveQueue::queue_ready(ReceiveBlock* message) {
-  fragments_.take_out(message);
+  held_->fragments.take_out(message);
   append_ready(message);
 }
 
 void ReceiveQueue::append_ready(ReceiveBlock* message) {
   message->held.is_ready = nullptr;
-  (last_ready_ != nullptr ? last_ready_->held.is_ready : first_ready_) = message;
-  last_ready_ = message;
+  (held_->last_ready != nullptr ? held_->last_ready->held.is_ready : held_->first_ready) = message;
+  held_->last_ready = message;
 }
 
 void ReceiveQueue::release_waiting(StreamId id, Order& order) {
-  while (ReceiveBlock* const message = waiting_.find({id, false, order.next()})) {
-    waiting_.remove(message);
+  while (ReceiveBlock* const message = held_->waiting.find({id, false, order.next()})) {
+    held_->waiting.remove(message);
     order.advance();
     queue_ready(message);
   }
@@ -163,60 +185,67 @@ void ReceiveQueue::release_waiting(StreamId id, Order& order) {
 
 // Those that came while the stream was closed: what closed it lies before all of them.
 void ReceiveQueue::release_unordered(StreamId id, Tsn behind) {
-  const Turn from{id, true, Mid(behind.value)};
-  for (ReceiveBlock* at = waiting_.after(from); at != nullptr; at = waiting_.after(from)) {
+  const MessageTurn from{id, true, Mid(behind.value)};
+  for (ReceiveBlock* at = held_->waiting.after(from); at != nullptr;
+       at = held_->waiting.after(from)) {
     if (at->held.stream != id || !at->held.unordered) return;
-    waiting_.remove(at);
+    held_->waiting.remove(at);
     queue_ready(at);
   }
 }
 
-ReceiveBlock* ReceiveQueue::pop_ready(ReceiveBlocks& blocks) {
-  ReceiveBlock* const message = first_ready_;
-  if (message == nullptr) return nullptr;
-  first_ready_ = message->held.is_ready;
-  if (first_ready_ == nullptr) last_ready_ = nullptr;
-  fragments_.give(*message, blocks);
+ReceiveBlock* ReceiveQueue::pop_ready(ReceiveMemory& memory) {
+  if (held_ == nullptr || held_->first_ready == nullptr) return nullptr;
+  ReceiveBlock* const message = held_->first_ready;
+  held_->first_ready = message->held.is_ready;
+  if (held_->first_ready == nullptr) held_->last_ready = nullptr;
+  held_->fragments.give(*message, memory);
+  close(memory);
   return message;
 }
 
 bool ReceiveQueue::delivers(const wire::DataChunk& chunk) {
   if (!chunk.ending) return false;
   // In a closed stream all waits but the end of the message that closed it.
-  if (is_closed(chunk.stream)) return !chunk.beginning && fragments_.completes(chunk);
+  if (is_closed(chunk.stream)) return !chunk.beginning && completes(chunk);
   if (!chunk.unordered) {
     const Order* const order = streams_.find(chunk.stream);
     if (!(order != nullptr ? *order : Order()).is_next(chunk.mid)) return false;
   }
-  return chunk.beginning || fragments_.completes(chunk);
+  return chunk.beginning || completes(chunk);
 }
 
 std::optional<ReceiveQueue::Tsns> ReceiveQueue::last_loose() const {
   if (loose_blocks() == 0) return std::nullopt;
-  const HeldInfo& last = fragments_.last();
+  const HeldInfo& last = held_->fragments.last();
   return Tsns{last.first_tsn(), last.last_tsn()};
 }
 
-void ReceiveQueue::drop_last_loose(ReceiveBlocks& blocks) {
-  ReceiveBlock* const victim = fragments_.take_last(blocks);
-  if (victim->held.is_message()) waiting_.remove(victim);
-  blocks.free_chain(victim);
+void ReceiveQueue::drop_last_loose(ReceiveMemory& memory) {
+  ReceiveBlock* const victim = held_->fragments.take_last(memory);
+  if (victim->held.is_message()) held_->waiting.remove(victim);
+  memory.free_chain(victim);
+  close(memory);
 }
 
-void ReceiveQueue::clear(ReceiveBlocks& blocks) {
-  while (ReceiveBlock* const message = pop_ready(blocks)) blocks.free_chain(message);
-  fragments_.clear(blocks);
-  waiting_ = {};
-  partial_ = Partial::kNone;
+void ReceiveQueue::clear(ReceiveMemory& memory) {
+  while (ReceiveBlock* const message = pop_ready(memory)) memory.free_chain(message);
+  if (held_ != nullptr) {
+    held_->fragments.clear(memory);
+    close(memory);
+  }
   streams_.clear();
 }
 
 bool ReceiveQueue::is_sound() const {
-  if (!fragments_.is_sound() || !waiting_.is_sound() || first_ready_ != nullptr) return false;
-  for (const ReceiveBlock* at = fragments_.first(); at != nullptr; at = fragments_.after(*at)) {
+  if (held_ == nullptr) return true;
+  if (!held_->fragments.is_sound() || !held_->waiting.is_sound() || held_->first_ready != nullptr)
+    return false;
+  for (const ReceiveBlock* at = held_->fragments.first(); at != nullptr;
+       at = held_->fragments.after(*at)) {
     const HeldInfo& held = at->held;
     if (!held.is_message()) continue;
-    if (waiting_.find(ByTurn::key(*at)) != at) return false;
+    if (held_->waiting.find(ByTurn::key(*at)) != at) return false;
     if (held.unordered && !is_closed(held.stream)) return false;
   }
   return true;

@@ -29,7 +29,7 @@ namespace trunkline {
 // What of a profile and of its shard a receiver uses.
 struct ReceiverContext {
   const Profile& profile;
-  ReceiveBlocks& blocks;
+  ReceiveMemory& blocks;
   Pool<TsnDisorder>& disorder;
   Counters& counters;
 };
@@ -102,7 +102,7 @@ class Receiver {
   // ready. Then pop_ready(), until it is null: a whole message in its turn.
   [[nodiscard]] bool holds_any() const { return !queue_.empty(); }
   void acknowledge_held() { queue_.acknowledge(tsns_.cum_tsn()); }
-  [[nodiscard]] ReceiveBlock* pop_ready(ReceiveBlocks& blocks) { return queue_.pop_ready(blocks); }
+  [[nodiscard]] ReceiveBlock* pop_ready(ReceiveMemory& memory) { return queue_.pop_ready(memory); }
 
   // -- several at once: whole ordered messages that come in order while nothing is missing, held or
   // scarce, and so are delivered where they lie

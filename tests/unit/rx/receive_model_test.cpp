@@ -130,7 +130,7 @@ class OneEnd {
     return outcome;
   }
 
-  ReceiveBlocks blocks;
+  ReceiveMemory blocks;
   Pool<TsnDisorder> disorder;
   TsnTracker tracker;
   ReceiveQueue queue;

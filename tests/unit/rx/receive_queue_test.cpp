@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -181,7 +182,7 @@ class Queue {
   }
   std::vector<std::string> take() { return std::exchange(out, {}); }
 
-  ReceiveBlocks blocks;
+  ReceiveMemory blocks;
   ReceiveQueue queue;
   std::vector<std::string> out;
   uint32_t last_ppid = 0;
@@ -193,6 +194,40 @@ class Queue {
 };
 
 using Strings = std::vector<std::string>;
+
+// What a queue needs while it holds anything is the shard's, and goes back: however little memory
+// there is, not even the one that finds no block for its first fragment goes without.
+TEST(ReceiveQueue, WhatIsHeldHasMemoryOfTheShardAsLongAsItIs) {
+  ReceiveMemory memory(2 * ReceiveBlock::kSize);
+  std::array<ReceiveQueue, 3> queues;
+  const auto chunk = [](uint32_t tsn, bool beginning) {
+    wire::DataChunk out;
+    out.tsn = Tsn(tsn);
+    out.beginning = beginning;
+    out.ending = !beginning;
+    static constexpr std::array<uint8_t, 3> kBytes{};
+    out.payload = kBytes;
+    return out;
+  };
+  EXPECT_EQ(queues[0].add(chunk(1, true), Tsn(0), memory, 1000), Outcome::kHeld);
+  EXPECT_EQ(queues[1].add(chunk(1, true), Tsn(0), memory, 1000), Outcome::kHeld);
+  EXPECT_EQ(queues[2].add(chunk(1, true), Tsn(0), memory, 1000), Outcome::kNoMemory);
+  EXPECT_TRUE(queues[2].empty());
+  EXPECT_EQ(memory.queues(), 2u);
+  queues[1].drop_last_loose(memory);
+  EXPECT_TRUE(queues[1].empty());
+  EXPECT_EQ(queues[0].add(chunk(2, false), Tsn(1), memory, 1000), Outcome::kHeld);
+  EXPECT_EQ(memory.queues(), 1u);
+  ReceiveBlock* const message = queues[0].pop_ready(memory);
+  ASSERT_NE(message, nullptr);
+  EXPECT_TRUE(queues[0].empty());
+  EXPECT_EQ(memory.queues(), 0u);
+  memory.free_chain(message);
+  EXPECT_EQ(queues[0].add(chunk(9, true), Tsn(4), memory, 1000), Outcome::kHeld);
+  queues[0].clear(memory);
+  EXPECT_EQ(memory.queues(), 0u);
+  EXPECT_EQ(memory.used(), 0u);
+}
 
 TEST(ReceiveQueue, WholeMessagesInOrderAreNotCopied) {
   Queue q;

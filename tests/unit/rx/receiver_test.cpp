@@ -90,7 +90,7 @@ class ReceiverTest : public testing::Test {
   }
 
   Profile profile = small_window();
-  ReceiveBlocks blocks{64 * ReceiveBlock::kSize};
+  ReceiveMemory blocks{64 * ReceiveBlock::kSize};
   Pool<TsnDisorder> disorder{4};
   Counters counters;
   ReceiverContext ctx{profile, blocks, disorder, counters};
