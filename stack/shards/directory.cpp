@@ -30,30 +30,27 @@ Directory::Directory(RandomSource& random, uint32_t max_entries, MemorySource* m
       entries_(memory, size_t{capacity_} + 1),
       buckets_(memory, bucket_count_) {}
 
-std::atomic<Directory::Index>& Directory::bucket_of(const DirectoryKey& key) const {
+Directory::Digest Directory::digest_of(const DirectoryKey& key) const {
   const uint8_t* const local = key.local.bytes().data();
   const uint8_t* const peer = key.peer.bytes().data();
   const uint32_t ports = uint32_t{key.local_port.value} << 16 | key.peer_port.value;
-  uint64_t hash = 0;
   if (key.peer.is_ipv4()) {
     const uint64_t both[] = {uint64_t{load_be32(local)} << 32 | load_be32(peer)};
-    hash = SipHash::of(address_key_, both, ports);
-  } else {
-    const uint64_t both[] = {load_be64(local), load_be64(local + 8), load_be64(peer),
-                             load_be64(peer + 8)};
-    hash = SipHash::of(address_key_, both, ports);
+    return SipHash::of(address_key_, both, ports);
   }
-  return buckets_[hash & (bucket_count_ - 1)];
+  const uint64_t both[] = {load_be64(local), load_be64(local + 8), load_be64(peer),
+                           load_be64(peer + 8)};
+  return SipHash::of(address_key_, both, ports);
 }
 
 // -- readers
 
-Directory::Found Directory::find_first(const DirectoryKey& key) const {
-  Index at = bucket_of(key).load(std::memory_order_acquire);
+Directory::Found Directory::find_first(Digest digest) const {
+  Index at = bucket_of(digest).load(std::memory_order_acquire);
   while (at != 0) {
     count_steps();
     const Entry& entry = entries_[at];
-    if (entry.key == key) {
+    if (entry.digest == digest) {
       const Entry& first = entries_[entry.first];
       const uint16_t visible = first.visible.load(std::memory_order_acquire);
       if (visible != 0) return {&first, visible};
@@ -64,13 +61,13 @@ Directory::Found Directory::find_first(const DirectoryKey& key) const {
 }
 
 std::optional<AssocId> Directory::find(const DirectoryKey& key) const {
-  const Found found = find_first(key);
+  const Found found = find_first(digest_of(key));
   if (found.first == nullptr) return std::nullopt;
-  return found.first->assoc;
+  return found.first->assoc();
 }
 
 bool Directory::is_calling(const DirectoryKey& key) const {
-  return find_first(key).visible == kCalling;
+  return find_first(digest_of(key)).visible == kCalling;
 }
 
 // -- writers: under the lock from here on
@@ -97,9 +94,9 @@ Directory::Claim Directory::claim(Reader& self, std::span<const DirectoryKey> ke
                                   Batch old, bool calling) {
   const SpinGuard guard(lock_);
   for (const DirectoryKey& key : keys) {
-    const Found other = find_first(key);
-    if (other.first != nullptr && !(other.first->assoc == assoc)) {
-      return {Claim::Outcome::kTaken, other.first->assoc, key.peer, other.visible == kCalling};
+    const Found other = find_first(digest_of(key));
+    if (other.first != nullptr && !(other.first->assoc() == assoc)) {
+      return {Claim::Outcome::kTaken, other.first->assoc(), key.peer, other.visible == kCalling};
     }
   }
   const uint32_t before = old != 0 ? count(old) : 0;
@@ -112,13 +109,16 @@ Directory::Claim Directory::claim(Reader& self, std::span<const DirectoryKey> ke
   for (const DirectoryKey& key : keys) {
     Index sibling = 0;
     if (&key != &keys.back()) sibling = take();
-    std::atomic<Index>& link = link_for(key, old);
+    const Digest digest = digest_of(key);
+    std::atomic<Index>& link = link_for(digest, old);
     Entry* const entry = ::new (static_cast<void*>(&entries_[at])) Entry;
-    entry->key = key;
+    entry->digest = digest;
     entry->next.store(link.load(std::memory_order_relaxed), std::memory_order_relaxed);
     entry->first = first;
     entry->sibling = sibling;
-    entry->assoc = assoc;
+    entry->shard = assoc.shard;
+    entry->slot = assoc.slot;
+    entry->generation = assoc.generation;
     link.store(at, std::memory_order_release);
     at = sibling;
   }
@@ -142,12 +142,12 @@ void Directory::withdraw(Reader& self, Batch batch) {
 
 // Where a new entry goes: right behind the one that it replaces, so that a reader on its way comes
 // to the old one, or finds the new one in its place; else to the front.
-std::atomic<Directory::Index>& Directory::link_for(const DirectoryKey& key, Batch old) const {
-  std::atomic<Index>& bucket = bucket_of(key);
+std::atomic<Directory::Index>& Directory::link_for(Digest digest, Batch old) const {
+  std::atomic<Index>& bucket = bucket_of(digest);
   if (old == 0) return bucket;
   for (Index at = bucket.load(std::memory_order_relaxed); at != 0;
        at = entries_[at].next.load(std::memory_order_relaxed)) {
-    if (entries_[at].first == old && entries_[at].key == key) return entries_[at].next;
+    if (entries_[at].first == old && entries_[at].digest == digest) return entries_[at].next;
   }
   return bucket;
 }
@@ -187,7 +187,7 @@ void Directory::splice(EntryList& from, EntryList& to) {
 void Directory::unlink(Batch batch) {
   EntryList gone{batch, batch, 0};
   for (Index at = batch; at != 0; at = entries_[at].sibling) {
-    std::atomic<Index>* link = &bucket_of(entries_[at].key);
+    std::atomic<Index>* link = &bucket_of(entries_[at].digest);
     while (link->load(std::memory_order_relaxed) != at) {
       count_steps();
       link = &entries_[link->load(std::memory_order_relaxed)].next;

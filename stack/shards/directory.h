@@ -100,17 +100,26 @@ class Directory {
   using Index = uint32_t;  // of entries_; 0: none
   static constexpr uint32_t kReclaimAt = 64;
 
-  // A cache line: an association of one address pair is found with this and its bucket.
-  struct alignas(64) Entry {
-    // Written before the entry is linked, and not again before no reader can hold it.
-    DirectoryKey key;
-    std::atomic<uint16_t> visible = 0;  // of the first of a batch: counts for all; see below
+  // Stands for a key: a keyed hash. Of a million keys one is taken for another once in 10^13 times,
+  // and nobody can choose which.
+  using Digest = uint64_t;
+
+  // Half a cache line: an association of one address pair is found with this and its bucket. What
+  // is not atomic is written before the entry is linked, and not again before no reader can hold
+  // it.
+  struct alignas(32) Entry {
+    Digest digest = 0;
     std::atomic<Index> next = 0;        // in its bucket; kept when the entry is unlinked
     Index first = 0;                    // of its batch
     Index sibling = 0;                  // writers': the next of its batch, or of a list below
-    AssocId assoc;                      // of the first of a batch
+    std::atomic<uint16_t> visible = 0;  // of the first of a batch: counts for all; see below
+    // Likewise, the association.
+    uint16_t shard = 0;
+    uint32_t slot = 0;
+    uint32_t generation = 0;
+    [[nodiscard]] AssocId assoc() const { return {generation, slot, shard}; }
   };
-  static_assert(sizeof(Entry) == 64);
+  static_assert(sizeof(Entry) == 32);
   // Entry::visible beside 0, which hides it.
   static constexpr uint16_t kSettled = 1;
   static constexpr uint16_t kCalling = 2;
@@ -125,14 +134,17 @@ class Directory {
     uint32_t size = 0;
   };
 
-  [[nodiscard]] std::atomic<Index>& bucket_of(const DirectoryKey& key) const;
+  [[nodiscard]] Digest digest_of(const DirectoryKey& key) const;
+  [[nodiscard]] std::atomic<Index>& bucket_of(Digest digest) const {
+    return buckets_[digest & (bucket_count_ - 1)];
+  }
   // The first of the batch, and what its `visible` was.
   struct Found {
     const Entry* first = nullptr;
     uint16_t visible = 0;
   };
-  [[nodiscard]] Found find_first(const DirectoryKey& key) const;
-  [[nodiscard]] std::atomic<Index>& link_for(const DirectoryKey& key, Batch old) const;
+  [[nodiscard]] Found find_first(Digest digest) const;
+  [[nodiscard]] std::atomic<Index>& link_for(Digest digest, Batch old) const;
   [[nodiscard]] uint32_t count(Batch batch) const;
   [[nodiscard]] bool make_room(Reader& self, size_t wanted);
   [[nodiscard]] Index take();
