@@ -24,9 +24,9 @@ struct Association::Layout {
 Association::Association(const LocalEnd& local, const Profile& profile, PortNumber peer_port,
                          VerificationTag local_tag, Tsn initial_tsn, uint64_t user_word)
     : user(user_word),
+      local_tag_(local_tag),
       local_(local),
       profile_(&profile),
-      local_tag_(local_tag),
       peer_port_(peer_port),
       state_(AssocState::kCookieWait),
       receiver_(profile.a_rwnd, Tsn(0), profile.max_inbound_streams),
@@ -35,9 +35,9 @@ Association::Association(const LocalEnd& local, const Profile& profile, PortNumb
 Association::Association(const LocalEnd& local, const Profile& profile, const Cookie& cookie,
                          uint64_t user_word)
     : user(user_word),
+      local_tag_(cookie.local_tag),
       local_(local),
       profile_(&profile),
-      local_tag_(cookie.local_tag),
       peer_tag_(cookie.peer_tag),
       peer_port_(cookie.peer_port),
       state_(AssocState::kEstablished),
@@ -55,6 +55,34 @@ Association::Passage& Association::passage(ShardContext& ctx) {
 
 void Association::end_passage(ShardContext& ctx) {
   if (passage_ != nullptr) ctx.passages.destroy(std::exchange(passage_, nullptr));
+}
+
+Association::PacketCounts Association::counted(ShardContext& ctx) const {
+  PacketCounts out;
+  if (counts_place_ != 0) out = *ctx.counted_elsewhere.at(counts_place_ - 1);
+  for (const Path* const path : paths()) {
+    out.received += path->packets_received;
+    out.sent += path->packets_sent;
+    out.retransmitted += path->retransmitted_chunks;
+  }
+  return out;
+}
+
+// Likewise one for each.
+Association::PacketCounts& Association::counted_elsewhere(ShardContext& ctx) {
+  if (counts_place_ == 0) {
+    counts_place_ = ctx.counted_elsewhere.index_of(ctx.counted_elsewhere.make()) + 1;
+  }
+  return *ctx.counted_elsewhere.at(counts_place_ - 1);
+}
+
+void Association::keep_counted(ShardContext& ctx, const PacketCounts& all) {
+  const PacketCounts left = counted(ctx);
+  if (left == all) return;
+  PacketCounts& elsewhere = counted_elsewhere(ctx);
+  elsewhere.received += all.received - left.received;
+  elsewhere.sent += all.sent - left.sent;
+  elsewhere.retransmitted += all.retransmitted - left.retransmitted;
 }
 
 ExtensionState* Association::extension(ShardContext& ctx) const {
@@ -184,7 +212,7 @@ void Association::terminate(ShardContext& ctx, EventKind kind, Reason reason, ui
   state_ = AssocState::kClosed;
   dead_ = true;
   release_received(ctx);
-  ctx.wheel.cancel(wheel_entry);
+  ctx.wheel.cancel(*this);
   if (ready_place != 0) ctx.ready.remove(this);
   ctx.dying.push_back(this);
 }
@@ -254,9 +282,10 @@ void Association::fill_status(ShardContext& ctx, AssocStatus& out) const {
   out.outstanding_bytes = sender_.outstanding_bytes();
   out.messages_sent = totals_.messages_sent;
   out.messages_received = totals_.messages_received;
-  out.packets_sent = totals_.packets_sent;
-  out.packets_received = totals_.packets_received;
-  out.retransmitted_chunks = totals_.retransmitted;
+  const PacketCounts packets = counted(ctx);
+  out.packets_sent = packets.sent;
+  out.packets_received = packets.received;
+  out.retransmitted_chunks = packets.retransmitted;
   out.established_at = established_at_;
   out.user = user;
   out.paths.clear();
@@ -287,7 +316,7 @@ void Association::fill_status(ShardContext& ctx, AssocStatus& out) const {
 }
 
 void Association::release(ShardContext& ctx) {
-  ctx.wheel.cancel(wheel_entry);
+  ctx.wheel.cancel(*this);
   if (ready_place != 0) ctx.ready.remove(this);
   sender_.give_all_back(ctx.chunks, [&](TxMessage* message) { ctx.messages.destroy(message); });
   sender_.forget_paths(ctx.chunks);
@@ -295,6 +324,8 @@ void Association::release(ShardContext& ctx) {
   paths_.release(ctx.path_memory);
   end_passage(ctx);
   end_extension(ctx);
+  if (counts_place_ != 0) ctx.counted_elsewhere.destroy(&counted_elsewhere(ctx));
+  counts_place_ = 0;
   ctx.profiles.release(*profile_);
 }
 

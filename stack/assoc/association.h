@@ -51,7 +51,7 @@ struct InboundPacket {
   }
 };
 
-class Association {
+class Association : public WheelEntry {
  public:
   // `profile`: of ShardContext::profiles. Whoever makes the association has become a user of it for
   // the association, which gives it back with release().
@@ -169,11 +169,10 @@ class Association {
   static constexpr size_t kProbeInfoSize = 9;
 
   AssocId id;
-  Tsn recovery_from;  // with `rack`, what was acknowledged when the last fast recovery began
-  uint64_t user = 0;
+  Tsn recovery_from;         // with `rack`, what was acknowledged when the last fast recovery began
   uint32_t ready_place = 0;  // in ShardContext::ready
-  uint32_t held_place = 0;   // in ShardContext::holders
-  WheelEntry wheel_entry;
+  uint64_t user = 0;
+  uint32_t held_place = 0;  // in ShardContext::holders
 
  private:
   // Chunks to send at the next opportunity, beside SACK and DATA.
@@ -243,7 +242,7 @@ class Association {
   // collision.cpp
   // What lives on when the association begins anew in its place; all else is as in a new one.
   struct Carried;
-  [[nodiscard]] Carried carried() const;
+  [[nodiscard]] Carried carried(ShardContext& ctx) const;
   void restart(ShardContext& ctx, TimePoint now, const InboundPacket& packet, const Cookie& cookie);
   void begin_anew(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                   const Cookie& cookie);
@@ -424,20 +423,21 @@ class Association {
   }
   [[nodiscard]] PacketHead head() const { return head(peer_tag_); }
   bool finish_packet(ShardContext& ctx, PacketFrame& frame, Path& path, PacketOut& out);
-  void count_sent(Path& path) {
-    ++totals_.packets_sent;
-    ++path.packets_sent;
-  }
   [[nodiscard]] Path* path_for_data() const;
   [[nodiscard]] Path* transmit_path() const;
 
   // What has been counted; a restart counts on.
   struct Totals {
     uint64_t messages_received = 0;
-    uint64_t packets_received = 0;
     uint64_t messages_sent = 0;
-    uint64_t packets_sent = 0;
+  };
+  // The same of packets. What the paths have not counted that there are now, of former lives and of
+  // addresses that are no path, is the shard's to remember, where there is any.
+  struct PacketCounts {
+    uint64_t received = 0;
+    uint64_t sent = 0;
     uint64_t retransmitted = 0;  // chunks
+    bool operator==(const PacketCounts&) const = default;
   };
   // What there is to know on the way in, in a collision and on the way out, and not between them:
   // from the shard's pool when one of these begins, given back when the association is up.
@@ -462,6 +462,10 @@ class Association {
   struct Layout;  // what lies together: association.cpp
   Passage& passage(ShardContext& ctx);
   void end_passage(ShardContext& ctx);
+  [[nodiscard]] PacketCounts counted(ShardContext& ctx) const;
+  PacketCounts& counted_elsewhere(ShardContext& ctx);
+  // Paths have gone: so much had been counted before.
+  void keep_counted(ShardContext& ctx, const PacketCounts& all);
   // Null: it has none.
   [[nodiscard]] ExtensionState* extension(ShardContext& ctx) const;
   // Null: there is none left; counted.
@@ -469,9 +473,9 @@ class Association {
   void end_extension(ShardContext& ctx);
 
   // -- who it is, and what state it is in
+  VerificationTag local_tag_;
   const LocalEnd& local_;
   const Profile* profile_;  // in ShardContext::profiles, of which it is a user
-  VerificationTag local_tag_;
   VerificationTag peer_tag_;
   PortNumber peer_port_;
   AssocState state_;
@@ -485,6 +489,7 @@ class Association {
   uint16_t error_count_ = 0;          // 8.1
   wire::FeatureSet features_;         // negotiated
   uint32_t extension_place_ = 0;      // in the shard's pool, counted from 1; 0: there is none
+  uint32_t counts_place_ = 0;         // likewise, of PacketCounts
   Passage* passage_ = nullptr;
 
   // -- its parts, which know nothing of each other
@@ -497,7 +502,7 @@ class Association {
   TimePoint established_at_;
 };
 // A million associations have a million of these: decision 0008.
-static_assert(sizeof(Association) <= 760);
+static_assert(sizeof(Association) <= 648);
 
 using ReadyQueue = TurnQueue<Association, &Association::ready_place>;
 // By what they hold of the receive buffers out of order, then by what they hold at all.

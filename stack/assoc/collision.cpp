@@ -190,32 +190,32 @@ void Association::restart(ShardContext& ctx, TimePoint now, const InboundPacket&
 struct Association::Carried {
   AssocId id;
   uint64_t user;
-  uint32_t owner;           // of the wheel's entry
   bool accepted;            // who called first is history
   bool shutdown_wished;     // our user's wish is not the peer's to undo
   uint32_t kept_bytes;      // messages that a slow reader still has to take: they use memory
   uint32_t unread;          // bytes that it has and still has to read
   TimePoint next_probe_at;  // restarts begin no new round of probes (5.4)
-  Totals totals;            // what has been counted stays counted
+  Totals totals;            // what has been counted stays counted,
+  PacketCounts packets;     // and of packets too
 };
 
-Association::Carried Association::carried() const {
+Association::Carried Association::carried(ShardContext& ctx) const {
   return {id,
           user,
-          wheel_entry.owner,
           accepted_,
           shutdown_wished_,
           receiver_.kept_bytes(),
           receiver_.unread(),
           paths_.next_probe_at(),
-          totals_};
+          totals_,
+          counted(ctx)};
 }
 
 // A new association in the place of this one: whatever is not carried over is as in any other that
 // a cookie makes, the members included that will be added one day.
 void Association::begin_anew(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                              const Cookie& cookie) {
-  const Carried old = carried();
+  const Carried old = carried(ctx);
   const LocalEnd& local = local_;
   const Profile& profile = *profile_;
   ctx.profiles.share(profile);  // for the new one
@@ -225,14 +225,14 @@ void Association::begin_anew(ShardContext& ctx, TimePoint now, const InboundPack
   std::destroy_at(this);
   std::construct_at(this, local, profile, cookie, old.user);
   id = old.id;
-  wheel_entry.owner = old.owner;
   accepted_ = old.accepted;
   shutdown_wished_ = old.shutdown_wished;
   receiver_.inherit_reader(old.kept_bytes, old.unread);
-  paths_.set_next_probe_at(std::min(old.next_probe_at, now + profile.rto_initial));
   totals_ = old.totals;
   // There is room: what it had has been given back, and the first path lies in here.
   static_cast<void>(add_paths(ctx, cookie));
+  paths_.set_next_probe_at(std::min(old.next_probe_at, now + profile.rto_initial));
+  keep_counted(ctx, old.packets);
   override_again(ctx, now, said);
   come_up(ctx, now, packet);
 }

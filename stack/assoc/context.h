@@ -99,6 +99,7 @@ struct ShardContext {
         table_key(random_source.u64()),
         path_memory(shard_config.max_associations, shard_config.memory),
         passages(shard_config.max_associations, shard_config.memory),
+        counted_elsewhere(shard_config.max_associations, shard_config.memory),
         extensions(shard_config.max_extended, shard_config.memory),
         profiles(table_key, profile_users(shard_config), shard_config.memory),
         messages(shard_config.max_queued_messages, shard_config.memory),
@@ -134,6 +135,7 @@ struct ShardContext {
   Counters counters;
   PathMemory path_memory;
   Pool<Association::Passage> passages;
+  Pool<Association::PacketCounts> counted_elsewhere;
   Pool<ExtensionState> extensions;
   ProfileTable profiles;
   Pool<TxMessage> messages;
@@ -185,7 +187,7 @@ inline void Association::schedule(ShardContext& ctx) {
     look_at(path->heartbeat_due);
     look_at(path->mtu.due());
   }
-  ctx.wheel.arm(wheel_entry, earliest);
+  ctx.wheel.arm(*this, earliest);
 }
 
 [[gnu::always_inline]] inline Event& Association::emit(ShardContext& ctx, EventKind kind,

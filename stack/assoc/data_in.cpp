@@ -248,7 +248,7 @@ void Association::flush_acknowledgement(ShardContext& ctx, TimePoint now) {
     if ((pending_ & kPendingShutdown) != 0) write_shutdown_chunk(ctx, now, writer, path);
     return !writer.empty();
   });
-  if (queued) count_sent(path);
+  if (queued) ++path.packets_sent;
 }
 
 void Association::on_message_kept(size_t bytes) {

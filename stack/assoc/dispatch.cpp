@@ -11,12 +11,13 @@
 namespace trunkline {
 
 void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacket& packet) {
-  ++totals_.packets_received;
   Path* const from = paths_.find(packet.source);
   PacketSeen seen;
   if (from != nullptr) {
     ++from->packets_received;
     seen.data.path = from->index;
+  } else {
+    ++counted_elsewhere(ctx).received;
   }
   // A SACK owed to an earlier packet of this burst goes out as it stands: the peer is entitled to
   // one for every second packet (6.2), and its window grows by them. A SHUTDOWN likewise (9.2). But
@@ -177,7 +178,7 @@ void Association::flush_answers(ShardContext& ctx, TimePoint now, const InboundP
     if (sack && !receiver_.sack_due()) writer.swap_chunks(control_at, answers_at);
     return true;
   });
-  if (queued) count_sent(path);
+  if (queued) ++path.packets_sent;
   ctx.answers.clear();
 }
 

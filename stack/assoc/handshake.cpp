@@ -153,13 +153,17 @@ void Association::drop_unlisted_paths(ShardContext& ctx, const IpAddress& source
             std::find(listed.begin(), listed.end(), path->remote) != listed.end());
   };
   // If none is left that our user named, all stay: the COOKIE ECHO may go nowhere else.
+  const PacketCounts before = counted(ctx);
   if (paths_.keep_only(ctx.path_memory, is_peers)) setup_path_ = 0;
+  keep_counted(ctx, before);
   forget_overrides(ctx);
 }
 
 void Association::forget_address(ShardContext& ctx, const IpAddress& remote) {
+  const PacketCounts before = counted(ctx);
   const auto gone = paths_.remove(ctx.path_memory, remote);
   if (!gone) return;
+  keep_counted(ctx, before);
   forget_overrides(ctx);
   const auto moved = [gone](uint8_t used) {
     return used == *gone ? uint8_t{0} : static_cast<uint8_t>(used - (used > *gone ? 1 : 0));

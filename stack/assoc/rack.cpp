@@ -111,7 +111,6 @@ void Association::begin_recovery(Path& path) {
 }
 
 void Association::count_sent_again(Path& path, uint16_t chunks) {
-  totals_.retransmitted += chunks;
   path.count_sent_again(chunks);
   path.rack.on_sent_again(chunks);
 }

@@ -289,7 +289,7 @@ bool Association::finish_packet(ShardContext& ctx, PacketFrame& frame, Path& pat
   out.destination = path.remote;
   out.dscp = profile_of(ctx, path).dscp;
   out.fragment_size = 0;
-  count_sent(path);
+  ++path.packets_sent;
   return true;
 }
 

@@ -205,7 +205,7 @@ void ShardCore::advance(TimePoint now) {
   for (size_t i = 0; i < kTimersPerCall; ++i) {
     WheelEntry* const entry = ctx.wheel.pop_expired(now);
     if (entry == nullptr) break;
-    pool_.at(entry->owner)->on_timer(ctx, now);
+    static_cast<Association*>(entry)->on_timer(ctx, now);
   }
   reap();
 }

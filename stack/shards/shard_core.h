@@ -151,7 +151,6 @@ Association* ShardCore::make_association(const LocalEnd& local, const Profile& p
       pool_.make(local, ctx.profiles.intern(profile), std::forward<Args>(args)...);
   const uint32_t slot = pool_.index_of(association);
   association->id = {++slots_[slot].generation, slot, ctx.config.index};
-  association->wheel_entry.owner = slot;
   tags_.insert(association->local_tag(), slot);
   return association;
 }

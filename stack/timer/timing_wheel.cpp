@@ -17,35 +17,35 @@ constexpr uint64_t kNever = UINT64_MAX;
 constexpr size_t kLookAhead = 32;
 
 void make_empty(WheelLink& head) {
-  head.next = head.prev = &head;
+  head.wheel_next = head.wheel_prev = &head;
 }
 bool is_empty(const WheelLink& head) {
-  return head.next == &head;
+  return head.wheel_next == &head;
 }
 
 void append(WheelLink& head, WheelLink& link) {
-  link.prev = head.prev;
-  link.next = &head;
-  head.prev->next = &link;
-  head.prev = &link;
+  link.wheel_prev = head.wheel_prev;
+  link.wheel_next = &head;
+  head.wheel_prev->wheel_next = &link;
+  head.wheel_prev = &link;
 }
 
 void unlink(WheelLink& link) {
-  link.prev->next = link.next;
-  link.next->prev = link.prev;
-  link.next = link.prev = nullptr;
+  link.wheel_prev->wheel_next = link.wheel_next;
+  link.wheel_next->wheel_prev = link.wheel_prev;
+  link.wheel_next = link.wheel_prev = nullptr;
 }
 
 void append_all(WheelLink& head, WheelLink& from) {
-  from.next->prev = head.prev;
-  head.prev->next = from.next;
-  from.prev->next = &head;
-  head.prev = from.prev;
+  from.wheel_next->wheel_prev = head.wheel_prev;
+  head.wheel_prev->wheel_next = from.wheel_next;
+  from.wheel_prev->wheel_next = &head;
+  head.wheel_prev = from.wheel_prev;
   make_empty(from);
 }
 
 WheelEntry& first_entry(WheelLink& head) {
-  return static_cast<WheelEntry&>(*head.next);
+  return static_cast<WheelEntry&>(*head.wheel_next);
 }
 
 }  // namespace
@@ -64,7 +64,7 @@ TimingWheel::TimingWheel(TimePoint now) : present_(to_wheel(now)), bound_(kNever
 }
 
 void TimingWheel::move(WheelEntry& entry) {
-  if (entry.armed()) unlink(entry);
+  unlink(entry);
   file(entry);
 }
 
@@ -81,15 +81,10 @@ void TimingWheel::file(WheelEntry& entry) {
       differs == 0 ? 0 : (63 - static_cast<size_t>(std::countl_zero(differs))) / kBits;
   const size_t shift = level * kBits;
   const size_t slot = static_cast<size_t>(at >> shift) % kSlots;
-  entry.filed_from = at >> shift << shift;
+  entry.wheel_level = static_cast<uint8_t>(level);
+  entry.wheel_slot = static_cast<uint8_t>(slot);
   append(slots_[level][slot], entry);
   occupied_[level] |= uint64_t{1} << slot;
-}
-
-uint64_t TimingWheel::slot_start(size_t level, size_t slot) const {
-  const size_t above = (level + 1) * kBits;
-  const uint64_t upper = above >= 64 ? 0 : present_ >> above << above;
-  return upper | static_cast<uint64_t>(slot) << (level * kBits);
 }
 
 TimingWheel::FirstSlot TimingWheel::first_slot() {
@@ -147,7 +142,7 @@ TimePoint TimingWheel::next_deadline() const {
   size_t looks_left = kLookAhead;
   // True when the whole list was looked at.
   const auto look = [&](const WheelLink& head) {
-    for (const WheelLink* link = head.next; link != &head; link = link->next) {
+    for (const WheelLink* link = head.wheel_next; link != &head; link = link->wheel_next) {
       if (looks_left-- == 0) return false;
       count_steps();
       best = std::min(best, to_wheel(static_cast<const WheelEntry*>(link)->deadline));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One timing wheel per shard: who is due, and when to look next. An association embeds one
+// One timing wheel per shard: who is due, and when to look next. An association is a
 // WheelEntry and arms it for its earliest deadline; the wheel knows nothing of what the deadline
 // means. No allocation, no clock: the caller says what time it is, and time never goes back.
 //
@@ -18,21 +18,21 @@
 namespace trunkline {
 
 struct WheelLink {
-  WheelLink* next = nullptr;  // null: in no list
-  WheelLink* prev = nullptr;
+  WheelLink* wheel_next = nullptr;  // null: in no list
+  WheelLink* wheel_prev = nullptr;
 };
 
-// Embedded in what has deadlines. Must be cancelled, or popped, before it is destroyed.
+// What has deadlines derives from it. Must be cancelled, or popped, before it is destroyed.
 struct WheelEntry : WheelLink {
-  explicit WheelEntry(uint32_t owner_slot = 0) : owner(owner_slot) {}
+  WheelEntry() = default;
   WheelEntry(const WheelEntry&) = delete;
   WheelEntry& operator=(const WheelEntry&) = delete;
 
-  [[nodiscard]] bool armed() const { return next != nullptr; }
+  [[nodiscard]] bool armed() const { return wheel_next != nullptr; }
 
   TimePoint deadline = TimePoint::never();  // set by arm(); meaningful while armed
-  uint64_t filed_from = 0;                  // the wheel's: start of the slot that it was put in
-  uint32_t owner;                           // the owner's: how it finds its object again
+  uint8_t wheel_level = 0;                  // the wheel's: the slot that it was put in
+  uint8_t wheel_slot = 0;
 };
 
 class TimingWheel {
@@ -47,10 +47,15 @@ class TimingWheel {
   // cancel().
   void arm(WheelEntry& entry, TimePoint deadline) {
     if (deadline.is_never()) return cancel(entry);
+    const uint64_t before = to_wheel(entry.deadline);
     entry.deadline = deadline;
     const uint64_t at = to_wheel(deadline);
     bound_ = std::min(bound_, at);
-    if (!entry.armed() || at < entry.filed_from) move(entry);
+    if (!entry.armed()) return file(entry);
+    // Its slot does not start after it was due, nor after now.
+    if (at >= before && at >= present_) [[likely]]
+      return;
+    if (at < slot_start(entry.wheel_level, entry.wheel_slot)) move(entry);
   }
   void cancel(WheelEntry& entry);
 
@@ -80,7 +85,11 @@ class TimingWheel {
     return TimePoint::from_ns(static_cast<int64_t>(time ^ kSignBit));
   }
   struct FirstSlot;
-  [[nodiscard]] uint64_t slot_start(size_t level, size_t slot) const;
+  [[nodiscard]] uint64_t slot_start(size_t level, size_t slot) const {
+    const size_t above = (level + 1) * kBits;
+    const uint64_t upper = above >= 64 ? 0 : present_ >> above << above;
+    return upper | static_cast<uint64_t>(slot) << (level * kBits);
+  }
   [[nodiscard]] FirstSlot first_slot();
   void file(WheelEntry& entry);
   void move(WheelEntry& entry);

@@ -40,7 +40,6 @@ constexpr MemberRow kAssociation[] = {
     {"user", kCarriedOver, "the user's word"},
     {"ready_place", kAnew},
     {"held_place", kAnew, "it holds nothing"},
-    {"wheel_entry", kAnew, "but for its owner, the slot"},
     {"local_", kCarriedOver, "the endpoint"},
     {"profile_", kCarriedOver, "the operator's word for this peer"},
     {"local_tag_", kCookie},
@@ -57,6 +56,7 @@ constexpr MemberRow kAssociation[] = {
     {"error_count_", kAnew},
     {"features_", kCookie},
     {"extension_place_", kAnew, "the peer's extensions are those of the cookie"},
+    {"counts_place_", kCarriedOver, "what was counted stays counted"},
     {"passage_", kAnew, "the tie-tags are good for one restart"},
     // -- its parts
     {"receiver_", kAnew, "see kReceiver"},
@@ -196,6 +196,10 @@ TEST_F(AfterARestart, WhatWasCountedStaysCounted) {
   EXPECT_GE(after.packets_sent, before.packets_sent);
   EXPECT_GT(after.packets_received, before.packets_received);
   EXPECT_EQ(after.paths[0].packets_sent, 0u) << "its paths are new";
+  come_back(VerificationTag(0x00c0ffef));
+  EXPECT_GE(host().status().packets_sent, after.packets_sent) << "of two former lives";
+  EXPECT_GT(host().status().packets_received, after.packets_received);
+  EXPECT_EQ(host().status().retransmitted_chunks, before.retransmitted_chunks);
   EXPECT_EQ(host().count(Counter::k_curr_estab), 1u);
 }
 

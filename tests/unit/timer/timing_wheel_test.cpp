@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <random>
+#include <utility>
 #include <vector>
 
 namespace trunkline {
@@ -18,6 +19,14 @@ using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
 constexpr TimePoint kStart = TimePoint::from_ns(1'000'000'000);
+
+struct Numbered : WheelEntry {
+  explicit Numbered(uint32_t number = 0) : owner(number) {}
+  uint32_t owner;
+};
+Numbered* popped_by(WheelEntry* entry) {
+  return static_cast<Numbered*>(entry);
+}
 
 TEST(TimingWheel, NothingArmedIsNeverDue) {
   TimingWheel wheel(kStart);
@@ -31,13 +40,13 @@ TEST(TimingWheel, FiresAtTheDeadlineAndNotANanosecondBefore) {
         Duration(milliseconds(1)), Duration(milliseconds(200)), Duration(seconds(1)),
         Duration(seconds(30)), Duration(hours(1)), Duration(hours(24 * 365 * 100))}) {
     TimingWheel wheel(kStart);
-    WheelEntry entry(7);
+    Numbered entry(7);
     wheel.arm(entry, kStart + delay);
     EXPECT_EQ(wheel.next_deadline(), kStart + delay);
     EXPECT_EQ(wheel.pop_expired(kStart), nullptr);
     EXPECT_EQ(wheel.pop_expired(kStart + delay - nanoseconds(1)), nullptr) << delay.count();
     EXPECT_TRUE(entry.armed());
-    WheelEntry* popped = wheel.pop_expired(kStart + delay);
+    Numbered* popped = popped_by(wheel.pop_expired(kStart + delay));
     ASSERT_EQ(popped, &entry) << delay.count();
     EXPECT_EQ(popped->owner, 7u);
     EXPECT_FALSE(entry.armed());
@@ -49,7 +58,7 @@ TEST(TimingWheel, FiresAtTheDeadlineAndNotANanosecondBefore) {
 TEST(TimingWheel, ADeadlineInThePastIsDueAtOnce) {
   TimingWheel wheel(kStart);
   EXPECT_EQ(wheel.pop_expired(kStart + seconds(5)), nullptr);
-  WheelEntry entry;
+  Numbered entry;
   wheel.arm(entry, kStart - seconds(1));
   EXPECT_LE(wheel.next_deadline(), kStart + seconds(5));
   EXPECT_EQ(wheel.pop_expired(kStart + seconds(5)), &entry);
@@ -58,8 +67,8 @@ TEST(TimingWheel, ADeadlineInThePastIsDueAtOnce) {
 TEST(TimingWheel, ATimeLineMayBeginBelowZero) {
   const TimePoint start = TimePoint::from_ns(-5'000'000);
   TimingWheel wheel(start);
-  WheelEntry before;
-  WheelEntry after;
+  Numbered before;
+  Numbered after;
   wheel.arm(after, TimePoint::from_ns(3));
   wheel.arm(before, TimePoint::from_ns(-3));
   EXPECT_EQ(wheel.next_deadline(), TimePoint::from_ns(-3));
@@ -71,8 +80,8 @@ TEST(TimingWheel, ATimeLineMayBeginBelowZero) {
 
 TEST(TimingWheel, CancelledAndNeverDoNotFire) {
   TimingWheel wheel(kStart);
-  WheelEntry cancelled;
-  WheelEntry never;
+  Numbered cancelled;
+  Numbered never;
   wheel.arm(cancelled, kStart + seconds(1));
   wheel.arm(never, kStart + seconds(1));
   wheel.cancel(cancelled);
@@ -86,11 +95,11 @@ TEST(TimingWheel, CancelledAndNeverDoNotFire) {
 
 TEST(TimingWheel, LaterKeepsItsPlaceAndFiresAtTheNewTime) {
   TimingWheel wheel(kStart);
-  WheelEntry entry;
+  Numbered entry;
   for (int i = 0; i < 100; ++i) wheel.arm(entry, kStart + milliseconds(200 + i));
-  const uint64_t filed = entry.filed_from;
+  const auto filed = std::pair(entry.wheel_level, entry.wheel_slot);
   wheel.arm(entry, kStart + seconds(20));
-  EXPECT_EQ(entry.filed_from, filed);
+  EXPECT_EQ(std::pair(entry.wheel_level, entry.wheel_slot), filed);
   EXPECT_EQ(wheel.next_deadline(), kStart + seconds(20));
   EXPECT_EQ(wheel.pop_expired(kStart + seconds(19)), nullptr);
   EXPECT_EQ(wheel.pop_expired(kStart + seconds(20)), &entry);
@@ -98,7 +107,7 @@ TEST(TimingWheel, LaterKeepsItsPlaceAndFiresAtTheNewTime) {
 
 TEST(TimingWheel, EarlierMoves) {
   TimingWheel wheel(kStart);
-  WheelEntry entry;
+  Numbered entry;
   wheel.arm(entry, kStart + hours(1));
   wheel.arm(entry, kStart + milliseconds(3));
   EXPECT_EQ(wheel.next_deadline(), kStart + milliseconds(3));
@@ -108,13 +117,13 @@ TEST(TimingWheel, EarlierMoves) {
 
 TEST(TimingWheel, PopsInOrderOfDeadlineAndTiesInOrderOfArming) {
   TimingWheel wheel(kStart);
-  std::deque<WheelEntry> entries;
+  std::deque<Numbered> entries;
   for (uint32_t i = 0; i < 9; ++i) {
     entries.emplace_back(i);
     wheel.arm(entries.back(), kStart + milliseconds(100 - i / 3));
   }
   for (const uint32_t expected : {6u, 7u, 8u, 3u, 4u, 5u, 0u, 1u, 2u}) {
-    WheelEntry* popped = wheel.pop_expired(kStart + hours(48));
+    Numbered* popped = popped_by(wheel.pop_expired(kStart + hours(48)));
     ASSERT_NE(popped, nullptr);
     EXPECT_EQ(popped->owner, expected);
   }
@@ -122,8 +131,8 @@ TEST(TimingWheel, PopsInOrderOfDeadlineAndTiesInOrderOfArming) {
 
 TEST(TimingWheel, OnePutOffDoesNotOvertakeThoseDueBefore) {
   TimingWheel wheel(kStart);
-  WheelEntry put_off(1);
-  WheelEntry other(2);
+  Numbered put_off(1);
+  Numbered other(2);
   wheel.arm(put_off, kStart + nanoseconds(5));
   wheel.arm(other, kStart + seconds(1));
   wheel.arm(put_off, kStart + seconds(2));
@@ -133,8 +142,8 @@ TEST(TimingWheel, OnePutOffDoesNotOvertakeThoseDueBefore) {
 
 TEST(TimingWheel, AnEntryMayBeArmedAgainWhileOthersArePopped) {
   TimingWheel wheel(kStart);
-  WheelEntry a(1);
-  WheelEntry b(2);
+  Numbered a(1);
+  Numbered b(2);
   wheel.arm(a, kStart + milliseconds(1));
   wheel.arm(b, kStart + milliseconds(2));
   const TimePoint now = kStart + milliseconds(2);
@@ -148,7 +157,7 @@ TEST(TimingWheel, AnEntryMayBeArmedAgainWhileOthersArePopped) {
 TEST(TimingWheel, WorkOfACallIsBoundedAndTheRestFollows) {
   constexpr size_t kMany = 5000;
   TimingWheel wheel(kStart);
-  std::deque<WheelEntry> entries;
+  std::deque<Numbered> entries;
   for (uint32_t i = 0; i < kMany; ++i) {
     entries.emplace_back(i);
     wheel.arm(entries.back(), kStart + seconds(100) + nanoseconds(i));
@@ -193,7 +202,7 @@ class WheelAgainstModel {
         push_back();
         break;
       case 4: {
-        WheelEntry& entry = any_entry();
+        Numbered& entry = any_entry();
         wheel_.cancel(entry);
         forget(entry.owner);
         break;
@@ -218,7 +227,7 @@ class WheelAgainstModel {
  private:
   // From nanoseconds to months, every scale as likely as the next.
   int64_t random_duration() { return static_cast<int64_t>(random_() >> (10 + random_() % 52)); }
-  WheelEntry& any_entry() { return entries_[random_() % entries_.size()]; }
+  Numbered& any_entry() { return entries_[random_() % entries_.size()]; }
 
   void forget(uint32_t owner) {
     for (auto it = model_.begin(); it != model_.end(); ++it) {
@@ -230,19 +239,19 @@ class WheelAgainstModel {
   }
 
   void arm() {
-    WheelEntry& entry = any_entry();
+    Numbered& entry = any_entry();
     int64_t delay = random_duration();
     if (random_() % 16 == 0) delay = -delay % 1'000'000'000;
     set(entry, now_ + Duration(delay));
   }
 
   void push_back() {
-    WheelEntry& entry = any_entry();
+    Numbered& entry = any_entry();
     if (!entry.armed()) return;
     set(entry, entry.deadline + Duration(static_cast<int64_t>(random_() % 3'000'000'000)));
   }
 
-  void set(WheelEntry& entry, TimePoint deadline) {
+  void set(Numbered& entry, TimePoint deadline) {
     forget(entry.owner);
     wheel_.arm(entry, deadline);
     model_.emplace(std::max(deadline, now_).ns(), entry.owner);
@@ -252,7 +261,7 @@ class WheelAgainstModel {
     int64_t previous = INT64_MIN;
     size_t empty_calls = 0;
     while (true) {
-      WheelEntry* entry = wheel_.pop_expired(now_);
+      Numbered* entry = popped_by(wheel_.pop_expired(now_));
       if (entry == nullptr) {
         if (wheel_.next_deadline() > now_) break;
         ASSERT_LT(++empty_calls, 100u + entries_.size());
@@ -290,7 +299,7 @@ class WheelAgainstModel {
   std::mt19937_64 random_;
   TimePoint now_ = kStart;
   TimingWheel wheel_;
-  std::deque<WheelEntry> entries_;
+  std::deque<Numbered> entries_;
   std::multimap<int64_t, uint32_t> model_;
   bool strict_order_ = false;
 };
@@ -317,14 +326,16 @@ TEST(TimingWheel, SameCallsPopInTheSameOrder) {
   const auto run = [] {
     std::mt19937_64 random(42);
     TimingWheel wheel(kStart);
-    std::deque<WheelEntry> entries;
+    std::deque<Numbered> entries;
     std::vector<uint32_t> order;
     TimePoint now = kStart;
     for (uint32_t i = 0; i < 300; ++i) entries.emplace_back(i);
     for (int i = 0; i < 3000; ++i) {
       wheel.arm(entries[random() % entries.size()], now + milliseconds(random() % 50));
       now = now + milliseconds(random() % 3);
-      while (WheelEntry* entry = wheel.pop_expired(now)) order.push_back(entry->owner);
+      while (Numbered* entry = popped_by(wheel.pop_expired(now))) {
+        order.push_back(entry->owner);
+      }
     }
     return order;
   };
