@@ -502,7 +502,7 @@ class Association : public WheelEntry {
   TimePoint established_at_;
 };
 // A million associations have a million of these: decision 0008.
-static_assert(sizeof(Association) <= 648);
+static_assert(sizeof(Association) <= 608);
 
 using ReadyQueue = TurnQueue<Association, &Association::ready_place>;
 // By what they hold of the receive buffers out of order, then by what they hold at all.

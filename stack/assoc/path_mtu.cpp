@@ -144,6 +144,7 @@ void Association::on_packet_too_big(ShardContext& ctx, TimePoint now, const Pack
     return;
   }
   if (size > told && told != 0) ctx.counters.add(Counter::k_clamped_icmp_size);
+  PathSet::give_detail(ctx.path_memory, *path);
   if (path->mtu.on_too_big(now, *profile_, size)) {
     ctx.counters.add(Counter::k_pmtu_lowered);
     mtu_changed(*path);

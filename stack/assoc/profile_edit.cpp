@@ -48,7 +48,7 @@ ProfileFault Association::set_profile(ShardContext& ctx, TimePoint now, const Pr
   sack_filed_ = false;  // it may be due earlier
   if (profile_->loss_recovery != before.loss_recovery) {
     for (Path* path : paths()) {
-      path->rack.forget();
+      path->rack()->forget();
       path->congestion.forget();
     }
   }
@@ -119,6 +119,11 @@ void Association::forget_overrides(ShardContext& ctx) {
 // What `path` has now was `before`.
 void Association::follow_edit(ShardContext& ctx, TimePoint now, Path& path, const Profile& before) {
   const Profile& profile = profile_of(ctx, path);
+  if (profile.pmtu_discovery != before.pmtu_discovery ||
+      profile.fixed_path_mtu != before.fixed_path_mtu ||
+      profile.loss_recovery != before.loss_recovery) {
+    PathSet::give_detail(ctx.path_memory, path);
+  }
   path.rto.on_edit(before, profile);
   bring_forward(path.t3, now + path.rto.value());
   if (path.heartbeat_outstanding) bring_forward(path.heartbeat_due, now + path.rto.value());

@@ -18,7 +18,7 @@ void Association::take_sack_by_time(ShardContext& ctx, TimePoint now, const wire
   bool taken_back = false;
   for (Path* path : paths()) {
     const Deliveries::PerPath& said = deliveries.paths[path->index];
-    Rack& rack = path->rack;
+    Rack& rack = *path->rack();
     // Step 1: without a round trip there would be no window.
     const auto& rtt_from = outcome.paths[path->index].rtt_from;
     if (!rack.measured() && rtt_from) rack.on_sample(now - *rtt_from);
@@ -41,7 +41,7 @@ void Association::take_sack_by_time(ShardContext& ctx, TimePoint now, const wire
 // With the last gap what was delivered means nothing any more.
 void Association::forget_deliveries() {
   if (!sender_.is_plain() || sender_.any_again()) return;
-  for (Path* path : paths()) path->rack.forget();
+  for (Path* path : paths()) path->rack()->forget();
 }
 
 // Of each path, what is late now (step 5), and when something else will be.
@@ -50,11 +50,11 @@ void Association::find_late(TimePoint now, SackOutcome& outcome) {
   LateLimits limits;
   bool any = false;
   for (const Path* path : paths()) {
-    if (!path->rack.knows()) continue;
+    if (!path->rack()->knows()) continue;
     limits[path->index] = {.any = true,
-                           .newest_tsn = path->rack.newest_tsn(),
-                           .newest_us = path->rack.newest_us(now),
-                           .patience = path->rack.patience(sure, path->rto.srtt())};
+                           .newest_tsn = path->rack()->newest_tsn(),
+                           .newest_us = path->rack()->newest_us(now),
+                           .patience = path->rack()->patience(sure, path->rto.srtt())};
     any = true;
   }
   if (any) sender_.find_late(now, limits, outcome);
@@ -87,8 +87,8 @@ void Association::judge_duplicates(ShardContext& ctx, const wire::SackChunk& sac
     const Tsn tsn = sack.dup(i);
     if (!tsn.after(recovery_from) || !tsn.before(sender_.next_tsn()) || is_loss_probe(tsn))
       continue;
-    recovered->rack.on_spurious();
-    if (!recovered->rack.on_came_twice() || sender_.has_again()) continue;
+    recovered->rack()->on_spurious();
+    if (!recovered->rack()->on_came_twice() || sender_.has_again()) continue;
     recovered->congestion.undo();
     sender_.end_recovery();
     ctx.counters.add(Counter::k_recoveries_undone);
@@ -107,22 +107,24 @@ void Association::begin_recovery(Path& path) {
   if (profile_->loss_recovery != LossRecovery::kRack) return path.congestion.on_fast_retransmit();
   recovery_from = sender_.cum_ack();
   path.congestion.on_doubtful_retransmit();
-  path.rack.begin_recovery();
+  path.rack()->begin_recovery();
 }
 
 void Association::count_sent_again(Path& path, uint16_t chunks) {
   path.count_sent_again(chunks);
-  path.rack.on_sent_again(chunks);
+  if (path.rack() != nullptr) path.rack()->on_sent_again(chunks);
 }
 
 // It was measured on what was sent after the recovery: what came twice has been told.
 void Association::on_sample_by_time(Path& path, Duration rtt) {
-  path.rack.on_sample(rtt);
+  path.rack()->on_sample(rtt);
   if (!sender_.in_recovery()) path.congestion.forget();
 }
 
 void Association::end_recovery_by_time() {
-  for (Path* path : paths()) path->rack.on_recovery_end();
+  for (Path* path : paths()) {
+    if (path->rack() != nullptr) path->rack()->on_recovery_end();
+  }
 }
 
 }  // namespace trunkline

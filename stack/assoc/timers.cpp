@@ -66,10 +66,13 @@ void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
     path.congestion.on_t3_expiry();
   }
   const Outstanding::Lost lost = sender_.lose(path.index);
-  if (!alive) path.mtu.on_timeout(lost.largest_packet);
+  if (!alive && path.mtu.may_doubt(lost.largest_packet)) {
+    PathSet::give_detail(ctx.path_memory, path);
+    path.mtu.on_timeout(lost.largest_packet);
+  }
   path.one_packet = true;
   path.rto.on_expiry(*profile_);
-  path.rack.forget();
+  if (path.rack() != nullptr) path.rack()->forget();
   // A HEARTBEAT that is under way over a path that failed has its own RTO from here: the silence
   // up to now is counted (RFC 7829 section 3.2 rule 6).
   if (path.failed() && path.heartbeat_outstanding) path.heartbeat_due = now + path.rto.value();

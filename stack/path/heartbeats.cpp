@@ -67,10 +67,10 @@ bool PathSet::on_heartbeat_due(const Profile& profile, TimePoint now, Path& path
   }
   if (!path.confirmed()) {
     if (!may_probe(now, path)) {
-      path.heartbeat_due = next_probe_at_ > now ? next_probe_at_ : now + path.rto.value();
+      path.heartbeat_due = next_probe_at() > now ? next_probe_at() : now + path.rto.value();
       return false;
     }
-    next_probe_at_ = now + path.rto.value();
+    set_next_probe_at(now + path.rto.value());
   }
   path.send_heartbeat = true;
   path.heartbeat_due = TimePoint::never();
@@ -80,7 +80,7 @@ bool PathSet::on_heartbeat_due(const Profile& profile, TimePoint now, Path& path
 // HB.Max.Burst is 1: one address that is not confirmed is probed in an RTO, and none again before
 // each had its turn that has not failed (5.4).
 bool PathSet::may_probe(TimePoint now, const Path& path) const {
-  if (now < next_probe_at_) return false;
+  if (now < next_probe_at()) return false;
   for (const Path* other : list()) {
     if (other->state != PathState::kUnconfirmed || other->send_heartbeat) continue;
     if (other->heartbeats_sent < path.heartbeats_sent) return false;
@@ -92,7 +92,7 @@ void PathSet::on_heartbeat_sent(TimePoint now, Path& path, uint64_t nonce) {
   path.send_heartbeat = false;
   path.heartbeat_nonce = nonce;
   path.heartbeat_sent_at = now;
-  if (!path.confirmed()) next_probe_at_ = now + path.rto.value();
+  if (!path.confirmed()) set_next_probe_at(now + path.rto.value());
 }
 
 // A path that failed is back when it has answered often enough; until then it is asked at each RTO,

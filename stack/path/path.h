@@ -18,6 +18,12 @@ inline constexpr size_t kIpv4HeaderSize = 20;
 inline constexpr size_t kIpv6HeaderSize = 40;
 inline constexpr size_t kSctpHeaderSize = 12;
 
+// What few paths need: lies in the shard's memory, from when one does.
+struct PathDetail : MtuSearch {
+  explicit PathDetail(const MtuAtRest& at_rest) : MtuSearch(at_rest) {}
+  Rack rack;
+};
+
 struct Path {
   Path(const Profile& profile, IpAddress local_address, IpAddress remote_address)
       : local(local_address),
@@ -53,7 +59,6 @@ struct Path {
   TimePoint rtt_from;      // only chunks sent since then are timed: one sample a round trip (C4)
   Rto rto;
   Congestion congestion;
-  Rack rack;  // with LossRecovery::kRack alone
   uint32_t t3_expirations = 0;
   uint64_t packets_sent = 0;
   uint64_t packets_received = 0;
@@ -69,6 +74,9 @@ struct Path {
   uint32_t heartbeats_sent = 0;
   uint32_t heartbeat_acks = 0;
 
+  [[nodiscard]] PathDetail* detail() const { return static_cast<PathDetail*>(mtu.search()); }
+  // With LossRecovery::kRack; else it may be null.
+  [[nodiscard]] Rack* rack() const { return detail() != nullptr ? &detail()->rack : nullptr; }
   void count_sent_again(uint16_t chunks) {
     constexpr uint64_t kMost = (uint64_t{1} << 40) - 1;
     retransmitted_chunks = (retransmitted_chunks + chunks) & kMost;
@@ -101,6 +109,6 @@ struct Path {
   }
 };
 // A million associations have a million of these: decision 0008.
-static_assert(sizeof(Path) <= 232);
+static_assert(sizeof(Path) <= 200);
 
 }  // namespace trunkline

@@ -24,20 +24,29 @@ constexpr std::array<uint16_t, 11> kSizes = {1280, 1400, 1420, 1450, 1476, 1492,
 
 }  // namespace
 
-PathMtu::PathMtu(const Profile& profile, bool ipv6)
-    : limit_(profile.path_mtu),
-      base_(std::min(ipv6 ? std::max(profile.pmtu_base, kIpv6Minimum) : profile.pmtu_base, limit_)),
-      value_(profile.pmtu_discovery == PmtuDiscovery::kProbing ? base_ : fixed_by(profile)),
-      ceiling_(limit_),
-      ipv6_(ipv6),
-      enabled_(profile.pmtu_discovery != PmtuDiscovery::kOff) {}
-
-uint16_t PathMtu::fixed_by(const Profile& profile) const {
+uint16_t MtuSearch::fixed_by(const Profile& profile, uint16_t limit) {
   const bool fixed = profile.pmtu_discovery == PmtuDiscovery::kOff && profile.fixed_path_mtu != 0;
-  return fixed ? std::min(profile.fixed_path_mtu, limit_) : limit_;
+  return fixed ? std::min(profile.fixed_path_mtu, limit) : limit;
 }
 
-bool PathMtu::on_edit(const Profile& profile, const Profile& before) {
+MtuAtRest::MtuAtRest(const Profile& profile, bool v6)
+    : limit(profile.path_mtu),
+      base(std::min(v6 ? std::max(profile.pmtu_base, kIpv6Minimum) : profile.pmtu_base, limit)),
+      value(profile.pmtu_discovery == PmtuDiscovery::kProbing
+                ? base
+                : MtuSearch::fixed_by(profile, limit)),
+      ipv6(v6),
+      enabled(profile.pmtu_discovery != PmtuDiscovery::kOff) {}
+
+MtuSearch::MtuSearch(const MtuAtRest& at_rest)
+    : limit_(at_rest.limit),
+      base_(at_rest.base),
+      value_(at_rest.value),
+      ceiling_(limit_),
+      ipv6_(at_rest.ipv6),
+      enabled_(at_rest.enabled) {}
+
+bool MtuSearch::on_edit(const Profile& profile, const Profile& before) {
   const bool follows = profile.pmtu_discovery != PmtuDiscovery::kOff;
   if (follows == enabled_ && (follows || fixed_by(profile) == fixed_by(before))) return false;
   enabled_ = follows;
@@ -48,18 +57,18 @@ bool PathMtu::on_edit(const Profile& profile, const Profile& before) {
   return std::exchange(value_, fixed_by(profile)) != value_;
 }
 
-uint16_t PathMtu::minimum() const {
+uint16_t MtuSearch::minimum() const {
   return std::min(ipv6_ ? kIpv6Minimum : kIpv4Minimum, base_);
 }
 
-PmtuState PathMtu::state() const {
+PmtuState MtuSearch::state() const {
   if (!enabled_) return PmtuState::kFixed;
   if (value_ < base_) return PmtuState::kError;
   return probe_ != 0 ? PmtuState::kSearching : PmtuState::kComplete;
 }
 
 // The next size to try; 0: none that could pass is left.
-uint16_t PathMtu::next_size() const {
+uint16_t MtuSearch::next_size() const {
   if (hint_ > value_ && hint_ <= ceiling_) return hint_;
   if (value_ < base_ && base_ <= ceiling_) return base_;
   for (const uint16_t size : kSizes) {
@@ -68,7 +77,7 @@ uint16_t PathMtu::next_size() const {
   return ceiling_ == limit_ && limit_ > value_ ? limit_ : uint16_t{0};
 }
 
-void PathMtu::search(TimePoint now, const Profile& profile) {
+void MtuSearch::search(TimePoint now, const Profile& profile) {
   stop_probe();
   probe_ = next_size();
   send_ = probe_ != 0;
@@ -76,7 +85,7 @@ void PathMtu::search(TimePoint now, const Profile& profile) {
   if (probe_ == 0 && raises) due_ = now + profile.pmtu_raise_interval;
 }
 
-void PathMtu::stop_probe() {
+void MtuSearch::stop_probe() {
   probe_ = 0;
   lost_ = 0;
   nonce_ = 0;
@@ -85,25 +94,25 @@ void PathMtu::stop_probe() {
   due_ = TimePoint::never();
 }
 
-void PathMtu::clear_suspicion(TimePoint now, const Profile& profile) {
+void MtuSearch::clear_suspicion(TimePoint now, const Profile& profile) {
   timeouts_ = 0;
   suspect_ = 0;
   if (checking_) search(now, profile);
 }
 
-void PathMtu::on_probe_sent(TimePoint now, const Profile& profile, Duration rto, uint64_t nonce) {
+void MtuSearch::on_probe_sent(TimePoint now, const Profile& profile, Duration rto, uint64_t nonce) {
   send_ = false;
   nonce_ = nonce;
   // A check that is not answered is repeated by the next T3: then the path has failed, or worse.
   if (!checking_) due_ = now + std::max({profile.pmtu_probe_timeout, kShortestTimeout, rto});
 }
 
-void PathMtu::on_no_room(TimePoint now, const Profile& profile) {
+void MtuSearch::on_no_room(TimePoint now, const Profile& profile) {
   ceiling_ = std::min<uint16_t>(ceiling_, static_cast<uint16_t>(probe_ - 1));
   search(now, profile);
 }
 
-void PathMtu::fail_probe(TimePoint now, const Profile& profile) {
+void MtuSearch::fail_probe(TimePoint now, const Profile& profile) {
   nonce_ = 0;
   lost_ = (lost_ + 1) & 3;
   if (lost_ < kMaxProbes) {
@@ -115,7 +124,7 @@ void PathMtu::fail_probe(TimePoint now, const Profile& profile) {
   search(now, profile);
 }
 
-bool PathMtu::on_due(TimePoint now, const Profile& profile) {
+bool MtuSearch::on_due(TimePoint now, const Profile& profile) {
   if (probe_ != 0) {
     fail_probe(now, profile);
     return true;
@@ -126,7 +135,7 @@ bool PathMtu::on_due(TimePoint now, const Profile& profile) {
   return false;
 }
 
-PathMtu::Change PathMtu::on_probe_acked(TimePoint now, const Profile& profile) {
+MtuSearch::Change MtuSearch::on_probe_acked(TimePoint now, const Profile& profile) {
   const bool lowered = checking_;
   value_ = probe_;
   if (lowered) {
@@ -139,7 +148,7 @@ PathMtu::Change PathMtu::on_probe_acked(TimePoint now, const Profile& profile) {
   return lowered ? Change::kBlackHole : Change::kRaised;
 }
 
-void PathMtu::resume() {
+void MtuSearch::resume() {
   if (checking_) return;
   stop_probe();
   if (!enabled_ || value_ == limit_) return;
@@ -149,14 +158,14 @@ void PathMtu::resume() {
   send_ = probe_ != 0;
 }
 
-void PathMtu::pause() {
+void MtuSearch::pause() {
   if (checking_) return;  // it asks precisely whether the path is dead, or its large packets only
   stop_probe();
 }
 
 // Once may be chance. From the second time on small packets are asked after: of the base, then, as
 // that was not answered, of the least that must pass, in turns.
-void PathMtu::on_timeout(uint16_t largest) {
+void MtuSearch::on_timeout(uint16_t largest) {
   const uint16_t floor = value_ > base_ ? base_ : minimum();
   if (!enabled_ || largest <= floor) return;
   suspect_ = std::max(suspect_, largest);
@@ -169,7 +178,7 @@ void PathMtu::on_timeout(uint16_t largest) {
   send_ = true;
 }
 
-bool PathMtu::on_too_big(TimePoint now, const Profile& profile, uint16_t told) {
+bool MtuSearch::on_too_big(TimePoint now, const Profile& profile, uint16_t told) {
   const uint16_t probed = checking_ ? uint16_t{0} : probe_;
   if (told < value_) {
     // Not lowered to what was said but to the base; a probe then shows whether it was true.

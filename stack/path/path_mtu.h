@@ -13,13 +13,19 @@
 
 namespace trunkline {
 
-class PathMtu {
+struct MtuAtRest;
+
+// The search; most paths never begin one.
+class MtuSearch {
  public:
-  PathMtu(const Profile& profile, bool ipv6);
+  explicit MtuSearch(const MtuAtRest& at_rest);
 
   // Bytes of the largest IP packet that DATA may fill.
   [[nodiscard]] uint16_t value() const { return value_; }
   [[nodiscard]] PmtuState state() const;
+
+  // What it is if it does not follow the network.
+  [[nodiscard]] static uint16_t fixed_by(const Profile& profile, uint16_t limit);
 
   // -- probes
   // The size of a probe that is to go out; 0: none. `can_search`: the path carries data. A check,
@@ -58,12 +64,12 @@ class PathMtu {
   // A router, believed, has said that packets of more than `told` bytes do not pass (4.6.2). True:
   // the path MTU is lower now.
   bool on_too_big(TimePoint now, const Profile& profile, uint16_t told);
-  [[nodiscard]] uint16_t base() const { return base_; }
 
  private:
   [[nodiscard]] uint16_t next_size() const;
-  // What it is if it does not follow the network.
-  [[nodiscard]] uint16_t fixed_by(const Profile& profile) const;
+  [[nodiscard]] uint16_t fixed_by(const Profile& profile) const {
+    return fixed_by(profile, limit_);
+  }
   [[nodiscard]] uint16_t minimum() const;  // MIN_PLPMTU: of RFC 791, or RFC 8200
   void search(TimePoint now, const Profile& profile);
   void stop_probe();
@@ -85,6 +91,91 @@ class PathMtu {
   bool checking_ : 1 = false;  // it asks about less than value_, not more
   uint64_t nonce_ = 0;
   TimePoint due_ = TimePoint::never();
+};
+
+// What there is to know as long as nothing is searched for.
+struct MtuAtRest {
+  MtuAtRest(const Profile& profile, bool v6);
+
+  uint16_t limit;
+  uint16_t base;
+  uint16_t value;
+  bool ipv6 : 1;
+  bool enabled : 1;
+};
+
+class PathMtu {
+ public:
+  PathMtu(const Profile& profile, bool ipv6) : at_rest_(profile, ipv6) {}
+
+  // Whoever asks for more than a path of such a profile at rest can say gives it a search first.
+  [[nodiscard]] static bool searches(const Profile& profile) {
+    return profile.pmtu_discovery == PmtuDiscovery::kProbing;
+  }
+  [[nodiscard]] const MtuAtRest& at_rest() const { return at_rest_; }
+  [[nodiscard]] MtuSearch* search() const { return search_; }  // null: it is at rest
+  void set_search(MtuSearch* search) { search_ = search; }
+  // May packets of that size, which are lost, tell of a black hole? Then on_timeout() follows.
+  [[nodiscard]] bool may_doubt(uint16_t largest) const {
+    return search_ != nullptr || (at_rest_.enabled && largest > at_rest_.base);
+  }
+
+  // -- of MtuSearch
+  using Change = MtuSearch::Change;
+  [[nodiscard]] uint16_t value() const { return at_rest_.value; }
+  [[nodiscard]] uint16_t base() const { return at_rest_.base; }
+  [[nodiscard]] PmtuState state() const {
+    if (search_ != nullptr) return search_->state();
+    return at_rest_.enabled ? PmtuState::kComplete : PmtuState::kFixed;
+  }
+  [[nodiscard]] uint16_t wanted(bool can_search) const {
+    return search_ != nullptr ? search_->wanted(can_search) : uint16_t{0};
+  }
+  [[nodiscard]] uint64_t nonce() const { return search_ != nullptr ? search_->nonce() : 0; }
+  [[nodiscard]] uint16_t probed() const {
+    return search_ != nullptr ? search_->probed() : uint16_t{0};
+  }
+  [[nodiscard]] TimePoint due() const {
+    return search_ != nullptr ? search_->due() : TimePoint::never();
+  }
+  void on_probe_sent(TimePoint now, const Profile& profile, Duration rto, uint64_t nonce) {
+    search_->on_probe_sent(now, profile, rto, nonce);
+  }
+  void on_no_room(TimePoint now, const Profile& profile) { search_->on_no_room(now, profile); }
+  bool on_due(TimePoint now, const Profile& profile) { return search_->on_due(now, profile); }
+  Change on_probe_acked(TimePoint now, const Profile& profile) {
+    const Change change = search_->on_probe_acked(now, profile);
+    at_rest_.value = search_->value();
+    return change;
+  }
+  void resume() {
+    if (search_ != nullptr) search_->resume();
+  }
+  void pause() {
+    if (search_ != nullptr) search_->pause();
+  }
+  void stop() {
+    if (search_ != nullptr) search_->stop();
+  }
+  void on_timeout(uint16_t largest) { search_->on_timeout(largest); }
+  void on_acked(TimePoint now, const Profile& profile, uint16_t largest) {
+    if (search_ != nullptr) search_->on_acked(now, profile, largest);
+  }
+  bool on_edit(const Profile& profile, const Profile& before) {
+    if (search_ == nullptr) return false;
+    const bool changed = search_->on_edit(profile, before);
+    at_rest_.value = search_->value();
+    return changed;
+  }
+  bool on_too_big(TimePoint now, const Profile& profile, uint16_t told) {
+    const bool lower = search_->on_too_big(now, profile, told);
+    at_rest_.value = search_->value();
+    return lower;
+  }
+
+ private:
+  MtuSearch* search_ = nullptr;
+  MtuAtRest at_rest_;  // with a search the value is that one's
 };
 
 }  // namespace trunkline

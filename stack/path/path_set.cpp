@@ -22,13 +22,23 @@ Path* PathSet::find_of_several(const IpAddress& remote) const {
 // The first lies in here.
 Path* PathSet::make(PathMemory& memory, const Profile& profile, const IpAddress& local,
                     const IpAddress& remote) {
-  if (own_used_) return memory.paths.make(profile, local, remote);
-  own_used_ = true;
-  return ::new (static_cast<void*>(own_)) Path(profile, local, remote);
+  Path* path = nullptr;
+  if (own_used_) {
+    path = memory.paths.make(profile, local, remote);
+    if (path == nullptr) return nullptr;
+  } else {
+    own_used_ = true;
+    path = ::new (static_cast<void*>(own_)) Path(profile, local, remote);
+  }
+  const bool needs_detail =
+      PathMtu::searches(profile) || profile.loss_recovery == LossRecovery::kRack;
+  if (needs_detail) give_detail(memory, *path);
+  return path;
 }
 
 void PathSet::destroy(PathMemory& memory, Path* path) {
   static_assert(std::is_trivially_destructible_v<Path>);
+  if (path->detail() != nullptr) memory.details.destroy(path->detail());
   if (static_cast<void*>(path) == own_) {
     own_used_ = false;
   } else {

@@ -27,17 +27,25 @@ namespace trunkline {
 // Where the paths lie, if there are more than one.
 struct PathList {
   std::array<Path*, kMaxPaths> paths{};
+  TimePoint next_probe_at;
   [[nodiscard]] static PathList* from(Path** first) { return reinterpret_cast<PathList*>(first); }
 };
 
 // A shard's memory for paths; the first of each association lies in that.
 struct PathMemory {
   PathMemory(uint32_t associations, MemorySource* memory)
-      : paths(associations > UINT32_MAX / 2 ? UINT32_MAX : associations * 2, memory),
-        lists(associations, memory) {}
+      : paths(times(associations, 2), memory),
+        lists(associations, memory),
+        details(times(associations, 3), memory) {}
 
   Pool<Path> paths;
   Pool<PathList> lists;
+  Pool<PathDetail> details;  // one for each path: never empty
+
+ private:
+  [[nodiscard]] static uint32_t times(uint32_t associations, uint32_t n) {
+    return associations > UINT32_MAX / n ? UINT32_MAX : associations * n;
+  }
 };
 
 // What a set of paths looks up and counts in.
@@ -75,6 +83,10 @@ class PathSet {
   // kMaxPaths, or there is no memory.
   bool add(PathMemory& memory, const Profile& profile, const LocalEnd& ends,
            const IpAddress& remote, const IpAddress& local = {});
+  // What it may need from now on: see PathDetail.
+  static void give_detail(PathMemory& memory, Path& path) {
+    if (path.detail() == nullptr) path.mtu.set_search(memory.details.make(path.mtu.at_rest()));
+  }
   // Those that there are now were named by our user: they are confirmed without being asked (5.4).
   void name_all() { named_ = count_ & 0x7f; }
   [[nodiscard]] uint8_t named() const { return named_; }
@@ -132,9 +144,14 @@ class PathSet {
   // All paths that were confirmed, now. False: that was done within the RTO.
   bool ask_all(TimePoint now);
   void stop_heartbeats();
-  // The next probe of an address that is not confirmed, at the earliest (5.4).
-  [[nodiscard]] TimePoint next_probe_at() const { return next_probe_at_; }
-  void set_next_probe_at(TimePoint when) { next_probe_at_ = when; }
+  // The next probe of an address that is not confirmed, at the earliest (5.4). An only path is: the
+  // association came up by it.
+  [[nodiscard]] TimePoint next_probe_at() const {
+    return has_list() ? PathList::from(paths_)->next_probe_at : TimePoint();
+  }
+  void set_next_probe_at(TimePoint when) {
+    if (has_list()) PathList::from(paths_)->next_probe_at = when;
+  }
 
  private:
   [[nodiscard]] bool has_list() const { return paths_ != &only_; }
@@ -158,7 +175,6 @@ class PathSet {
   uint8_t named_ : 7 = 0;  // the first ones
   bool own_used_ : 1 = false;
   alignas(Path) std::byte own_[sizeof(Path)];
-  TimePoint next_probe_at_;
 };
 
 template <typename IsPeers>

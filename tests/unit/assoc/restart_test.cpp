@@ -106,7 +106,7 @@ constexpr MemberRow kSender[] = {
 
 constexpr MemberRow kPaths[] = {
     {"only_", kCookie},
-    {"paths_", kCookie},
+    {"paths_", kCookie, "a restart begins no new round of probes (5.4)"},
     {"fragment_limit_", kAnew},
     {"count_", kCookie, "the addresses of the new list, no others"},
     {"primary_", kAnew, "the address that the INIT came from"},
@@ -114,7 +114,6 @@ constexpr MemberRow kPaths[] = {
     {"named_", kAnew, "counts while opening"},
     {"own_used_", kAnew},
     {"own_", kAnew, "every path is a new one: see Path"},
-    {"next_probe_at_", kCarriedOver, "a restart begins no new round of probes (5.4)"},
 };
 
 // The data members that a header has between two texts.

@@ -27,7 +27,7 @@ class PathSetTest : public testing::Test {
   }
   ~PathSetTest() override {
     paths.release(memory);
-    EXPECT_EQ(memory.paths.used() + memory.lists.used(), 0u);
+    EXPECT_EQ(memory.paths.used() + memory.lists.used() + memory.details.used(), 0u);
   }
   // Three that are up, the first of them primary.
   void open(uint8_t count = 3) {
@@ -73,6 +73,28 @@ TEST_F(PathSetTest, ASealTakesItsRoomFromEverything) {
   EXPECT_EQ(first.ip_size(first.packet_size_in(1400)), 1400);
   ASSERT_TRUE(paths.add(memory, profile, ends, peer(9)));
   EXPECT_EQ(paths.at(2).packet_size(), packet - 40) << "a path that comes later, too";
+}
+
+TEST_F(PathSetTest, FewPathsHaveDetails) {
+  open(1);
+  EXPECT_EQ(memory.details.used(), 0u);
+  EXPECT_FALSE(paths.at(0).mtu.may_doubt(profile.pmtu_base));
+  EXPECT_TRUE(paths.at(0).mtu.may_doubt(profile.path_mtu));
+  EXPECT_EQ(paths.at(0).mtu.state(), PmtuState::kComplete);
+  for (int i = 0; i < 2; ++i) PathSet::give_detail(memory, paths.at(0));
+  EXPECT_EQ(memory.details.used(), 1u);
+  EXPECT_EQ(paths.at(0).mtu.value(), profile.path_mtu);
+  profile.loss_recovery = LossRecovery::kRack;
+  ASSERT_TRUE(paths.add(memory, profile, ends, peer(2)));
+  ASSERT_NE(paths.at(1).rack(), nullptr);
+  EXPECT_EQ(memory.details.used(), 2u);
+  profile.loss_recovery = LossRecovery::kRfc9260;
+  profile.pmtu_discovery = PmtuDiscovery::kProbing;
+  ASSERT_TRUE(paths.add(memory, profile, ends, peer(3)));
+  EXPECT_EQ(memory.details.used(), 3u);
+  EXPECT_EQ(paths.at(2).mtu.value(), profile.pmtu_base);
+  EXPECT_TRUE(paths.remove(memory, peer(2)).has_value());
+  EXPECT_EQ(memory.details.used(), 2u);
 }
 
 TEST_F(PathSetTest, HoldsAsManyAsItMay) {
