@@ -95,8 +95,7 @@ struct PathFlight {
   uint32_t bytes = 0;           // of DATA chunks
   uint16_t largest_packet = 0;  // of those there is none larger
 };
-// On the second one and those behind it.
-using OtherFlights = std::array<PathFlight, kMaxPaths - 1>;
+using PathFlights = std::array<PathFlight, kMaxPaths>;
 
 // A shard's memory for all that: so many chunks over all its associations.
 class ChunkMemory {
@@ -114,8 +113,8 @@ class ChunkMemory {
 
   [[nodiscard]] uint32_t used() const { return used_; }  // chunks
   // One for each association that has several paths: never null.
-  [[nodiscard]] OtherFlights* make_flights() { return flights_.make(); }
-  void destroy(OtherFlights* flights) { flights_.destroy(flights); }
+  [[nodiscard]] PathFlights* make_flights() { return flights_.make(); }
+  void destroy(PathFlights* flights) { flights_.destroy(flights); }
 
  private:
   friend class ChunkRing;
@@ -124,7 +123,7 @@ class ChunkMemory {
   uint32_t used_ = 0;
   Pool<ChunkPage> pages_;
   Pool<ChunkNode> nodes_;
-  Pool<OtherFlights> flights_;
+  Pool<PathFlights> flights_;
 };
 
 class ChunkRing {

@@ -43,7 +43,7 @@ void Outstanding::put_in_flight(TxChunk& chunk) {
 
 inline void Outstanding::unflight(const TxChunk& chunk) {
   flight_ -= chunk.size;
-  on(chunk.path).bytes -= wire_size(chunk);
+  flights_[chunk.path].bytes -= wire_size(chunk);
 }
 
 void Outstanding::mark_for_retransmission(TxChunk& chunk) {
@@ -268,14 +268,14 @@ void Outstanding::retransmit(TxChunk* chunk, TimePoint now, uint8_t path) {
 
 // Of packets that were acknowledged one may have been larger: then it is found out, once.
 bool Outstanding::larger_in_flight(uint8_t path, uint16_t size) {
-  if (on(path).largest_packet <= size) return false;
+  if (flights_[path].largest_packet <= size) return false;
   uint16_t largest = 0;
   for (const TxChunk* chunk = earliest(path); chunk != nullptr;
        chunk = find(in_flight_on(path), chunk->tsn + 1)) {
     if (chunk->packet > size) return true;
     largest = std::max(largest, chunk->packet);
   }
-  on(path).largest_packet = largest;
+  flights_[path].largest_packet = largest;
   return false;
 }
 

@@ -60,6 +60,8 @@ struct EarlySigns {
 class Outstanding {
  public:
   explicit Outstanding(Tsn initial_tsn) : ring_(initial_tsn), cum_ack_(initial_tsn - 1) {}
+  Outstanding(const Outstanding&) = delete;
+  Outstanding& operator=(const Outstanding&) = delete;
 
   [[nodiscard]] Tsn next_tsn() const { return ring_.next(); }
   // The Cumulative TSN Ack Point: everything up to it is acknowledged.
@@ -68,7 +70,7 @@ class Outstanding {
   // Bytes of user data in flight on all paths: what the peer's window counts (6.2.1).
   [[nodiscard]] uint64_t flight() const { return flight_; }
   // Bytes of DATA chunks in flight on one path: what its congestion window counts (7.2).
-  [[nodiscard]] uint32_t flight(size_t path) const { return on(path).bytes; }
+  [[nodiscard]] uint32_t flight(size_t path) const { return flights_[path].bytes; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }  // in flight or to be sent again
   [[nodiscard]] size_t size() const { return ring_.size(); }
   // The TSNs from the first that is not acknowledged to the last that was sent.
@@ -83,11 +85,14 @@ class Outstanding {
 
   // Before chunks go by any path but the first one, until forget_paths().
   void know_paths(ChunkMemory& memory) {
-    if (others_ == nullptr) others_ = memory.make_flights();
+    if (knows_paths()) return;
+    flights_ = memory.make_flights()->data();
+    flights_[0] = first_path_;
   }
   // The end: nothing is outstanding.
   void forget_paths(ChunkMemory& memory) {
-    if (others_ != nullptr) memory.destroy(std::exchange(others_, nullptr));
+    if (!knows_paths()) return;
+    memory.destroy(reinterpret_cast<PathFlights*>(std::exchange(flights_, &first_path_)));
   }
   // Is there memory for one more chunk, within the association's share? Then add() must follow.
   [[nodiscard]] bool make_room(ChunkMemory& memory) { return ring_.make_room(memory); }
@@ -180,18 +185,13 @@ class Outstanding {
   [[nodiscard]] TxChunk* find(Trait trait, Tsn from) const {
     return ring_.find(trait, from, next_tsn());
   }
-  [[nodiscard]] PathFlight& on(size_t path) {
-    return path == 0 ? first_path_ : (*others_)[path - 1];
-  }
-  [[nodiscard]] const PathFlight& on(size_t path) const {
-    return path == 0 ? first_path_ : (*others_)[path - 1];
-  }
+  [[nodiscard]] bool knows_paths() const { return flights_ != &first_path_; }
   // Paths on which something may be in flight.
-  [[nodiscard]] uint8_t known_paths() const { return others_ == nullptr ? 1 : kMaxPaths; }
+  [[nodiscard]] uint8_t known_paths() const { return knows_paths() ? kMaxPaths : 1; }
   void begin(SackOutcome& outcome) const;
   void count_in_flight(const TxChunk& chunk) {
     flight_ += chunk.size;
-    PathFlight& path = on(chunk.path);
+    PathFlight& path = flights_[chunk.path];
     path.bytes += wire_size(chunk);
     if (chunk.packet > path.largest_packet) path.largest_packet = chunk.packet;
   }
@@ -218,7 +218,7 @@ class Outstanding {
   }
 
   ChunkRing ring_;
-  OtherFlights* others_ = nullptr;  // null: only the first path is known
+  PathFlight* flights_ = &first_path_;  // of the only path that is known, or of all
   PathFlight first_path_;
   Tsn cum_ack_;
   // Those between were waiting when a TSN below them was sent again: their round trips are
@@ -240,7 +240,7 @@ void Outstanding::ack_front(ChunkMemory& memory, Tsn cum_tsn_ack, SackOutcome::P
                             Done&& done) {
   uint32_t user_bytes = 0;
   uint32_t wire_bytes = 0;
-  said.flight_before = first_path_.bytes;
+  said.flight_before = flights_[0].bytes;
   const bool any_ambiguous = ambiguous_from_ != ambiguous_to_ && ambiguous_to_.after(first_tsn());
   while (const uint32_t left = (cum_tsn_ack + 1).distance_from(ring_.first())) {
     const std::span<TxChunk> chunks = ring_.first_run(left);
@@ -263,7 +263,7 @@ void Outstanding::ack_front(ChunkMemory& memory, Tsn cum_tsn_ack, SackOutcome::P
   }
   flight_ -= user_bytes;
   bytes_ -= user_bytes;
-  first_path_.bytes -= wire_bytes;
+  flights_[0].bytes -= wire_bytes;
   said.acked = wire_bytes;
   said.first_acked = true;
   cum_ack_ = cum_tsn_ack;

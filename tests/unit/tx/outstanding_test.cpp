@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Outstanding data: what a SACK means for chunks and paths (RFC 9260 sections 6.2.1, 6.3, 7.2.4),
 // as tables of cases.
+#include <deque>
 #include <set>
 #include <vector>
 
@@ -363,7 +364,7 @@ TEST(Outstanding, ChunksOfAShardAreLimitedAndComeBack) {
 TEST(Outstanding, OneAssociationLeavesChunksToOthers) {
   constexpr uint32_t kAssociations = 10;
   ChunkMemory memory(900, kAssociations, nullptr);
-  std::vector<Outstanding> all;
+  std::deque<Outstanding> all;
   for (uint32_t i = 0; i < kAssociations; ++i) all.emplace_back(Tsn(1000 * i + 3));
   TxMessage message;
   for (uint32_t i = 0; i < kAssociations; ++i) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <memory>
 #include <vector>
 
 #include "tx/outstanding.h"
@@ -60,7 +61,8 @@ class SentChunks {
   // Another one in its place, while nothing is outstanding.
   void begin_anew(Tsn initial) {
     out.forget_paths(memory);
-    out = Outstanding(initial);
+    std::destroy_at(&out);
+    std::construct_at(&out, initial);
     out.know_paths(memory);
   }
   [[nodiscard]] Tsn tsn(uint32_t n) const { return Tsn(base_ + n); }
