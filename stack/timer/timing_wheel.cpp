@@ -64,7 +64,7 @@ TimingWheel::TimingWheel(TimePoint now) : present_(to_wheel(now)), bound_(kNever
 }
 
 void TimingWheel::move(WheelEntry& entry) {
-  unlink(entry);
+  if (entry.armed()) unlink(entry);
   file(entry);
 }
 
@@ -81,10 +81,15 @@ void TimingWheel::file(WheelEntry& entry) {
       differs == 0 ? 0 : (63 - static_cast<size_t>(std::countl_zero(differs))) / kBits;
   const size_t shift = level * kBits;
   const size_t slot = static_cast<size_t>(at >> shift) % kSlots;
-  entry.wheel_level = static_cast<uint8_t>(level);
-  entry.wheel_slot = static_cast<uint8_t>(slot);
+  entry.filed_from = at >> shift << shift;
   append(slots_[level][slot], entry);
   occupied_[level] |= uint64_t{1} << slot;
+}
+
+uint64_t TimingWheel::slot_start(size_t level, size_t slot) const {
+  const size_t above = (level + 1) * kBits;
+  const uint64_t upper = above >= 64 ? 0 : present_ >> above << above;
+  return upper | static_cast<uint64_t>(slot) << (level * kBits);
 }
 
 TimingWheel::FirstSlot TimingWheel::first_slot() {

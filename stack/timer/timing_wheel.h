@@ -31,8 +31,7 @@ struct WheelEntry : WheelLink {
   [[nodiscard]] bool armed() const { return wheel_next != nullptr; }
 
   TimePoint deadline = TimePoint::never();  // set by arm(); meaningful while armed
-  uint8_t wheel_level = 0;                  // the wheel's: the slot that it was put in
-  uint8_t wheel_slot = 0;
+  uint64_t filed_from = 0;                  // the wheel's: start of the slot that it was put in
 };
 
 class TimingWheel {
@@ -47,15 +46,10 @@ class TimingWheel {
   // cancel().
   void arm(WheelEntry& entry, TimePoint deadline) {
     if (deadline.is_never()) return cancel(entry);
-    const uint64_t before = to_wheel(entry.deadline);
     entry.deadline = deadline;
     const uint64_t at = to_wheel(deadline);
     bound_ = std::min(bound_, at);
-    if (!entry.armed()) return file(entry);
-    // Its slot does not start after it was due, nor after now.
-    if (at >= before && at >= present_) [[likely]]
-      return;
-    if (at < slot_start(entry.wheel_level, entry.wheel_slot)) move(entry);
+    if (!entry.armed() || at < entry.filed_from) move(entry);
   }
   void cancel(WheelEntry& entry);
 
@@ -85,11 +79,7 @@ class TimingWheel {
     return TimePoint::from_ns(static_cast<int64_t>(time ^ kSignBit));
   }
   struct FirstSlot;
-  [[nodiscard]] uint64_t slot_start(size_t level, size_t slot) const {
-    const size_t above = (level + 1) * kBits;
-    const uint64_t upper = above >= 64 ? 0 : present_ >> above << above;
-    return upper | static_cast<uint64_t>(slot) << (level * kBits);
-  }
+  [[nodiscard]] uint64_t slot_start(size_t level, size_t slot) const;
   [[nodiscard]] FirstSlot first_slot();
   void file(WheelEntry& entry);
   void move(WheelEntry& entry);

@@ -7,7 +7,6 @@
 #include <deque>
 #include <map>
 #include <random>
-#include <utility>
 #include <vector>
 
 namespace trunkline {
@@ -97,9 +96,9 @@ TEST(TimingWheel, LaterKeepsItsPlaceAndFiresAtTheNewTime) {
   TimingWheel wheel(kStart);
   Numbered entry;
   for (int i = 0; i < 100; ++i) wheel.arm(entry, kStart + milliseconds(200 + i));
-  const auto filed = std::pair(entry.wheel_level, entry.wheel_slot);
+  const uint64_t filed = entry.filed_from;
   wheel.arm(entry, kStart + seconds(20));
-  EXPECT_EQ(std::pair(entry.wheel_level, entry.wheel_slot), filed);
+  EXPECT_EQ(entry.filed_from, filed);
   EXPECT_EQ(wheel.next_deadline(), kStart + seconds(20));
   EXPECT_EQ(wheel.pop_expired(kStart + seconds(19)), nullptr);
   EXPECT_EQ(wheel.pop_expired(kStart + seconds(20)), &entry);
