@@ -169,7 +169,6 @@ class Association : public WheelEntry {
   static constexpr size_t kProbeInfoSize = 9;
 
   AssocId id;
-  Tsn recovery_from;         // with `rack`, what was acknowledged when the last fast recovery began
   uint32_t ready_place = 0;  // in ShardContext::ready
   uint64_t user = 0;
   uint32_t held_place = 0;  // in ShardContext::holders

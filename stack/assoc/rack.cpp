@@ -85,7 +85,8 @@ void Association::judge_duplicates(ShardContext& ctx, const wire::SackChunk& sac
   for (size_t i = 0; i < sack.dup_count(); ++i) {
     count_steps();
     const Tsn tsn = sack.dup(i);
-    if (!tsn.after(recovery_from) || !tsn.before(sender_.next_tsn()) || is_loss_probe(tsn))
+    if (!tsn.after(recovered->detail()->recovery_from) || !tsn.before(sender_.next_tsn()) ||
+        is_loss_probe(tsn))
       continue;
     recovered->rack()->on_spurious();
     if (!recovered->rack()->on_came_twice() || sender_.has_again()) continue;
@@ -105,7 +106,7 @@ bool Association::is_loss_probe(Tsn tsn) const {
 
 void Association::begin_recovery(Path& path) {
   if (profile_->loss_recovery != LossRecovery::kRack) return path.congestion.on_fast_retransmit();
-  recovery_from = sender_.cum_ack();
+  for (Path* each : paths()) each->detail()->recovery_from = sender_.cum_ack();
   path.congestion.on_doubtful_retransmit();
   path.rack()->begin_recovery();
 }

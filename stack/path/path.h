@@ -22,6 +22,7 @@ inline constexpr size_t kSctpHeaderSize = 12;
 struct PathDetail : MtuSearch {
   explicit PathDetail(const MtuAtRest& at_rest) : MtuSearch(at_rest) {}
   Rack rack;
+  Tsn recovery_from;  // what was acknowledged when the last fast recovery began
 };
 
 struct Path {

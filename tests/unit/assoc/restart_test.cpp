@@ -36,7 +36,6 @@ using enum AfterRestart;
 constexpr MemberRow kAssociation[] = {
     // -- who it is, and what state it is in
     {"id", kCarriedOver, "its user and the shard know it by that"},
-    {"recovery_from", kAnew},
     {"user", kCarriedOver, "the user's word"},
     {"ready_place", kAnew},
     {"held_place", kAnew, "it holds nothing"},
