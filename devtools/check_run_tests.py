@@ -35,6 +35,7 @@ SCRIPTS = [
 LATE = ('print("PASS a\\nits reason\\nFAIL b: why"); print("PASS c\\n" * 100)',
         """printf '[ RUN      ] T.B\\nits reason\\n[  FAILED  ] T.B (1 ms)\\n'
         for i in $(seq 100); do printf '[       OK ] T.%s (0 ms)\\n' $i; done; exit 1""")
+CRASHED = """printf '[ RUN      ] T.B\\n[  FAILED  ] T.B (1 ms)\\n[ RUN      ] T.C\\nits reason\\n'; exit 1"""
 PROGRAMS = [
     ('counts cases', REPORT % '', Count(2, 0, 1)),
     ('a failure', REPORT % ', "failures": [{}]' + 'exit 1', Count(1, 1, 1)),
@@ -74,7 +75,8 @@ def main():
                 got = run_tests.run_gtest(suite, path)
             check(what, got, wanted, said.getvalue(), wrong)
         for run, body in ((lambda p: run_tests.run_script(suite, [str(p)]), LATE[0]),
-                          (lambda p: run_tests.run_gtest(suite, p), GTEST % LATE[1])):
+                          (lambda p: run_tests.run_gtest(suite, p), GTEST % LATE[1]),
+                          (lambda p: run_tests.run_gtest(suite, p), GTEST % CRASHED)):
             path = pathlib.Path(folder) / 'late'
             path.write_text(body)
             path.chmod(0o755)

@@ -166,7 +166,8 @@ CASE_ENDED = rf'PASS |SKIP |\[ RUN      \]|{CASE_FAILED}'
 
 
 def failed_cases(text, lines):
-    """What a log tells of the cases that failed, each by its last `lines`; a log may go on after them."""
+    """What a log tells of the cases that failed, each by its last `lines`; a log may go on after them.
+    And of one that has no end, because it crashed or hung."""
     shown, told = [], []
     for line in text:
         told.append(line)
@@ -174,7 +175,8 @@ def failed_cases(text, lines):
             shown += told[-lines:]
         if re.match(CASE_ENDED, line):
             told = []
-    return shown
+    ended = any(line.startswith('[==========]') for line in told)
+    return shown + ([] if ended or not shown else told[-lines:])
 
 
 def show_failure(what, log, lines=25, since=None):

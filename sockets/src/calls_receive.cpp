@@ -180,6 +180,7 @@ long receive(Use& use, int fd, Receiving& r) {
   Socket& socket = *use;
   attachment::ready();
   bool end_of_file = false;
+  bool nobody = false;  // was the answer, before this look
   for (int round = 0;; ++round) {
     long result = 0;
     const uint32_t state = socket.state();
@@ -193,8 +194,12 @@ long receive(Use& use, int fd, Receiving& r) {
       mirror::daemon_is_gone(socket);
       continue;
     }
+    if (nobody) return -ENOTCONN;
     result = socket.is_front() && state != TLS_ENDED ? check_front(use, fd, r.flags, state)
                                                      : check_state(state, fd, r.flags);
+    // Whoever was the last may have left something after the look, and before the daemon said so.
+    nobody = socket.is_front() && result == -ENOTCONN;
+    if (nobody) continue;
     if (result != 0) return result;
     const long waited = mirror::wait_in(use, fd, r.flags, state);
     fd = descriptors::current(fd, socket);

@@ -32,6 +32,7 @@
 
 namespace trunkline {
 
+struct QueuedEvent;
 struct ShardContext;
 
 // A packet as the handlers see it: checked for checksum, shape and tag already.
@@ -207,6 +208,7 @@ class Association : public WheelEntry {
     return pending_ != 0 || receiver_.sack_due() || sender_.has_new() || sender_.has_again();
   }
   Event& emit(ShardContext& ctx, EventKind kind, Reason reason = Reason::kNone);
+  QueuedEvent& emit_queued(ShardContext& ctx, EventKind kind, Reason reason);
   // `adaptation`: what the peer says of the layer above, or 0.
   void emit_up(ShardContext& ctx, EventKind kind, uint32_t adaptation);
   void enter_established(ShardContext& ctx, TimePoint now);
@@ -274,7 +276,9 @@ class Association : public WheelEntry {
   [[nodiscard]] ReceiverContext receiver_context(ShardContext& ctx) const;
   void on_data(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk, PacketSeen& seen);
   size_t take_run(ShardContext& ctx, std::span<const uint8_t> chunks, DataSeen& seen);
-  void emit_whole(ShardContext& ctx, const wire::DataChunk& chunk, const IpAddress& from);
+  QueuedEvent& emit_whole(ShardContext& ctx, const wire::DataChunk& chunk, const IpAddress& from);
+  void emit_run(ShardContext& ctx, std::span<const uint8_t> chunks, Tsn tsn, uint32_t count,
+                const IpAddress& from);
   void on_bad_stream(ShardContext& ctx, const wire::DataChunk& chunk, PacketSeen& seen);
   bool make_room(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
   void accept_data(ShardContext& ctx, TimePoint now, const wire::DataChunk& chunk, DataSeen& seen);
@@ -334,9 +338,9 @@ class Association : public WheelEntry {
   void release_received(ShardContext& ctx);
 
   // sack_in.cpp
+  class Acked;
   void on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
-  auto tell_acked(ShardContext& ctx);
-  bool take_plain_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk);
+  bool take_plain_sack(ShardContext& ctx, TimePoint now, std::span<const uint8_t> chunks);
   void take_peers_window(uint32_t a_rwnd, bool newly_acked);
   void apply_outcome(ShardContext& ctx, TimePoint now, const SackOutcome& outcome);
   void apply_to_path(ShardContext& ctx, TimePoint now, Path& path,

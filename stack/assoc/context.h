@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "assoc/association.h"
 #include "assoc/cookie.h"
+#include "base/bytes.h"
 #include "base/pool.h"
 #include "base/profile_table.h"
 #include "base/stable_queue.h"
@@ -19,6 +21,7 @@
 #include "timer/timing_wheel.h"
 #include "trunkline/stack/pool_share.h"
 #include "trunkline/stack/stack.h"
+#include "wire/data_chunk.h"
 
 namespace trunkline {
 
@@ -89,6 +92,39 @@ class AnswerChunks {
   wire::PacketWriter writer_;
 };
 
+// An event that waits. Of whole messages that came one behind the other in one packet the first
+// stands for all: it becomes the next one when it is over, by the chunk headers in the packet.
+struct QueuedEvent {
+  Event event;
+  uint32_t behind = 0;           // so many messages follow it
+  const uint8_t* end = nullptr;  // of what has come of them
+  bool dry = false;              // kSendAcknowledged: kSenderDry follows it
+
+  // False: there is none. The headers were checked; but in case somebody else can write where the
+  // packet lies, nothing is believed that leads beyond its end.
+  [[nodiscard]] bool go_on() {
+    if (behind == 0) return false;
+    --behind;
+    const uint8_t* const at = event.borrowed_piece.data + wire::padded(event.borrowed_piece.length);
+    const ptrdiff_t left = end - at - static_cast<ptrdiff_t>(wire::kDataHeaderSize);
+    if (left <= 0) return false;
+    const wire::WholeData chunk(at);
+    const uint32_t size = chunk.size();
+    if (size - 1 >= static_cast<uint64_t>(left)) return false;
+    if (!event.borrowed) {  // it was kept
+      event.payload.reset();
+      event.borrowed = true;
+    }
+    ++event.tsn;
+    event.stream = chunk.stream();
+    event.number = chunk.ssn().value;
+    event.ppid = chunk.ppid();
+    event.borrowed_piece.data = chunk.payload();
+    event.borrowed_piece.length = size;
+    return true;
+  }
+};
+
 struct ShardContext {
   ShardContext(const ShardConfig& shard_config, RandomSource& random_source, TimePoint now)
       : config(shard_config),
@@ -118,12 +154,15 @@ struct ShardContext {
 
   // The oldest event is over, and with it the messages that it told of.
   void drop_event() {
-    for (SentMessage* message = events.front()->sent; message != nullptr;) {
+    QueuedEvent& oldest = *events.front();
+    for (SentMessage* message = std::exchange(oldest.event.sent, nullptr); message != nullptr;) {
       SentMessage* const next = message->next_sent;
       messages.destroy(static_cast<TxMessage*>(message));
       message = next;
     }
-    events.pop();
+    if (!oldest.dry) return events.pop();
+    oldest.dry = false;
+    oldest.event.kind = EventKind::kSenderDry;
   }
 
   const ShardConfig config;
@@ -143,7 +182,7 @@ struct ShardContext {
   ChunkMemory chunks;
   Pool<TsnDisorder> disorder;
   ReceiveMemory blocks;
-  StableQueue<Event> events;
+  StableQueue<QueuedEvent> events;
   bool event_given = false;  // the oldest is with whoever drains them
   ReplyQueue replies;
   AnswerChunks answers;
@@ -190,12 +229,17 @@ inline void Association::schedule(ShardContext& ctx) {
   ctx.wheel.arm(*this, earliest);
 }
 
+[[gnu::always_inline]] inline QueuedEvent& Association::emit_queued(ShardContext& ctx,
+                                                                    EventKind kind, Reason reason) {
+  return ctx.events.emplace([&] {
+    return QueuedEvent{Event{
+        .kind = kind, .reason = reason, .assoc = id, .endpoint = local_.endpoint, .user = user}};
+  });
+}
+
 [[gnu::always_inline]] inline Event& Association::emit(ShardContext& ctx, EventKind kind,
                                                        Reason reason) {
-  return ctx.events.emplace([&] {
-    return Event{
-        .kind = kind, .reason = reason, .assoc = id, .endpoint = local_.endpoint, .user = user};
-  });
+  return emit_queued(ctx, kind, reason).event;
 }
 
 inline SenderContext Association::sender_context(ShardContext& ctx) const {

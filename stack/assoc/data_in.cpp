@@ -13,57 +13,54 @@ ReceiverContext Association::receiver_context(ShardContext& ctx) const {
 }
 
 // What mostly comes: whole ordered messages, in order, while nothing is missing or held. Takes as
-// many as there are from the front of `chunks`; window, TSN and counters follow once for all of
-// them. Returns their bytes. What is anything else is left for on_data(), and so nothing is judged
-// here.
+// many as there are from the front of `chunks`; window, TSN, counters and event follow once for all
+// of them. Returns their bytes. What is anything else is left for on_data(), and so nothing is
+// judged here.
 size_t Association::take_run(ShardContext& ctx, std::span<const uint8_t> chunks, DataSeen& seen) {
   using wire::DataChunk;
   constexpr uint32_t kWhole = uint32_t{DataChunk::kBeginningFlag | DataChunk::kEndingFlag} << 16;
   constexpr uint32_t kImmediate = uint32_t{DataChunk::kImmediateFlag} << 16;
   constexpr uint32_t kTypeAndFlags = 0xff000000 | uint32_t{0x0f} << 16;
   const uint32_t calm_bytes = receiver_.calm_bytes(*profile_);
-  if (calm_bytes == 0 || !takes_data()) return 0;
+  if (calm_bytes == 0 || !takes_data() || chunks.size() > profile_->max_message_size) return 0;
   const uint8_t* at = chunks.data();
-  const uint8_t* const end = at + chunks.size();
+  size_t left = chunks.size();
   const Tsn first = receiver_.cum_tsn() + 1;
   Tsn next = first;
   uint32_t bytes = 0;
   uint32_t all_flags = 0;
-  StreamId stream;
   ReceiveQueue::Order* order = nullptr;
-  const IpAddress& from = paths_.at(seen.path).remote;
-  while (static_cast<size_t>(end - at) > wire::kDataHeaderSize && bytes < calm_bytes) {
-    const uint32_t head = load_be32(at);
+  uint32_t turn = 0;  // stream and SSN, as they stand in the chunk that is next in that order
+  Tsn since;          // its first
+  while (left > wire::kDataHeaderSize && bytes < calm_bytes) {
+    const wire::WholeData chunk(at);
+    const uint32_t head = chunk.head();
     const size_t length = head & 0xffff;
     const size_t size = length - wire::kDataHeaderSize;
-    if ((head & kTypeAndFlags & ~kImmediate) != kWhole || length <= wire::kDataHeaderSize ||
-        length > static_cast<size_t>(end - at) || size > profile_->max_message_size ||
-        load_be32(at + 4) != next.value) {
+    if ((head & kTypeAndFlags & ~kImmediate) != kWhole ||
+        size - 1 >= left - wire::kDataHeaderSize || load_be32(at + 4) != next.value) {
       break;
     }
-    const StreamId its_stream(load_be16(at + 8));
-    if (order == nullptr || its_stream != stream) {
-      order = receiver_.order_of(its_stream);
-      if (order == nullptr) break;
-      stream = its_stream;
+    if (const uint32_t its_turn = chunk.turn(); its_turn != turn || order == nullptr) {
+      if (order != nullptr) order->advance(next.distance_from(since));
+      since = next;
+      order = receiver_.order_of(StreamId(static_cast<uint16_t>(its_turn >> 16)));
+      if (order == nullptr || !order->is_next(Mid(its_turn & 0xffff))) break;
+      turn = its_turn;
     }
-    const Mid ssn(load_be16(at + 10));
-    if (!order->is_next(ssn)) break;
-    order->advance();
-    emit_whole(ctx,
-               {.tsn = next,
-                .stream = stream,
-                .mid = ssn,
-                .ppid = Ppid(load_be32(at + 12)),
-                .payload = {at + wire::kDataHeaderSize, size}},
-               from);
+    turn = (turn & 0xffff0000) | static_cast<uint16_t>(turn + 1);
     all_flags |= head;
     bytes += static_cast<uint32_t>(size);
     ++next;
-    at += std::min(wire::padded(length), static_cast<size_t>(end - at));
+    const size_t step = std::min(wire::padded(length), left);
+    at += step;
+    left -= step;
   }
+  if (order != nullptr) order->advance(next.distance_from(since));
   const uint32_t count = next.distance_from(first);
   if (count == 0) return 0;
+  emit_run(ctx, chunks.first(static_cast<size_t>(at - chunks.data())), first, count,
+           paths_.at(seen.path).remote);
   receiver_.take_run(receiver_context(ctx), count, bytes, seen);
   seen.immediate = seen.immediate || (all_flags & kImmediate) != 0;
   totals_.messages_received += count;
@@ -72,23 +69,39 @@ size_t Association::take_run(ShardContext& ctx, std::span<const uint8_t> chunks,
   return static_cast<size_t>(at - chunks.data());
 }
 
+// So many ordered messages that lie in the packet at hand, from `tsn` on.
+inline void Association::emit_run(ShardContext& ctx, std::span<const uint8_t> chunks, Tsn tsn,
+                                  uint32_t count, const IpAddress& from) {
+  const wire::WholeData first(chunks.data());
+  QueuedEvent& queued = emit_whole(ctx,
+                                   {.tsn = tsn,
+                                    .stream = first.stream(),
+                                    .mid = Mid(first.ssn().value),
+                                    .ppid = first.ppid(),
+                                    .payload = {first.payload(), first.size()}},
+                                   from);
+  queued.behind = count - 1;
+  queued.end = chunks.data() + chunks.size();
+}
+
 // A message that lies in the packet at hand, and came by a path to that address.
-inline void Association::emit_whole(ShardContext& ctx, const wire::DataChunk& chunk,
-                                    const IpAddress& from) {
-  ctx.events.emplace([&] {
-    return Event{.kind = EventKind::kMessage,
-                 .unordered = chunk.unordered,
-                 .assoc = id,
-                 .endpoint = local_.endpoint,
-                 .tsn = chunk.tsn,
-                 .user = user,
-                 .stream = chunk.stream,
-                 .ppid = chunk.ppid,
-                 .path = from,
-                 .borrowed = true,
-                 .number = chunk.mid.value,
-                 .borrowed_piece = {chunk.payload.data(),
-                                    static_cast<uint32_t>(chunk.payload.size()), nullptr}};
+inline QueuedEvent& Association::emit_whole(ShardContext& ctx, const wire::DataChunk& chunk,
+                                            const IpAddress& from) {
+  return ctx.events.emplace([&] {
+    return QueuedEvent{
+        Event{.kind = EventKind::kMessage,
+              .unordered = chunk.unordered,
+              .assoc = id,
+              .endpoint = local_.endpoint,
+              .tsn = chunk.tsn,
+              .user = user,
+              .stream = chunk.stream,
+              .ppid = chunk.ppid,
+              .path = from,
+              .borrowed = true,
+              .number = chunk.mid.value,
+              .borrowed_piece = {chunk.payload.data(), static_cast<uint32_t>(chunk.payload.size()),
+                                 nullptr}}};
   });
 }
 

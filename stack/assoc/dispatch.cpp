@@ -26,10 +26,17 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
   const bool opens = (pending_ & kPendingCookieAck) != 0;
   if (owed && packet.shape.has_data && !opens) flush_acknowledgement(ctx, now);
 
-  bool sack_seen = false;
   wire::ChunkCursor chunks(packet.chunks);
-  while (true) {
-    if (packet.shape.has_data) chunks.pass(take_run(ctx, chunks.rest(), seen.data));
+  const bool plain = take_plain_sack(ctx, now, packet.chunks);
+  if (plain) {
+    ctx.counters.add(Counter::k_in_ctrl_chunks);
+    chunks.pass(wire::kSackHeaderSize);
+  }
+  bool sack_seen = plain;
+  while (!dead_) {
+    if (const auto rest = chunks.rest(); !rest.empty() && wire::is_data(rest)) {
+      chunks.pass(take_run(ctx, rest, seen.data));
+    }
     const auto chunk = chunks.next();
     if (!chunk) break;
     if (chunk->type != wire::ChunkType::kData) ctx.counters.add(Counter::k_in_ctrl_chunks);

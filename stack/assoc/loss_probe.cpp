@@ -16,6 +16,10 @@ constexpr Duration kShortestWait = std::chrono::milliseconds(10);
 // for it.
 constexpr Duration kPeersSackDelay = std::chrono::milliseconds(200);
 
+Duration loss_probe_wait(const Path& path) {
+  return std::max(2 * path.rto.srtt(), kShortestWait);
+}
+
 }  // namespace
 
 // T3 has just been started for a whole RTO.
@@ -31,23 +35,24 @@ void Association::hasten_t3(TimePoint now, Path& path, bool hastened) {
 }
 
 // T3 is started with the first chunk that is outstanding, and anew when the earliest one is
-// acknowledged; not with each that is sent. So a probe puts it off once, however much is sent.
+// acknowledged; not with each that is sent.
 void Association::arm_loss_probe(TimePoint now, Path& path, bool hastened) {
   if (!path.rto.measured() || !path.usable() || !sender_.may_probe_loss()) return;
-  Duration wait = std::max(2 * path.rto.srtt(), kShortestWait);
+  Duration wait = loss_probe_wait(path);
   if (!hastened && sender_.has_one_packet()) wait += kPeersSackDelay;
   if (now + wait + path.rto.srtt() >= path.t3) return;  // no answer would come before T3
   path.t3 = now + wait;
   path.loss_probe_armed = true;
 }
 
+// The probe puts nothing off: T3 is when it would have been, so that a dead path is left as soon.
 void Association::on_loss_probe_due(ShardContext& ctx, TimePoint now, Path& path) {
   path.loss_probe_armed = false;
   path.loss_probe_spent = true;
-  // The probe puts nothing off: what is dead is left as soon as without it. But an answer has time.
   const TxChunk* const earliest = sender_.earliest(path.index);
-  path.t3 = now + (earliest == nullptr ? path.rto.value() : std::max(2 * path.rto.srtt(), kShortestWait));
-  if (earliest != nullptr) path.t3 = std::max(path.t3, earliest->sent_at + path.rto.value());
+  const bool thin = earliest != nullptr && sender_.has_few();
+  const TimePoint started = thin ? earliest->sent_at : path.t3 - loss_probe_wait(path);
+  path.t3 = std::max(started + path.rto.value(), now + path.rto.srtt());
   if (!path.usable() || !sender_.may_probe_loss()) return;
   const bool takes_new = &path == &paths_.data_path();
   switch (sender_.probe_loss(*profile_, path.index, takes_new, paths_.fragment_limit())) {

@@ -48,7 +48,7 @@ ProfileFault Association::set_profile(ShardContext& ctx, TimePoint now, const Pr
   sack_filed_ = false;  // it may be due earlier
   if (profile_->loss_recovery != before.loss_recovery) {
     for (Path* path : paths()) {
-      path->rack()->forget();
+      if (path->rack() != nullptr) path->rack()->forget();
       path->congestion.forget();
     }
   }
@@ -121,7 +121,8 @@ void Association::follow_edit(ShardContext& ctx, TimePoint now, Path& path, cons
   const Profile& profile = profile_of(ctx, path);
   if (profile.pmtu_discovery != before.pmtu_discovery ||
       profile.fixed_path_mtu != before.fixed_path_mtu ||
-      profile.loss_recovery != before.loss_recovery) {
+      (profile.loss_recovery != before.loss_recovery &&
+       profile.loss_recovery == LossRecovery::kRack)) {
     PathSet::give_detail(ctx.path_memory, path);
   }
   path.rto.on_edit(before, profile);

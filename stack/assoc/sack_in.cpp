@@ -1,23 +1,40 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A SACK comes (RFC 9260 sections 6.2.1, 6.3.1, 6.3.2, 7.2): what is acknowledged, what is lost,
 // what the windows are now.
+#include <cassert>
+
 #include "assoc/context.h"
 #include "assoc/errors.h"
 #include "wire/sack_chunk.h"
 
 namespace trunkline {
 
-// For each message that a SACK completes: one event tells of all of them.
-auto Association::tell_acked(ShardContext& ctx) {
-  return [this, &ctx, end = static_cast<SentMessage**>(nullptr)](TxMessage* message) mutable {
-    if (end == nullptr) end = &emit(ctx, EventKind::kSendAcknowledged).sent;
-    *end = message;
-    end = &message->next_sent;
-  };
-}
+// The messages that a SACK completes: one event tells of all of them.
+class Association::Acked {
+ public:
+  Acked(Association& association, ShardContext& ctx) : association_(association), ctx_(ctx) {}
+  void operator()(TxMessage* message) {
+    if (end_ == nullptr) {
+      event_ = &association_.emit_queued(ctx_, EventKind::kSendAcknowledged, Reason::kNone);
+      end_ = &event_->event.sent;
+    }
+    *end_ = message;
+    end_ = &message->next_sent;
+  }
+  // There were some, and none is left.
+  void note_dry() {
+    assert(event_ != nullptr);
+    event_->dry = true;
+  }
+
+ private:
+  Association& association_;
+  ShardContext& ctx_;
+  QueuedEvent* event_ = nullptr;
+  SentMessage** end_ = nullptr;
+};
 
 void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
-  if (sends_data() && take_plain_sack(ctx, now, chunk)) return;
   const auto sack = wire::SackChunk::parse(chunk);
   if (!sack) {
     ctx.counters.add(Counter::k_drop_bad_sack);
@@ -53,20 +70,21 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
 
 // What a SACK mostly is: more of what was sent once, by the only way there is, has come. That has
 // consequences for one path, and no others; false: this one may have, and nothing was done.
-bool Association::take_plain_sack(ShardContext& ctx, TimePoint now, const wire::ChunkView& chunk) {
-  const auto sack = wire::PlainSack::parse(chunk);
-  if (!sack || paths_.size() != 1 || !sender_.is_plain()) return false;
+bool Association::take_plain_sack(ShardContext& ctx, TimePoint now,
+                                  std::span<const uint8_t> chunks) {
+  const auto sack = wire::PlainSack::first_of(chunks);
+  if (!sack || !sends_data() || paths_.size() != 1 || !sender_.is_plain()) return false;
   Path& path = paths_.at(0);
   if (!path.usable() || path.loss_probe_open) return false;
   if (profile_->loss_recovery == LossRecovery::kRack && sender_.any_again()) return false;
   if (!sack->cum_tsn_ack.after(sender_.cum_ack())) return false;
   if (!sack->cum_tsn_ack.before(sender_.next_tsn())) return false;
   SackOutcome::PerPath said;
-  const bool dry =
-      sender_.acknowledge_front(sender_context(ctx), sack->cum_tsn_ack, said, tell_acked(ctx));
+  Acked acked(*this, ctx);
+  const bool dry = sender_.acknowledge_front(sender_context(ctx), sack->cum_tsn_ack, said, acked);
+  if (dry) acked.note_dry();
   apply_to_path(ctx, now, path, said);
   error_count_ = 0;  // 8.1
-  if (dry) emit(ctx, EventKind::kSenderDry);
   take_peers_window(sack->a_rwnd, true);
   if (is_closing()) {
     passage_->guard = now + profile_->guard();
@@ -148,8 +166,8 @@ void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
 
 // Chunks that the cumulative TSN has passed, and with them the messages that are complete.
 void Association::finish_acked(ShardContext& ctx) {
-  const bool dry = sender_.finish_acked(ctx.chunks, tell_acked(ctx));
-  if (dry) emit(ctx, EventKind::kSenderDry);
+  Acked acked(*this, ctx);
+  if (sender_.finish_acked(ctx.chunks, acked)) acked.note_dry();
 }
 
 }  // namespace trunkline

@@ -25,17 +25,10 @@ class StreamTable {
 
   // nullptr if the stream was never used.
   [[nodiscard]] T* find(StreamId stream) {
-    if (first_used_ && first_id_ == stream) return &first_;
-    if (height_ == 0 || stream.value >> bits_below(height_) != 0) return nullptr;
-    void* at = root_;
-    for (unsigned level = height_; level > 1 && at != nullptr; --level) {
-      count_steps();
-      at = static_cast<Node*>(at)->children[index_at(level, stream)];
-    }
-    return at != nullptr ? &static_cast<Page*>(at)->streams[stream.value % kPerPage] : nullptr;
+    return first_used_ && first_id_ == stream ? &first_ : find_in_pages(stream);
   }
   // nullptr only when memory ran out.
-  [[nodiscard]] T* get(StreamId stream) {
+  [[nodiscard, gnu::always_inline]] T* get(StreamId stream) {
     if (T* known = find(stream)) return known;
     if (!first_used_) {
       first_used_ = true;
@@ -70,6 +63,16 @@ class StreamTable {
   }
   static constexpr size_t index_at(unsigned level, StreamId stream) {
     return stream.value >> bits_below(level - 1) & (kFanOut - 1);
+  }
+
+  [[nodiscard, gnu::noinline]] T* find_in_pages(StreamId stream) {
+    if (height_ == 0 || stream.value >> bits_below(height_) != 0) return nullptr;
+    void* at = root_;
+    for (unsigned level = height_; level > 1 && at != nullptr; --level) {
+      count_steps();
+      at = static_cast<Node*>(at)->children[index_at(level, stream)];
+    }
+    return at != nullptr ? &static_cast<Page*>(at)->streams[stream.value % kPerPage] : nullptr;
   }
 
   [[nodiscard, gnu::cold]] T* make(StreamId stream) {

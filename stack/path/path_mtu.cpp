@@ -14,8 +14,6 @@ constexpr Duration kShortestTimeout = std::chrono::seconds(1);  // 5.1.1
 constexpr uint8_t kTimeoutsForCheck = 2;
 
 // Every host and network takes this much (RFC 1122 section 3.3.3, RFC 8200 section 5).
-constexpr uint16_t kIpv4Minimum = 576;
-constexpr uint16_t kIpv6Minimum = 1280;
 
 // What networks have: IPv6's least, tunnels of all kinds in Ethernet, PPPoE, Ethernet, jumbo
 // frames. One probe for each that passes; the first that does not ends the search.
@@ -58,7 +56,7 @@ bool MtuSearch::on_edit(const Profile& profile, const Profile& before) {
 }
 
 uint16_t MtuSearch::minimum() const {
-  return std::min(ipv6_ ? kIpv6Minimum : kIpv4Minimum, base_);
+  return MtuAtRest::minimum_of(base_, ipv6_);
 }
 
 PmtuState MtuSearch::state() const {
@@ -166,7 +164,7 @@ void MtuSearch::pause() {
 // Once may be chance. From the second time on small packets are asked after: of the base, then, as
 // that was not answered, of the least that must pass, in turns.
 void MtuSearch::on_timeout(uint16_t largest) {
-  const uint16_t floor = value_ > base_ ? base_ : minimum();
+  const uint16_t floor = MtuAtRest::floor_of(value_, base_, ipv6_);
   if (!enabled_ || largest <= floor) return;
   suspect_ = std::max(suspect_, largest);
   if (timeouts_ < UINT8_MAX) ++timeouts_;

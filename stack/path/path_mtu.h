@@ -4,6 +4,7 @@
 // small ones pass, lowers it. Decides sizes and times; the association sends and hears.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -12,6 +13,10 @@
 #include "trunkline/stack/types.h"
 
 namespace trunkline {
+
+// MIN_PLPMTU of RFC 8899: of RFC 791, or of RFC 8200.
+inline constexpr uint16_t kIpv4Minimum = 576;
+inline constexpr uint16_t kIpv6Minimum = 1280;
 
 struct MtuAtRest;
 
@@ -70,7 +75,7 @@ class MtuSearch {
   [[nodiscard]] uint16_t fixed_by(const Profile& profile) const {
     return fixed_by(profile, limit_);
   }
-  [[nodiscard]] uint16_t minimum() const;  // MIN_PLPMTU: of RFC 791, or RFC 8200
+  [[nodiscard]] uint16_t minimum() const;
   void search(TimePoint now, const Profile& profile);
   void stop_probe();
   void fail_probe(TimePoint now, const Profile& profile);
@@ -97,6 +102,15 @@ class MtuSearch {
 struct MtuAtRest {
   MtuAtRest(const Profile& profile, bool v6);
 
+  // What surely passes: nothing that is not larger tells of a black hole.
+  [[nodiscard]] uint16_t floor() const { return floor_of(value, base, ipv6); }
+  [[nodiscard]] static uint16_t minimum_of(uint16_t base, bool v6) {
+    return std::min(v6 ? kIpv6Minimum : kIpv4Minimum, base);
+  }
+  [[nodiscard]] static uint16_t floor_of(uint16_t value, uint16_t base, bool v6) {
+    return value > base ? base : minimum_of(base, v6);
+  }
+
   uint16_t limit;
   uint16_t base;
   uint16_t value;
@@ -117,7 +131,7 @@ class PathMtu {
   void set_search(MtuSearch* search) { search_ = search; }
   // May packets of that size, which are lost, tell of a black hole? Then on_timeout() follows.
   [[nodiscard]] bool may_doubt(uint16_t largest) const {
-    return search_ != nullptr || (at_rest_.enabled && largest > at_rest_.base);
+    return search_ != nullptr || (at_rest_.enabled && largest > at_rest_.floor());
   }
 
   // -- of MtuSearch

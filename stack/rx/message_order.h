@@ -21,7 +21,7 @@ class MessageOrder {
   explicit MessageOrder(Mid next) : next_(next) {}
 
   [[nodiscard]] Mid next() const { return next_; }  // the turn
-  void advance() { ++next_; }
+  void advance(uint32_t count = 1) { next_ = next_ + count; }
   [[nodiscard]] bool is_next(Mid number) const { return ahead(number) == 0; }
   [[nodiscard]] Mid turn_of(Mid number) const { return next_ + ahead(number); }
   // Of two that wait in one stream.

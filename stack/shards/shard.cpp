@@ -144,10 +144,14 @@ bool Shard::has_output() const {
 
 Event* Shard::next_event() {
   ShardContext& ctx = core_->ctx;
-  if (ctx.event_given) ctx.drop_event();
-  Event* const oldest = ctx.events.front();
+  QueuedEvent* oldest = ctx.events.front();
+  if (ctx.event_given) {
+    if (oldest->go_on()) return &oldest->event;
+    ctx.drop_event();
+    oldest = ctx.events.front();
+  }
   ctx.event_given = oldest != nullptr;
-  return oldest;
+  return oldest != nullptr ? &oldest->event : nullptr;
 }
 
 bool Shard::keep(TimePoint now, Event& event) {

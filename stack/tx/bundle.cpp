@@ -58,8 +58,8 @@ void Sender::send_again(const SenderContext& ctx, TimePoint now, wire::PacketWri
     chunk->packet = whole ? static_cast<uint16_t>(writer.size() + lane.ip_header) : uint16_t{0};
     // What comes from another path puts nothing off that is waited for here (7.2.4 rule 4).
     const bool was_here = chunk->path == lane.path;
-    // T3 goes on for what is lost again and again, since the path may be too narrow for it; and for a
-    // probe, which puts nothing off.
+    // T3 goes on for what is lost again and again, since the path may be too narrow for it; and for
+    // a probe, which puts nothing off.
     const bool puts_t3_off = was_here && !chunk->is_lost_again() && !header.immediate;
     if (chunk->is_lost_again()) chunk->misses = 0;
     outstanding_.retransmit(chunk, now, lane.path);
@@ -89,8 +89,7 @@ void Sender::send_new(const SenderContext& ctx, TimePoint now, wire::PacketWrite
   }
   const bool alone = lane.hastens && outstanding_.flight() == 0;
   bool added = send_whole(ctx, now, writer, lane, alone, sent);
-  const bool one_is_enough = added && profile.one_data_per_packet;
-  while (TxMessage* message = one_is_enough ? nullptr : queue_.front()) {
+  while (TxMessage* const message = queue_.front()) {
     const uint32_t size = next_fragment_size(*message, writer, lane.fragment_limit);
     const uint32_t cwnd = sent.any || added ? lane.cwnd_when_used : lane.cwnd;
     if (size == 0 || !window_allows(profile, now, lane, cwnd, size)) break;
@@ -115,49 +114,68 @@ void Sender::send_new(const SenderContext& ctx, TimePoint now, wire::PacketWrite
   if (burst_left_ > 0) --burst_left_;
 }
 
-// What mostly goes: messages of one piece, each whole in a chunk, into windows that are open. What
-// is anything else ends the run; send_new() goes on with it. True: there was some.
+// What mostly goes: messages of one piece, each whole in a chunk, into windows that are open for
+// whatever the packet has room for. What is anything else ends the run; send_new() goes on with it.
+// True: there was some.
+//
+// What changes with each of them is kept here, and told to record and windows once.
 inline bool Sender::send_whole(const SenderContext& ctx, TimePoint now, wire::PacketWriter& writer,
                                const DataLane& lane, bool alone, DataSent& sent) {
-  uint32_t cwnd = sent.any ? lane.cwnd_when_used : lane.cwnd;
-  uint32_t count = 0;
-  uint32_t unordered = 0;
-  while (TxMessage* const message = queue_.front()) {
-    const uint32_t size = message->unsent_size;
-    const Piece* const piece = message->unsent.piece;
-    if (message->started || piece->length != size || size > lane.fragment_limit) break;
-    if (wire::padded(wire::kDataHeaderSize + size) > writer.remaining()) break;
-    if (outstanding_.flight(lane.path) >= cwnd || outstanding_.span() >= kMaxSendWindow) break;
-    if (peer_rwnd_ < size || !outstanding_.make_room(ctx.chunks)) break;
-    sent.hastened = alone && queue_.bytes() == size;
-    queue_.advance(message, size);
-    wire::DataChunk header = header_of(*message, outstanding_.next_tsn());
-    header.beginning = header.ending = true;
-    header.immediate = message->sack_immediately || lane.last_words || sent.hastened;
-    uint8_t* const at = wire::write_fitting_data_header(writer, header, size);
-    std::memcpy(at, piece->data, size);
-    sent.last_chunk = at - wire::kDataHeaderSize;
-    outstanding_.add(ctx.chunks, {.message = message,
-                                  .tsn = header.tsn,
-                                  .size = static_cast<uint16_t>(size),
-                                  .packet = static_cast<uint16_t>(writer.size() + lane.ip_header),
-                                  .piece = piece,
-                                  .path = lane.path,
-                                  .beginning = true,
-                                  .ending = true,
-                                  .sent_at = now});
-    message->chunks_outstanding = 1;
-    peer_rwnd_ -= size;
-    ++count;
-    unordered += header.unordered ? 1 : 0;
-    cwnd = lane.cwnd_when_used;
-    if (ctx.profile.one_data_per_packet) break;
+  using wire::DataChunk;
+  constexpr uint8_t kWhole = DataChunk::kBeginningFlag | DataChunk::kEndingFlag;
+  const std::span<uint8_t> rest = writer.rest();
+  const auto room = static_cast<uint32_t>(rest.size());
+  const uint32_t most = room / wire::kDataHeaderSize;  // chunks
+  if (outstanding_.flight(lane.path) + room > lane.cwnd_when_used || peer_rwnd_ < room ||
+      outstanding_.span() + most > kMaxSendWindow ||
+      lane.fragment_limit + wire::kDataHeaderSize < room || ctx.profile.one_data_per_packet) {
+    return false;
   }
-  if (count == 0) return false;
+  uint8_t* at = rest.data();
+  uint8_t* const end = at + rest.size();
+  const auto packet_end = static_cast<uint16_t>(writer.size() + lane.ip_header + rest.size());
+  const uint32_t all_flags = kWhole | (lane.last_words ? DataChunk::kImmediateFlag : 0u);
+  const auto take = [&](TxMessage & message, Mid number) __attribute__((always_inline)) {
+    const uint32_t size = message.unsent_size;
+    const Piece* const piece = message.unsent.piece;
+    const size_t length = wire::kDataHeaderSize + size;
+    const size_t wire_size = wire::padded(length);
+    const auto left = static_cast<size_t>(end - at);
+    if (piece->length != size || wire_size > left) return false;
+    if (!outstanding_.make_room(ctx.chunks)) return false;
+    const Tsn tsn = outstanding_.next_tsn();
+    outstanding_.record(ctx.chunks, {.message = &message,
+                                     .tsn = tsn,
+                                     .size = static_cast<uint16_t>(size),
+                                     .packet = static_cast<uint16_t>(packet_end - left + wire_size),
+                                     .piece = piece,
+                                     .path = lane.path,
+                                     .beginning = true,
+                                     .ending = true,
+                                     .sent_at = now});
+    uint8_t* const payload = wire::WholeData::write(at, all_flags | message.chunk_flags, size, tsn,
+                                                    message.stream, number, message.ppid);
+    sent.last_chunk = at;
+    at += wire_size;
+    std::memcpy(payload, piece->data, size);
+    return true;
+  };
+  SendQueue::Taken taken;
+  while (queue_.front() != nullptr) {
+    if (!queue_.take_whole(most, taken, take)) break;
+  }
+  if (taken.messages == 0) return false;
+  const auto written = static_cast<size_t>(at - rest.data());
+  writer.take_chunks(written);
+  outstanding_.count_sent(lane.path, taken.bytes, static_cast<uint32_t>(written),
+                          static_cast<uint16_t>(writer.size() + lane.ip_header));
+  peer_rwnd_ -= taken.bytes;
   probe_at_ = TimePoint::never();
   probes_ = 0;
-  ctx.counters.add(Counter::k_out_order_chunks, count - unordered);
-  ctx.counters.add(Counter::k_out_unorder_chunks, unordered);
+  sent.hastened = alone && queue_.bytes() == 0;
+  if (sent.hastened) wire::ask_for_sack(sent.last_chunk);
+  ctx.counters.add(Counter::k_out_order_chunks, taken.ordered);
+  ctx.counters.add(Counter::k_out_unorder_chunks, taken.messages - taken.ordered);
   return true;
 }
 
@@ -171,7 +189,7 @@ inline uint8_t* Sender::send_chunk(const SenderContext& ctx, TimePoint now,
   wire::DataChunk header = header_of(*message, outstanding_.next_tsn());
   header.beginning = beginning;
   header.ending = ending;
-  header.immediate = ending && (message->sack_immediately || lane.last_words || hastened);
+  header.immediate = ending && (message->asks_for_sack() || lane.last_words || hastened);
   uint8_t* const at = wire::write_data_header(writer, header, size);
   outstanding_.add(ctx.chunks, {.message = message,
                                 .tsn = header.tsn,
@@ -184,7 +202,7 @@ inline uint8_t* Sender::send_chunk(const SenderContext& ctx, TimePoint now,
                                 .ending = ending,
                                 .sent_at = now});
   message->unsent.read(at, size);
-  ++message->chunks_outstanding;
+  if (!ending) ++message->parts;
   ctx.counters.add(message->unordered ? Counter::k_out_unorder_chunks
                                       : Counter::k_out_order_chunks);
   if (beginning && !ending) ctx.counters.add(Counter::k_frag_usr_msgs);

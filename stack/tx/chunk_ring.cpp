@@ -34,9 +34,9 @@ void ChunkRing::grow(ChunkMemory& memory) {
   ChunkNode* const old = std::exchange(root_, memory.nodes_.make());
   if (old == nullptr) {
     root_->children[slot(first_, 1)] = first_page_;
-    mark(*first_page_, first_, first_page_->may_have);
+    mark_above(first_, first_page_->may_have);
     root_->children[slot(next_ - 1, 1)] = last_page_;
-    mark(*last_page_, next_ - 1, last_page_->may_have);
+    mark_above(next_ - 1, last_page_->may_have);
     return;
   }
   root_->height = static_cast<uint8_t>(old->height + 1);
@@ -87,8 +87,8 @@ void ChunkRing::drop_page(ChunkMemory& memory) {
   if (last) root_ = nullptr;
 }
 
-void ChunkRing::mark(ChunkPage& page, Tsn tsn, uint32_t traits) const {
-  page.may_have |= traits;
+// The nodes above the page of a TSN know that it may have these.
+void ChunkRing::mark_above(Tsn tsn, uint32_t traits) const {
   void* at = root_;
   for (unsigned left = height(); left > 0; --left) {
     auto* const node = static_cast<ChunkNode*>(at);

@@ -215,7 +215,8 @@ class ChunkRing {
  private:
   void note(ChunkPage& page, const TxChunk& chunk, TraitSet traits) {
     const uint32_t fresh = traits.bits & ~page.may_have;
-    if (fresh != 0) mark(page, chunk.tsn, fresh);
+    page.may_have |= fresh;
+    if (fresh != 0 && root_ != nullptr) mark_above(chunk.tsn, fresh);
   }
   [[nodiscard]] static uint32_t index_of(Tsn tsn) { return tsn.value % ChunkPage::kChunks; }
   [[nodiscard]] unsigned height() const { return root_ == nullptr ? 0u : root_->height; }
@@ -260,7 +261,7 @@ class ChunkRing {
   [[nodiscard]] bool add_page(ChunkMemory& memory);
   void drop_page(ChunkMemory& memory);
   void grow(ChunkMemory& memory);
-  void mark(ChunkPage& page, Tsn tsn, uint32_t traits) const;
+  void mark_above(Tsn tsn, uint32_t traits) const;
   [[nodiscard]] ChunkPage* seek(Trait trait, Tsn& at, uint32_t most) const;
 
   ChunkPage* first_page_ = nullptr;

@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/limits.h"
 #include "trunkline/stack/payload.h"
 #include "trunkline/stack/stack.h"
 #include "trunkline/stack/types.h"
+#include "wire/data_chunk.h"
 
 namespace trunkline {
 
@@ -29,19 +31,37 @@ struct PayloadCursor {
 
 // A user message from send() until its last byte is acknowledged, and told.
 struct TxMessage : SentMessage {
+  TxMessage() = default;
+  // Takes the payload over.
+  TxMessage(const SendRequest& request, Payload& from)
+      : SentMessage{.payload = std::move(from),
+                    .context = request.context,
+                    .ppid = request.ppid,
+                    .stream = request.stream},
+        unsent{payload.head()},
+        unsent_size(static_cast<uint32_t>(payload.size())),
+        unordered(request.unordered),
+        chunk_flags(static_cast<uint8_t>(
+            (request.unordered ? wire::DataChunk::kUnorderedFlag : 0) |
+            (request.sack_immediately ? wire::DataChunk::kImmediateFlag : 0))) {}
+
   TxMessage* next = nullptr;  // behind it in its stream's line; these two are SendQueue's, and of
   TxMessage* turn = nullptr;  // a stream's oldest message the scheduler's
   SendStream* queue = nullptr;
   PayloadCursor unsent;      // where the next fragment begins
   uint32_t unsent_size = 0;  // bytes from there to the end
-  uint32_t chunks_outstanding = 0;
+  uint32_t parts = 1;        // chunks of it that are outstanding, and one if some of it is unsent
   union {
     Mid mid = Mid();    // its number in its stream; before its first byte is sent,
     uint32_t accepted;  // its place in the order of send(), over all streams
   };
   bool unordered = false;
-  bool sack_immediately = false;
+  uint8_t chunk_flags = 0;  // of DATA chunks: U, and I of the last one
   bool started = false;
+
+  [[nodiscard]] bool asks_for_sack() const {
+    return (chunk_flags & wire::DataChunk::kImmediateFlag) != 0;
+  }
 };
 static_assert(sizeof(TxMessage) == 104);
 

@@ -103,6 +103,14 @@ class Outstanding {
     ring_.push(memory, chunk);
   }
 
+  // The same for several that go out in one packet: each of them, then what they are together, with
+  // the size of the packet up to the end of the last one.
+  void record(ChunkMemory& memory, const TxChunk& chunk) { ring_.push(memory, chunk); }
+  void count_sent(uint8_t path, uint32_t user_bytes, uint32_t wire_bytes, uint16_t packet) {
+    bytes_ += user_bytes;
+    count_in_flight(path, user_bytes, wire_bytes, packet);
+  }
+
   // Does the SACK acknowledge a TSN that was never sent, in a gap block or without? Such a peer
   // breaks the protocol.
   [[nodiscard]] bool acknowledges_unsent(const wire::SackChunk& sack) const;
@@ -189,11 +197,14 @@ class Outstanding {
   // Paths on which something may be in flight.
   [[nodiscard]] uint8_t known_paths() const { return knows_paths() ? kMaxPaths : 1; }
   void begin(SackOutcome& outcome) const;
+  void count_in_flight(uint8_t path, uint32_t user_bytes, uint32_t wire_bytes, uint16_t packet) {
+    flight_ += user_bytes;
+    PathFlight& on_path = flights_[path];
+    on_path.bytes += wire_bytes;
+    if (packet > on_path.largest_packet) on_path.largest_packet = packet;
+  }
   void count_in_flight(const TxChunk& chunk) {
-    flight_ += chunk.size;
-    PathFlight& path = flights_[chunk.path];
-    path.bytes += wire_size(chunk);
-    if (chunk.packet > path.largest_packet) path.largest_packet = chunk.packet;
+    count_in_flight(chunk.path, chunk.size, wire_size(chunk), chunk.packet);
   }
   void put_in_flight(TxChunk& chunk);
   void unflight(const TxChunk& chunk);

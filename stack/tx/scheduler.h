@@ -23,6 +23,8 @@ concept StreamScheduler = requires(S scheduler, const S& constant, TxMessage* ol
   scheduler.push(oldest);
   // Whose stream is next; null: none. Stays the same until something is pushed or sent.
   { constant.next() } -> std::same_as<TxMessage*>;
+  // Is there no other stream beside it?
+  { constant.is_alone() } -> std::same_as<bool>;
   // What next() gave leaves; its stream comes again with another.
   scheduler.sent();
 };
@@ -40,6 +42,7 @@ class RoundRobin {
     last_ = oldest;
   }
   [[nodiscard]] TxMessage* next() const { return last_ != nullptr ? last_->turn : nullptr; }
+  [[nodiscard]] bool is_alone() const { return last_->turn == last_; }
   void sent() {
     TxMessage* const gone = last_->turn;
     if (gone == last_) {
@@ -60,6 +63,7 @@ class FirstCome {
   static constexpr bool kByAcceptance = true;
   [[gnu::cold]] void push(TxMessage* oldest);
   [[nodiscard]] TxMessage* next() const { return root_; }
+  [[nodiscard]] bool is_alone() const { return root_->next == nullptr && root_->turn == nullptr; }
   [[gnu::cold]] void sent();
 
  private:

@@ -49,6 +49,16 @@ class SendQueue {
   // The next `size` bytes of front() go into a chunk; whoever reads them moves its cursor. Gives
   // the message its number when it starts, and takes it off the queue when it is all sent.
   void advance(TxMessage* message, uint32_t size);
+  struct Taken {
+    uint32_t messages = 0;
+    uint32_t ordered = 0;  // of these
+    uint32_t bytes = 0;
+  };
+  // Messages that go whole, the oldest first, which there is: take(message, number) says whether it
+  // went. Others of its stream follow while no other stream has any, up to where `take` refuses,
+  // which it does after `most`. False: none went.
+  template <typename Take>
+  bool take_whole(uint32_t most, Taken& taken, Take&& take);
   // A message that is all sent is all acknowledged, or given up.
   void finish(const TxMessage& message) {
     if (message.unordered) return;
@@ -171,6 +181,48 @@ inline void SendQueue::leave(S& scheduler, SendStream& stream) {
     if (begins) scheduler.sent();
     if (ends) leave(scheduler, stream);
   });
+}
+
+template <typename Take>
+[[gnu::always_inline]] inline bool SendQueue::take_whole(uint32_t most, Taken& taken, Take&& take) {
+  TxMessage* message = front_;
+  if (message->started) return false;
+  SendStream& stream = *message->queue;
+  const bool alone = stream.under_way + most <= kMostUnderWay &&
+                     scheduler_.ask(scheduling_, [](const auto& s) { return s.is_alone(); });
+  const TxMessage* const first = message;
+  Mid mid = stream.next_mid;
+  uint32_t bytes = 0;
+  do {
+    const uint32_t size = message->unsent_size;
+    const bool ordered = !message->unordered;
+    const Mid number = ordered ? mid : Mid();
+    if (!take(*message, number)) break;
+    message->mid = number;
+    message->started = true;
+    message->unsent_size = 0;
+    mid = mid + (ordered ? 1 : 0);
+    bytes += size;
+    ++taken.messages;
+    message = stream.last != nullptr ? take_first(stream) : nullptr;
+  } while (alone && message != nullptr);
+  if (message == first) return false;
+  const uint32_t ordered = mid.distance_from(stream.next_mid);
+  taken.ordered += ordered;
+  taken.bytes += bytes;
+  bytes_ -= bytes;
+  stream.under_way = static_cast<uint16_t>(stream.under_way + ordered);
+  stream.next_mid = mid;
+  scheduler_.ask(scheduling_, [&](auto& scheduler) {
+    scheduler.sent();
+    if (message != nullptr) {
+      take_turns(scheduler, stream, message);
+    } else {
+      stream.place = SendStream::Place::kIdle;
+    }
+    front_ = scheduler.next();
+  });
+  return true;
 }
 
 }  // namespace trunkline

@@ -297,7 +297,7 @@ void Sender::put_back(TxMessage* first, Refuse&& refuse) {
 
 template <typename Done>
 inline void Sender::finish_chunk(TxMessage* message, Done&& done) {
-  if (--message->chunks_outstanding > 0 || message->unsent_size > 0) return;
+  if (--message->parts > 0) return;
   queue_.finish(*message);
   accepted_bytes_ -= static_cast<uint32_t>(message->payload.size());
   --accepted_messages_;
@@ -323,7 +323,7 @@ bool Sender::acknowledge_front(const SenderContext& ctx, Tsn cum_tsn, SackOutcom
 template <typename Done>
 void Sender::give_all_back(ChunkMemory& chunks, Done&& done) {
   while (TxMessage* message = outstanding_.pop_any(chunks)) {
-    if (--message->chunks_outstanding > 0 || message->unsent_size > 0) continue;
+    if (--message->parts > 0) continue;
     queue_.finish(*message);
     done(message);
   }

@@ -58,6 +58,43 @@ struct DataChunk {
   }
 };
 
+// A whole DATA chunk of checked bytes, read where it lies.
+class WholeData {
+ public:
+  explicit WholeData(const uint8_t* at) : at_(at) {}
+  [[nodiscard]] uint32_t head() const { return load_be32(at_); }  // type, flags, length
+  [[nodiscard]] uint32_t size() const {                           // of the payload
+    return load_be16(at_ + 2) - static_cast<uint32_t>(kDataHeaderSize);
+  }
+  [[nodiscard]] Tsn tsn() const { return Tsn(load_be32(at_ + 4)); }
+  [[nodiscard]] uint32_t turn() const { return load_be32(at_ + 8); }  // stream and SSN
+  [[nodiscard]] StreamId stream() const { return StreamId(load_be16(at_ + 8)); }
+  [[nodiscard]] Ssn ssn() const { return Ssn(load_be16(at_ + 10)); }
+  [[nodiscard]] Ppid ppid() const { return Ppid(load_be32(at_ + 12)); }
+  [[nodiscard]] const uint8_t* payload() const { return at_ + kDataHeaderSize; }
+
+  // Writes one, with its padding, but not the payload: there are padded(kDataHeaderSize + size)
+  // bytes. Returns where the payload goes.
+  static uint8_t* write(uint8_t* at, uint32_t flags, uint32_t size, Tsn tsn, StreamId stream,
+                        Mid number, Ppid ppid) {
+    const auto length = static_cast<uint32_t>(kDataHeaderSize + size);
+    store_be32(at + padded(length) - 4, 0);  // the padding, if any
+    store_be32(at, uint32_t{static_cast<uint8_t>(ChunkType::kData)} << 24 | flags << 16 | length);
+    store_be32(at + 4, tsn.value);
+    store_be32(at + 8, uint32_t{stream.value} << 16 | static_cast<uint16_t>(number.value));
+    store_be32(at + 12, ppid.value);
+    return at + kDataHeaderSize;
+  }
+
+ private:
+  const uint8_t* at_;
+};
+
+// Do these bytes, of which there are some, begin like a DATA chunk?
+[[nodiscard]] inline bool is_data(std::span<const uint8_t> chunks) {
+  return chunks[0] == static_cast<uint8_t>(ChunkType::kData);
+}
+
 [[nodiscard]] inline uint8_t data_flags(const DataChunk& data) {
   return static_cast<uint8_t>((data.immediate ? DataChunk::kImmediateFlag : 0u) |
                               (data.unordered ? DataChunk::kUnorderedFlag : 0u) |
@@ -87,14 +124,6 @@ inline void ask_for_sack(uint8_t* chunk) {
   uint8_t* const at =
       writer.reserve_chunk(ChunkType::kData, data_flags(data), kFixed + payload_size);
   return at == nullptr ? nullptr : store_data_fields(at, data);
-}
-// The same where padded(kDataHeaderSize + payload_size) is no more than writer.remaining().
-[[nodiscard]] inline uint8_t* write_fitting_data_header(PacketWriter& writer, const DataChunk& data,
-                                                        size_t payload_size) {
-  constexpr size_t kFixed = kDataHeaderSize - kChunkHeaderSize;
-  return store_data_fields(
-      writer.reserve_fitting_chunk(ChunkType::kData, data_flags(data), kFixed + payload_size),
-      data);
 }
 
 }  // namespace trunkline::wire

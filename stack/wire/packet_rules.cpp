@@ -59,15 +59,19 @@ std::span<const uint8_t> pass_common(PacketShape& shape, std::span<const uint8_t
   const uint8_t* at = chunks.data();
   const uint8_t* const end = at + chunks.size();
   size_t count = 0;
-  while (static_cast<size_t>(end - at) >= kChunkHeaderSize) {
+  for (size_t left = chunks.size(); left >= kChunkHeaderSize;
+       left = static_cast<size_t>(end - at)) {
     const uint32_t header = load_be32(at);
     const auto type = static_cast<ChunkType>(header >> 24);
     const size_t length = header & 0xffff;
-    if (type != ChunkType::kData && type != ChunkType::kSack) break;
-    if (length < kChunkHeaderSize || length > static_cast<size_t>(end - at)) break;
-    shape.has_data |= type == ChunkType::kData;
+    if (length < kChunkHeaderSize || length > left) break;
+    if (type == ChunkType::kData) {
+      shape.has_data = true;
+    } else if (type != ChunkType::kSack) {
+      break;
+    }
     ++count;
-    at += std::min(padded(length), static_cast<size_t>(end - at));
+    at += std::min(padded(length), left);
   }
   if (count > 0) {
     shape.chunk_count = count;

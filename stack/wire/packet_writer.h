@@ -62,16 +62,10 @@ class PacketWriter {
     return at + kChunkHeaderSize;
   }
 
-  // The same for one that is known to fit: not empty, and no other is open.
-  [[nodiscard]] uint8_t* reserve_fitting_chunk(ChunkType type, uint8_t flags, size_t value_size) {
-    const size_t length = kChunkHeaderSize + value_size;
-    uint8_t* const at = room_.data() + size_;
-    store_be32(at + padded(length) - 4, 0);
-    store_be32(at, uint32_t{static_cast<uint8_t>(type)} << 24 | uint32_t{flags} << 16 |
-                       static_cast<uint16_t>(length));
-    size_ += padded(length);
-    return at + kChunkHeaderSize;
-  }
+  // Room for whole chunks that somebody else writes, padding included, and that so many bytes of it
+  // are written. No other chunk is open.
+  [[nodiscard]] std::span<uint8_t> rest() const { return room_.subspan(size_); }
+  void take_chunks(size_t bytes) { size_ += bytes; }
 
   // Opens a chunk that grows. False (and nothing is open) if not even its header fits.
   [[nodiscard]] bool begin_chunk(ChunkType type, uint8_t flags);

@@ -57,13 +57,14 @@ struct PlainSack {
   Tsn cum_tsn_ack;
   uint32_t a_rwnd = 0;
 
-  // The chunk is a SACK. Nothing if it tells more, or is too short.
-  [[nodiscard]] static std::optional<PlainSack> parse(const ChunkView& chunk) {
-    const uint8_t* const at = chunk.value.data();
-    if (chunk.value.size() != kSackHeaderSize - kChunkHeaderSize || load_be32(at + 8) != 0) {
+  // Nothing if the first of the chunks is anything else. It has kSackHeaderSize bytes.
+  [[nodiscard]] static std::optional<PlainSack> first_of(std::span<const uint8_t> chunks) {
+    const uint8_t* const at = chunks.data();
+    if (chunks.size() < kSackHeaderSize || at[0] != static_cast<uint8_t>(ChunkType::kSack) ||
+        load_be16(at + 2) != kSackHeaderSize || load_be32(at + 12) != 0) {
       return std::nullopt;
     }
-    return PlainSack{Tsn(load_be32(at)), load_be32(at + 4)};
+    return PlainSack{Tsn(load_be32(at + 4)), load_be32(at + 8)};
   }
 };
 

@@ -66,6 +66,145 @@ TEST_F(DataIn, ASecondPacketOfOneBurstEarnsItsSackToo) {
   }
 }
 
+// ---------------------------------------------------------------- several in one packet
+
+class RunOfMessages : public DataIn {
+ protected:
+  // One packet, of which the test keeps the bytes.
+  void receive(const std::vector<Data>& all) {
+    std::vector<Write> writes;
+    for (const Data& each : all) writes.push_back(data(each));
+    packet_ = packet(host_tag, [&](PacketWriter& w) {
+      return std::all_of(writes.begin(), writes.end(),
+                         [&](const Write& write) { return write(w); });
+    });
+    const PacketIn in{packet_.source, packet_.destination, packet_.bytes};
+    host().shard().receive(now, {&in, 1});
+  }
+  // The bytes of the `n`th chunk, each as long as the others.
+  uint8_t* chunk(size_t n, size_t length) {
+    return packet_.bytes.data() + wire::kCommonHeaderSize + n * length;
+  }
+  Event* next() { return host().shard().next_event(); }
+  static std::string text_of(const Event& event) {
+    std::string text;
+    for (const Piece* piece = event.pieces(); piece != nullptr; piece = piece->next) {
+      text.append(reinterpret_cast<const char*>(piece->data), piece->length);
+    }
+    return text;
+  }
+
+ private:
+  Packet packet_;
+};
+
+TEST_F(RunOfMessages, EachIsAnEventOfItsOwn) {
+  warm_up();
+  const Tsn first = peer_tsn;
+  receive({{.text = "one"},
+           {.text = "a second one", .stream = 7, .ssn = 0},
+           {.text = "third"},
+           {.text = "4", .flags = "BEI", .stream = 7, .ssn = 1}});
+  const std::vector<std::string> texts = {"one", "a second one", "third", "4"};
+  const std::vector<unsigned> streams = {0, 7, 0, 7};
+  const std::vector<unsigned> ssns = {1, 0, 2, 1};
+  for (uint32_t i = 0; i < 4; ++i) {
+    const Event* const event = next();
+    ASSERT_NE(event, nullptr) << i;
+    EXPECT_EQ(event->kind, EventKind::kMessage);
+    EXPECT_EQ(text_of(*event), texts[i]);
+    EXPECT_EQ(event->tsn, first + i);
+    EXPECT_EQ(event->stream.value, streams[i]);
+    EXPECT_EQ(event->ssn().value, ssns[i]);
+    EXPECT_EQ(event->path, peer_address);
+  }
+  EXPECT_EQ(next(), nullptr);
+  EXPECT_EQ(hear(), "SACK") << "the last one asks for it";
+}
+
+TEST_F(RunOfMessages, WhichAReaderKeepsIsNotTheOthers) {
+  warm_up();
+  receive({{.text = "one"}, {.text = "two"}, {.text = "three"}});
+  ASSERT_NE(next(), nullptr);
+  Event* const second = next();
+  ASSERT_NE(second, nullptr);
+  ASSERT_TRUE(host().shard().keep(now, *second));
+  const Payload kept = std::move(second->payload);
+  const Event* const third = next();
+  ASSERT_NE(third, nullptr);
+  EXPECT_TRUE(third->borrowed);
+  EXPECT_EQ(text_of(*third), "three");
+  EXPECT_EQ(next(), nullptr);
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(kept.head()->data), kept.size()), "two");
+  host().shard().consumed(now, host().assoc, kept.size());
+}
+
+TEST_F(RunOfMessages, WhatIsKeptAndLeftGoesBack) {
+  warm_up();
+  receive({{.text = "one"}, {.text = "two"}});
+  Event* const first = next();
+  ASSERT_NE(first, nullptr);
+  ASSERT_TRUE(host().shard().keep(now, *first));
+  host().shard().consumed(now, host().assoc, first->payload.size());
+  ASSERT_NE(next(), nullptr);
+  EXPECT_EQ(host().shard().pool_usage().receive_blocks_used, 0u);
+  EXPECT_EQ(next(), nullptr);
+}
+
+// Each stream's numbers go round for themselves.
+TEST_F(RunOfMessages, WhoseNumbersGoRound) {
+  warm_up();
+  for (uint32_t i = 1; i < 65535; ++i) {
+    receive({{.text = "x"}});
+    ASSERT_NE(next(), nullptr) << i;
+    ASSERT_EQ(next(), nullptr) << i;
+    if (i % 64 == 0) listen();
+  }
+  listen();
+  receive({{.text = "last"},
+           {.text = "other", .stream = 1, .ssn = 0},
+           {.text = "first", .ssn = 0},
+           {.text = "second", .ssn = 1}});
+  for (const char* const text : {"last", "other", "first", "second"}) {
+    const Event* const event = next();
+    ASSERT_NE(event, nullptr) << text;
+    EXPECT_EQ(text_of(*event), text);
+  }
+  EXPECT_EQ(next(), nullptr);
+  EXPECT_EQ(host().status().a_rwnd, setup.profile.a_rwnd) << "nothing waits";
+}
+
+TEST_F(RunOfMessages, WhoseNumberGoesRoundWithinTheRun) {
+  warm_up();
+  for (uint32_t i = 1; i < 65535; ++i) {
+    receive({{.text = "x"}});
+    ASSERT_NE(next(), nullptr) << i;
+    if (i % 64 == 0) listen();
+  }
+  receive({{.text = "last"}, {.text = "first", .ssn = 0}});
+  ASSERT_NE(next(), nullptr);
+  const Event* const event = next();
+  ASSERT_NE(event, nullptr);
+  EXPECT_EQ(text_of(*event), "first");
+  EXPECT_EQ(event->ssn().value, 0);
+}
+
+// Some ports share the memory of their packets with others, who may write there at any time.
+TEST_F(RunOfMessages, NothingIsReadBeyondThePacketWhateverIsWrittenThereMeanwhile) {
+  warm_up();
+  for (const unsigned length : {0u, 15u, 16u, 0xffffu, 21u, 41u}) {
+    receive({{.text = "1111"}, {.text = "2222"}, {.text = "3333"}});
+    ASSERT_NE(next(), nullptr);
+    store_be16(chunk(1, 20) + 2, static_cast<uint16_t>(length));
+    size_t more = 0;
+    while (const Event* const event = next()) {
+      EXPECT_LE(event->pieces()->data + event->size(), chunk(3, 20)) << length;
+      ++more;
+    }
+    EXPECT_LE(more, 2u);
+  }
+}
+
 // What the queue of delayed SACKs has of one that went early finds the next one put off, and gives
 // it its own time.
 TEST_F(DataIn, ASackThatIsPutOffAgainComesInItsOwnTime) {

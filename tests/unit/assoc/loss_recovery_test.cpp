@@ -119,6 +119,26 @@ TEST_F(EarlyLossRecovery, TheProbePutsT3NotOff) {
   EXPECT_EQ(path().ssthresh, ssthresh) << "the probe was lost too: that has been paid for";
 }
 
+// Of more than a few packets T3 counts from the last acknowledgement, as without a probe.
+TEST_F(EarlyLossRecovery, TheProbeBringsT3NotForward) {
+  begin_wide();
+  measure(milliseconds(20));
+  const uint64_t before = probes();
+  send_packets(8);
+  wait(milliseconds(20));
+  tell(sack(last_tsn() - 6));
+  int since = 0;  // ms
+  for (; probes() == before && since < 100; ++since) {
+    wait(milliseconds(1));
+    listen();
+  }
+  ASSERT_EQ(probes(), before + 1);
+  wait(milliseconds(999 - since));
+  EXPECT_EQ(path().t3_expirations, 0u);
+  wait(milliseconds(1));
+  EXPECT_EQ(path().t3_expirations, 1u);
+}
+
 // A probe that each send puts off would put T3 off as well, for ever.
 TEST_F(EarlyLossRecovery, SendingPutsNeitherProbeNorT3Off) {
   begin();

@@ -97,6 +97,15 @@ TEST_F(PathSetTest, FewPathsHaveDetails) {
   EXPECT_EQ(memory.details.used(), 2u);
 }
 
+// Below the base there is the least that IP carries.
+TEST_F(PathSetTest, APathThatIsAtItsBaseMayBeABlackHoleToo) {
+  profile.path_mtu = profile.pmtu_base = 1000;
+  open(1);
+  EXPECT_TRUE(paths.at(0).mtu.may_doubt(1000));
+  EXPECT_TRUE(paths.at(0).mtu.may_doubt(577));
+  EXPECT_FALSE(paths.at(0).mtu.may_doubt(576));
+}
+
 TEST_F(PathSetTest, HoldsAsManyAsItMay) {
   for (uint8_t n = 1; n <= kMaxPaths; ++n) {
     EXPECT_TRUE(paths.add(memory, profile, ends, peer(n))) << int{n};

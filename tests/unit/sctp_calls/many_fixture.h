@@ -63,6 +63,10 @@ class ManySocketsTest : public testing::Test {
     tlsctp_close(fd);
     return -1;
   }
+  // By a one-to-many socket, to the front: what it is the first to send makes the association.
+  ssize_t call(int fd, const void* data, size_t size, uint16_t flags = 0) const {
+    return send_with(0, flags, fd, data, size, &name_);
+  }
   // Of the associations that the front has.
   [[nodiscard]] std::vector<sctp_assoc_t> ids() const {
     std::vector<uint32_t> list(1024);
@@ -85,9 +89,20 @@ class ManySocketsTest : public testing::Test {
 
   // By the front, to one of its associations; `flags` are those of struct sctp_sndinfo.
   ssize_t send_to(sctp_assoc_t id, const void* data, size_t size, uint16_t flags = 0) const {
+    return send_with(id, flags, front, data, size, nullptr);
+  }
+
+  std::unique_ptr<LoopedDaemon> daemon;
+  int front = -1;
+
+ private:
+  static ssize_t send_with(sctp_assoc_t id, uint16_t flags, int fd, const void* data, size_t size,
+                           const sockaddr_in* to) {
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sctp_sndinfo))] = {};
     iovec part{const_cast<void*>(data), size};
     msghdr message{};
+    message.msg_name = const_cast<sockaddr_in*>(to);
+    message.msg_namelen = to != nullptr ? sizeof(*to) : 0;
     message.msg_iov = &part;
     message.msg_iovlen = 1;
     message.msg_control = control;
@@ -100,13 +115,8 @@ class ManySocketsTest : public testing::Test {
     info.snd_assoc_id = id;
     info.snd_flags = flags;
     std::memcpy(CMSG_DATA(c), &info, sizeof(info));
-    return tlsctp_sendmsg(front, &message, MSG_NOSIGNAL);
+    return tlsctp_sendmsg(fd, &message, MSG_NOSIGNAL);
   }
-
-  std::unique_ptr<LoopedDaemon> daemon;
-  int front = -1;
-
- private:
   static sockaddr_in name_of_front() {
     sockaddr_in out{};
     out.sin_family = AF_INET;

@@ -83,6 +83,35 @@ TEST_F(ManyThreadsTest, SendersOfOneSocket) {
   for (const int peer : peers) tlsctp_close(peer);
 }
 
+// Who waits for the end of its last association asks whether there is any left: what came before
+// the answer is read, though it was not there before the question.
+TEST_F(ManyThreadsTest, TheLastEndIsReadWhereNobodyIsLeft) {
+  const int caller = make(SOCK_SEQPACKET);
+  sctp_event what{};
+  what.se_type = SCTP_ASSOC_CHANGE;
+  what.se_on = 1;
+  ASSERT_EQ(tlsctp_setsockopt(caller, IPPROTO_SCTP, SCTP_EVENT, &what, sizeof(what)), 0);
+  const auto wait_for = [&](uint16_t state) {
+    union {
+      sctp_notification told;
+      char bytes[256];
+    };
+    const ssize_t size = tlsctp_recv(caller, bytes, sizeof(bytes), 0);
+    ASSERT_GT(size, 0) << std::strerror(errno);
+    ASSERT_EQ(told.sn_header.sn_type, SCTP_ASSOC_CHANGE);
+    ASSERT_EQ(told.sn_assoc_change.sac_state, state);
+  };
+  for (int i = 0; i < 500 && !HasFatalFailure(); ++i) {
+    char byte = 0;
+    ASSERT_EQ(call(caller, &byte, 1), 1);
+    wait_for(SCTP_COMM_UP);
+    ASSERT_EQ(tlsctp_recv(front, &byte, 1, 0), 1);
+    ASSERT_EQ(call(caller, nullptr, 0, SCTP_EOF), 0);
+    wait_for(SCTP_SHUTDOWN_COMP);
+  }
+  tlsctp_close(caller);
+}
+
 TEST_F(ManyThreadsTest, SendAllReachesEach) {
   int peers[3];
   for (int& peer : peers) peer = connect_one();

@@ -26,8 +26,8 @@ class CookieLists : public ::testing::Test {
     drain();
   }
   void drain() {
-    while (Event* event = core.ctx.events.front()) {
-      restarts += event->kind == EventKind::kRestarted ? 1 : 0;
+    while (const QueuedEvent* const queued = core.ctx.events.front()) {
+      restarts += queued->event.kind == EventKind::kRestarted ? 1 : 0;
       core.ctx.events.pop();
     }
   }

@@ -282,6 +282,78 @@ TEST(SendQueue, SsnsGoRoundAndNothingWaits) {
   }
 }
 
+// Takes whole messages, up to so many of them, as a packet does.
+SendQueue::Taken take(SendQueue& queue, uint32_t most,
+                      std::vector<std::pair<TxMessage*, Mid>>& out) {
+  SendQueue::Taken taken;
+  const auto one = [&](TxMessage& message, Mid number) {
+    if (taken.messages == most) return false;
+    out.emplace_back(&message, number);
+    return true;
+  };
+  while (queue.front() != nullptr && queue.take_whole(most, taken, one)) {
+  }
+  return taken;
+}
+
+TEST(SendQueue, WholeMessagesGoAsOneByOne) {
+  SendQueue queue;
+  Messages messages;
+  for (const bool unordered : {false, true, false, false})
+    queue.push(messages.make(1, 10, unordered));
+  std::vector<std::pair<TxMessage*, Mid>> out;
+  const SendQueue::Taken taken = take(queue, 3, out);
+  EXPECT_EQ(taken.messages, 3u);
+  EXPECT_EQ(taken.ordered, 2u);
+  EXPECT_EQ(taken.bytes, 30u);
+  EXPECT_EQ(queue.bytes(), 10u);
+  ASSERT_EQ(out.size(), 3u);
+  const std::vector<Mid> numbers = {Mid(0), Mid(0), Mid(1)};
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(out[i].second, numbers[i]);
+    EXPECT_EQ(out[i].first->mid, numbers[i]);
+    EXPECT_TRUE(out[i].first->started);
+    EXPECT_EQ(out[i].first->unsent_size, 0u);
+  }
+  ASSERT_NE(queue.front(), nullptr);
+  EXPECT_FALSE(queue.front()->started);
+  queue.advance(queue.front(), 10);
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(SendQueue, WholeMessagesTakeTurnsByStreamAndNoneBeforeWhatHasBegun) {
+  SendQueue queue;
+  Messages messages;
+  for (int i = 0; i < 3; ++i) {
+    for (uint16_t stream = 0; stream < 3; ++stream) queue.push(messages.make(stream, 10));
+  }
+  queue.advance(queue.front(), 4);
+  std::vector<std::pair<TxMessage*, Mid>> out;
+  EXPECT_EQ(take(queue, 100, out).messages, 0u);
+  queue.advance(queue.front(), 6);
+  EXPECT_EQ(take(queue, 100, out).messages, 8u);
+  std::vector<unsigned> streams;
+  for (const auto& [message, number] : out) streams.push_back(message->stream.value);
+  EXPECT_EQ(streams, (std::vector<unsigned>{1, 2, 0, 1, 2, 0, 1, 2}));
+  EXPECT_EQ(queue.bytes(), 0u);
+}
+
+TEST(SendQueue, ARunOfWholeMessagesEndsWhereMostAreUnderWay) {
+  SendQueue queue;
+  Messages messages;
+  for (uint32_t i = 0; i < kMostUnderWay + 2u; ++i) queue.push(messages.make(3, 1));
+  std::vector<std::pair<TxMessage*, Mid>> out;
+  EXPECT_EQ(take(queue, 90, out).messages, 90u);
+  while (take(queue, 90, out).messages == 90u) {
+  }
+  EXPECT_EQ(out.size(), kMostUnderWay);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.bytes(), 2u);
+  queue.finish(*out[0].first);
+  EXPECT_EQ(take(queue, 90, out).messages, 1u);
+  EXPECT_EQ(out.back().second, Mid(kMostUnderWay));
+}
+
 TEST(SendQueue, PopAnyTakesEverythingOnceEvenWhatHasBegun) {
   SendQueue queue;
   Messages messages;

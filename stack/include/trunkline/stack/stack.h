@@ -378,7 +378,7 @@ using PortTablePtr = std::unique_ptr<PortTable, PortTableDeleter>;
 
 // What shards ask for packets, whatever threads they run on: addresses and ports of both sides to
 // association. `max_entries`: an association has one for each pair of a local and a peer
-// address, 64 bytes each; memory that was never needed is never touched. `memory`, null for
+// address, 32 bytes each; memory that was never needed is never touched. `memory`, null for
 // the heap, must outlive it.
 class Directory;
 struct DirectoryDeleter {
@@ -467,8 +467,9 @@ class Shard {
   size_t transmit(TimePoint now, std::span<PacketOut> room);
   [[nodiscard]] bool has_output() const;
 
-  // -- events, oldest first; nullptr when there is none. It stays where it is until the next call,
-  // which drops what has not been taken out of it.
+  // -- events, oldest first; nullptr when there is none. It stays what it is until the next call,
+  // which drops what has not been taken out of it, and may make the next event in its place.
+  // `payload` alone may be taken, and keep() be asked: all else is read.
   Event* next_event();
   // For a message whose reader has no room yet: makes a borrowed one last by copying it into the
   // shard's own buffers, and counts it against a_rwnd until consumed(). False: no buffer is left;
