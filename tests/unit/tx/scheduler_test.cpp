@@ -209,6 +209,20 @@ TEST(SendQueueScheduler, RandomTrafficFirstComeIsInOrderOfAcceptance) {
       model.push_back(messages.make(static_cast<unsigned>(random.below(40)), 0,
                                     static_cast<uint32_t>(random.below(100) + 1)));
       ASSERT_TRUE(queue.push(model.back()));
+    } else if (queue.front() != nullptr && random.below(2) == 0) {
+      // As many whole ones as a packet has room for, and then one that it has none for.
+      uint64_t room = random.below(4);
+      SendQueue::Taken taken;
+      const size_t before = model.size();
+      const auto take = [&](const TxMessage& message, Mid) {
+        if (room == 0 || &message != model.front()) return false;
+        --room;
+        model.pop_front();
+        return true;
+      };
+      while (queue.front() != nullptr && queue.take_whole(4, taken, take)) {
+      }
+      ASSERT_EQ(taken.messages, before - model.size());
     } else if (TxMessage* const message = queue.front()) {
       ASSERT_EQ(message, model.front());
       queue.advance(message, static_cast<uint32_t>(random.below(message->unsent_size) + 1));

@@ -386,6 +386,20 @@ TEST(SendQueue, RandomTrafficKeepsOrderAndCount) {
       ASSERT_TRUE(queue.push(message));
       model[stream].push_back(message);
       bytes += size;
+    } else if (begun == nullptr && queue.front() != nullptr && random.below(3) == 0) {
+      uint64_t room = random.below(5);
+      SendQueue::Taken taken;
+      const auto take = [&](const TxMessage& message, Mid) {
+        auto& line = model[message.stream.value];
+        if (room == 0 || line.empty() || line.front() != &message) return false;
+        --room;
+        bytes -= message.unsent_size;
+        line.pop_front();
+        return true;
+      };
+      while (queue.front() != nullptr && queue.take_whole(5, taken, take)) {
+      }
+      ASSERT_TRUE(room == 0 || queue.front() == nullptr) << "the oldest of a stream was not next";
     } else if (TxMessage* const message = queue.front()) {
       auto& line = model[message->stream.value];
       ASSERT_EQ(message, line.front()) << "first come, first served within a stream";
