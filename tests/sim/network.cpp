@@ -46,10 +46,14 @@ void Network::heal() {
   named_drops_.clear();
 }
 
-bool Network::lose(Link& link) {
+// A burst is told by packets, but who backs off sends few: it ends by time as well.
+bool Network::lose(TimePoint now, Link& link) {
+  constexpr Duration kLongestBurst = std::chrono::seconds(10);
   const LinkFaults& faults = link.faults;
   if (faults.cut) return true;
-  link.bad = link.bad ? !chance(faults.leave_bad) : chance(faults.enter_bad);
+  const bool was_bad = link.bad && now - link.bad_since < kLongestBurst;
+  link.bad = was_bad ? !chance(faults.leave_bad) : chance(faults.enter_bad);
+  if (link.bad && !was_bad) link.bad_since = now;
   return chance(faults.loss) || (link.bad && chance(faults.loss_when_bad));
 }
 
@@ -134,7 +138,7 @@ Fate Network::send(TimePoint now, HostIndex from, const IpAddress& source,
   const size_t whole = bytes.size() + ip_header_size(destination.is_ipv6());
   const size_t ip_size = fragment_size != 0 ? std::min<size_t>(whole, fragment_size) : whole;
   const bool too_big = link.faults.mtu != 0 && ip_size > link.faults.mtu && !link.faults.cut;
-  if (too_big || drop_by_name(from, *to, bytes) || lose(link)) {
+  if (too_big || drop_by_name(from, *to, bytes) || lose(now, link)) {
     ++totals_.lost;
     return too_big ? Fate::kTooBig : Fate::kLost;
   }

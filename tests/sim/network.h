@@ -140,6 +140,7 @@ class Network {
   struct Link {
     LinkFaults faults;
     bool bad = false;
+    TimePoint bad_since;
     TimePoint busy_until;
     TimePoint last_arrival;
   };
@@ -157,7 +158,7 @@ class Network {
   [[nodiscard]] bool chance(uint32_t parts_per_million) {
     return parts_per_million > 0 && random_.below(1'000'000) < parts_per_million;
   }
-  bool lose(Link& link);
+  bool lose(TimePoint now, Link& link);
   bool drop_by_name(HostIndex from, HostIndex to, std::span<const uint8_t> bytes);
   bool damage(const LinkFaults& faults, std::vector<uint8_t>& bytes);
   // When it arrives, or nothing if the queue of the link is full.

@@ -92,6 +92,17 @@ TEST_F(NetworkTest, BurstyLossComesInBursts) {
   EXPECT_GT(lost, runs * 3) << "a burst has five packets on average";
 }
 
+// Who backs off sends so little that a burst of packets would outlast its patience.
+TEST_F(NetworkTest, ABurstEndsByTimeToo) {
+  link().enter_bad = 1'000'000;
+  link().leave_bad = 0;
+  link().loss_when_bad = 1'000'000;
+  EXPECT_EQ(send(kStart, packet_with(wire::ChunkType::kData)), Fate::kLost);
+  link().enter_bad = 0;
+  EXPECT_EQ(send(kStart + seconds(9), packet_with(wire::ChunkType::kData)), Fate::kLost);
+  EXPECT_EQ(send(kStart + seconds(10), packet_with(wire::ChunkType::kData)), Fate::kPassed);
+}
+
 TEST_F(NetworkTest, DropsTheNextPacketsWithAChunk) {
   network_.drop_next(0, 1, static_cast<uint8_t>(wire::ChunkType::kSack), 2);
   EXPECT_EQ(send(kStart, packet_with(wire::ChunkType::kData)), Fate::kPassed);
