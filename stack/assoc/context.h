@@ -108,7 +108,7 @@ struct QueuedEvent {
     const uint8_t* const at = event.borrowed_piece.data + wire::padded(event.borrowed_piece.length);
     const ptrdiff_t left = end - at - static_cast<ptrdiff_t>(wire::kDataHeaderSize);
     if (left <= 0) return false;
-    const wire::WholeData chunk(at);
+    const wire::DataFields chunk(at);
     const uint32_t size = chunk.size();
     if (size - 1 >= static_cast<uint64_t>(left)) return false;
     if (!event.borrowed) {  // it was kept

@@ -33,12 +33,12 @@ size_t Association::take_run(ShardContext& ctx, std::span<const uint8_t> chunks,
   uint32_t turn = 0;  // stream and SSN, as they stand in the chunk that is next in that order
   Tsn since;          // its first
   while (left > wire::kDataHeaderSize && bytes < calm_bytes) {
-    const wire::WholeData chunk(at);
+    const wire::DataFields chunk(at);
     const uint32_t head = chunk.head();
     const size_t length = head & 0xffff;
     const size_t size = length - wire::kDataHeaderSize;
     if ((head & kTypeAndFlags & ~kImmediate) != kWhole ||
-        size - 1 >= left - wire::kDataHeaderSize || load_be32(at + 4) != next.value) {
+        size - 1 >= left - wire::kDataHeaderSize || chunk.tsn() != next) {
       break;
     }
     if (const uint32_t its_turn = chunk.turn(); its_turn != turn || order == nullptr) {
@@ -72,7 +72,7 @@ size_t Association::take_run(ShardContext& ctx, std::span<const uint8_t> chunks,
 // So many ordered messages that lie in the packet at hand, from `tsn` on.
 inline void Association::emit_run(ShardContext& ctx, std::span<const uint8_t> chunks, Tsn tsn,
                                   uint32_t count, const IpAddress& from) {
-  const wire::WholeData first(chunks.data());
+  const wire::DataFields first(chunks.data());
   QueuedEvent& queued = emit_whole(ctx,
                                    {.tsn = tsn,
                                     .stream = first.stream(),

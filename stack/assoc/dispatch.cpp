@@ -27,12 +27,11 @@ void Association::on_packet(ShardContext& ctx, TimePoint now, const InboundPacke
   if (owed && packet.shape.has_data && !opens) flush_acknowledgement(ctx, now);
 
   wire::ChunkCursor chunks(packet.chunks);
-  const bool plain = take_plain_sack(ctx, now, packet.chunks);
-  if (plain) {
+  bool sack_seen = take_plain_sack(ctx, now, packet.chunks);
+  if (sack_seen) {
     ctx.counters.add(Counter::k_in_ctrl_chunks);
     chunks.pass(wire::kSackHeaderSize);
   }
-  bool sack_seen = plain;
   while (!dead_) {
     if (const auto rest = chunks.rest(); !rest.empty() && wire::is_data(rest)) {
       chunks.pass(take_run(ctx, rest, seen.data));

@@ -13,8 +13,6 @@ constexpr uint8_t kMaxProbes = 3;                               // MAX_PROBES
 constexpr Duration kShortestTimeout = std::chrono::seconds(1);  // 5.1.1
 constexpr uint8_t kTimeoutsForCheck = 2;
 
-// Every host and network takes this much (RFC 1122 section 3.3.3, RFC 8200 section 5).
-
 // What networks have: IPv6's least, tunnels of all kinds in Ethernet, PPPoE, Ethernet, jumbo
 // frames. One probe for each that passes; the first that does not ends the search.
 constexpr std::array<uint16_t, 11> kSizes = {1280, 1400, 1420, 1450, 1476, 1492,

@@ -14,7 +14,8 @@
 
 namespace trunkline {
 
-// MIN_PLPMTU of RFC 8899: of RFC 791, or of RFC 8200.
+// MIN_PLPMTU of RFC 8899: every host and network takes this much (RFC 1122 section 3.3.3, RFC 8200
+// section 5).
 inline constexpr uint16_t kIpv4Minimum = 576;
 inline constexpr uint16_t kIpv6Minimum = 1280;
 

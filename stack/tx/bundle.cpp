@@ -153,8 +153,8 @@ inline bool Sender::send_whole(const SenderContext& ctx, TimePoint now, wire::Pa
                                      .beginning = true,
                                      .ending = true,
                                      .sent_at = now});
-    uint8_t* const payload = wire::WholeData::write(at, all_flags | message.chunk_flags, size, tsn,
-                                                    message.stream, number, message.ppid);
+    uint8_t* const payload = wire::write_data_header(at, all_flags | message.chunk_flags(), size,
+                                                     tsn, message.stream, number, message.ppid);
     sent.last_chunk = at;
     at += wire_size;
     std::memcpy(payload, piece->data, size);
@@ -189,7 +189,7 @@ inline uint8_t* Sender::send_chunk(const SenderContext& ctx, TimePoint now,
   wire::DataChunk header = header_of(*message, outstanding_.next_tsn());
   header.beginning = beginning;
   header.ending = ending;
-  header.immediate = ending && (message->asks_for_sack() || lane.last_words || hastened);
+  header.immediate = ending && (message->sack_immediately || lane.last_words || hastened);
   uint8_t* const at = wire::write_data_header(writer, header, size);
   outstanding_.add(ctx.chunks, {.message = message,
                                 .tsn = header.tsn,

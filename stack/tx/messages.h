@@ -41,9 +41,7 @@ struct TxMessage : SentMessage {
         unsent{payload.head()},
         unsent_size(static_cast<uint32_t>(payload.size())),
         unordered(request.unordered),
-        chunk_flags(static_cast<uint8_t>(
-            (request.unordered ? wire::DataChunk::kUnorderedFlag : 0) |
-            (request.sack_immediately ? wire::DataChunk::kImmediateFlag : 0))) {}
+        sack_immediately(request.sack_immediately) {}
 
   TxMessage* next = nullptr;  // behind it in its stream's line; these two are SendQueue's, and of
   TxMessage* turn = nullptr;  // a stream's oldest message the scheduler's
@@ -56,11 +54,13 @@ struct TxMessage : SentMessage {
     uint32_t accepted;  // its place in the order of send(), over all streams
   };
   bool unordered = false;
-  uint8_t chunk_flags = 0;  // of DATA chunks: U, and I of the last one
+  bool sack_immediately = false;
   bool started = false;
 
-  [[nodiscard]] bool asks_for_sack() const {
-    return (chunk_flags & wire::DataChunk::kImmediateFlag) != 0;
+  // Of its only DATA chunk, beside B and E.
+  [[nodiscard]] uint32_t chunk_flags() const {
+    return (unordered ? wire::DataChunk::kUnorderedFlag : 0u) |
+           (sack_immediately ? wire::DataChunk::kImmediateFlag : 0u);
   }
 };
 static_assert(sizeof(TxMessage) == 104);

@@ -19,7 +19,7 @@ TxMessage* SendQueue::pop_any() {
   bytes_ -= message->unsent_size;
   scheduler_.ask(scheduling_, [&](auto& scheduler) {
     if (!message->started) scheduler.sent();
-    leave(scheduler, *message->queue);
+    leave(scheduler, *message->queue, take_next(*message->queue));
   });
   return message;
 }

@@ -79,13 +79,17 @@ class SendQueue {
   static void append(SendStream& stream, TxMessage* message);
   static void prepend(SendStream& stream, TxMessage* message);
   [[nodiscard]] static TxMessage* take_first(SendStream& stream);
+  // Behind the one that has its turn; nullptr: there is none.
+  [[nodiscard]] static TxMessage* take_next(SendStream& stream) {
+    return stream.last != nullptr ? take_first(stream) : nullptr;
+  }
   template <typename S>
   void take_turns(S& scheduler, SendStream& stream, TxMessage* oldest);
   template <typename S>
   void choose(const S& scheduler);
   void release(SendStream& stream);
   template <typename S>
-  void leave(S& scheduler, SendStream& stream);
+  void leave(S& scheduler, SendStream& stream, TxMessage* next);
 
   [[no_unique_address]] StreamTable<SendStream> streams_;
   StreamScheduling scheduling_;
@@ -133,11 +137,11 @@ inline void SendQueue::choose(const S& scheduler) {
   if (front_ == nullptr || !front_->started) front_ = scheduler.next();
 }
 
-// Its front message is gone; it takes part again with the next one.
+// Its front message is gone; it takes part again with the next one, if there is any.
 template <typename S>
-inline void SendQueue::leave(S& scheduler, SendStream& stream) {
-  if (stream.last != nullptr) {
-    take_turns(scheduler, stream, take_first(stream));
+inline void SendQueue::leave(S& scheduler, SendStream& stream, TxMessage* next) {
+  if (next != nullptr) {
+    take_turns(scheduler, stream, next);
   } else {
     stream.place = SendStream::Place::kIdle;
   }
@@ -179,7 +183,7 @@ inline void SendQueue::leave(S& scheduler, SendStream& stream) {
   if (!begins && !ends) return;
   scheduler_.ask(scheduling_, [&](auto& scheduler) {
     if (begins) scheduler.sent();
-    if (ends) leave(scheduler, stream);
+    if (ends) leave(scheduler, stream, take_next(stream));
   });
 }
 
@@ -204,7 +208,7 @@ template <typename Take>
     mid = mid + (ordered ? 1 : 0);
     bytes += size;
     ++taken.messages;
-    message = stream.last != nullptr ? take_first(stream) : nullptr;
+    message = take_next(stream);
   } while (alone && message != nullptr);
   if (message == first) return false;
   const uint32_t ordered = mid.distance_from(stream.next_mid);
@@ -215,12 +219,7 @@ template <typename Take>
   stream.next_mid = mid;
   scheduler_.ask(scheduling_, [&](auto& scheduler) {
     scheduler.sent();
-    if (message != nullptr) {
-      take_turns(scheduler, stream, message);
-    } else {
-      stream.place = SendStream::Place::kIdle;
-    }
-    front_ = scheduler.next();
+    leave(scheduler, stream, message);
   });
   return true;
 }

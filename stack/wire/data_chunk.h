@@ -22,6 +22,25 @@ namespace trunkline::wire {
 
 inline constexpr size_t kDataHeaderSize = 16;  // the chunk header included
 
+// A DATA chunk of checked bytes, read where it lies.
+class DataFields {
+ public:
+  explicit DataFields(const uint8_t* at) : at_(at) {}
+  [[nodiscard]] uint32_t head() const { return load_be32(at_); }  // type, flags, length
+  [[nodiscard]] uint32_t size() const {                           // of the payload
+    return load_be16(at_ + 2) - static_cast<uint32_t>(kDataHeaderSize);
+  }
+  [[nodiscard]] Tsn tsn() const { return Tsn(load_be32(at_ + 4)); }
+  [[nodiscard]] uint32_t turn() const { return load_be32(at_ + 8); }  // stream and SSN
+  [[nodiscard]] StreamId stream() const { return StreamId(load_be16(at_ + 8)); }
+  [[nodiscard]] Ssn ssn() const { return Ssn(load_be16(at_ + 10)); }
+  [[nodiscard]] Ppid ppid() const { return Ppid(load_be32(at_ + 12)); }
+  [[nodiscard]] const uint8_t* payload() const { return at_ + kDataHeaderSize; }
+
+ private:
+  const uint8_t* at_;
+};
+
 struct DataChunk {
   static constexpr uint8_t kEndingFlag = 0x01;
   static constexpr uint8_t kBeginningFlag = 0x02;
@@ -43,51 +62,19 @@ struct DataChunk {
   [[nodiscard]] static std::optional<DataChunk> parse(const ChunkView& chunk) {
     constexpr size_t kFixed = kDataHeaderSize - kChunkHeaderSize;
     if (chunk.type != ChunkType::kData || chunk.value.size() < kFixed) return std::nullopt;
-    const uint8_t* const at = chunk.value.data();
+    const DataFields fields(chunk.whole.data());
     DataChunk out;
     out.immediate = (chunk.flags & kImmediateFlag) != 0;
     out.unordered = (chunk.flags & kUnorderedFlag) != 0;
     out.beginning = (chunk.flags & kBeginningFlag) != 0;
     out.ending = (chunk.flags & kEndingFlag) != 0;
-    out.tsn = Tsn(load_be32(at));
-    out.stream = StreamId(load_be16(at + 4));
-    out.mid = Mid(load_be16(at + 6));
-    out.ppid = Ppid(load_be32(at + 8));
+    out.tsn = fields.tsn();
+    out.stream = fields.stream();
+    out.mid = Mid(fields.ssn().value);
+    out.ppid = fields.ppid();
     out.payload = chunk.value.subspan(kFixed);
     return out;
   }
-};
-
-// A whole DATA chunk of checked bytes, read where it lies.
-class WholeData {
- public:
-  explicit WholeData(const uint8_t* at) : at_(at) {}
-  [[nodiscard]] uint32_t head() const { return load_be32(at_); }  // type, flags, length
-  [[nodiscard]] uint32_t size() const {                           // of the payload
-    return load_be16(at_ + 2) - static_cast<uint32_t>(kDataHeaderSize);
-  }
-  [[nodiscard]] Tsn tsn() const { return Tsn(load_be32(at_ + 4)); }
-  [[nodiscard]] uint32_t turn() const { return load_be32(at_ + 8); }  // stream and SSN
-  [[nodiscard]] StreamId stream() const { return StreamId(load_be16(at_ + 8)); }
-  [[nodiscard]] Ssn ssn() const { return Ssn(load_be16(at_ + 10)); }
-  [[nodiscard]] Ppid ppid() const { return Ppid(load_be32(at_ + 12)); }
-  [[nodiscard]] const uint8_t* payload() const { return at_ + kDataHeaderSize; }
-
-  // Writes one, with its padding, but not the payload: there are padded(kDataHeaderSize + size)
-  // bytes. Returns where the payload goes.
-  static uint8_t* write(uint8_t* at, uint32_t flags, uint32_t size, Tsn tsn, StreamId stream,
-                        Mid number, Ppid ppid) {
-    const auto length = static_cast<uint32_t>(kDataHeaderSize + size);
-    store_be32(at + padded(length) - 4, 0);  // the padding, if any
-    store_be32(at, uint32_t{static_cast<uint8_t>(ChunkType::kData)} << 24 | flags << 16 | length);
-    store_be32(at + 4, tsn.value);
-    store_be32(at + 8, uint32_t{stream.value} << 16 | static_cast<uint16_t>(number.value));
-    store_be32(at + 12, ppid.value);
-    return at + kDataHeaderSize;
-  }
-
- private:
-  const uint8_t* at_;
 };
 
 // Do these bytes, of which there are some, begin like a DATA chunk?
@@ -101,12 +88,11 @@ class WholeData {
                               (data.beginning ? DataChunk::kBeginningFlag : 0u) |
                               (data.ending ? DataChunk::kEndingFlag : 0u));
 }
-// What stands between the chunk header and the payload.
-inline uint8_t* store_data_fields(uint8_t* at, const DataChunk& data) {
-  store_be32(at, data.tsn.value);
-  store_be16(at + 4, data.stream.value);
-  store_be16(at + 6, static_cast<uint16_t>(data.mid.value));
-  store_be32(at + 8, data.ppid.value);
+// What stands between the chunk header and the payload. Returns where that goes.
+inline uint8_t* store_data_fields(uint8_t* at, Tsn tsn, StreamId stream, Mid mid, Ppid ppid) {
+  store_be32(at, tsn.value);
+  store_be32(at + 4, uint32_t{stream.value} << 16 | static_cast<uint16_t>(mid.value));
+  store_be32(at + 8, ppid.value);
   return at + (kDataHeaderSize - kChunkHeaderSize);
 }
 
@@ -123,7 +109,16 @@ inline void ask_for_sack(uint8_t* chunk) {
   if (payload_size == 0 || payload_size > kMaxChunkSize) return nullptr;
   uint8_t* const at =
       writer.reserve_chunk(ChunkType::kData, data_flags(data), kFixed + payload_size);
-  return at == nullptr ? nullptr : store_data_fields(at, data);
+  return at == nullptr ? nullptr
+                       : store_data_fields(at, data.tsn, data.stream, data.mid, data.ppid);
+}
+// The same into padded(kDataHeaderSize + payload_size) bytes that are there: PacketWriter::rest().
+inline uint8_t* write_data_header(uint8_t* at, uint32_t flags, uint32_t payload_size, Tsn tsn,
+                                  StreamId stream, Mid mid, Ppid ppid) {
+  const auto length = static_cast<uint32_t>(kDataHeaderSize + payload_size);
+  store_be32(at + padded(length) - 4, 0);  // the padding, if any
+  store_be32(at, uint32_t{static_cast<uint8_t>(ChunkType::kData)} << 24 | flags << 16 | length);
+  return store_data_fields(at + kChunkHeaderSize, tsn, stream, mid, ppid);
 }
 
 }  // namespace trunkline::wire
