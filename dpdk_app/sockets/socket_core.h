@@ -73,6 +73,7 @@ class SocketCore {
     Profile profile;              // that workers have for it
     tls_name local{};             // of its association, as its worker wrote it
     AcceptQueue queue;
+    uint32_t handed_out = 0;      // on their way there: their workers have not answered yet
     uint32_t held = 0;            // in its queue, as its user is charged for them
     std::vector<Ticket> waiting;  // for the end of it
     Clock::time_point linger_until = Clock::time_point::max();

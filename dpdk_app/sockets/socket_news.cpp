@@ -78,7 +78,7 @@ void SocketCore::accept_parked(const News& news) {
     return refuse();
   }
   if (listener->end->is_front()) return accept_member(*listener, news);
-  if (listener->queue.unaccepted() > listener->object->backlog()) {
+  if (listener->queue.unaccepted() + listener->handed_out > listener->object->backlog()) {
     return refuse();
   }
   if (news.peers.empty() || refusal_of_peer(listener->user->uid) != 0) {
@@ -97,8 +97,11 @@ void SocketCore::accept_parked(const News& news) {
   fresh->end->set_names(fresh->object->name_to_connect_from(), {});
   const uint64_t from = listener->serial;
   const uint64_t serial = fresh->serial;
+  ++listener->handed_out;
   workers_.accept(news.worker, news.assoc, *fresh->end, terms_of(*fresh),
                   [this, from, serial](Status status) {
+                    Socket* const again = find(from);
+                    if (again != nullptr) --again->handed_out;
                     Socket* const accepted = find(serial);
                     if (accepted == nullptr) return;
                     // Its listener has stopped meanwhile: it was aborted, and is nobody's.
@@ -108,7 +111,6 @@ void SocketCore::accept_parked(const News& news) {
                       return;
                     }
                     if (accepted->closing) return;
-                    Socket* const again = find(from);
                     if (again == nullptr || again->closing) return close_socket(*accepted, false);
                     ++counters_.accepted;
                     hand_out(*again, *accepted);
