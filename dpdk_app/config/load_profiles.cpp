@@ -49,6 +49,7 @@ void read_fields(const Map& map, Profile& out) {
   if (const auto which = map.choice("loss_recovery", {"rfc9260", "early", "rack"})) {
     out.loss_recovery = static_cast<LossRecovery>(*which);
   }
+  map.boolean("partial_reliability", out.partial_reliability);
   map.boolean("nagle", out.nagle);
   map.boolean("one_data_per_packet", out.one_data_per_packet);
   if (const auto which = map.choice("scheduler", {"round_robin", "fcfs"})) {
@@ -206,6 +207,7 @@ class Resolver {
                 "send_buffer",
                 "max_message_size",
                 "partial_delivery_point",
+                "partial_reliability",
                 "path_mtu",
                 "pmtu_discovery",
                 "pmtu_base",

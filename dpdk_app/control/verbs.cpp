@@ -212,6 +212,7 @@ Json describe_association(const Described& described, TimePoint now, bool all) {
   out.set("cum_tsn_ack", s.cum_tsn_ack.value);
   out.set("peer_rwnd", s.peer_rwnd);
   out.set("a_rwnd", s.a_rwnd);
+  out.set("partial_reliability", s.partial_reliability);
   out.set("error_count", s.error_count);
   out.set("packets_sent", s.packets_sent);
   out.set("packets_received", s.packets_received);

@@ -273,6 +273,7 @@ void Association::fill_status(ShardContext& ctx, AssocStatus& out) const {
   out.peer_tag = peer_tag_;
   out.outbound_streams = sender_.streams();
   out.inbound_streams = receiver_.streams();
+  out.partial_reliability = features_.has(wire::Feature::kPartialReliability);
   out.next_tsn = sender_.next_tsn();
   out.cum_tsn_ack = receiver_.cum_tsn();
   out.peer_rwnd = sender_.peer_rwnd();

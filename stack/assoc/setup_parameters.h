@@ -18,11 +18,13 @@
 namespace trunkline {
 
 // The extensions of RFC 9260 that this stack has. Each that is built adds itself here.
-inline constexpr wire::FeatureSet kExtensions{};
+inline constexpr wire::FeatureSet kExtensions{wire::Feature::kPartialReliability};
 
 // What of them a profile offers to its peers.
-[[nodiscard]] constexpr wire::FeatureSet offered(const Profile&) {
-  return kExtensions;
+[[nodiscard]] constexpr wire::FeatureSet offered(const Profile& profile) {
+  wire::FeatureSet out;
+  if (profile.partial_reliability) out.add(wire::Feature::kPartialReliability);
+  return out;
 }
 
 // Our side of a set-up.

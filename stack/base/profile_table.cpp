@@ -59,6 +59,7 @@ uint32_t ProfileTable::hash_of(const Profile& p) const {
   const uint32_t choices =
       static_cast<uint32_t>(p.linear_backoff) | static_cast<uint32_t>(p.nagle) << 1 |
       static_cast<uint32_t>(p.one_data_per_packet) << 2 |
+      static_cast<uint32_t>(p.partial_reliability) << 3 |
       static_cast<uint32_t>(p.loss_recovery) << 4 |
       static_cast<uint32_t>(p.peer_address_check) << 8 | static_cast<uint32_t>(p.scheduler) << 12 |
       static_cast<uint32_t>(p.pmtu_discovery) << 16 | static_cast<uint32_t>(p.dscp) << 24;

@@ -63,6 +63,7 @@ struct Fields<Profile> {
       TRUNKLINE_FIELD(loss_recovery),
       TRUNKLINE_FIELD(nagle),
       TRUNKLINE_FIELD(one_data_per_packet),
+      TRUNKLINE_FIELD(partial_reliability),
   };
 };
 

@@ -103,6 +103,7 @@ TEST(ProfileTable, EveryFieldCounts) {
       [](Profile& p) { p.loss_recovery = LossRecovery::kRack; },
       [](Profile& p) { p.nagle = !p.nagle; },
       [](Profile& p) { p.one_data_per_packet = !p.one_data_per_packet; },
+      [](Profile& p) { p.partial_reliability = !p.partial_reliability; },
       [](Profile& p) { ++p.dscp; },
   };
   // So many buckets that none has two but by a hash that is the same.

@@ -122,6 +122,9 @@ struct Profile {
   bool nagle = false;
   bool one_data_per_packet = false;  // for peers that break on bundled DATA
 
+  // Offer partial reliability (RFC 3758): where both ends do, a sender may give messages up.
+  bool partial_reliability = false;
+
   uint8_t dscp = 0;  // 0 to 63
 
   // How long a shutdown may take: from the SHUTDOWN on altogether; before it, while data waits to

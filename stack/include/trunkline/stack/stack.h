@@ -146,8 +146,9 @@ struct AssocStatus {
   VerificationTag peer_tag;
   uint16_t outbound_streams = 0;
   uint16_t inbound_streams = 0;
-  Tsn next_tsn;     // to be sent
-  Tsn cum_tsn_ack;  // of the peer's TSNs, received
+  bool partial_reliability = false;  // RFC 3758; negotiated
+  Tsn next_tsn;                      // to be sent
+  Tsn cum_tsn_ack;                   // of the peer's TSNs, received
   uint32_t peer_rwnd = 0;
   uint32_t a_rwnd = 0;  // what the next SACK would say
   uint32_t error_count = 0;
@@ -183,8 +184,8 @@ enum class EventKind : uint8_t {
   kRestartRefused,    // the peer seems to have restarted, from `path`, with addresses that are not
                       // this association's (section 5.2.2): all paths are being probed
   kAdaptation,        // the peer's layer above says `context` of itself (RFC 5061 section 4.2.6)
-  kMessageBroken,     // the rest of the message that was given in pieces never comes; kRestarted or
-                      // the last event follows
+  kMessageBroken,     // the rest of the message that was given in pieces never comes: the peer has
+                      // given it up (RFC 3758 section 3.6), or kRestarted or the last event follows
 };
 
 // A message of a kSendAcknowledged. One SACK acknowledges many: they stay where the stack has them,
