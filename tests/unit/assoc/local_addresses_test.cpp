@@ -3,8 +3,8 @@
 // comes to its own, and tells of no others; and associations over loopback, which every host has.
 #include <gmock/gmock.h>
 
+#include "peer_with_four.h"
 #include "shards/directory.h"
-#include "support/pair.h"
 #include "wire/abort_chunk.h"
 
 namespace trunkline::test {
@@ -18,12 +18,6 @@ const IpAddress kOne = ip("192.0.2.1");  // Peer::host_address
 const IpAddress kTwo = ip("192.0.2.2");
 const IpAddress kSix = ip("2001:db8::1");
 const PortNumber kOther(7777);
-
-std::vector<IpAddress> remotes_of(const AssocStatus& status) {
-  std::vector<IpAddress> out;
-  for (const PathStatus& path : status.paths) out.push_back(path.remote);
-  return out;
-}
 
 class LocalAddresses : public Peer {
  protected:

@@ -16,12 +16,6 @@ using ::testing::ElementsAre;
 const IpAddress kBridge = ip("172.17.0.1");     // of the endpoint, and in the peer's list
 const IpAddress kOtherPort = ip("10.99.99.9");  // of this host, not of the endpoint
 
-std::vector<IpAddress> remotes_of(const AssocStatus& status) {
-  std::vector<IpAddress> out;
-  for (const PathStatus& path : status.paths) out.push_back(path.remote);
-  return out;
-}
-
 class OwnAddresses : public Peer {
  protected:
   OwnAddresses() {
