@@ -270,6 +270,10 @@ class Association : public WheelEntry {
   struct ExtensionChunk;
   bool on_extension_chunk(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                           const wire::ChunkView& chunk, PacketSeen& seen);
+  // forward_tsn_in.cpp
+  bool on_forward_tsn(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
+                      const wire::ChunkView& chunk, PacketSeen& seen);
+  void on_orphan(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
   void flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet);
 
   // data_in.cpp

@@ -132,6 +132,10 @@ void Association::on_data(ShardContext& ctx, TimePoint now, const wire::ChunkVie
     case Receiver::Arrival::kNew:
       break;
   }
+  if (!parsed->beginning && features_.has(wire::Feature::kPartialReliability) &&
+      receiver_.is_orphan(*parsed)) {
+    return on_orphan(ctx, *parsed, seen.data);
+  }
   if (receiver_.may_be_shut(*profile_) && advertised(ctx) == 0 &&
       !make_room(ctx, *parsed, seen.data)) {
     return;
@@ -203,7 +207,8 @@ bool Association::give_front(ShardContext& ctx) {
 
 // Of what is held, more may be acknowledged now, or ready.
 void Association::settle_received(ShardContext& ctx) {
-  receiver_.acknowledge_held();
+  receiver_.acknowledge_held(receiver_context(ctx),
+                             features_.has(wire::Feature::kPartialReliability));
   receiver_.give_front(receiver_context(ctx), profile_->partial_delivery_point);
   while (ReceiveBlock* message = receiver_.pop_ready(ctx.blocks)) {
     const HeldInfo& held = message->held;

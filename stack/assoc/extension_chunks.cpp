@@ -21,6 +21,8 @@ bool Association::on_extension_chunk(ShardContext& ctx, TimePoint now, const Inb
                                      const wire::ChunkView& chunk, PacketSeen& seen) {
   static constexpr std::array kRows = {
       ExtensionChunk{wire::ChunkType::kPad, std::nullopt, nullptr},  // RFC 4820 section 3
+      ExtensionChunk{wire::ChunkType::kForwardTsn, wire::Feature::kPartialReliability,
+                     &Association::on_forward_tsn},
   };
   const auto* const row = std::find_if(kRows.begin(), kRows.end(), [&](const ExtensionChunk& each) {
     return each.type == chunk.type;

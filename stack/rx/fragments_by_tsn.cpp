@@ -104,7 +104,7 @@ ReceiveBlock* FragmentsByTsn::assemble(ReceiveBlock* first, const ReceiveBlock* 
     first = by_tsn_.after(mark->held.place);
     first->held.beginning = first->held.given = true;
     first->held.ppid = mark->held.ppid;
-    remove_mark(mark, blocks);
+    remove(mark, blocks);
   }
   const bool bound = first->held.place <= cum_place_;
   ReceiveBlock* end = ReceiveBlocks::last_of(first);
@@ -120,10 +120,49 @@ ReceiveBlock* FragmentsByTsn::assemble(ReceiveBlock* first, const ReceiveBlock* 
   return first;
 }
 
-void FragmentsByTsn::remove_mark(ReceiveBlock* mark, ReceiveBlocks& blocks) {
-  take_out(mark);
-  give(*mark, blocks);
-  blocks.free_chain(mark);
+void FragmentsByTsn::remove(ReceiveBlock* block, ReceiveBlocks& blocks) {
+  take_out(block);
+  give(*block, blocks);
+  blocks.free_chain(block);
+}
+
+ReceiveBlock* FragmentsByTsn::remove_run(ReceiveBlock* first, ReceiveBlocks& blocks) {
+  const ReceiveBlock* const last = first->held.run.other_end;
+  ReceiveBlock* at = first;
+  for (bool more = true; more;) {
+    ReceiveBlock* const next = by_tsn_.after(at->held.place);
+    more = at != last;
+    remove(at, blocks);
+    at = next;
+  }
+  return at;
+}
+
+uint32_t FragmentsByTsn::drop_orphans(Tsn cum_tsn, ReceiveBlocks& blocks) {
+  if (empty()) return 0;
+  const uint64_t reached = place_of(cum_tsn);
+  if (reached - cum_place_ <= 1) return 0;  // the one that was next: not held if it is one
+  uint32_t dropped = 0;
+  const ReceiveBlock* before = front_last();
+  ReceiveBlock* at = by_tsn_.after(cum_place_);
+  while (at != nullptr && at->held.place <= reached) {
+    const HeldInfo& held = at->held;
+    const bool follows = before != nullptr && !before->held.ending &&
+                         before->held.place + before->held.chunks == held.place;
+    if (held.beginning || follows) {
+      before = at;
+      at = by_tsn_.after(held.place);
+      continue;
+    }
+    dropped += static_cast<uint32_t>(held.run.other_end->held.place - held.place) + 1;
+    at = remove_run(at, blocks);
+  }
+  return dropped;
+}
+
+bool FragmentsByTsn::is_open_before(Tsn tsn) const {
+  const ReceiveBlock* const before = empty() ? nullptr : neighbours(place_of(tsn)).before;
+  return before != nullptr && !before->held.ending;
 }
 
 const HeldInfo* FragmentsByTsn::front() const {

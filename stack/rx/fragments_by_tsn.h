@@ -30,6 +30,21 @@ class FragmentsByTsn {
 
   // The cumulative TSN is that: what it covers is bound, and can't be dropped any more.
   void acknowledge(Tsn cum_tsn);
+
+  // -- the peer may give messages up (RFC 3758 section 3.6)
+  // It has given up all TSNs up to that one which have not come, and is about to be acknowledged
+  // up to there. Unfinished messages go that miss one of them, or end there: who gives a message up
+  // need not have sent the rest of it. So does the one that goes on behind it, if it is
+  // `given_up(HeldInfo)`. The place of the front that a reader has, if its rest is gone.
+  template <typename GivenUp>
+  std::optional<Tsn> skip(Tsn last, ReceiveBlocks& blocks, GivenUp&& given_up);
+  // Is the chunk with the TSN before that one here, and not the end of a message? If not, the next
+  // TSN is no orphan only as a beginning.
+  [[nodiscard]] bool is_open_before(Tsn tsn) const;
+  // The cumulative TSN is about to be that. Fragments whose beginning it has passed go, but that
+  // which was next was asked about when it came; returns how many they were.
+  uint32_t drop_orphans(Tsn cum_tsn, ReceiveBlocks& blocks);
+
   // A fragment, whose TSN is new and not acknowledged cumulatively.
   Added add(const wire::DataChunk& chunk, ReceiveBlocks& blocks, uint32_t max_message_size);
   // The same in steps, for a message of one chunk: what will be remembered of it, may it lie where
@@ -102,7 +117,9 @@ class FragmentsByTsn {
   [[nodiscard]] static bool fits(const HeldInfo& held, const Neighbours& beside);
   [[nodiscard]] ReceiveBlock* front_last() const { return by_tsn_.before(cum_place_ + 1); }
   ReceiveBlock* assemble(ReceiveBlock* first, const ReceiveBlock* last, ReceiveBlocks& blocks);
-  void remove_mark(ReceiveBlock* mark, ReceiveBlocks& blocks);
+  void remove(ReceiveBlock* block, ReceiveBlocks& blocks);
+  // A run. Returns what follows it.
+  ReceiveBlock* remove_run(ReceiveBlock* first, ReceiveBlocks& blocks);
   // Where a TSN lies on the line on which the cumulative one has its place.
   [[nodiscard]] uint64_t place_of(Tsn tsn) const {
     return cum_place_ + tsn.distance_from(Tsn(static_cast<uint32_t>(cum_place_)));
@@ -113,5 +130,26 @@ class FragmentsByTsn {
   uint32_t held_blocks_ = 0;
   uint32_t bound_blocks_ = 0;  // at or before the cumulative TSN
 };
+
+template <typename GivenUp>
+std::optional<Tsn> FragmentsByTsn::skip(Tsn last, ReceiveBlocks& blocks, GivenUp&& given_up) {
+  std::optional<Tsn> broken;
+  const uint64_t end = place_of(last);
+  ReceiveBlock* at = front_last();
+  const bool in_front = at != nullptr && at->held.place == cum_place_ && !at->held.is_message();
+  at = in_front ? at->held.run.other_end : by_tsn_.after(cum_place_);
+  while (at != nullptr && at->held.place <= end) {
+    const HeldInfo& held = at->held;
+    if (held.is_message()) {
+      at = by_tsn_.after(held.place);
+      continue;
+    }
+    ReceiveBlock* const run_end = held.run.other_end;
+    if (held.beginning && run_end->held.place > end && !given_up(held)) break;
+    if (held.given) broken = held.first_tsn();
+    at = remove_run(at, blocks);
+  }
+  return broken;
+}
 
 }  // namespace trunkline

@@ -6,6 +6,8 @@
 
 #include <utility>
 
+#include "base/steps.h"
+
 namespace trunkline {
 
 HeldMessages& ReceiveQueue::open(ReceiveMemory& memory, Tsn cum_tsn) {
@@ -104,15 +106,69 @@ void ReceiveQueue::take_rest(ReceiveBlock* message, Order* order) {
   const StreamId stream = message->held.stream;
   const Tsn first = message->held.first_tsn();
   queue_ready(message);
-  held_->partial = Partial::kNone;
   if (order != nullptr) {
     order->advance();
   } else {
     order = streams_.find(stream);
   }
+  reopen(stream, order, first);
+}
+
+// What closed it has its place at `first`; `order`: null if the stream has seen no ordered message.
+void ReceiveQueue::reopen(StreamId stream, Order* order, Tsn first) {
+  held_->partial = Partial::kNone;
   if (held_->waiting.empty()) return;
   if (order != nullptr) release_waiting(stream, *order);
   release_unordered(stream, first);
+}
+
+// The same for a message in pieces whose rest never comes.
+void ReceiveQueue::break_off(Tsn first) {
+  const StreamId stream = held_->partial_stream;
+  Order* const order = streams_.find(stream);
+  if (held_->partial == Partial::kOrdered) order->advance();
+  reopen(stream, order, first);
+}
+
+bool ReceiveQueue::skip(const wire::ForwardTsnChunk& chunk, ReceiveMemory& memory) {
+  const auto is_named = [&](const HeldInfo& held) {
+    if (held.unordered) return false;
+    for (size_t i = 0; i < chunk.stream_count(); ++i) {
+      count_steps();
+      const wire::SkippedStream named = chunk.stream(i);
+      const Ssn number(static_cast<uint16_t>(held.turn.value));
+      if (named.stream == held.stream && number.at_or_before(named.ssn)) return true;
+    }
+    return false;
+  };
+  std::optional<Tsn> broken;
+  if (held_ != nullptr) broken = held_->fragments.skip(chunk.new_cum_tsn, memory, is_named);
+  if (broken) break_off(*broken);
+  for (size_t i = 0; i < chunk.stream_count(); ++i) {
+    count_steps();
+    skip_stream(chunk.stream(i));
+  }
+  if (held_ != nullptr) close(memory);
+  return broken.has_value();
+}
+
+// Messages up to that number which are here are stranded no longer; others will not come.
+void ReceiveQueue::skip_stream(wire::SkippedStream skipped) {
+  Order* const order = streams_.find(skipped.stream);
+  if (order == nullptr) return;
+  const Ssn next(static_cast<uint16_t>(order->next().value));
+  if (skipped.ssn.before(next)) return;
+  order->advance(uint32_t{skipped.ssn.distance_from(next)} + 1);
+  if (held_ == nullptr || held_->waiting.empty() || is_closed(skipped.stream)) return;
+  release_passed(skipped.stream, *order);
+  release_waiting(skipped.stream, *order);
+}
+
+uint32_t ReceiveQueue::drop_orphans(Tsn cum_tsn, ReceiveMemory& memory) {
+  if (held_ == nullptr) return 0;
+  const uint32_t dropped = held_->fragments.drop_orphans(cum_tsn, memory);
+  close(memory);
+  return dropped;
 }
 
 bool ReceiveQueue::give_front(ReceiveMemory& memory, uint32_t least) {
@@ -180,6 +236,19 @@ void ReceiveQueue::release_waiting(StreamId id, Order& order) {
     held_->waiting.remove(message);
     order.advance();
     queue_ready(message);
+  }
+}
+
+// Those whose turn was skipped, in their order.
+void ReceiveQueue::release_passed(StreamId id, const Order& order) {
+  constexpr uint32_t kBeforeAll = 1u << 17;  // further back than any that waits
+  const MessageTurn from{id, false, order.next() - kBeforeAll};
+  for (ReceiveBlock* at = held_->waiting.after(from); at != nullptr;
+       at = held_->waiting.after(from)) {
+    const HeldInfo& held = at->held;
+    if (held.stream != id || held.unordered || !SsnOrder::before(held.turn, order.next())) return;
+    held_->waiting.remove(at);
+    queue_ready(at);
   }
 }
 

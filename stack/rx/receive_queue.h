@@ -16,6 +16,7 @@
 #include "rx/message_order.h"
 #include "rx/receive_blocks.h"
 #include "wire/data_chunk.h"
+#include "wire/forward_tsn_chunk.h"
 
 namespace trunkline {
 
@@ -115,6 +116,19 @@ class ReceiveQueue {
     if (held_ != nullptr) held_->fragments.acknowledge(cum_tsn);
   }
 
+  // -- where the peer may give messages up (RFC 3758 section 3.6)
+  // What the chunk gives up is not waited for any more; the cumulative TSN, as it was told to
+  // acknowledge(), lies before what it says. Streams for which order_of() was never asked are
+  // passed over. True: the message that is given in pieces breaks off.
+  bool skip(const wire::ForwardTsnChunk& chunk, ReceiveMemory& memory);
+  // Is a chunk whose TSN is the next one part of a message whose beginning was skipped?
+  [[nodiscard]] bool is_orphan(const wire::DataChunk& chunk) const {
+    if (chunk.beginning) return false;
+    return held_ == nullptr || !held_->fragments.is_open_before(chunk.tsn);
+  }
+  // Before acknowledge(): such chunks that are held, and are reached by it, go. How many?
+  uint32_t drop_orphans(Tsn cum_tsn, ReceiveMemory& memory);
+
   // The next message in order, or nullptr. The chain and its charge become the caller's.
   [[nodiscard]] ReceiveBlock* pop_ready(ReceiveMemory& memory);
 
@@ -179,6 +193,9 @@ class ReceiveQueue {
   Outcome take_whole(ReceiveBlock* message, Order* order);
   bool take_ordered(ReceiveBlock* message, Order& order);
   void take_rest(ReceiveBlock* message, Order* order);
+  void reopen(StreamId stream, Order* order, Tsn first);
+  void break_off(Tsn first);
+  void skip_stream(wire::SkippedStream skipped);
   [[nodiscard]] bool is_closed(StreamId stream) const {
     return gives_pieces() && stream == held_->partial_stream;
   }
@@ -189,6 +206,7 @@ class ReceiveQueue {
   void queue_ready(ReceiveBlock* message);
   void append_ready(ReceiveBlock* message);
   void release_waiting(StreamId id, Order& order);
+  void release_passed(StreamId id, const Order& order);
   void release_unordered(StreamId id, Tsn behind);
 
   [[no_unique_address]] StreamTable<Order> streams_;

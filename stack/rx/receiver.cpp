@@ -66,6 +66,50 @@ bool Receiver::drop_held_behind(const ReceiverContext& ctx, Tsn tsn, Counter why
   return true;
 }
 
+Receiver::Skipped Receiver::skip(const ReceiverContext& ctx, const wire::ForwardTsnChunk& chunk,
+                                 DataSeen& seen) {
+  seen.any = true;
+  const Tsn last = chunk.new_cum_tsn;
+  if (last.at_or_before(tsns_.cum_tsn())) {  // our last SACK may be lost
+    seen.duplicate = true;
+    drop(ctx, Counter::k_drop_old_forward_tsn, seen);
+    return Skipped::kNothing;
+  }
+  if (!tsns_.may_forward(last)) {
+    drop(ctx, Counter::k_drop_forward_tsn_too_far, seen);
+    return Skipped::kNothing;
+  }
+  if (!knows_streams(ctx, chunk)) {
+    drop(ctx, Counter::k_drop_forward_tsn_no_memory, seen);
+    return Skipped::kNothing;
+  }
+  seen.fresh = true;
+  starved_ = 0;
+  ctx.counters.add(Counter::k_forward_tsns_received);
+  tsns_.forward(last, ctx.disorder);
+  return queue_.skip(chunk, ctx.blocks) ? Skipped::kBroken : Skipped::kSome;
+}
+
+// Is there a place to remember each stream that the chunk names, of those that there are?
+bool Receiver::knows_streams(const ReceiverContext& ctx, const wire::ForwardTsnChunk& chunk) {
+  uint32_t others = 0;
+  for (size_t i = 0; i < chunk.stream_count(); ++i) {
+    const StreamId stream = chunk.stream(i).stream;
+    if (stream.value >= streams_) {
+      ++others;
+    } else if (queue_.order_of(stream) == nullptr) {
+      return false;
+    }
+  }
+  ctx.counters.add(Counter::k_drop_forward_tsn_stream, others);
+  return true;
+}
+
+void Receiver::drop_orphans(const ReceiverContext& ctx) {
+  const uint32_t dropped = queue_.drop_orphans(tsns_.cum_tsn(), ctx.blocks);
+  if (dropped != 0) ctx.counters.add(Counter::k_drop_orphaned_data, dropped);
+}
+
 uint16_t Receiver::count_starved(const Profile& profile, TimePoint now) {
   using std::chrono::milliseconds;
   constexpr int64_t kFurthest = std::numeric_limits<uint16_t>::max();

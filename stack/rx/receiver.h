@@ -21,6 +21,7 @@
 #include "trunkline/stack/counters.h"
 #include "trunkline/stack/stack.h"
 #include "wire/data_chunk.h"
+#include "wire/forward_tsn_chunk.h"
 #include "wire/packet_writer.h"
 #include "wire/sack_chunk.h"
 
@@ -101,8 +102,28 @@ class Receiver {
   // After take() and record(), if anything is held: more of it may be acknowledged for good now, or
   // ready. Then pop_ready(), until it is null: a whole message in its turn.
   [[nodiscard]] bool holds_any() const { return !queue_.empty(); }
-  void acknowledge_held() { queue_.acknowledge(tsns_.cum_tsn()); }
+  // `partly_reliable`: the peer may give messages up (RFC 3758).
+  void acknowledge_held(const ReceiverContext& ctx, bool partly_reliable) {
+    if (partly_reliable) drop_orphans(ctx);
+    queue_.acknowledge(tsns_.cum_tsn());
+  }
   [[nodiscard]] ReceiveBlock* pop_ready(ReceiveMemory& memory) { return queue_.pop_ready(memory); }
+
+  // -- where the peer may give messages up (RFC 3758 section 3.6)
+  // Of a new chunk: its message's beginning was given up. It has come, and is not kept.
+  [[nodiscard]] bool is_orphan(const wire::DataChunk& chunk) const {
+    return is_next(chunk.tsn) && queue_.is_orphan(chunk);
+  }
+  void record_orphan(const ReceiverContext& ctx, Tsn tsn, DataSeen& seen) {
+    ctx.counters.add(Counter::k_drop_orphaned_data);
+    record(ctx, tsn, seen);
+  }
+  enum class Skipped : uint8_t {
+    kNothing,  // the chunk was old, or can't be true
+    kSome,     // then acknowledge_held(), and pop_ready() until it is null
+    kBroken,   // the same, and the message that was given in pieces is over without its end
+  };
+  Skipped skip(const ReceiverContext& ctx, const wire::ForwardTsnChunk& chunk, DataSeen& seen);
 
   // -- several at once: whole ordered messages that come in order while nothing is missing, held or
   // scarce, and so are delivered where they lie
@@ -264,6 +285,8 @@ class Receiver {
   bool write_sack_of_disorder(wire::PacketWriter& writer, uint32_t window) const;
   Arrival settle(const ReceiverContext& ctx, const wire::DataChunk& chunk,
                  TsnTracker::Verdict verdict, DataSeen& seen);
+  [[nodiscard]] bool knows_streams(const ReceiverContext& ctx, const wire::ForwardTsnChunk& chunk);
+  void drop_orphans(const ReceiverContext& ctx);
 
   // -- its members
   TsnTracker tsns_;

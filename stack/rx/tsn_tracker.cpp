@@ -57,7 +57,7 @@ void TsnTracker::record(Tsn tsn, Pool<TsnDisorder>& pool) {
     cum_ = tsn;
     if (has_gaps() && disorder_->blocks[0].first == cum_ + 1) {
       cum_ = disorder_->blocks[0].last;
-      erase_block(0);
+      erase_blocks(0, 1);
       drop_if_calm(pool);
     }
     return;
@@ -69,7 +69,7 @@ void TsnTracker::record(Tsn tsn, Pool<TsnDisorder>& pool) {
   const bool joins_next = at < disorder_->block_count && blocks[at].first == tsn + 1;
   if (joins_previous && joins_next) {
     blocks[at - 1].last = blocks[at].last;
-    erase_block(at);
+    erase_blocks(at, 1);
   } else if (joins_previous) {
     blocks[at - 1].last = tsn;
   } else if (joins_next) {
@@ -77,6 +77,21 @@ void TsnTracker::record(Tsn tsn, Pool<TsnDisorder>& pool) {
   } else {
     insert_block(at, {tsn, tsn});
   }
+}
+
+bool TsnTracker::may_forward(Tsn tsn) const {
+  return tsn.distance_from(cum_) <= kMaxGapOffset;
+}
+
+void TsnTracker::forward(Tsn tsn, Pool<TsnDisorder>& pool) {
+  cum_ = tsn;
+  if (!has_gaps()) return;
+  size_t passed = first_block_ending_at_or_after(tsn + 1);
+  if (passed < disorder_->block_count && disorder_->blocks[passed].first.at_or_before(tsn + 1)) {
+    cum_ = disorder_->blocks[passed++].last;
+  }
+  erase_blocks(0, passed);
+  drop_if_calm(pool);
 }
 
 void TsnTracker::record_duplicate(Tsn tsn, Pool<TsnDisorder>& pool) {
@@ -93,7 +108,7 @@ bool TsnTracker::forget(Tsn first, Tsn last, Pool<TsnDisorder>& pool) {
   const TsnDisorder::Block whole = blocks[at];
   if (whole.first.after(first)) return false;
   if (whole.first == first && whole.last == last) {
-    erase_block(at);
+    erase_blocks(at, 1);
     drop_if_calm(pool);
   } else if (whole.last == last) {
     blocks[at].last = first - 1;
@@ -153,13 +168,13 @@ void TsnTracker::insert_block(size_t at, TsnDisorder::Block block) {
   ++disorder_->block_count;
 }
 
-void TsnTracker::erase_block(size_t at) {
+void TsnTracker::erase_blocks(size_t at, size_t count) {
   auto& blocks = disorder_->blocks;
   count_steps((disorder_->block_count - at) / kBlocksAStep + 1);
-  std::move(blocks.begin() + static_cast<ptrdiff_t>(at + 1),
+  std::move(blocks.begin() + static_cast<ptrdiff_t>(at + count),
             blocks.begin() + static_cast<ptrdiff_t>(disorder_->block_count),
             blocks.begin() + static_cast<ptrdiff_t>(at));
-  --disorder_->block_count;
+  disorder_->block_count -= count;
 }
 
 }  // namespace trunkline

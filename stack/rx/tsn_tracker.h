@@ -45,6 +45,11 @@ class TsnTracker {
   void record(Tsn tsn, Pool<TsnDisorder>& pool);
   // The next `count` have come, and there is no disorder.
   void advance(uint32_t count) { cum_ = cum_ + count; }
+  // Could the peer skip to that TSN, which lies behind the cumulative one? A gap block can name all
+  // that it has in flight.
+  [[nodiscard]] bool may_forward(Tsn tsn) const;
+  // Nothing up to there is missing any more (RFC 3758 section 3.6).
+  void forward(Tsn tsn, Pool<TsnDisorder>& pool);
   void record_duplicate(Tsn tsn, Pool<TsnDisorder>& pool);
   // Takes back TSNs behind a gap (6.2: a receiver may drop what it holds). False, and nothing has
   // changed, if not all are recorded there or there is no room for the gap that they would leave.
@@ -79,7 +84,7 @@ class TsnTracker {
   bool ensure_disorder(Pool<TsnDisorder>& pool);
   void drop_if_calm(Pool<TsnDisorder>& pool);
   void insert_block(size_t at, TsnDisorder::Block block);
-  void erase_block(size_t at);
+  void erase_blocks(size_t at, size_t count);
 
   Tsn cum_;
   TsnDisorder* disorder_ = nullptr;

@@ -48,7 +48,7 @@ class ReceiverTest : public testing::Test {
       return {"-"};
     }
     receiver.take(ctx, chunk, seen);
-    receiver.acknowledge_held();
+    receiver.acknowledge_held(ctx, partly_reliable);
     while (ReceiveBlock* const message = receiver.pop_ready(blocks)) {
       const Payload payload(&message->piece, &blocks);
       std::string text;
@@ -96,6 +96,7 @@ class ReceiverTest : public testing::Test {
   ReceiverContext ctx{profile, blocks, disorder, counters};
   Receiver receiver{profile.a_rwnd, Tsn(100), 4};
   DataSeen seen;
+  bool partly_reliable = false;
   TimePoint now = TimePoint::from_ns(1'000'000'000);
 };
 

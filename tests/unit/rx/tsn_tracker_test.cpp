@@ -192,6 +192,11 @@ class Model {
     while (ahead_.erase(next_) != 0) ++next_;
   }
   void remove(uint64_t n) { ahead_.erase(n); }
+  void forward(uint64_t n) {
+    next_ = n + 1;
+    ahead_.erase(ahead_.begin(), ahead_.upper_bound(n));
+    while (ahead_.erase(next_) != 0) ++next_;
+  }
   [[nodiscard]] uint64_t next() const { return next_; }
   [[nodiscard]] const std::set<uint64_t>& ahead() const { return ahead_; }
   [[nodiscard]] std::vector<wire::GapBlock> gaps() const {
@@ -240,6 +245,14 @@ void random_walk(uint64_t seed, uint64_t reach, uint32_t initial) {
       ASSERT_EQ(t.receive(model.next()), Verdict::kNew);
       model.add(model.next());
     }
+    if (random.below(64) == 0) {
+      const uint64_t last = model.next() + random.below(reach);
+      ASSERT_EQ(t.tracker.may_forward(t.tsn(last)), last - model.next() + 1 <= 65535);
+      if (t.tracker.may_forward(t.tsn(last))) {
+        t.tracker.forward(t.tsn(last), t.pool);
+        model.forward(last);
+      }
+    }
     if (random.below(8) == 0) t.tracker.clear_duplicates(t.pool);
     ASSERT_EQ(t.tracker.cum_tsn(), t.tsn(model.next()) - 1) << step;
     ASSERT_EQ(t.gaps(), model.gaps()) << step;
@@ -262,6 +275,27 @@ TEST(TsnTracker, AgreesWithASetWhenItsTableIsFull) {
 }
 TEST(TsnTracker, AgreesWithASetAtTheLimitOfGapBlocks) {
   random_walk(5, 70000, 0xffff0000u);
+}
+
+// The example of RFC 3758 section 3.6: 104, 105 and 107 have come when 103 is skipped.
+TEST(TsnTracker, TheExampleOfForwardTsn) {
+  Tracked t(102);
+  for (const unsigned n : {0u, 2u, 3u, 5u}) ASSERT_EQ(t.receive(n), Verdict::kNew);
+  ASSERT_EQ(t.tracker.cum_tsn(), Tsn(102));
+  t.tracker.forward(Tsn(103), t.pool);
+  EXPECT_EQ(t.tracker.cum_tsn(), Tsn(105));
+  EXPECT_EQ(t.gaps(), (std::vector<wire::GapBlock>{{2, 2}}));
+  EXPECT_EQ(t.receive(1), Verdict::kDuplicate) << "it was skipped";
+  t.tracker.forward(Tsn(200), t.pool);
+  EXPECT_EQ(t.tracker.cum_tsn(), Tsn(200));
+  EXPECT_FALSE(t.tracker.has_gaps());
+}
+
+TEST(TsnTracker, SkippingNeedsNoMemory) {
+  Tracked t(0xfffffff0u, 0);
+  t.tracker.forward(Tsn(5), t.pool);
+  EXPECT_EQ(t.tracker.cum_tsn(), Tsn(5));
+  EXPECT_FALSE(t.tracker.has_disorder());
 }
 
 // A receiver without room drops what it holds behind a gap before it takes what fills one. That

@@ -45,6 +45,7 @@ namespace trunkline {
   X(loss_probes, "times that silence was answered by a probe before T3 fired")                   \
   X(recoveries_undone, "fast recoveries that turned out to be needless: the window was given back") \
   X(duplicate_tsns, "DATA chunks received again")                                               \
+  X(forward_tsns_received, "FORWARD TSNs that skipped something")                               \
   X(gap_sacks_sent, "SACKs sent with gap blocks")                                               \
   X(zero_window_probes, "DATA sent into a closed window")                                       \
   X(heartbeats_sent, "HEARTBEAT chunks sent")                                                   \
@@ -124,6 +125,12 @@ namespace trunkline {
   X(drop_held_no_memory, "held fragments and messages dropped: others needed the shard's buffers")\
   X(aborted_for_memory, "associations that this side aborted, out of memory for what they sent") \
   X(drop_data_beyond_tsn_range, "DATA chunks too far ahead of the cumulative TSN")              \
+  X(drop_orphaned_data, "DATA chunks whose message's beginning the peer has given up")          \
+  X(drop_old_forward_tsn, "FORWARD TSNs that skip nothing, as all up to there has come")        \
+  X(drop_forward_tsn_too_far, "FORWARD TSNs too far ahead of the cumulative TSN")               \
+  X(drop_forward_tsn_no_memory, "FORWARD TSNs that name more streams than there is memory for") \
+  X(drop_forward_tsn_state, "FORWARD TSNs in a state that takes no DATA")                       \
+  X(drop_forward_tsn_stream, "streams in FORWARD TSNs that were not negotiated")                \
   X(drop_protocol_violation, "packets that made this side abort the association")               \
   /* Refusals to applications */                                                                \
   X(refused_sends, "messages refused: closing, bad stream, too large or no room")               \

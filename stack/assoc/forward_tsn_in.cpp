@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// FORWARD TSN in (RFC 3758 section 3.6): what the peer has given up is not waited for any more.
+#include "wire/forward_tsn_chunk.h"
+
+#include "assoc/context.h"
+
+namespace trunkline {
+
+bool Association::on_forward_tsn(ShardContext& ctx, TimePoint, const InboundPacket&,
+                                 const wire::ChunkView& chunk, PacketSeen& seen) {
+  const auto parsed = wire::ForwardTsnChunk::parse(chunk);
+  if (!parsed) {
+    ctx.counters.add(Counter::k_drop_bad_chunk);
+    return true;
+  }
+  if (!takes_data()) {
+    ctx.counters.add(Counter::k_drop_forward_tsn_state);
+    return true;
+  }
+  switch (receiver_.skip(receiver_context(ctx), *parsed, seen.data)) {
+    case Receiver::Skipped::kNothing:
+      return true;
+    case Receiver::Skipped::kBroken:
+      emit(ctx, EventKind::kMessageBroken);
+      break;
+    case Receiver::Skipped::kSome:
+      break;
+  }
+  settle_received(ctx);
+  return true;
+}
+
+// Some senders send the rest of a message that they have given up. What has no beginning is
+// acknowledged like any other, and not delivered.
+void Association::on_orphan(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen) {
+  receiver_.record_orphan(receiver_context(ctx), chunk.tsn, seen);
+  if (receiver_.holds_any()) settle_received(ctx);
+}
+
+}  // namespace trunkline
