@@ -30,6 +30,16 @@ bool Association::on_forward_tsn(ShardContext& ctx, TimePoint, const InboundPack
   return true;
 }
 
+// Beside its COOKIE ECHO, of our INIT ACK: the peer does not know the extension after all, whatever
+// its INIT said (3.3.3).
+void Association::on_reported_parameters(std::span<const uint8_t> parameters) {
+  wire::ParameterCursor cursor(parameters);
+  while (const auto parameter = cursor.next()) {
+    if (parameter->type != wire::ParameterType::kForwardTsnSupported) continue;
+    features_.remove(wire::Feature::kPartialReliability);
+  }
+}
+
 // Some senders send the rest of a message that they have given up. What has no beginning is
 // acknowledged like any other, and not delivered.
 void Association::on_orphan(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen) {

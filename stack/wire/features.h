@@ -39,6 +39,7 @@ class FeatureSet {
   [[nodiscard]] constexpr uint16_t bits() const { return bits_; }
 
   constexpr void add(Feature feature) { bits_ |= bit(feature); }
+  constexpr void remove(Feature feature) { bits_ &= static_cast<uint16_t>(~bit(feature)); }
   [[nodiscard]] constexpr bool has(Feature feature) const { return (bits_ & bit(feature)) != 0; }
   [[nodiscard]] constexpr bool empty() const { return bits_ == 0; }
   // What both have.

@@ -138,6 +138,27 @@ TEST_F(ForwardTsnIn, APeerThatReportsTheParameterDoesNotDoIt) {
   EXPECT_FALSE(host().status().partial_reliability);
 }
 
+// The same for who answers: with the COOKIE ECHO, and not later.
+TEST_F(ForwardTsnIn, APeerThatReportsTheParameterBesideTheCookieDoesNotDoIt) {
+  constexpr std::array<uint8_t, 4> kParameter = {0xc0, 0, 0, 4};
+  const auto report = [&](PacketWriter& w) {
+    const std::array<std::span<const uint8_t>, 1> reports = {kParameter};
+    return w.begin_chunk(ChunkType::kError, 0) &&
+           wire::append_unrecognized_parameters(w, reports) && w.end_chunk();
+  };
+  for (const bool with_the_cookie : {true, false}) {
+    start_over();
+    take_init_ack(ask(true));
+    tell([&](PacketWriter& w) { return cookie_echo()(w) && (!with_the_cookie || report(w)); });
+    ASSERT_EQ(hear(), "COOKIE ACK");
+    if (!with_the_cookie) tell(report);
+    EXPECT_EQ(host().state(), AssocState::kEstablished);
+    EXPECT_EQ(host().status().partial_reliability, !with_the_cookie);
+    tell(forward_tsn(tsn(0)));
+    EXPECT_EQ(hear(), with_the_cookie ? "ERROR" : "SACK");
+  }
+}
+
 TEST_F(ForwardTsnIn, ARestartedPeerSaysItAnew) {
   open_offering(true);
   peer_tag = VerificationTag(77);
