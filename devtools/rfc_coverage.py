@@ -86,12 +86,13 @@ def follows(number, heading):
 
 
 def sections(text):
-    """(number, lines) of each section. A heading: a number with a last dot, after a blank line."""
+    """(number, lines) of each section. A heading: a number, after a blank line; its last dot is
+    missing from some."""
     number, lines, before = '0', [], ''
     body = text.splitlines()
     first = next(i for i, line in enumerate(body) if re.match(r'1\. +Introduction', line))
     for line in body[first:]:
-        heading = re.match(r'(?:Appendix (?=[A-Z]\.))?((?:[A-Z]\.|\d+\.)+) +\S', line)
+        heading = re.match(r'(?:Appendix (?=[A-Z]\.))?((?:[A-Z]\.|\d+\.)+|\d+(?:\.\d+)+) +\S', line)
         place = heading.group(1).rstrip('.') if heading else ''
         if place and not before.strip() and follows(number, place):
             yield number, lines
