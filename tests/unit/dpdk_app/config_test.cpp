@@ -71,7 +71,7 @@ profiles:
     send_buffer: 2MiB
     max_message_size: 128KiB
     partial_delivery_point: 32KiB
-    partial_reliability: true
+    partial_reliability: false
     path_mtu: 1400
     pmtu_discovery: probing
     pmtu_base: 1280
@@ -109,7 +109,7 @@ profiles:
   wanted.send_buffer = 2u << 20;
   wanted.max_message_size = 128u << 10;
   wanted.partial_delivery_point = 32u << 10;
-  wanted.partial_reliability = true;
+  wanted.partial_reliability = false;
   wanted.path_mtu = 1400;
   wanted.pmtu_discovery = PmtuDiscovery::kProbing;
   wanted.pmtu_base = 1280;

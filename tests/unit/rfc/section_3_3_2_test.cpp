@@ -33,7 +33,8 @@ class Section3Init : public Peer {
       addresses += key.size() > 2 ? 1u : 0u;
     }
     EXPECT_EQ(addresses, address_count);
-    EXPECT_EQ(census(packet).size(), address_count + (with_preservative ? 2 : 1));
+    // Supported Address Types, Supported Extensions, Forward-TSN-Supported.
+    EXPECT_EQ(census(packet).size(), address_count + (with_preservative ? 4 : 3));
     std::vector<uint8_t> types;
     for (const wire::ParameterView& parameter : parameters_of(packet)) {
       EXPECT_NE(parameter.type, ParameterType::kHostNameAddress);

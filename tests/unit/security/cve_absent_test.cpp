@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Class 3 of the CVEs: ASCONF (2014-3673, 2014-3687, 2015-3212, 2026-53225), AUTH (2014-0101,
-// 2026-23125), RE-CONFIG (2021-3894, 2022-0322), FORWARD-TSN and I-DATA. None of these exists here:
-// whatever such a chunk or parameter holds, the upper two bits of its type decide (RFC 9260
-// sections 3.2, 3.2.1), in each state, and nothing changes. Whoever adds one of them finds here
-// what its CVEs were.
+// 2026-23125), RE-CONFIG (2021-3894, 2022-0322), FORWARD-TSN and I-DATA. None of these exists here,
+// or it is off: whatever such a chunk or parameter holds, the upper two bits of its type decide
+// (RFC 9260 sections 3.2, 3.2.1), in each state, and nothing changes. Whoever adds one of them
+// finds here what its CVEs were. FORWARD-TSN, where it is on: forward_tsn_in_test.cpp.
 #include "support/staged.h"
 #include "wire/heartbeat_chunk.h"
 
@@ -55,7 +55,10 @@ std::vector<std::vector<uint8_t>> bodies() {
   return out;
 }
 
-class CveClass3AbsentFeatures : public InEachState {};
+class CveClass3AbsentFeatures : public InEachState {
+ protected:
+  CveClass3AbsentFeatures() { setup.profile.partial_reliability = false; }
+};
 
 TEST_P(CveClass3AbsentFeatures, ChunksAreHandledByTheirUpperBitsAndChangeNothing) {
   reach(GetParam());
@@ -131,7 +134,10 @@ TEST_P(CveClass3AbsentFeatures, AnAsconfFromAnotherAddressFindsNoAssociation) {
 
 INSTANTIATE_TEST_SUITE_P(All, CveClass3AbsentFeatures, each_state(), state_of);
 
-class CveClass3WithoutAssociation : public Staged {};
+class CveClass3WithoutAssociation : public Staged {
+ protected:
+  CveClass3WithoutAssociation() { setup.profile.partial_reliability = false; }
+};
 
 // CVE-2026-53225: the look-up by an address inside an ASCONF, before any association is known.
 TEST_F(CveClass3WithoutAssociation, NoAddressInsideAChunkIsLookedUp) {

@@ -123,7 +123,7 @@ struct Profile {
   bool one_data_per_packet = false;  // for peers that break on bundled DATA
 
   // Offer partial reliability (RFC 3758): where both ends do, a sender may give messages up.
-  bool partial_reliability = false;
+  bool partial_reliability = true;
 
   uint8_t dscp = 0;  // 0 to 63
 
