@@ -35,7 +35,8 @@ struct Price {
   static constexpr uint64_t kPerCall = 800;  // the wheel's slots among them
   static constexpr uint64_t kPerPacket = 200;
   static constexpr uint64_t kPerByte = 6;
-  // More for a byte of a SACK: two look-ups a gap block, as deep as the tree of chunks.
+  // More for a byte of a SACK or FORWARD TSN: two look-ups a gap block or stream, as deep as the
+  // tree of chunks or of messages.
   static constexpr uint64_t kPerByteOfSack = 10;
   static constexpr uint64_t kPerMessage = 60;
   static constexpr uint64_t kPerReleased = 24;    // block, chunk or message that is held no longer,
@@ -175,7 +176,7 @@ class Play {
     streams_owed_ += packet.bytes.size() / 4;
     uint64_t allowed = Price::kPerPacket + Price::kPerByte * packet.bytes.size();
     for (const wire::ChunkView& chunk : packet.chunks()) {
-      if (chunk.type == wire::ChunkType::kSack) {
+      if (chunk.type == wire::ChunkType::kSack || chunk.type == wire::ChunkType::kForwardTsn) {
         allowed += Price::kPerByteOfSack * chunk.value.size();
       }
     }
@@ -246,9 +247,11 @@ class Play {
     const wire::InitFields fields{peer.tag, 65536, 65535, 65535, peer.initial_tsn};
     Peer as = peer;
     as.port = from;
+    wire::InitOptions options;
+    options.forward_tsn_supported = true;
     give(as,
          build(as, VerificationTag(0),
-               [&](PacketWriter& w) { return wire::write_init(w, fields, list); }),
+               [&](PacketWriter& w) { return wire::write_init(w, fields, list, options); }),
          "INIT");
   }
   void echo_cookie(Peer& peer) {

@@ -14,6 +14,7 @@
 #include "wire/crc32c.h"
 #include "wire/data_chunk.h"
 #include "wire/error_chunk.h"
+#include "wire/forward_tsn_chunk.h"
 #include "wire/heartbeat_chunk.h"
 #include "wire/init_chunk.h"
 #include "wire/packet_rules.h"
@@ -89,6 +90,16 @@ void check_sack(const ChunkView& chunk) {
   const Rebuilt again(chunk, [&](PacketWriter& w) {
     return write_sack(w, sack->cum_tsn_ack, sack->a_rwnd, gaps, dups);
   });
+  again.expect_same(chunk, 0);
+}
+
+void check_forward_tsn(const ChunkView& chunk) {
+  const auto forward = ForwardTsnChunk::parse(chunk);
+  if (!forward) return;
+  std::vector<SkippedStream> streams;
+  for (size_t i = 0; i < forward->stream_count(); ++i) streams.push_back(forward->stream(i));
+  const Rebuilt again(
+      chunk, [&](PacketWriter& w) { return write_forward_tsn(w, forward->new_cum_tsn, streams); });
   again.expect_same(chunk, 0);
 }
 
@@ -289,6 +300,8 @@ void check_chunk(const ChunkView& chunk) {
       return check_init(chunk, true);
     case ChunkType::kSack:
       return check_sack(chunk);
+    case ChunkType::kForwardTsn:
+      return check_forward_tsn(chunk);
     case ChunkType::kHeartbeat:
     case ChunkType::kHeartbeatAck:
       return check_heartbeat(chunk);

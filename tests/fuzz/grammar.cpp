@@ -20,11 +20,11 @@ using wire::ParameterType;
 
 constexpr uint8_t kAnyType = 0xff;  // the input says which
 // What comes often appears more than once.
-constexpr std::array<uint8_t, 24> kChunkTypes = {
-    0, 0, 0, 0, 1, 1, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9, 10, 10, 11, 12, 13, 14, kAnyType, kAnyType};
+constexpr std::array<uint8_t, 24> kChunkTypes = {0, 0, 0, 0, 1,  1,  2,  3,  3,  3,  4,   5,
+                                                 6, 7, 8, 9, 10, 10, 11, 12, 13, 14, 192, kAnyType};
 
 constexpr std::array<uint16_t, 20> kParameterTypes = {
-    1,      5,      5,      6,      7,      8,      9,      11,     12,     12,
+    1,      5,      5,      6,      7,      8,      9,      11,     12,     0xc000,
     0x8000, 0x8008, 0xc000, 0xc001, 0x0001, 0x4123, 0x8123, 0xc123, 0x8002, 0x3fff};
 
 constexpr std::array<uint32_t, 8> kWindows = {100'000, 100'000, 0,     1499,
@@ -179,6 +179,8 @@ void Grammar::write_chunk(Input& in, uint8_t type, Bytes& out) {
       return write_init(in, static_cast<ChunkType>(type) == ChunkType::kInitAck, out);
     case ChunkType::kSack:
       return write_sack(in, out);
+    case ChunkType::kForwardTsn:
+      return write_forward_tsn(in, out);
     case ChunkType::kHeartbeat: {
       const size_t begin = out.open(1);
       out.fill(in.byte(), 'h');
@@ -249,6 +251,23 @@ void Grammar::write_sack(Input& in, Bytes& out) {
     at = end;
   }
   for (size_t i = 0; i < duplicates; ++i) out.u32(moved(Tsn(cum), in.near()));
+}
+
+// A little ahead of what the victim has, mostly, and of streams the numbers about their next ones.
+void Grammar::write_forward_tsn(Input& in, Bytes& out) {
+  const uint8_t how = in.byte();
+  Tsn last = next_tsn_ - 1 + (how & 7);
+  if ((how & 0xc0) == 0xc0) last = Tsn(moved(last, in.near() * 600));
+  out.u32(last.value);
+  if (!last.before(next_tsn_)) next_tsn_ = last + 1;
+  for (int n = (how & 0xe0) == 0xa0 ? 64 : how >> 3 & 3; n > 0; --n) {
+    const uint8_t stream = in.byte();
+    const uint16_t id = stream < 192 ? stream & 3 : stream * 256;
+    const auto ssn = static_cast<uint16_t>(next_ssn_[id] + in.near());
+    if (stream < 128) next_ssn_[id] = static_cast<uint16_t>(ssn + 1);
+    out.u16(id);
+    out.u16(ssn);
+  }
 }
 
 void Grammar::write_heartbeat_ack(Input& in, Bytes& out) {

@@ -90,6 +90,7 @@ class Grammar {
   void write_parameter(Input& in, Bytes& out);
   void write_data(Input& in, Bytes& out);
   void write_sack(Input& in, Bytes& out);
+  void write_forward_tsn(Input& in, Bytes& out);
   void write_causes(Input& in, Bytes& out);
   void write_cookie(Input& in, Bytes& out);
   void write_heartbeat_ack(Input& in, Bytes& out);
