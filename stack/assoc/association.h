@@ -273,7 +273,7 @@ class Association : public WheelEntry {
   // forward_tsn_in.cpp
   bool on_forward_tsn(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                       const wire::ChunkView& chunk, PacketSeen& seen);
-  void on_orphan(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
+  bool is_given_up(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
   void on_reported_parameters(std::span<const uint8_t> parameters);
   void flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet);
 

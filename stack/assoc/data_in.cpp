@@ -132,9 +132,8 @@ void Association::on_data(ShardContext& ctx, TimePoint now, const wire::ChunkVie
     case Receiver::Arrival::kNew:
       break;
   }
-  if (!parsed->beginning && features_.has(wire::Feature::kPartialReliability) &&
-      receiver_.is_orphan(*parsed)) {
-    return on_orphan(ctx, *parsed, seen.data);
+  if (features_.has(wire::Feature::kPartialReliability) && is_given_up(ctx, *parsed, seen.data)) {
+    return;
   }
   if (receiver_.may_be_shut(*profile_) && advertised(ctx) == 0 &&
       !make_room(ctx, *parsed, seen.data)) {

@@ -40,11 +40,20 @@ void Association::on_reported_parameters(std::span<const uint8_t> parameters) {
   }
 }
 
-// Some senders send the rest of a message that they have given up. What has no beginning is
-// acknowledged like any other, and not delivered.
-void Association::on_orphan(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen) {
-  receiver_.record_orphan(receiver_context(ctx), chunk.tsn, seen);
-  if (receiver_.holds_any()) settle_received(ctx);
+// True: the chunk is a part of a message that the peer has given up. Some senders send the rest of
+// one; some, and without a FORWARD TSN if all of it that was sent had come, never do, and go on
+// with another. What can't be whole is acknowledged like any other, and not delivered.
+bool Association::is_given_up(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen) {
+  using CutOff = ReceiveQueue::CutOff;
+  const bool orphan = receiver_.is_orphan(chunk);
+  CutOff cut_off = CutOff::kNothing;
+  if (orphan || chunk.beginning) {
+    cut_off = receiver_.cut_off_before(receiver_context(ctx), chunk.tsn);
+  }
+  if (cut_off == CutOff::kGiven) emit(ctx, EventKind::kMessageBroken);
+  if (orphan) receiver_.record_orphan(receiver_context(ctx), chunk, seen);
+  if (orphan || cut_off != CutOff::kNothing) settle_received(ctx);
+  return orphan;
 }
 
 }  // namespace trunkline

@@ -160,6 +160,19 @@ uint32_t FragmentsByTsn::drop_orphans(Tsn cum_tsn, ReceiveBlocks& blocks) {
   return dropped;
 }
 
+bool FragmentsByTsn::goes_on_at(Tsn tsn) const {
+  const ReceiveBlock* const at = empty() ? nullptr : by_tsn_.find(place_of(tsn));
+  return at != nullptr && !at->held.beginning;
+}
+
+std::optional<HeldInfo> FragmentsByTsn::cut_off_before(Tsn tsn, ReceiveBlocks& blocks) {
+  if (!is_open_before(tsn)) return std::nullopt;
+  ReceiveBlock* const first = neighbours(place_of(tsn)).before->held.run.other_end;
+  const HeldInfo was = first->held;
+  remove_run(first, blocks);
+  return was;
+}
+
 bool FragmentsByTsn::is_open_before(Tsn tsn) const {
   const ReceiveBlock* const before = empty() ? nullptr : neighbours(place_of(tsn)).before;
   return before != nullptr && !before->held.ending;

@@ -41,6 +41,11 @@ class FragmentsByTsn {
   // Is the chunk with the TSN before that one here, and not the end of a message? If not, the next
   // TSN is no orphan only as a beginning.
   [[nodiscard]] bool is_open_before(Tsn tsn) const;
+  // Is the chunk with that TSN here, and not the beginning of a message?
+  [[nodiscard]] bool goes_on_at(Tsn tsn) const;
+  // The message that is open before that TSN does not go on there: it goes, and this is what is
+  // known of it by its first fragment.
+  std::optional<HeldInfo> cut_off_before(Tsn tsn, ReceiveBlocks& blocks);
   // The cumulative TSN is about to be that. Fragments whose beginning it has passed go, but that
   // which was next was asked about when it came; returns how many they were.
   uint32_t drop_orphans(Tsn cum_tsn, ReceiveBlocks& blocks);

@@ -164,6 +164,26 @@ void ReceiveQueue::skip_stream(wire::SkippedStream skipped) {
   release_waiting(skipped.stream, *order);
 }
 
+ReceiveQueue::CutOff ReceiveQueue::cut_off_before(Tsn tsn, ReceiveMemory& memory) {
+  if (held_ == nullptr) return CutOff::kNothing;
+  const std::optional<HeldInfo> was = held_->fragments.cut_off_before(tsn, memory);
+  if (!was) return CutOff::kNothing;
+  if (was->given) {
+    break_off(was->first_tsn());
+  } else if (was->beginning && !was->unordered) {
+    pass_number(was->stream, was->turn);
+  }
+  close(memory);
+  return was->given ? CutOff::kGiven : CutOff::kSome;
+}
+
+void ReceiveQueue::pass_number(StreamId stream, Mid number) {
+  Order* const order = streams_.get(stream);
+  if (order == nullptr || !order->is_next(number)) return;
+  order->advance();
+  if (held_ != nullptr && !is_closed(stream)) release_waiting(stream, *order);
+}
+
 uint32_t ReceiveQueue::drop_orphans(Tsn cum_tsn, ReceiveMemory& memory) {
   if (held_ == nullptr) return 0;
   const uint32_t dropped = held_->fragments.drop_orphans(cum_tsn, memory);

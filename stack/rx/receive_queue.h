@@ -126,6 +126,19 @@ class ReceiveQueue {
     if (chunk.beginning) return false;
     return held_ == nullptr || !held_->fragments.is_open_before(chunk.tsn);
   }
+  [[nodiscard]] bool goes_on_at(Tsn tsn) const {
+    return held_ != nullptr && held_->fragments.goes_on_at(tsn);
+  }
+  // A sender may give up the rest of a message before it has TSNs, and go on with another: what is
+  // here of one that should go on at that TSN, and does not, goes.
+  enum class CutOff : uint8_t {
+    kNothing,
+    kSome,
+    kGiven,  // it was given in pieces
+  };
+  CutOff cut_off_before(Tsn tsn, ReceiveMemory& memory);
+  // A message with that number does not come, if it is the next.
+  void pass_number(StreamId stream, Mid number);
   // Before acknowledge(): such chunks that are held, and are reached by it, go. How many?
   uint32_t drop_orphans(Tsn cum_tsn, ReceiveMemory& memory);
 

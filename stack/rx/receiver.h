@@ -110,13 +110,23 @@ class Receiver {
   [[nodiscard]] ReceiveBlock* pop_ready(ReceiveMemory& memory) { return queue_.pop_ready(memory); }
 
   // -- where the peer may give messages up (RFC 3758 section 3.6)
-  // Of a new chunk: its message's beginning was given up. It has come, and is not kept.
+  // Of a new chunk: the beginning or the rest of its message was given up. It has come, and is not
+  // kept.
   [[nodiscard]] bool is_orphan(const wire::DataChunk& chunk) const {
-    return is_next(chunk.tsn) && queue_.is_orphan(chunk);
+    if (is_next(chunk.tsn) && queue_.is_orphan(chunk)) return true;
+    return !chunk.ending && tsns_.has_behind_gap(chunk.tsn + 1) &&
+           !queue_.goes_on_at(chunk.tsn + 1);
   }
-  void record_orphan(const ReceiverContext& ctx, Tsn tsn, DataSeen& seen) {
+  void record_orphan(const ReceiverContext& ctx, const wire::DataChunk& chunk, DataSeen& seen) {
     ctx.counters.add(Counter::k_drop_orphaned_data);
-    record(ctx, tsn, seen);
+    record(ctx, chunk.tsn, seen);
+    if (chunk.beginning && !chunk.unordered) queue_.pass_number(chunk.stream, chunk.mid);
+  }
+  // A message that is open before that TSN does not go on there.
+  ReceiveQueue::CutOff cut_off_before(const ReceiverContext& ctx, Tsn tsn) {
+    const ReceiveQueue::CutOff out = queue_.cut_off_before(tsn, ctx.blocks);
+    if (out != ReceiveQueue::CutOff::kNothing) ctx.counters.add(Counter::k_drop_cut_off_messages);
+    return out;
   }
   enum class Skipped : uint8_t {
     kNothing,  // the chunk was old, or can't be true

@@ -68,6 +68,12 @@ class TsnTracker {
   [[nodiscard]] bool has_duplicates() const {
     return disorder_ != nullptr && disorder_->duplicate_count > 0;
   }
+  // Behind a gap.
+  [[nodiscard]] bool has_behind_gap(Tsn tsn) const {
+    if (!has_gaps()) return false;
+    const size_t at = first_block_ending_at_or_after(tsn);
+    return at < disorder_->block_count && disorder_->blocks[at].first.at_or_before(tsn);
+  }
   [[nodiscard]] Tsn highest() const {
     return has_gaps() ? disorder_->blocks[disorder_->block_count - 1].last : cum_;
   }

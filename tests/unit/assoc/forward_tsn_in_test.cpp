@@ -387,6 +387,23 @@ TEST_F(ForwardTsnIn, TheRestOfASkippedMessageIsAcknowledgedAndNotKept) {
   }
 }
 
+// All of it that was sent had come, so that there was nothing to skip (Linux).
+TEST_F(ForwardTsnIn, WhoGoesOnWithAnotherMessageDoesNotAbortTheAssociation) {
+  for (const bool agreed : {true, false}) {
+    for (const bool other_first : {true, false}) {
+      start_over();
+      open_offering(agreed);
+      tell_chunk(0, "B", 0, "cut");
+      if (other_first) tell_chunk(2, "BE", 1, "next");
+      tell_chunk(1, "", 0, "off");
+      if (!other_first) tell_chunk(2, "BE", 1, "next");
+      EXPECT_EQ(host().count(EventKind::kLost), agreed ? 0u : 1u);
+      EXPECT_EQ(texts(), agreed ? Texts{"next"} : Texts{});
+      EXPECT_EQ(blocks(), 0u);
+    }
+  }
+}
+
 TEST_F(ForwardTsnIn, WithoutItAFragmentWithoutBeginningIsHeldAsEver) {
   open_offering(false);
   tell_chunk(0, "", 0, "no beginning");

@@ -126,12 +126,7 @@ class OneEnd {
     chunk.ending = sent.ending;
     chunk.payload = {reinterpret_cast<const uint8_t*>(sent.text.data()), sent.text.size()};
     const uint64_t before = steps_taken;
-    if (partly_reliable && chunk.tsn == tracker.cum_tsn() + 1 && queue.is_orphan(chunk)) {
-      ++orphans;
-      tracker.record(chunk.tsn, disorder);
-      settle(out);
-      return Outcome::kHeld;
-    }
+    if (partly_reliable && is_given_up(chunk, out)) return Outcome::kHeld;
     const Outcome outcome = queue.add(chunk, tracker.cum_tsn(), blocks, 1 << 20);
     if (outcome != Outcome::kHeld && outcome != Outcome::kWholeInOrder) return outcome;
     if (outcome == Outcome::kWholeInOrder) out.push_back(sent.text);
@@ -140,6 +135,24 @@ class OneEnd {
     steps += steps_taken - before;
     worst = std::max(worst, steps_taken - before);
     return outcome;
+  }
+  // As an association does it.
+  bool is_given_up(const wire::DataChunk& chunk, Strings& out) {
+    const bool next = chunk.tsn == tracker.cum_tsn() + 1;
+    const bool cut =
+        !chunk.ending && tracker.has_behind_gap(chunk.tsn + 1) && !queue.goes_on_at(chunk.tsn + 1);
+    const bool orphan = cut || (next && queue.is_orphan(chunk));
+    if (orphan || chunk.beginning) {
+      const auto cut_off = queue.cut_off_before(chunk.tsn, blocks);
+      if (cut_off == ReceiveQueue::CutOff::kGiven) open_.clear();
+    }
+    if (orphan) {
+      ++orphans;
+      tracker.record(chunk.tsn, disorder);
+      if (chunk.beginning && !chunk.unordered) queue.pass_number(chunk.stream, chunk.mid);
+    }
+    settle(out);
+    return orphan;
   }
   // FORWARD TSN. True: it broke off a message that was given in pieces.
   bool skip(uint64_t last, const std::vector<wire::SkippedStream>& named, Strings& out) {
@@ -195,7 +208,7 @@ class OneEnd {
 
 // Messages of some streams, cut at random; their texts say which they are.
 inline std::vector<Sent> conversation(SeededRandom& random, size_t messages, uint16_t streams,
-                                      size_t most_parts, uint16_t first_ssn = 0) {
+                                      size_t most_parts, bool cuts = false) {
   std::vector<Sent> out;
   std::map<uint16_t, uint16_t> ssns;
   for (size_t m = 0; m < messages; ++m) {
@@ -203,13 +216,15 @@ inline std::vector<Sent> conversation(SeededRandom& random, size_t messages, uin
     chunk.stream = static_cast<uint16_t>(random.below(streams));
     chunk.unordered = random.below(6) == 0;
     if (!chunk.unordered) {
-      chunk.ssn = static_cast<uint16_t>(ssns.try_emplace(chunk.stream, first_ssn).first->second++);
+      chunk.ssn =
+          static_cast<uint16_t>(ssns.try_emplace(chunk.stream, uint16_t{0}).first->second++);
     }
+    const bool whole = !cuts || random.below(3) != 0;
     const size_t parts = random.below(2) == 0 ? 1 : 1 + random.below(most_parts);
     for (size_t p = 0; p < parts; ++p) {
       chunk.number = out.size();
       chunk.beginning = p == 0;
-      chunk.ending = p + 1 == parts;
+      chunk.ending = p + 1 == parts && whole;
       chunk.text = std::to_string(m) + "." + std::to_string(p) + " ";
       if (random.below(8) == 0) chunk.text += std::string(random.below(1300), 'x');
       out.push_back(chunk);

@@ -178,6 +178,45 @@ TEST_F(SkipTest, AFragmentBehindAWholeMessageIsStillAContradiction) {
   end.queue.clear(end.blocks);
 }
 
+// ---------------------------------------------------------------- cut off without a word
+
+// All that was sent of it has come, so that there is nothing to skip, and the rest never had a TSN.
+TEST_F(SkipTest, AMessageThatIsFollowedByAnotherIsCutOff) {
+  for (const std::string flags : {"BE", "BEU", "B"}) {
+    const uint64_t at = acked();
+    const auto ssn = static_cast<uint16_t>(end.queue.order_of(StreamId(0))->next().value);
+    tell(at, "B", ssn, "cut");
+    tell(at + 1, "", ssn, "off");
+    const uint16_t next = flags == "BEU" ? 0 : static_cast<uint16_t>(ssn + 1);
+    const Strings got = tell(at + 2, flags, next, "next");
+    EXPECT_NE(outcome, Outcome::kViolation) << flags;
+    EXPECT_EQ(got.size(), flags == "B" ? 0u : 1u);
+    EXPECT_EQ(end.queue.held_blocks(), flags == "B" ? 1u : 0u);
+  }
+  EXPECT_EQ(tell(acked(), "E", 4, "!").back(), "next!");
+}
+
+TEST_F(SkipTest, LikewiseIfTheOtherCameFirst) {
+  EXPECT_EQ(tell(2, "BE", 1, "next"), Strings{});
+  EXPECT_EQ(tell(0, "B", 0, "cut"), Strings{});
+  EXPECT_EQ(tell(1, "", 0, "off"), Strings{"next"});
+  EXPECT_TRUE(end.queue.empty());
+  EXPECT_EQ(tell(4, "BEU", 0, "unordered"), Strings{"unordered"});
+  tell(3, "B", 2, "cut off");
+  EXPECT_TRUE(end.queue.empty());
+  EXPECT_EQ(tell(5, "BE", 3, "its number was passed"), Strings{"its number was passed"});
+}
+
+TEST_F(SkipTest, AMessageInPiecesIsCutOffLikewise) {
+  end.cut_at = 1;
+  tell(0, "B", 0, "front");
+  tell(2, "BEU", 0, "unordered");
+  ASSERT_TRUE(end.queue.gives_pieces());
+  EXPECT_EQ(tell(1, "BE", 1, "next"), (Strings{"unordered", "next"}));
+  EXPECT_FALSE(end.queue.gives_pieces());
+  EXPECT_TRUE(end.queue.empty());
+}
+
 // ---------------------------------------------------------------- given in pieces
 
 TEST_F(SkipTest, AMessageInPiecesBreaksOffAndItsStreamGoesOn) {
@@ -336,6 +375,38 @@ TEST(SkipModel, WhereverAPeerSkipsToNothingContradictsOrStays) {
       skip_anywhere(seed, reach, 1, true);
       skip_anywhere(seed, reach, 0, false);
     }
+  }
+}
+
+// One that cuts messages off, and never skips: its TSNs come in any order.
+TEST(SkipModel, WhateverAPeerCutsOffNothingContradicts) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    SeededRandom random(seed);
+    OneEnd receiver(0xfffffff0u);
+    receiver.partly_reliable = true;
+    receiver.cut_at = seed % 2 == 0 ? 1 : 0;
+    const std::vector<Sent> sent = conversation(random, 400, 3, 6, true);
+    const size_t reach = seed % 3 == 0 ? 1 : 40;
+    std::set<size_t> missing;
+    for (size_t i = 0; i < sent.size(); ++i) missing.insert(i);
+    Strings got;
+    while (!missing.empty()) {
+      const size_t i = std::min(*missing.begin() + random.below(reach), sent.size() - 1);
+      if (missing.count(i) == 0 || !receiver.would_take(i)) continue;
+      const Outcome outcome = receiver.receive(sent[i], got);
+      ASSERT_TRUE(outcome == Outcome::kHeld || outcome == Outcome::kWholeInOrder)
+          << "seed " << seed << ", chunk " << i;
+      missing.erase(i);
+      ASSERT_TRUE(receiver.queue.is_sound()) << seed;
+      ASSERT_EQ(receiver.queue.held_blocks(), receiver.blocks.used());
+    }
+    size_t whole = 0;
+    for (const Sent& chunk : sent) whole += chunk.ending ? 1u : 0u;
+    if (reach == 1) {
+      EXPECT_EQ(got.size(), whole) << seed;
+    }
+    EXPECT_EQ(std::set<std::string>(got.begin(), got.end()).size(), got.size());
+    receiver.queue.clear(receiver.blocks);
   }
 }
 

@@ -125,7 +125,8 @@ namespace trunkline {
   X(drop_held_no_memory, "held fragments and messages dropped: others needed the shard's buffers")\
   X(aborted_for_memory, "associations that this side aborted, out of memory for what they sent") \
   X(drop_data_beyond_tsn_range, "DATA chunks too far ahead of the cumulative TSN")              \
-  X(drop_orphaned_data, "DATA chunks whose message's beginning the peer has given up")          \
+  X(drop_orphaned_data, "DATA chunks whose message's beginning or rest the peer has given up")  \
+  X(drop_cut_off_messages, "unfinished messages that the peer went on without finishing")       \
   X(drop_old_forward_tsn, "FORWARD TSNs that skip nothing, as all up to there has come")        \
   X(drop_forward_tsn_too_far, "FORWARD TSNs too far ahead of the cumulative TSN")               \
   X(drop_forward_tsn_no_memory, "FORWARD TSNs that name more streams than there is memory for") \
