@@ -73,9 +73,10 @@ def lies_noticed(rfc, known):
         'a rule without words': change(demand=' '),
         'a test and an excuse': change(not_applicable='why'),
         'a MUST that is not done': change(level='MUST', tests=[], deviates='why'),
-        'too many excuses': excuse_many('not_applicable'),
-        'too much that is not done': excuse_many('deviates'),
     }
+    if len(rfc.all_rules()) // 2 > rfc_coverage.FEW:  # of a shorter one half may be excused
+        lies['too many excuses'] = excuse_many('not_applicable')
+        lies['too much that is not done'] = excuse_many('deviates')
     wrong = [f'did not notice {name}' for name, lie in lies.items()
              if complaints_after(lie) <= before]
     without = copy.deepcopy(rfc)

@@ -38,18 +38,22 @@ class Channel : public RingEnd {
   Channel(uint8_t* block, const tlr_geometry& geometry, int doorbell);
 
   // -- submissions
-  // Room for one more operation: in the ring, and for its completion.
-  [[nodiscard]] bool can_submit() { return submission_room(1) != 0; }
-  // For how many more, as far as that matters to who wants so many.
+  // Room for one more operation, of so many entries: in the ring, and for its completion.
+  [[nodiscard]] bool can_submit(uint32_t entries = 1) {
+    return operations_ < max_operations_ && ring_room(entries) >= entries;
+  }
+  // For how many more of one entry, as far as that matters to who wants so many.
   [[nodiscard]] uint32_t submission_room(uint32_t wanted) {
     if (operations_ >= max_operations_) return 0;
-    uint32_t room = submission_mask_ + 1 - (produced_ - submission_consumed_);
-    if (room < wanted) {
-      submission_consumed_ = load_acquire(shared_->submission_consumed.value);
-      room = submission_mask_ + 1 - (produced_ - submission_consumed_);
-      if (room > submission_mask_ + 1) return 0;  // from a daemon that counts wrongly
-    }
-    return std::min(room, max_operations_ - operations_);
+    return std::min(ring_room(wanted), max_operations_ - operations_);
+  }
+  // The limit of the message that is put next: enum tlr_policy and its value. Only after
+  // can_submit(2).
+  void put_limit(uint8_t policy, uint32_t value) {
+    tlr_submission& entry = next_entry();
+    entry.op = TLR_OP_LIMIT;
+    entry.flags = policy;
+    entry.length = value;
   }
   // A message that lies at `slot` and behind it, with its note. Only after submission_room().
   void put_send(uint32_t slot, const TxNote& note, const WireName& assoc) {
@@ -68,10 +72,8 @@ class Channel : public RingEnd {
   }
   // The next entry, zeroed; not seen by the worker before publish(). Only after can_submit().
   tlr_submission& next_submission() {
-    tlr_submission& entry = submissions_[produced_++ & submission_mask_];
-    std::memset(static_cast<void*>(&entry), 0, sizeof(entry));
     ++operations_;
-    return entry;
+    return next_entry();
   }
   // One of one slot, and its payload. Only if tx_free(), too.
   void put_short(const void* data, const TxNote& note, const WireName& assoc) {
@@ -180,6 +182,20 @@ class Channel : public RingEnd {
  private:
   static constexpr uint8_t kWireFlags = TLR_SEND_UNORDERED | TLR_SEND_SACK_IMMEDIATELY;
 
+  [[nodiscard]] uint32_t ring_room(uint32_t wanted) {
+    uint32_t room = submission_mask_ + 1 - (produced_ - submission_consumed_);
+    if (room < wanted) {
+      submission_consumed_ = load_acquire(shared_->submission_consumed.value);
+      room = submission_mask_ + 1 - (produced_ - submission_consumed_);
+      if (room > submission_mask_ + 1) return 0;  // from a daemon that counts wrongly
+    }
+    return room;
+  }
+  [[nodiscard]] tlr_submission& next_entry() {
+    tlr_submission& entry = submissions_[produced_++ & submission_mask_];
+    std::memset(static_cast<void*>(&entry), 0, sizeof(entry));
+    return entry;
+  }
   void ring() const;
   void free_chain(uint32_t head, uint32_t count);
 

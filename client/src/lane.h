@@ -72,6 +72,7 @@ struct Assoc {
   uint32_t sends = 0;         // on their way
   uint32_t wanted_slots = 0;  // of the send that met -EAGAIN
   uint32_t wanted_bytes = 0;
+  uint32_t wanted_entries = 0;  // of the submission ring
   uint32_t connect_slot = kNone;
 };
 
@@ -253,7 +254,7 @@ struct tl_lane {
   void tell_writable(trunkline::client::Sink& sink);
   [[nodiscard]] bool has_own_room(const Assoc& assoc) const;
   [[nodiscard]] bool may_be_writable(Channel& channel) const;
-  [[nodiscard]] bool writable(const Channel& channel, const Assoc& assoc) const;
+  [[nodiscard]] bool writable(Channel& channel, const Assoc& assoc) const;
   void list_blocked(Channel& channel, uint32_t assoc_index);
   [[nodiscard]] uint32_t local_index(uint32_t at, const tlr_completion& entry);
   // Sends that are no longer on their way.
@@ -270,8 +271,14 @@ struct tl_lane {
 
   // -- sending
   int check_send(Assoc& assoc, const tl_message& message, uint32_t length);
-  int check_room(Assoc& assoc, uint32_t assoc_index, uint32_t slots, uint32_t bytes,
-                 uint32_t free_needed);
+  // What a send takes: of the association's credit, of the lane's free slots, of the ring.
+  struct Need {
+    uint32_t slots = 0;
+    uint32_t bytes = 0;
+    uint32_t free_slots = 0;
+    uint32_t entries = 1;
+  };
+  int check_room(Assoc& assoc, uint32_t assoc_index, const Need& need);
   size_t send_short(Assoc& assoc, uint32_t assoc_index, const tl_message* messages, size_t count);
   void submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot, uint32_t slots,
                    uint32_t bytes, const tl_message& how);

@@ -22,10 +22,8 @@ constexpr uint32_t kIdlePollsPerLook = 1024;
 
 }  // namespace
 
-static_assert(static_cast<int>(TL_REASON_INVALID_STREAM) ==
-              static_cast<int>(TLR_REASON_INVALID_STREAM));
-static_assert(static_cast<int>(TL_REASON_DAEMON_GONE) ==
-                  static_cast<int>(TLR_REASON_INVALID_STREAM) + 1,
+static_assert(static_cast<int>(TL_REASON_ABANDONED) == static_cast<int>(TLR_REASON_ABANDONED));
+static_assert(static_cast<int>(TL_REASON_DAEMON_GONE) == static_cast<int>(TLR_REASON_ABANDONED) + 1,
               "the library's own, beside those of the daemon");
 static_assert(static_cast<int>(TL_REASON_SHUTDOWN) == static_cast<int>(TLR_REASON_SHUTDOWN));
 static_assert(static_cast<int>(TL_PATH_INACTIVE) == static_cast<int>(TLR_PATH_INACTIVE));
@@ -92,6 +90,7 @@ void tl_lane::tell_gone(Sink& sink) {
       event.reason = TL_REASON_DAEMON_GONE;
       event.error = -EPIPE;
       tell_send_failed(gone_channel_, gone_slot_, event);
+      event.flags |= TL_FAILED_STARTED;  // for all that one knows
     }
   }
   tell_endings(sink);  // what the daemon had told stands
@@ -369,6 +368,7 @@ void tl_lane::take_send_failed(uint32_t at, const tlr_completion& entry, Sink& s
   event.cause = entry.cause;
   event.error = error_of_status(entry.status);
   tell_send_failed(at, entry.slot, event);
+  if ((entry.flags & TLR_FAILED_STARTED) != 0) event.flags |= TL_FAILED_STARTED;
 }
 
 // With what the library knows of it: all but why.
@@ -555,8 +555,9 @@ bool tl_lane::may_be_writable(Channel& channel) const {
 }
 
 // ... enough for this one.
-bool tl_lane::writable(const Channel& channel, const Assoc& assoc) const {
-  return has_own_room(assoc) && channel.tx_free() >= assoc.wanted_slots;
+bool tl_lane::writable(Channel& channel, const Assoc& assoc) const {
+  return has_own_room(assoc) && channel.tx_free() >= assoc.wanted_slots &&
+         channel.can_submit(assoc.wanted_entries);
 }
 
 void tl_lane::list_blocked(Channel& channel, uint32_t assoc_index) {
@@ -586,7 +587,7 @@ void tl_lane::tell_writable(Sink& sink) {
         list_blocked(channel, first.assoc);
         continue;
       }
-      room -= std::min(room, std::max(assoc.wanted_slots, 1u));
+      room -= std::min(room, std::max(assoc.wanted_slots, assoc.wanted_entries));
       assoc.blocked = false;
       tl_event& event = sink.next();
       event.kind = TL_EVENT_WRITABLE;

@@ -13,8 +13,30 @@ static_assert(static_cast<int>(TL_SEND_UNORDERED) == static_cast<int>(TLR_SEND_U
 static_assert(static_cast<int>(TL_SEND_SACK_IMMEDIATELY) ==
               static_cast<int>(TLR_SEND_SACK_IMMEDIATELY));
 
-static constexpr uint16_t kSendFlags =
+// Of a message that takes one entry of the ring, and of all.
+static constexpr uint16_t kPlainFlags =
     TL_SEND_UNORDERED | TL_SEND_SACK_IMMEDIATELY | TL_SEND_NOTIFY;
+static constexpr uint16_t kLimitFlags =
+    TL_SEND_LIFETIME | TL_SEND_RETRANSMISSIONS | TL_SEND_PRIORITY;
+static constexpr uint16_t kSendFlags = kPlainFlags | kLimitFlags;
+
+// enum tlr_policy; 0: the message has no limit.
+static uint8_t policy_of(const tl_message& message) {
+  switch (message.flags & kLimitFlags) {
+    case TL_SEND_LIFETIME:
+      return TLR_POLICY_LIFETIME;
+    case TL_SEND_RETRANSMISSIONS:
+      return TLR_POLICY_RETRANSMISSIONS;
+    case TL_SEND_PRIORITY:
+      return TLR_POLICY_PRIORITY;
+    default:
+      return 0;
+  }
+}
+
+static uint32_t entries_of(const tl_message& message) {
+  return policy_of(message) != 0 ? 2 : 1;
+}
 
 tl_lane::Assoc* tl_lane::find(tl_assoc handle) {
   const uint32_t at = index_of(handle);
@@ -53,26 +75,31 @@ int tl_lane::check_send(Assoc& assoc, const tl_message& message, uint32_t length
   if ((message.flags & ~kSendFlags) != 0) [[unlikely]] {
     return failf(-EINVAL, "flags 0x%x: see enum tl_send_flag", message.flags);
   }
+  if ((message.flags & kLimitFlags) != 0 && policy_of(message) == 0) [[unlikely]] {
+    return fail(-EINVAL,
+                "a message has at most one of TL_SEND_LIFETIME, TL_SEND_RETRANSMISSIONS and "
+                "TL_SEND_PRIORITY");
+  }
   return 0;
 }
 
-// Credit, ring entry, and `free_needed` slots. -EAGAIN is noted, so that TL_EVENT_WRITABLE follows.
-int tl_lane::check_room(Assoc& assoc, uint32_t assoc_index, uint32_t slots, uint32_t bytes,
-                        uint32_t free_needed) {
+// -EAGAIN is noted, so that TL_EVENT_WRITABLE follows.
+int tl_lane::check_room(Assoc& assoc, uint32_t assoc_index, const Need& need) {
   Channel& channel = channels[assoc.channel];
   const char* text = nullptr;
-  if (assoc.slots + slots > client.geometry.send_credit ||
-      (assoc.bytes != 0 && assoc.bytes + bytes > assoc.send_buffer)) {
+  if (assoc.slots + need.slots > client.geometry.send_credit ||
+      (assoc.bytes != 0 && assoc.bytes + need.bytes > assoc.send_buffer)) {
     text = "the association's send credit is used up: wait for TL_EVENT_WRITABLE";
-  } else if (channel.tx_free() < free_needed) {
+  } else if (channel.tx_free() < need.free_slots) {
     text = "the lane's send slots are used up: wait for TL_EVENT_WRITABLE";
-  } else if (!channel.can_submit()) {
+  } else if (!channel.can_submit(need.entries)) {
     text = "the submission ring is full: wait for TL_EVENT_WRITABLE";
   } else {
     return 0;
   }
-  assoc.wanted_slots = slots;
-  assoc.wanted_bytes = bytes;
+  assoc.wanted_slots = need.slots;
+  assoc.wanted_bytes = need.bytes;
+  assoc.wanted_entries = need.entries;
   assoc.blocked = true;
   list_blocked(channel, assoc_index);
   return fail(-EAGAIN, text);
@@ -99,12 +126,14 @@ void tl_lane::submit_send(Assoc& assoc, uint32_t assoc_index, uint32_t slot, uin
   assoc.slots += slots;
   assoc.bytes += bytes;
   ++assoc.sends;
-  channels[assoc.channel].put_send(slot, note_of(assoc_index, slots, bytes, how),
-                                   {assoc.wire_index, assoc.wire_generation});
+  Channel& channel = channels[assoc.channel];
+  if (const uint8_t policy = policy_of(how); policy != 0) channel.put_limit(policy, how.limit);
+  channel.put_send(slot, note_of(assoc_index, slots, bytes, how),
+                   {assoc.wire_index, assoc.wire_generation});
 }
 
-// Messages of one slot each, as long as there is room for them and nothing is wrong with them: what
-// is the same for all is looked at once. Returns how many were taken.
+// Messages of one slot each and without a limit, as long as there is room for them and nothing is
+// wrong with them: what is the same for all is looked at once. Returns how many were taken.
 size_t tl_lane::send_short(Assoc& assoc, uint32_t assoc_index, const tl_message* messages,
                            size_t count) {
   Channel& channel = channels[assoc.channel];
@@ -125,7 +154,7 @@ size_t tl_lane::send_short(Assoc& assoc, uint32_t assoc_index, const tl_message*
     const uint32_t length = message.length;
     // None, or too many.
     if (length - 1 >= longest || length > most - bytes) break;
-    if (message.stream >= streams || (message.flags & ~kSendFlags) != 0) break;
+    if (message.stream >= streams || (message.flags & ~kPlainFlags) != 0) break;
     if (message.data == nullptr) break;
     bytes += length;
     channel.put_short(message.data, note_of(assoc_index, 1, length, message), name);
@@ -155,7 +184,7 @@ int tl_lane::send_burst(tl_assoc handle, const tl_message* messages, size_t coun
                 : check_send(*assoc, message, message.length);
     if (error != 0) break;
     const uint32_t slots = channel.slots_for(message.length);
-    error = check_room(*assoc, assoc_index, slots, message.length, slots);
+    error = check_room(*assoc, assoc_index, {slots, message.length, slots, entries_of(message)});
     if (error != 0) break;
     const uint32_t slot = channel.take_slots(slots, message.length);
     channel.write(slot, message.data, message.length);
@@ -175,7 +204,7 @@ int tl_lane::buffer_alloc(tl_assoc handle, uint32_t length, tl_buffer* out) {
   if (error != 0) return error;
   Channel& channel = channels[assoc->channel];
   const uint32_t slots = channel.slots_for(length);
-  error = check_room(*assoc, index_of(handle), slots, length, slots);
+  error = check_room(*assoc, index_of(handle), {slots, length, slots});
   if (error != 0) return error;
   const uint32_t slot = channel.take_slots(slots, length);
   *out = tl_buffer{};
@@ -204,7 +233,7 @@ int tl_lane::send_buffer(tl_assoc handle, tl_buffer* buffer, const tl_message& h
   const TxNote& note = channel.note(buffer->slot);
   int error = check_send(*assoc, how, note.length);
   if (error != 0) return error;
-  error = check_room(*assoc, index_of(handle), note.slot_count, note.length, 0);
+  error = check_room(*assoc, index_of(handle), {note.slot_count, note.length, 0, entries_of(how)});
   if (error != 0) return error;
   submit_send(*assoc, index_of(handle), buffer->slot, note.slot_count, note.length, how);
   channel.publish();

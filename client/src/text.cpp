@@ -217,6 +217,7 @@ const char* tl_reason_name(int reason) {
                                        "shutting down",
                                        "the peer restarted",
                                        "the peer agreed to fewer streams",
+                                       "given up, as its limit says",
                                        "the daemon is gone"};
   constexpr int kCount = sizeof(kNames) / sizeof(kNames[0]);
   static_assert(kCount == TL_REASON_DAEMON_GONE + 1);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include <unistd.h>
@@ -66,7 +67,7 @@ uint32_t Bridge::take_sends(TimePoint now, Channel& channel, uint32_t waiting) {
     }
     Piece* const head = channel.claim_short(submission.slot, length);
     if (head == nullptr) break;
-    why = send(now, channel, id, submission, head);
+    why = send(now, channel, id, submission, {}, head);
     if (why != Status::kOk) [[unlikely]] {
       channel.unclaim(head);
       refused = submission;
@@ -87,10 +88,10 @@ uint32_t Bridge::take_sends(TimePoint now, Channel& channel, uint32_t waiting) {
 }
 
 // On success the piece is the shard's, and noted as that association's.
-inline Status Bridge::send(TimePoint now, Channel& channel, AssocId assoc,
-                           const tlr_submission& submission, Piece* head) {
+Status Bridge::send(TimePoint now, Channel& channel, AssocId assoc,
+                    const tlr_submission& submission, Reliability reliability, Piece* head) {
   Payload payload(head, &channel);
-  const Status status = shard_.send(now, assoc, request_of(submission), payload);
+  const Status status = shard_.send(now, assoc, request_of(submission, reliability), payload);
   if (status == Status::kOk) [[likely]] {
     channel.assign(head, assoc.slot);
   } else {
@@ -99,16 +100,34 @@ inline Status Bridge::send(TimePoint now, Channel& channel, AssocId assoc,
   return status;
 }
 
-// False: there is no room for its end, and it stays where it is.
-inline bool Bridge::take_next(TimePoint now, Channel& channel) {
-  if (!channel.reserve()) return false;
+// Returns how many descriptors it took. None: there is no room for its end, and it stays where it
+// is.
+inline uint32_t Bridge::take_next(TimePoint now, Channel& channel) {
+  if (!channel.reserve()) return 0;
   const tlr_submission submission = channel.take_submission();
+  if (submission.op == TLR_OP_LIMIT) return take_limited(now, channel, submission);
   if (submission.op == TLR_OP_CONNECT && channel.too_many_connects()) {
     channel.put_back_submission();
-    return false;
+    return 0;
   }
   handle(now, channel, submission);
-  return true;
+  return 1;
+}
+
+// With the send behind it, whose end the reserved entry is for.
+uint32_t Bridge::take_limited(TimePoint now, Channel& channel, const tlr_submission& limit) {
+  const std::optional<tlr_submission> submission = channel.take_send_behind();
+  if (!submission) {
+    handle(now, channel, limit);
+    return 1;
+  }
+  if (const std::optional<Reliability> reliability = reliability_of(limit)) {
+    handle_send(now, channel, *submission, *reliability);
+  } else {
+    const uint8_t status = refuse(RingCounter::k_refuse_bad_operation, TLR_STATUS_BAD_DESCRIPTOR);
+    fail_send(channel, *submission, status, TLR_NO_SLOT);
+  }
+  return 2;
 }
 
 size_t Bridge::drain_channel(TimePoint now, Channel& channel) {
@@ -125,15 +144,17 @@ size_t Bridge::drain_channel(TimePoint now, Channel& channel) {
   const uint32_t limit = std::min(channel.pending_submissions(), config_.burst);
   if (limit == 0) return 0;
   uint32_t taken = 0;
+  // A limit and its send are not parted: one more may be taken than that.
   while (taken < limit) {
     taken += take_sends(now, channel, limit - taken);
     if (taken == limit) break;
-    if (!take_next(now, channel)) {
+    const uint32_t next = take_next(now, channel);
+    if (next == 0) {
       channel.stalled = true;
       count(RingCounter::k_ring_submission_stalls);
       break;
     }
-    ++taken;
+    taken += next;
   }
   channel.publish_submissions();
   return taken;
@@ -175,7 +196,8 @@ uint8_t Bridge::refuse_claim(Channel::Claim verdict) {
   return TLR_STATUS_BAD_SLOT;
 }
 
-void Bridge::handle_send(TimePoint now, Channel& channel, const tlr_submission& submission) {
+void Bridge::handle_send(TimePoint now, Channel& channel, const tlr_submission& submission,
+                         Reliability reliability) {
   // Until the chain is claimed nothing is known of the slots, so none is named in the answer.
   if ((submission.flags & ~kSendFlags) != 0) {
     const uint8_t status = refuse(RingCounter::k_refuse_bad_operation, TLR_STATUS_BAD_DESCRIPTOR);
@@ -196,7 +218,7 @@ void Bridge::handle_send(TimePoint now, Channel& channel, const tlr_submission& 
   } else if (!has_share(*channel.use, 0)) {
     status = refuse(RingCounter::k_refuse_client_share, TLR_STATUS_WOULD_BLOCK);
   } else {
-    const Status taken = send(now, channel, assoc->id, submission, head);
+    const Status taken = send(now, channel, assoc->id, submission, reliability, head);
     if (taken == Status::kOk) {
       channel.use->units += units;
       units_ += units;

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "appring/table_memory.h"
@@ -73,6 +74,16 @@ class ChannelCore : public RingEnd, public PieceOwner {
   [[nodiscard]] tlr_submission take_submission() {
     return copy_once<tlr_submission>(&submissions_[submission_consumed_++ & submission_mask_]);
   }
+  // The next one if it is a send, likewise, among those that pending_submissions() has seen.
+  [[nodiscard]] std::optional<tlr_submission> take_send_behind() {
+    if (submission_consumed_ == submission_seen_) return {};
+    const tlr_submission next = look_at_submission(0);
+    if (next.op != TLR_OP_SEND) return {};
+    ++submission_consumed_;
+    return next;
+  }
+  // How many were taken, ever.
+  [[nodiscard]] uint32_t submissions_taken() const { return submission_consumed_; }
   // It was not its turn after all: the last one taken.
   void put_back_submission() { --submission_consumed_; }
   void publish_submissions() {

@@ -63,6 +63,8 @@ uint8_t wire_reason(Reason reason) {
       return TLR_REASON_RESTARTED;
     case Reason::kInvalidStream:
       return TLR_REASON_INVALID_STREAM;
+    case Reason::kAbandoned:
+      return TLR_REASON_ABANDONED;
   }
   return TLR_REASON_NONE;
 }
@@ -181,6 +183,24 @@ void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_in
     info.packets_received = path.packets_received;
     info.retransmitted_chunks = path.retransmitted_chunks;
     info.failovers = path.failovers;
+  }
+}
+
+std::optional<Reliability> reliability_of(const tlr_submission& limit) {
+  tlr_submission rest = limit;
+  rest.op = rest.flags = 0;
+  rest.length = 0;
+  const tlr_submission zero{};
+  if (std::memcmp(&rest, &zero, sizeof(zero)) != 0) return {};
+  switch (limit.flags) {
+    case TLR_POLICY_LIFETIME:
+      return Reliability{Reliability::Policy::kLifetime, limit.length};
+    case TLR_POLICY_RETRANSMISSIONS:
+      return Reliability{Reliability::Policy::kRetransmissions, limit.length};
+    case TLR_POLICY_PRIORITY:
+      return Reliability{Reliability::Policy::kPriority, limit.length};
+    default:
+      return {};
   }
 }
 

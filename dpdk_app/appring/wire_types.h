@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "appring/channel_core.h"
 #include "trunkline/ring_abi.h"
@@ -20,13 +21,17 @@ namespace trunkline::appring {
 void set_address(tlr_completion_more& more, const IpAddress& address);
 void fill_info(const AssocStatus& status, uint32_t worker, TimePoint now, tlr_info_body& out);
 // What a submission of a message asks of the stack.
-[[nodiscard]] inline SendRequest request_of(const tlr_submission& submission) {
+[[nodiscard]] inline SendRequest request_of(const tlr_submission& submission,
+                                            Reliability reliability) {
   return {.stream = StreamId(submission.stream),
           .ppid = Ppid(submission.ppid),
           .unordered = (submission.flags & TLR_SEND_UNORDERED) != 0,
           .sack_immediately = (submission.flags & TLR_SEND_SACK_IMMEDIATELY) != 0,
-          .context = submission.context};
+          .context = submission.context,
+          .reliability = reliability};
 }
+// What a limit asks; nothing: it is malformed.
+[[nodiscard]] std::optional<Reliability> reliability_of(const tlr_submission& limit);
 [[nodiscard]] uint8_t failed_flags(const Event& event);  // of a kSendFailed: enum tlr_failed_flag
 // Everything but messages and the ends of sends: fields by kind.
 void fill_notification(const Event& event, ChannelCore::Notice& out);

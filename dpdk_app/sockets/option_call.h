@@ -73,6 +73,7 @@ inline int unsupported(OptionCall& /*call*/) {
 [[nodiscard]] std::span<const OptionEntry> timer_options();    // RTO, retransmissions, heartbeats
 [[nodiscard]] std::span<const OptionEntry> message_options();  // sending, receiving, notifications
 [[nodiscard]] std::span<const OptionEntry> status_options();   // what is read of an association
-[[nodiscard]] std::span<const OptionEntry> absent_options();   // of extensions
+[[nodiscard]] std::span<const OptionEntry> partial_options();  // partial reliability
+[[nodiscard]] std::span<const OptionEntry> absent_options();   // of other extensions
 
 }  // namespace trunkline::sockets

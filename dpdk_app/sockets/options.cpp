@@ -180,8 +180,8 @@ const OptionEntry* find(int level, int name) {
   if (level == IPPROTO_IP) return find_in(kIpLevel, name);
   if (level == IPPROTO_IPV6) return find_in(kIpv6Level, name);
   if (level != IPPROTO_SCTP) return nullptr;
-  for (const auto& part :
-       {timer_options(), message_options(), status_options(), absent_options()}) {
+  for (const auto& part : {timer_options(), message_options(), status_options(), partial_options(),
+                           absent_options()}) {
     if (const OptionEntry* entry = find_in(part, name)) return entry;
   }
   return nullptr;

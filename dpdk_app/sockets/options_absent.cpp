@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Extensions that are not there: AUTH, ASCONF, PR-SCTP, RE-CONFIG, I-DATA, ECN, encapsulation in
+// Extensions that are not there: AUTH, ASCONF, RE-CONFIG, I-DATA, ECN, encapsulation in
 // UDP. What a program only asks to be offered to the peer is kept and never comes into use, as with
 // a peer that does not know it; what it would rely on is refused.
 #include <array>
@@ -98,47 +98,6 @@ int set_auto_asconf(OptionCall& call) {
   if (on && !bound_to_all(call.target)) return EINVAL;
   call.options().auto_asconf = on;
   return 0;
-}
-
-// ---------------------------------------------------------------- PR-SCTP
-
-int get_pr_info(OptionCall& call) {
-  if (const int error = need<sctp_default_prinfo>(call)) return error;
-  auto out = call.head<sctp_default_prinfo>();
-  out.pr_policy = call.association().pr_policy;
-  out.pr_value = call.association().pr_value;
-  return call.give(out);
-}
-
-int set_pr_info(OptionCall& call) {
-  if (const int error = need_exactly<sctp_default_prinfo>(call)) return error;
-  const auto in = call.head<sctp_default_prinfo>();
-  if ((in.pr_policy & ~SCTP_PR_SCTP_MASK) != 0) return EINVAL;
-  call.association().pr_policy = in.pr_policy;
-  call.association().pr_value = in.pr_policy == SCTP_PR_SCTP_NONE ? 0 : in.pr_value;
-  return 0;
-}
-
-constexpr uint16_t kAllPolicies = 0x80;  // SCTP_PR_SCTP_ALL
-
-int get_pr_status(OptionCall& call) {
-  if (const int error = need<sctp_prstatus>(call)) return error;
-  auto out = call.head<sctp_prstatus>();
-  if (out.sprstat_policy == 0 || (out.sprstat_policy & ~(SCTP_PR_SCTP_MASK | kAllPolicies)) != 0) {
-    return EINVAL;
-  }
-  if (!call.target.connected) return EINVAL;
-  out.sprstat_abandoned_sent = out.sprstat_abandoned_unsent = 0;
-  return call.give(out);
-}
-
-int get_pr_stream_status(OptionCall& call) {
-  if (const int error = need<sctp_prstatus>(call)) return error;
-  const AssociationView* const view = call.target.association;
-  if (view == nullptr || call.head<sctp_prstatus>().sprstat_sid >= view->status.outbound_streams) {
-    return EINVAL;
-  }
-  return get_pr_status(call);
 }
 
 // ---------------------------------------------------------------- RE-CONFIG
@@ -267,10 +226,6 @@ constexpr std::array kAbsent = {
     OptionEntry{SCTP_AUTH_DEACTIVATE_KEY, unsupported, no_access_exactly<sctp_authkeyid>},
     OptionEntry{SCTP_PEER_AUTH_CHUNKS, get_peer_chunks, nullptr},
     OptionEntry{SCTP_LOCAL_AUTH_CHUNKS, no_access_at_least<sctp_authchunks>, nullptr},
-    OptionEntry{SCTP_PR_SUPPORTED, get_offer<&O::pr_sctp>, set_offer<&O::pr_sctp>},
-    OptionEntry{SCTP_DEFAULT_PRINFO, get_pr_info, set_pr_info},
-    OptionEntry{SCTP_PR_ASSOC_STATUS, get_pr_status, nullptr},
-    OptionEntry{SCTP_PR_STREAM_STATUS, get_pr_stream_status, nullptr, true},
     OptionEntry{SCTP_RECONFIG_SUPPORTED, get_offer<&O::reconfig>, set_offer<&O::reconfig>},
     OptionEntry{SCTP_ENABLE_STREAM_RESET, get_stream_reset, set_stream_reset},
     OptionEntry{SCTP_RESET_STREAMS, nullptr, reset_streams},

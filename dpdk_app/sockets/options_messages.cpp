@@ -91,12 +91,10 @@ int get_send_param(OptionCall& call) {
   auto out = call.head<sctp_sndrcvinfo>();
   const AssocOptions& a = call.association();
   out.sinfo_stream = a.send_stream;
-  // Linux keeps the two options' policies and values in one place.
-  const bool partial = a.pr_policy != SCTP_PR_SCTP_NONE;
-  out.sinfo_flags = static_cast<uint16_t>(a.send_flags | a.pr_policy);
+  out.sinfo_flags = a.send_flags;
   out.sinfo_ppid = a.send_ppid;
   out.sinfo_context = a.send_context;
-  out.sinfo_timetolive = partial ? a.pr_value : a.send_lifetime;
+  out.sinfo_timetolive = a.send_lifetime;
   return call.give(out);
 }
 
@@ -133,6 +131,25 @@ int set_send_info(OptionCall& call) {
   a.send_flags = in.snd_flags;
   a.send_ppid = in.snd_ppid;
   a.send_context = in.snd_context;
+  return 0;
+}
+
+// RFC 6458 section 8.1.32.
+int get_pr_info(OptionCall& call) {
+  if (call.room < sizeof(sctp_default_prinfo)) return EINVAL;
+  auto out = call.head<sctp_default_prinfo>();
+  out.pr_policy = call.association().send_flags & SCTP_PR_SCTP_MASK;
+  out.pr_value = call.association().send_lifetime;
+  return call.give(out);
+}
+
+int set_pr_info(OptionCall& call) {
+  if (call.room != sizeof(sctp_default_prinfo)) return EINVAL;
+  const auto in = call.head<sctp_default_prinfo>();
+  if ((in.pr_policy & ~SCTP_PR_SCTP_MASK) != 0) return EINVAL;
+  AssocOptions& a = call.association();
+  a.send_flags = static_cast<uint16_t>((a.send_flags & ~SCTP_PR_SCTP_MASK) | in.pr_policy);
+  a.send_lifetime = in.pr_policy == SCTP_PR_SCTP_NONE ? 0 : in.pr_value;
   return 0;
 }
 
@@ -246,6 +263,7 @@ constexpr std::array kMessages = {
     OptionEntry{SCTP_ADAPTATION_LAYER, get_adaptation, set_adaptation},
     OptionEntry{SCTP_DEFAULT_SEND_PARAM, get_send_param, set_send_param},
     OptionEntry{SCTP_DEFAULT_SNDINFO, get_send_info, set_send_info},
+    OptionEntry{SCTP_DEFAULT_PRINFO, get_pr_info, set_pr_info},
     OptionEntry{SCTP_EVENTS, get_events, set_events},
     OptionEntry{SCTP_EVENT, get_event, set_event},
     OptionEntry{SCTP_MAXSEG, get_max_segment, set_max_segment, true},

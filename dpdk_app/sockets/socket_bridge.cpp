@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 namespace trunkline::sockets {
@@ -61,7 +62,7 @@ size_t SocketBridge::look_at(TimePoint now, SocketEnd& socket) {
   const size_t taken = limit == 0 ? 0 : take_submissions(now, socket, limit);
   if (channel.faulted()) on_fault(now, socket, SocketCounter::k_fault_bad_index);
   if (socket.lost()) on_fault(now, socket, SocketCounter::k_fault_lost_memory);
-  submissions_left_ -= static_cast<uint32_t>(taken);
+  submissions_left_ -= std::min(submissions_left_, static_cast<uint32_t>(taken));
   const bool more = notes.stalled || channel.pending_submissions() != 0;
   if (more && !notes.faulted && !notes.again) {
     notes.again = true;
@@ -74,8 +75,9 @@ size_t SocketBridge::look_at(TimePoint now, SocketEnd& socket) {
 
 size_t SocketBridge::take_submissions(TimePoint now, SocketEnd& socket, uint32_t limit) {
   SocketChannel& channel = socket.channel();
-  uint32_t taken = 0;
-  for (; taken < limit; ++taken) {
+  const uint32_t before = channel.submissions_taken();
+  // A limit and its send are not parted: one more may be taken than that.
+  while (channel.submissions_taken() - before < limit) {
     const Taken outcome = take_one(now, socket, channel.take_submission());
     if (outcome == Taken::kYes) continue;
     if (outcome == Taken::kLater) {
@@ -85,6 +87,7 @@ size_t SocketBridge::take_submissions(TimePoint now, SocketEnd& socket, uint32_t
     }
     break;
   }
+  const uint32_t taken = channel.submissions_taken() - before;
   // Whoever sees that they are taken finds what has come back of an association that is over.
   if (!socket.notes.alive) publish(socket);
   channel.publish_submissions();
@@ -139,7 +142,9 @@ SocketBridge::Taken SocketBridge::take_one(TimePoint now, SocketEnd& socket,
                                            const tlr_submission& submission) {
   switch (submission.op) {
     case TLR_OP_SEND:
-      return take_send(now, socket, submission);
+      return take_send(now, socket, submission, {});
+    case TLR_OP_LIMIT:
+      return take_limited(now, socket, submission);
     case TLR_OP_ABORT:
       return take_abort(now, socket, submission);
     case TLR_OP_SHUTDOWN:
@@ -170,8 +175,23 @@ bool SocketBridge::claim(TimePoint now, SocketEnd& socket, const tlr_submission&
   return false;
 }
 
+// With the send behind it. Later: both stay where they are.
+SocketBridge::Taken SocketBridge::take_limited(TimePoint now, SocketEnd& socket,
+                                               const tlr_submission& limit) {
+  const std::optional<tlr_submission> submission = socket.channel().take_send_behind();
+  const std::optional<Reliability> reliability = appring::reliability_of(limit);
+  if (!submission || !reliability) {
+    on_fault(now, socket, SocketCounter::k_fault_bad_operation);
+    return Taken::kFault;
+  }
+  const Taken outcome = take_send(now, socket, *submission, *reliability);
+  if (outcome == Taken::kLater) socket.channel().put_back_submission();
+  return outcome;
+}
+
 SocketBridge::Taken SocketBridge::take_send(TimePoint now, SocketEnd& socket,
-                                            const tlr_submission& submission) {
+                                            const tlr_submission& submission,
+                                            const Reliability& reliability) {
   constexpr uint8_t kFlags = TLR_SEND_UNORDERED | TLR_SEND_SACK_IMMEDIATELY;
   if ((submission.flags & ~kFlags) != 0) {
     on_fault(now, socket, SocketCounter::k_fault_bad_operation);
@@ -188,7 +208,8 @@ SocketBridge::Taken SocketBridge::take_send(TimePoint now, SocketEnd& socket,
   }
   Status status = Status::kWouldBlock;
   if (has_share(socket.user())) {
-    status = shard_.send(now, socket.notes.assoc, appring::request_of(submission), payload);
+    status =
+        shard_.send(now, socket.notes.assoc, appring::request_of(submission, reliability), payload);
   }
   if (status == Status::kOk) {
     const uint64_t units = appring::units_of(submission.length);

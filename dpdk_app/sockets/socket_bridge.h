@@ -185,7 +185,9 @@ class SocketBridge final : public appring::EventTaker {
   size_t look_at(TimePoint now, SocketEnd& socket);
   size_t take_submissions(TimePoint now, SocketEnd& socket, uint32_t limit);
   [[nodiscard]] Taken take_one(TimePoint now, SocketEnd& socket, const tlr_submission& submission);
-  [[nodiscard]] Taken take_send(TimePoint now, SocketEnd& socket, const tlr_submission& submission);
+  [[nodiscard]] Taken take_limited(TimePoint now, SocketEnd& socket, const tlr_submission& limit);
+  [[nodiscard]] Taken take_send(TimePoint now, SocketEnd& socket, const tlr_submission& submission,
+                                const Reliability& reliability);
   [[nodiscard]] Taken take_abort(TimePoint now, SocketEnd& socket,
                                  const tlr_submission& submission);
   void take_shutdown(TimePoint now, SocketEnd& socket);

@@ -119,6 +119,7 @@ Profile profile_of(const SocketOptions& socket, const AssocOptions& association,
       socket.scheduler == SCTP_SS_RR ? StreamScheduling::kRoundRobin : StreamScheduling::kFirstCome;
   p.nagle = !socket.no_delay;
   p.adaptation = socket.adaptation;
+  p.partial_reliability = socket.partial_reliability.value_or(p.partial_reliability);
   if (association.dscp) p.dscp = static_cast<uint8_t>(*association.dscp >> 2);
   visit_profile_limits(IntoLimits{p});
   set_timers(p, association, configured, floors);

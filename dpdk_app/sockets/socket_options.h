@@ -31,13 +31,11 @@ struct AssocOptions {
   uint32_t receive_context = 0;
   uint32_t events = 0;  // bit n: type SCTP_SN_TYPE_BASE + n
   uint16_t send_stream = 0;
-  uint16_t send_flags = 0;
+  uint16_t send_flags = 0;  // the policy of SCTP_DEFAULT_PRINFO among them, as on Linux
   uint32_t send_ppid = 0;
   uint32_t send_context = 0;
-  uint32_t send_lifetime = 0;
-  uint16_t pr_policy = 0;
-  uint32_t pr_value = 0;
-  uint32_t stream_reset = 0;  // SCTP_ENABLE_STREAM_RESET
+  uint32_t send_lifetime = 0;  // or the value of that policy
+  uint32_t stream_reset = 0;   // SCTP_ENABLE_STREAM_RESET
   uint32_t expose_pf = 0;
 };
 
@@ -63,7 +61,8 @@ struct SocketOptions {
   bool receive_rcvinfo = false;
   bool receive_nxtinfo = false;
   bool auto_asconf = false;
-  bool pr_sctp = false, reconfig = false, ecn = false;  // asked for; no association has them yet
+  std::optional<bool> partial_reliability;  // of associations to come
+  bool reconfig = false, ecn = false;       // asked for; no association has them yet
 
   // net.core.{r,w}mem_{default,max} of a machine with 4 KiB pages.
   static constexpr uint32_t kDefaultBuffer = 212992;

@@ -35,7 +35,7 @@ void sack_with_gaps(benchmark::State& state) {
     SackOutcome outcome;
     outstanding.process(*sack, false, outcome);
     benchmark::DoNotOptimize(outcome);
-    outstanding.pop_acked(memory, [](TxMessage*) {});
+    outstanding.pop_acked(memory, [](const TxChunk&) {});
   };
   int64_t now = 0;
   for (auto _ : state) {

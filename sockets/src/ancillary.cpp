@@ -46,9 +46,10 @@ long take(int type, const uint8_t* data, SendControl& out) {
     std::memcpy(&out.init, data, sizeof(out.init));
     out.has_init = true;
   } else if (type == SCTP_PRINFO) {
-    sctp_prinfo info;
+    sctp_prinfo& info = out.prinfo;
     std::memcpy(&info, data, sizeof(info));
     if ((info.pr_policy & ~SCTP_PR_SCTP_MASK) != 0) return -EINVAL;
+    if (info.pr_policy == SCTP_PR_SCTP_NONE) info.pr_value = 0;
     out.has_prinfo = true;
   }
   return (out.info.sinfo_flags & ~kKnownFlags) != 0 ? -EINVAL : 0;

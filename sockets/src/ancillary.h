@@ -18,6 +18,7 @@ struct SendControl {
   bool has_prinfo = false;
   bool has_init = false;
   sctp_sndrcvinfo info{};  // of whichever there is
+  sctp_prinfo prinfo{};    // without a policy its value is 0
   sctp_initmsg init{};
   // SCTP_DSTADDRV4, SCTP_DSTADDRV6: more addresses of the peer, in their order.
   static constexpr uint32_t kMostAddresses = 16;

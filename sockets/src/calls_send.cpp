@@ -104,9 +104,9 @@ long try_to_send(const Socket& by, Socket& socket, int fd, const Outgoing& messa
   }
   if (was_peeled_off(by, socket)) return -EPIPE;
   if (stray_byte) mirror::note_stray_byte(socket);
-  if (!rings.room_for(message.length)) {
+  if (!rings.room_for(message)) {
     mirror::put_ballast(socket, fd);
-    if (!rings.room_for(message.length)) return 1;
+    if (!rings.room_for(message)) return 1;
   }
   rings.submit(message);
   attachment::kick(worker, socket.page->index);
@@ -163,7 +163,7 @@ long end_one(Socket& socket, int fd, const Outgoing& reason, uint16_t flags) {
     Locked lock(*socket.page, Locked::kSend);
     if (lock.error() != 0) return lock.error();
     if (lock.inherited()) socket.rings().repair_sending();
-    if (reason.length != 0 && socket.rings().room_for(reason.length)) {
+    if (reason.length != 0 && socket.rings().room_for(reason)) {
       socket.rings().submit(reason, TLR_OP_ABORT);
     } else if (!socket.rings().submit(TLR_OP_ABORT)) {
       return -EAGAIN;
@@ -274,8 +274,25 @@ long control_of(const Sending& s, SendControl& out) {
   return error != 0 ? error : parse_control(data, s.control_length, out);
 }
 
+// A time to live without a policy is one as well; of 0 it is none.
+void set_limit(uint32_t flags, uint32_t value, Outgoing& out) {
+  out.limit = value;
+  switch (flags & SCTP_PR_SCTP_MASK) {
+    case SCTP_PR_SCTP_RTX:
+      out.policy = TLR_POLICY_RETRANSMISSIONS;
+      break;
+    case SCTP_PR_SCTP_PRIO:
+      out.policy = TLR_POLICY_PRIORITY;
+      break;
+    default:
+      out.policy = value != 0 ? TLR_POLICY_LIFETIME : 0;
+  }
+}
+
 }  // namespace
 
+// What was not said is the default. As on Linux SCTP_PRINFO is in the place of all default flags,
+// and SCTP_SNDINFO leaves the default value.
 Outgoing outgoing(const Socket& socket, const Sending& s, const SendControl& control) {
   const tls_options& defaults = socket.page->options;
   const bool given = control.has_sndrcv || control.has_sndinfo;
@@ -283,8 +300,9 @@ Outgoing outgoing(const Socket& socket, const Sending& s, const SendControl& con
   out.parts = s.parts;
   out.count = s.count;
   out.length = static_cast<uint32_t>(s.length);
-  const uint32_t flags =
-      given ? control.info.sinfo_flags : __atomic_load_n(&defaults.send_flags, __ATOMIC_RELAXED);
+  const uint32_t flags = given || control.has_prinfo
+                             ? control.info.sinfo_flags
+                             : __atomic_load_n(&defaults.send_flags, __ATOMIC_RELAXED);
   out.stream =
       given ? control.info.sinfo_stream : __atomic_load_n(&defaults.send_stream, __ATOMIC_RELAXED);
   out.ppid = ntohl(given ? control.info.sinfo_ppid : load_relaxed(defaults.send_ppid));
@@ -292,6 +310,14 @@ Outgoing outgoing(const Socket& socket, const Sending& s, const SendControl& con
   out.flags =
       static_cast<uint8_t>(((flags & SCTP_UNORDERED) != 0 ? TLR_SEND_UNORDERED : 0) |
                            ((flags & SCTP_SACK_IMMEDIATELY) != 0 ? TLR_SEND_SACK_IMMEDIATELY : 0));
+  if (control.has_prinfo) {
+    set_limit(control.prinfo.pr_policy, control.prinfo.pr_value, out);
+  } else {
+    set_limit(
+        flags,
+        control.has_sndrcv ? control.info.sinfo_timetolive : load_relaxed(defaults.send_lifetime),
+        out);
+  }
   return out;
 }
 

@@ -25,6 +25,8 @@ struct Outgoing {
   uint8_t flags = 0;  // enum tlr_send_flag
   uint32_t ppid = 0;  // host order
   uint32_t context = 0;
+  uint8_t policy = 0;  // enum tlr_policy; 0: it is sent at any price
+  uint32_t limit = 0;  // of the policy
 };
 
 // What lies in front of the completion ring.
@@ -45,9 +47,9 @@ class Rings : public RingEnd {
         tx_done_mask_(layout.tx_done_size - 1) {}
 
   // -- send lock
-  // Whether a message of that length may go now: Linux takes one as long as there is any room in
-  // the send buffer. Takes back what is done first.
-  [[nodiscard]] bool room_for(uint32_t length);
+  // Whether the message may go now: Linux takes one as long as there is any room in the send
+  // buffer. Takes back what is done first.
+  [[nodiscard]] bool room_for(const Outgoing& message);
   // Could ever hold a message of that length.
   [[nodiscard]] bool fits(uint32_t length) const { return slots_for(length) <= tx_slots_; }
   // Only after room_for(). The worker sees it at once, but must be kicked.
@@ -87,11 +89,13 @@ class Rings : public RingEnd {
   }
 
  private:
-  [[nodiscard]] bool ring_full() const;
+  [[nodiscard]] bool has_entries(uint32_t wanted) const;
   void take_back_ends();
   uint32_t push_chain(uint32_t head, uint32_t length, uint32_t top);
   void fill(uint32_t head, const Outgoing& message);
-  void publish(const tlr_submission& entry);
+  void put(uint32_t at, const tlr_submission& entry) {
+    submissions_[at & submission_mask_] = entry;
+  }
   void finish_pop();
   [[nodiscard]] bool read_entry(uint32_t at, uint32_t produced, Front& out) const;
 

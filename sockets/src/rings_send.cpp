@@ -10,16 +10,30 @@
 
 namespace trunkline::sctp {
 
-bool Rings::ring_full() const {
-  return load_relaxed(shared_->submission_produced.value) -
-             load_acquire(shared_->submission_consumed.value) >
-         submission_mask_;
+namespace {
+
+// The entry that goes in front of the message.
+tlr_submission limit_of(const Outgoing& message) {
+  tlr_submission out{};
+  out.op = TLR_OP_LIMIT;
+  out.flags = message.policy;
+  out.length = message.limit;
+  return out;
 }
 
-bool Rings::room_for(uint32_t length) {
+}  // namespace
+
+bool Rings::has_entries(uint32_t wanted) const {
+  const uint32_t used = load_relaxed(shared_->submission_produced.value) -
+                        load_acquire(shared_->submission_consumed.value);
+  return used <= submission_mask_ && submission_mask_ + 1 - used >= wanted;
+}
+
+bool Rings::room_for(const Outgoing& message) {
   take_back_ends();
   return load_relaxed(page_.tx_bytes) < load_relaxed(page_.send_buffer) &&
-         slots_for(length) <= load_relaxed(page_.tx_free_count) && !ring_full();
+         slots_for(message.length) <= load_relaxed(page_.tx_free_count) &&
+         has_entries(message.policy != 0 ? 2 : 1);
 }
 
 // Puts the slots of a chain on the stack of free ones; returns its new height.
@@ -79,12 +93,6 @@ void Rings::fill(uint32_t head, const Outgoing& message) {
   }
 }
 
-void Rings::publish(const tlr_submission& entry) {
-  const uint32_t at = load_relaxed(shared_->submission_produced.value);
-  submissions_[at & submission_mask_] = entry;
-  store_seq_cst(shared_->submission_produced.value, at + 1);
-}
-
 void Rings::submit(const Outgoing& message, tlr_operation operation) {
   uint32_t top = load_relaxed(page_.tx_free_count);
   const uint32_t head = std::min<uint32_t>(tx_free_[--top], tx_slots_ - 1);
@@ -107,24 +115,30 @@ void Rings::submit(const Outgoing& message, tlr_operation operation) {
   entry.slot = head;
   entry.length = message.length;
 
+  const uint32_t produced = load_relaxed(shared_->submission_produced.value);
+  uint32_t next = produced;
+  if (operation == TLR_OP_SEND && message.policy != 0) put(next++, limit_of(message));
+  put(next++, entry);
   // From here to the end a death is noticed by tx_pending, and told apart by the ring's index.
-  store_release(page_.tx_pending_at, load_relaxed(shared_->submission_produced.value));
+  store_release(page_.tx_pending_at, produced);
   store_release(page_.tx_pending, head + 1);
   store_release(tx_length_[head], message.length);
-  publish(entry);
+  store_seq_cst(shared_->submission_produced.value, next);
   store_release(page_.tx_free_count, top);
   store_release(page_.tx_bytes, load_relaxed(page_.tx_bytes) + message.length);
   store_release(page_.tx_pending, 0);
 }
 
 bool Rings::submit(tlr_operation operation) {
-  if (ring_full()) return false;
+  if (!has_entries(1)) return false;
   tlr_submission entry{};
   entry.op = static_cast<uint8_t>(operation);
   entry.assoc_index = load_relaxed(page_.assoc_index);
   entry.assoc_generation = load_relaxed(page_.assoc_generation);
   entry.slot = TLR_NO_SLOT;
-  publish(entry);
+  const uint32_t produced = load_relaxed(shared_->submission_produced.value);
+  put(produced, entry);
+  store_seq_cst(shared_->submission_produced.value, produced + 1);
   return true;
 }
 

@@ -85,10 +85,6 @@ void Association::keep_counted(ShardContext& ctx, const PacketCounts& all) {
   elsewhere.retransmitted += all.retransmitted - left.retransmitted;
 }
 
-ExtensionState* Association::extension(ShardContext& ctx) const {
-  return extension_place_ != 0 ? ctx.extensions.at(extension_place_ - 1) : nullptr;
-}
-
 ExtensionState* Association::make_extension(ShardContext& ctx) {
   if (ExtensionState* const present = extension(ctx)) return present;
   ExtensionState* const made = ctx.extensions.make();
@@ -126,6 +122,7 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   error_count_ = 0;
   end_passage(ctx);
   sender_.open_burst(*profile_);
+  if (LimitedMessages* const all = limited(ctx)) all->agreed = agrees_on_abandoning();
   ctx.counters.add(Counter::k_curr_estab);
   for (Path* path : paths()) {
     path->state_since = now;
@@ -225,8 +222,13 @@ void Association::give_back(ShardContext& ctx, TxMessage* message, Reason reason
   event.unordered = message->unordered;
   event.stream = message->stream;
   event.ppid = message->ppid;
+  if (message->limit_place != 0) forget_limit(ctx, *message);
   event.payload = std::move(message->payload);
   ctx.messages.destroy(message);
+}
+
+void Association::forget_limit(ShardContext& ctx, TxMessage& message) {
+  limited(ctx)->forget(ctx.limits, message);
 }
 
 void Association::fail_messages(ShardContext& ctx, Reason reason, uint16_t cause) {
@@ -234,8 +236,18 @@ void Association::fail_messages(ShardContext& ctx, Reason reason, uint16_t cause
                         [&](TxMessage* message) { give_back(ctx, message, reason, cause); });
 }
 
-// What was accepted before the peer had said how many streams there are (5.1.1).
+// What was accepted before the peer had said how many streams there are (5.1.1). The association
+// that comes up may be another one.
+TxMessage* Association::take_waiting(ShardContext& ctx) {
+  TxMessage* const waiting = sender_.take_waiting();
+  for (const TxMessage* at = waiting; at != nullptr; at = at->next) {
+    if (at->limit_place != 0) limited(ctx)->unfile(*ctx.limits.at(at->limit_place - 1));
+  }
+  return waiting;
+}
+
 void Association::put_back(ShardContext& ctx, TxMessage* waiting) {
+  file_again(ctx, waiting);
   sender_.put_back(waiting,
                    [&](TxMessage* message, Reason reason) { give_back(ctx, message, reason, 0); });
 }
@@ -254,13 +266,33 @@ bool Association::sends_data() const {
          state_ == AssocState::kShutdownReceived;
 }
 
-Status Association::send(ShardContext& ctx, const SendRequest& request, Payload& payload) {
+Status Association::send(ShardContext& ctx, TimePoint now, const SendRequest& request,
+                         Payload& payload) {
   if (is_closing()) return Status::kClosing;
-  const Status status = sender_.accept(sender_context(ctx), request, payload);
+  if (request.reliability.policy != Reliability::Policy::kFull && make_limited(ctx) == nullptr) {
+    return Status::kOutOfResources;
+  }
+  // One call: it is what every message takes, and is inlined.
+  Status status;
+  do {
+    status = sender_.accept(sender_context(ctx), now, request, payload);
+  } while (status == Status::kWouldBlock && extension_place_ != 0 &&
+           make_way(ctx, now, request, payload.size()));
   if (status != Status::kOk) return status;
   ++totals_.messages_sent;
   mark_ready(ctx);
   return Status::kOk;
+}
+
+// Another message gives its place up for it (RFC 7496 section 3.2). False: there is none.
+bool Association::make_way(ShardContext& ctx, TimePoint now, const SendRequest& request,
+                           size_t size) {
+  TxMessage* const other = sender_.make_way(sender_context(ctx), request, size);
+  if (other == nullptr) return false;
+  ctx.counters.add(Counter::k_messages_abandoned);
+  give_back(ctx, other, Reason::kAbandoned, 0);
+  pass_abandoned(ctx, now);
+  return true;
 }
 
 void Association::fill_status(ShardContext& ctx, AssocStatus& out) const {
@@ -287,6 +319,8 @@ void Association::fill_status(ShardContext& ctx, AssocStatus& out) const {
   out.packets_sent = packets.sent;
   out.packets_received = packets.received;
   out.retransmitted_chunks = packets.retransmitted;
+  const LimitedMessages* const limits = limited(ctx);
+  out.abandoned = limits != nullptr ? limits->counts() : LimitedMessages::Counts{};
   out.established_at = established_at_;
   out.user = user;
   out.paths.clear();
@@ -319,7 +353,10 @@ void Association::fill_status(ShardContext& ctx, AssocStatus& out) const {
 void Association::release(ShardContext& ctx) {
   ctx.wheel.cancel(*this);
   if (ready_place != 0) ctx.ready.remove(this);
-  sender_.give_all_back(ctx.chunks, [&](TxMessage* message) { ctx.messages.destroy(message); });
+  sender_.give_all_back(ctx.chunks, [&](TxMessage* message) {
+    if (message->limit_place != 0) forget_limit(ctx, *message);
+    ctx.messages.destroy(message);
+  });
   sender_.forget_paths(ctx.chunks);
   release_received(ctx);
   paths_.release(ctx.path_memory);

@@ -89,7 +89,7 @@ class Association : public WheelEntry {
                          const Cookie& cookie);
 
   // -- commands
-  Status send(ShardContext& ctx, const SendRequest& request, Payload& payload);
+  Status send(ShardContext& ctx, TimePoint now, const SendRequest& request, Payload& payload);
   Status shutdown(ShardContext& ctx, TimePoint now);
   void abort(ShardContext& ctx, std::span<const uint8_t> reason);
   Status request_heartbeat(ShardContext& ctx, const IpAddress& peer_address);
@@ -182,6 +182,7 @@ class Association : public WheelEntry {
     kPendingCookieAck = 4,
     kPendingShutdown = 8,
     kPendingShutdownAck = 16,
+    kPendingForwardTsn = 32,
   };
 
   [[nodiscard]] SenderContext sender_context(ShardContext& ctx) const;
@@ -217,6 +218,7 @@ class Association : public WheelEntry {
   void terminate(ShardContext& ctx, EventKind kind, Reason reason, uint16_t cause,
                  std::span<const uint8_t> said = {});
   void give_back(ShardContext& ctx, TxMessage* message, Reason reason, uint16_t cause);
+  [[nodiscard]] TxMessage* take_waiting(ShardContext& ctx);
   void put_back(ShardContext& ctx, TxMessage* waiting);
   void fail_messages(ShardContext& ctx, Reason reason, uint16_t cause);
   [[nodiscard]] bool too_many_errors() const;
@@ -274,7 +276,7 @@ class Association : public WheelEntry {
   bool on_forward_tsn(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                       const wire::ChunkView& chunk, PacketSeen& seen);
   bool is_given_up(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
-  void on_reported_parameters(std::span<const uint8_t> parameters);
+  void on_reported_parameters(ShardContext& ctx, std::span<const uint8_t> parameters);
   void flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet);
 
   // data_in.cpp
@@ -352,6 +354,21 @@ class Association : public WheelEntry {
                      const SackOutcome::PerPath& said);
   void finish_acked(ShardContext& ctx);
 
+  // partial_reliability.cpp
+  // Null: there never were any.
+  [[nodiscard]] LimitedMessages* limited(ShardContext& ctx) const;
+  [[nodiscard]] LimitedMessages* make_limited(ShardContext& ctx);
+  [[nodiscard]] bool agrees_on_abandoning() const;
+  void tell_abandoned(ShardContext& ctx, TimePoint now, TxMessage* message);
+  void abandon_late(ShardContext& ctx, TimePoint now);
+  void abandon_lost(ShardContext& ctx, TimePoint now);
+  void pass_abandoned(ShardContext& ctx, TimePoint now);
+  void write_forward_tsn_chunk(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer);
+  void file_again(ShardContext& ctx, TxMessage* waiting);
+  [[gnu::cold]] void forget_limit(ShardContext& ctx, TxMessage& message);
+  [[gnu::cold]] bool make_way(ShardContext& ctx, TimePoint now, const SendRequest& request,
+                              size_t size);
+
   // heartbeat.cpp
   void on_heartbeat(ShardContext& ctx, const InboundPacket& packet, const wire::ChunkView& chunk,
                     PacketSeen& seen);
@@ -370,7 +387,7 @@ class Association : public WheelEntry {
   [[nodiscard]] size_t cookie_echo_size() const {
     return wire::kCommonHeaderSize + wire::kChunkHeaderSize + wire::padded(passage_->cookie_size);
   }
-  void send_again_smaller(ShardContext& ctx, Path& path);
+  void send_again_smaller(ShardContext& ctx, TimePoint now, Path& path);
   [[nodiscard]] bool may_have_been_too_big(const Path& path, std::span<const uint8_t> sent,
                                            uint16_t told);
 

@@ -125,7 +125,7 @@ Association::CookieAction Association::on_cookie(ShardContext& ctx, TimePoint no
     return CookieAction::kDiscard;
   }
   if (local_matches && is_opening()) {  // B, as it is meant
-    TxMessage* const waiting = sender_.take_waiting();
+    TxMessage* const waiting = take_waiting(ctx);
     begin_anew(ctx, now, packet, cookie);
     ctx.counters.add(Counter::k_active_estabs);
     emit_up(ctx, EventKind::kConnected, cookie.peer_adaptation);
@@ -156,7 +156,7 @@ Association::CookieAction Association::on_own_cookie(ShardContext& ctx, TimePoin
     enter_established(ctx, now);
     ctx.counters.add(Counter::k_active_estabs);
     emit_up(ctx, EventKind::kConnected, cookie.peer_adaptation);
-    put_back(ctx, sender_.take_waiting());
+    put_back(ctx, take_waiting(ctx));
   }
   pending_ |= kPendingCookieAck;
   if (const Path* const path = paths_.find(packet.source)) cookie_ack_path_ = path->index;

@@ -140,6 +140,7 @@ struct ShardContext {
         profiles(table_key, profile_users(shard_config), shard_config.memory),
         messages(shard_config.max_queued_messages, shard_config.memory),
         message_share(shard_config.max_queued_messages, shard_config.max_associations),
+        limits(shard_config.max_queued_messages, shard_config.memory),
         chunks(shard_config.max_outstanding_chunks, shard_config.max_associations,
                shard_config.memory),
         disorder(shard_config.max_associations, shard_config.memory),
@@ -179,6 +180,7 @@ struct ShardContext {
   ProfileTable profiles;
   Pool<TxMessage> messages;
   const PoolShare message_share;  // of an association
+  Pool<MessageLimit> limits;
   ChunkMemory chunks;
   Pool<TsnDisorder> disorder;
   ReceiveMemory blocks;
@@ -221,6 +223,7 @@ inline void Association::schedule(ShardContext& ctx) {
     look_at(passage_->t2);
     look_at(passage_->guard);
   }
+  if (extension_place_ != 0 && !is_opening()) look_at(limited(ctx)->due());
   for (const Path* const path : paths()) {
     look_at(path->t3);
     look_at(path->heartbeat_due);
@@ -242,8 +245,18 @@ inline void Association::schedule(ShardContext& ctx) {
   return emit_queued(ctx, kind, reason).event;
 }
 
+inline ExtensionState* Association::extension(ShardContext& ctx) const {
+  return extension_place_ != 0 ? ctx.extensions.at(extension_place_ - 1) : nullptr;
+}
+
+inline LimitedMessages* Association::limited(ShardContext& ctx) const {
+  ExtensionState* const block = extension(ctx);
+  return block != nullptr ? &block->limited : nullptr;
+}
+
 inline SenderContext Association::sender_context(ShardContext& ctx) const {
-  return {*profile_, ctx.messages, ctx.message_share, ctx.chunks, ctx.counters};
+  return {*profile_,    ctx.messages, ctx.message_share, ctx.chunks,
+          ctx.counters, ctx.limits,   limited(ctx)};
 }
 
 }  // namespace trunkline

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "trunkline/stack/address.h"
 #include "trunkline/stack/profile_edit.h"
+#include "tx/limited_messages.h"
 
 namespace trunkline {
 
@@ -22,6 +23,7 @@ struct PathOverride {
 
 struct ExtensionState {
   std::array<PathOverride, kMaxPaths> overrides;
+  LimitedMessages limited;
 
   // Null: nothing was said of it.
   [[nodiscard]] PathOverride* override_of(const IpAddress& remote) {

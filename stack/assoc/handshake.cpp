@@ -202,7 +202,7 @@ void Association::on_cookie_ack(ShardContext& ctx, TimePoint now) {
   enter_established(ctx, now);
   ctx.counters.add(Counter::k_active_estabs);
   emit_up(ctx, EventKind::kConnected, adaptation);
-  put_back(ctx, sender_.take_waiting());
+  put_back(ctx, take_waiting(ctx));
 }
 
 // Section 5.2.6, third alternative: ask anew, for a cookie that lives longer. Nothing in the error

@@ -76,7 +76,7 @@ void Association::on_probe_ack(ShardContext& ctx, TimePoint now, std::span<const
   if (change == PathMtu::Change::kRaised) ctx.counters.add(Counter::k_pmtu_raised);
   if (change == PathMtu::Change::kBlackHole) {
     ctx.counters.add(Counter::k_pmtu_black_holes);
-    send_again_smaller(ctx, *path);
+    send_again_smaller(ctx, now, *path);
   }
   mark_ready(ctx);
 }
@@ -93,12 +93,13 @@ void Association::mtu_changed(Path& path) {
 
 // Whatever is under way there was too large, or shared a packet with what was. The network was not
 // full: the congestion window stays as it is.
-void Association::send_again_smaller(ShardContext& ctx, Path& path) {
+void Association::send_again_smaller(ShardContext& ctx, TimePoint now, Path& path) {
   if (state_ == AssocState::kCookieEchoed) pending_ |= kPendingCookieEcho;
   if (!sends_data()) return;
   static_cast<void>(sender_.lose(path.index));
   path.t3 = TimePoint::never();
   sender_.open_burst(*profile_);
+  abandon_lost(ctx, now);
   mark_ready(ctx);
 }
 
@@ -148,7 +149,7 @@ void Association::on_packet_too_big(ShardContext& ctx, TimePoint now, const Pack
   if (path->mtu.on_too_big(now, *profile_, size)) {
     ctx.counters.add(Counter::k_pmtu_lowered);
     mtu_changed(*path);
-    send_again_smaller(ctx, *path);
+    send_again_smaller(ctx, now, *path);
   }
   mark_ready(ctx);
   schedule(ctx);

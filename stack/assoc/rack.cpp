@@ -68,6 +68,7 @@ void Association::on_reordering_time(ShardContext& ctx, TimePoint now) {
   close_loss_probes(outcome);
   apply_outcome(ctx, now, outcome);
   sender_.take_window();
+  abandon_lost(ctx, now);
 }
 
 // What came twice had not been lost, if the recovery has sent it: not before what was acknowledged

@@ -18,6 +18,7 @@ class Association::Acked {
       event_ = &association_.emit_queued(ctx_, EventKind::kSendAcknowledged, Reason::kNone);
       end_ = &event_->event.sent;
     }
+    if (message->limit_place != 0) association_.forget_limit(ctx_, *message);
     *end_ = message;
     end_ = &message->next_sent;
   }
@@ -65,6 +66,7 @@ void Association::on_sack(ShardContext& ctx, TimePoint now, const wire::ChunkVie
   apply_outcome(ctx, now, outcome);
   if (profile_->loss_recovery == LossRecovery::kRack) forget_deliveries();
   take_peers_window(sack->a_rwnd, outcome.newly_acked);
+  abandon_lost(ctx, now);
   if (is_closing()) maybe_finish_sending(ctx, now);
 }
 
@@ -128,7 +130,8 @@ void Association::apply_outcome(ShardContext& ctx, TimePoint now, const SackOutc
       if (outcome.paths[path->index].shrinks) path->congestion.on_fast_retransmit();
     }
   }
-  if (outcome.newly_acked) error_count_ = 0;  // 8.1
+  // 8.1. Who passes what was abandoned is alive, too.
+  if (outcome.newly_acked || outcome.cum_advanced) error_count_ = 0;
   // A backlog that moves has all its time. Not so gaps, which a peer may take back.
   if (outcome.cum_advanced && is_closing()) passage_->guard = now + profile_->guard();
   choose_data_path(ctx);
@@ -167,7 +170,7 @@ void Association::apply_to_path(ShardContext& ctx, TimePoint now, Path& path,
 // Chunks that the cumulative TSN has passed, and with them the messages that are complete.
 void Association::finish_acked(ShardContext& ctx) {
   Acked acked(*this, ctx);
-  if (sender_.finish_acked(ctx.chunks, acked)) acked.note_dry();
+  if (sender_.finish_acked(sender_context(ctx), acked)) acked.note_dry();
 }
 
 }  // namespace trunkline

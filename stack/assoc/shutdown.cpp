@@ -105,6 +105,7 @@ void Association::on_shutdown(ShardContext& ctx, TimePoint now, const InboundPac
     apply_outcome(ctx, now, outcome);
     // No a_rwnd comes with it: the last one told still counts (6.2.1 D ii).
     sender_.take_window();
+    abandon_lost(ctx, now);
   }
   switch (state_) {
     case AssocState::kEstablished:

@@ -17,6 +17,7 @@ void Association::on_timer(ShardContext& ctx, TimePoint now) {
     mark_ready(ctx);
     if (profile_->loss_recovery == LossRecovery::kRack) on_reordering_time(ctx, now);
   }
+  if (extension_place_ != 0 && !is_opening()) abandon_late(ctx, now);
   if (passage_ != nullptr && passage_->t1 <= now) on_t1(ctx);
   if (!dead_ && passage_ != nullptr && passage_->t2 <= now) on_t2(ctx, now);
   for (size_t i = 0; !dead_ && i < paths_.size(); ++i) {
@@ -79,6 +80,7 @@ void Association::on_t3(ShardContext& ctx, TimePoint now, Path& path) {
   if (sender_.in_recovery()) end_recovery_by_time();
   sender_.end_recovery();
   sender_.open_burst(*profile_);
+  abandon_lost(ctx, now);
   mark_ready(ctx);
 }
 

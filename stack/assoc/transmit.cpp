@@ -178,6 +178,7 @@ bool Association::add_cookie_ack(ShardContext& ctx, TimePoint now, wire::PacketW
 void Association::add_control(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer,
                               Path& path) {
   if (receiver_.sack_due() && write_sack_chunk(ctx, writer)) note_sack_sent(ctx);
+  if ((pending_ & kPendingForwardTsn) != 0) write_forward_tsn_chunk(ctx, now, writer);
   if ((pending_ & kPendingShutdown) != 0) write_shutdown_chunk(ctx, now, writer, path);
   if ((pending_ & kPendingShutdownAck) != 0 && wire::write_shutdown_ack(writer)) {
     pending_ &= static_cast<uint8_t>(~kPendingShutdownAck);

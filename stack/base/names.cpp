@@ -103,6 +103,8 @@ std::string_view reason_name(Reason reason) {
       return "restarted by the peer";
     case Reason::kInvalidStream:
       return "the peer agreed to fewer streams";
+    case Reason::kAbandoned:
+      return "given up, as its policy says";
   }
   return "?";
 }

@@ -58,8 +58,8 @@ ConnectResult Shard::connect(TimePoint now, const ConnectRequest& request) {
 Status Shard::send(TimePoint now, AssocId assoc, const SendRequest& request, Payload& payload) {
   static_cast<void>(now);
   Association* const found = core_->find(assoc);
-  const Status status =
-      found != nullptr ? found->send(core_->ctx, request, payload) : Status::kNoSuchAssociation;
+  const Status status = found != nullptr ? found->send(core_->ctx, now, request, payload)
+                                         : Status::kNoSuchAssociation;
   if (status != Status::kOk) core_->ctx.counters.add(Counter::k_refused_sends);
   return status;
 }

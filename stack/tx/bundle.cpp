@@ -43,7 +43,7 @@ void Sender::send_again(const SenderContext& ctx, TimePoint now, wire::PacketWri
     const uint32_t cwnd = sent.any ? lane.cwnd_when_used : lane.cwnd;
     // One packet of a fast retransmission goes out whatever cwnd says (7.2.4 rule 3).
     const bool allowed = again_now_ || outstanding_.flight(lane.path) < cwnd;
-    if (!allowed || !goes_by(lane, *chunk)) break;
+    if (!allowed || !goes_by(lane, *chunk) || is_late(ctx, *chunk->message, now)) break;
     wire::DataChunk header = header_of(*chunk->message, chunk->tsn);
     header.beginning = chunk->beginning;
     header.ending = chunk->ending;
@@ -93,6 +93,7 @@ void Sender::send_new(const SenderContext& ctx, TimePoint now, wire::PacketWrite
     const uint32_t size = next_fragment_size(*message, writer, lane.fragment_limit);
     const uint32_t cwnd = sent.any || added ? lane.cwnd_when_used : lane.cwnd;
     if (size == 0 || !window_allows(profile, now, lane, cwnd, size)) break;
+    if (is_late(ctx, *message, now)) break;
     if (!outstanding_.make_room(ctx.chunks)) {
       ctx.counters.add(Counter::k_waits_for_chunks);
       retry_at_ = retry_before(ctx.profile, now + kPoolRetry);
@@ -137,11 +138,11 @@ inline bool Sender::send_whole(const SenderContext& ctx, TimePoint now, wire::Pa
   const uint32_t all_flags = kWhole | (lane.last_words ? DataChunk::kImmediateFlag : 0u);
   const auto take = [&](TxMessage & message, Mid number) __attribute__((always_inline)) {
     const uint32_t size = message.unsent_size;
-    const Piece* const piece = message.unsent.piece;
+    const Piece* const piece = message.unsent_piece;
     const size_t length = wire::kDataHeaderSize + size;
     const size_t wire_size = wire::padded(length);
     const auto left = static_cast<size_t>(end - at);
-    if (piece->length != size || wire_size > left) return false;
+    if (piece->length != size || wire_size > left || message.limit_place != 0) return false;
     if (!outstanding_.make_room(ctx.chunks)) return false;
     const Tsn tsn = outstanding_.next_tsn();
     outstanding_.record(ctx.chunks, {.message = &message,
@@ -190,18 +191,21 @@ inline uint8_t* Sender::send_chunk(const SenderContext& ctx, TimePoint now,
   header.beginning = beginning;
   header.ending = ending;
   header.immediate = ending && (message->sack_immediately || lane.last_words || hastened);
+  if (beginning && message->limit_place != 0) {
+    ctx.limits.at(message->limit_place - 1)->first = header.tsn;
+  }
   uint8_t* const at = wire::write_data_header(writer, header, size);
   outstanding_.add(ctx.chunks, {.message = message,
                                 .tsn = header.tsn,
                                 .size = static_cast<uint16_t>(size),
                                 .packet = static_cast<uint16_t>(writer.size() + lane.ip_header),
-                                .piece = message->unsent.piece,
-                                .offset = message->unsent.offset,
+                                .piece = message->unsent_piece,
+                                .offset = message->unsent_offset,
                                 .path = lane.path,
                                 .beginning = beginning,
                                 .ending = ending,
                                 .sent_at = now});
-  message->unsent.read(at, size);
+  message->read_unsent(at, size);
   if (!ending) ++message->parts;
   ctx.counters.add(message->unordered ? Counter::k_out_unorder_chunks
                                       : Counter::k_out_order_chunks);

@@ -27,8 +27,9 @@ enum class Trait : uint8_t {
   kLost = kMaxPaths,  // to be sent again
   kCountable,         // a miss indication counts for it
   kGapAcked,
-  kOpen,   // not gap-acknowledged
-  kAgain,  // in flight, as what was found missing: not in the order of its TSN
+  kOpen,       // not gap-acknowledged
+  kAgain,      // in flight, as what was found missing: not in the order of its TSN
+  kOverLimit,  // lost, and not to be sent again
   kCount,
 };
 inline constexpr Trait in_flight_on(uint8_t path) {
@@ -49,11 +50,13 @@ struct TraitSet {
     case Trait::kCountable:
       return chunk.state == kInFlight && !chunk.fast_retransmitted;
     case Trait::kGapAcked:
-      return chunk.state == kGapAcked;
+      return chunk.is_gap_acked();
     case Trait::kOpen:
-      return chunk.state != kGapAcked;
+      return !chunk.is_gap_acked();
     case Trait::kAgain:
       return chunk.state == kInFlight && chunk.fast_retransmitted;
+    case Trait::kOverLimit:
+      return chunk.state == kRetransmit && chunk.over_limit;
     default:
       return chunk.state == kInFlight && trait == in_flight_on(chunk.path);
   }

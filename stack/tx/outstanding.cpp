@@ -16,7 +16,6 @@ constexpr uint32_t kFewChunks = 4;
 // by a burst at a time.
 constexpr uint32_t kTakenBackPerChunk = 4;
 constexpr uint32_t kTakenBackAnyway = 1024;
-constexpr uint32_t kTooOften = UINT32_MAX;
 
 }  // namespace
 
@@ -41,16 +40,13 @@ void Outstanding::put_in_flight(TxChunk& chunk) {
   count_in_flight(chunk);
 }
 
-inline void Outstanding::unflight(const TxChunk& chunk) {
-  flight_ -= chunk.size;
-  flights_[chunk.path].bytes -= wire_size(chunk);
-}
-
 void Outstanding::mark_for_retransmission(TxChunk& chunk) {
   unflight(chunk);
   chunk.state = TxChunk::State::kRetransmit;
   ++retransmit_count_;
   ring_.note(chunk, {Trait::kLost});
+  chunk.over_limit = chunk.again >= chunk.message->most_again;
+  if (chunk.over_limit) ring_.note(chunk, {Trait::kOverLimit});
 }
 
 // Counts a chunk as acknowledged, once, whether by a gap block or by the cumulative TSN. They come
@@ -78,10 +74,11 @@ void Outstanding::ack_up_to(Tsn cum_tsn_ack, SackOutcome& outcome) {
   outcome.cum_advanced = true;
   ring_.each(first_tsn(), cum_tsn_ack, [&](const TxChunk& chunk) {
     bytes_ -= chunk.size;
-    if (chunk.state == TxChunk::State::kGapAcked) {
+    if (chunk.is_gap_acked()) {
       --gap_acked_count_;
       return;
     }
+    if (chunk.is_abandoned()) return;
     ack(chunk, outcome);
     outcome.paths[chunk.path].first_acked = true;
   });
@@ -112,8 +109,12 @@ void Outstanding::ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery, S
     last = cum_ack_ + gap->end;
     covered += gap->end - gap->start + 1u;
     ring_.each_with(Trait::kOpen, cum_ack_ + gap->start, last + 1, [&](TxChunk& chunk) {
-      ack(chunk, outcome);
-      chunk.state = TxChunk::State::kGapAcked;
+      if (chunk.is_abandoned()) {  // no window grows by it (RFC 3758 section 3.5 A2)
+        chunk.state = TxChunk::State::kAbandonedGapAcked;
+      } else {
+        ack(chunk, outcome);
+        chunk.state = TxChunk::State::kGapAcked;
+      }
       chunk.misses = 0;
       ++gap_acked_count_;
       ring_.note(chunk, {Trait::kGapAcked});
@@ -149,13 +150,18 @@ void Outstanding::ack_gaps(const wire::SackChunk& sack, bool in_fast_recovery, S
 // indication wherever it lies; count_misses() gives one to all before `limit`.
 void Outstanding::take_back(Tsn from, Tsn end, Tsn limit, SackOutcome& outcome) {
   ring_.each_with(Trait::kGapAcked, from, end, [&](TxChunk& chunk) {
+    --gap_acked_count_;
+    if (taken_back_ == 0) window_end_ = next_tsn() - 1;
+    taken_back_ = (taken_back_ + 1) & kTooOften;
+    if (chunk.is_abandoned()) {
+      chunk.state = TxChunk::State::kAbandoned;
+      return ring_.note(chunk, {Trait::kOpen});
+    }
     put_in_flight(chunk);
     chunk.retransmitted = true;  // its round trip means nothing any more
     if (!chunk.fast_retransmitted && !chunk.tsn.before(limit)) ++chunk.misses;
     ring_.note(chunk, {in_flight_on(chunk.path), Trait::kCountable, Trait::kOpen, Trait::kAgain});
-    --gap_acked_count_;
     outcome.paths[chunk.path].reneged = true;
-    if (taken_back_++ == 0) window_end_ = next_tsn() - 1;
   });
 }
 
@@ -193,6 +199,7 @@ uint32_t Outstanding::packets() const {
   const TxChunk* before = nullptr;
   for (Tsn tsn = first_tsn(); tsn != next_tsn(); ++tsn) {
     count_steps();
+    if (at(tsn).is_abandoned()) continue;
     if (!follows(before, at(tsn))) ++count;
     before = &at(tsn);
   }
@@ -208,6 +215,7 @@ uint8_t Outstanding::enough_misses() const {
   for (Tsn tsn = first_tsn(); tsn != next_tsn(); ++tsn) {
     count_steps();
     const TxChunk& chunk = at(tsn);
+    if (chunk.is_abandoned()) continue;
     if (!follows(before, chunk)) ++count;
     if (count > 1 && chunk.state != TxChunk::State::kGapAcked) return kMissesForLoss;
     before = &chunk;
@@ -227,6 +235,7 @@ const TxChunk* Outstanding::mark_probe(uint8_t path) {
     found = &chunk;
     break;
   }
+  if (found->again >= found->message->most_again) return nullptr;  // it waits for T3
   mark_for_retransmission(*found);
   found->misses = TxChunk::kLossProbe;
   found->fast_retransmitted = true;  // by the same way
@@ -257,13 +266,14 @@ void Outstanding::retransmit(TxChunk* chunk, TimePoint now, uint8_t path) {
   chunk->path = path;
   chunk->sent_at = now;
   chunk->retransmitted = true;
+  if (chunk->again < TxChunk::kMostCounted) chunk->again = (chunk->again + 1) & 0x7f;
   put_in_flight(*chunk);
   ring_.note(*chunk, {in_flight_on(path), Trait::kCountable, Trait::kAgain});
   const bool more = in_this_window(ambiguous_to_ - 1);
   if (!more || chunk->tsn.before(ambiguous_from_)) ambiguous_from_ = chunk->tsn;
   if (ambiguous_from_.before(cum_ack_)) ambiguous_from_ = cum_ack_;
   ambiguous_to_ = next_tsn();
-  if (taken_back_ > 0 && taken_back_ != kTooOften) --taken_back_;
+  if (taken_back_ > 0 && taken_back_ != kTooOften) taken_back_ = (taken_back_ - 1) & kTooOften;
 }
 
 // Of packets that were acknowledged one may have been larger: then it is found out, once.
@@ -285,19 +295,15 @@ const TxChunk* Outstanding::in_flight(Tsn tsn) const {
   return chunk.state == TxChunk::State::kInFlight ? &chunk : nullptr;
 }
 
-TxMessage* Outstanding::pop_any(ChunkMemory& memory) {
-  if (ring_.empty()) return nullptr;
-  TxChunk& chunk = at(ring_.first());
+std::optional<TxChunk> Outstanding::pop_any(ChunkMemory& memory) {
+  if (ring_.empty()) return std::nullopt;
+  const TxChunk chunk = at(ring_.first());
   if (chunk.tsn.after(cum_ack_)) {
-    if (chunk.state == TxChunk::State::kInFlight) unflight(chunk);
-    if (chunk.state == TxChunk::State::kRetransmit) --retransmit_count_;
-    if (chunk.state == TxChunk::State::kGapAcked) --gap_acked_count_;
-    bytes_ -= chunk.size;
+    leave_state(chunk);
     cum_ack_ = chunk.tsn;
   }
-  TxMessage* const message = chunk.message;
   ring_.pop_front(memory, 1);
-  return message;
+  return chunk;
 }
 
 }  // namespace trunkline

@@ -120,19 +120,21 @@ class Outstanding {
   void process(const wire::SackChunk& sack, bool in_fast_recovery, SackOutcome& outcome,
                EarlySigns signs = {});
   // Is all that is outstanding in flight?
-  [[nodiscard]] bool is_plain() const { return retransmit_count_ == 0 && gap_acked_count_ == 0; }
+  [[nodiscard]] bool is_plain() const {
+    return retransmit_count_ == 0 && gap_acked_count_ == 0 && any_abandoned_ == 0;
+  }
   // While it is plain, and all of it on path 0, a SACK without gap blocks is no more than this: the
   // chunks up to `cum_tsn_ack`, which is ahead, leave; done(TxMessage*) for each.
   template <typename Done>
   void ack_front(ChunkMemory& memory, Tsn cum_tsn_ack, SackOutcome::PerPath& said, Done&& done);
   // The SHUTDOWN chunk's cumulative TSN: like a SACK without gap blocks, that takes none back.
   void process_cum_ack(Tsn cum_tsn_ack, SackOutcome& outcome);
-  // Takes out the chunks that the cumulative TSN has passed; done(TxMessage*) for each.
+  // Takes out the chunks that the cumulative TSN has passed; done(const TxChunk&) for each.
   template <typename Done>
   void pop_acked(ChunkMemory& memory, Done&& done) {
     while (const uint32_t left = first_tsn().distance_from(ring_.first())) {
       const std::span<TxChunk> chunks = ring_.first_run(left);
-      for (const TxChunk& chunk : chunks) done(chunk.message);
+      for (const TxChunk& chunk : chunks) done(chunk);
       ring_.pop_front(memory, static_cast<uint32_t>(chunks.size()));
     }
   }
@@ -181,9 +183,25 @@ class Outstanding {
     return flight(path) == 0 ? nullptr : find(in_flight_on(path), first_tsn());
   }
 
-  // For an association that ends: takes a chunk out, the oldest first; its message, or
-  // nullptr: there is none left.
-  [[nodiscard]] TxMessage* pop_any(ChunkMemory& memory);
+  // -- abandoned.cpp: messages that are given up (RFC 3758 section 3.5)
+  // All chunks of a message that are outstanding, `of` among them: they leave flight, and stay
+  // until the cumulative TSN passes them. Returns how many.
+  uint32_t abandon(const TxMessage& message, Tsn of);
+  // A TSN that no DATA ever has: in the place of what was not sent of such a message. There is
+  // room.
+  void add_abandoned_end(ChunkMemory& memory, const TxMessage& message);
+  // The first chunk that is lost and must not be sent again, or nullptr.
+  [[nodiscard]] TxChunk* first_over_limit() const { return find(Trait::kOverLimit, first_tsn()); }
+  [[nodiscard]] bool has_abandoned() const { return any_abandoned_ != 0; }
+  // None is left.
+  void forget_abandoned() { any_abandoned_ = 0; }
+  // Behind the cumulative TSN, or a TSN behind it, the last one before anything else.
+  [[nodiscard]] Tsn last_abandoned(Tsn from) const;
+  // Is one of a message's chunks, `of` among them, to be sent again?
+  [[nodiscard]] bool waits_to_go_again(const TxMessage& message, Tsn of) const;
+
+  // For an association that ends: takes a chunk out, the oldest first, if there is one.
+  [[nodiscard]] std::optional<TxChunk> pop_any(ChunkMemory& memory);
 
  private:
   [[nodiscard]] static uint32_t wire_size(const TxChunk& chunk) {
@@ -207,7 +225,15 @@ class Outstanding {
     count_in_flight(chunk.path, chunk.size, wire_size(chunk), chunk.packet);
   }
   void put_in_flight(TxChunk& chunk);
-  void unflight(const TxChunk& chunk);
+  void unflight(const TxChunk& chunk) {
+    flight_ -= chunk.size;
+    flights_[chunk.path].bytes -= wire_size(chunk);
+  }
+  // It is not what it was any more.
+  void leave_state(const TxChunk& chunk);
+  // visit(TxChunk&) for each chunk of the message that is outstanding.
+  template <typename Visit>
+  void each_of(const TxMessage& message, Tsn of, Visit&& visit) const;
   void ack(const TxChunk& chunk, SackOutcome& outcome);
   void mark_for_retransmission(TxChunk& chunk);
   [[nodiscard]] TimePoint mark_late(TimePoint now, Trait trait, const LateLimits& limits,
@@ -241,8 +267,10 @@ class Outstanding {
   uint16_t retransmit_count_ = 0;
   uint16_t gap_acked_count_ = 0;
   // Chunks that were taken back and not sent again since, in the window that ends with that TSN;
-  // after too many (UINT32_MAX) the peer's gap blocks are not believed until then.
-  uint32_t taken_back_ = 0;
+  // after too many (kTooOften) the peer's gap blocks are not believed until then.
+  uint32_t taken_back_ : 31 = 0;
+  uint32_t any_abandoned_ : 1 = 0;
+  static constexpr uint32_t kTooOften = (uint32_t{1} << 31) - 1;
   Tsn window_end_;
 };
 

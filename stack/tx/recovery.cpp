@@ -36,7 +36,8 @@ bool Sender::recover(const Profile& profile, const SackOutcome& outcome) {
 // A window that has no room for the chunk that goes next is closed (6.1 A).
 bool Sender::fits_next_chunk(uint32_t a_rwnd, uint32_t fragment_limit) const {
   if (a_rwnd > std::numeric_limits<uint16_t>::max()) return true;  // the common case
-  if (const TxChunk* const first = outstanding_.front()) return a_rwnd >= first->size;
+  const TxChunk* const first = outstanding_.front();
+  if (first != nullptr && !first->is_abandoned()) return a_rwnd >= first->size;
   if (const TxMessage* const message = queue_.front()) {
     return a_rwnd >= std::min(message->unsent_size, fragment_limit);
   }

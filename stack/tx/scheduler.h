@@ -2,7 +2,8 @@
 // Which stream is served next (RFC 8260 section 3): of each stream that may send, the scheduler has
 // the oldest message that waits, and no other. The send queue asks it, message by message for DATA;
 // what a stream holds beyond that one, and that a message which has begun is finished first, is the
-// send queue's. Chosen by Profile::scheduler; a scheduler is one pointer, and links messages.
+// send queue's. Chosen by Profile::scheduler; a scheduler is one pointer, and links messages. Any
+// of its messages may leave without its turn.
 #pragma once
 
 #include <concepts>
@@ -10,6 +11,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/ordered_tree.h"
 #include "trunkline/stack/profile.h"
 #include "tx/messages.h"
 
@@ -27,6 +29,8 @@ concept StreamScheduler = requires(S scheduler, const S& constant, TxMessage* ol
   { constant.is_alone() } -> std::same_as<bool>;
   // What next() gave leaves; its stream comes again with another.
   scheduler.sent();
+  // The same of any that is here.
+  scheduler.remove(oldest);
 };
 
 // Each stream in turn, a message at a time (section 3.2).
@@ -35,40 +39,58 @@ class RoundRobin {
   static constexpr bool kByAcceptance = false;
   void push(TxMessage* oldest) {
     if (last_ == nullptr) {
-      oldest->turn = oldest;
+      oldest->turn = oldest->next = oldest;
     } else {
+      oldest->next = last_;
       oldest->turn = std::exchange(last_->turn, oldest);
+      oldest->turn->next = oldest;
     }
     last_ = oldest;
   }
   [[nodiscard]] TxMessage* next() const { return last_ != nullptr ? last_->turn : nullptr; }
   [[nodiscard]] bool is_alone() const { return last_->turn == last_; }
-  void sent() {
-    TxMessage* const gone = last_->turn;
-    if (gone == last_) {
+  void sent() { remove(last_->turn); }
+  void remove(TxMessage* message) {
+    if (message->turn == message) {
       last_ = nullptr;
-    } else {
-      last_->turn = gone->turn;
+      return;
     }
+    message->next->turn = message->turn;
+    message->turn->next = message->next;
+    if (last_ == message) last_ = message->next;
   }
 
  private:
-  TxMessage* last_ = nullptr;  // a ring: behind the last comes the first
+  TxMessage* last_ = nullptr;  // a ring: `turn` leads from the last to the first, `next` back
 };
 
-// In the order in which messages were accepted, whatever their streams (section 3.1): a skew heap,
-// O(log n) amortised in the streams that wait.
+// In the order in which messages were accepted, whatever their streams (section 3.1): O(log n) in
+// the streams that wait.
 class FirstCome {
  public:
   static constexpr bool kByAcceptance = true;
   [[gnu::cold]] void push(TxMessage* oldest);
-  [[nodiscard]] TxMessage* next() const { return root_; }
-  [[nodiscard]] bool is_alone() const { return root_->next == nullptr && root_->turn == nullptr; }
+  [[nodiscard]] TxMessage* next() const { return waiting_.first(); }
+  [[nodiscard]] bool is_alone() const { return waiting_.first() == waiting_.last(); }
   [[gnu::cold]] void sent();
+  [[gnu::cold]] void remove(TxMessage* message);
 
  private:
-  // Of a message that is here neither link is in use for anything else.
-  TxMessage* root_ = nullptr;
+  struct ByAcceptance {
+    using Key = uint32_t;
+    static Key key(const TxMessage& message) { return message.accepted; }
+    static bool before(Key a, Key b) { return static_cast<int32_t>(a - b) < 0; }
+    // Of a message that is here neither link is in use for anything else.
+    static TxMessage*& child(TxMessage& message, size_t side) {
+      return side == 0 ? message.next : message.turn;
+    }
+    static int balance(const TxMessage& message) { return message.turn_balance - 1; }
+    static void set_balance(TxMessage& message, int balance) {
+      message.turn_balance = static_cast<uint8_t>(balance + 1) & 3;
+    }
+  };
+
+  OrderedTree<TxMessage, ByAcceptance> waiting_;
 };
 
 static_assert(StreamScheduler<RoundRobin> && StreamScheduler<FirstCome>);

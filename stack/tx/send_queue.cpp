@@ -13,6 +13,43 @@ void SendQueue::release(SendStream& stream) {
   });
 }
 
+// Of the first the one before it may be gone.
+void SendQueue::take_out(SendStream& stream, TxMessage* message) {
+  if (stream.last->next == message) {
+    static_cast<void>(take_first(stream));
+    return;
+  }
+  TxMessage* const before = message->turn;
+  before->next = message->next;
+  if (stream.last == message) {
+    stream.last = before;
+  } else {
+    message->next->turn = before;
+  }
+}
+
+void SendQueue::remove(TxMessage* message) {
+  SendStream& stream = *message->queue;
+  bytes_ -= message->unsent_size;
+  if (!message->started && !message->in_turn) {
+    take_out(stream, message);
+    const bool held = stream.place == SendStream::Place::kHeld;
+    if (held && stream.last == nullptr) stream.place = SendStream::Place::kIdle;
+    return;
+  }
+  scheduler_.ask(scheduling_, [&](auto& scheduler) {
+    if (!message->started) scheduler.remove(message);
+    if (front_ == message) front_ = nullptr;
+    TxMessage* const next = take_next(stream);
+    if (next != nullptr) {
+      take_turns(scheduler, stream, next);
+    } else {
+      stream.place = SendStream::Place::kIdle;
+    }
+    choose(scheduler);
+  });
+}
+
 TxMessage* SendQueue::pop_any() {
   TxMessage* const message = front_;
   if (message == nullptr) return nullptr;

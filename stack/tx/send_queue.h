@@ -59,10 +59,13 @@ class SendQueue {
   // which it does after `most`. False: none went.
   template <typename Take>
   bool take_whole(uint32_t most, Taken& taken, Take&& take);
-  // A message that is all sent is all acknowledged, or given up.
+  // A message leaves unsent, or with the rest of it unsent.
+  void remove(TxMessage* message);
+  // A message that is all sent is all acknowledged, or given up; or an ordered one of that stream.
   void finish(const TxMessage& message) {
-    if (message.unordered) return;
-    SendStream& stream = *message.queue;
+    if (!message.unordered) finish(*message.queue);
+  }
+  void finish(SendStream& stream) {
     --stream.under_way;
     if (stream.place == SendStream::Place::kHeld) release(stream);
   }
@@ -79,6 +82,7 @@ class SendQueue {
   static void append(SendStream& stream, TxMessage* message);
   static void prepend(SendStream& stream, TxMessage* message);
   [[nodiscard]] static TxMessage* take_first(SendStream& stream);
+  static void take_out(SendStream& stream, TxMessage* message);
   // Behind the one that has its turn; nullptr: there is none.
   [[nodiscard]] static TxMessage* take_next(SendStream& stream) {
     return stream.last != nullptr ? take_first(stream) : nullptr;
@@ -100,6 +104,7 @@ class SendQueue {
 };
 
 inline void SendQueue::append(SendStream& stream, TxMessage* message) {
+  message->turn = stream.last;
   message->next = stream.last != nullptr ? std::exchange(stream.last->next, message) : message;
   stream.last = message;
 }
@@ -107,6 +112,7 @@ inline void SendQueue::append(SendStream& stream, TxMessage* message) {
 inline void SendQueue::prepend(SendStream& stream, TxMessage* message) {
   if (stream.last == nullptr) return append(stream, message);
   message->next = std::exchange(stream.last->next, message);
+  message->next->turn = message;
 }
 
 inline TxMessage* SendQueue::take_first(SendStream& stream) {
@@ -125,6 +131,7 @@ template <typename S>
 inline void SendQueue::take_turns(S& scheduler, SendStream& stream, TxMessage* oldest) {
   if (stream.under_way < kMostUnderWay || oldest->unordered) {
     stream.place = SendStream::Place::kInTurn;
+    oldest->in_turn = true;
     return scheduler.push(oldest);
   }
   stream.place = SendStream::Place::kHeld;

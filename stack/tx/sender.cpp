@@ -4,7 +4,8 @@
 
 namespace trunkline {
 
-Status Sender::accept(const SenderContext& ctx, const SendRequest& request, Payload& payload) {
+Status Sender::accept(const SenderContext& ctx, TimePoint now, const SendRequest& request,
+                      Payload& payload) {
   const Profile& profile = ctx.profile;
   if (request.stream.value >= streams_) return Status::kInvalidStream;
   const size_t size = payload.size();
@@ -20,7 +21,10 @@ Status Sender::accept(const SenderContext& ctx, const SendRequest& request, Payl
   }
   TxMessage* const message = ctx.messages.make(request, payload);
   if (message == nullptr) return Status::kOutOfResources;
-  if (!queue_.push(message)) {
+  const bool limited = request.reliability.policy != Reliability::Policy::kFull;
+  const bool filed = !limited || ctx.limited->file(ctx.limits, now, request.reliability, *message);
+  if (!filed || !queue_.push(message)) {
+    if (message->limit_place != 0) ctx.limited->forget(ctx.limits, *message);
     payload = std::move(message->payload);
     ctx.messages.destroy(message);
     return Status::kOutOfResources;
@@ -38,6 +42,7 @@ TxMessage* Sender::take_waiting() {
   TxMessage* first = nullptr;
   TxMessage** link = &first;
   while (TxMessage* const message = queue_.pop_any()) {
+    message->in_turn = false;
     *link = message;
     link = &message->next;
   }

@@ -18,6 +18,7 @@
 #include "trunkline/stack/counters.h"
 #include "trunkline/stack/pool_share.h"
 #include "trunkline/stack/stack.h"
+#include "tx/limited_messages.h"
 #include "tx/outstanding.h"
 #include "tx/send_queue.h"
 #include "wire/packet_writer.h"
@@ -31,6 +32,8 @@ struct SenderContext {
   const PoolShare& message_share;
   ChunkMemory& chunks;
   Counters& counters;
+  Pool<MessageLimit>& limits;
+  LimitedMessages* limited;  // null: it never had any
 };
 
 // The path that a packet goes by, as far as DATA is concerned.
@@ -81,7 +84,8 @@ class Sender {
 
   // -- messages (sender.cpp)
   // Takes the payload over with kOk only.
-  Status accept(const SenderContext& ctx, const SendRequest& request, Payload& payload);
+  Status accept(const SenderContext& ctx, TimePoint now, const SendRequest& request,
+                Payload& payload);
   // While the association is set up nothing is sent of what is accepted. Takes all of it out, in
   // its order, for put_back() of this sender or of the one that takes its place.
   [[nodiscard]] TxMessage* take_waiting();
@@ -95,7 +99,23 @@ class Sender {
   // done(TxMessage*) for each message that the peer has all of, likewise. True: there were some,
   // and now all that was accepted is acknowledged.
   template <typename Done>
-  bool finish_acked(ChunkMemory& chunks, Done&& done);
+  bool finish_acked(const SenderContext& ctx, Done&& done);
+
+  // -- messages that are given up (abandon.cpp); where there are limited ones. Each gives one that
+  // is, and is then the caller's to tell and destroy; nullptr: there is none left.
+  // Its lifetime is over.
+  [[nodiscard]] TxMessage* abandon_late(const SenderContext& ctx, TimePoint now);
+  // After something was marked as lost: a chunk of it must not be sent again.
+  [[nodiscard]] TxMessage* abandon_lost(const SenderContext& ctx);
+  // The queue is full, and a message of `size` bytes matters more.
+  [[nodiscard]] TxMessage* make_way(const SenderContext& ctx, const SendRequest& request,
+                                    size_t size);
+  // Has the peer to be told to pass something?
+  [[nodiscard]] bool advance_ack_point(LimitedMessages& limited) const;
+  // False: there is no room, or nothing to pass.
+  bool write_forward_tsn(LimitedMessages& limited, wire::PacketWriter& writer) const;
+  // Nothing that was accepted is with us any more.
+  [[nodiscard]] bool is_dry() const { return accepted_messages_ == 0; }
 
   // -- a packet (bundle.cpp)
   [[nodiscard]] const TxChunk* next_again() const { return outstanding_.next_retransmission(); }
@@ -233,6 +253,15 @@ class Sender {
   // One chunk of the message is acknowledged for good.
   template <typename Done>
   void finish_chunk(TxMessage* message, Done&& done);
+  // The peer has passed a chunk that was abandoned.
+  void finish_abandoned(const TxChunk& chunk) {
+    if (chunk.ending && chunk.queue != nullptr) queue_.finish(*chunk.queue);
+  }
+  // `of`: one of its chunks, if any was sent. False: not now.
+  bool abandon(const SenderContext& ctx, TxMessage& message, Tsn of);
+  // Its lifetime is over, and it is about to be given up.
+  [[nodiscard]] static bool is_late(const SenderContext& ctx, const TxMessage& message,
+                                    TimePoint now);
 
   [[nodiscard]] bool probe_is_due() const { return probe_at_ == kNow; }
   // More could go, but for the congestion window: until a SACK comes nothing will.
@@ -305,9 +334,13 @@ inline void Sender::finish_chunk(TxMessage* message, Done&& done) {
 }
 
 template <typename Done>
-bool Sender::finish_acked(ChunkMemory& chunks, Done&& done) {
+bool Sender::finish_acked(const SenderContext& ctx, Done&& done) {
   const uint32_t before = accepted_messages_;
-  outstanding_.pop_acked(chunks, [&](TxMessage* message) { finish_chunk(message, done); });
+  outstanding_.pop_acked(ctx.chunks, [&](const TxChunk& chunk) {
+    if (!chunk.is_abandoned()) return finish_chunk(chunk.message, done);
+    finish_abandoned(chunk);
+    if (--ctx.limited->outstanding == 0) outstanding_.forget_abandoned();
+  });
   return accepted_messages_ == 0 && before != 0;
 }
 
@@ -322,11 +355,15 @@ bool Sender::acknowledge_front(const SenderContext& ctx, Tsn cum_tsn, SackOutcom
 
 template <typename Done>
 void Sender::give_all_back(ChunkMemory& chunks, Done&& done) {
-  while (TxMessage* message = outstanding_.pop_any(chunks)) {
-    if (--message->parts > 0) continue;
-    queue_.finish(*message);
-    done(message);
+  while (const auto chunk = outstanding_.pop_any(chunks)) {
+    if (chunk->is_abandoned()) {
+      finish_abandoned(*chunk);
+    } else if (--chunk->message->parts == 0) {
+      queue_.finish(*chunk->message);
+      done(chunk->message);
+    }
   }
+  outstanding_.forget_abandoned();
   while (TxMessage* message = queue_.pop_any()) done(message);
   accepted_bytes_ = 0;
   accepted_messages_ = 0;

@@ -269,6 +269,9 @@ void Chatter::on_event(Host& host, TimePoint now, RecordId record, Event& event)
     case EventKind::kMessage:
       got_message(host, now, *side, event);
       break;
+    case EventKind::kSendFailed:
+      if (event.reason != Reason::kAbandoned) break;
+      [[fallthrough]];
     case EventKind::kSendAcknowledged:
       if (side->blocked || side->plan->traffic.pattern != Pattern::kPaced) {
         side->next_send = std::min(side->next_send, now);
@@ -297,6 +300,18 @@ bool Chatter::has_sent_all(const Side& side) const {
   return side.sent >= side.plan->traffic.messages;
 }
 
+Reliability Chatter::draw_limit() {
+  using Policy = Reliability::Policy;
+  switch (random_.below(3)) {
+    case 0:
+      return {Policy::kLifetime, static_cast<uint32_t>(random_.below(400))};
+    case 1:
+      return {Policy::kRetransmissions, static_cast<uint32_t>(random_.below(3))};
+    default:
+      return {Policy::kPriority, static_cast<uint32_t>(random_.below(4))};
+  }
+}
+
 bool Chatter::send_one(Host& host, TimePoint now, Side& side) {
   const TrafficPlan& traffic = side.plan->traffic;
   const bool up = side.phase == Phase::kUp;
@@ -307,6 +322,10 @@ bool Chatter::send_one(Host& host, TimePoint now, Side& side) {
   auto outgoing = simulator_.ledger().make(side.record, StreamId(stream), unordered, size,
                                            1 + static_cast<uint32_t>(random_.below(4)));
   outgoing.request.sack_immediately = random_.below(20) == 0;
+  if (traffic.limited > 0 && random_.below(1'000'000) < traffic.limited) {
+    outgoing.request.reliability = draw_limit();
+    simulator_.ledger().limit(outgoing);
+  }
   const Status status =
       host.shard_of(side.id).send(now, side.id, outgoing.request, outgoing.payload);
   if (status == Status::kOk) {
@@ -366,8 +385,8 @@ void Chatter::try_ending(Host& host, TimePoint now, Side& side) {
       return;
     case Ending::kWhenAllDone: {
       const TrafficPlan& theirs = side.peer_plan->traffic;
-      ends =
-          sent_all && side.received >= (theirs.pattern == Pattern::kSilent ? 0 : theirs.messages);
+      const uint64_t got = side.received + simulator_.ledger().given_up_to(side.record);
+      ends = sent_all && got >= (theirs.pattern == Pattern::kSilent ? 0 : theirs.messages);
       break;
     }
     case Ending::kWhenAllSent:
@@ -408,6 +427,8 @@ TimePoint Chatter::next_of(const Side& side) const {
       const TimePoint end = side.up_since + side.plan->ending_after;
       if (end > simulator_.now()) next = std::min(next, end);
     }
+    // Nobody tells it that the peer has given up its last message.
+    if (!side.ended_it && side.peer_plan->traffic.limited > 0) next = std::min(next, side.look_at);
   }
   if (side.plan->reader.slots > 0) {
     if (!side.unread.empty()) next = std::min(next, side.unread.front().read_at);
@@ -425,6 +446,7 @@ void Chatter::update_next_action() {
 void Chatter::act(Host& host, TimePoint now) {
   for (Side& side : sides_) {
     side.asked = false;
+    if (side.look_at <= now) side.look_at = now + milliseconds(50);
     if (side.connect_at <= now) connect(host, now, side);
     if (side.plan->reader.slots > 0) {
       read(host, now, side);

@@ -93,16 +93,17 @@ class Chatter final : public PlannedApplication {
     bool ended_it = false;   // shutdown() or abort() was called
     bool asked = false;      // something happened: look whether there is more to do
     TimePoint next_send = TimePoint::never();
+    TimePoint look_at;  // again, whether it may end
     TimePoint stalled_until;
     TimePoint closing_since = TimePoint::never();
     std::deque<Kept> kept;
     size_t kept_bytes = 0;
     std::deque<Unread> unread;  // older than what is kept
     uint32_t unread_bytes = 0;
-    uint32_t unread_told = 0;   // as the shard knows it
-    uint32_t unread_least = 0;  // that it knew since it was last asked for packets
+    uint32_t unread_told = 0;    // as the shard knows it
+    uint32_t unread_least = 0;   // that it knew since it was last asked for packets
     uint32_t unread_before = 0;  // what is left of when the peer restarted
-    uint32_t turn_bytes = 0;    // delivered in this turn
+    uint32_t turn_bytes = 0;     // delivered in this turn
     uint32_t most_of_a_turn = 0;
   };
 
@@ -136,6 +137,7 @@ class Chatter final : public PlannedApplication {
   void limit_window(const Side& side);
   void check_unread(TimePoint now, const Side& side);
   void send_some(Host& host, TimePoint now, Side& side);
+  [[nodiscard]] Reliability draw_limit();
   bool send_one(Host& host, TimePoint now, Side& side);
   void try_ending(Host& host, TimePoint now, Side& side);
   void edit_profile(Host& host, TimePoint now, const Side& side);

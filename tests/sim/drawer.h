@@ -46,6 +46,7 @@ class Drawer {
   void impatient_profiles();
   // A COOKIE ECHO that the network held back until its association is over sets up another one, by
   // the rules. Associations live longer than packets do here.
+  void draw_limits();
   void keep_stale_cookies_out();
   HostIndex any_host() { return static_cast<HostIndex>(dice_.below(plan_.hosts.size())); }
 

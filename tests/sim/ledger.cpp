@@ -214,7 +214,9 @@ void Ledger::accepted(TimePoint now, const Outgoing& outgoing) {
   message.fate = Fate::kAccepted;
   message.flow = record.flow;
   if (!message.unordered) {
-    message.ordinal = flows_[message.flow].accepted_ordered[message.stream.value]++;
+    auto& ordered = flows_[message.flow].accepted_ordered[message.stream.value];
+    message.ordinal = static_cast<uint32_t>(ordered.size());
+    ordered.push_back(outgoing.message);
   }
   ++record.pending;
   ++pending_[record.host];
@@ -275,6 +277,8 @@ RecordId Ledger::event(TimePoint now, HostIndex host, uint32_t boot, const Event
     message_event(now, id, event);
   } else if (event.kind == EventKind::kSendAcknowledged || event.kind == EventKind::kSendFailed) {
     send_event(now, id, event);
+  } else if (event.kind == EventKind::kMessageBroken) {
+    broken_event(now, record);
   } else if (event.kind == EventKind::kRestarted) {
     ++record.restarts;
     record.flow = new_flow(id);
@@ -402,19 +406,35 @@ void Ledger::message_event(TimePoint now, RecordId receiver, const Event& event)
                     (event.unordered ? ", unordered: " : ", ordered: ") + name(id));
   }
   if (!check_open(now, record, flow, id, event)) return;
-  if (!message.unordered && last_offset_ == 0) {
-    uint32_t& next = flow.delivered_ordered[message.stream.value];
-    if (message.ordinal != next) {
-      return fail(now, record,
-                  "out of order: " + name(id) + " is number " + std::to_string(message.ordinal) +
-                      " of its stream, expected " + std::to_string(next));
-    }
-    ++next;
-  }
+  if (message.unsent) return fail(now, record, "got what was given up unsent: " + name(id));
+  if (!message.unordered && last_offset_ == 0) check_order(now, record, flow, id);
   if (!event.more) ++message.deliveries;
+  if (!event.more && message.fate == Fate::kAbandoned) --flow.given_up;
   if (!check_pieces(now, id, event, last_offset_) || event.more) return;
   ++record.received;
   ++delivered_;
+}
+
+// Nothing but what was given up is passed.
+void Ledger::check_order(TimePoint now, const AssocRecord& record, Flow& flow, MessageId id) {
+  const Message& message = messages_[id];
+  const auto& ordered = flow.accepted_ordered[message.stream.value];
+  uint32_t& next = flow.delivered_ordered[message.stream.value];
+  while (next < message.ordinal && messages_[ordered[next]].fate == Fate::kAbandoned) ++next;
+  if (message.ordinal != next) {
+    return fail(now, record,
+                "out of order: " + name(id) + " is number " + std::to_string(message.ordinal) +
+                    " of its stream, expected " + std::to_string(next));
+  }
+  ++next;
+}
+
+// The message that is given in pieces has no end: it was given up, unless the association ends.
+void Ledger::broken_event(TimePoint now, const AssocRecord& record) {
+  if (record.peer_flow == 0) return;
+  Flow& flow = flows_[record.peer_flow];
+  if (flow.open.empty() && !record.hostile) fail(now, record, "kMessageBroken, and none was open");
+  flow.open.clear();
 }
 
 // Of a stream one message is given at a time, and of an association one in pieces.
@@ -495,10 +515,17 @@ void Ledger::send_event(TimePoint now, RecordId sender, const Event& event) {
   if (message.chain && event.payload.head() != &message.chain->pieces[0]) {
     return fail(now, record, "the event did not bring the payload back: " + name(id));
   }
-  message.fate = acknowledged ? Fate::kAcknowledged : Fate::kFailed;
+  const bool abandoned = !acknowledged && event.reason == Reason::kAbandoned;
+  message.fate = acknowledged ? Fate::kAcknowledged : abandoned ? Fate::kAbandoned : Fate::kFailed;
+  message.unsent = abandoned && !event.started;
+  if (abandoned && !message.limited) fail(now, record, "given up without a limit: " + name(id));
+  if (message.unsent && message.deliveries > 0) {
+    fail(now, record, "delivered, and given up as unsent: " + name(id));
+  }
+  if (abandoned && message.deliveries == 0) ++flows_[message.flow].given_up;
   --record.pending;
   --pending_[record.host];
-  ++(acknowledged ? record.acknowledged : record.failed);
+  ++(acknowledged ? record.acknowledged : abandoned ? record.abandoned : record.failed);
   if (acknowledged && message.deliveries == 0 && !record.hostile) {
     fail(now, record, "acknowledged and not delivered: " + name(id));
   }
@@ -507,12 +534,25 @@ void Ledger::send_event(TimePoint now, RecordId sender, const Event& event) {
   }
 }
 
+uint64_t Ledger::given_up_to(RecordId id) const {
+  const AssocRecord& to = records_[id];
+  for (RecordId at = static_cast<RecordId>(records_.size()); at-- > 0;) {
+    const AssocRecord& from = records_[at];
+    if (at != id && from.host == to.peer_host && from.peer_host == to.host &&
+        from.local_port == to.peer_port && from.peer_port == to.local_port) {
+      return flows_[from.flow].given_up;
+    }
+  }
+  return 0;
+}
+
 void Ledger::must_have_delivered_all(TimePoint now, RecordId record_id) {
   const AssocRecord& record = records_[record_id];
   if (record.hostile) return;
   for (MessageId id = 0; id < messages_.size(); ++id) {
     const Message& message = messages_[id];
     if (message.sender != record_id || message.fate == Fate::kRefused) continue;
+    if (message.fate == Fate::kAbandoned) continue;
     if (message.deliveries != 1) return fail(now, record, "never delivered: " + name(id));
     if (message.fate != Fate::kAcknowledged) {
       return fail(now, record, "delivered and not acknowledged: " + name(id));

@@ -5,7 +5,8 @@
 //
 // Rules: delivered at most once, unchanged, on its stream, to the association it was sent to, whole
 // or in pieces between which nothing else of its stream comes;
-// ordered messages of a stream without gap; an acknowledged message has been delivered; each
+// ordered messages of a stream without gap but what was given up; an acknowledged message has been
+// delivered; what was given up had a limit, and is not delivered if nothing of it was sent; each
 // accepted message ends in one event that brings its payload back; events of an association begin
 // and end as `struct Event` says.
 #pragma once
@@ -59,7 +60,8 @@ struct AssocRecord {
   uint64_t pending = 0;  // accepted and not finished
   uint64_t accepted = 0;
   uint64_t acknowledged = 0;
-  uint64_t failed = 0;
+  uint64_t failed = 0;     // but for
+  uint64_t abandoned = 0;  // what was given up as its limit said
   uint64_t received = 0;
   bool dry_promised = false;  // kSenderDry came and nothing was accepted since
 };
@@ -102,6 +104,8 @@ class Ledger final : private PieceOwner {
   };
   // A message in `pieces` pieces. It must end in accepted() or refused().
   Outgoing make(RecordId sender, StreamId stream, bool unordered, uint32_t size, uint32_t pieces);
+  // It has a limit: it may be given up.
+  void limit(const Outgoing& outgoing) { messages_[outgoing.message].limited = true; }
   // It is copied: the payload that goes out, and comes back, is somebody else's.
   void copied(Outgoing& outgoing);
   void accepted(TimePoint now, const Outgoing& outgoing);
@@ -115,6 +119,9 @@ class Ledger final : private PieceOwner {
   void check_kept(TimePoint now, RecordId record, const Event& event, uint32_t offset);
   // Where the last kMessage began in its message.
   [[nodiscard]] uint32_t last_offset() const { return last_offset_; }
+
+  // Messages to that side that were given up, and have not come.
+  [[nodiscard]] uint64_t given_up_to(RecordId record) const;
 
   // -- at the end
   // Everything accepted by this side must have been delivered and acknowledged.
@@ -135,7 +142,7 @@ class Ledger final : private PieceOwner {
   [[nodiscard]] uint64_t accepted_count() const { return accepted_; }
 
  private:
-  enum class Fate : uint8_t { kMade, kAccepted, kAcknowledged, kFailed, kRefused };
+  enum class Fate : uint8_t { kMade, kAccepted, kAcknowledged, kFailed, kAbandoned, kRefused };
   struct Chain {
     static constexpr uint32_t kMaxPieces = 4;
     Piece pieces[kMaxPieces];  // the first is the head that release() gets
@@ -150,6 +157,8 @@ class Ledger final : private PieceOwner {
     StreamId stream;
     bool unordered = false;
     uint32_t size = 0;
+    bool limited = false;
+    bool unsent = false;   // given up, and nothing of it was sent
     uint32_t ordinal = 0;  // among the accepted ordered ones of its stream
     Fate fate = Fate::kMade;
     uint8_t deliveries = 0;
@@ -161,9 +170,10 @@ class Ledger final : private PieceOwner {
     RecordId sender = 0;
     bool bound = false;
     RecordId receiver = 0;
-    std::map<uint16_t, uint32_t> accepted_ordered;   // by stream
-    std::map<uint16_t, uint32_t> delivered_ordered;  // by stream
-    std::map<uint16_t, MessageId> open;              // given in part, by stream: one at most
+    uint64_t given_up = 0;                                        // and not delivered
+    std::map<uint16_t, std::vector<MessageId>> accepted_ordered;  // by stream
+    std::map<uint16_t, uint32_t> delivered_ordered;               // by stream: the next ordinal
+    std::map<uint16_t, MessageId> open;  // given in part, by stream: one at most
   };
 
   void check_splice(TimePoint now, const AssocRecord& record, const Event& event);
@@ -173,6 +183,8 @@ class Ledger final : private PieceOwner {
   uint32_t new_flow(RecordId sender);
   void check_lifecycle(TimePoint now, AssocRecord& record, const Event& event);
   void message_event(TimePoint now, RecordId receiver, const Event& event);
+  void check_order(TimePoint now, const AssocRecord& record, Flow& flow, MessageId id);
+  void broken_event(TimePoint now, const AssocRecord& record);
   void send_event(TimePoint now, RecordId sender, const Event& event);
   bool check_pieces(TimePoint now, MessageId message, const Event& event, uint32_t offset);
   bool check_open(TimePoint now, const AssocRecord& record, Flow& flow, MessageId id,

@@ -77,6 +77,22 @@ class LedgerTest : public testing::Test {
   }
   void deliver(const Sent& sent) { tell(kServer, message(sent)); }
 
+  Sent send_limited() {
+    Sent sent = send();
+    Ledger::Outgoing outgoing;
+    outgoing.message = sent.id;
+    ledger_.limit(outgoing);
+    return sent;
+  }
+  void give_up(Sent& sent, bool started) {
+    Event out = event(EventKind::kSendFailed);
+    out.context = sent.request.context;
+    out.reason = Reason::kAbandoned;
+    out.started = started;
+    out.payload = std::move(sent.payload);
+    tell(kClient, out);
+  }
+
   void end(Sent& sent, EventKind kind = EventKind::kSendAcknowledged) {
     Event out = event(kind);
     out.context = sent.request.context;
@@ -499,6 +515,46 @@ TEST_F(HostileLedgerTest, WhatAnIntruderSaysMayBeDelivered) {
 TEST_F(HostileLedgerTest, CatchesFragmentsOfDifferentMessagesInOne) {
   deliver(marks(5, 6));
   EXPECT_NE(verdict_.what().find("joined"), std::string::npos) << verdict_.what();
+}
+
+TEST_F(LedgerTest, WhatIsGivenUpLeavesAGap) {
+  Sent first = send_limited();
+  Sent second = send();
+  give_up(first, true);
+  deliver(second);
+  end(second);
+  close();
+  ledger_.must_have_delivered_all(kNow, client_);
+  expect_good();
+}
+
+TEST_F(LedgerTest, CatchesAGapOfWhatWasNotGivenUp) {
+  Sent first = send_limited();
+  Sent second = send();
+  deliver(second);
+  expect_caught("out of order");
+  end(first);
+  end(second);
+}
+
+TEST_F(LedgerTest, CatchesWhatIsGivenUpWithoutALimit) {
+  Sent sent = send();
+  give_up(sent, true);
+  expect_caught("without a limit");
+}
+
+TEST_F(LedgerTest, CatchesWhatCameAndIsCalledUnsent) {
+  Sent sent = send_limited();
+  deliver(sent);
+  give_up(sent, false);
+  expect_caught("given up as unsent");
+}
+
+TEST_F(LedgerTest, CatchesWhatComesAfterItWasGivenUpUnsent) {
+  Sent sent = send_limited();
+  give_up(sent, false);
+  deliver(sent);
+  expect_caught("given up unsent");
 }
 
 }  // namespace

@@ -97,8 +97,34 @@ Plan Drawer::draw() {
     if (drawn < 40) host.profile.loss_recovery = LossRecovery::kEarly;
     if (drawn >= 20 && drawn < 40) host.profile.loss_recovery = LossRecovery::kRack;
   }
+  draw_limits();
   keep_stale_cookies_out();
   return plan_;
+}
+
+// Messages that may be given up; not where each waits for an answer to the one before, nor where
+// one end counts what comes and looks at nothing else, nor where ports do not tell which of two
+// associations it is, nor where nothing but what is outstanding would tell of a peer that is gone:
+// there are no heartbeats, or the application's own put off theirs.
+void Drawer::draw_limits() {
+  const bool offered = dice_.percent(50);
+  for (HostPlan& host : plan_.hosts) {
+    host.profile.partial_reliability = offered && dice_.percent(90);
+  }
+  for (AssocPlan& assoc : plan_.assocs) {
+    const auto suits = [](const HostPlan& host) {
+      return host.consumers == 0 && host.profile.heartbeat_interval.count() > 0 && !host.meddles;
+    };
+    const bool suit = suits(plan_.hosts[assoc.client]) && suits(plan_.hosts[assoc.server]);
+    const bool waits = assoc.client_side.traffic.pattern == Pattern::kPingPong ||
+                       assoc.server_side.traffic.pattern == Pattern::kPingPong;
+    const bool alike = !assoc.dialled.empty();
+    if (!dice_.percent(60) || assoc.hostile || waits || alike || !suit) continue;
+    for (const bool client : {true, false}) {
+      TrafficPlan& traffic = (client ? assoc.client_side : assoc.server_side).traffic;
+      traffic.limited = dice_.one_of<uint32_t>({10, 50, 100}) * kPercent;
+    }
+  }
 }
 
 Profile Drawer::draw_profile() {

@@ -66,6 +66,8 @@ struct TrafficPlan {
   uint32_t burst = 1;
   Duration gap{};
   bool early = false;  // sends before the association is up (section 5.1: DATA with COOKIE ECHO)
+  // Chance that a message is not sent at any price (RFC 3758, RFC 7496), parts per million.
+  uint32_t limited = 0;
 };
 
 struct ReaderPlan {

@@ -129,6 +129,7 @@ struct Fields<TrafficPlan> {
       TRUNKLINE_FIELD(pattern),  TRUNKLINE_FIELD(messages),  TRUNKLINE_FIELD(min_size),
       TRUNKLINE_FIELD(max_size), TRUNKLINE_FIELD(unordered), TRUNKLINE_FIELD(streams),
       TRUNKLINE_FIELD(burst),    TRUNKLINE_FIELD(gap),       TRUNKLINE_FIELD(early),
+      TRUNKLINE_FIELD(limited),
   };
 };
 

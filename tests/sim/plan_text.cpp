@@ -79,10 +79,9 @@ std::string Plan::describe() const {
            std::to_string(p.max_burst) + (p.nagle ? " nagle" : "") +
            (p.loss_recovery == LossRecovery::kEarly ? " early" : "") +
            (p.loss_recovery == LossRecovery::kRack ? " rack" : "") +
-           (p.one_data_per_packet ? " one-data" : "") +
-           (p.partial_reliability ? " partial" : "") + (p.linear_backoff ? " linear" : "") +
-           " heartbeat " + text_of(p.heartbeat_interval) + " amr " +
-           std::to_string(p.association_max_retrans) + " shards " +
+           (p.one_data_per_packet ? " one-data" : "") + (p.partial_reliability ? " partial" : "") +
+           (p.linear_backoff ? " linear" : "") + " heartbeat " + text_of(p.heartbeat_interval) +
+           " amr " + std::to_string(p.association_max_retrans) + " shards " +
            std::to_string(hosts[i].shards) + " spread " +
            std::to_string(static_cast<int>(hosts[i].spread)) + " hand-over " +
            text_of(hosts[i].hand_over) + " room " + std::to_string(hosts[i].hand_over_room) +

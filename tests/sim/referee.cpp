@@ -7,6 +7,7 @@
 #include "packet_text.h"
 #include "wire/common_header.h"
 #include "wire/crc32c.h"
+#include "wire/forward_tsn_chunk.h"
 #include "wire/init_chunk.h"
 #include "wire/shutdown_chunk.h"
 
@@ -94,7 +95,7 @@ std::optional<Referee::Unacknowledged> Referee::unacknowledged(Party from, Party
   const Direction& data = direction(from, to, source.value, destination.value);
   // After a restart the old sequence stands here until the new one begins.
   if (!data.started || !data.announced.back().begun || hostile_ports_.contains(source.value) ||
-      hostile_ports_.contains(destination.value)) {
+      hostile_ports_.contains(destination.value) || gives_up(from.host)) {
     return std::nullopt;
   }
   Unacknowledged out{0, data.chunk_flight, data.window_closed};
@@ -148,6 +149,9 @@ void Referee::sent(TimePoint now, Party from, Party to, bool ipv6, std::span<con
         break;
       case ChunkType::kSack:
         sent_sack(context, *chunk);
+        break;
+      case ChunkType::kForwardTsn:
+        sent_forward_tsn(context, *chunk);
         break;
       case ChunkType::kInit:
       case ChunkType::kInitAck:
@@ -271,13 +275,19 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
     if (before.hash != hash) {
       fail(context, "TSN " + std::to_string(data->tsn.value) + " sent again with other content");
     }
+    if (before.passed) {
+      fail(context, "TSN " + std::to_string(data->tsn.value) + " sent again after it was passed");
+    }
     check_again(context, mine, data->tsn, before);
     before.sent_at[before.times++ % before.sent_at.size()] = context.now;
     return;
   }
   // By chance the first TSN of a new sequence is the next one of the old.
   const bool over = begins && mine.shutdown_sent;
-  if (!mine.started || over || other || data->tsn != next) {
+  // What was not sent of a message that is given up has one TSN.
+  const bool passes_one = gives_up(context.from.host) && !begins && data->tsn == next + 1;
+  if (mine.started && passes_one) mine.window.push_back({});
+  if (!mine.started || over || other || (data->tsn != next && !passes_one)) {
     if (mine.started && !begins && data->tsn.before(mine.base)) {
       return fail(context, "TSN " + std::to_string(data->tsn.value) +
                                " sent again after it was acknowledged");
@@ -301,7 +311,8 @@ void Referee::sent_data(const Context& context, const wire::ChunkView& chunk) {
   }
   if (mine.shutdown_sent) fail(context, "new DATA after SHUTDOWN or SHUTDOWN ACK (section 9.2)");
   // Section 6.1 A: new DATA only into the window, or one chunk to probe a closed one.
-  if (mine.flight > 0 && mine.flight + data->payload.size() > mine.peer_window) {
+  if (!gives_up(context.from.host) && mine.flight > 0 &&
+      mine.flight + data->payload.size() > mine.peer_window) {
     fail(context, "TSN " + std::to_string(data->tsn.value) + ": " + std::to_string(mine.flight) +
                       " bytes in flight and " + std::to_string(data->payload.size()) +
                       " more, into a window of " + std::to_string(mine.peer_window));
@@ -346,7 +357,7 @@ void Referee::check_again(const Context& context, const Direction& mine, Tsn tsn
 // this one needs no knowledge of losses.
 void Referee::check_congestion(const Context& context, const Direction& mine) {
   const auto limits = limits_.find(context.from.host);
-  if (limits == limits_.end()) return;
+  if (limits == limits_.end() || limits->second.gives_up) return;
   const uint64_t mtu = limits->second.mtu;
   const uint64_t initial =
       mine.sack_seen ? 4 * mtu : std::min(4 * mtu, std::max<uint64_t>(2 * mtu, 4404));
@@ -359,6 +370,34 @@ void Referee::check_congestion(const Context& context, const Direction& mine) {
                       std::to_string(initial) + " and " + std::to_string(mine.acknowledged) +
                       " bytes acknowledged");
   }
+}
+
+// RFC 3758: who has nothing to give up sends none (F1); behind what was sent lies one TSN at most,
+// and nothing that is covered goes again.
+void Referee::sent_forward_tsn(const Context& context, const wire::ChunkView& chunk) {
+  const auto forward = wire::ForwardTsnChunk::parse(chunk);
+  if (!forward) return fail(context, "malformed FORWARD TSN");
+  if (!gives_up(context.from.host)) return fail(context, "a FORWARD TSN, and nothing to give up");
+  Direction& mine =
+      direction(context.from, context.to, context.source_port, context.destination_port);
+  const uint32_t count = forward->new_cum_tsn.distance_from(mine.base - 1);
+  if (!mine.started || count > mine.window.size() + 1) {
+    return fail(context, "FORWARD TSN up to " + std::to_string(forward->new_cum_tsn.value) +
+                             ", which is acknowledged or was never sent");
+  }
+  if (count > mine.window.size()) mine.window.push_back({});
+  for (uint32_t i = 0; i < count; ++i) mine.window[i].passed = true;
+}
+
+bool Referee::got_forward_tsn(const Context& context, const wire::ChunkView& chunk) {
+  const auto forward = wire::ForwardTsnChunk::parse(chunk);
+  if (!forward) return false;
+  Direction& theirs =
+      direction(context.from, context.to, context.source_port, context.destination_port);
+  const uint32_t count = forward->new_cum_tsn.distance_from(theirs.base - 1);
+  if (!theirs.started || count > theirs.window.size()) return false;
+  for (uint32_t i = 0; i < count; ++i) theirs.window[i].delivered = true;
+  return true;
 }
 
 // Section 6.2: a SACK for every second packet, or within the delay.
@@ -461,6 +500,9 @@ void Referee::delivered(TimePoint now, Party from, Party to, std::span<const uin
     switch (chunk->type) {
       case ChunkType::kData:
         has_data = got_data(context, *chunk) || has_data;
+        break;
+      case ChunkType::kForwardTsn:
+        has_data = got_forward_tsn(context, *chunk) || has_data;
         break;
       case ChunkType::kSack:
         got_sack(context, *chunk);

@@ -39,6 +39,9 @@ struct PacketLimits {
   // long as a round trip takes at least.
   bool early = false;
   Duration least_round_trip{};
+  // It may give up what it has sent (RFC 3758), which no packet tells at once: what it counts as
+  // outstanding is not judged.
+  bool gives_up = false;
 };
 
 class Referee {
@@ -93,6 +96,7 @@ class Referee {
     std::array<TimePoint, 5> sent_at{};  // the last of them, in a ring
     bool delivered = false;
     bool gap_acked = false;
+    bool passed = false;  // a FORWARD TSN has covered it
   };
   struct SentCookie {
     uint64_t hash = 0;
@@ -144,6 +148,12 @@ class Referee {
   void check_tag(const Context& context, uint32_t tag, const wire::PacketShape& shape);
   void sent_data(const Context& context, const wire::ChunkView& chunk);
   void check_again(const Context& context, const Direction& mine, Tsn tsn, const SentChunk& chunk);
+  void sent_forward_tsn(const Context& context, const wire::ChunkView& chunk);
+  bool got_forward_tsn(const Context& context, const wire::ChunkView& chunk);
+  [[nodiscard]] bool gives_up(HostIndex host) const {
+    const auto limits = limits_.find(host);
+    return limits != limits_.end() && limits->second.gives_up;
+  }
   void check_congestion(const Context& context, const Direction& mine);
   void sack_paid(const Context& context);
   void sent_sack(const Context& context, const wire::ChunkView& chunk);

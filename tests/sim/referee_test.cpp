@@ -10,6 +10,7 @@
 #include "wire/cookie_chunk.h"
 #include "wire/crc32c.h"
 #include "wire/data_chunk.h"
+#include "wire/forward_tsn_chunk.h"
 #include "wire/init_chunk.h"
 #include "wire/packet_writer.h"
 #include "wire/shutdown_chunk.h"
@@ -286,6 +287,66 @@ TEST_F(EarlyRefereeTest, CatchesWhatIsSentAgainAndAgainWithinARoundTrip) {
   expect_good();
   lose(0, kServerTag, data(kClientTsn));
   expect_caught("within a round trip");
+}
+
+// A sender that may give up what it has sent.
+class GivingUpRefereeTest : public RefereeTest {
+ protected:
+  GivingUpRefereeTest() {
+    PacketLimits limits{1500, false, true, milliseconds(10), 2, {}, milliseconds(20)};
+    limits.gives_up = true;
+    referee_.set_limits(0, limits);
+  }
+  static Fill forward(uint32_t tsn) {
+    return
+        [=](PacketWriter& writer) { ASSERT_TRUE(wire::write_forward_tsn(writer, Tsn(tsn), {})); };
+  }
+};
+
+TEST_F(GivingUpRefereeTest, WhatIsPassedHasCome) {
+  lose(0, kServerTag, data(kClientTsn));
+  pass(0, kServerTag, data(kClientTsn + 1));
+  pass(0, kServerTag, forward(kClientTsn));
+  pass(1, kClientTag, sack(kClientTsn + 1));
+  expect_good();
+}
+
+TEST_F(GivingUpRefereeTest, CatchesASackForWhatWasPassedAndTheForwardTsnWasLost) {
+  lose(0, kServerTag, data(kClientTsn));
+  lose(0, kServerTag, forward(kClientTsn));
+  pass(1, kClientTag, sack(kClientTsn));
+  expect_caught("which was not delivered");
+}
+
+TEST_F(GivingUpRefereeTest, CatchesWhatGoesAgainAfterItWasPassed) {
+  lose(0, kServerTag, data(kClientTsn));
+  pass(0, kServerTag, forward(kClientTsn));
+  lose(0, kServerTag, data(kClientTsn));
+  expect_caught("sent again after it was passed");
+}
+
+TEST_F(GivingUpRefereeTest, OneTsnStandsForWhatWasCutOff) {
+  pass(0, kServerTag, data(kClientTsn));
+  pass(0, kServerTag, forward(kClientTsn + 1));
+  pass(0, kServerTag, data(kClientTsn + 2));
+  lose(0, kServerTag, data(kClientTsn + 4));
+  expect_good();
+  lose(0, kServerTag, data(kClientTsn + 7));
+  expect_caught("out of sequence");
+}
+
+TEST_F(GivingUpRefereeTest, CatchesAForwardTsnBeyondAllThatWasSent) {
+  pass(0, kServerTag, data(kClientTsn));
+  lose(0, kServerTag, forward(kClientTsn + 2));
+  expect_caught("was never sent");
+}
+
+TEST_F(RefereeTest, CatchesAForwardTsnOfWhoHasNothingToGiveUp) {
+  pass(0, kServerTag, data(kClientTsn));
+  lose(0, kServerTag, [](PacketWriter& writer) {
+    ASSERT_TRUE(wire::write_forward_tsn(writer, Tsn(kClientTsn), {}));
+  });
+  expect_caught("nothing to give up");
 }
 
 TEST_F(RefereeTest, CatchesALateSack) {

@@ -42,6 +42,14 @@ class Run {
   }
 
  private:
+  [[nodiscard]] bool gives_up(HostIndex host) const {
+    return plan_.hosts[host].profile.partial_reliability &&
+           std::any_of(plan_.assocs.begin(), plan_.assocs.end(), [&](const AssocPlan& assoc) {
+             return (assoc.client == host && assoc.client_side.traffic.limited > 0) ||
+                    (assoc.server == host && assoc.server_side.traffic.limited > 0);
+           });
+  }
+
   void build() {
     const bool pauses =
         std::any_of(plan_.incidents.begin(), plan_.incidents.end(),
@@ -69,6 +77,7 @@ class Run {
                        plan.profile.sack_delay, plan.profile.sack_frequency,      plan.poll,
                        plan.profile.rto_min,    plan.profile.valid_cookie_life,   paths};
       config.limits.early = plan.profile.loss_recovery != LossRecovery::kRfc9260;
+      config.limits.gives_up = gives_up(static_cast<HostIndex>(&plan - plan_.hosts.data()));
       config.limits.least_round_trip = least_round_trip();
       config.shards = plan.shards;
       config.spread = plan.spread;
@@ -331,6 +340,11 @@ class Run {
     return false;
   }
 
+  // What was given up may have come all the same.
+  static bool received_all(const AssocRecord& from, const AssocRecord& to) {
+    return to.received >= from.acknowledged && to.received <= from.acknowledged + from.abandoned;
+  }
+
   // The peer had closed already, and a late packet of ours was out of the blue to it (8.4): its
   // ABORT overtook its SHUTDOWN COMPLETE. Nothing was lost.
   bool aborted_at_the_end(const AssocRecord& record) {
@@ -340,8 +354,8 @@ class Run {
       const AssocRecord& other = ledger.record(id);
       if (other.host == record.peer_host && other.local_port == record.peer_port &&
           other.peer_host == record.host && other.peer_port == record.local_port &&
-          other.ended == Ended::kClosed && other.received == record.acknowledged &&
-          record.received == other.acknowledged) {
+          other.ended == Ended::kClosed && received_all(record, other) &&
+          received_all(other, record)) {
         ++crossed_;
         return true;
       }

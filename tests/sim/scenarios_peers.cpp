@@ -135,9 +135,8 @@ void Drawer::windows() {
   }
   // DATA that overtakes the COOKIE ACK, on the wire or between shards, is dropped without an
   // answer: that is a loss.
-  const bool in_order = std::all_of(
-      plan_.hosts.begin(), plan_.hosts.end(),
-      [](const HostPlan& host) {
+  const bool in_order =
+      std::all_of(plan_.hosts.begin(), plan_.hosts.end(), [](const HostPlan& host) {
         const bool mixes = host.spread == Spread::kByPacket || host.spread == Spread::kWrong;
         return host.shards == 1 || (host.hand_over == Duration{} && !mixes);
       });

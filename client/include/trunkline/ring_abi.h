@@ -130,7 +130,13 @@ static inline uint32_t tlr_slots_for(uint32_t bytes, uint32_t slot_size) {
 
 /* -------------------------------------------------------------------------------------------
  * Submissions. Each one accepted by the worker ends in exactly one completion, whose entry (of
- * CONNECTED: two) the worker reserves first; sends may share one (tlr_sends_done). */
+ * CONNECTED: two) the worker reserves first; sends may share one (tlr_sends_done).
+ *
+ * A message that is not to be sent at any price takes two entries, published at once: a limit, and
+ * directly behind it the send that it belongs to. The limit has no completion of its own. Its
+ * fields: op; flags: enum tlr_policy; length: the value; all others 0. If something is wrong with
+ * it, its send fails as malformed; without a send behind it, it is an operation that there is not.
+ */
 
 enum tlr_operation {
   TLR_OP_LISTEN = 1,     /* slot: tlr_open_body. context names the listener. -> OP_DONE/FAILED */
@@ -140,7 +146,16 @@ enum tlr_operation {
   TLR_OP_SHUTDOWN = 5,   /* -> OP_DONE/FAILED at once, CLOSED or LOST later */
   TLR_OP_ABORT = 6,      /* slot (or none): reason text. -> OP_DONE/FAILED, then LOST */
   TLR_OP_GET_OPTION = 7, /* option; the answer is written to the slots */
-  TLR_OP_SET_OPTION = 8  /* option; slot: its body */
+  TLR_OP_SET_OPTION = 8, /* option; slot: its body */
+  TLR_OP_LIMIT = 9       /* of the TLR_OP_SEND behind it */
+};
+
+enum tlr_policy { /* until when a message is tried; the value is */
+                  TLR_POLICY_LIFETIME =
+                      1, /* milliseconds from when the worker takes it (RFC 3758) */
+                  TLR_POLICY_RETRANSMISSIONS =
+                      2, /* how often one of its chunks may be sent again (RFC 7496) */
+                  TLR_POLICY_PRIORITY = 3 /* its priority, 0 the highest (RFC 7496) */
 };
 
 enum tlr_option {
@@ -169,7 +184,7 @@ enum tlr_send_flag {
 
 typedef struct tlr_submission {
   TLR_ALIGNED(32) uint8_t op; /* enum tlr_operation */
-  uint8_t flags;              /* send: enum tlr_send_flag; others 0 */
+  uint8_t flags;              /* send: enum tlr_send_flag; limit: enum tlr_policy; others 0 */
   union {
     uint16_t stream; /* send */
     uint16_t option; /* get and set: enum tlr_option */
@@ -182,7 +197,7 @@ typedef struct tlr_submission {
   uint32_t assoc_generation;
   uint64_t context; /* comes back in the completion */
   uint32_t slot;    /* first TX slot, or TLR_NO_SLOT */
-  uint32_t length;  /* bytes in the chain of tlr_slots_for(length, slot_size) slots */
+  uint32_t length;  /* bytes in the chain of tlr_slots_for(length, slot_size) slots; limit: value */
 } tlr_submission;
 TLR_STATIC_ASSERT(offsetof(tlr_submission, op) == 0, "submission");
 TLR_STATIC_ASSERT(offsetof(tlr_submission, flags) == 1, "submission");
@@ -373,7 +388,8 @@ enum tlr_reason {
   TLR_REASON_OUT_OF_RESOURCES = 6,
   TLR_REASON_SHUTDOWN = 7,
   TLR_REASON_RESTARTED = 8,
-  TLR_REASON_INVALID_STREAM = 9
+  TLR_REASON_INVALID_STREAM = 9,
+  TLR_REASON_ABANDONED = 10
 };
 
 enum tlr_path_state {
@@ -520,13 +536,14 @@ static inline int tlr_is_power_of_two(uint32_t value) {
 static inline int tlr_geometry_valid(const tlr_geometry* g) {
   return g->lanes >= 1 && g->lanes <= TLR_MAX_LANES && g->workers >= 1 &&
          g->workers <= TLR_MAX_WORKERS && tlr_is_power_of_two(g->submission_size) &&
-         g->submission_size <= TLR_MAX_RING && tlr_is_power_of_two(g->completion_size) &&
-         g->completion_size >= 2 && g->completion_size <= TLR_MAX_RING &&
-         tlr_is_power_of_two(g->return_size) && g->return_size <= TLR_MAX_RING &&
-         g->rx_slots >= 1 && g->rx_slots <= TLR_MAX_SLOTS && g->rx_slots <= g->return_size &&
-         g->tx_slots >= 1 && g->tx_slots <= TLR_MAX_SLOTS && g->slot_size >= TLR_MIN_SLOT_SIZE &&
-         g->slot_size <= TLR_MAX_SLOT_SIZE && g->slot_size % TLR_CACHE_LINE == 0 &&
-         g->send_credit >= 1 && g->send_credit <= g->tx_slots && g->max_operations >= 1 &&
+         g->submission_size >= 2 && g->submission_size <= TLR_MAX_RING &&
+         tlr_is_power_of_two(g->completion_size) && g->completion_size >= 2 &&
+         g->completion_size <= TLR_MAX_RING && tlr_is_power_of_two(g->return_size) &&
+         g->return_size <= TLR_MAX_RING && g->rx_slots >= 1 && g->rx_slots <= TLR_MAX_SLOTS &&
+         g->rx_slots <= g->return_size && g->tx_slots >= 1 && g->tx_slots <= TLR_MAX_SLOTS &&
+         g->slot_size >= TLR_MIN_SLOT_SIZE && g->slot_size <= TLR_MAX_SLOT_SIZE &&
+         g->slot_size % TLR_CACHE_LINE == 0 && g->send_credit >= 1 &&
+         g->send_credit <= g->tx_slots && g->max_operations >= 1 &&
          g->max_operations <= g->completion_size / 2;
 }
 

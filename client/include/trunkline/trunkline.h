@@ -187,7 +187,11 @@ TL_API int tl_connect(tl_lane* lane, const tl_connect_options* options, tl_assoc
 enum tl_send_flag {
   TL_SEND_UNORDERED = 1,        /* section 6.6 */
   TL_SEND_SACK_IMMEDIATELY = 2, /* ask the peer for a SACK at once (I bit, section 3.3.1) */
-  TL_SEND_NOTIFY = 4            /* TL_EVENT_SENT once the peer has every byte */
+  TL_SEND_NOTIFY = 4,           /* TL_EVENT_SENT once the peer has every byte */
+  /* At most one of these: the message is given up at its `limit`, see there. */
+  TL_SEND_LIFETIME = 16,        /* milliseconds (RFC 3758 section 4.1) */
+  TL_SEND_RETRANSMISSIONS = 32, /* times (RFC 7496 section 3.1) */
+  TL_SEND_PRIORITY = 64         /* 0 the highest (RFC 7496 section 3.2) */
 };
 
 /* Of TL_EVENT_MESSAGE, beside TL_SEND_UNORDERED. Only where the operator's profile of the
@@ -198,13 +202,31 @@ enum tl_send_flag {
  * TL_EVENT_RESTARTED, and the last event of the association, end it: the rest never comes. */
 enum tl_message_flag { TL_MESSAGE_MORE = 8 };
 
+/* Of TL_EVENT_SEND_FAILED, beside TL_SEND_UNORDERED: some of the message was sent, and the peer may
+ * have all of it (SCTP_DATA_SENT of RFC 6458 section 6.1.4). Without it the peer has none of it. */
+enum tl_failed_flag { TL_FAILED_STARTED = 128 };
+
+/* How long a message is tried (partial reliability, RFC 3758 and RFC 7496): until it is
+ * acknowledged, unless a flag says that it is worth no more than its `limit`:
+ *
+ *   TL_SEND_LIFETIME         for so many milliseconds from when the daemon took it
+ *   TL_SEND_RETRANSMISSIONS  until a part of it would be sent again more often than so many times;
+ *                            127 or more is no limit
+ *   TL_SEND_PRIORITY         until a message with a smaller limit, or without this flag, needs its
+ *                            place in the send buffer of the association's profile
+ *
+ * What is given up comes back with TL_EVENT_SEND_FAILED: error -ECONNABORTED, reason
+ * TL_REASON_ABANDONED, and TL_FAILED_STARTED among its flags if some of it was sent. What was sent
+ * can be given up only where the peer agreed to at the set-up. Where it did not, TL_SEND_LIFETIME
+ * counts until the message's first byte is sent, and the others are of no effect. Such a message
+ * takes two entries of the submission ring. */
 typedef struct tl_message {
   const void* data; /* copied before the call returns */
   uint32_t length;  /* bytes, 1 to the association's max_message */
   uint16_t stream;  /* below the association's outbound_streams */
   uint16_t flags;   /* enum tl_send_flag */
   uint32_t ppid;    /* payload protocol identifier, host order */
-  uint32_t reserved;
+  uint32_t limit;   /* see above; not looked at without one of those flags */
   uint64_t context; /* comes back in TL_EVENT_SENT and TL_EVENT_SEND_FAILED */
 } tl_message;
 
@@ -215,7 +237,8 @@ typedef struct tl_message {
  * of those have been acknowledged (TL_SEND_NOTIFY and TL_EVENT_SENDER_DRY tell).
  * -EAGAIN: the association's send credit, the lane's slots or the ring are used up; poll, and
  * TL_EVENT_WRITABLE says when to go on. -EMSGSIZE: empty, or above max_message. -EINVAL: no such
- * stream or flag. -ENOTCONN: not established yet, shutting down, or over. */
+ * stream or flag, or more than one limit. -ENOTCONN: not established yet, shutting down, or over.
+ */
 TL_API int tl_send(tl_lane* lane, tl_assoc assoc, const tl_message* message);
 /* The same for `count` messages, with one doorbell. Returns how many were taken, from the first
  * on; when none was, the error that the first one met. */
@@ -267,7 +290,7 @@ enum tl_event_kind {
                               association is over */
   TL_EVENT_MESSAGE,        /* data, length, stream, ppid, flags; release it */
   TL_EVENT_SENT,           /* context; only for messages with TL_SEND_NOTIFY */
-  TL_EVENT_SEND_FAILED,    /* context, error, reason, stream, ppid, and the unsent payload in data
+  TL_EVENT_SEND_FAILED,    /* context, error, reason, stream, ppid, flags, and the payload in data
                               and length; release it (RFC 6458 section 6.1.4) */
   TL_EVENT_WRITABLE,       /* a send that met -EAGAIN may be tried again */
   TL_EVENT_PEER_SHUTDOWN,  /* the peer takes no more messages (RFC 6458 section 6.1.5) */
@@ -304,6 +327,7 @@ enum tl_reason {
   TL_REASON_SHUTDOWN,         /* the shutdown began before the message could go */
   TL_REASON_RESTARTED,        /* the peer restarted; what was queued is given back */
   TL_REASON_INVALID_STREAM,   /* sent before TL_EVENT_CONNECTED; the peer agreed to fewer streams */
+  TL_REASON_ABANDONED,        /* the message was given up at its limit: see struct tl_message */
   TL_REASON_DAEMON_GONE       /* the daemon ended, or hung up on this client */
 };
 
@@ -320,7 +344,8 @@ typedef struct tl_event {
   uint8_t kind;       /* enum tl_event_kind */
   uint8_t reason;     /* enum tl_reason */
   uint8_t path_state; /* enum tl_path_state */
-  uint8_t flags;      /* TL_EVENT_MESSAGE: TL_SEND_UNORDERED, TL_MESSAGE_MORE */
+  uint8_t flags;      /* TL_EVENT_MESSAGE: TL_SEND_UNORDERED, TL_MESSAGE_MORE;
+                         TL_EVENT_SEND_FAILED: TL_SEND_UNORDERED, TL_FAILED_STARTED */
   int32_t error;      /* negative errno; tl_strerror() explains it */
   tl_assoc assoc;
   uint64_t user;        /* the application's word for the association */

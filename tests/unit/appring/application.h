@@ -81,6 +81,12 @@ inline tl_message message_of(std::string_view text, uint16_t stream = 0, uint16_
   message.context = context;
   return message;
 }
+// One with a limit: `flags` has one of TL_SEND_LIFETIME and its like.
+inline tl_message limited_of(std::string_view text, uint16_t flags, uint32_t limit) {
+  tl_message message = message_of(text, 0, flags);
+  message.limit = limit;
+  return message;
+}
 inline int send_text(tl_lane* lane, tl_assoc assoc, std::string_view text, uint16_t stream = 0,
                      uint16_t flags = 0, uint64_t context = 0) {
   const tl_message message = message_of(text, stream, flags, context);

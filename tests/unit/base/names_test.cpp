@@ -28,7 +28,7 @@ TEST(Names, EachStateReasonAndStatusHasOneOfItsOwn) {
   expect_names(AssocState::kShutdownAckSent, [](AssocState s) { return state_name(s); });
   expect_names(PathState::kUnconfirmedInactive, [](PathState s) { return state_name(s); });
   expect_names(PmtuState::kError, [](PmtuState s) { return state_name(s); });
-  expect_names(Reason::kInvalidStream, reason_name);
+  expect_names(Reason::kAbandoned, reason_name);
   expect_names(Status::kInvalidValue, status_text);
 }
 

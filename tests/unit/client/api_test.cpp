@@ -35,6 +35,7 @@ TEST(Texts, NamesOfEventsReasonsAndStates) {
   EXPECT_STREQ(tl_event_kind_name(-1), "?");
   EXPECT_STREQ(tl_event_kind_name(99), "?");
   EXPECT_STREQ(tl_reason_name(TL_REASON_RESET), "reset by the peer");
+  EXPECT_STREQ(tl_reason_name(TL_REASON_ABANDONED), "given up, as its limit says");
   EXPECT_STREQ(tl_reason_name(TL_REASON_DAEMON_GONE), "the daemon is gone");
   EXPECT_STREQ(tl_reason_name(TL_REASON_DAEMON_GONE + 1), "?");
   EXPECT_STREQ(tl_path_state_name(TL_PATH_POTENTIALLY_FAILED), "potentially failed");

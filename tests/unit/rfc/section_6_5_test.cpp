@@ -27,8 +27,7 @@ TEST_F(Section65, TheSsnCountsOrderedMessagesOfEachStreamFromZero) {
   be_opened();
   send(1, {.stream = 3});
   send(1, {.stream = 3, .unordered = true});
-  send(1500, {.stream = 3, .unordered = true});
-  send(1500, {.stream = 3});
+  send(3000, {.stream = 3});
   send(1, {.stream = 4});
   send(1, {.stream = 3});
   std::map<uint16_t, std::vector<uint16_t>> ssns;

@@ -96,6 +96,144 @@ TEST_F(CallsTest, TheNextOneMayBeANotification) {
   EXPECT_EQ(told->nxt_length, sizeof(sctp_shutdown_event));
 }
 
+// ---------------------------------------------------------------- how long a message is tried
+
+class LimitsTest : public CallsTest {
+ protected:
+  void SetUp() override {
+    CallsTest::SetUp();
+    connect_pair();
+  }
+  // Of the next messages that say nothing.
+  void set_defaults(uint16_t flags, uint32_t lifetime) {
+    each([&](FakeSocket& socket) {
+      socket.page.options.send_flags = flags;
+      socket.page.options.send_lifetime = lifetime;
+    });
+  }
+  // Sends it, with that piece of control data, and expects one limit, or with policy 0 none.
+  template <typename T>
+  void expect(int type, const T& control, uint8_t policy, uint32_t value) {
+    char byte = 'x';
+    iovec part{&byte, 1};
+    ControlMessage message({&part, 1});
+    message.put(IPPROTO_SCTP, type, control);
+    ASSERT_EQ(tlsctp_sendmsg(client, &message, 0), 1);
+    expect_limit(policy, value);
+  }
+  void expect_limit(uint8_t policy, uint32_t value) {
+    char byte = 0;
+    ASSERT_EQ(tlsctp_recv(server, &byte, 1, 0), 1);
+    std::vector<tlr_submission> limits;
+    each([&](FakeSocket& socket) {
+      limits.insert(limits.end(), socket.limits.begin(), socket.limits.end());
+      socket.limits.clear();
+    });
+    ASSERT_EQ(limits.size(), policy != 0 ? 1u : 0u);
+    if (limits.empty()) return;
+    tlr_submission wanted{};
+    wanted.op = TLR_OP_LIMIT;
+    wanted.flags = policy;
+    wanted.length = value;
+    EXPECT_EQ(std::memcmp(limits.data(), &wanted, sizeof(wanted)), 0)
+        << int{limits[0].flags} << " " << limits[0].length;
+  }
+  void each(const std::function<void(FakeSocket&)>& what) {
+    daemon->at_daemon([&] {
+      for (auto& [index, socket] : daemon->sockets) what(*socket);
+    });
+  }
+  static sctp_sndrcvinfo older(uint16_t flags, uint32_t lifetime) {
+    sctp_sndrcvinfo out{};
+    out.sinfo_flags = flags;
+    out.sinfo_timetolive = lifetime;
+    return out;
+  }
+  static sctp_sndinfo newer(uint16_t flags) {
+    sctp_sndinfo out{};
+    out.snd_flags = flags;
+    return out;
+  }
+  static sctp_prinfo partial(uint16_t policy, uint32_t value) {
+    sctp_prinfo out{};
+    out.pr_policy = policy;
+    out.pr_value = value;
+    return out;
+  }
+};
+
+TEST_F(LimitsTest, ATimeToLiveNeedsNoPolicy) {
+  expect(SCTP_SNDRCV, older(0, 0), 0, 0);
+  expect(SCTP_SNDRCV, older(SCTP_PR_SCTP_TTL, 0), 0, 0);
+  expect(SCTP_SNDRCV, older(0, 150), TLR_POLICY_LIFETIME, 150);
+  expect(SCTP_SNDRCV, older(SCTP_PR_SCTP_TTL | SCTP_UNORDERED, 7), TLR_POLICY_LIFETIME, 7);
+  expect(SCTP_SNDRCV, older(SCTP_PR_SCTP_RTX, 0), TLR_POLICY_RETRANSMISSIONS, 0);
+  expect(SCTP_SNDRCV, older(SCTP_PR_SCTP_PRIO, UINT32_MAX), TLR_POLICY_PRIORITY, UINT32_MAX);
+}
+
+TEST_F(LimitsTest, ThatOfPrinfo) {
+  expect(SCTP_PRINFO, partial(SCTP_PR_SCTP_NONE, 77), 0, 0);
+  expect(SCTP_PRINFO, partial(SCTP_PR_SCTP_TTL, 5000), TLR_POLICY_LIFETIME, 5000);
+  expect(SCTP_PRINFO, partial(SCTP_PR_SCTP_RTX, 3), TLR_POLICY_RETRANSMISSIONS, 3);
+  expect(SCTP_PRINFO, partial(SCTP_PR_SCTP_PRIO, 0), TLR_POLICY_PRIORITY, 0);
+}
+
+TEST_F(LimitsTest, DefaultsOfWhatIsNotSaid) {
+  set_defaults(SCTP_PR_SCTP_RTX, 4);
+  ASSERT_EQ(tlsctp_send(client, "x", 1, 0), 1);
+  expect_limit(TLR_POLICY_RETRANSMISSIONS, 4);
+  expect(SCTP_PRINFO, partial(SCTP_PR_SCTP_NONE, 9), 0, 0);
+  expect(SCTP_PRINFO, partial(SCTP_PR_SCTP_TTL, 9), TLR_POLICY_LIFETIME, 9);
+  expect(SCTP_SNDRCV, older(0, 0), 0, 0);
+  // As on Linux, which leaves the value where only the policy is said, and that is none.
+  expect(SCTP_SNDINFO, newer(0), TLR_POLICY_LIFETIME, 4);
+  expect(SCTP_SNDINFO, newer(SCTP_PR_SCTP_PRIO), TLR_POLICY_PRIORITY, 4);
+}
+
+// As on Linux.
+TEST_F(LimitsTest, PrinfoIsInThePlaceOfAllDefaultFlags) {
+  set_defaults(SCTP_UNORDERED | SCTP_PR_SCTP_RTX, 4);
+  each([](FakeSocket& socket) { socket.page.options.receive = TLS_WANT_RCVINFO; });
+  const auto received = [&] {
+    char data[8];
+    iovec part{data, sizeof(data)};
+    ControlMessage message({&part, 1});
+    message.make_room();
+    EXPECT_EQ(tlsctp_recvmsg(server, &message, 0), 1);
+    return message.the_one<sctp_rcvinfo>(IPPROTO_SCTP, SCTP_RCVINFO).value().rcv_flags;
+  };
+  ASSERT_EQ(tlsctp_send(client, "x", 1, 0), 1);
+  EXPECT_EQ(received(), SCTP_UNORDERED);
+  char byte = 'x';
+  iovec part{&byte, 1};
+  ControlMessage message({&part, 1});
+  message.put(IPPROTO_SCTP, SCTP_PRINFO, partial(SCTP_PR_SCTP_TTL, 5000));
+  ASSERT_EQ(tlsctp_sendmsg(client, &message, 0), 1);
+  EXPECT_EQ(received(), 0);
+}
+
+// In a ring with room for one entry.
+TEST_F(LimitsTest, WaitsForRoomTogetherWithItsMessage) {
+  for (int* fd : {&client, &server, &listener}) tlsctp_close(std::exchange(*fd, -1));
+  sctp::attachment::detach();
+  FakeGeometry geometry;
+  geometry.submission_size = 2;
+  start(geometry);
+  connect_pair();
+  char byte = 'y';
+  iovec part{&byte, 1};
+  ControlMessage message({&part, 1});
+  message.put(IPPROTO_SCTP, SCTP_PRINFO, partial(SCTP_PR_SCTP_TTL, 5000));
+  daemon->at_daemon([&] {  // which takes nothing meanwhile
+    EXPECT_EQ(tlsctp_send(client, "x", 1, 0), 1);
+    EXPECT_EQ(tlsctp_sendmsg(client, &message, MSG_DONTWAIT), -1);
+    EXPECT_EQ(errno, EAGAIN);
+  });
+  ASSERT_EQ(tlsctp_sendmsg(client, &message, 0), 1);
+  expect_limit(0, 0);
+  expect_limit(TLR_POLICY_LIFETIME, 5000);
+}
+
 ssize_t send_unordered(int fd, std::string text) {
   iovec part{text.data(), text.size()};
   ControlMessage message({&part, 1});

@@ -148,6 +148,7 @@ bool FakeSocket::take(tlr_submission& out) {
   if (front == nullptr) return false;
   out = *front;
   if (out.op == TLR_OP_SEND) under_way_ += slots_for(out.length);
+  if (out.op == TLR_OP_LIMIT) limits.push_back(out);
   store_release(shared_->submission_consumed.value, ++submission_consumed_);
   return true;
 }

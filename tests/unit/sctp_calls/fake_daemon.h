@@ -51,6 +51,7 @@ class FakeSocket : public RingEnd {
   bool listens = false;
   bool closed = false;  // the program's end is gone
   std::map<std::pair<int, int>, std::vector<uint8_t>> options;
+  std::vector<tlr_submission> limits;  // that were taken
 
   // As the worker does it.
   [[nodiscard]] bool take(tlr_submission& out);

@@ -227,6 +227,23 @@ TEST_F(ManyThreadsTest, AssociationsTakeTurns) {
   tlsctp_close(two);
 }
 
+// A limit in front of an abort would be a fault, which ends it without a word.
+TEST_F(ManyThreadsTest, AnAbortHasNoLimit) {
+  const int peer = connect_one();
+  while (ids().size() != 1) {
+  }
+  sctp_event lost{};
+  lost.se_type = SCTP_ASSOC_CHANGE;
+  lost.se_on = 1;
+  ASSERT_EQ(tlsctp_setsockopt(peer, IPPROTO_SCTP, SCTP_EVENT, &lost, sizeof(lost)), 0);
+  EXPECT_EQ(send_to(ids()[0], "why", 3, SCTP_ABORT | SCTP_PR_SCTP_RTX), 0);
+  char told[256];
+  const ssize_t n = tlsctp_recv(peer, told, sizeof(told), 0);
+  ASSERT_GT(n, 3);
+  EXPECT_NE(std::string(told, static_cast<size_t>(n)).find("why"), std::string::npos);
+  tlsctp_close(peer);
+}
+
 TEST_F(ManyThreadsTest, EofShutsDownAndAbortAborts) {
   for (const uint16_t how : {uint16_t{SCTP_EOF}, uint16_t{SCTP_ABORT}}) {
     const int peer = connect_one();

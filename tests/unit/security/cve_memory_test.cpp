@@ -395,16 +395,6 @@ TEST_F(CveClass5MemoryAccounting, OfAPacketsSacksTheFirstCounts) {
   EXPECT_EQ(host().count(EventKind::kSendAcknowledged), 3u);
 }
 
-// The same where the first is not the plain one that mostly comes.
-TEST_F(CveClass5MemoryAccounting, OfAPacketsSacksTheFirstCountsThoughItHasGaps) {
-  open();
-  for (int i = 0; i < 3; ++i) ASSERT_EQ(host().send(now, "x"), Status::kOk);
-  listen();
-  tell([&](PacketWriter& w) { return sack(host_tsn, {{2, 2}})(w) && sack(host_tsn + 2)(w); });
-  EXPECT_EQ(host().count(EventKind::kSendAcknowledged), 1u);
-  EXPECT_EQ(host().count(Counter::k_drop_old_sack), 1u);
-}
-
 // Set-ups of our own that nobody answers: as many as there is room for, each with an end.
 TEST_F(CveClass5MemoryAccounting, CallsThatNobodyAnswersAreBoundedAndEnd) {
   setup.shard.max_associations = 8;

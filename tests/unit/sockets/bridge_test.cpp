@@ -193,5 +193,24 @@ TEST_F(SocketShareTest, AUserThatTakesAllLeavesTheOthersTheirPart) {
   EXPECT_EQ(hog.client->take_done(), 300u);
 }
 
+TEST_F(SocketShareTest, ALimitWaitsTogetherWithItsMessage) {
+  Pair hog = establish();
+  net.cut = true;
+  const Limit limit{TLR_POLICY_LIFETIME, 1'000'000};
+  for (int i = 0; i < 150; ++i) ASSERT_TRUE(hog.client->send("h", 0, 0, 0, 0, limit));
+  net.turns(5);
+  EXPECT_GT(counter(left, SocketCounter::k_socket_stalls), 1u);
+  EXPECT_EQ(counter(left, SocketCounter::k_socket_messages_in), 100u);
+  EXPECT_EQ(hog.client->words().submission_consumed.value, 200u);
+  net.cut = false;
+  std::string got;
+  for (int i = 0; i < 3000 && got.size() < 150; ++i) {
+    net.turn();
+    got += hog.server->read_all();
+  }
+  EXPECT_EQ(got, std::string(150, 'h'));
+  EXPECT_EQ(counter(left, SocketCounter::k_socket_submissions), 300u);
+}
+
 }  // namespace
 }  // namespace trunkline::test

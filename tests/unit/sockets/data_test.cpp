@@ -367,5 +367,51 @@ TEST_F(DataTest, FailedSendsComeBackOneWayOrTheOther) {
   EXPECT_EQ(right.user->shares[0].units, 0u);
 }
 
+// Behind what goes at once its turn comes too late.
+TEST_F(DataTest, AMessageIsGivenUpWhenItsLifetimeIsOver) {
+  Pair pair = establish();
+  pair.client.page().options.events = 1u << 3;
+  net.cut = true;
+  ASSERT_TRUE(pair.client->send(text(10000)));
+  ASSERT_TRUE(pair.client->send("late", 1, 9, 4711, 0, {TLR_POLICY_LIFETIME, 5}));
+  net.turns(48);
+  EXPECT_EQ(pair.client->waiting(), 0u);
+  net.turns(5);
+  const auto failed = pair.client->receive();
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->head.kind, TLR_SEND_FAILED);
+  EXPECT_EQ(failed->head.reason, TLR_REASON_ABANDONED);
+  EXPECT_EQ(failed->head.context, uint64_t{9} << 32 | 4711);
+  EXPECT_EQ(failed->head.flags, 0);
+  EXPECT_EQ(failed->head.length, 4u);
+  AssocStatus status;
+  at(left, [&](SocketBridge& bridge, TimePoint) {
+    EXPECT_TRUE(bridge.status(*pair.client.end, status));
+  });
+  const auto lifetime = static_cast<size_t>(Reliability::Policy::kLifetime);
+  EXPECT_EQ(status.abandoned[lifetime].unsent, 1u);
+  EXPECT_EQ(status.abandoned[lifetime].sent, 0u);
+}
+
+TEST_F(DataTest, AMessageIsGivenUpInsteadOfBeingSentAgain) {
+  Pair pair = establish();
+  pair.client.page().options.events = 1u << 3;
+  net.cut = true;
+  ASSERT_TRUE(pair.client->send("once", 1, 9, 4711, 0, {TLR_POLICY_RETRANSMISSIONS, 0}));
+  for (int i = 0; i < 40'000 && pair.client->waiting() == 0; ++i) net.turn();
+  const auto failed = pair.client->receive();
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->head.kind, TLR_SEND_FAILED);
+  EXPECT_EQ(failed->head.reason, TLR_REASON_ABANDONED);
+  EXPECT_EQ(failed->head.flags, TLR_FAILED_STARTED);
+  AssocStatus status;
+  at(left, [&](SocketBridge& bridge, TimePoint) {
+    EXPECT_TRUE(bridge.status(*pair.client.end, status));
+  });
+  const auto retransmissions = static_cast<size_t>(Reliability::Policy::kRetransmissions);
+  EXPECT_EQ(status.abandoned[retransmissions].unsent, 0u);
+  EXPECT_EQ(status.abandoned[retransmissions].sent, 1u);
+}
+
 }  // namespace
 }  // namespace trunkline::test

@@ -19,6 +19,11 @@
 
 namespace trunkline::test {
 
+struct Limit {
+  uint8_t policy = 0;  // enum tlr_policy; 0: none
+  uint32_t value = 0;
+};
+
 struct Received {
   tlr_completion head{};
   std::string bytes;
@@ -51,7 +56,7 @@ class Holder : public RingEnd {
 
   // -- sending
   bool send(std::string_view text, uint16_t stream = 0, uint32_t ppid = 0, uint64_t context = 0,
-            uint8_t flags = 0) {
+            uint8_t flags = 0, const Limit& limit = {}) {
     const auto length = static_cast<uint32_t>(text.size());
     take_done();
     if (page().tx_bytes >= page().send_buffer || free_slots() < slots_for(length)) return false;
@@ -65,16 +70,24 @@ class Holder : public RingEnd {
     out.length = length;
     length_[out.slot] = length;
     page().tx_bytes += length;
-    submit(out);
+    if (limit.policy == 0) {
+      submit(out);
+    } else {
+      tlr_submission before{};
+      before.op = TLR_OP_LIMIT;
+      before.flags = limit.policy;
+      before.length = limit.value;
+      submit(before, out);
+    }
     return true;
   }
-  void submit(const tlr_submission& what) {
-    tlr_submission out = what;
-    out.assoc_index = page().assoc_index;
-    out.assoc_generation = page().assoc_generation;
+  // One, or several that are published at once.
+  template <typename... Submission>
+  void submit(const Submission&... what) {
     const uint32_t at = load_relaxed(shared_->submission_produced.value);
-    submissions_[at & submission_mask_] = out;
-    store_seq_cst(shared_->submission_produced.value, at + 1);
+    uint32_t next = at;
+    ((submissions_[next++ & submission_mask_] = named(what)), ...);
+    store_seq_cst(shared_->submission_produced.value, next);
     kick();
   }
   void operation(uint8_t op) {  // enum tlr_operation, if it is one
@@ -205,6 +218,14 @@ class Holder : public RingEnd {
   }
   static uint8_t* map(sockets::SocketEnd& end) {
     return map(end.memory_fd(), end.page().segment_size);
+  }
+  // As of the socket's association, which a limit does not name.
+  tlr_submission named(const tlr_submission& what) {
+    tlr_submission out = what;
+    if (out.op == TLR_OP_LIMIT) return out;
+    out.assoc_index = page().assoc_index;
+    out.assoc_generation = page().assoc_generation;
+    return out;
   }
   uint32_t write(std::string_view text) {
     const uint32_t first = free_[--page().tx_free_count];

@@ -53,6 +53,13 @@ class HostileSocketTest : public SocketTest {
     out.length = length;
     return out;
   }
+  static tlr_submission limit(uint8_t policy) {
+    tlr_submission out{};
+    out.op = TLR_OP_LIMIT;
+    out.flags = policy;
+    out.length = 100;
+    return out;
+  }
   Pair pair;
 };
 
@@ -126,6 +133,18 @@ TEST_F(FewSubmissionsTest, NoneIsForgotten) {
   }
 }
 
+// The end of a turn parts no limit from its message.
+TEST_F(FewSubmissionsTest, ALimitAndItsMessageAreTakenTogether) {
+  Pair pair = establish();
+  const Limit limit{TLR_POLICY_PRIORITY, 7};
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(pair.client->send("one of five", 0, 0, 0, 0, limit));
+  for (uint64_t wanted : {2u, 4u, 5u}) {
+    net.turn();
+    EXPECT_EQ(counter(left, SocketCounter::k_socket_messages_in), wanted);
+    EXPECT_EQ(left.host->sockets.has_work(), wanted != 5);
+  }
+}
+
 TEST_F(HostileSocketTest, SubmissionIndexTooFar) {
   store_seq_cst(pair.client->words().submission_produced.value, 100'000);
   pair.client->kick();
@@ -157,6 +176,31 @@ TEST_F(HostileSocketTest, UnknownFlag) {
   tlr_submission out = message(0, 10);
   out.flags = 0x80;
   pair.client->submit(out);
+  expect_ended(SocketCounter::k_fault_bad_operation);
+}
+
+TEST_F(HostileSocketTest, LimitWithoutAMessage) {
+  pair.client->submit(limit(TLR_POLICY_LIFETIME));
+  expect_ended(SocketCounter::k_fault_bad_operation);
+}
+
+TEST_F(HostileSocketTest, LimitOfAnotherOperation) {
+  pair.client->submit(limit(TLR_POLICY_LIFETIME));
+  pair.client->operation(TLR_OP_SHUTDOWN);
+  expect_ended(SocketCounter::k_fault_bad_operation);
+}
+
+TEST_F(HostileSocketTest, UnknownPolicy) {
+  pair.client->submit(limit(TLR_POLICY_PRIORITY + 1));
+  pair.client->submit(message(0, 10));
+  expect_ended(SocketCounter::k_fault_bad_operation);
+}
+
+TEST_F(HostileSocketTest, LimitThatSaysMore) {
+  tlr_submission out = limit(TLR_POLICY_LIFETIME);
+  out.context = 1;
+  pair.client->submit(out);
+  pair.client->submit(message(0, 10));
   expect_ended(SocketCounter::k_fault_bad_operation);
 }
 

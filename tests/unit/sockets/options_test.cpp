@@ -211,6 +211,92 @@ TEST_F(OptionsTest, DefaultsAreThoseInForce) {
   EXPECT_EQ(get_int(SO_RCVBUF, SOL_SOCKET), 212992);
 }
 
+// As on Linux, where they are one policy and one value.
+TEST_F(OptionsTest, DefaultsOfWhatIsSentAreOnePolicyAndOneValue) {
+  sctp_default_prinfo partial{};
+  partial.pr_policy = 0x11;
+  EXPECT_EQ(set(SCTP_DEFAULT_PRINFO, partial), EINVAL);
+  sctp_sndrcvinfo info{};
+  info.sinfo_flags = SCTP_UNORDERED;
+  info.sinfo_timetolive = 700;
+  EXPECT_EQ(set(SCTP_DEFAULT_SEND_PARAM, info), 0);
+  EXPECT_EQ(get(SCTP_DEFAULT_PRINFO, partial), 0);
+  EXPECT_EQ(partial.pr_policy, SCTP_PR_SCTP_NONE);
+  EXPECT_EQ(partial.pr_value, 700u);
+  partial.pr_policy = SCTP_PR_SCTP_RTX;
+  partial.pr_value = 3;
+  EXPECT_EQ(set(SCTP_DEFAULT_PRINFO, partial), 0);
+  EXPECT_EQ(get(SCTP_DEFAULT_SEND_PARAM, info), 0);
+  EXPECT_EQ(info.sinfo_flags, SCTP_UNORDERED | SCTP_PR_SCTP_RTX);
+  EXPECT_EQ(info.sinfo_timetolive, 3u);
+  sctp_sndinfo snd{};
+  EXPECT_EQ(get(SCTP_DEFAULT_SNDINFO, snd), 0);
+  EXPECT_EQ(snd.snd_flags, SCTP_UNORDERED | SCTP_PR_SCTP_RTX);
+  EXPECT_EQ(sockets::page_options(options).send_flags, SCTP_UNORDERED | SCTP_PR_SCTP_RTX);
+  EXPECT_EQ(sockets::page_options(options).send_lifetime, 3u);
+  snd.snd_flags = 0;
+  EXPECT_EQ(set(SCTP_DEFAULT_SNDINFO, snd), 0);
+  EXPECT_EQ(get(SCTP_DEFAULT_PRINFO, partial), 0);
+  EXPECT_EQ(partial.pr_policy, SCTP_PR_SCTP_NONE);
+  EXPECT_EQ(partial.pr_value, 3u);
+  partial.pr_value = 9;
+  EXPECT_EQ(set(SCTP_DEFAULT_PRINFO, partial), 0);
+  EXPECT_EQ(get(SCTP_DEFAULT_PRINFO, partial), 0);
+  EXPECT_EQ(partial.pr_value, 0u);
+}
+
+TEST_F(OptionsTest, PartialReliabilityIsOfferedUnlessAProgramSaysOtherwise) {
+  sctp_assoc_value value{};
+  const auto supported = [&] {
+    EXPECT_EQ(get(SCTP_PR_SUPPORTED, value), 0);
+    return value.assoc_value;
+  };
+  EXPECT_EQ(supported(), 1u);
+  configured.partial_reliability = false;
+  EXPECT_EQ(supported(), 0u);
+  for (const bool on : {true, false}) {
+    value.assoc_value = on ? 2 : 0;
+    EXPECT_EQ(set(SCTP_PR_SUPPORTED, value), 0);
+    EXPECT_EQ(supported(), on ? 1u : 0u);
+    EXPECT_EQ(profile().partial_reliability, on);
+  }
+  establish();
+  EXPECT_EQ(supported(), 0u);
+  view.status.partial_reliability = true;
+  EXPECT_EQ(supported(), 1u);
+}
+
+TEST_F(OptionsTest, WhatWasGivenUpByPolicy) {
+  sctp_prstatus status{};
+  status.sprstat_policy = SCTP_PR_SCTP_TTL;
+  EXPECT_EQ(get(SCTP_PR_ASSOC_STATUS, status), EINVAL);
+  establish();
+  view.status.abandoned = {{{0, 0}, {1, 2}, {30, 40}, {500, 600}}};
+  const struct {
+    uint16_t policy;
+    uint64_t unsent, sent;
+  } cases[] = {{SCTP_PR_SCTP_TTL, 1, 2},
+               {SCTP_PR_SCTP_RTX, 30, 40},
+               {SCTP_PR_SCTP_PRIO, 500, 600},
+               {0x80, 531, 642}};
+  for (const auto& [policy, unsent, sent] : cases) {
+    status.sprstat_policy = policy;
+    EXPECT_EQ(get(SCTP_PR_ASSOC_STATUS, status), 0);
+    EXPECT_EQ(status.sprstat_abandoned_unsent, unsent) << policy;
+    EXPECT_EQ(status.sprstat_abandoned_sent, sent) << policy;
+  }
+  for (const int policy : {0, 1, 0x40, 0x90, 0x81}) {
+    status.sprstat_policy = static_cast<uint16_t>(policy);
+    EXPECT_EQ(get(SCTP_PR_ASSOC_STATUS, status), EINVAL) << policy;
+    EXPECT_EQ(get(SCTP_PR_STREAM_STATUS, status), EINVAL) << policy;
+  }
+  status.sprstat_policy = SCTP_PR_SCTP_TTL;
+  status.sprstat_sid = 9;
+  EXPECT_EQ(get(SCTP_PR_STREAM_STATUS, status), EOPNOTSUPP);
+  status.sprstat_sid = 10;
+  EXPECT_EQ(get(SCTP_PR_STREAM_STATUS, status), EINVAL);
+}
+
 TEST_F(OptionsTest, WhatIsWrittenIsRead) {
   sctp_rtoinfo rto{};
   rto.srto_min = 3000;

@@ -169,6 +169,7 @@ class Host {
     bool sack_immediately = false;
     uint32_t ppid = 0;
     size_t piece_size = SIZE_MAX;
+    Reliability reliability{};
   };
   // The context is the number of messages accepted before.
   Status send(TimePoint now, std::string_view text, const SendOptions& options) {
@@ -181,6 +182,7 @@ class Host {
     request.ppid = Ppid(options.ppid);
     request.unordered = options.unordered;
     request.sack_immediately = options.sack_immediately;
+    request.reliability = options.reliability;
     request.context = sent_;
     Payload payload = texts.make(text, options.piece_size);
     const Status status = shard_->send(now, id, request, payload);

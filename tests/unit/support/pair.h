@@ -238,8 +238,9 @@ class Peer : public ::testing::Test {
   }
 
   void send_init() {
-    tell(VerificationTag(0),
-         [&](PacketWriter& w) { return wire::write_init(w, init_fields(), peer_list); });
+    tell(VerificationTag(0), [&](PacketWriter& w) {
+      return wire::write_init(w, init_fields(), peer_list, peer_options);
+    });
   }
   // The host's answer to an INIT: its tag, TSN and cookie are taken over.
   void take_init_ack(const Packet& answer) {
@@ -274,8 +275,9 @@ class Peer : public ::testing::Test {
     host_tag = parsed.init.initiate_tag;
     host_tsn = parsed.init.initial_tsn;
     cookie = {1, 2, 3, 4, 5};
-    tell(
-        [&](PacketWriter& w) { return wire::write_init_ack(w, init_fields(), peer_list, cookie); });
+    tell([&](PacketWriter& w) {
+      return wire::write_init_ack(w, init_fields(), peer_list, cookie, {}, peer_options);
+    });
     return hear_one();
   }
   void be_opened() {
@@ -389,6 +391,7 @@ class Peer : public ::testing::Test {
   uint16_t peer_streams_out = 10;
   uint16_t peer_streams_in = 10;
   std::vector<IpAddress> peer_list;
+  wire::InitOptions peer_options;  // of its INIT or INIT ACK
   std::vector<IpAddress> host_list;
   std::vector<uint8_t> cookie;
 

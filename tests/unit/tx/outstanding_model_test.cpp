@@ -236,7 +236,7 @@ class Conversation {
     }
   }
   void restart() {
-    while (real().pop_any(sender_.memory) != nullptr) {
+    while (real().pop_any(sender_.memory)) {
     }
     ASSERT_EQ(sender_.memory.used(), 0u);
     const Tsn initial = random_.below(2) == 0 ? Tsn(random_.u32()) : naive_.next_tsn();

@@ -315,7 +315,7 @@ TEST(Outstanding, RestartBeginsAnew) {
   SentChunks s;
   s.send(3);
   s.sack(0, {{2, 2}});
-  while (s.out.pop_any(s.memory) != nullptr) {
+  while (s.out.pop_any(s.memory)) {
   }
   s.begin_anew(Tsn(77));
   EXPECT_EQ(s.out.next_tsn(), Tsn(77));
@@ -328,7 +328,7 @@ TEST(Outstanding, RestartBeginsAnew) {
   chunk.size = 5;
   s.out.add(s.memory, chunk);
   EXPECT_EQ(s.out.next_tsn(), Tsn(78));
-  EXPECT_EQ(s.out.pop_any(s.memory), &message);
+  EXPECT_EQ(s.out.pop_any(s.memory)->message, &message);
 }
 
 TEST(Outstanding, TheLargestPacketInFlightIsKnownByPath) {
@@ -384,7 +384,7 @@ TEST(Outstanding, OneAssociationLeavesChunksToOthers) {
     }
   }
   for (Outstanding& out : all) {
-    while (out.pop_any(memory) != nullptr) {
+    while (out.pop_any(memory)) {
     }
   }
   EXPECT_EQ(memory.used(), 0u);

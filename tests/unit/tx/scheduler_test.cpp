@@ -199,6 +199,71 @@ TEST(SendQueueScheduler, PopAnyEmptiesEitherOne) {
   }
 }
 
+// Messages leave from anywhere: before their turn, in it, begun, and where their stream is held.
+TEST(SendQueueScheduler, WhatIsRemovedIsMissedByNobody) {
+  for (const auto kind : {StreamScheduling::kRoundRobin, StreamScheduling::kFirstCome}) {
+    SeededRandom random(5);
+    SendQueue queue(kind);
+    Waiting messages;
+    std::map<unsigned, std::deque<TxMessage*>> lines;  // by stream, the oldest first
+    uint64_t bytes = 0;
+    const auto drop = [&](unsigned stream, size_t at) {
+      std::deque<TxMessage*>& line = lines[stream];
+      bytes -= line[at]->unsent_size;
+      line.erase(line.begin() + static_cast<ptrdiff_t>(at));
+    };
+    for (int i = 0; i < 30000; ++i) {
+      const auto stream = static_cast<unsigned>(random.below(6));
+      std::deque<TxMessage*>& line = lines[stream];
+      const uint64_t what = random.below(5);
+      if (what < 2) {
+        line.push_back(messages.make(stream, 0, static_cast<uint32_t>(random.below(50) + 1)));
+        bytes += line.back()->unsent_size;
+        ASSERT_TRUE(queue.push(line.back()));
+      } else if (what < 4 && !line.empty()) {
+        const size_t at = random.below(line.size());
+        TxMessage* const gone = line[at];
+        drop(stream, at);
+        queue.remove(gone);
+      } else if (TxMessage* const front = queue.front()) {
+        ASSERT_EQ(front, lines[front->stream.value].front()) << "the oldest of its stream";
+        const auto size = static_cast<uint32_t>(1 + random.below(front->unsent_size));
+        queue.advance(front, size);
+        bytes -= size;
+        if (front->unsent_size == 0) drop(front->stream.value, 0);
+      }
+      ASSERT_EQ(queue.bytes(), bytes);
+      ASSERT_EQ(queue.empty(), bytes == 0);
+    }
+    while (TxMessage* const message = queue.pop_any()) drop(message->stream.value, 0);
+    for (const auto& [stream, line] : lines) EXPECT_TRUE(line.empty()) << stream;
+  }
+}
+
+TEST(SendQueueScheduler, AHeldStreamMayLoseAllThatWaits) {
+  SendQueue queue;
+  Waiting messages;
+  std::vector<TxMessage*> under_way;
+  for (uint32_t i = 0; i < kMostUnderWay; ++i) {
+    under_way.push_back(messages.make(1, 0, 1));
+    ASSERT_TRUE(queue.push(under_way.back()));
+    queue.advance(under_way.back(), 1);
+  }
+  TxMessage* const held = messages.make(1, 0, 7);
+  TxMessage* const behind = messages.make(1, 0, 5);
+  ASSERT_TRUE(queue.push(held));
+  ASSERT_TRUE(queue.push(behind));
+  EXPECT_TRUE(queue.empty());
+  queue.remove(held);
+  queue.remove(behind);
+  EXPECT_EQ(queue.bytes(), 0u);
+  queue.finish(*under_way[0]);
+  EXPECT_TRUE(queue.empty());
+  TxMessage* const next = messages.make(1, 0, 3);
+  ASSERT_TRUE(queue.push(next));
+  EXPECT_EQ(queue.front(), next);
+}
+
 TEST(SendQueueScheduler, RandomTrafficFirstComeIsInOrderOfAcceptance) {
   SeededRandom random(3);
   SendQueue queue(StreamScheduling::kFirstCome);

@@ -129,7 +129,7 @@ class Messages {
     bytes_.push_back(std::make_unique<std::vector<uint8_t>>(size));
     pieces_.push_back(std::make_unique<Piece>(Piece{bytes_.back()->data(), size, nullptr}));
     message.stream = StreamId(stream);
-    message.unsent.piece = pieces_.back().get();
+    message.unsent_piece = pieces_.back().get();
     message.unsent_size = size;
     message.unordered = unordered;
     return &message;

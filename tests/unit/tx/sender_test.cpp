@@ -37,7 +37,7 @@ class SenderTest : public testing::Test, public PieceOwner {
     static_cast<void>(head);
     --living;
   }
-  Status send(const std::string& text, uint16_t stream = 0) {
+  Status send(const std::string& text, uint16_t stream = 0, Reliability reliability = {}) {
     texts.push_back(text);
     pieces.push_back({reinterpret_cast<const uint8_t*>(texts.back().data()),
                       static_cast<uint32_t>(text.size()), nullptr});
@@ -45,7 +45,8 @@ class SenderTest : public testing::Test, public PieceOwner {
     Payload payload(&pieces.back(), this);
     SendRequest request;
     request.stream = StreamId(stream);
-    return sender.accept(ctx, request, payload);
+    request.reliability = reliability;
+    return sender.accept(ctx, now, request, payload);
   }
   // The DATA chunks of one packet; what was said of it.
   std::vector<std::string> packet(size_t size = 1472) {
@@ -82,7 +83,7 @@ class SenderTest : public testing::Test, public PieceOwner {
     all_acked = sender.all_acked();
     recovers = sender.recover(profile, outcome);
     int done = 0;
-    dry = sender.finish_acked(chunks, [&](TxMessage* message) {
+    dry = sender.finish_acked(ctx, [&](TxMessage* message) {
       ++done;
       messages.destroy(message);
     });
@@ -95,7 +96,9 @@ class SenderTest : public testing::Test, public PieceOwner {
   PoolShare share{100, 1};
   ChunkMemory chunks{100, 1, nullptr};
   Counters counters;
-  SenderContext ctx{profile, messages, share, chunks, counters};
+  Pool<MessageLimit> limits{100};
+  LimitedMessages limited;
+  SenderContext ctx{profile, messages, share, chunks, counters, limits, &limited};
   Sender sender{StreamScheduling::kRoundRobin, Tsn(1), 4, 100'000};
   DataLane lane;
   DataSent sent;
@@ -328,7 +331,7 @@ TEST_F(SenderTest, JudgesWhatASackMayAcknowledge) {
 
 TEST_F(SenderTest, WaitsForChunksOfTheShard) {
   ChunkMemory none(0, 1, nullptr);
-  SenderContext poor{profile, messages, share, none, counters};
+  SenderContext poor{profile, messages, share, none, counters, limits, &limited};
   ASSERT_EQ(send("x"), Status::kOk);
   std::vector<uint8_t> room(1000);
   wire::PacketWriter writer(room);

@@ -46,7 +46,7 @@ class SentChunks {
     out.know_paths(memory);
   }
   ~SentChunks() {
-    while (out.pop_any(memory) != nullptr) {
+    while (out.pop_any(memory)) {
     }
     EXPECT_EQ(out.flight(), 0u);
     EXPECT_EQ(out.bytes(), 0u);
@@ -92,7 +92,7 @@ class SentChunks {
     return outcome;
   }
   void pop() {
-    out.pop_acked(memory, [this](TxMessage* message) { popped.push_back(message); });
+    out.pop_acked(memory, [this](const TxChunk& chunk) { popped.push_back(chunk.message); });
   }
   [[nodiscard]] uint32_t sent() const { return static_cast<uint32_t>(messages.size()); }
   [[nodiscard]] TxChunk& chunk(uint32_t n) const { return out.at(tsn(n)); }

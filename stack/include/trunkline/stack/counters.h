@@ -48,6 +48,8 @@ namespace trunkline {
   X(forward_tsns_received, "FORWARD TSNs that skipped something")                               \
   X(gap_sacks_sent, "SACKs sent with gap blocks")                                               \
   X(zero_window_probes, "DATA sent into a closed window")                                       \
+  X(messages_abandoned, "messages given up as their policy says")                               \
+  X(forward_tsns_sent, "FORWARD TSN chunks sent")                                               \
   X(heartbeats_sent, "HEARTBEAT chunks sent")                                                   \
   X(heartbeat_acks_received, "HEARTBEAT ACK chunks that matched")                               \
   X(path_failures, "paths that became inactive")                                                \

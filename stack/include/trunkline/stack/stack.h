@@ -10,6 +10,7 @@
 //   while ((n = shard.transmit(now, room)) > 0) put n packets on the wire;
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -110,6 +111,7 @@ enum class Reason : uint8_t {
   kShutdown,        // the shutdown sequence began before the message could be sent
   kRestarted,       // the peer restarted; what was queued is given back
   kInvalidStream,   // sent while the association was set up; the peer agreed to fewer streams
+  kAbandoned,       // its SendRequest::reliability was not worth more
 };
 [[nodiscard]] std::string_view reason_name(Reason reason);
 
@@ -136,6 +138,28 @@ struct PathStatus {
   TimePoint state_since;
 };
 
+// How long a message is tried, before it comes back with kSendFailed and Reason::kAbandoned (RFC
+// 3758, RFC 7496). What was sent of it can be given up where both ends have agreed to
+// (AssocStatus::features); elsewhere only a message of which nothing was sent, by its lifetime.
+struct Reliability {
+  enum class Policy : uint8_t {
+    kFull,             // until it is acknowledged
+    kLifetime,         // `value` milliseconds from send() on (RFC 3758 section 4.1)
+    kRetransmissions,  // until one of its chunks would be sent again more often than `value` times;
+                       // 127 or more is no limit (RFC 7496 section 3.1)
+    kPriority,         // until a message with a smaller `value`, or without priority, needs its
+                       // place in Profile::send_buffer (RFC 7496 section 3.2)
+    kCount,
+  } policy = Policy::kFull;
+  uint32_t value = 0;
+};
+
+// Messages that were given up (RFC 7496 section 4.3).
+struct AbandonedCounts {
+  uint64_t unsent = 0;
+  uint64_t sent = 0;  // some of it
+};
+
 struct AssocStatus {
   AssocId id;
   EndpointId endpoint;
@@ -159,6 +183,8 @@ struct AssocStatus {
   uint64_t packets_sent = 0;
   uint64_t packets_received = 0;
   uint64_t retransmitted_chunks = 0;
+  // By Reliability::Policy.
+  std::array<AbandonedCounts, static_cast<size_t>(Reliability::Policy::kCount)> abandoned{};
   TimePoint established_at;
   uint64_t user = 0;
   std::vector<PathStatus> paths;
@@ -325,6 +351,7 @@ struct SendRequest {
   bool unordered = false;
   bool sack_immediately = false;  // I bit on the last fragment (RFC 7053, now 9260 section 3.3.1)
   uint64_t context = 0;           // comes back with the event
+  Reliability reliability{};
 };
 
 struct ConnectResult {
