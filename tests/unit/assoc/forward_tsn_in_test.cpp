@@ -127,7 +127,7 @@ TEST_F(ForwardTsnIn, AnInitAckSaysWhetherThePeerDoesIt) {
 TEST_F(ForwardTsnIn, APeerThatReportsTheParameterDoesNotDoIt) {
   ASSERT_EQ(host().connect(now, {peer_address}, peer_port).status, Status::kOk);
   host_tag = wire::InitChunk::parse(hear_one().chunks()[0], false).init.initiate_tag;
-  constexpr std::array<uint8_t, 4> kParameter = {0xc0, 0, 0, 4};
+  static constexpr std::array<uint8_t, 4> kParameter = {0xc0, 0, 0, 4};
   const std::array<std::span<const uint8_t>, 1> reports = {kParameter};
   tell([&](PacketWriter& w) {
     return wire::write_init_ack(w, init_fields(), {}, std::array<uint8_t, 4>{}, reports);
@@ -140,7 +140,7 @@ TEST_F(ForwardTsnIn, APeerThatReportsTheParameterDoesNotDoIt) {
 
 // The same for who answers: with the COOKIE ECHO, and not later.
 TEST_F(ForwardTsnIn, APeerThatReportsTheParameterBesideTheCookieDoesNotDoIt) {
-  constexpr std::array<uint8_t, 4> kParameter = {0xc0, 0, 0, 4};
+  static constexpr std::array<uint8_t, 4> kParameter = {0xc0, 0, 0, 4};
   const auto report = [&](PacketWriter& w) {
     const std::array<std::span<const uint8_t>, 1> reports = {kParameter};
     return w.begin_chunk(ChunkType::kError, 0) &&
