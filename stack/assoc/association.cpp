@@ -122,7 +122,6 @@ void Association::enter_established(ShardContext& ctx, TimePoint now) {
   error_count_ = 0;
   end_passage(ctx);
   sender_.open_burst(*profile_);
-  if (LimitedMessages* const all = limited(ctx)) all->agreed = agrees_on_abandoning();
   ctx.counters.add(Counter::k_curr_estab);
   for (Path* path : paths()) {
     path->state_since = now;
@@ -222,13 +221,9 @@ void Association::give_back(ShardContext& ctx, TxMessage* message, Reason reason
   event.unordered = message->unordered;
   event.stream = message->stream;
   event.ppid = message->ppid;
-  if (message->limit_place != 0) forget_limit(ctx, *message);
+  forget_limit(ctx, *message);
   event.payload = std::move(message->payload);
   ctx.messages.destroy(message);
-}
-
-void Association::forget_limit(ShardContext& ctx, TxMessage& message) {
-  limited(ctx)->forget(ctx.limits, message);
 }
 
 void Association::fail_messages(ShardContext& ctx, Reason reason, uint16_t cause) {
@@ -241,7 +236,7 @@ void Association::fail_messages(ShardContext& ctx, Reason reason, uint16_t cause
 TxMessage* Association::take_waiting(ShardContext& ctx) {
   TxMessage* const waiting = sender_.take_waiting();
   for (const TxMessage* at = waiting; at != nullptr; at = at->next) {
-    if (at->limit_place != 0) limited(ctx)->unfile(*ctx.limits.at(at->limit_place - 1));
+    if (MessageLimit* const limit = limit_of(ctx.limits, *at)) limited(ctx)->unfile(*limit);
   }
   return waiting;
 }
@@ -287,6 +282,7 @@ Status Association::send(ShardContext& ctx, TimePoint now, const SendRequest& re
 // Another message gives its place up for it (RFC 7496 section 3.2). False: there is none.
 bool Association::make_way(ShardContext& ctx, TimePoint now, const SendRequest& request,
                            size_t size) {
+  if (!gives_up_what_was_sent()) return false;
   TxMessage* const other = sender_.make_way(sender_context(ctx), request, size);
   if (other == nullptr) return false;
   ctx.counters.add(Counter::k_messages_abandoned);
@@ -354,7 +350,7 @@ void Association::release(ShardContext& ctx) {
   ctx.wheel.cancel(*this);
   if (ready_place != 0) ctx.ready.remove(this);
   sender_.give_all_back(ctx.chunks, [&](TxMessage* message) {
-    if (message->limit_place != 0) forget_limit(ctx, *message);
+    forget_limit(ctx, *message);
     ctx.messages.destroy(message);
   });
   sender_.forget_paths(ctx.chunks);

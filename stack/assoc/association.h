@@ -276,7 +276,7 @@ class Association : public WheelEntry {
   bool on_forward_tsn(ShardContext& ctx, TimePoint now, const InboundPacket& packet,
                       const wire::ChunkView& chunk, PacketSeen& seen);
   bool is_given_up(ShardContext& ctx, const wire::DataChunk& chunk, DataSeen& seen);
-  void on_reported_parameters(ShardContext& ctx, std::span<const uint8_t> parameters);
+  void on_reported_parameters(std::span<const uint8_t> parameters);
   void flush_answers(ShardContext& ctx, TimePoint now, const InboundPacket& packet);
 
   // data_in.cpp
@@ -358,14 +358,15 @@ class Association : public WheelEntry {
   // Null: there never were any.
   [[nodiscard]] LimitedMessages* limited(ShardContext& ctx) const;
   [[nodiscard]] LimitedMessages* make_limited(ShardContext& ctx);
-  [[nodiscard]] bool agrees_on_abandoning() const;
+  [[nodiscard]] bool gives_up_what_was_sent() const;
   void tell_abandoned(ShardContext& ctx, TimePoint now, TxMessage* message);
   void abandon_late(ShardContext& ctx, TimePoint now);
   void abandon_lost(ShardContext& ctx, TimePoint now);
   void pass_abandoned(ShardContext& ctx, TimePoint now);
   void write_forward_tsn_chunk(ShardContext& ctx, TimePoint now, wire::PacketWriter& writer);
   void file_again(ShardContext& ctx, TxMessage* waiting);
-  [[gnu::cold]] void forget_limit(ShardContext& ctx, TxMessage& message);
+  // Of a message that leaves, if it has one.
+  void forget_limit(ShardContext& ctx, TxMessage& message);
   [[gnu::cold]] bool make_way(ShardContext& ctx, TimePoint now, const SendRequest& request,
                               size_t size);
 

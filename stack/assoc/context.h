@@ -259,4 +259,9 @@ inline SenderContext Association::sender_context(ShardContext& ctx) const {
           ctx.counters, ctx.limits,   limited(ctx)};
 }
 
+inline void Association::forget_limit(ShardContext& ctx, TxMessage& message) {
+  if (message.limit_place != 0) [[unlikely]]
+    limited(ctx)->forget(ctx.limits, message);
+}
+
 }  // namespace trunkline

@@ -93,7 +93,7 @@ void Association::on_error(ShardContext& ctx, TimePoint now, const InboundPacket
     }
     if (cause->code == wire::CauseCode::kUnrecognizedParameters &&
         packet.shape.lead_type == wire::ChunkType::kCookieEcho) {
-      on_reported_parameters(ctx, cause->value);
+      on_reported_parameters(cause->value);
     }
     // Nobody knows of the association before it is up.
     if (opening || told == kMostTold) continue;

@@ -32,12 +32,11 @@ bool Association::on_forward_tsn(ShardContext& ctx, TimePoint, const InboundPack
 
 // Beside its COOKIE ECHO, of our INIT ACK: the peer does not know the extension after all, whatever
 // its INIT said (3.3.3).
-void Association::on_reported_parameters(ShardContext& ctx, std::span<const uint8_t> parameters) {
+void Association::on_reported_parameters(std::span<const uint8_t> parameters) {
   wire::ParameterCursor cursor(parameters);
   while (const auto parameter = cursor.next()) {
     if (parameter->type != wire::ParameterType::kForwardTsnSupported) continue;
     features_.remove(wire::Feature::kPartialReliability);
-    if (LimitedMessages* const all = limited(ctx)) all->agreed = false;
   }
 }
 

@@ -9,13 +9,11 @@ namespace trunkline {
 // Null: there is no memory; counted.
 LimitedMessages* Association::make_limited(ShardContext& ctx) {
   ExtensionState* const block = make_extension(ctx);
-  if (block == nullptr) return nullptr;
-  block->limited.agreed = agrees_on_abandoning();
-  return &block->limited;
+  return block != nullptr ? &block->limited : nullptr;
 }
 
-// The set is known when the association comes up; what was sent before knows no better.
-bool Association::agrees_on_abandoning() const {
+// Both ends have agreed to, and it can be told.
+bool Association::gives_up_what_was_sent() const {
   return features_.has(wire::Feature::kPartialReliability);
 }
 
@@ -30,7 +28,8 @@ void Association::tell_abandoned(ShardContext& ctx, TimePoint now, TxMessage* me
 void Association::abandon_late(ShardContext& ctx, TimePoint now) {
   const LimitedMessages* const all = limited(ctx);
   if (all == nullptr || all->due() > now) return;
-  while (TxMessage* const message = sender_.abandon_late(sender_context(ctx), now)) {
+  while (TxMessage* const message =
+             sender_.abandon_late(sender_context(ctx), now, gives_up_what_was_sent())) {
     tell_abandoned(ctx, now, message);
   }
   pass_abandoned(ctx, now);
@@ -41,7 +40,8 @@ void Association::abandon_late(ShardContext& ctx, TimePoint now) {
 // given up, and what is given up is told (A4, A5).
 void Association::abandon_lost(ShardContext& ctx, TimePoint now) {
   if (extension_place_ == 0) return;
-  while (TxMessage* const message = sender_.abandon_lost(sender_context(ctx))) {
+  while (TxMessage* const message =
+             sender_.abandon_lost(sender_context(ctx), gives_up_what_was_sent())) {
     tell_abandoned(ctx, now, message);
   }
   pass_abandoned(ctx, now);
@@ -74,8 +74,8 @@ void Association::write_forward_tsn_chunk(ShardContext& ctx, TimePoint now,
 // Of what take_waiting() gave.
 void Association::file_again(ShardContext& ctx, TxMessage* waiting) {
   for (; waiting != nullptr; waiting = waiting->next) {
-    if (waiting->limit_place == 0) continue;
-    MessageLimit* const limit = ctx.limits.at(waiting->limit_place - 1);
+    MessageLimit* const limit = limit_of(ctx.limits, *waiting);
+    if (limit == nullptr) continue;
     if (LimitedMessages* const all = make_limited(ctx)) {
       all->file_again(*limit);
     } else {

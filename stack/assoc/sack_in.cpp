@@ -18,7 +18,7 @@ class Association::Acked {
       event_ = &association_.emit_queued(ctx_, EventKind::kSendAcknowledged, Reason::kNone);
       end_ = &event_->event.sent;
     }
-    if (message->limit_place != 0) association_.forget_limit(ctx_, *message);
+    association_.forget_limit(ctx_, *message);
     *end_ = message;
     end_ = &message->next_sent;
   }

@@ -56,7 +56,6 @@ ConnectResult Shard::connect(TimePoint now, const ConnectRequest& request) {
 }
 
 Status Shard::send(TimePoint now, AssocId assoc, const SendRequest& request, Payload& payload) {
-  static_cast<void>(now);
   Association* const found = core_->find(assoc);
   const Status status = found != nullptr ? found->send(core_->ctx, now, request, payload)
                                          : Status::kNoSuchAssociation;

@@ -19,9 +19,9 @@ constexpr uint32_t kMostPassed = 4096;
 
 Reliability::Policy policy_of(const SenderContext& ctx, const TxMessage& message) {
   using Policy = Reliability::Policy;
-  if (message.limit_place == 0) return Policy::kRetransmissions;
-  return ctx.limits.at(message.limit_place - 1)->is_lifetime ? Policy::kLifetime
-                                                             : Policy::kPriority;
+  const MessageLimit* const limit = limit_of(ctx.limits, message);
+  if (limit == nullptr) return Policy::kRetransmissions;
+  return limit->is_lifetime ? Policy::kLifetime : Policy::kPriority;
 }
 
 // The streams that a FORWARD TSN names, each once, with the last number that is passed: as many as
@@ -88,14 +88,13 @@ bool Sender::abandon(const SenderContext& ctx, TxMessage& message, Tsn of) {
   return true;
 }
 
-TxMessage* Sender::abandon_late(const SenderContext& ctx, TimePoint now) {
+TxMessage* Sender::abandon_late(const SenderContext& ctx, TimePoint now, bool agreed) {
   while (ctx.limited->due() <= now) {
     MessageLimit& limit = *ctx.limited->first_to_end();
     TxMessage& message = *limit.message;
     const bool waits =
-        !message.started ||
-        (ctx.limited->agreed &&
-         (message.unsent_size > 0 || outstanding_.waits_to_go_again(message, limit.first)));
+        !message.started || (agreed && (message.unsent_size > 0 ||
+                                        outstanding_.waits_to_go_again(message, limit.first)));
     if (waits && abandon(ctx, message, limit.first)) return &message;
     // The peer has it, or will soon: only if that proves wrong it is given up.
     ctx.limited->unfile(limit);
@@ -104,17 +103,17 @@ TxMessage* Sender::abandon_late(const SenderContext& ctx, TimePoint now) {
   return nullptr;
 }
 
-TxMessage* Sender::abandon_lost(const SenderContext& ctx) {
+TxMessage* Sender::abandon_lost(const SenderContext& ctx, bool agreed) {
   while (TxChunk* const chunk = outstanding_.first_over_limit()) {
     TxMessage& message = *chunk->message;
-    if (ctx.limited->agreed && abandon(ctx, message, chunk->tsn)) return &message;
+    if (agreed && abandon(ctx, message, chunk->tsn)) return &message;
     chunk->over_limit = false;
   }
   return nullptr;
 }
 
 TxMessage* Sender::make_way(const SenderContext& ctx, const SendRequest& request, size_t size) {
-  if (!ctx.limited->agreed || size > ctx.limited->priority_bytes()) return nullptr;
+  if (size > ctx.limited->priority_bytes()) return nullptr;
   const bool is_first = request.reliability.policy != Reliability::Policy::kPriority;
   MessageLimit* const limit = ctx.limited->lowest();
   if (limit == nullptr || (!is_first && limit->rank.value <= request.reliability.value)) {
@@ -124,11 +123,9 @@ TxMessage* Sender::make_way(const SenderContext& ctx, const SendRequest& request
 }
 
 bool Sender::is_late(const SenderContext& ctx, const TxMessage& message, TimePoint now) {
-  if (message.limit_place == 0) return false;
-  const MessageLimit& limit = *ctx.limits.at(message.limit_place - 1);
-  if (!limit.is_lifetime || !limit.filed) return false;
-  return static_cast<int64_t>(limit.rank.value) <= now.ns() &&
-         (!message.started || ctx.limited->agreed);
+  const MessageLimit* const limit = limit_of(ctx.limits, message);
+  if (limit == nullptr || !limit->is_lifetime || !limit->filed) return false;
+  return LimitedMessages::end_of(*limit) <= now;
 }
 
 // Steps C1 and C2.

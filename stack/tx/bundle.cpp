@@ -191,8 +191,8 @@ inline uint8_t* Sender::send_chunk(const SenderContext& ctx, TimePoint now,
   header.beginning = beginning;
   header.ending = ending;
   header.immediate = ending && (message->sack_immediately || lane.last_words || hastened);
-  if (beginning && message->limit_place != 0) {
-    ctx.limits.at(message->limit_place - 1)->first = header.tsn;
+  if (beginning) {
+    if (MessageLimit* const limit = limit_of(ctx.limits, *message)) limit->first = header.tsn;
   }
   uint8_t* const at = wire::write_data_header(writer, header, size);
   outstanding_.add(ctx.chunks, {.message = message,

@@ -39,7 +39,7 @@ void LimitedMessages::unfile(MessageLimit& limit) {
 }
 
 void LimitedMessages::forget(Pool<MessageLimit>& pool, TxMessage& message) {
-  MessageLimit* const limit = pool.at(message.limit_place - 1);
+  MessageLimit* const limit = limit_of(pool, message);
   unfile(*limit);
   pool.destroy(limit);
   message.limit_place = 0;

@@ -46,10 +46,14 @@ struct ByRank {
   }
 };
 
+// A message's in that pool, or nullptr: it has none.
+[[nodiscard]] inline MessageLimit* limit_of(const Pool<MessageLimit>& pool,
+                                            const TxMessage& message) {
+  return message.limit_place != 0 ? pool.at(message.limit_place - 1) : nullptr;
+}
+
 class LimitedMessages {
  public:
-  // Both ends know the extension: what was sent can be given up.
-  bool agreed = false;
   // Chunks of messages that were given up, and that the peer has not passed.
   uint32_t outstanding = 0;
   Tsn ack_point;  // Advanced.Peer.Ack.Point, while there are any
@@ -61,13 +65,16 @@ class LimitedMessages {
   // False: there is no memory. A message without lifetime and priority needs none.
   [[nodiscard]] bool file(Pool<MessageLimit>& pool, TimePoint now, const Reliability& reliability,
                           TxMessage& message);
-  // The message leaves.
-  void forget(Pool<MessageLimit>& pool, TxMessage& message);
+  // The message, which has a limit, leaves.
+  [[gnu::cold]] void forget(Pool<MessageLimit>& pool, TxMessage& message);
   // Its lifetime is over, and it is not given up.
   void unfile(MessageLimit& limit);
   // It comes from the association in whose place this one is.
   void file_again(MessageLimit& limit);
 
+  [[nodiscard]] static TimePoint end_of(const MessageLimit& lifetime) {
+    return TimePoint::from_ns(static_cast<int64_t>(lifetime.rank.value));
+  }
   // The one whose lifetime ends first, or nullptr.
   [[nodiscard]] MessageLimit* first_to_end() const { return by_end_.first(); }
   [[nodiscard]] TimePoint due() const {
@@ -87,9 +94,6 @@ class LimitedMessages {
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
  private:
-  [[nodiscard]] static TimePoint end_of(const MessageLimit& limit) {
-    return TimePoint::from_ns(static_cast<int64_t>(limit.rank.value));
-  }
   [[nodiscard]] OrderedTree<MessageLimit, ByRank>& tree_of(const MessageLimit& limit) {
     return limit.is_lifetime ? by_end_ : by_priority_;
   }

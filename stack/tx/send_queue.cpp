@@ -40,12 +40,7 @@ void SendQueue::remove(TxMessage* message) {
   scheduler_.ask(scheduling_, [&](auto& scheduler) {
     if (!message->started) scheduler.remove(message);
     if (front_ == message) front_ = nullptr;
-    TxMessage* const next = take_next(stream);
-    if (next != nullptr) {
-      take_turns(scheduler, stream, next);
-    } else {
-      stream.place = SendStream::Place::kIdle;
-    }
+    go_on(scheduler, stream, take_next(stream));
     choose(scheduler);
   });
 }

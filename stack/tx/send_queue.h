@@ -93,6 +93,8 @@ class SendQueue {
   void choose(const S& scheduler);
   void release(SendStream& stream);
   template <typename S>
+  void go_on(S& scheduler, SendStream& stream, TxMessage* next);
+  template <typename S>
   void leave(S& scheduler, SendStream& stream, TxMessage* next);
 
   [[no_unique_address]] StreamTable<SendStream> streams_;
@@ -144,14 +146,20 @@ inline void SendQueue::choose(const S& scheduler) {
   if (front_ == nullptr || !front_->started) front_ = scheduler.next();
 }
 
-// Its front message is gone; it takes part again with the next one, if there is any.
+// Its oldest message is gone; it takes part again with the next one, if there is any.
 template <typename S>
-inline void SendQueue::leave(S& scheduler, SendStream& stream, TxMessage* next) {
+inline void SendQueue::go_on(S& scheduler, SendStream& stream, TxMessage* next) {
   if (next != nullptr) {
     take_turns(scheduler, stream, next);
   } else {
     stream.place = SendStream::Place::kIdle;
   }
+}
+
+// The same of the front message.
+template <typename S>
+inline void SendQueue::leave(S& scheduler, SendStream& stream, TxMessage* next) {
+  go_on(scheduler, stream, next);
   front_ = scheduler.next();
 }
 

@@ -102,12 +102,13 @@ class Sender {
   bool finish_acked(const SenderContext& ctx, Done&& done);
 
   // -- messages that are given up (abandon.cpp); where there are limited ones. Each gives one that
-  // is, and is then the caller's to tell and destroy; nullptr: there is none left.
+  // is, and is then the caller's to tell and destroy; nullptr: there is none left. `agreed`: both
+  // ends know FORWARD TSN, and what was sent can be given up.
   // Its lifetime is over.
-  [[nodiscard]] TxMessage* abandon_late(const SenderContext& ctx, TimePoint now);
+  [[nodiscard]] TxMessage* abandon_late(const SenderContext& ctx, TimePoint now, bool agreed);
   // After something was marked as lost: a chunk of it must not be sent again.
-  [[nodiscard]] TxMessage* abandon_lost(const SenderContext& ctx);
-  // The queue is full, and a message of `size` bytes matters more.
+  [[nodiscard]] TxMessage* abandon_lost(const SenderContext& ctx, bool agreed);
+  // Agreed; the queue is full, and a message of `size` bytes matters more.
   [[nodiscard]] TxMessage* make_way(const SenderContext& ctx, const SendRequest& request,
                                     size_t size);
   // Has the peer to be told to pass something?
@@ -259,7 +260,7 @@ class Sender {
   }
   // `of`: one of its chunks, if any was sent. False: not now.
   bool abandon(const SenderContext& ctx, TxMessage& message, Tsn of);
-  // Its lifetime is over, and it is about to be given up.
+  // Its lifetime is over, and nobody has looked at it since: it waits for abandon_late().
   [[nodiscard]] static bool is_late(const SenderContext& ctx, const TxMessage& message,
                                     TimePoint now);
 

@@ -88,6 +88,11 @@ class RefereeTest : public testing::Test {
     };
   }
 
+  static Fill forward(uint32_t tsn) {
+    return
+        [=](PacketWriter& writer) { ASSERT_TRUE(wire::write_forward_tsn(writer, Tsn(tsn), {})); };
+  }
+
   void set_up() {
     pass(0, 0, init(kClientTag, kClientTsn, false));
     pass(1, kClientTag, init(kServerTag, kServerTsn, true));
@@ -297,10 +302,6 @@ class GivingUpRefereeTest : public RefereeTest {
     limits.gives_up = true;
     referee_.set_limits(0, limits);
   }
-  static Fill forward(uint32_t tsn) {
-    return
-        [=](PacketWriter& writer) { ASSERT_TRUE(wire::write_forward_tsn(writer, Tsn(tsn), {})); };
-  }
 };
 
 TEST_F(GivingUpRefereeTest, WhatIsPassedHasCome) {
@@ -343,9 +344,7 @@ TEST_F(GivingUpRefereeTest, CatchesAForwardTsnBeyondAllThatWasSent) {
 
 TEST_F(RefereeTest, CatchesAForwardTsnOfWhoHasNothingToGiveUp) {
   pass(0, kServerTag, data(kClientTsn));
-  lose(0, kServerTag, [](PacketWriter& writer) {
-    ASSERT_TRUE(wire::write_forward_tsn(writer, Tsn(kClientTsn), {}));
-  });
+  lose(0, kServerTag, forward(kClientTsn));
   expect_caught("nothing to give up");
 }
 

@@ -20,6 +20,14 @@ class DataTest : public SocketTest {
     }
     return got;
   }
+  // Of what the client has sent, by that policy.
+  AbandonedCounts given_up(const Pair& pair, Reliability::Policy policy) {
+    AssocStatus status;
+    at(left, [&](SocketBridge& bridge, TimePoint) {
+      EXPECT_TRUE(bridge.status(*pair.client.end, status));
+    });
+    return status.abandoned[static_cast<size_t>(policy)];
+  }
 };
 
 TEST_F(DataTest, SmallMessagesKeepTheirBoundariesAndOrder) {
@@ -384,13 +392,9 @@ TEST_F(DataTest, AMessageIsGivenUpWhenItsLifetimeIsOver) {
   EXPECT_EQ(failed->head.context, uint64_t{9} << 32 | 4711);
   EXPECT_EQ(failed->head.flags, 0);
   EXPECT_EQ(failed->head.length, 4u);
-  AssocStatus status;
-  at(left, [&](SocketBridge& bridge, TimePoint) {
-    EXPECT_TRUE(bridge.status(*pair.client.end, status));
-  });
-  const auto lifetime = static_cast<size_t>(Reliability::Policy::kLifetime);
-  EXPECT_EQ(status.abandoned[lifetime].unsent, 1u);
-  EXPECT_EQ(status.abandoned[lifetime].sent, 0u);
+  const AbandonedCounts counts = given_up(pair, Reliability::Policy::kLifetime);
+  EXPECT_EQ(counts.unsent, 1u);
+  EXPECT_EQ(counts.sent, 0u);
 }
 
 TEST_F(DataTest, AMessageIsGivenUpInsteadOfBeingSentAgain) {
@@ -404,13 +408,9 @@ TEST_F(DataTest, AMessageIsGivenUpInsteadOfBeingSentAgain) {
   EXPECT_EQ(failed->head.kind, TLR_SEND_FAILED);
   EXPECT_EQ(failed->head.reason, TLR_REASON_ABANDONED);
   EXPECT_EQ(failed->head.flags, TLR_FAILED_STARTED);
-  AssocStatus status;
-  at(left, [&](SocketBridge& bridge, TimePoint) {
-    EXPECT_TRUE(bridge.status(*pair.client.end, status));
-  });
-  const auto retransmissions = static_cast<size_t>(Reliability::Policy::kRetransmissions);
-  EXPECT_EQ(status.abandoned[retransmissions].unsent, 0u);
-  EXPECT_EQ(status.abandoned[retransmissions].sent, 1u);
+  const AbandonedCounts counts = given_up(pair, Reliability::Policy::kRetransmissions);
+  EXPECT_EQ(counts.unsent, 0u);
+  EXPECT_EQ(counts.sent, 1u);
 }
 
 }  // namespace

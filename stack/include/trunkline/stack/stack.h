@@ -140,7 +140,8 @@ struct PathStatus {
 
 // How long a message is tried, before it comes back with kSendFailed and Reason::kAbandoned (RFC
 // 3758, RFC 7496). What was sent of it can be given up where both ends have agreed to
-// (AssocStatus::features); elsewhere only a message of which nothing was sent, by its lifetime.
+// (AssocStatus::partial_reliability); elsewhere only a message of which nothing was sent, by its
+// lifetime.
 struct Reliability {
   enum class Policy : uint8_t {
     kFull,             // until it is acknowledged
