@@ -282,7 +282,7 @@ Status Association::send(ShardContext& ctx, TimePoint now, const SendRequest& re
 // Another message gives its place up for it (RFC 7496 section 3.2). False: there is none.
 bool Association::make_way(ShardContext& ctx, TimePoint now, const SendRequest& request,
                            size_t size) {
-  if (!gives_up_what_was_sent()) return false;
+  if (is_opening() || !gives_up_what_was_sent()) return false;
   TxMessage* const other = sender_.make_way(sender_context(ctx), request, size);
   if (other == nullptr) return false;
   ctx.counters.add(Counter::k_messages_abandoned);

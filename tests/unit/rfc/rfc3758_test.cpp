@@ -207,6 +207,19 @@ TEST_F(Abandoning, TheLowestMakesWay) {
   EXPECT_EQ(abandoned().size(), 2u);
 }
 
+// Nothing is told of an association before it is up.
+TEST_F(Abandoning, NothingMakesWayDuringTheSetUp) {
+  setup.profile.send_buffer = 1000;
+  ASSERT_EQ(host().connect(now, {peer_address}, peer_port).status, Status::kOk);
+  answer_up_to_cookie_echo();
+  ASSERT_EQ(send(std::string(1000, 'a'), priority(5)), Status::kOk);
+  EXPECT_EQ(send("b", priority(1)), Status::kWouldBlock);
+  EXPECT_EQ(abandoned(), Texts{});
+  tell(wire::write_cookie_ack);
+  EXPECT_EQ(send("b", priority(1)), Status::kOk);
+  EXPECT_EQ(abandoned().size(), 1u);
+}
+
 TEST_F(Abandoning, WhatWasSentMakesWayToo) {
   setup.profile.send_buffer = 1000;
   be_opened();
