@@ -90,7 +90,7 @@ def case_fewer_queues_than_workers(t):
     wait_links(a, b)
     here = Here(namespace, t)
     # A client of its own for each association: its lane's connects begin with any worker.
-    for number in range(18):
+    for number in range(30):
         words = ['--count', '20', '--port', str(5000 + number)]
         server = listen(here, a, *words)
         client = connect(here, b, '10.8.0.1', *words)
@@ -98,11 +98,14 @@ def case_fewer_queues_than_workers(t):
         server.finish()
     for daemon, opened in ((a, 'stack.passive_estabs'), (b, 'stack.active_estabs')):
         seen = ask(daemon, 'counters')
-        assert seen['worker.handed_over_in'] > 50, seen
-        assert seen['worker.frames_handed_over'] > 50, seen
+        others = [ask(daemon, 'counters', '--worker', str(n)) for n in (1, 2)]
+        # How the associations spread, and how many messages share a packet, is chance: each way,
+        # one takes at least a packet of its set-up, of its messages and of its end.
+        least = 3 * sum(one[opened] for one in others)
+        assert seen['worker.handed_over_in'] >= least, (least, seen)
+        assert seen['worker.frames_handed_over'] >= least, (least, seen)
         cases.check_equal({name: value for name, value in seen.items()
                            if value and name.startswith('worker.drop_')}, {}, 'drops')
-        others = [ask(daemon, 'counters', '--worker', str(n)) for n in (1, 2)]
         cases.check_equal([one['port.port0.rx_packets'] for one in others], [0, 0],
                           'packets that came to workers without a queue')
         assert all(one[opened] > 0 for one in others), others
