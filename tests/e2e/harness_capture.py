@@ -91,6 +91,19 @@ def case_payload_is_not_guessed_at(t):
     judge(t, [pcapng.ipv4(A, B, packet(data(1), 9))])
 
 
+def case_forward_tsn_without_agreement_is_found(t):
+    def world(*parameters):
+        init_ack = bytearray(init(16 + 4 + len(parameters[1]), parameters[1]))
+        init_ack[0] = 2
+        return [pcapng.ipv4(A, B, packet(init(20 + len(parameters[0]), parameters[0]))),
+                pcapng.ipv4(B, A, pcapng.sctp(PORTS[::-1], 1, bytes(init_ack))),
+                pcapng.ipv4(A, B, packet(struct.pack('!BBHI', 192, 0, 8, 5), 9))]
+    knows = struct.pack('!HH', 0xc000, 4)
+    cases.check_equal(judge(t, world(knows, knows))['FORWARD_TSN'], 1, 'FORWARD TSN chunks')
+    for one, other in ((knows, b''), (b'', knows)):
+        expect_finding(t, world(one, other), 'not agreed on')
+
+
 def case_empty_capture_is_an_error(t):
     expect_finding(t, [], 'no SCTP packet')
 

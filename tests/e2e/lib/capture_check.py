@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Judges a capture with tshark: every SCTP packet must decode, with no Malformed, Checksum or
-Protocol finding, and no ICMP error may quote one. Sequence findings (retransmissions, zero window)
+Protocol finding, no ICMP error may quote one, and a FORWARD TSN needs both ends' announcement. Sequence findings (retransmissions, zero window)
 are for runs with loss only.
 
     counts = check(path)                        # Counter of chunk types, or CaptureError
@@ -34,7 +34,9 @@ KEEP = {'arp', 'data', 'eth', 'ethertype', 'frame', 'icmp', 'icmpv6', 'ip', 'ipv
 FIELDS = ['frame.number', 'ip.src', 'ipv6.src', 'sctp.chunk_type', '_ws.expert.group',
           '_ws.expert.message', 'sctp.checksum.status', 'sctp.chunk_length',
           'icmp.type', 'icmpv6.type', 'frame.time_epoch', 'sctp.srcport', 'sctp.dstport',
-          'sctp.data_tsn_raw', 'sctp.sack_cumulative_tsn_ack_raw', 'sctp.sack_a_rwnd']
+          'sctp.data_tsn_raw', 'sctp.sack_cumulative_tsn_ack_raw', 'sctp.sack_a_rwnd',
+          'sctp.parameter_type']
+FORWARD_TSN_SUPPORTED = 0xc000  # RFC 3758 section 3.1
 
 
 class CaptureError(AssertionError):
@@ -75,7 +77,7 @@ def decode(path):
                               env=_config(folder), timeout=300)
     if done.returncode != 0:
         raise CaptureError(f'{path}: tshark: {done.stderr.strip()}')
-    return [_packet(line.split('\t')) for line in done.stdout.splitlines()]
+    return _unannounced([_packet(line.split('\t')) for line in done.stdout.splitlines()])
 
 
 def _packet(fields):
@@ -96,10 +98,27 @@ def _packet(fields):
         findings.append(('Malformed', 'a chunk shorter than its header'))  # tshark has no finding
     if not names:
         findings.append(('Malformed', 'no chunk in the packet'))
-    epoch, from_port, to_port, tsns, acks, windows = rest
+    epoch, from_port, to_port, tsns, acks, windows, parameters = rest
     return {'number': int(number), 'source': source, 'chunks': names, 'findings': findings,
             'time': float(epoch), 'ports': tuple(_numbers(f'{from_port};{to_port}')),
-            'tsns': _numbers(tsns), 'acks': _numbers(acks), 'windows': _numbers(windows)}
+            'tsns': _numbers(tsns), 'acks': _numbers(acks), 'windows': _numbers(windows),
+            'parameters': [int(word, 0) for word in parameters.split(';') if word]}
+
+
+def _unannounced(packets):
+    """Marks each FORWARD TSN of an association whose INIT or INIT ACK said nothing of it (RFC 3758
+    section 3.3.1). What began before the capture is believed."""
+    announced = {}
+    for packet in packets:
+        if 'ports' not in packet:
+            continue
+        both = announced.setdefault(frozenset(packet['ports']), {})
+        for chunk in packet['chunks']:
+            if chunk in ('INIT', 'INIT_ACK'):
+                both[chunk] = FORWARD_TSN_SUPPORTED in packet['parameters']
+            elif chunk == 'FORWARD_TSN' and not all(both.values()):
+                packet['findings'].append(('Protocol', 'a FORWARD TSN that was not agreed on'))
+    return packets
 
 
 def _numbers(text):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The interop matrix: one stack against another, both roles, IPv4 and IPv6; every packet through
 tshark. Here: sizes, streams, shutdown and abort from either side; in matrix_faults.py: loss, death,
-restart, collision, closed windows, delayed SACKs.
+restart, collision, closed windows, delayed SACKs; in matrix_partial.py: messages given up.
 
 A script gives `make_cases` a function that builds a World for a case, and passes the cases on to
 cases.main. Names read ours_listens_ipv4_sizes, and so on.
@@ -35,6 +35,7 @@ PROFILES = {
     # Fewer time-outs than fit into five seconds of a closed window.
     'probing': {'association_max_retrans': 8, 'path_max_retrans': 8},
     'narrow': {'a_rwnd': '64KiB', 'max_message_size': '16KiB'},
+    'reliable': {'partial_reliability': False},
     'lazy': {'rto_min': '400ms', 'sack_delay': '200ms'},
 }
 DAEMON = {'profiles': PROFILES}  # changes to the daemon's configuration
@@ -218,14 +219,16 @@ def ipv4_fails_beside_ipv6(t, world, ours_listen):
 SCENARIOS = [sizes, unordered, streams, listener_shuts_down, listener_aborts, connecter_aborts]
 
 
-def make_cases(world_of, families=(4, 6)):
-    """(name, function) for the whole matrix; world_of(case) gives the World."""
-    from . import matrix_faults  # it needs what is here
+def make_cases(world_of, families=(4, 6), given_up=True):
+    """(name, function) for the whole matrix; world_of(case) gives the World. Without `given_up`
+    no peer gives up what it has begun to send."""
+    from . import matrix_faults, matrix_partial  # they need what is here
     made = []
     for family in families:
         for ours_listen in (True, False):
             role = 'ours_listens' if ours_listen else 'theirs_listens'
-            for scenario in SCENARIOS + matrix_faults.SCENARIOS:
+            for scenario in (SCENARIOS + matrix_faults.SCENARIOS +
+                             (matrix_partial.SCENARIOS if given_up else [])):
                 made.append((f'{role}_ipv{family}_{scenario.__name__}',
                              lambda t, s=scenario, f=family, o=ours_listen:
                              s(t, world_of(t), f, o)))
@@ -234,6 +237,9 @@ def make_cases(world_of, families=(4, 6)):
                          lambda t, s=scenario, f=family: s(t, world_of(t), f)))
     for ours_listen in (True, False):
         role = 'ours_listens' if ours_listen else 'theirs_listens'
+        for scenario in matrix_partial.OF_ONE_FAMILY:
+            made.append((f'{role}_ipv4_{scenario.__name__}',
+                         lambda t, s=scenario, o=ours_listen: s(t, world_of(t), o)))
         made.append((f'{role}_ipv4_fails_beside_ipv6',
                      lambda t, o=ours_listen: ipv4_fails_beside_ipv6(t, world_of(t), o)))
     return made

@@ -13,6 +13,7 @@
 #include "peer_common.h"
 #include "peer_notify.h"
 
+static const struct Options* options;
 static int listener = -1;
 static int association = -1;
 static bool announced;  // the accepted association's kEventUp was given
@@ -86,6 +87,11 @@ static int set_options(int fd, const struct Options* o) {
       set_timers(fd, o) != 0) {
     return -1;
   }
+  const struct sctp_assoc_value none = {.assoc_value = 0};
+  if (o->reliable &&
+      set_option(fd, SCTP_PR_SUPPORTED, &none, sizeof(none), "SCTP_PR_SUPPORTED") != 0) {
+    return -1;
+  }
 #ifdef SCTP_EXPOSE_POTENTIALLY_FAILED_STATE
   // Since 5.5; a kernel without it keeps the state to itself.
   const struct sctp_assoc_value expose = {.assoc_value = 2};
@@ -139,6 +145,7 @@ static int make_socket(const struct Options* o) {
 }
 
 static int kernel_start(const struct Options* o) {
+  options = o;
   if (!o->listen) {
     return 0;
   }
@@ -252,18 +259,20 @@ static void kernel_receive(struct Event* event) {
   if (got < 0) {
     return;
   }
+  const bool whole = (header.msg_flags & MSG_EOR) != 0;
+  if (whole && (header.msg_flags & MSG_NOTIFICATION) != 0) {
+    notify_read(buffer + filled, (size_t)got, event);
+    announced = announced || event->kind == kEventUp;
+    filled = event->kind == kEventBroken ? 0 : filled;
+    return;
+  }
   filled += (size_t)got;
-  if ((header.msg_flags & MSG_EOR) == 0) {
+  if (!whole) {
     event->kind = kEventOther;  // a part; the rest follows
     return;
   }
   const size_t size = filled;
   filled = 0;
-  if ((header.msg_flags & MSG_NOTIFICATION) != 0) {
-    notify_read(buffer, size, event);
-    announced = announced || event->kind == kEventUp;
-    return;
-  }
   event->kind = kEventMessage;
   event->data = buffer;
   event->size = size;
@@ -282,7 +291,7 @@ static enum SendResult kernel_send(uint16_t stream, uint32_t ppid, bool unordere
                                    const uint8_t* data, size_t size) {
   union {
     struct cmsghdr header;
-    uint8_t space[CMSG_SPACE(sizeof(struct sctp_sndinfo))];
+    uint8_t space[CMSG_SPACE(sizeof(struct sctp_sndinfo)) + CMSG_SPACE(sizeof(struct sctp_prinfo))];
   } control;
   memset(&control, 0, sizeof(control));
   control.header.cmsg_level = IPPROTO_SCTP;
@@ -291,11 +300,21 @@ static enum SendResult kernel_send(uint16_t stream, uint32_t ppid, bool unordere
   const struct sctp_sndinfo info = {
       .snd_sid = stream, .snd_ppid = htonl(ppid), .snd_flags = unordered ? SCTP_UNORDERED : 0};
   memcpy(CMSG_DATA(&control.header), &info, sizeof(info));
+  size_t used = CMSG_SPACE(sizeof(struct sctp_sndinfo));
+  if (options->limit != kLimitNone) {
+    const struct sctp_prinfo limit = {
+        .pr_policy = options->limit == kLimitLifetime ? SCTP_PR_SCTP_TTL : SCTP_PR_SCTP_RTX,
+        .pr_value = options->limit_value};
+    struct cmsghdr* second = (struct cmsghdr*)(void*)(control.space + used);
+    second->cmsg_level = IPPROTO_SCTP;
+    second->cmsg_type = SCTP_PRINFO;
+    second->cmsg_len = CMSG_LEN(sizeof(limit));
+    memcpy(CMSG_DATA(second), &limit, sizeof(limit));
+    used += CMSG_SPACE(sizeof(limit));
+  }
   struct iovec part = {(void*)(uintptr_t)data, size};
-  const struct msghdr header = {.msg_iov = &part,
-                                .msg_iovlen = 1,
-                                .msg_control = &control,
-                                .msg_controllen = sizeof(control)};
+  const struct msghdr header = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = used};
   const ssize_t done = sendmsg(association, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (done == (ssize_t)size) {
     return kSendDone;

@@ -38,9 +38,9 @@ struct State {
   uint32_t sent, received;
   bool up, ending, over;
   // Of the whole run.
-  int associations, restarts, path_events, send_failures;
+  int associations, restarts, path_events, send_failures, broken;
   uint64_t total_sent, total_received, bytes_sent, bytes_received;
-  uint64_t corrupt, misordered, wrong_ppid, wrong_size;
+  uint64_t corrupt, misordered, wrong_ppid, wrong_size, missing;
   uint16_t streams_out, streams_in;
   uint32_t end_error;
   const char* end;
@@ -106,9 +106,24 @@ static void forget_association(struct State* s) {
   s->up = s->ending = s->over = false;
 }
 
+// The number that the message must have. Where messages may be missing, it is its own, unless that
+// has been passed.
+static uint32_t expected_sequence(struct State* s, const struct Event* e) {
+  uint32_t expected = s->next_in[e->stream];
+  if (s->options->allow_gaps && !e->unordered && e->size >= kPatternHeader) {
+    const uint32_t found = pattern_sequence(e->data);
+    if (found > expected) {
+      s->missing += found - expected;
+      expected = found;
+    }
+  }
+  s->next_in[e->stream] = expected + 1;
+  return expected;
+}
+
 static void check_message(struct State* s, const struct Event* e) {
   const struct Options* o = s->options;
-  const uint32_t expected = s->next_in[e->stream]++;
+  const uint32_t expected = expected_sequence(s, e);
   switch (pattern_check(e->data, (uint32_t)e->size, o->seed, e->stream, expected, e->unordered)) {
     case kPatternGood:
       break;
@@ -194,6 +209,9 @@ static void take_event(struct State* s, const struct Event* e) {
       break;
     case kEventSendFailed:
       s->send_failures++;
+      break;
+    case kEventBroken:
+      s->broken++;
       break;
     default:
       break;
@@ -330,15 +348,17 @@ static void report(const struct State* s) {
       "{\"peer\":\"%s\",\"role\":\"%s\",\"ok\":%s,\"error\":\"%s\",\"associations\":%d,"
       "\"sent\":%llu,\"received\":%llu,\"bytes_sent\":%llu,\"bytes_received\":%llu,"
       "\"corrupt\":%llu,\"misordered\":%llu,\"wrong_ppid\":%llu,\"wrong_size\":%llu,"
+      "\"missing\":%llu,"
       "\"streams_out\":%u,\"streams_in\":%u,\"restarts\":%d,\"path_events\":%d,"
-      "\"send_failures\":%d,\"end\":\"%s\",\"end_error\":%u,\"end_reason\":\"%s\"}\n",
+      "\"send_failures\":%d,\"broken\":%d,\"end\":\"%s\",\"end_error\":%u,\"end_reason\":\"%s\"}\n",
       s->transport->name, s->options->listen ? "listen" : "connect", all_good(s) ? "true" : "false",
       first_error, s->associations, (unsigned long long)s->total_sent,
       (unsigned long long)s->total_received, (unsigned long long)s->bytes_sent,
       (unsigned long long)s->bytes_received, (unsigned long long)s->corrupt,
       (unsigned long long)s->misordered, (unsigned long long)s->wrong_ppid,
-      (unsigned long long)s->wrong_size, s->streams_out, s->streams_in, s->restarts, s->path_events,
-      s->send_failures, s->end, s->end_error, s->end_reason);
+      (unsigned long long)s->wrong_size, (unsigned long long)s->missing, s->streams_out,
+      s->streams_in, s->restarts, s->path_events, s->send_failures, s->broken, s->end, s->end_error,
+      s->end_reason);
   fflush(stdout);
 }
 

@@ -32,6 +32,13 @@ enum End {
   kEndWait,      // wait for the peer to end it
 };
 
+// How long what it sends of its own is tried (RFC 3758, RFC 7496).
+enum Limit {
+  kLimitNone,
+  kLimitLifetime,         // milliseconds
+  kLimitRetransmissions,  // times
+};
+
 struct Options {
   bool listen;
   enum Mode mode;
@@ -60,7 +67,11 @@ struct Options {
   bool unordered;
   bool nagle;
   bool ignore_strays;
-  uint32_t ppid;  // stream n uses ppid + n
+  enum Limit limit;
+  uint32_t limit_value;
+  bool reliable;    // sockets: partial reliability is not announced
+  bool allow_gaps;  // messages may be missing, in ascending order
+  uint32_t ppid;    // stream n uses ppid + n
   uint32_t seed;
   int associations;                            // how many a listener serves, one after the other
   int rto_initial_ms, rto_min_ms, rto_max_ms;  // 0: the stack's own, here and below
@@ -87,6 +98,7 @@ enum EventKind {
   kEventRefused,       // could not be set up
   kEventPath,          // a path changed state
   kEventSendFailed,
+  kEventBroken,  // the rest of the message that was being received never comes
   kEventOther,
 };
 

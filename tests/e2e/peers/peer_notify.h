@@ -82,13 +82,17 @@ static void notify_read(const uint8_t* data, size_t size, struct Event* event) {
     case SCTP_SEND_FAILED_EVENT:
       event->kind = kEventSendFailed;
       break;
+    case SCTP_PARTIAL_DELIVERY_EVENT:
+      event->kind = kEventBroken;
+      break;
     default:
       break;
   }
 }
 
 static const uint16_t kNotifications[] = {SCTP_ASSOC_CHANGE, SCTP_SHUTDOWN_EVENT,
-                                          SCTP_PEER_ADDR_CHANGE, SCTP_SEND_FAILED_EVENT};
+                                          SCTP_PEER_ADDR_CHANGE, SCTP_SEND_FAILED_EVENT,
+                                          SCTP_PARTIAL_DELIVERY_EVENT};
 enum { kNotificationCount = (int)(sizeof(kNotifications) / sizeof(kNotifications[0])) };
 
 #endif

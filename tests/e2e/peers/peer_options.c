@@ -26,6 +26,9 @@ static const char kUsage[] =
     "  --pause-after N  --pause MS  stand still once N messages have come\n"
     "  --receive-buffer BYTES  of the socket, or of the ring API's slots\n"
     "  --rate N  messages a second  --log FILE  of arrivals (steady mode, see peer_steady.c)\n"
+    "  --lifetime MS | --retransmissions N  until when a message of its own is tried\n"
+    "  --reliable  announces no partial reliability (of our daemon: the profile's business)\n"
+    "  --allow-gaps  messages of 24 bytes and more may be missing, none may come late\n"
     "  --attach PATH  the daemon's socket  --profile NAME  (ring API only)\n";
 
 static int bad(const char* what, const char* value) {
@@ -137,6 +140,8 @@ static const struct NumberOption kNumbers[] = {
     {"stay", 0, 60000},
     {"rate", 1, 1000000},
     {"path-retransmissions", 1, 64},
+    {"lifetime", 1, 60000},
+    {"retransmissions", 0, 126},
 };
 
 static void set_number(struct Options* o, int which, long value) {
@@ -204,8 +209,16 @@ static void set_number(struct Options* o, int which, long value) {
     case 20:
       o->rate = (int)value;
       break;
-    default:
+    case 21:
       o->path_retransmissions = (int)value;
+      break;
+    case 22:
+      o->limit = kLimitLifetime;
+      o->limit_value = (uint32_t)value;
+      break;
+    default:
+      o->limit = kLimitRetransmissions;
+      o->limit_value = (uint32_t)value;
       break;
   }
 }
@@ -233,15 +246,18 @@ static int collect(int argc, char** argv, struct Options* options, struct Texts*
     kUnordered,
     kNagle,
     kIgnoreStrays,
+    kReliable,
+    kAllowGaps,
     kEndOfList
   };
-  static const char* const kNames[] = {"listen", "connect",   "local",  "sizes",        "rto",
-                                       "mode",   "end",       "attach", "profile",      "family",
-                                       "log",    "unordered", "nagle",  "ignore-strays"};
+  static const char* const kNames[] = {"listen",  "connect",       "local",    "sizes",
+                                       "rto",     "mode",          "end",      "attach",
+                                       "profile", "family",        "log",      "unordered",
+                                       "nagle",   "ignore-strays", "reliable", "allow-gaps"};
   struct option table[kEndOfList + 1];
   memset(table, 0, sizeof(table));
   for (int i = 0; i < kEndOfList; i++) {
-    const bool flag = i == kListen || i == kUnordered || i == kNagle || i == kIgnoreStrays;
+    const bool flag = i == kListen || i >= kUnordered;
     table[i] = (struct option){i < kNumberCount ? kNumbers[i].name : kNames[i - kNumberCount],
                                flag ? no_argument : required_argument, NULL, i};
   }
@@ -296,6 +312,12 @@ static int collect(int argc, char** argv, struct Options* options, struct Texts*
         break;
       case kIgnoreStrays:
         options->ignore_strays = true;
+        break;
+      case kReliable:
+        options->reliable = true;
+        break;
+      case kAllowGaps:
+        options->allow_gaps = true;
         break;
       default:
         return bad("option", argv[optind - 1]);

@@ -22,18 +22,20 @@ static tl_assoc association;  // 0: none yet
 static tl_event events[kBurst];
 static int event_count, event_next;
 static uint8_t buffer[kMaxMessage];
+static const struct Options* options;
 static bool over;  // the association has had its last event
 
 static int refuse_foreign_options(const struct Options* o) {
   if (o->local_count != 0 || o->rto_initial_ms != 0 || o->heartbeat_ms != 0 ||
       o->sack_delay_ms != 0 || o->nagle || o->init_attempts != 0 || o->max_retransmissions != 0 ||
-      o->path_retransmissions != 0) {
-    return peer_fail("addresses and timers are the daemon's configuration");
+      o->path_retransmissions != 0 || o->reliable) {
+    return peer_fail("addresses, timers and extensions are the daemon's configuration");
   }
   return 0;
 }
 
 static int ring_start(const struct Options* o) {
+  options = o;
   const tl_options wanted = {
       .name = "trunkpeer",
       .lanes = 1,
@@ -186,13 +188,26 @@ static void ring_receive(struct Event* event) {
   tl_event_release(lane, from, 1);
 }
 
+static uint16_t send_flags(bool unordered) {
+  const uint16_t order = unordered ? TL_SEND_UNORDERED : 0;
+  switch (options->limit) {
+    case kLimitLifetime:
+      return order | TL_SEND_LIFETIME;
+    case kLimitRetransmissions:
+      return order | TL_SEND_RETRANSMISSIONS;
+    default:
+      return order;
+  }
+}
+
 static enum SendResult ring_send(uint16_t stream, uint32_t ppid, bool unordered,
                                  const uint8_t* data, size_t size) {
   const tl_message message = {.data = data,
                               .length = (uint32_t)size,
                               .stream = stream,
-                              .flags = unordered ? TL_SEND_UNORDERED : 0,
-                              .ppid = ppid};
+                              .flags = send_flags(unordered),
+                              .ppid = ppid,
+                              .limit = options->limit_value};
   const int done = tl_send(lane, association, &message);
   if (done >= 0) {
     return kSendDone;

@@ -13,6 +13,7 @@
 #include "peer_common.h"
 #include "peer_notify.h"
 
+static const struct Options* options;
 static struct socket* listener;
 static struct socket* association;
 static bool announced;
@@ -89,6 +90,11 @@ static int set_options(struct socket* s, const struct Options* o) {
       set_timers(s, o) != 0) {
     return -1;
   }
+  const struct sctp_assoc_value none = {.assoc_value = 0};
+  if (o->reliable &&
+      set_option(s, SCTP_PR_SUPPORTED, &none, sizeof(none), "SCTP_PR_SUPPORTED") != 0) {
+    return -1;
+  }
   for (int i = 0; i < kNotificationCount; i++) {
     const struct sctp_event event = {
         .se_assoc_id = SCTP_FUTURE_ASSOC, .se_type = kNotifications[i], .se_on = 1};
@@ -140,6 +146,7 @@ static void debug_out(const char* format, ...) {
 }
 
 static int user_start(const struct Options* o) {
+  options = o;
   stay_ms = o->stay_ms;
   usrsctp_init(0, NULL, debug_out);
   usrsctp_sysctl_set_sctp_blackhole(o->ignore_strays ? 2 : 0);
@@ -202,6 +209,23 @@ static void accept_one(struct Event* event) {
   announced = true;
 }
 
+// A message of which some was given and whose rest never comes has an end like any other here; what
+// tells it is the notification behind it.
+static bool breaks_off_next(void) {
+  union sctp_notification next;
+  memset(&next, 0, sizeof(next));
+  struct sctp_rcvinfo info;
+  socklen_t info_size = sizeof(info);
+  struct sockaddr_storage from;
+  socklen_t from_size = sizeof(from);
+  unsigned int info_type = 0;
+  int flags = MSG_PEEK;
+  const ssize_t got = usrsctp_recvv(association, &next, sizeof(next), (struct sockaddr*)&from,
+                                    &from_size, &info, &info_size, &info_type, &flags);
+  return got > 0 && (flags & MSG_NOTIFICATION) != 0 &&
+         next.sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT;
+}
+
 static void user_receive(struct Event* event) {
   if (association == NULL) {
     accept_one(event);
@@ -225,6 +249,13 @@ static void user_receive(struct Event* event) {
     event->error = got == 0 ? 0 : (uint32_t)errno;
     return;
   }
+  if ((flags & MSG_NOTIFICATION) != 0) {
+    notify_read(buffer + filled, (size_t)got, event);
+    announced = announced || event->kind == kEventUp;
+    filled = event->kind == kEventBroken ? 0 : filled;
+    return;
+  }
+  const bool in_parts = filled != 0;
   filled += (size_t)got;
   if ((flags & MSG_EOR) == 0) {
     event->kind = kEventOther;
@@ -232,9 +263,8 @@ static void user_receive(struct Event* event) {
   }
   const size_t size = filled;
   filled = 0;
-  if ((flags & MSG_NOTIFICATION) != 0) {
-    notify_read(buffer, size, event);
-    announced = announced || event->kind == kEventUp;
+  if (in_parts && breaks_off_next()) {
+    event->kind = kEventOther;
     return;
   }
   event->kind = kEventMessage;
@@ -247,10 +277,18 @@ static void user_receive(struct Event* event) {
 
 static enum SendResult user_send(uint16_t stream, uint32_t ppid, bool unordered,
                                  const uint8_t* data, size_t size) {
-  struct sctp_sndinfo info = {
-      .snd_sid = stream, .snd_ppid = htonl(ppid), .snd_flags = unordered ? SCTP_UNORDERED : 0};
+  struct sctp_sendv_spa how = {
+      .sendv_flags = SCTP_SEND_SNDINFO_VALID,
+      .sendv_sndinfo = {
+          .snd_sid = stream, .snd_ppid = htonl(ppid), .snd_flags = unordered ? SCTP_UNORDERED : 0}};
+  if (options->limit != kLimitNone) {
+    how.sendv_flags |= SCTP_SEND_PRINFO_VALID;
+    how.sendv_prinfo.pr_policy =
+        options->limit == kLimitLifetime ? SCTP_PR_SCTP_TTL : SCTP_PR_SCTP_RTX;
+    how.sendv_prinfo.pr_value = options->limit_value;
+  }
   const ssize_t done =
-      usrsctp_sendv(association, data, size, NULL, 0, &info, sizeof(info), SCTP_SENDV_SNDINFO, 0);
+      usrsctp_sendv(association, data, size, NULL, 0, &how, sizeof(how), SCTP_SENDV_SPA, 0);
   if (done == (ssize_t)size) {
     return kSendDone;
   }
