@@ -521,6 +521,9 @@ void tl_lane::take_notice(uint32_t at, const tlr_completion& entry, const tlr_co
     case TLR_SENDER_DRY:
       kind = TL_EVENT_SENDER_DRY;
       break;
+    case TLR_MESSAGE_BROKEN:
+      kind = TL_EVENT_MESSAGE_BROKEN;
+      break;
     default:  // of a later version
       return;
   }

@@ -200,9 +200,9 @@ const char* tl_event_kind_name(int kind) {
       "NONE",       "ACCEPTED",    "CONNECTED",       "CONNECT_FAILED",  "MESSAGE",
       "SENT",       "SEND_FAILED", "WRITABLE",        "PEER_SHUTDOWN",   "CLOSED",
       "LOST",       "RESTARTED",   "PATH_CHANGED",    "PRIMARY_CHANGED", "REMOTE_ERROR",
-      "SENDER_DRY", "DAEMON_GONE", "RESTART_REFUSED", "DAEMON_ENDING"};
+      "SENDER_DRY", "DAEMON_GONE", "RESTART_REFUSED", "DAEMON_ENDING",   "MESSAGE_BROKEN"};
   constexpr int kCount = sizeof(kNames) / sizeof(kNames[0]);
-  static_assert(kCount == TL_EVENT_DAEMON_ENDING + 1);
+  static_assert(kCount == TL_EVENT_MESSAGE_BROKEN + 1);
   return kind >= 0 && kind < kCount ? kNames[kind] : "?";
 }
 

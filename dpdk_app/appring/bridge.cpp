@@ -309,8 +309,7 @@ void Bridge::deliver_other(TimePoint now, Event& event) {
   if (event.kind == EventKind::kAccepted) return accept(now, event);
   Assoc* const assoc = find(event.assoc);
   if (assoc == nullptr && other_ != nullptr && other_->deliver(now, event)) return;
-  // Of sockets: clients have no word for them.
-  if (event.kind == EventKind::kAdaptation || event.kind == EventKind::kMessageBroken) return;
+  if (event.kind == EventKind::kAdaptation) return;  // of sockets: clients have no word for it
   if (event.kind == EventKind::kSendAcknowledged) return finish_sends(event.sent, assoc);
   if (event.kind == EventKind::kSendFailed) return fail_send(event, assoc);
   if (assoc == nullptr) {

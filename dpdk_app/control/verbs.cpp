@@ -182,6 +182,23 @@ Json describe_path(const PathStatus& path, TimePoint now) {
                        {"state_s", static_cast<double>(in_state.count()) / 1e9}});
 }
 
+// By policy, those of which there are any; messages that were sent in part count as sent.
+Json describe_abandoned(const AssocStatus& status) {
+  using Policy = Reliability::Policy;
+  constexpr std::pair<Policy, const char*> kPolicies[] = {
+      {Policy::kLifetime, "lifetime"},
+      {Policy::kRetransmissions, "retransmissions"},
+      {Policy::kPriority, "priority"}};
+  static_assert(std::size(kPolicies) + 1 == static_cast<size_t>(Policy::kCount));
+  Json out = Json::object({});
+  for (const auto& [policy, name] : kPolicies) {
+    const AbandonedCounts& counts = status.abandoned[static_cast<size_t>(policy)];
+    if (counts.unsent == 0 && counts.sent == 0) continue;
+    out.set(name, Json::object({{"unsent", counts.unsent}, {"sent", counts.sent}}));
+  }
+  return out;
+}
+
 struct Described {
   AssocStatus status;
   uint32_t client = 0;
@@ -213,6 +230,7 @@ Json describe_association(const Described& described, TimePoint now, bool all) {
   out.set("peer_rwnd", s.peer_rwnd);
   out.set("a_rwnd", s.a_rwnd);
   out.set("partial_reliability", s.partial_reliability);
+  out.set("abandoned", describe_abandoned(s));
   out.set("error_count", s.error_count);
   out.set("packets_sent", s.packets_sent);
   out.set("packets_received", s.packets_received);

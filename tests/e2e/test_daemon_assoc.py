@@ -114,6 +114,37 @@ def case_fewer_queues_than_workers(t):
         daemon.stop()
 
 
+def case_trunkctl_counts_what_was_given_up(t):
+    """A reader that stands still: lifetimes end in the sender's queue."""
+    here, a, b = pair(t, {'profiles': {'default': {'a_rwnd': '16KiB', 'max_message_size': '8KiB'}}})
+    server = listen(here, a, '--sizes', '3000', '--count', '0', '--mode', 'sink', '--allow-gaps',
+                    '--pause-after', '1', '--pause', '1500')
+    client = connect(here, b, '10.8.0.1', '--sizes', '3000', '--count', '40', '--mode', 'source',
+                     '--window', '40', '--lifetime', '300', '--end-delay', '3000')
+    ids = until(lambda: [row['id'] for row in ask(b, 'assoc', 'list')['associations']
+                         if row['messages_sent'] == 40], 'forty messages')
+    cases.check_equal(ask(a, 'assoc', 'list')['associations'][0].get('abandoned'), None,
+                      'of a row of the list')
+
+    def given_up():
+        shown = ask(b, 'assoc', 'show', ids[0])['association']
+        cases.check_equal(shown['partial_reliability'], True, 'what was agreed on')
+        assert set(shown['abandoned']) <= {'lifetime'}, shown
+        counts = shown['abandoned'].get('lifetime', {})
+        done = shown['queued_bytes'] == shown['outstanding_bytes'] == 0
+        return counts if done and counts else None
+
+    counts = until(given_up, 'messages that were given up, and nothing else under way')
+    assert counts['unsent'] > 0, counts
+    assert '"lifetime"' in b.ctl('assoc', 'show', ids[0]), b.ctl('assoc', 'show', ids[0])
+    report = client.finish()
+    got = server.finish()
+    cases.check_equal(counts['unsent'] + counts['sent'], report['send_failures'], 'given up')
+    assert got['received'] + report['send_failures'] >= 40, (got, report)
+    a.stop()
+    b.stop()
+
+
 def case_trunkctl_shows_associations(t):
     here, a, b = pair(t)
     ports = ('4444', '4445')
@@ -355,7 +386,7 @@ def case_killed_under_traffic(t):
 
 if __name__ == '__main__':
     cases.main(__doc__, [case_memif_ipv4, case_memif_ipv6, case_fewer_queues_than_workers,
-                         case_trunkctl_shows_associations,
+                         case_trunkctl_shows_associations, case_trunkctl_counts_what_was_given_up,
                          case_within_one_daemon, case_loopback, case_a_lane_for_each_worker,
                          case_a_lane_for_each_worker_misdirected, case_second_port,
                          case_through_a_router,

@@ -185,7 +185,8 @@ class World {
     } else {
       constexpr EventKind kKinds[] = {EventKind::kPathChanged,    EventKind::kRemoteError,
                                       EventKind::kPrimaryChanged, EventKind::kRestarted,
-                                      EventKind::kPeerShutdown,   EventKind::kRestartRefused};
+                                      EventKind::kPeerShutdown,   EventKind::kRestartRefused,
+                                      EventKind::kMessageBroken};
       shard.push(it->second.id, kKinds[in.number(1) % std::size(kKinds)]);
     }
   }

@@ -348,11 +348,11 @@ enum tlr_completion_kind {
   TLR_RESTART_REFUSED = 17, /* more: address */
   TLR_DAEMON_ENDING = 18,   /* of no association; length: milliseconds until the daemon shuts down
                                those that still live */
+  TLR_MESSAGE_BROKEN = 20,  /* the rest of the message that was given in pieces never comes */
   /* Of sockets alone, where text may take several RX slots, and that of LOST is all causes. */
-  TLR_ADAPTATION = 19,     /* context: what the peer's layer above says */
-  TLR_MESSAGE_BROKEN = 20, /* the rest of the message that was given in pieces never comes */
-  TLR_NO_AUTH = 21,        /* the peer knows no AUTH; behind ACCEPTED and CONNECTED */
-  TLR_MESSAGE_FROM = 22    /* as MESSAGE; more: address, another one than the socket's peer has */
+  TLR_ADAPTATION = 19,  /* context: what the peer's layer above says */
+  TLR_NO_AUTH = 21,     /* the peer knows no AUTH; behind ACCEPTED and CONNECTED */
+  TLR_MESSAGE_FROM = 22 /* as MESSAGE; more: address, another one than the socket's peer has */
 };
 
 /* Why an operation was refused. */

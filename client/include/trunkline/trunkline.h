@@ -199,7 +199,7 @@ enum tl_send_flag {
  * section 6.1.7), so that neither window nor lane need hold all of it. All pieces but the last have
  * TL_MESSAGE_MORE; the next TL_EVENT_MESSAGE of that association and stream is the next piece. An
  * association has one message in pieces at a time, between which those of other streams may come.
- * TL_EVENT_RESTARTED, and the last event of the association, end it: the rest never comes. */
+ * TL_EVENT_MESSAGE_BROKEN ends it: the rest never comes. */
 enum tl_message_flag { TL_MESSAGE_MORE = 8 };
 
 /* Of TL_EVENT_SEND_FAILED, beside TL_SEND_UNORDERED: some of the message was sent, and the peer may
@@ -309,11 +309,14 @@ enum tl_event_kind {
                                have restarted with addresses that this association does not have
                                (section 5.2.2), and can come back only when this one is over. All
                                its paths are being probed; TL_EVENT_LOST follows if it is dead */
-  TL_EVENT_DAEMON_ENDING    /* once, of no association: the daemon has been asked to end. In
+  TL_EVENT_DAEMON_ENDING,   /* once, of no association: the daemon has been asked to end. In
                                time_left_ms it shuts down the associations that still live; until
                                then everything works, but nothing new is accepted. Say goodbye as
                                the protocol above demands it, then tl_shutdown(): the daemon does
                                not wait for its time once no association is left */
+  TL_EVENT_MESSAGE_BROKEN   /* the rest of the message that was given in pieces (TL_MESSAGE_MORE)
+                               never comes: the peer has given it up, or TL_EVENT_RESTARTED or the
+                               last event follows (RFC 6458 section 6.1.7) */
 };
 
 enum tl_reason {

@@ -452,9 +452,10 @@ TEST_F(BridgeTest, NotificationsCarryTheirFields) {
   silent.assoc = id;
   silent.path_state = PathState::kUnconfirmedInactive;
   shard.push(std::move(silent));
+  shard.push(id, EventKind::kMessageBroken);
   turn();
   const auto events = poll(lane);
-  ASSERT_EQ(events.size(), 8U);
+  ASSERT_EQ(events.size(), 9U);
   const tl_event& changed = events[0].event;
   EXPECT_EQ(changed.kind, TL_EVENT_PATH_CHANGED);
   EXPECT_EQ(changed.path_state, TL_PATH_INACTIVE);
@@ -473,6 +474,8 @@ TEST_F(BridgeTest, NotificationsCarryTheirFields) {
   EXPECT_EQ(events[6].event.kind, TL_EVENT_RESTART_REFUSED);
   EXPECT_STREQ(tl_address_text(&events[6].event.address, text, sizeof(text)), "192.0.2.7");
   EXPECT_EQ(events[7].event.path_state, TL_PATH_UNCONFIRMED_INACTIVE);
+  EXPECT_EQ(events[8].event.kind, TL_EVENT_MESSAGE_BROKEN);
+  EXPECT_EQ(events[8].event.assoc, pair.client);
   // Fewer streams than before hold for the next send.
   EXPECT_EQ(send(lane, pair.client, "x", 2), -EINVAL);
   EXPECT_EQ(send(lane, pair.client, "x", 1), 0);

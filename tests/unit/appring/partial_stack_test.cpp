@@ -26,6 +26,7 @@ class PartialStackTest : public RealStackTest {
     ASSERT_EQ(event.kind, TL_EVENT_CONNECTED);
     while (tl_poll(reader_, &event, 1) != 1) turn();
     ASSERT_EQ(event.kind, TL_EVENT_ACCEPTED);
+    reader_assoc_ = event.assoc;
   }
   // What the reader has, its pieces put together; how often it waits before it gives slots back.
   void run(int turns, int patience) {
@@ -41,6 +42,10 @@ class PartialStackTest : public RealStackTest {
   }
   void take(const tl_event& event) {
     if (event.kind == TL_EVENT_LOST) lost_ = true;
+    if (event.kind == TL_EVENT_MESSAGE_BROKEN) {
+      EXPECT_EQ(event.assoc, reader_assoc_);
+      broken_after_.push_back(text_[0].size());
+    }
     if (event.kind != TL_EVENT_MESSAGE) return;
     text_[event.stream] += text_of(reader_, event);
     ++pieces_;
@@ -57,6 +62,8 @@ class PartialStackTest : public RealStackTest {
   tl_lane* reader_ = nullptr;
   tl_lane* writer_ = nullptr;
   tl_assoc assoc_ = 0;
+  tl_assoc reader_assoc_ = 0;
+  std::vector<size_t> broken_after_;  // bytes of stream 0
   std::string text_[2];
   size_t pieces_ = 0;
   size_t over_ = 0;
@@ -88,6 +95,25 @@ TEST_F(PartialStackTest, AndWaitsForAReaderThatTakesItsTime) {
   EXPECT_TRUE(text_[0] == sent) << text_[0].size();
   EXPECT_EQ(over_, 2u);
   EXPECT_LE(most_lent_, 80u * 1024u);
+}
+
+// The writer gives the message up in its midst: the reader hears that there is no end of what it
+// has, and what comes behind it is whole.
+TEST_F(PartialStackTest, TheReaderHearsThatTheRestNeverComes) {
+  set_up("pieces");
+  const std::string sent = bytes(kMebibyte, 'g');
+  const tl_message message = limited_of(sent, TL_SEND_LIFETIME, 5);
+  ASSERT_EQ(tl_send(writer_, assoc_, &message), 0) << tl_last_error();
+  ASSERT_EQ(send_text(writer_, assoc_, "behind it", 0), 0);
+  ASSERT_EQ(send_text(writer_, assoc_, "beside it", 1), 0);
+  run(20'000, 1);
+  EXPECT_EQ(over_, 2u);
+  ASSERT_EQ(broken_after_.size(), 1u);
+  EXPECT_GT(broken_after_[0], 16u * 1024u);
+  EXPECT_LT(broken_after_[0], sent.size());
+  EXPECT_TRUE(text_[0] == sent.substr(0, broken_after_[0]) + "behind it");
+  EXPECT_EQ(text_[1], "beside it");
+  EXPECT_FALSE(lost_);
 }
 
 // An application whose profile does not say so sees no pieces.

@@ -32,6 +32,7 @@ TEST(Texts, NamesOfEventsReasonsAndStates) {
   EXPECT_STREQ(tl_event_kind_name(TL_EVENT_MESSAGE), "MESSAGE");
   EXPECT_STREQ(tl_event_kind_name(TL_EVENT_DAEMON_GONE), "DAEMON_GONE");
   EXPECT_STREQ(tl_event_kind_name(TL_EVENT_RESTART_REFUSED), "RESTART_REFUSED");
+  EXPECT_STREQ(tl_event_kind_name(TL_EVENT_MESSAGE_BROKEN), "MESSAGE_BROKEN");
   EXPECT_STREQ(tl_event_kind_name(-1), "?");
   EXPECT_STREQ(tl_event_kind_name(99), "?");
   EXPECT_STREQ(tl_reason_name(TL_REASON_RESET), "reset by the peer");
