@@ -61,8 +61,10 @@ def case_daemon_stops_cleanly(t):
 
 
 if __name__ == '__main__':
-    # What is given up in its midst is not judged here: now and then usrsctp's reader gets a message
-    # cut short, or its sender aborts after a shutdown. Whose fault that is has not been found out.
+    # What is given up in its midst is not judged here. A FORWARD TSN makes usrsctp throw away whole
+    # messages that came in pieces, too, if it passes them (sctp_flush_reassm_for_str_seq() says
+    # so): not all that is missing was given up. And now and then its reader gets a message cut
+    # short, or its sender aborts after a shutdown; whose fault that is has not been found out.
     cases.main(__doc__, [case_ping_ipv4, case_ping_ipv6,
                          *matrix.make_cases(world, given_up=False), case_daemon_stops_cleanly],
                needs=netns.missing, setup=setup)
