@@ -131,6 +131,15 @@ TEST_F(SkipTest, AMessageThatEndsWithTheSkippedMayBeFollowedByAnother) {
   EXPECT_EQ(tell(3, "BE", 1, "next"), Strings{"next"});
 }
 
+// No FORWARD TSN names an unordered one.
+TEST_F(SkipTest, LikewiseAnUnorderedOne) {
+  tell(1, "BU", 0, "a");
+  tell(2, "U", 0, "b");
+  skip(2, {});
+  EXPECT_TRUE(end.queue.empty());
+  EXPECT_EQ(tell(3, "BEU", 0, "next"), Strings{"next"});
+}
+
 TEST_F(SkipTest, TheRestOfASkippedMessageIsAcknowledgedAndNotKept) {
   skip(1, {of(0, 0)});
   EXPECT_EQ(tell(2, "", 0, "rest"), Strings{});
