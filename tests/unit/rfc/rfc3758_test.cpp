@@ -468,6 +468,9 @@ TEST_F(Abandoning, NoWindowGrowsByIt) {
   const uint32_t before = host().status().paths[0].cwnd;
   tell(sack(host_tsn));
   EXPECT_EQ(host().status().paths[0].cwnd, before);
+  EXPECT_EQ(host().status().paths[0].flight, 0u);
+  ASSERT_EQ(send("b"), Status::kOk);
+  EXPECT_EQ(hear(), "DATA") << "nothing is left that would have to be sent again first";
 }
 
 TEST_F(Abandoning, APeerThatPassesItIsAlive) {
