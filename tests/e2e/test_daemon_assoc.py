@@ -136,7 +136,8 @@ def case_trunkctl_counts_what_was_given_up(t):
 
     counts = until(given_up, 'messages that were given up, and nothing else under way')
     assert counts['unsent'] > 0, counts
-    assert '"lifetime"' in b.ctl('assoc', 'show', ids[0]), b.ctl('assoc', 'show', ids[0])
+    text = b.ctl('assoc', 'show', ids[0])
+    assert '"lifetime"' in text, text
     report = client.finish()
     got = server.finish()
     cases.check_equal(counts['unsent'] + counts['sent'], report['send_failures'], 'given up')

@@ -11,7 +11,7 @@ MESSAGES = 48
 WORDS = ['--sizes', '102400,100,3000', '--streams', 3, '--first-stream', 0]
 # One policy for each family: pairs of conditions, not every product.
 LIMITS = {4: ['--retransmissions', 1], 6: ['--lifetime', 60]}
-UNREACHED = 'reliable'  # the daemon's profile without the extension
+RELIABLE = 'reliable'  # the daemon's profile without the extension
 
 
 def _one_way(t, world, family, ours_listen, ours_send, ours=(), theirs=()):
@@ -59,7 +59,7 @@ def known_to_us_alone(t, world, ours_listen):
 
 
 def known_to_them_alone(t, world, ours_listen):
-    _all_come(*_one_way(t, world, 4, ours_listen, ours_send=False, ours=['--profile', UNREACHED]))
+    _all_come(*_one_way(t, world, 4, ours_listen, ours_send=False, ours=['--profile', RELIABLE]))
 
 
 SCENARIOS = [given_up_by_us, given_up_by_them]

@@ -302,9 +302,7 @@ static enum SendResult kernel_send(uint16_t stream, uint32_t ppid, bool unordere
   memcpy(CMSG_DATA(&control.header), &info, sizeof(info));
   size_t used = CMSG_SPACE(sizeof(struct sctp_sndinfo));
   if (options->limit != kLimitNone) {
-    const struct sctp_prinfo limit = {
-        .pr_policy = options->limit == kLimitLifetime ? SCTP_PR_SCTP_TTL : SCTP_PR_SCTP_RTX,
-        .pr_value = options->limit_value};
+    const struct sctp_prinfo limit = prinfo_of(options);
     struct cmsghdr* second = (struct cmsghdr*)(void*)(control.space + used);
     second->cmsg_level = IPPROTO_SCTP;
     second->cmsg_type = SCTP_PRINFO;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reads an RFC 6458 notification into an Event. Included after the header that declares the
-// structures: netinet/sctp.h and usrsctp.h use the same names for them.
+// What the peers on sockets share of RFC 6458: a notification read into an Event, and the limit of
+// what is sent. Included after the header that declares the structures: netinet/sctp.h and
+// usrsctp.h use the same names for them.
 #ifndef TRUNKLINE_PEER_NOTIFY_H
 #define TRUNKLINE_PEER_NOTIFY_H
 
@@ -94,5 +95,13 @@ static const uint16_t kNotifications[] = {SCTP_ASSOC_CHANGE, SCTP_SHUTDOWN_EVENT
                                           SCTP_PEER_ADDR_CHANGE, SCTP_SEND_FAILED_EVENT,
                                           SCTP_PARTIAL_DELIVERY_EVENT};
 enum { kNotificationCount = (int)(sizeof(kNotifications) / sizeof(kNotifications[0])) };
+
+// The limit of what is sent, if there is one.
+static struct sctp_prinfo prinfo_of(const struct Options* o) {
+  const struct sctp_prinfo limit = {
+      .pr_policy = o->limit == kLimitLifetime ? SCTP_PR_SCTP_TTL : SCTP_PR_SCTP_RTX,
+      .pr_value = o->limit_value};
+  return limit;
+}
 
 #endif

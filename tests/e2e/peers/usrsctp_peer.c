@@ -283,9 +283,7 @@ static enum SendResult user_send(uint16_t stream, uint32_t ppid, bool unordered,
           .snd_sid = stream, .snd_ppid = htonl(ppid), .snd_flags = unordered ? SCTP_UNORDERED : 0}};
   if (options->limit != kLimitNone) {
     how.sendv_flags |= SCTP_SEND_PRINFO_VALID;
-    how.sendv_prinfo.pr_policy =
-        options->limit == kLimitLifetime ? SCTP_PR_SCTP_TTL : SCTP_PR_SCTP_RTX;
-    how.sendv_prinfo.pr_value = options->limit_value;
+    how.sendv_prinfo = prinfo_of(options);
   }
   const ssize_t done =
       usrsctp_sendv(association, data, size, NULL, 0, &how, sizeof(how), SCTP_SENDV_SPA, 0);
